@@ -1,0 +1,1 @@
+"""Explainable image recognition with CLIP, in JAX."""

@@ -1,0 +1,67 @@
+"""Checkpoints of a run in progress: train state and data iterator together, through Orbax."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import grain
+import jax
+import orbax.checkpoint as ocp
+from orbax.checkpoint import checkpoint_managers
+
+from ecor_jax.errors import UserError
+
+State = TypeVar("State")
+
+
+class Store:
+    """The newest `keep` checkpoints below `directory`; a half-written one is never seen by `restore`."""
+
+    def __init__(self, directory: Path, keep: int = 2):
+        self.directory = directory
+        options = ocp.CheckpointManagerOptions(
+            save_decision_policy=checkpoint_managers.FixedIntervalPolicy(1),
+            preservation_policy=checkpoint_managers.LatestN(keep),
+        )
+        self._manager = self._written(lambda: ocp.CheckpointManager(directory.absolute(), options=options))
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, kind, error, trace) -> None:
+        if kind is None:
+            self._written(self._manager.wait_until_finished)
+        self._manager.close()
+
+    @property
+    def newest(self) -> int | None:
+        """The step of the newest whole checkpoint, None if there is none."""
+        return self._manager.latest_step()
+
+    def save(self, step: int, state: Any, iterator: grain.DatasetIterator) -> None:
+        """Writes in the background; the previous write has ended when this one begins."""
+        if step == self.newest:
+            return
+        args = ocp.args.Composite(state=ocp.args.StandardSave(state), data=grain.checkpoint.CheckpointSave(iterator))
+        self._written(lambda: self._manager.save(step, args=args))
+
+    def restore(self, state: State, iterator: grain.DatasetIterator) -> State:
+        """The newest checkpoint, laid out and sharded as `state`; moves `iterator` to where it stood."""
+        abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, state)
+        args = ocp.args.Composite(
+            state=ocp.args.StandardRestore(abstract), data=grain.checkpoint.CheckpointRestore(iterator)
+        )
+        try:
+            return self._manager.restore(self.newest, args=args)["state"]
+        except (ValueError, KeyError, OSError) as error:
+            raise UserError(
+                f"{self.directory}: checkpoint {self.newest} cannot be restored ({error}); "
+                "remove that folder to continue from an older one"
+            ) from error
+
+    def _written(self, write: Callable[[], Any]) -> Any:
+        try:
+            return write()
+        except OSError as error:
+            safe = f"the newest whole one is of step {self.newest}" if hasattr(self, "_manager") else "none yet"
+            raise UserError(f"{self.directory}: cannot write a checkpoint ({error}); {safe}") from error

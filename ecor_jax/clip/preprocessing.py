@@ -1,0 +1,39 @@
+"""What happens to a picture before the vision tower, as its checkpoint asks for it."""
+
+import dataclasses
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+OPENAI_MEAN, OPENAI_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+
+
+@dataclasses.dataclass(frozen=True)
+class Preprocess:
+    """PIL bicubic resize and centre crop to `size` pixels; `mean` and `std` are applied on the device.
+
+    resize: 'shortest' scales the shorter side to `resize_to` (default `size`) and crops the centre; 'squash'
+      scales both sides to `size`, ignoring the aspect ratio.
+    PIL's bicubic filter is part of a checkpoint: jax.image and torch resize differ from it visibly.
+    """
+
+    size: int
+    mean: tuple[float, ...] = OPENAI_MEAN
+    std: tuple[float, ...] = OPENAI_STD
+    resize: Literal["shortest", "squash"] = "shortest"
+    resize_to: int | None = None
+
+    def __call__(self, image: Image.Image) -> np.ndarray:
+        """uint8 [size, size, 3] of any PIL image."""
+        image = image.convert("RGB")
+        if self.resize == "squash":
+            return np.asarray(image.resize((self.size, self.size), Image.Resampling.BICUBIC))
+        target = self.resize_to or self.size
+        width, height = image.size
+        short = min(width, height)
+        if short != target:
+            scaled = (int(target * width / short), int(target * height / short))
+            image = image.resize(scaled, Image.Resampling.BICUBIC)
+        left, top = (round((side - self.size) / 2) for side in image.size)
+        return np.asarray(image.crop((left, top, left + self.size, top + self.size)))

@@ -1,0 +1,55 @@
+"""CLIP's text transformer."""
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Int
+
+from ecor_jax.clip.config import ClipConfig
+from ecor_jax.clip.transformer import Transformer
+
+
+def eot_positions(ids: Int[Array, "batch tokens"], eot_id: int | None) -> Int[Array, "batch"]:
+    """Position of the end-of-text token of each row, by the convention TextConfig describes."""
+    return jnp.argmax(ids if eot_id is None else ids == eot_id, axis=-1)
+
+
+class TextTower(nnx.Module):
+    """Token ids to unnormalised embeddings, read at EOT after the final layer norm and projected."""
+
+    def __init__(self, config: ClipConfig, *, dtype=jnp.float32, rngs: nnx.Rngs):
+        text, eps = config.text, config.layer_norm_eps
+        self.eot_id, self.dtype = text.eot_id, dtype
+        self.token_embedding = nnx.Param(0.02 * rngs.params.normal((text.vocab_size, text.width)))
+        self.position_embedding = nnx.Param(0.01 * rngs.params.normal((text.context_length, text.width)))
+        self.transformer = Transformer(
+            text.width,
+            text.heads,
+            text.mlp_width,
+            text.layers,
+            config.activation,
+            eps,
+            causal=True,
+            dtype=dtype,
+            rngs=rngs,
+        )
+        self.ln_final = nnx.LayerNorm(text.width, epsilon=eps, dtype=dtype, rngs=rngs)
+        self.projection = nnx.Linear(
+            text.width,
+            config.embed_dim,
+            use_bias=False,
+            kernel_init=nnx.initializers.normal(text.width**-0.5),
+            dtype=dtype,
+            rngs=rngs,
+        )
+
+    def __call__(self, ids: Int[Array, "batch tokens"]) -> Float[Array, "batch embed"]:
+        """Embeds rows of at most `context_length` ids.
+
+        The tower is causal and read at EOT, so columns after the last EOT of the batch may be left out: the
+        result is the same.
+        """
+        x = self.token_embedding[...][ids] + self.position_embedding[: ids.shape[1]]
+        x = self.transformer(x.astype(self.dtype))
+        eot = eot_positions(ids, self.eot_id)
+        x = jnp.take_along_axis(x, eot[:, None, None], axis=1)[:, 0]
+        return self.projection(self.ln_final(x)).astype(jnp.float32)

@@ -1,0 +1,64 @@
+"""Texts to token ids: the checkpoint's own tokenizer, or one learned from captions."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+from ecor_jax.errors import UserError
+
+START, END = "<|startoftext|>", "<|endoftext|>"
+
+
+def tokenize(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], context_length: int) -> np.ndarray:
+    """int32 [texts, longest]: ids padded to the longest text, EOT included.
+
+    UserError, naming them, if texts are empty or longer than `context_length` tokens: a text that was cut would
+    explain something else than it says.
+    """
+    if not texts:
+        raise ValueError("no texts to tokenize")
+    encoded = tokenizer(list(texts))["input_ids"]
+    for text, ids in zip(texts, encoded, strict=True):
+        if not text.strip():
+            raise UserError("a text to encode is empty")
+        if len(ids) > context_length:
+            raise UserError(f"{text!r} has {len(ids)} tokens; the text tower reads at most {context_length}")
+    # Id 0 pads: nothing after EOT is read, and 0 is never the largest id of a row.
+    batch = np.zeros((len(texts), max(map(len, encoded))), np.int32)
+    for row, ids in zip(batch, encoded, strict=True):
+        row[: len(ids)] = ids
+    return batch
+
+
+def learn_tokenizer(
+    captions: Iterable[str], vocab_size: int, context_length: int
+) -> PreTrainedTokenizerFast:
+    """A lower-casing byte-level BPE tokenizer whose merges are learned from `captions`.
+
+    The vocabulary has at most `vocab_size` tokens, EOT the last of all, so that both EOT conventions hold.
+    """
+    # Byte-level: every text has ids, so nothing is ever unknown.
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size - 2,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(captions, trainer)
+    tokenizer.add_special_tokens([START, END])
+    start, end = tokenizer.token_to_id(START), tokenizer.token_to_id(END)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{START} $A {END}", special_tokens=[(START, start), (END, end)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token=START,
+        eos_token=END,
+        pad_token=END,
+        model_max_length=context_length,
+    )

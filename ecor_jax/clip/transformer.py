@@ -1,0 +1,115 @@
+"""The residual attention blocks both towers are made of, run as one scan over stacked layers."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Bool, Float
+
+
+def quick_gelu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """`x * sigmoid(1.702 x)`, the approximation of GELU that OpenAI trained with."""
+    return x * jax.nn.sigmoid(1.702 * x)
+
+
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "quick_gelu": quick_gelu,
+    "gelu": lambda x: jax.nn.gelu(x, approximate=False),
+}
+
+
+class Attention(nnx.Module):
+    """Multi-head self-attention with biases; softmax in float32."""
+
+    def __init__(self, width: int, heads: int, layers: int, *, dtype, rngs: nnx.Rngs):
+        def linear(std: float) -> nnx.Linear:
+            init = nnx.initializers.normal(std)
+            return nnx.Linear(width, width, kernel_init=init, dtype=dtype, rngs=rngs)
+
+        self.heads = heads
+        self.query, self.key, self.value = (linear(width**-0.5) for _ in range(3))
+        # As CLIP's initialisation: what enters the residual stream shrinks with depth.
+        self.out = linear((2 * layers * width) ** -0.5)
+
+    def __call__(self, x: Float[Array, "batch tokens width"], *, causal: bool):
+        split = lambda y: y.reshape(*y.shape[:-1], self.heads, -1)
+        q, k, v = split(self.query(x)), split(self.key(x)), split(self.value(x))
+        return self.out(jax.nn.dot_product_attention(q, k, v, is_causal=causal).reshape(x.shape))
+
+
+class Block(nnx.Module):
+    """Pre-norm residual block: `x += attention(ln_1(x)); x += mlp(ln_2(x))`."""
+
+    def __init__(
+        self, width: int, heads: int, mlp_width: int, layers: int, activation: str, eps: float, *, dtype, rngs
+    ):
+        def linear(inputs: int, outputs: int, std: float) -> nnx.Linear:
+            return nnx.Linear(
+                inputs, outputs, kernel_init=nnx.initializers.normal(std), dtype=dtype, rngs=rngs
+            )
+
+        self.ln_1 = nnx.LayerNorm(width, epsilon=eps, dtype=dtype, rngs=rngs)
+        self.attention = Attention(width, heads, layers, dtype=dtype, rngs=rngs)
+        self.ln_2 = nnx.LayerNorm(width, epsilon=eps, dtype=dtype, rngs=rngs)
+        self.mlp_in = linear(width, mlp_width, (2 * width) ** -0.5)
+        self.mlp_out = linear(mlp_width, width, (2 * layers * width) ** -0.5)
+        self.activation = activation
+
+    def __call__(self, x: Float[Array, "batch tokens width"], *, causal: bool):
+        x = x + self.attention(self.ln_1(x), causal=causal)
+        return x + self.mlp_out(ACTIVATIONS[self.activation](self.mlp_in(self.ln_2(x))))
+
+
+class Transformer(nnx.Module):
+    """`layers` blocks whose parameters are stacked on a leading axis: one compiled body, whatever the depth."""
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        mlp_width: int,
+        layers: int,
+        activation: str,
+        eps: float,
+        *,
+        causal: bool,
+        dtype,
+        rngs: nnx.Rngs,
+    ):
+        self.causal, self.layers = causal, layers
+
+        @nnx.split_rngs(splits=layers)
+        @nnx.vmap(axis_size=layers)
+        def stacked(rngs: nnx.Rngs) -> Block:
+            return Block(width, heads, mlp_width, layers, activation, eps, dtype=dtype, rngs=rngs)
+
+        self.blocks = stacked(rngs)
+
+    def __call__(
+        self,
+        x: Float[Array, "batch tokens width"],
+        *,
+        start: int = 0,
+        stop: int | None = None,
+        slots: slice | None = None,
+        fill: Float[Array, "layers count width"] | None = None,
+        replace: Bool[Array, "layers"] | None = None,
+    ) -> Float[Array, "batch tokens width"]:
+        """Runs blocks `start` to `stop`.
+
+        With `slots`, the tokens there are overwritten by `fill[i]` before the i-th block run, where `replace[i]`
+        holds: that is how deep visual prompts enter.
+        """
+        graph, stack = nnx.split(self.blocks)
+        if start or stop is not None:
+            stack = jax.tree.map(lambda leaf: leaf[start:stop], stack)
+
+        def body(x, layer):
+            weights, tokens, overwrite = layer
+            if tokens is not None:
+                old = x[:, slots]
+                x = x.at[:, slots].set(jnp.where(overwrite, tokens.astype(x.dtype), old))
+            return nnx.merge(graph, weights)(x, causal=self.causal), None
+
+        return jax.lax.scan(body, x, (stack, fill, replace))[0]

@@ -1,0 +1,121 @@
+"""Captions for contrastive pretraining: whole ones, or composed from class names and descriptors."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from ecor_jax.data import procedural
+from ecor_jax.data.records import Record, Source
+from ecor_jax.data.vocabulary import normalise_name
+from ecor_jax.errors import UserError
+
+# The forms in which the rationale prompts will ask, among others: a small text tower knows only what it has read.
+NAME_TEMPLATES = ("a photo of a {name}", "this is a photo of a {name}", "{name}")
+DESCRIPTOR_TEMPLATES = (
+    "a photo of a {name}, {descriptor}",
+    "{name} with {descriptor}",
+    "this is a photo of a {name} because there is {descriptor}",
+    "there is {descriptor}",
+    "{descriptor}",
+)
+
+
+class Captions(Protocol):
+    """Texts that go with a picture."""
+
+    def __call__(self, record: Record, rng: np.random.Generator) -> str:
+        """One caption of this record, drawn with `rng`."""
+        ...
+
+    def corpus(self) -> Iterator[str]:
+        """Texts that show every word; the tokenizer is learned from them."""
+        ...
+
+
+class ListedCaptions(Captions):
+    """Captions from a JSON file whose keys are image names within the source, or their class folders.
+
+    A value is a list of captions, taken as they are, or `{"name": str, "descriptors": [str, ...]}`, put into
+    NAME_TEMPLATES (for one caption in four, and where there is no descriptor) and DESCRIPTOR_TEMPLATES.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        try:
+            entries = json.loads(self.path.read_text())
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path}: cannot read captions ({error})") from error
+        if not isinstance(entries, dict) or not entries:
+            raise UserError(f"{path}: expected a JSON object of captions, found {type(entries).__name__}")
+        bad = [key for key, entry in entries.items() if not _well_formed(entry)]
+        if bad:
+            raise UserError(
+                f"{path}: {len(bad)} entries are neither a list of captions nor "
+                f'{{"name": ..., "descriptors": [...]}}: {", ".join(bad[:5])}'
+            )
+        self._entries: Mapping[str, list[str] | dict] = entries
+        self._by_class = {normalise_name(key): entry for key, entry in entries.items()}
+
+    def __call__(self, record: Record, rng: np.random.Generator) -> str:
+        entry = self._entry(record["name"], record["category"])
+        if isinstance(entry, list):
+            return entry[rng.integers(len(entry))]
+        if not entry["descriptors"] or rng.random() < 0.25:
+            return NAME_TEMPLATES[rng.integers(len(NAME_TEMPLATES))].format(name=entry["name"])
+        descriptor = entry["descriptors"][rng.integers(len(entry["descriptors"]))]
+        template = DESCRIPTOR_TEMPLATES[rng.integers(len(DESCRIPTOR_TEMPLATES))]
+        return template.format(name=entry["name"], descriptor=descriptor)
+
+    def corpus(self) -> Iterator[str]:
+        for entry in self._entries.values():
+            if isinstance(entry, list):
+                yield from entry
+                continue
+            for template in NAME_TEMPLATES:
+                yield template.format(name=entry["name"])
+            for descriptor in entry["descriptors"]:
+                for template in DESCRIPTOR_TEMPLATES:
+                    yield template.format(name=entry["name"], descriptor=descriptor)
+
+    def check(self, source: Source) -> None:
+        """UserError that lists the classes of `source` without captions (where images have none of their own)."""
+        missing = [name for name in source.classes if name not in self._by_class]
+        own = any(Path(key).suffix for key in self._entries)
+        if missing and not own:
+            raise UserError(
+                f"{self.path}: no captions for {len(missing)} image classes: {', '.join(missing[:10])}"
+            )
+
+    def _entry(self, name: str, category: str) -> list[str] | dict:
+        entry = self._entries.get(name) or self._by_class.get(category)
+        if not entry:
+            raise UserError(f"{self.path}: no caption for {name}, nor for its class {category!r}")
+        return entry
+
+
+def _well_formed(entry: object) -> bool:
+    def texts(value: object) -> bool:
+        return isinstance(value, list) and all(isinstance(text, str) and text.strip() for text in value)
+
+    if isinstance(entry, dict):
+        name = entry.get("name")
+        return isinstance(name, str) and bool(name.strip()) and texts(entry.get("descriptors"))
+    return texts(entry) and bool(entry)
+
+
+class ProceduralCaptions(Captions):
+    """Captions of the built-in set: what is drawn in this very picture."""
+
+    def __call__(self, record: Record, rng: np.random.Generator) -> str:
+        return procedural.caption(record, rng)
+
+    def corpus(self) -> Iterator[str]:
+        rng, words = np.random.default_rng(0), procedural.vocabulary()
+        for category, gold in zip(words.classes, words.gold, strict=True):
+            for rationale in np.flatnonzero(gold):
+                shown = Record(image=b"", category=category, rationales=(words.rationales[rationale],), name="")
+                for _ in range(20):
+                    yield procedural.caption(shown, rng)

@@ -1,0 +1,123 @@
+"""Contrastive pretraining of a CLIP on images and captions (Radford et al. 2021; SigLIP, Zhai et al. 2023)."""
+
+import math
+import zlib
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Bool, Float
+from transformers import PreTrainedTokenizerBase
+
+from ecor_jax.clip.model import Clip, unit
+from ecor_jax.clip.preprocessing import Preprocess
+from ecor_jax.clip.vision import normalise_pixels, random_patches
+from ecor_jax.data.captions import Captions
+from ecor_jax.data.encode import ImageEncode
+from ecor_jax.data.records import Record
+from ecor_jax.data.vocabulary import normalise_name
+from ecor_jax.errors import UserError
+from ecor_jax.losses import sigmoid_contrastive_loss, softmax_contrastive_loss
+from ecor_jax.training.step import Batch, Metrics
+
+
+class Pretrainer(nnx.Module):
+    """A CLIP in training; `logit_bias` exists for the sigmoid loss only and is not part of the exported model."""
+
+    def __init__(self, clip: Clip, loss: Literal["softmax", "sigmoid"]):
+        self.clip = clip
+        if loss == "sigmoid":
+            # SigLIP section 3.2: start from few and weak positives, or the many negatives swamp the first steps.
+            clip.logit_scale[...] = jnp.float32(math.log(10))
+            self.logit_bias = nnx.Param(jnp.float32(-10))
+
+
+class PretrainTask:
+    """All of CLIP trained on {"image", "text", "group", "mask"} batches.
+
+    Images and texts of the same `group` are positives of each other.
+    kept_patches: how many patches of an image a step looks at (FLIP, Li et al. 2023); None, all.
+    """
+
+    trainable = nnx.Param
+
+    def __init__(
+        self,
+        clip: Clip,
+        batches: Iterable[dict[str, Any]],
+        preprocess: Preprocess,
+        *,
+        loss: Literal["softmax", "sigmoid"] = "softmax",
+        kept_patches: int | None = None,
+    ):
+        if loss not in ("softmax", "sigmoid"):
+            raise UserError(f"loss is {loss!r}; expected 'softmax' or 'sigmoid'")
+        patches = clip.config.vision.patches
+        if kept_patches is not None and not 0 < kept_patches <= patches:
+            raise UserError(f"kept_patches is {kept_patches}; the tower has {patches} patches")
+        self.model = Pretrainer(clip, loss)
+        self.batches, self.preprocess = batches, preprocess
+        self.kind, self.kept_patches = loss, kept_patches
+
+    def loss(self, model: nnx.Module, batch: Batch, key: Array) -> tuple[Float[Array, ""], Metrics]:
+        assert isinstance(model, Pretrainer)
+        clip = model.clip
+        pixels = normalise_pixels(batch["image"], self.preprocess.mean, self.preprocess.std)
+        kept = None
+        if self.kept_patches is not None:
+            kept = random_patches(key, len(pixels), clip.config.vision.patches, self.kept_patches)
+        images = unit(clip.vision(pixels, kept_patches=kept))
+        texts = unit(clip.text(batch["text"]))
+        logits = clip.scale() * images @ texts.T
+        positives = batch["group"][:, None] == batch["group"]
+        if self.kind == "sigmoid":
+            losses = sigmoid_contrastive_loss(logits + model.logit_bias, positives)
+        else:
+            losses = softmax_contrastive_loss(logits, positives)
+        count = jnp.float32(len(losses))
+        return jnp.mean(losses), {"retrieval": (jnp.sum(_retrieved(logits, positives)), count)}
+
+
+def _retrieved(
+    logits: Float[Array, "images texts"], positives: Bool[Array, "images texts"]
+) -> Float[Array, "images"]:
+    """1 where an image's best text of the batch is one of its own."""
+    best = jnp.argmax(logits, axis=1)
+    return jnp.take_along_axis(positives, best[:, None], axis=1)[:, 0].astype(jnp.float32)
+
+
+class CaptionEncode:
+    """Record to {"image" uint8, "text" int32 [text_length], "group" int32}, a caption drawn at random.
+
+    Captions longer than `text_length` tokens are cut before EOT, as CLIP's training does.
+    positives: 'text', equal captions form a group; 'category', images of one class do (for class-level captions,
+      of which any fits any image of the class).
+    """
+
+    def __init__(
+        self,
+        image: ImageEncode,
+        captions: Captions,
+        tokenizer: PreTrainedTokenizerBase,
+        text_length: int,
+        positives: Literal["text", "category"],
+    ):
+        if positives not in ("text", "category"):
+            raise UserError(f"data.positives is {positives!r}; expected 'text' or 'category'")
+        self.image, self.captions, self.tokenizer = image, captions, tokenizer
+        self.text_length, self.positives = text_length, positives
+
+    def __call__(self, record: Record, rng: np.random.Generator) -> dict[str, Any]:
+        caption = self.captions(record, rng)
+        ids = self.tokenizer(caption)["input_ids"]
+        text = np.zeros(self.text_length, np.int32)
+        text[: len(ids)] = ids if len(ids) <= self.text_length else [*ids[: self.text_length - 1], ids[-1]]
+        same = caption if self.positives == "text" else record["category"]
+        return {"image": self.image(record, rng), "text": text, "group": _group(same)}
+
+
+def _group(text: str) -> np.int32:
+    """Equal texts, equal numbers, in every process and run."""
+    return np.int32(zlib.crc32(normalise_name(text).encode()) >> 1)

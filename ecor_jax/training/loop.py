@@ -1,0 +1,102 @@
+"""The training loop: batches in, steps, log lines, checkpoints. It knows no task."""
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from ml_collections import ConfigDict
+from tqdm import tqdm
+
+from ecor_jax.checkpoints.store import Store
+from ecor_jax.errors import UserError
+from ecor_jax.parallel import mesh as meshes
+from ecor_jax.training.metrics_log import MetricsLog
+from ecor_jax.training.optimizers import make_optimizer
+from ecor_jax.training.step import Task, TrainState, make_step
+
+
+def train(task: Task, config: ConfigDict, workdir: Path, run: str) -> nnx.Module:
+    """Trains `task.model` for `config.steps` steps and returns it; continues from the newest checkpoint.
+
+    config: steps, seed, log_every, checkpoint_every, optimizer (optimizers.make_optimizer), parallel.model.
+    run: names this run among others of the workdir, in metrics.jsonl and below checkpoints/.
+    UserError if the loss is no longer finite: the step is named, and nothing of it is saved.
+    """
+    mesh = meshes.make_mesh(config.parallel.model)
+    optimizer = make_optimizer(config.optimizer, config.steps)
+    graph, tuned, frozen = nnx.split(task.model, task.trainable, ...)
+    tuned = nnx.to_pure_dict(meshes.place(tuned, mesh))
+    frozen = meshes.place(frozen, mesh)
+    state = _initial_state(tuned, optimizer, config.seed, mesh)
+    step_fn = jax.jit(make_step(task, graph, optimizer), donate_argnums=0)
+    iterator = iter(task.batches)
+
+    with Store(workdir / "checkpoints" / run) as store, MetricsLog(workdir / "metrics.jsonl", run) as log:
+        if store.newest is not None:
+            state = store.restore(state, iterator)
+        start = int(state.step)
+        log.drop_after(start)
+        clock = _Clock(start)
+        previous = None
+        bar = tqdm(total=config.steps, initial=start, desc=run, unit="step", mininterval=1, dynamic_ncols=True)
+        with bar:
+            for number in range(start + 1, config.steps + 1):
+                batch = meshes.global_batch(next(iterator), mesh)
+                state, metrics = step_fn(state, frozen, batch)
+                # Looked at one step late, so that the device is never waited for.
+                if previous:
+                    _check(previous, number - 1)
+                previous = metrics
+                last = number == config.steps
+                if number % config.log_every == 0 or last:
+                    values = _check(metrics, number)
+                    speed = clock.examples_per_second(number, len(batch["mask"]))
+                    log.write(number, values | {"examples_per_second": speed})
+                    bar.set_postfix(loss=f"{values['loss']:.3f}", images_per_s=f"{speed:.0f}", refresh=False)
+                if number % config.checkpoint_every == 0 or last:
+                    _check(metrics, number)
+                    store.save(number, state, iterator)
+                bar.update()
+    return nnx.merge(graph, state.tuned, frozen)
+
+
+def _initial_state(tuned: dict[str, Any], optimizer: Any, seed: int, mesh: Any) -> TrainState:
+    # A copy: the state is donated to the first step, and the caller's model keeps its arrays.
+    tuned = jax.tree.map(jnp.copy, tuned)
+    rest = (optimizer.init(tuned), jnp.int32(0), jax.random.key_data(jax.random.key(seed)))
+    everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+    return TrainState(tuned, *jax.tree.map(lambda leaf: _on(leaf, everywhere), rest))
+
+
+def _on(leaf: jax.Array, everywhere: jax.sharding.NamedSharding) -> jax.Array:
+    # Optimizer moments made from sharded parameters are sharded like them already; counters are not.
+    placed = isinstance(leaf.sharding, jax.sharding.NamedSharding)
+    return leaf if placed else jax.device_put(leaf, everywhere)
+
+
+def _check(metrics: Any, step: int) -> dict[str, float]:
+    """Averages of (sum, count) metrics; UserError if the loss is not finite."""
+    values = {name: float(total) / max(float(count), 1.0) for name, (total, count) in metrics.items()}
+    if not math.isfinite(values["loss"]):
+        raise UserError(
+            f"the loss is {values['loss']} at step {step}; the checkpoints before it are whole. "
+            "A smaller optimizer.learning_rate or optimizer.clip_norm=1.0 usually helps"
+        )
+    return values
+
+
+class _Clock:
+    """Examples a second since the last log line."""
+
+    def __init__(self, step: int):
+        self.step, self.time = step, time.perf_counter()
+
+    def examples_per_second(self, step: int, batch: int) -> float:
+        now = time.perf_counter()
+        speed = (step - self.step) * batch / (now - self.time)
+        self.step, self.time = step, now
+        return speed

@@ -1,0 +1,59 @@
+"""One training step: gradients for the tuned part only, one optimizer update."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jaxtyping import Array, Float
+
+Batch = dict[str, Array]
+Metrics = dict[str, tuple[Float[Array, ""], Float[Array, ""]]]
+"""Name to (sum, count): what is averaged over any number of batches and devices."""
+
+
+class Task(Protocol):
+    """What the loop trains: it knows the model and the loss, and nothing of steps, devices or files."""
+
+    model: nnx.Module
+    trainable: nnx.filterlib.Filter
+    """Which of the model's variables get gradients, optimizer state and checkpoint space."""
+    batches: Iterable[dict[str, Any]]
+    """A grain IterDataset of training batches, without end."""
+
+    def loss(self, model: nnx.Module, batch: Batch, key: Array) -> tuple[Float[Array, ""], Metrics]:
+        """The scalar to minimise and what to log; pure."""
+        ...
+
+
+class TrainState(NamedTuple):
+    """All that a step changes."""
+
+    tuned: dict[str, Any]
+    optimizer: optax.OptState
+    step: Array
+    key: Array
+
+
+Step = Callable[[TrainState, Any, Batch], tuple[TrainState, Metrics]]
+
+
+def make_step(task: Task, graph: nnx.GraphDef, optimizer: optax.GradientTransformation) -> Step:
+    """`step(state, frozen, batch) -> (state, metrics)`, to be jitted with the state donated."""
+
+    def step(state: TrainState, frozen: nnx.State, batch: Batch) -> tuple[TrainState, Metrics]:
+        key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
+
+        def loss_of(tuned):
+            return task.loss(nnx.merge(graph, tuned, frozen), batch, key)
+
+        (loss, metrics), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.tuned)
+        updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.tuned)
+        count = jnp.float32(1)
+        metrics |= {"loss": (loss, count), "gradient_norm": (optax.global_norm(gradients), count)}
+        tuned = optax.apply_updates(state.tuned, updates)
+        return TrainState(tuned, optimizer_state, state.step + 1, state.key), metrics
+
+    return step

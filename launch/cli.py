@@ -1,0 +1,123 @@
+"""What the commands share: arguments, configs with overrides, and errors as one line.
+
+A command is `main(args)` and an argparse parser made by `parser(__doc__)`: `cli.run(main, parser())` under
+`if __name__ == "__main__"` (see launch/train.py).
+"""
+
+import argparse
+import ast
+import importlib.util
+import logging
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import logging as absl_logging
+from ml_collections import ConfigDict
+
+from ecor_jax.errors import UserError
+
+
+def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:
+    """Parses the command line and calls `main`; a UserError is one line on stderr and exit status 1."""
+    args = parser.parse_args(_joined(sys.argv[1:]))
+    absl_logging.set_verbosity(absl_logging.WARNING)
+    for noisy in ("orbax", "jax", "httpx", "huggingface_hub", "grain"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    # A scheduler's polite end is treated as Ctrl-C: files are closed, what is saved stays.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        main(args)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        print("\ninterrupted; the same command goes on from what is saved", file=sys.stderr)
+        sys.exit(130)
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """An argument parser with a command's docstring as its help."""
+    formatter = argparse.RawDescriptionHelpFormatter
+    return argparse.ArgumentParser(description=description, formatter_class=formatter, allow_abbrev=False)
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """`--config=FILE.py` and any number of `--config.key=value`."""
+    parser.add_argument("--config", required=True, metavar="FILE.py", help="a file with get_config()")
+    parser.add_argument(
+        "--config.KEY", dest="overrides", action="append", default=[], metavar="VALUE", help="override one key"
+    )
+
+
+def load_config(args: argparse.Namespace) -> ConfigDict:
+    """The config of `--config`, with its overrides applied and locked against new keys."""
+    path = Path(args.config)
+    if not path.is_file():
+        known = ", ".join(sorted(str(file) for file in Path("configs").glob("*.py") if file.stem[0] != "_"))
+        raise UserError(f"{path}: no such config; there are: {known}")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"{path}: expected a Python file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not hasattr(module, "get_config"):
+        raise UserError(f"{path}: expected a function get_config() that returns a ConfigDict")
+    config = module.get_config()
+    for item in args.overrides:
+        key, _, value = item.partition("=")
+        set_option(config, key, value)
+    return config.lock()
+
+
+def set_option(config: ConfigDict, key: str, value: str) -> None:
+    """Sets `a.b` to `value`, read as the type that stands there.
+
+    UserError for an unknown key (with those that exist) or a value of another type.
+    """
+    *parents, name = key.split(".")
+    node: Any = config
+    for parent in parents:
+        node = node[parent] if isinstance(node, ConfigDict) and parent in node else None
+    if not isinstance(node, ConfigDict) or name not in node:
+        raise UserError(f"--config.{key}: no such option; there are: {', '.join(sorted(_keys(config)))}")
+    old = node[name]
+    if isinstance(old, ConfigDict):
+        raise UserError(f"--config.{key} is a group of options: {', '.join(sorted(old))}")
+    try:
+        node[name] = _read(value, old)
+    except (ValueError, SyntaxError, TypeError, KeyError):
+        raise UserError(f"--config.{key}={value}: expected {type(old).__name__}, like {old!r}") from None
+
+
+def _read(value: str, old: Any) -> Any:
+    """`value` as what `old` is."""
+    if isinstance(old, bool):
+        return {"true": True, "1": True, "false": False, "0": False}[value.lower()]
+    if isinstance(old, str | int | float):
+        return type(old)(value)
+    read = ast.literal_eval(value)
+    if not isinstance(read, dict if isinstance(old, dict) else tuple | list):
+        raise TypeError(read)
+    return type(old)(read)
+
+
+def _keys(config: ConfigDict, prefix: str = "") -> list[str]:
+    keys = []
+    for key, value in config.items():
+        keys += _keys(value, f"{prefix}{key}.") if isinstance(value, ConfigDict) else [prefix + key]
+    return keys
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """`--config.a.b=1` and `--config.a.b 1` as the one option argparse knows, `--config.KEY=a.b=1`."""
+    joined, rest = [], list(arguments)
+    while rest:
+        argument = rest.pop(0)
+        if argument.startswith("--config."):
+            if "=" not in argument and rest:
+                argument += f"={rest.pop(0)}"
+            argument = f"--config.KEY={argument.removeprefix('--config.')}"
+        joined.append(argument)
+    return joined

@@ -1,0 +1,33 @@
+"""Trains what a config says. The same command continues a run that was stopped.
+
+    python -m launch.train --config=configs/X.py --workdir=DIR [--config.key=value ...]
+
+DIR gets config.json, metrics.jsonl, results.json, report/, checkpoints/ and model/.
+"""
+
+import argparse
+from pathlib import Path
+
+from ecor_jax.training.workdir import claim
+from launch import cli
+
+
+def main(args: argparse.Namespace) -> None:
+    config = cli.load_config(args)
+    # Imported late: --help and a mistyped option answer at once.
+    from ecor_jax import runs
+
+    workdir = Path(args.workdir)
+    claim(workdir, config)
+    runs.run(config, workdir)
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = cli.parser(__doc__)
+    cli.add_config(parser)
+    parser.add_argument("--workdir", required=True, metavar="DIR", help="folder of this run")
+    return parser
+
+
+if __name__ == "__main__":
+    cli.run(main, parser())
