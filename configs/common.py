@@ -49,3 +49,59 @@ def pretrain() -> ConfigDict:
             "checkpoint_every": 500,
         }
     )
+
+
+def rationale() -> ConfigDict:
+    """Prompt tuning and evaluation on a rationale dataset (`ecor_jax/runs/rationale.py`)."""
+    return ConfigDict(
+        {
+            "task": "rationale",
+            "seed": 0,
+            "model": "",  # model directory or hub id
+            "dtype": "float32",  # of the vision tower's computations; bfloat16 on accelerators
+            "method": "clip,dror,ecor",  # one or several of ecor_jax/methods.py
+            "templates": {"outer": "", "pair": ""},  # other prompts for all methods; empty: their own
+            "loss": {"candidates": "vocabulary", "gold": "draw", "outer_weight": 1.0, "pair_weight": 1.0},
+            "prompts": {
+                "count": 3,
+                "layers": "shallow",  # shallow, deep, or layer numbers with commas: 0,4,8
+                "position": "after_cls",  # or end
+                "initialisation": "vpt",  # or normal
+            },
+            "data": {
+                "name": "",
+                "images": "",  # a folder tree, a zip or an ArrayRecord directory
+                "rationales": "",  # JSON {class: [rationale, ...]}
+                "train_split": "",
+                "test_split": "",
+                "holdout": 0.2,  # of every class kept for the test where the images have no splits
+                "slash": " or ",  # what / becomes in class names
+                "aliases": "",  # image class=vocabulary class, with commas
+                "on_missing": "error",  # or allow
+                "on_bad_image": "error",  # or skip
+                "rationales_per_prompt": 1,  # several joined by " and "; 0: all of a class
+                "augment": "none",  # none, flip or crop_flip
+                "batch_size": 64,
+                "workers": 0,
+                "seed": 0,  # of the holdout and of the built-in set
+                "train_count": 0,  # of the built-in set only
+                "test_count": 0,
+            },
+            "steps": 300,
+            "optimizer": {
+                "name": "adamw",
+                "learning_rate": 1e-2,
+                "warmup_steps": 20,
+                "schedule": "cosine",
+                "weight_decay": 0.0,
+                "momentum": 0.9,
+                "b2": 0.999,
+                "clip_norm": 0.0,
+            },
+            "evaluation": {"mode": "strict", "top_k": 5, "batch_size": 64},
+            "report": {"pictures": 24},
+            "parallel": {"model": 1},
+            "log_every": 10,
+            "checkpoint_every": 100,
+        }
+    )

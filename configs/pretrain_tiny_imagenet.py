@@ -18,7 +18,7 @@ def get_config() -> ConfigDict:
     config.data.captions = f"{images}/tinyimagenet_classes.json"
     # Any caption of a class fits any of its images.
     config.data.positives = "category"
-    config.kept_patches = 32
-    config.steps = 2000
+    config.kept_patches = 16
+    config.steps = 2200
     config.checkpoint_every = 100
     return config

@@ -45,6 +45,8 @@ def embed_texts(model: Model, texts: Sequence[str], folder: Path | None = None) 
     if bank is None:
         bank = _encode(model, distinct)
         _write(path, bank)
+    if len(distinct) == len(texts):
+        return bank
     row = {text: number for number, text in enumerate(distinct)}
     return bank[[row[text] for text in texts]]
 

@@ -71,6 +71,17 @@ def load_config(args: argparse.Namespace) -> ConfigDict:
     return config.lock()
 
 
+def output_file(path: Path) -> Path:
+    """`path`, if a file can be put there; found out before the work, not after it."""
+    if path.is_dir():
+        raise UserError(f"{path}: is a directory; expected the name of a file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{path}: {error}") from error
+    return path
+
+
 def set_option(config: ConfigDict, key: str, value: str) -> None:
     """Sets `a.b` to `value`, read as the type that stands there.
 

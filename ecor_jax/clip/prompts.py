@@ -17,8 +17,7 @@ class Prompt(nnx.Param):
 class VisualPrompts(nnx.Module):
     """`count` tokens for each of the chosen `layers`, shape [layers, count, width].
 
-    layers: 'shallow' (the input only), 'deep' (every layer, each replacing the previous layer's prompts) or the
-      ascending layer numbers.
+    layers: ascending layer numbers (see `prompt_layers`); each layer's prompts replace the previous ones.
     position: 'after_cls' (VPT: [CLS, prompts, patches]) or 'end' (DROR: [CLS, patches, prompts]).
     initialisation: 'vpt', uniform within sqrt(6 / (3 patch^2 + width)), or 'normal', standard normal (DROR).
     Prompts carry no positional embedding; those of layer 0 pass ln_pre with the patches.
@@ -28,13 +27,13 @@ class VisualPrompts(nnx.Module):
         self,
         vision: VisionConfig,
         count: int,
-        layers: Literal["shallow", "deep"] | tuple[int, ...] = "shallow",
+        layers: tuple[int, ...],
         *,
         position: Literal["after_cls", "end"] = "after_cls",
         initialisation: Literal["vpt", "normal"] = "vpt",
         rngs: nnx.Rngs,
     ):
-        self.layers = prompt_layers(layers, vision.layers)
+        self.layers = layers
         if count < 1:
             raise UserError(f"prompts.count is {count}; expected at least 1")
         if position not in ("after_cls", "end"):
@@ -71,15 +70,17 @@ class VisualPrompts(nnx.Module):
         return {"fill": fill.at[at].set(self.tokens[...]), "replace": replace.at[at[1:]].set(True)}
 
 
-def prompt_layers(layers: str | tuple[int, ...], depth: int) -> tuple[int, ...]:
-    """The ascending layer numbers that `layers` stands for in a tower of `depth` layers."""
+def prompt_layers(layers: str, depth: int) -> tuple[int, ...]:
+    """The layer numbers that 'shallow', 'deep' or '0,4,8' stand for in a tower of `depth` layers."""
     if layers == "shallow":
         return (0,)
     if layers == "deep":
         return tuple(range(depth))
-    numbers = tuple(layers)
-    valid = all(isinstance(n, int) for n in numbers) and numbers == tuple(sorted(set(numbers)))  # type: ignore
-    if not numbers or not valid or not 0 <= numbers[0] <= numbers[-1] < depth:
+    try:
+        numbers = tuple(int(number) for number in layers.split(","))
+    except ValueError:
+        numbers = ()
+    if not numbers or list(numbers) != sorted(set(numbers)) or not 0 <= numbers[0] <= numbers[-1] < depth:
         raise UserError(
             f"prompts.layers is {layers!r}; expected 'shallow', 'deep' or ascending numbers from 0 to {depth - 1}"
         )

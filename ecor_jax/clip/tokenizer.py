@@ -11,20 +11,30 @@ from ecor_jax.errors import UserError
 START, END = "<|startoftext|>", "<|endoftext|>"
 
 
+class TextTooLong(UserError):
+    """Texts with more tokens than the text tower reads; `texts` are all of them."""
+
+    def __init__(self, texts: list[str], tokens: list[int], context_length: int):
+        self.texts = texts
+        more = f" (and {len(texts) - 1} more texts)" if len(texts) > 1 else ""
+        super().__init__(
+            f"{texts[0]!r} has {tokens[0]} tokens{more}; the text tower reads at most {context_length}"
+        )
+
+
 def tokenize(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], context_length: int) -> np.ndarray:
     """int32 [texts, longest]: ids padded to the longest text, EOT included.
 
-    UserError, naming them, if texts are empty or longer than `context_length` tokens: a text that was cut would
-    explain something else than it says.
+    UserError if a text is empty, TextTooLong if some have more than `context_length` tokens: a text that was cut
+    would explain something else than it says.
     """
     if not texts:
         raise ValueError("no texts to tokenize")
     encoded = tokenizer(list(texts))["input_ids"]
-    for text, ids in zip(texts, encoded, strict=True):
-        if not text.strip():
-            raise UserError("a text to encode is empty")
-        if len(ids) > context_length:
-            raise UserError(f"{text!r} has {len(ids)} tokens; the text tower reads at most {context_length}")
+    if not all(text.strip() for text in texts):
+        raise UserError("a text to encode is empty")
+    if long := [(text, len(ids)) for text, ids in zip(texts, encoded, strict=True) if len(ids) > context_length]:
+        raise TextTooLong([text for text, _ in long], [tokens for _, tokens in long], context_length)
     # Id 0 pads: nothing after EOT is read, and 0 is never the largest id of a row.
     batch = np.zeros((len(texts), max(map(len, encoded))), np.int32)
     for row, ids in zip(batch, encoded, strict=True):

@@ -1,6 +1,6 @@
 """Doubly right recognition (DROR, arXiv 2212.06202): is the category right, and is the reason?"""
 
-from typing import Literal
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -10,77 +10,95 @@ from ecor_jax.errors import UserError
 
 RR, RW, WR, WW = range(4)
 """Right category for the right reason, right for a wrong one, wrong for a right one, wrong for a wrong one."""
-OUTCOMES = ("rr", "rw", "wr", "ww")
-Mode = Literal["strict", "dror"]
+NAMES = ("rr", "rw", "wr", "ww")
 
 
-def majority_vote(categories: Int[np.ndarray, "images k"]) -> Int[np.ndarray, "images"]:
+class Judged(NamedTuple):
+    """Of N images: the outcome (RR, RW, WR or WW) and the voted category."""
+
+    outcome: Int[np.ndarray, "N"]
+    voted: Int[np.ndarray, "N"]
+
+
+def majority_vote(categories: Int[np.ndarray, "N k"]) -> Int[np.ndarray, "N"]:
     """The category most of an image's top pairs name; of equals, the one whose pair ranks highest."""
     votes = (categories[:, :, None] == categories[:, None, :]).sum(axis=2)
     best = np.argmax(votes, axis=1)
     return np.take_along_axis(categories, best[:, None], axis=1)[:, 0]
 
 
-def strict_outcomes(
-    categories: Int[np.ndarray, "images k"],
-    rationales: Int[np.ndarray, "images k"],
-    gold_category: Int[np.ndarray, "images"],
-    gold_rationales: Bool[np.ndarray, "images R"],
-) -> tuple[Int[np.ndarray, "images"], Int[np.ndarray, "images"]]:
-    """Outcome (RR, RW, WR, WW) and voted category of each image, from its top-k pairs, by exact ids.
+def judge_strictly(
+    categories: Int[np.ndarray, "N k"],
+    rationales: Int[np.ndarray, "N k"],
+    gold_category: Int[np.ndarray, "N"],
+    gold_rationales: Bool[np.ndarray, "N R"],
+) -> Judged:
+    """Judges the top-k pairs of each image by exact ids.
 
     The reason is right if some top pair names the voted category together with a gold rationale of the image.
     """
     voted = majority_vote(categories)
     reasons = np.take_along_axis(gold_rationales, rationales, axis=1)
     reason_right = (reasons & (categories == voted[:, None])).any(axis=1)
-    return np.where(voted == gold_category, RR, WR) + ~reason_right, voted
+    return Judged(np.where(voted == gold_category, RR, WR) + ~reason_right, voted)
 
 
-def dror_outcomes(
-    categories: Int[np.ndarray, "images k"],
-    rationales: Int[np.ndarray, "images k"],
-    gold_category: Int[np.ndarray, "images"],
-    gold_rationales: Bool[np.ndarray, "images R"],
+def judge_as_dror(
+    categories: Int[np.ndarray, "N k"],
+    rationales: Int[np.ndarray, "N k"],
+    gold_category: Int[np.ndarray, "N"],
+    gold_rationales: Bool[np.ndarray, "N R"],
     vocabulary: Vocabulary,
     template: str,
-) -> tuple[Int[np.ndarray, "images"], Int[np.ndarray, "images"]]:
-    """The same as DROR's released code counts it (cvlab-columbia/DoubleRight, commit d0d74f5).
+) -> Judged:
+    """Judges as DROR's released code does (cvlab-columbia/DoubleRight, commit d0d74f5), for comparison with it.
 
     It walks down the top pairs and stops at the first whose text contains the gold category and a gold rationale,
     and votes among the pairs walked only, which cuts the vote short and inflates RR. Texts match by substring.
+    `template` is the prompt of a pair, with {c} and {r}.
     """
-    outcomes, voted = np.empty(len(categories), int), np.empty(len(categories), int)
-    for image, pairs in enumerate(zip(categories, rationales, strict=True)):
-        texts = [template.format(c=vocabulary.classes[c], r=vocabulary.rationales[r]) for c, r in zip(*pairs, strict=True)]
+    outcome, voted = np.empty(len(categories), int), np.empty(len(categories), int)
+    for image, (pair_categories, pair_rationales) in enumerate(zip(categories, rationales, strict=True)):
+        texts = [
+            template.format(c=vocabulary.classes[c], r=vocabulary.rationales[r])
+            for c, r in zip(pair_categories, pair_rationales, strict=True)
+        ]
         golds = [vocabulary.rationales[r] for r in np.flatnonzero(gold_rationales[image])]
+        reasons = [any(gold in text for gold in golds) for text in texts]
 
-        def names(text: str, category: int, golds: list[str] = golds) -> bool:
-            return vocabulary.classes[category] in text and any(gold in text for gold in golds)
+        def named(category: int, texts: list[str] = texts, reasons: list[bool] = reasons) -> list[bool]:
+            name = vocabulary.classes[category]
+            return [name in text and reason for text, reason in zip(texts, reasons, strict=True)]
 
-        hit = next((rank for rank, text in enumerate(texts) if names(text, gold_category[image])), None)
-        walked = pairs[0] if hit is None else pairs[0][: hit + 1]
+        hits = named(gold_category[image])
+        walked = pair_categories[: hits.index(True) + 1] if any(hits) else pair_categories
         voted[image] = majority_vote(walked[None])[0]
         if voted[image] == gold_category[image]:
-            outcomes[image] = RW if hit is None else RR
+            outcome[image] = RR if any(hits) else RW
         else:
-            outcomes[image] = WR if any(names(text, voted[image]) for text in texts) else WW
-    return outcomes, voted
+            outcome[image] = WR if any(named(voted[image])) else WW
+    return Judged(outcome, voted)
 
 
-def outcomes_of(mode: Mode, *pairs: np.ndarray, vocabulary: Vocabulary, template: str):
-    """`strict_outcomes` or `dror_outcomes` by name."""
+def judge(
+    mode: str,
+    categories: Int[np.ndarray, "N k"],
+    rationales: Int[np.ndarray, "N k"],
+    gold_category: Int[np.ndarray, "N"],
+    gold_rationales: Bool[np.ndarray, "N R"],
+    vocabulary: Vocabulary,
+    template: str,
+) -> Judged:
+    """`judge_strictly` or `judge_as_dror`, by `mode`; UserError for any other."""
+    pairs = (categories, rationales, gold_category, gold_rationales)
     if mode == "strict":
-        return strict_outcomes(*pairs)
+        return judge_strictly(*pairs)
     if mode == "dror":
-        return dror_outcomes(*pairs, vocabulary=vocabulary, template=template)
+        return judge_as_dror(*pairs, vocabulary, template)
     raise UserError(f"evaluation.mode is {mode!r}; expected 'strict' or 'dror'")
 
 
-def rates(outcomes: Int[np.ndarray, "images"]) -> dict[str, float | int]:
-    """Shares of the four outcomes (they add up to 1), accuracy = rr + rw, and the number of images."""
-    if not len(outcomes):
-        raise ValueError("no images to average over")
-    shares = {name: float(np.mean(outcomes == value)) for value, name in enumerate(OUTCOMES)}
-    right = int(np.sum(outcomes <= RW))
-    return {**shares, "accuracy": right / len(outcomes), "count": len(outcomes)}
+def rates(outcome: Int[np.ndarray, "N"]) -> dict[str, float | int]:
+    """Shares of the four outcomes (they add up to 1), accuracy = rr + rw, and N as count; N at least 1."""
+    shares = {name: float(np.mean(outcome == value)) for value, name in enumerate(NAMES)}
+    return {**shares, "accuracy": float(np.mean(outcome <= RW)), "count": len(outcome)}

@@ -1,0 +1,21 @@
+"""Your own pictures and rationales: for `launch.train` and `launch.evaluate` alike.
+
+    python -m launch.train --config=configs/folder.py --workdir=DIR --config.model=CLIP_DIR_OR_HUB_ID \\
+        --config.data.images=FOLDER_OR_ZIP_OR_ARRAYRECORD --config.data.rationales=FILE.json
+    python -m launch.evaluate --config=configs/folder.py --model=DIR/model --output=results.json \\
+        --config.data.images=... --config.data.rationales=...
+
+images: class/picture, or class/rationale/picture; with or without train/ and test/ around them.
+rationales: {"class": ["what can be seen of it", ...], ...}.
+"""
+
+from ml_collections import ConfigDict
+
+from configs.common import rationale
+
+
+def get_config() -> ConfigDict:
+    config = rationale()
+    config.method = "ecor"
+    config.data.name = "folder"
+    return config

@@ -1,0 +1,43 @@
+"""Checkpoints by Hugging Face hub id."""
+
+import re
+from pathlib import Path
+
+from huggingface_hub import snapshot_download
+
+from ecor_jax.errors import UserError
+
+_ID = re.compile(r"[\w.-]+/[\w.-]+")
+# In order of preference: a repository often holds the same weights several times.
+_WEIGHTS = (
+    "model*.safetensors",
+    "open_clip_model.safetensors",
+    "pytorch_model*.bin",
+    "open_clip_pytorch_model.bin",
+)
+
+
+def local_copy(source: str | Path) -> Path:
+    """`source` itself if it is a file or directory here, else the downloaded snapshot of that hub id.
+
+    Only configuration, tokenizer files and one form of the weights are downloaded. UserError if there is no
+    such path and no such hub id, or no network.
+    """
+    path = Path(source)
+    if path.exists():
+        return path
+    if isinstance(source, Path) or not _ID.fullmatch(source):
+        raise UserError(f"{source}: no such file or directory")
+    try:
+        snapshot = Path(snapshot_download(source, allow_patterns=["*.json", "merges.txt"]))
+        for pattern in _WEIGHTS:
+            snapshot_download(source, allow_patterns=[pattern])
+            if any(snapshot.glob(pattern)):
+                break
+    except Exception as error:  # the hub client's many errors, its HTTP library's, and the disk's
+        reason = str(error).split("\n")[0]
+        raise UserError(
+            f"{source}: no such directory here, and as a Hugging Face hub id it cannot be fetched "
+            f"({reason}); give the path of a local copy"
+        ) from error
+    return snapshot

@@ -1,0 +1,73 @@
+"""Where each tensor of a foreign CLIP belongs in ours, and how it lies in memory there."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+Shape = tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """How a foreign tensor relates to ours.
+
+    shape: its shape, given ours. read: its values laid out as ours. write: ours laid out as its.
+    All three are views where NumPy can make one.
+    """
+
+    shape: Callable[[Shape], Shape]
+    read: Callable[[np.ndarray], np.ndarray]
+    write: Callable[[np.ndarray], np.ndarray] | None = None
+
+
+def _convolution_shape(shape: Shape) -> Shape:
+    patch = math.isqrt(shape[0] // 3)
+    return shape[1], 3, patch, patch
+
+
+SAME = Layout(lambda shape: shape, lambda x: x, lambda x: x)
+# torch's linear layers keep [outputs, inputs].
+MATRIX = Layout(lambda shape: shape[::-1], lambda x: x.T, lambda x: x.T)
+# A convolution over patches, [width, channel, row, column]; ours is a matrix [(row, column, channel), width].
+PATCHES = Layout(
+    _convolution_shape,
+    lambda x: x.transpose(2, 3, 1, 0).reshape(-1, x.shape[0]),
+    lambda x: x.reshape(*_convolution_shape(x.shape)[2:], 3, -1).transpose(3, 2, 0, 1),
+)
+
+
+def fused_matrix(part: int) -> Layout:
+    """Query (0), key (1) or value (2) of an attention's joint input projection [3 width, width]."""
+    return Layout(lambda shape: (3 * shape[1], shape[0]), lambda x: np.split(x, 3)[part].T)
+
+
+def fused_bias(part: int) -> Layout:
+    """The same of its bias [3 width]."""
+    return Layout(lambda shape: (3 * shape[0],), lambda x: np.split(x, 3)[part])
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """The foreign tensor `name` holds our parameter `path`.
+
+    Of parameters stacked over layers, `name` has a `{}` in place of the layer's number.
+    """
+
+    name: str
+    path: str
+    layout: Layout = SAME
+
+
+def linear(name: str, path: str) -> list[Entry]:
+    """A linear layer with bias."""
+    return [
+        Entry(f"{name}.weight", f"{path}.kernel", MATRIX),
+        Entry(f"{name}.bias", f"{path}.bias"),
+    ]
+
+
+def layer_norm(name: str, path: str) -> list[Entry]:
+    """A layer norm with scale and bias."""
+    return [Entry(f"{name}.weight", f"{path}.scale"), Entry(f"{name}.bias", f"{path}.bias")]

@@ -1,0 +1,129 @@
+"""Model directories: a CLIP, its tokenizer and preprocessing, laid out as Hugging Face's CLIPModel."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax.numpy as jnp
+from safetensors import SafetensorError
+from safetensors.numpy import save_file
+from transformers import PreTrainedTokenizerBase
+
+from ecor_jax.checkpoints import huggingface, preprocessor
+from ecor_jax.checkpoints.source import read_source
+from ecor_jax.checkpoints.weights import foreign_tensors, weights_digest
+from ecor_jax.clip.model import Clip
+from ecor_jax.clip.preprocessing import Preprocess
+from ecor_jax.errors import UserError
+
+WEIGHTS = "model.safetensors"
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """A CLIP and what its inputs pass through.
+
+    digest: sha256 of configuration and weights, the same wherever and in whichever format they are kept.
+    path: where it was read.
+    """
+
+    clip: Clip
+    tokenizer: PreTrainedTokenizerBase
+    preprocess: Preprocess
+    digest: str
+    path: Path
+
+
+def load_clip(source: str | Path, *, dtype=jnp.float32) -> Model:
+    """The CLIP in a directory (Hugging Face or OpenCLIP), or of a Hugging Face hub id.
+
+    dtype: what the towers compute in; parameters are float32, exactly as stored.
+    UserError if anything is missing, unreadable or does not fit.
+    """
+    found = read_source(source, dtype=dtype)
+    if found.tokenizer is None:
+        raise UserError(
+            f"{found.path}: no tokenizer; python -m launch.convert --source={source} --tokenizer=... adds one"
+        )
+    if found.preprocess is None:
+        raise UserError(f"{found.path}: no {preprocessor.FILE}")
+    return Model(found.clip, found.tokenizer, found.preprocess, weights_digest(found.clip), found.path)
+
+
+def save_clip(
+    directory: str | Path,
+    clip: Clip,
+    tokenizer: PreTrainedTokenizerBase | None,
+    preprocess: Preprocess | None,
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Writes a model directory that `load_clip` and transformers' CLIPModel and AutoTokenizer read.
+
+    The directory appears whole or not at all. UserError if it exists and is not empty, unless `overwrite` is
+    set and it is a model directory, and if it cannot be written.
+    """
+    with new_directory(Path(directory), overwrite=overwrite) as partial:
+        write_clip(partial, clip, tokenizer, preprocess)
+
+
+def write_clip(
+    directory: Path, clip: Clip, tokenizer: PreTrainedTokenizerBase | None, preprocess: Preprocess | None
+) -> None:
+    """The files of a model directory, into a directory that exists."""
+    tensors = dict(foreign_tensors(clip, huggingface.ENTRIES))
+    save_file(tensors, directory / WEIGHTS, metadata={"format": "pt"})
+    _write_json(directory / "config.json", huggingface.config_fields(clip.config, tokenizer))
+    if preprocess is not None:
+        _write_json(directory / preprocessor.FILE, preprocessor.preprocessor_fields(preprocess))
+    if tokenizer is not None:
+        tokenizer.save_pretrained(directory)
+
+
+def check_new(directory: Path, *, overwrite: bool = False) -> None:
+    """UserError unless a model directory may be written at `directory`, as `save_clip` says."""
+    if directory.exists() and not directory.is_dir():
+        raise UserError(f"{directory}: is a file; expected a directory to write")
+    if directory.is_dir() and any(directory.iterdir()):
+        if not overwrite:
+            raise UserError(f"{directory}: is not empty")
+        if not (directory / WEIGHTS).is_file():
+            raise UserError(f"{directory}: holds something else than a model; it will not be overwritten")
+
+
+@contextlib.contextmanager
+def new_directory(directory: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """A hidden directory beside `directory` to write into, which takes its place when the block ends well."""
+    check_new(directory, overwrite=overwrite)
+    directory = directory.absolute()
+    partial = directory.with_name(f".{directory.name}.{os.getpid()}.partial")
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        _take_place(partial, directory)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{directory}: cannot be written ({error})") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _take_place(partial: Path, directory: Path) -> None:
+    if not directory.exists():
+        partial.rename(directory)
+        return
+    replaced = partial.with_suffix(".replaced")
+    directory.rename(replaced)
+    try:
+        partial.rename(directory)
+    except OSError:
+        replaced.rename(directory)
+        raise
+    shutil.rmtree(replaced)
+
+
+def _write_json(path: Path, fields: dict) -> None:
+    path.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,164 @@
+"""OpenCLIP: open_clip_config.json, with weights under OpenAI's names."""
+
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+
+from ecor_jax.checkpoints import openai
+from ecor_jax.checkpoints.fields import colour, stated_activation, whole_number
+from ecor_jax.checkpoints.tensor import Tensor
+from ecor_jax.checkpoints.tensor_files import find_weights, open_tensors, read_json
+from ecor_jax.checkpoints.weights import load_weights
+from ecor_jax.clip.config import Activation, ClipConfig, TextConfig, VisionConfig
+from ecor_jax.clip.model import Clip
+from ecor_jax.clip.preprocessing import OPENAI_MEAN, OPENAI_STD, Preprocess
+from ecor_jax.errors import UserError
+
+CONFIG = "open_clip_config.json"
+WEIGHTS = (
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.safetensors",
+    "open_clip_pytorch_model.bin",
+)
+IGNORABLE = ("attn_mask",)
+
+# Fields that may only have the value of a plain CLIP. Of those marked _ANY no value changes the embeddings.
+_ANY, _NONE = object(), object()
+_MODEL = {
+    "custom_text": False,
+    "nonscalar_logit_scale": False,
+    "init_logit_bias": None,
+    "init_logit_scale": _ANY,
+}
+_TOWER = {
+    "ls_init_value": None,
+    "final_ln_after_pool": False,
+    "output_tokens": False,
+    "act_kwargs": None,
+    "norm_kwargs": None,
+}
+_VISION = _TOWER | {
+    "patch_dropout": _ANY,
+    "attentional_pool": False,
+    "global_average_pool": False,
+    "input_patchnorm": False,
+    "no_ln_pre": False,
+    "pool_type": "tok",
+    "pos_embed_type": "learnable",
+}
+_TEXT = _TOWER | {
+    "embed_cls": False,
+    "no_causal_mask": False,
+    "pad_id": _ANY,
+    "pool_type": "argmax",
+    "proj_bias": False,
+    "proj_type": "linear",
+    "hf_tokenizer_name": _ANY,
+    "tokenizer_kwargs": None,
+}
+_PREPROCESS = {"mode": "RGB", "interpolation": "bicubic", "fill_color": _ANY}
+
+
+def read(path: Path, activation: Activation | None = None, dtype=jnp.float32) -> tuple[Clip, Preprocess]:
+    """The CLIP in an OpenCLIP directory, or in a weights file with open_clip_config.json beside it."""
+    directory = path if path.is_dir() else path.parent
+    weights = find_weights(path, WEIGHTS) if path.is_dir() else path
+    fields = read_json(directory / CONFIG)
+    config = read_config(fields.get("model_cfg"), activation, f"{directory / CONFIG}: model_cfg")
+    preprocess = _preprocess(
+        fields.get("preprocess_cfg", {}), config.vision.image_size, f"{directory / CONFIG}: preprocess_cfg"
+    )
+    clip = load_weights(
+        config,
+        openai.ENTRIES,
+        _weights(open_tensors(weights)),
+        ignorable=(*openai.IGNORABLE, *IGNORABLE),
+        source=str(weights),
+        dtype=dtype,
+    )
+    return clip, preprocess
+
+
+def read_config(fields: Any, activation: Activation | None, source: str) -> ClipConfig:
+    """The configuration in a `model_cfg`; UserError names the field that asks for another kind of tower.
+
+    OpenCLIP's own default where `quick_gelu` is not stated is plain GELU; `activation` may say otherwise.
+    """
+    _only(fields, {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu"}, _MODEL, source)
+    vision, text = fields.get("vision_cfg"), fields.get("text_cfg")
+    sizes = {"width", "layers", "mlp_ratio"}
+    _only(vision, sizes | {"image_size", "patch_size", "head_width"}, _VISION, f"{source}.vision_cfg")
+    _only(text, sizes | {"context_length", "vocab_size", "heads"}, _TEXT, f"{source}.text_cfg")
+
+    def number(section: str, fields: dict[str, Any], name: str, default: int) -> int:
+        return whole_number(fields.get(name, default), f"{source}.{section}.{name}")
+
+    def tower(section: str, fields: dict[str, Any], default_width: int) -> dict[str, int]:
+        width, ratio = number(section, fields, "width", default_width), fields.get("mlp_ratio", 4.0)
+        if not isinstance(ratio, int | float):
+            raise UserError(f"{source}.{section}.mlp_ratio is {ratio!r}; expected a number")
+        return {
+            "width": width,
+            "layers": number(section, fields, "layers", 12),
+            "mlp_width": int(width * ratio),
+        }
+
+    vision_tower, text_tower = tower("vision_cfg", vision, 768), tower("text_cfg", text, 512)
+    head_width = number("vision_cfg", vision, "head_width", 64)
+    if vision_tower["width"] % head_width:
+        raise UserError(
+            f"{source}.vision_cfg.head_width {head_width} does not divide {vision_tower['width']}"
+        )
+    if "quick_gelu" in fields:
+        stated = "quick_gelu" if fields["quick_gelu"] else "gelu"
+        activation = stated_activation(stated, activation, f"{source}.quick_gelu")
+    return ClipConfig(
+        VisionConfig(
+            image_size=number("vision_cfg", vision, "image_size", 224),
+            patch_size=number("vision_cfg", vision, "patch_size", 16),
+            heads=vision_tower["width"] // head_width,
+            **vision_tower,
+        ),
+        TextConfig(
+            vocab_size=number("text_cfg", text, "vocab_size", 49408),
+            context_length=number("text_cfg", text, "context_length", 77),
+            heads=number("text_cfg", text, "heads", 8),
+            **text_tower,
+        ),
+        embed_dim=whole_number(fields.get("embed_dim"), f"{source}.embed_dim"),
+        activation=activation or "gelu",
+    )
+
+
+def _preprocess(fields: Any, image_size: int, source: str) -> Preprocess:
+    _only(fields, {"size", "mean", "std", "resize_mode"}, _PREPROCESS, source)
+    size = fields.get("size", image_size)
+    if size not in (image_size, [image_size, image_size]):
+        raise UserError(f"{source}.size is {size!r}; the vision tower takes {image_size} pixels")
+    mode = fields.get("resize_mode", "shortest")
+    if mode not in ("shortest", "squash"):
+        raise UserError(f"{source}.resize_mode is {mode!r}; expected 'shortest' or 'squash'")
+    mean = colour(fields.get("mean", list(OPENAI_MEAN)), f"{source}.mean")
+    std = colour(fields.get("std", list(OPENAI_STD)), f"{source}.std", positive=True)
+    return Preprocess(image_size, mean, std, resize=mode)
+
+
+def _only(fields: Any, read: set[str], fixed: dict[str, Any], source: str) -> None:
+    """UserError if `fields` has any but those `read` and those of `fixed` with that value."""
+    if not isinstance(fields, dict):
+        raise UserError(f"{source} is {fields!r}; expected an object")
+    for name, value in fields.items():
+        if name not in read and fixed.get(name, _NONE) not in (_ANY, value):
+            raise UserError(f"{source}.{name} is {value!r}: this kind of CLIP is not supported")
+
+
+def _weights(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights among the tensors of a training checkpoint; those of a plain state dict are all of them."""
+    prefix = "state_dict."
+    if any(name.startswith(prefix) for name in tensors):
+        tensors = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+    # Data parallel training puts a word before every name.
+    if all(name.startswith("module.") for name in tensors):
+        tensors = {name.removeprefix("module."): t for name, t in tensors.items()}
+    return tensors

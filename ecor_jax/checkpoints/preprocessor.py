@@ -1,0 +1,80 @@
+"""Preprocess from and to preprocessor_config.json, as CLIPImageProcessor reads it."""
+
+from pathlib import Path
+from typing import Any
+
+from ecor_jax.checkpoints.fields import colour, whole_number
+from ecor_jax.checkpoints.tensor_files import read_json
+from ecor_jax.clip.preprocessing import Preprocess
+from ecor_jax.errors import UserError
+
+FILE = "preprocessor_config.json"
+_BICUBIC = 3  # PIL's number for it
+
+
+def read_preprocess(directory: Path) -> Preprocess | None:
+    """What the directory's preprocessor_config.json asks for, None if there is no such file.
+
+    CLIPProcessor of transformers 5 keeps the same fields in processor_config.json. UserError names the field
+    that asks for something else than a bicubic resize to a square, a centre crop, a mean and a deviation.
+    """
+    if (directory / FILE).is_file():
+        return preprocess_of(read_json(directory / FILE), str(directory / FILE))
+    combined = directory / "processor_config.json"
+    if combined.is_file() and "image_processor" in (fields := read_json(combined)):
+        return preprocess_of(fields["image_processor"], f"{combined}: image_processor")
+    return None
+
+
+def preprocess_of(fields: dict[str, Any], source: str) -> Preprocess:
+    """The preprocessing that image processor `fields` stand for; `source` names them in messages."""
+
+    def expect(name: str, value: Any, default: Any = None) -> None:
+        if fields.get(name, default) != value:
+            raise UserError(f"{source}: {name} is {fields.get(name, default)!r}; expected {value!r}")
+
+    for step in ("do_resize", "do_rescale", "do_normalize"):
+        expect(step, True, default=True)
+    expect("resample", _BICUBIC)
+    if abs(fields.get("rescale_factor", 1 / 255) - 1 / 255) > 1e-9:
+        raise UserError(f"{source}: rescale_factor is {fields['rescale_factor']}; expected 1/255")
+    mean = colour(fields.get("image_mean"), f"{source}: image_mean")
+    std = colour(fields.get("image_std"), f"{source}: image_std", positive=True)
+    size = fields.get("size")
+    if isinstance(size, dict) and "shortest_edge" not in size:
+        side = _square(size, f"{source}: size")
+        if fields.get("do_center_crop", True):
+            expect("crop_size", {"height": side, "width": side})
+        return Preprocess(side, mean, std, resize="squash")
+    expect("do_center_crop", True, default=True)
+    edge = whole_number(size["shortest_edge"] if isinstance(size, dict) else size, f"{source}: size")
+    side = _square(fields.get("crop_size"), f"{source}: crop_size")
+    if edge < side:
+        raise UserError(f"{source}: size {edge} is smaller than crop_size {side}")
+    return Preprocess(side, mean, std, resize_to=None if edge == side else edge)
+
+
+def preprocessor_fields(preprocess: Preprocess) -> dict[str, Any]:
+    """preprocessor_config.json for `preprocess`."""
+    square = {"height": preprocess.size, "width": preprocess.size}
+    squash = preprocess.resize == "squash"
+    return {
+        "image_processor_type": "CLIPImageProcessor",
+        "do_convert_rgb": True,
+        "do_resize": True,
+        "size": square if squash else {"shortest_edge": preprocess.resize_to or preprocess.size},
+        "resample": _BICUBIC,
+        "do_center_crop": not squash,
+        "crop_size": square,
+        "do_rescale": True,
+        "rescale_factor": 1 / 255,
+        "do_normalize": True,
+        "image_mean": list(preprocess.mean),
+        "image_std": list(preprocess.std),
+    }
+
+
+def _square(size: Any, name: str) -> int:
+    if isinstance(size, dict) and size.keys() == {"height", "width"} and size["height"] == size["width"]:
+        size = size["height"]
+    return whole_number(size, name)

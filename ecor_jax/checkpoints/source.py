@@ -1,0 +1,60 @@
+"""A CLIP from wherever it is: which format a path is in, and what else lies beside the weights."""
+
+import dataclasses
+from pathlib import Path
+
+import jax.numpy as jnp
+from transformers import PreTrainedTokenizerBase
+
+from ecor_jax.checkpoints import huggingface, openai, openclip
+from ecor_jax.checkpoints.hub import local_copy
+from ecor_jax.checkpoints.preprocessor import read_preprocess
+from ecor_jax.checkpoints.tokenizer_files import has_tokenizer, read_tokenizer
+from ecor_jax.clip.config import Activation
+from ecor_jax.clip.model import Clip
+from ecor_jax.clip.preprocessing import Preprocess
+from ecor_jax.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """What was found at `path`; the tokenizer and the preprocessing may be missing."""
+
+    clip: Clip
+    tokenizer: PreTrainedTokenizerBase | None
+    preprocess: Preprocess | None
+    path: Path
+
+
+def read_source(
+    source: str | Path,
+    *,
+    activation: Activation | None = None,
+    tokenizer: Path | None = None,
+    dtype=jnp.float32,
+) -> Source:
+    """The CLIP at a path or hub id, in any format that is known.
+
+    A directory with Hugging Face's weights is read as such, with open_clip_config.json as OpenCLIP's; a file
+    is OpenAI's, unless open_clip_config.json lies beside it.
+    activation: for sources that do not state theirs.
+    tokenizer: a directory or OpenAI's list of merges, instead of the source's own files.
+    """
+    path = local_copy(source)
+    directory = path if path.is_dir() else path.parent
+    has_config = (directory / openclip.CONFIG).is_file()
+    if path.is_file() and not has_config:
+        clip, preprocess = openai.read(path, activation, dtype)
+    elif path.is_file() or (has_config and not huggingface.has_weights(directory)):
+        clip, preprocess = openclip.read(path, activation, dtype)
+    else:
+        clip, preprocess = huggingface.read(directory, activation, dtype), read_preprocess(directory)
+    if preprocess is not None and preprocess.size != clip.config.vision.image_size:
+        raise UserError(
+            f"{path}: images are prepared at {preprocess.size} pixels, but the vision tower takes "
+            f"{clip.config.vision.image_size}"
+        )
+    if tokenizer is None and has_tokenizer(directory):
+        tokenizer = directory
+    found = None if tokenizer is None else read_tokenizer(tokenizer, clip.config.text)
+    return Source(clip, found, preprocess, path)

@@ -1,0 +1,75 @@
+"""Named tensors in files, read one at a time: safetensors or torch archives, whole or in shards."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from ecor_jax.checkpoints.tensor import Tensor
+from ecor_jax.checkpoints.torch_zip import open_torch
+from ecor_jax.errors import UserError
+
+_DTYPES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64", "I64": "int64"}
+
+
+def find_weights(directory: Path, names: Sequence[str]) -> Path:
+    """The first of the files `names` that `directory` has; UserError with all the names if it has none."""
+    for name in names:
+        if (directory / name).is_file():
+            return directory / name
+    raise UserError(f"{directory}: no weights; expected one of {', '.join(names)}")
+
+
+def open_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a .safetensors file, of a torch archive, or of all shards of an .index.json file.
+
+    UserError, naming the file, if it cannot be read, is truncated, or a shard or its tensor is missing.
+    """
+    if path.name.endswith(".index.json"):
+        return _open_shards(path)
+    return open_safetensors(path) if path.suffix == ".safetensors" else open_torch(path)
+
+
+def open_safetensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of one safetensors file."""
+    try:
+        file = safe_open(path, framework="np")
+        return {name: _safetensor(file, name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path}: not a whole safetensors file ({error})") from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object; UserError, naming the file, if it is missing or something else."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise UserError(f"{path}: cannot be read as JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: expected a JSON object, found a {type(value).__name__}")
+    return value
+
+
+def _safetensor(file: Any, name: str) -> Tensor:
+    piece = file.get_slice(name)
+    dtype = str(piece.get_dtype())
+    return Tensor(tuple(piece.get_shape()), _DTYPES.get(dtype, dtype), lambda: file.get_tensor(name))
+
+
+def _open_shards(index: Path) -> dict[str, Tensor]:
+    weight_map = read_json(index).get("weight_map")
+    if not isinstance(weight_map, dict):
+        raise UserError(f"{index}: no weight_map")
+    tensors: dict[str, Tensor] = {}
+    for shard in sorted(set(weight_map.values())):
+        if Path(shard).name != shard:
+            raise UserError(f"{index}: shard {shard!r} is not a plain file name")
+        if not (index.parent / shard).is_file():
+            raise UserError(f"{index}: its shard {shard} is missing")
+        tensors |= open_tensors(index.parent / shard)
+    absent = [name for name in weight_map if name not in tensors]
+    if absent:
+        raise UserError(f"{index}: its shards lack {', '.join(absent)}")
+    return tensors

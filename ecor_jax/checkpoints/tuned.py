@@ -1,0 +1,107 @@
+"""Tuned models: a CLIP's model directory with `ecor.json` and `prompts.safetensors` beside the frozen weights."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from ecor_jax.checkpoints.model_dir import Model, load_clip, new_directory, write_clip
+from ecor_jax.clip.prompts import VisualPrompts
+from ecor_jax.data.vocabulary import Vocabulary
+from ecor_jax.errors import UserError
+from ecor_jax.methods import Method
+
+DESCRIPTION, PROMPTS = "ecor.json", "prompts.safetensors"
+
+
+@dataclasses.dataclass(frozen=True)
+class Tuned:
+    """A method with the prompts trained for it (None for an untuned one)."""
+
+    method: Method
+    prompts: VisualPrompts | None
+
+
+@dataclasses.dataclass(frozen=True)
+class TunedModel:
+    """What a model directory holds: the frozen CLIP, and what was tuned on it, by method name.
+
+    vocabulary: of the tuning; None where nothing was tuned.
+    """
+
+    model: Model
+    tuned: Mapping[str, Tuned]
+    vocabulary: Vocabulary | None
+
+
+def save_tuned(directory: Path, tuned: TunedModel) -> None:
+    """Writes a model directory, whole or not at all, in the place of an older one."""
+    assert tuned.vocabulary is not None
+    layouts, tensors = {}, {}
+    for name, entry in tuned.tuned.items():
+        assert entry.prompts is not None
+        layouts[name] = dataclasses.asdict(entry.method) | {
+            "prompts": {
+                "count": entry.prompts.count,
+                "layers": list(entry.prompts.layers),
+                "position": entry.prompts.position,
+            }
+        }
+        tensors[name] = np.asarray(entry.prompts.tokens[...])
+    description = {
+        "format": 1,
+        "frozen_sha256": tuned.model.digest,
+        "vocabulary": json.loads(tuned.vocabulary.to_json()),
+        "methods": layouts,
+    }
+    with new_directory(directory, overwrite=True) as partial:
+        write_clip(partial, tuned.model.clip, tuned.model.tokenizer, tuned.model.preprocess)
+        save_file(tensors, partial / PROMPTS)
+        (partial / DESCRIPTION).write_text(json.dumps(description, indent=2, ensure_ascii=False) + "\n")
+
+
+def load_tuned(source: str | Path, *, dtype=jnp.float32) -> TunedModel:
+    """Any model directory or hub id; UserError if `ecor.json` or the prompts do not fit the weights."""
+    model = load_clip(source, dtype=dtype)
+    path = model.path / DESCRIPTION
+    if not path.exists():
+        return TunedModel(model, {}, None)
+    try:
+        description = json.loads(path.read_text())
+        if description["frozen_sha256"] != model.digest:
+            raise UserError(
+                f"{path}: its prompts were tuned on other weights (sha256 {description['frozen_sha256'][:12]}) "
+                f"than lie beside it ({model.digest[:12]})"
+            )
+        tensors = load_file(model.path / PROMPTS)
+        tuned = {
+            name: _read_method(name, entry, tensors, model) for name, entry in description["methods"].items()
+        }
+        vocabulary = Vocabulary.from_lists(description["vocabulary"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        raise UserError(f"{path}: not a description of tuned prompts ({error!r})") from error
+    return TunedModel(model, tuned, vocabulary)
+
+
+def _read_method(name: str, entry: dict[str, Any], tensors: Mapping[str, np.ndarray], model: Model) -> Tuned:
+    layout = entry.pop("prompts")
+    prompts = VisualPrompts(
+        model.clip.config.vision,
+        layout["count"],
+        tuple(layout["layers"]),
+        position=layout["position"],
+        rngs=nnx.Rngs(0),
+    )
+    if tensors[name].shape != prompts.tokens.shape:
+        raise UserError(
+            f"{model.path / PROMPTS}: {name} has shape {tensors[name].shape}, {DESCRIPTION} says {prompts.tokens.shape}"
+        )
+    prompts.tokens[...] = jnp.asarray(tensors[name])
+    return Tuned(Method(**entry), prompts)

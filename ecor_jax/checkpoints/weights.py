@@ -1,0 +1,114 @@
+"""Foreign tensors into a CLIP and out of it, all or nothing."""
+
+import hashlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from tqdm import tqdm
+
+from ecor_jax.checkpoints.layouts import Entry, Shape
+from ecor_jax.checkpoints.tensor import Tensor
+from ecor_jax.clip.config import ClipConfig
+from ecor_jax.clip.model import Clip
+from ecor_jax.errors import UserError
+
+FLOATS = ("float16", "bfloat16", "float32")
+
+
+def load_weights(
+    config: ClipConfig,
+    entries: Sequence[Entry],
+    tensors: Mapping[str, Tensor],
+    *,
+    ignorable: Collection[str] = (),
+    source: str,
+    dtype=jnp.float32,
+) -> Clip:
+    """The CLIP of shape `config` whose parameters are `tensors`, exactly, in float32; it computes in `dtype`.
+
+    Missing and unused tensors, wrong shapes and types raise one UserError that names them all. `ignorable`
+    tensors are no weights and may be there or not. Needs memory for the model and its largest stacked
+    parameter, no more.
+    """
+    graph, state = nnx.split(nnx.eval_shape(lambda: Clip(config, dtype=dtype, rngs=nnx.Rngs(0))))
+    variables = dict(nnx.to_flat_state(state))
+    shapes = {".".join(map(str, path)): variable.shape for path, variable in variables.items()}
+    pieces = {entry.path: (entry, _names(entry, shapes[entry.path])) for entry in entries}
+    assert pieces.keys() == shapes.keys(), "the table of entries does not cover the model"
+    _check_fit(shapes, pieces.values(), tensors, ignorable, source)
+
+    size = sum(4 * int(np.prod(shape)) for shape in shapes.values())
+    with tqdm(total=size, desc="weights", unit="B", unit_scale=True, disable=None, leave=False) as bar:
+        for path, variable in variables.items():
+            entry, names = pieces[".".join(map(str, path))]
+            value = np.empty(variable.shape, np.float32)
+            layers = value if _stacked(entry) else value[None]
+            for layer, name in enumerate(names):
+                layers[layer, ...] = entry.layout.read(tensors[name].read())
+                bar.update(layers[layer, ...].nbytes)
+            variables[path] = variable.replace(jnp.asarray(value))
+    return nnx.merge(graph, nnx.from_flat_state(variables))
+
+
+def foreign_tensors(clip: Clip, entries: Sequence[Entry]) -> Iterator[tuple[str, np.ndarray]]:
+    """Names and float32 values of `clip`'s parameters, laid out as `entries` say."""
+    parameters = flat_parameters(clip)
+    for entry in entries:
+        assert entry.layout.write is not None
+        value = parameters[entry.path]
+        layers = value if _stacked(entry) else value[None]
+        for layer, name in enumerate(_names(entry, value.shape)):
+            yield name, np.asarray(entry.layout.write(layers[layer, ...]), order="C")
+
+
+def flat_parameters(clip: Clip) -> dict[str, np.ndarray]:
+    """Every parameter by its dotted path, in alphabetical order."""
+    state = nnx.to_flat_state(nnx.state(clip, nnx.Param))
+    named = {".".join(map(str, path)): variable.get_value() for path, variable in state}
+    return {path: np.asarray(named[path]) for path in sorted(named)}
+
+
+def weights_digest(clip: Clip) -> str:
+    """sha256 of what embeddings depend on: the configuration, each parameter's name, shape and bytes."""
+    digest = hashlib.sha256(repr(clip.config).encode())
+    for path, value in flat_parameters(clip).items():
+        digest.update(f"{path} {value.shape} {value.dtype}".encode())
+        digest.update(np.ascontiguousarray(value).data)
+    return digest.hexdigest()
+
+
+def _stacked(entry: Entry) -> bool:
+    return "{}" in entry.name
+
+
+def _names(entry: Entry, shape: Shape) -> list[str]:
+    return [entry.name.format(layer) for layer in range(shape[0])] if _stacked(entry) else [entry.name]
+
+
+def _check_fit(
+    shapes, pieces, tensors: Mapping[str, Tensor], ignorable: Collection[str], source: str
+) -> None:
+    expected: dict[str, Shape] = {}
+    for entry, names in pieces:
+        shape = shapes[entry.path][1:] if _stacked(entry) else shapes[entry.path]
+        expected |= dict.fromkeys(names, entry.layout.shape(shape))
+    missing = [name for name in expected if name not in tensors]
+    unused = [name for name in tensors if name not in expected and name not in ignorable]
+    present = {name: tensors[name] for name in expected if name in tensors}
+    misshapen = [
+        f"{name} {list(tensor.shape)} (expected {list(expected[name])})"
+        for name, tensor in present.items()
+        if tensor.shape != expected[name]
+    ]
+    mistyped = [f"{name} {tensor.dtype}" for name, tensor in present.items() if tensor.dtype not in FLOATS]
+    kinds = {
+        "missing": missing,
+        "unused": unused,
+        "of another shape": misshapen,
+        f"of a type that is none of {', '.join(FLOATS)}": mistyped,
+    }
+    problems = [f"{len(names)} {kind}: {', '.join(names)}" for kind, names in kinds.items() if names]
+    if problems:
+        raise UserError(f"{source}: the weights do not fit the configuration; {'; '.join(problems)}")

@@ -1,0 +1,110 @@
+"""A rationale dataset as a config names it: a vocabulary, and images to train and to test on."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from absl import logging
+
+from ecor_jax.data import procedural
+from ecor_jax.data.encode import Encode, Preprocess, checked
+from ecor_jax.data.images import open_images, split_by_class, splits_of, without_classes
+from ecor_jax.data.joined import Joined
+from ecor_jax.data.procedural import Procedural
+from ecor_jax.data.records import Record, Source
+from ecor_jax.data.vocabulary import Vocabulary, match
+from ecor_jax.errors import UserError
+
+PROCEDURAL = "procedural"
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """`train` and `test` share no image; `train` is None where only an evaluation was asked for."""
+
+    vocabulary: Vocabulary
+    train: Source | None
+    test: Source
+    left_out: tuple[str, ...]
+    """Bad images and classes that were left out, a line each."""
+
+    def __post_init__(self):
+        for line in self.left_out:
+            logging.warning("left out: %s", line)
+
+
+def open_dataset(data: Mapping[str, Any], preprocess: Preprocess, *, training: bool) -> Dataset:
+    """The dataset that `config.data` describes, its images decoded into memory where they fit.
+
+    data: images, rationales, train_split, test_split, holdout, slash, aliases, on_missing, on_bad_image, seed; for
+      the built-in set ('procedural') train_count, test_count and seed alone.
+    Where no split is named, a folder's own train and test are taken, or a share of `holdout` of every class is kept
+    for the test; an evaluation alone then takes all images.
+    """
+    if data["images"] == PROCEDURAL:
+        seeds = np.random.SeedSequence(data["seed"]).generate_state(2)
+        sets = {
+            name: Procedural(data[f"{name}_count"], style="target", seed=int(seed))
+            for name, seed in zip(("train", "test"), seeds, strict=True)
+        }
+        vocabulary = procedural.vocabulary()
+    else:
+        for option in ("images", "rationales"):
+            if not data[option]:
+                raise UserError(f"--config.data.{option} is not set: expected a path")
+        vocabulary = Vocabulary.from_json(data["rationales"], slash=data["slash"])
+        sets = _splits(data, training)
+    left_out: list[str] = []
+    for name in sets if training else ("test",):
+        sets[name] = _usable(sets[name], vocabulary, data, preprocess, left_out)
+    logging.info("%s", vocabulary.describe())
+    return Dataset(vocabulary, sets["train"] if training else None, sets["test"], tuple(left_out))
+
+
+def _splits(data: Mapping[str, Any], training: bool) -> dict[str, Source]:
+    def read(split: str) -> Source:
+        return open_images(data["images"], split=split, aliases=_aliases(data["aliases"]))
+
+    train, test = data["train_split"], data["test_split"]
+    if not (train or test) and {"train", "test"} <= set(splits_of(data["images"])):
+        train, test = "train", "test"
+    if train and test:
+        return {"test": read(test)} | ({"train": read(train)} if training else {})
+    if not training:
+        return {"test": read(test)}
+    train_part, test_part = split_by_class(read(train), holdout=data["holdout"], seed=data["seed"])
+    return {"train": train_part, "test": read(test) if test else test_part}
+
+
+def _aliases(text: str) -> dict[str, str]:
+    """`a=b,c=d` as {a: b, c: d}."""
+    pairs = [item.partition("=") for item in text.split(",") if item.strip()]
+    if bad := ["".join(pair) for pair in pairs if not (pair[0].strip() and pair[2].strip())]:
+        raise UserError(f"data.aliases: {', '.join(bad)}; expected image class=vocabulary class")
+    return {old.strip(): new.strip() for old, _, new in pairs}
+
+
+def _usable(
+    source: Source, vocabulary: Vocabulary, data: Mapping[str, Any], preprocess: Preprocess, left_out: list[str]
+) -> Source:
+    """The images that can be read and judged."""
+    if data["images"] != PROCEDURAL:
+        found = match(vocabulary, source.classes, data["on_missing"])
+        if found.left_out:
+            left_out.append(found.describe())
+            source = without_classes(source, found.left_out)
+    source, bad = checked(source, preprocess, data["on_bad_image"])
+    left_out += bad
+    return source
+
+
+class JoinedEncode:
+    """`Encode`, with the sets of rationales of `joined` in the place of single ones."""
+
+    def __init__(self, encode: Encode, joined: Joined):
+        self.encode, self.joined = encode, joined
+
+    def __call__(self, record: Record, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        example = self.encode(record, rng)
+        return example | {"rationales": self.joined.gold_row(example["rationales"])}

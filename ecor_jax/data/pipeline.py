@@ -1,0 +1,151 @@
+"""Records to batches, by Grain: shuffled over the whole set, sliced by process, resumable."""
+
+import os
+from collections.abc import Callable
+
+import grain
+import numpy as np
+from absl import flags, logging
+
+from ecor_jax.data.encode import SKIP_OPTION, Example, OnBadImage
+from ecor_jax.data.records import BadImage, Record, Source
+from ecor_jax.errors import UserError
+
+Encoder = Callable[[Record, np.random.Generator], Example]
+"""Turns a record into arrays of fixed shapes; picklable. Raises BadImage for an image it cannot decode."""
+
+
+def train_batches(
+    source: Source,
+    encode: Encoder,
+    *,
+    batch_size: int,
+    seed: int,
+    workers: int = 0,
+    process_index: int = 0,
+    process_count: int = 1,
+    on_bad_image: OnBadImage = "error",
+) -> grain.IterDataset[Example]:
+    """An endless stream of this process's share of the batches: a new permutation of the set every epoch.
+
+    Its iterators resume exactly (`get_state`, `set_state`, Orbax). Where no bad image is skipped, batches
+    depend on the seed alone, not on the number of workers, and the shares of all processes together hold the
+    same examples for any number of processes. An epoch may end within a batch.
+
+    Args:
+        source: N records.
+        encode: gives the arrays of one example; its generator is seeded by (seed, position in the stream).
+        batch_size: of all processes together; N at most.
+        workers: processes that read and decode, beside this one's threads; 0 for threads only.
+        process_index, process_count: this process takes every `process_count`-th example of the stream.
+        on_bad_image: "skip" logs unreadable images and goes on to the next.
+
+    Returns:
+        Batches of what `encode` gives, [batch_size / process_count, ...], and "mask": bool, all True.
+
+    Raises:
+        UserError: the set is empty or smaller than a batch, or the batch cannot be shared evenly; from the
+            iterators, an image is unreadable.
+    """
+    share = _share(source, batch_size, process_count)
+    if batch_size > len(source):
+        raise UserError(f"a batch of {batch_size} is larger than the {len(source)} images in {source.origin}")
+    example = _Example(source, encode, on_bad_image)
+    example.blank()  # fails here, rather than waits for ever, where every image is bad
+    stream = grain.MapDataset.range(len(source)).seed(seed).shuffle().repeat().random_map(example)
+    return _batched(stream[process_index::process_count], share, workers)
+
+
+def eval_batches(
+    source: Source,
+    encode: Encoder,
+    *,
+    batch_size: int,
+    workers: int = 0,
+    process_index: int = 0,
+    process_count: int = 1,
+    on_bad_image: OnBadImage = "error",
+) -> grain.IterDataset[Example]:
+    """This process's share of the batches: every example once, in order, as many batches for every process.
+
+    Batch k, put together from the shares in the order of the processes, holds the records k * batch_size to
+    (k + 1) * batch_size - 1. Where none is left, and for skipped bad images, all arrays are 0 and "mask" is
+    False. Arguments, result and errors as in `train_batches`; but a set smaller than a batch is fine, and the
+    generator that `encode` gets depends on the record's index alone.
+    """
+    share = _share(source, batch_size, process_count)
+    example = _Example(source, encode, on_bad_image)
+    rows = _Rows(example, example.blank(), len(source), share, batch_size, process_index * share)
+    batches = -(-len(source) // batch_size)
+    return _batched(grain.MapDataset.range(batches * share).map(rows), share, workers)
+
+
+class _Example:
+    """Reads and encodes the record of an index; None for a bad image that is to be skipped."""
+
+    def __init__(self, source: Source, encode: Encoder, on_bad_image: OnBadImage):
+        self._source = source
+        self._encode = encode
+        self._on_bad_image = on_bad_image
+        self._skipped: set[int] = set()
+
+    def __call__(self, index: int, rng: np.random.Generator) -> Example | None:
+        try:
+            return {**self._encode(self._source[index], rng), "mask": np.asarray(True)}
+        except BadImage as error:
+            if self._on_bad_image == "error":
+                raise UserError(
+                    f"{self._source.origin}: {error} ({SKIP_OPTION} leaves such images out)"
+                ) from error
+            if index not in self._skipped:
+                self._skipped.add(index)
+                logging.warning(
+                    "left out (%d so far): %s: %s", len(self._skipped), self._source.origin, error
+                )
+            return None
+
+    def blank(self) -> Example:
+        """An example of zeros, in the shapes of the first readable one; its mask is False."""
+        for index in range(len(self._source)):
+            if (example := self(index, np.random.default_rng(index))) is not None:
+                return {key: np.zeros_like(value) for key, value in example.items()}
+        raise UserError(f"none of the {len(self._source)} images in {self._source.origin} can be read")
+
+
+class _Rows:
+    """The example for each row of this process's batches on end; blank beyond the last record."""
+
+    def __init__(
+        self, example: _Example, blank: Example, count: int, share: int, batch_size: int, first: int
+    ):
+        self._example, self._blank, self._count = example, blank, count
+        self._share, self._batch_size, self._first = share, batch_size, first
+
+    def __call__(self, row: int) -> Example:
+        batch, within = divmod(row, self._share)
+        index = batch * self._batch_size + self._first + within
+        if index >= self._count:
+            return self._blank
+        example = self._example(index, np.random.default_rng(index))
+        return self._blank if example is None else example
+
+
+def _share(source: Source, batch_size: int, process_count: int) -> int:
+    """Examples of a batch for each process."""
+    if not len(source):
+        raise UserError(f"no images in {source.origin}")
+    if batch_size < 1 or batch_size % process_count:
+        raise UserError(f"a batch of {batch_size} cannot be shared evenly among {process_count} processes")
+    return batch_size // process_count
+
+
+def _batched(examples: grain.MapDataset, share: int, workers: int) -> grain.IterDataset[Example]:
+    threads = min(os.cpu_count() or 1, 16)
+    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=max(threads, 2 * share))
+    stream = examples.to_iter_dataset(options)
+    if workers:
+        if not flags.FLAGS.is_parsed():
+            flags.FLAGS.mark_as_parsed()  # Grain's workers read its flags, which nobody else parses
+        # Before the batches are made: so the same examples meet in a batch for any number of workers.
+        stream = stream.mp_prefetch(grain.MultiprocessingOptions(workers, per_worker_buffer_size=share))
+    return stream.batch(share, drop_remainder=True)

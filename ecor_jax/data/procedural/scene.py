@@ -1,0 +1,135 @@
+"""What is in one picture, sampled from (style, seed, index) before anything is drawn."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from ecor_jax.data.procedural.bodies import SHAPES
+from ecor_jax.data.procedural.dice import Dice
+from ecor_jax.data.procedural.layout import bounds
+from ecor_jax.data.procedural.objects import KINDS, Kind, Slot
+from ecor_jax.data.procedural.palette import DARK, INKS, PAINTS, PALE, distance
+from ecor_jax.data.procedural.parts import PARTS
+from ecor_jax.data.procedural.pen import Colour, Points, Rendition, mix
+
+Style = Literal["pretrain", "target"]
+STYLES: tuple[Style, ...] = get_args(Style)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A rationale that is drawn, its place and its colour."""
+
+    rationale: str
+    slot: Slot
+    colour: Colour
+
+
+@dataclass(frozen=True)
+class Background:
+    """`pattern` in the colours `ground` and `figure`; `seed` fixes its random details."""
+
+    pattern: str
+    ground: Colour
+    figure: Colour
+    seed: int
+
+
+@dataclass(frozen=True)
+class Finish:
+    """What happens to the finished pixels: hue turned (degrees), inverted, Gaussian noise (grey levels)."""
+
+    hue: float = 0.0
+    negative: bool = False
+    noise: float = 0.0
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One picture.
+
+    `extents` and `outline` of the body are in units of the object's frame; `centre`, the frame's origin, and
+    `scale`, its unit, are in image sides; `angle` is in degrees.
+    """
+
+    kind: Kind
+    extents: tuple[float, float]
+    outline: Points
+    parts: tuple[Part, ...]
+    body: Colour
+    centre: tuple[float, float]
+    scale: float
+    angle: float
+    mirrored: bool
+    rendition: Rendition
+    background: Background
+    finish: Finish
+
+    @property
+    def rationales(self) -> tuple[str, ...]:
+        """The image-level gold: exactly the parts that are drawn."""
+        return tuple(part.rationale for part in self.parts)
+
+
+def sample_scene(style: Style, seed: int, index: int) -> Scene:
+    """The scene of picture `index`, a pure function of its arguments. Classes take turns."""
+    dice = Dice(STYLES.index(style), seed, index)
+    kind = KINDS[index % len(KINDS)]
+    rendition, background, finish = (_pretrain if style == "pretrain" else _target)(dice)
+    body = dice.pick(tuple(paint for paint in PAINTS if distance(paint, background.ground) > 40))
+    extents = (kind.across * dice.between(0.92, 1.08), kind.down * dice.between(0.92, 1.08))
+    outline = [(x * extents[0], y * extents[1]) for x, y in SHAPES[dice.pick(kind.shapes)]]
+    parts = _parts(kind, body, dice)
+    angle, mirrored = dice.between(-10.0, 10.0), dice.chance(0.5)
+    fixed = [(part.rationale, part.slot) for part in parts if part.rationale in PARTS]
+    scale, centre = _fit(bounds(outline, fixed, extents, angle), mirrored, dice)
+    return Scene(
+        kind, extents, outline, parts, body, centre, scale, angle, mirrored, rendition, background, finish
+    )
+
+
+def _fit(
+    box: tuple[float, float, float, float], mirrored: bool, dice: Dice
+) -> tuple[float, tuple[float, float]]:
+    """A scale and a centre at which an object with this box fills much of the picture and stays within it."""
+    left, top, right, bottom = box
+    if mirrored:
+        left, right = -right, -left
+    scale = min(dice.between(0.74, 0.9) / max(right - left, bottom - top), 0.5)
+    across, down = 1 - scale * (right - left), 1 - scale * (bottom - top)
+    return scale, (
+        dice.between(0.3, 0.7) * across - scale * left,
+        dice.between(0.3, 0.7) * down - scale * top,
+    )
+
+
+def _parts(kind: Kind, body: Colour, dice: Dice) -> tuple[Part, ...]:
+    """Three to five slots of the class, each filled with one of its rationales, in drawing order."""
+    shown = dice.sample(kind.slots, min(3 + dice.below(3), len(kind.slots)))
+    paints = tuple(paint for paint in PAINTS if distance(paint, body) > 35)
+    return tuple(
+        Part(dice.pick(slot.rationales), slot, dice.pick(paints)) for slot in kind.slots if slot in shown
+    )
+
+
+def _pretrain(dice: Dice) -> tuple[Rendition, Background, Finish]:
+    """Paintings, and some pencil drawings, on plain and pale grounds."""
+    ground, figure = dice.sample(PALE, 2)
+    background = Background(dice.pick(("plain", "gradient", "hills")), ground, figure, dice.below(2**32))
+    tint = dice.between(0.1, 0.6) if dice.chance(0.2) else 1.0
+    return Rendition(dice.pick(INKS), ground, tint, line=0.021), background, Finish()
+
+
+def _target(dice: Dice) -> tuple[Rendition, Background, Finish]:
+    """Paintings, pencil and chalk drawings on busy grounds, with turned hues, negatives and noise."""
+    medium = dice.pick(("paint", "pencil", "chalk"))
+    dark = medium == "chalk" or (medium == "paint" and dice.chance(0.5))
+    ground, other = dice.sample(DARK if dark else PALE, 2)
+    figure = mix(other, dice.pick(PAINTS), 0.4)
+    pattern = dice.pick(("clouds", "stripes", "scatter", "confetti"))
+    background = Background(pattern, ground, figure, dice.below(2**32))
+    ink, tint = dice.pick(PALE if dark else INKS), dice.between(0.1, 0.4)
+    if medium == "paint":
+        # Softer than chalk, or pale parts and their outlines would run together.
+        ink, tint = mix(ink, ground, 0.4 if dark else 0.0), 1.0
+    finish = Finish(hue=dice.between(-150.0, 150.0), negative=dice.chance(0.2), noise=dice.between(2.0, 16.0))
+    return Rendition(ink, ground, tint, line=dice.between(0.018, 0.026)), background, finish

@@ -1,0 +1,49 @@
+"""The procedural set as a random-access source of records."""
+
+from ecor_jax.data.procedural.objects import KINDS
+from ecor_jax.data.procedural.painting import paint
+from ecor_jax.data.procedural.scene import STYLES, Style, sample_scene
+from ecor_jax.data.records import Record, Source
+from ecor_jax.errors import UserError
+
+
+class Procedural(Source):
+    """`count` drawn pictures, each a pure function of (style, seed, its index): the same bits on every call.
+
+    `style` is "pretrain" (painted objects on plain grounds) or "target" (the harder domain). Classes take
+    turns, so any run of pictures is balanced.
+
+    Raises:
+      UserError: for a negative count or seed, an unknown style, or a size below 16 pixels.
+      IndexError: on access outside 0 <= index < count.
+    """
+
+    def __init__(self, count: int, *, style: Style, seed: int, size: int = 64):
+        if style not in STYLES:
+            raise UserError(f"procedural style {style!r}: expected one of {', '.join(STYLES)}")
+        if count < 0 or seed < 0 or size < 16:
+            raise UserError(
+                f"procedural set: count {count}, seed {seed}, size {size}: expected at least 0, 0 and 16"
+            )
+        self.count, self.seed, self.size = count, seed, size
+        self.style: Style = style
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The class of every picture, in order."""
+        return tuple(KINDS[index % len(KINDS)].name for index in range(self.count))
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Record:
+        """Picture `index`: a decoded image, uint8 [size, size, 3], its class, and the rationales drawn."""
+        if not 0 <= index < self.count:
+            raise IndexError(f"procedural picture {index}: expected 0 <= index < {self.count}")
+        scene = sample_scene(self.style, self.seed, index)
+        return Record(
+            image=paint(scene, self.size),
+            category=scene.kind.name,
+            rationales=scene.rationales,
+            name=f"{self.style}-{index}",
+        )

@@ -1,0 +1,256 @@
+"""The classes, their rationales, and which rationale explains which class."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from ecor_jax.errors import UserError
+
+
+def normalise_name(name: str, slash: str = " or ") -> str:
+    """Lower case, `_` and `-` as spaces, `/` as `slash`, runs of white space as one space.
+
+    For class names and rationales alike (DROR, arXiv 2212.06202, released code; it has `slash=" "` for the
+    classes of SUN397 and ImageNet). Normalising twice changes nothing.
+    """
+    spaced = name.replace("_", " ").replace("-", " ").replace("/", slash)
+    return " ".join(spaced.lower().split())
+
+
+@dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """C classes, R rationales, and the pairs of them that hold."""
+
+    classes: tuple[str, ...]
+    """C normalised names, in the order of the file."""
+    rationales: tuple[str, ...]
+    """R distinct normalised texts, in the order of their first appearance."""
+    gold: np.ndarray
+    """bool [C, R]: the class is explained by the rationale. Many-to-many; a row may be empty."""
+
+    @classmethod
+    def from_lists(cls, lists: Mapping[str, Iterable[str]]) -> "Vocabulary":
+        """Of `{class: [rationale, ...]}`, texts normalised; what a class gives twice counts once."""
+        columns: dict[str, int] = {}
+        for rationales in lists.values():
+            for rationale in rationales:
+                columns.setdefault(rationale, len(columns))
+        gold = np.zeros((len(lists), len(columns)), bool)
+        for row, rationales in enumerate(lists.values()):
+            gold[row, [columns[rationale] for rationale in rationales]] = True
+        return cls(tuple(lists), tuple(columns), gold)
+
+    @classmethod
+    def from_json(cls, path: str | Path, slash: str = " or ") -> "Vocabulary":
+        """Of a file `{class: [rationale, ...]}`, as DROR publishes its rationales.
+
+        A rationale may also be an object `{part: [attribute, ...]}`, as in DROR's second level, whose prompt
+        is `... because the {part} has {attribute}`: each attribute gives the text
+        `{part} that has {attribute}`, and a part without attributes gives `{part}`. `slash` is what `/`
+        becomes in class names; in rationales it always becomes " or ".
+
+        Raises UserError naming every problem of the file at once.
+        """
+        return cls.from_lists(_read_lists(Path(path), slash))
+
+    def to_json(self) -> str:
+        """The text of a file that `from_json` reads back as the same classes and gold pairs."""
+        lists = {name: self.rationales_of(row) for row, name in enumerate(self.classes)}
+        return json.dumps(lists, ensure_ascii=False, indent=1) + "\n"
+
+    def rationales_of(self, class_index: int) -> tuple[str, ...]:
+        """The gold rationales of a class, in the order of `rationales`."""
+        return tuple(self.rationales[column] for column in np.flatnonzero(self.gold[class_index]))
+
+    def empty_classes(self) -> tuple[str, ...]:
+        """Classes with no rationale."""
+        return tuple(name for name, row in zip(self.classes, self.gold, strict=True) if not row.any())
+
+    def shared(self) -> tuple[str, ...]:
+        """Rationales that explain two classes or more."""
+        return tuple(self.rationales[column] for column in np.flatnonzero(self.gold.sum(axis=0) > 1))
+
+    def leakage(self) -> tuple[tuple[str, str], ...]:
+        """Gold pairs (class, rationale) whose rationale contains the class's name, and so gives it away.
+
+        Any occurrence counts, inside a longer word too: so plurals and compounds are found ('wings' for
+        'wing'), at the price of a few chance hits ('antennae' for 'ant').
+        """
+        return tuple(
+            (name, rationale)
+            for row, name in enumerate(self.classes)
+            for rationale in self.rationales_of(row)
+            if name in rationale
+        )
+
+    def describe(self) -> str:
+        """The vocabulary in one paragraph: its size, and what to beware of."""
+        empty = self.empty_classes()
+        return (
+            f"{len(self.classes)} classes, {len(self.rationales)} rationales, "
+            f"{int(self.gold.sum())} gold pairs; "
+            f"{len(self.shared())} rationales belong to two classes or more; "
+            f"{len(self.leakage())} rationales contain the name of their class; "
+            f"{len(empty)} classes have no rationale{_some(empty)}."
+        )
+
+
+@dataclass(frozen=True)
+class Match:
+    """Where the classes of the images and of the vocabulary differ."""
+
+    left_out: tuple[str, ...]
+    """Classes of images that have no rationale in the vocabulary: their images cannot be judged."""
+    without_images: tuple[str, ...]
+    """Classes of the vocabulary with no image: they stay as candidates."""
+
+    def describe(self) -> str:
+        """One line for the log; '' if nothing differs."""
+        parts = []
+        if self.left_out:
+            parts.append(
+                f"{len(self.left_out)} image classes left out, no rationales: {', '.join(self.left_out)}"
+            )
+        if self.without_images:
+            names = ", ".join(self.without_images)
+            parts.append(f"{len(self.without_images)} classes of the vocabulary have no image: {names}")
+        return "; ".join(parts)
+
+
+def match(
+    vocabulary: Vocabulary, source_classes: Sequence[str], on_missing: Literal["error", "allow"] = "error"
+) -> Match:
+    """Compares the classes of images (normalised names) with those of the vocabulary.
+
+    Raises UserError listing every difference by kind, unless `on_missing` is "allow"; and in any case if no
+    image class has a rationale.
+    """
+    known, empty, present = set(vocabulary.classes), set(vocabulary.empty_classes()), set(source_classes)
+    unknown = tuple(name for name in source_classes if name not in known)
+    without_rationales = tuple(name for name in source_classes if name in empty)
+    without_images = tuple(name for name in vocabulary.classes if name not in present)
+    left_out = tuple(name for name in source_classes if name not in known or name in empty)
+    if len(left_out) == len(source_classes):
+        raise UserError(
+            f"no class of the images has rationales: images of {_listed(source_classes)}; "
+            f"rationales for {_listed(vocabulary.classes)}"
+        )
+    kinds = {
+        "image classes that are not in the rationale file": unknown,
+        "image classes with an empty list of rationales": without_rationales,
+        "classes of the rationale file with no image": without_images,
+    }
+    problems = [f"{len(names)} {kind}: {', '.join(names)}" for kind, names in kinds.items() if names]
+    if problems and on_missing == "error":
+        raise UserError(
+            "; ".join(problems) + " (--config.data.on_missing=allow leaves images without rationales out "
+            "and keeps classes without images as candidates)"
+        )
+    return Match(left_out, without_images)
+
+
+class _Object(list[tuple[str, Any]]):
+    """A JSON object as its pairs, so that a key given twice is seen."""
+
+
+def _read_lists(path: Path, slash: str) -> dict[str, list[str]]:
+    """The file as {normalised class: [normalised rationale, ...]}."""
+    content = _read_object(path)
+    problems: list[str] = []
+    lists: dict[str, list[str]] = {}
+    spelled: dict[str, str] = {}
+    for raw_name, value in content:
+        name = normalise_name(raw_name, slash)
+        if not name:
+            problems.append(f"class {raw_name!r} has an empty name")
+        elif not isinstance(value, list) or isinstance(value, _Object):
+            problems.append(f"class {raw_name!r}: expected a list of rationales, found {_kind(value)}")
+        elif spelled.setdefault(name, raw_name) != raw_name:
+            problems.append(
+                f"classes {spelled[name]!r} and {raw_name!r} are the same, {name!r}, once normalised"
+            )
+        elif lists.get(name) and value:
+            problems.append(f"class {raw_name!r} is given twice")
+        else:
+            # DROR's ImageNet file gives 'coyote' twice, first with an empty list: that one adds nothing.
+            texts = _Texts(f"class {raw_name!r}", problems)
+            lists[name] = lists.get(name, []) + [text for item in value for text in texts.of(item)]
+    if not content:
+        problems.append("it has no class")
+    elif not problems and not any(lists.values()):
+        problems.append("no class has a rationale")
+    if problems:
+        raise UserError(f"rationale file {path}: {'; '.join(problems)}")
+    return lists
+
+
+@dataclass
+class _Texts:
+    """Turns what stands in a class's list into normalised rationales; notes what is wrong."""
+
+    where: str
+    problems: list[str]
+
+    def of(self, item: Any) -> Iterator[str]:
+        if not isinstance(item, _Object):
+            yield from self._text(item)
+            return
+        for part, attributes in item:
+            if not isinstance(attributes, list) or isinstance(attributes, _Object):
+                found = _kind(attributes)
+                self.problems.append(
+                    f"{self.where}, part {part!r}: expected a list of attributes, found {found}"
+                )
+                continue
+            for part_text in self._text(part):
+                texts = [text for attribute in attributes for text in self._text(attribute)]
+                yield from [f"{part_text} that has {text}" for text in texts] or [part_text]
+
+    def _text(self, item: Any) -> Iterator[str]:
+        if not isinstance(item, str):
+            self.problems.append(f"{self.where}: expected a rationale in words, found {_kind(item)}")
+        elif not (text := normalise_name(item)):
+            self.problems.append(f"{self.where}: a rationale is empty ({item!r})")
+        else:
+            yield text
+
+
+def _read_object(path: Path) -> _Object:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_Object)
+    except OSError as error:
+        raise UserError(f"rationale file {path}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"rationale file {path}: not UTF-8 text (byte {error.start})") from error
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f"rationale file {path}: not JSON: {error.msg}, line {error.lineno} column {error.colno}"
+        ) from error
+    except RecursionError as error:
+        raise UserError(f"rationale file {path}: nested too deeply") from error
+    if not isinstance(content, _Object):
+        raise UserError(
+            f"rationale file {path}: expected an object {{class: [rationale, ...]}}, found {_kind(content)}"
+        )
+    return content
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, _Object):
+        return "an object"
+    if isinstance(value, list):
+        return "a list"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _listed(names: Sequence[str], most: int = 10) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(repr(name) for name in names[:most]) + more if names else "no class"
+
+
+def _some(names: Sequence[str]) -> str:
+    return f" ({_listed(names)})" if names else ""

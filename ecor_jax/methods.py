@@ -1,0 +1,116 @@
+"""The methods that are compared: which prompts, and how P(category, rationale | image) is put together from them."""
+
+import dataclasses
+from typing import Literal
+
+import numpy as np
+
+from ecor_jax.checkpoints.model_dir import Model
+from ecor_jax.clip.tokenizer import TextTooLong
+from ecor_jax.data.vocabulary import Vocabulary
+from ecor_jax.errors import UserError
+from ecor_jax.joint import Banks, TopPairs
+from ecor_jax.text_bank import embed_texts
+
+PAIR = "This is a photo of a {c} because there is {r}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """A factorisation and its prompts; {c} stands for the category and {r} for the rationale.
+
+    order: 'rationale_first' is ECOR, P(r|I) P(c|r,I); 'category_first' the reversed order, P(c|I) P(r|c,I);
+      'pairs' one softmax over all pairs (DROR, CLIP).
+    outer: prompt of what is predicted first; empty for 'pairs'.
+    pair: prompt of both. If it leaves out what was predicted first, there is no conditioning.
+    tuned: whether visual prompts are trained for it.
+    """
+
+    order: Literal["rationale_first", "category_first", "pairs"]
+    outer: str
+    pair: str
+    tuned: bool = True
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the second factor depends on the first."""
+        return {"rationale_first": "{r}", "category_first": "{c}", "pairs": ""}[self.order] in self.pair
+
+
+METHODS: dict[str, Method] = {
+    "clip": Method("pairs", "", PAIR, tuned=False),
+    "dror": Method("pairs", "", PAIR),
+    "ecor": Method("rationale_first", "There is {r}.", f"{PAIR}."),
+    "ecor_reversed": Method("category_first", "This is a photo of a {c}", f"{PAIR}."),
+    # Independence, P(c|I) P(r|I), which is also the bare category prompt in place of the conditional one.
+    "ecor_independent": Method("rationale_first", "There is {r}.", "This is a photo of a {c}"),
+    "ecor_false_condition": Method(
+        "rationale_first", "There is {r}.", "There is {r} because this is a photo of a {c}"
+    ),
+    # Other words for the same two factors.
+    "ecor_short": Method("rationale_first", "{r}", "{c} with {r}"),
+}
+
+
+def find_methods(names: str) -> dict[str, Method]:
+    """The methods of a comma-separated list; UserError, with all there are, for one that is unknown."""
+    chosen = [name.strip() for name in names.split(",") if name.strip()]
+    unknown = [name for name in chosen if name not in METHODS]
+    if unknown or not chosen:
+        raise UserError(f"method is {names!r}; expected one or several of {', '.join(METHODS)}, with commas")
+    return {name: METHODS[name] for name in chosen}
+
+
+def with_templates(method: Method, outer: str, pair: str) -> Method:
+    """The method with other prompts; empty ones leave its own."""
+    for name, template in (("outer", outer), ("pair", pair)):
+        try:
+            template.format(c="", r="")
+        except (KeyError, IndexError, ValueError) as error:
+            raise UserError(f"templates.{name} is {template!r}; expected {{c}} and {{r}} as the only braces") from error
+    return dataclasses.replace(method, outer=outer or method.outer, pair=pair or method.pair)
+
+
+def make_banks(method: Method, model: Model, vocabulary: Vocabulary) -> Banks:
+    """Every prompt of a method encoded, as `ecor_jax.joint` wants them.
+
+    UserError if prompts are longer than the text tower reads: the classes they belong to are named.
+    """
+    classes, rationales = range(len(vocabulary.classes)), range(len(vocabulary.rationales))
+    first, second = (classes, rationales) if method.order == "category_first" else (rationales, classes)
+    if not method.conditional:
+        first = range(1)
+
+    def prompt(template: str, one: int, other: int) -> str:
+        c, r = (one, other) if method.order == "category_first" else (other, one)
+        return template.format(c=vocabulary.classes[c], r=vocabulary.rationales[r])
+
+    def embed(template: str, numbers: list[tuple[int, int]]) -> np.ndarray:
+        try:
+            return embed_texts(model, [prompt(template, *pair) for pair in numbers])
+        except TextTooLong as error:
+            raise UserError(f"{error} ({_owners(error.texts, vocabulary)})") from error
+
+    outer = None
+    if method.order != "pairs":
+        everything = classes if method.order == "category_first" else rationales
+        outer = embed(method.outer, [(number, 0) for number in everything])
+    pair = embed(method.pair, [(one, other) for one in first for other in second])
+    return Banks(outer, pair.reshape(len(first), len(second), -1))
+
+
+def _owners(texts: list[str], vocabulary: Vocabulary) -> str:
+    """The classes whose rationales make the texts too long."""
+    owners = [
+        name
+        for name, gold in zip(vocabulary.classes, vocabulary.gold, strict=True)
+        if any(vocabulary.rationales[r] in text for r in np.flatnonzero(gold) for text in texts[:100])
+    ]
+    more = f" and {len(owners) - 10} more" if len(owners) > 10 else ""
+    return f"rationales of class {', '.join(owners[:10])}{more}"
+
+
+def categories_and_rationales(method: Method, pairs: TopPairs) -> tuple[np.ndarray, np.ndarray]:
+    """Ids of the category and of the rationale of each top pair, [batch, k] each."""
+    outer, inner = np.asarray(pairs.outer), np.asarray(pairs.inner)
+    return (outer, inner) if method.order == "category_first" else (inner, outer)

@@ -1,0 +1,119 @@
+"""Explanations of a user's own pictures."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ecor_jax.checkpoints.tuned import Tuned, TunedModel, load_tuned
+from ecor_jax.data.encode import ImageEncode
+from ecor_jax.data.images import IMAGE_SUFFIXES, open_images, splits_of
+from ecor_jax.data.pipeline import eval_batches
+from ecor_jax.data.records import Record, Source
+from ecor_jax.data.vocabulary import Vocabulary
+from ecor_jax.errors import UserError
+from ecor_jax.evaluation.doubly_right import majority_vote
+from ecor_jax.evaluation.predict import Predictions, predict
+from ecor_jax.explain.records import ExplainedPicture, Explanation
+from ecor_jax.explain.report import write_explanations
+from ecor_jax.methods import find_methods, make_banks
+from ecor_jax.parallel.mesh import make_mesh
+from ecor_jax.runs.rationale_report import picture, top_pairs_of
+from ecor_jax.tasks.rationale import RationaleModel
+
+
+def run(
+    model: str, images: Sequence[Path], output: Path, rationales: Path | None, methods: str, top_k: int
+) -> Path:
+    """Writes a page that explains the pictures of `images` and returns its path."""
+    records = [record for path in images for record in _read(path)]
+    loaded = load_tuned(model)
+    vocabulary = Vocabulary.from_json(rationales) if rationales else loaded.vocabulary
+    if vocabulary is None:
+        raise UserError(f"{model} is a plain CLIP: --rationales is needed, a JSON file {{class: [rationale, ...]}}")
+    pairs = len(vocabulary.classes) * len(vocabulary.rationales)
+    if not 1 <= top_k <= pairs:
+        raise UserError(f"--top_k is {top_k}; expected 1 to {pairs}, the number of pairs")
+    chosen = _methods(loaded, methods)
+    answers = {name: _answers(loaded, tuned, vocabulary, records, top_k, name) for name, tuned in chosen.items()}
+    pictures = [
+        ExplainedPicture(
+            name=record["name"],
+            image=picture(record),
+            explanations=[
+                Explanation(
+                    name,
+                    top_pairs_of(predictions, row, vocabulary),
+                    vocabulary.classes[majority_vote(predictions.categories[row : row + 1])[0]],
+                )
+                for name, predictions in answers.items()
+            ],
+        )
+        for row, record in enumerate(records)
+    ]
+    return write_explanations(pictures, output, "What it sees, and why")
+
+
+def _read(path: Path) -> list[Record]:
+    """The picture in a file, or all those of a folder or zip."""
+    if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES:
+        return [Record(image=path.read_bytes(), category="", rationales=(), name=str(path))]
+    splits = splits_of(path) or ("",)
+    sources = [open_images(path, split=split) for split in splits]
+    return [source[row] for source in sources for row in range(len(source))]
+
+
+def _methods(loaded: TunedModel, names: str) -> dict[str, Tuned]:
+    if not names:
+        return dict(loaded.tuned) or {"ecor": Tuned(find_methods("ecor")["ecor"], None)}
+    chosen = {}
+    for name, method in find_methods(names).items():
+        if loaded.tuned and method.tuned and name not in loaded.tuned:
+            raise UserError(f"{loaded.model.path}: no prompts for {name!r}; it has those of {', '.join(loaded.tuned)}")
+        chosen[name] = loaded.tuned.get(name, Tuned(method, None))
+    return chosen
+
+
+class _Listed(Source):
+    """Records in memory."""
+
+    origin = "the pictures to explain"
+
+    def __init__(self, records: Sequence[Record]):
+        self.records = records
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        return tuple(record["category"] for record in self.records)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: int) -> Record:
+        return self.records[index]
+
+
+class _Unlabelled:
+    """Pixels without gold, in the form of a labelled example."""
+
+    def __init__(self, image: ImageEncode, rationales: int):
+        self.image, self.rationales = image, rationales
+
+    def __call__(self, record: Record, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        return {
+            "image": self.image(record, rng),
+            "category": np.asarray(0, np.int32),
+            "rationales": np.zeros(self.rationales, bool),
+        }
+
+
+def _answers(
+    loaded: TunedModel, tuned: Tuned, vocabulary: Vocabulary, records: Sequence[Record], top_k: int, name: str
+) -> Predictions:
+    model = RationaleModel(loaded.model, tuned.prompts, make_banks(tuned.method, loaded.model, vocabulary))
+    encode = _Unlabelled(ImageEncode(loaded.model.preprocess), len(vocabulary.rationales))
+    mesh = make_mesh()
+    batch = min(64, len(records))
+    batch += -batch % mesh.shape["data"]
+    batches = eval_batches(_Listed(records), encode, batch_size=batch)
+    return predict(model, tuned.method, batches, top_k=top_k, mesh=mesh, total=len(records), name=name)

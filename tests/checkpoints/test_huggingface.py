@@ -1,0 +1,189 @@
+"""Hugging Face's CLIPModel directories, in and out."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from ecor_jax.checkpoints import huggingface
+from ecor_jax.checkpoints.layouts import PATCHES
+from ecor_jax.checkpoints.tensor_files import open_tensors
+from ecor_jax.checkpoints.weights import flat_parameters
+from ecor_jax.errors import UserError
+
+
+def test_a_directory_embeds_as_the_torch_model(huggingface_dir, config, assert_embeds):
+    clip = huggingface.read(huggingface_dir)
+    assert clip.config == config
+    assert_embeds(clip)
+
+
+def test_the_end_of_text_token_of_newer_configurations(huggingface_dir, config, edit_json, assert_embeds):
+    edit_json(huggingface_dir / "config.json", "text_config.eos_token_id", config.text.vocab_size - 1)
+    clip = huggingface.read(huggingface_dir)
+    assert clip.config.text.eot_id == config.text.vocab_size - 1
+    assert_embeds(clip)
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "bin"])
+def test_shards(suffix, huggingface_dir, torch, huggingface_tensors, assert_embeds):
+    index = split(huggingface_dir, suffix, torch, huggingface_tensors)
+    assert_embeds(huggingface.read(huggingface_dir))
+    shard = next(iter(huggingface_dir.glob(f"*-00002-*.{suffix}")))
+    weight_map = json.loads(index.read_text())["weight_map"]
+    index.write_text(json.dumps({"weight_map": weight_map | {"extra": shard.name}}))
+    with pytest.raises(UserError, match="shards lack extra"):
+        huggingface.read(huggingface_dir)
+    shard.unlink()
+    with pytest.raises(UserError, match=f"shard {shard.name} is missing"):
+        huggingface.read(huggingface_dir)
+    index.write_text(json.dumps({"weight_map": {"a": "../model.safetensors"}}))
+    with pytest.raises(UserError, match="not a plain file name"):
+        huggingface.read(huggingface_dir)
+    index.write_text("{}")
+    with pytest.raises(UserError, match="no weight_map"):
+        huggingface.read(huggingface_dir)
+
+
+def test_a_state_dict_with_the_buffers_of_old_versions(huggingface_dir, torch, huggingface_tensors, assert_embeds):
+    (huggingface_dir / "model.safetensors").unlink()
+    buffers = {name: torch.arange(16)[None] for name in huggingface.IGNORABLE}
+    torch.save(huggingface_tensors | buffers, huggingface_dir / "pytorch_model.bin")
+    assert_embeds(huggingface.read(huggingface_dir))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_weights_become_float32_exactly(dtype, huggingface_dir, torch, huggingface_tensors):
+    from safetensors.torch import save_file
+
+    halved = {name: value.to(getattr(torch, dtype)) for name, value in huggingface_tensors.items()}
+    save_file(halved, huggingface_dir / "model.safetensors")
+    found = flat_parameters(huggingface.read(huggingface_dir))
+    assert all(value.dtype == np.float32 for value in found.values())
+    expected = halved["text_model.encoder.layers.1.mlp.fc1.weight"].float().T.numpy()
+    np.testing.assert_array_equal(found["text.transformer.blocks.mlp_in.kernel"][1], expected)
+
+
+def test_all_that_does_not_fit_is_reported_at_once(huggingface_dir, torch, huggingface_tensors):
+    from safetensors.torch import save_file
+
+    tensors = dict(huggingface_tensors)
+    bias = tensors.pop("text_model.encoder.layers.1.mlp.fc2.bias")
+    tensors["text_model.encoder.layers.2.mlp.fc2.bias"] = bias
+    del tensors["logit_scale"]
+    tensors["visual_projection.weight"] = tensors["visual_projection.weight"][:-1]
+    tensors["text_projection.weight"] = tensors["text_projection.weight"].double()
+    tensors["lora"] = torch.ones(1)
+    save_file(tensors, huggingface_dir / "model.safetensors")
+    with pytest.raises(UserError) as caught:
+        huggingface.read(huggingface_dir)
+    message = str(caught.value)
+    assert "2 missing: logit_scale, text_model.encoder.layers.1.mlp.fc2.bias" in message
+    assert "2 unused: lora, text_model.encoder.layers.2.mlp.fc2.bias" in message
+    assert "1 of another shape: visual_projection.weight [47, 128] (expected [48, 128])" in message
+    assert "float32: text_projection.weight float64" in message
+    assert "\n" not in message and str(huggingface_dir / "model.safetensors") in message
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("model_type", "siglip", "model_type is 'siglip'; expected 'clip'"),
+        ("model_type", ..., "model_type is None"),
+        ("text_config", [], r"text_config is \[\]; expected an object"),
+        ("text_config.hidden_act", "gelu_new", "hidden_act is 'gelu_new' in text_config and 'quick_gelu' in vision"),
+        ("vision_config.layer_norm_eps", 1e-6, "layer_norm_eps is 1e-05 in text_config and 1e-06 in vision_config"),
+        ("vision_config.num_channels", 4, "num_channels is 4; expected 3"),
+        ("vision_config.image_size", [24, 24], r"image_size is \[24, 24\]; expected a positive whole number"),
+        ("vision_config.num_attention_heads", 3, "vision width 128 is not a multiple of its 3 heads"),
+        ("vision_config.patch_size", 7, "image_size 24 is not a multiple of patch_size 7"),
+        ("vision_config.num_hidden_layers", 4, "missing: vision_model.encoder.layers.3"),
+        ("vision_config.image_size", 32, r"position_embedding.weight \[10, 128\] \(expected \[17, 128\]\)"),
+        ("text_config.vocab_size", ..., r"token_embedding.weight .*\(expected \[49408, 64\]\)"),
+        ("text_config.eos_token_id", "2", "eos_token_id is '2'"),
+        ("projection_dim", -1, "projection_dim is -1"),
+    ],
+)
+def test_a_field_that_does_not_fit_is_named(key, value, message, huggingface_dir, edit_json):
+    edit_json(huggingface_dir / "config.json", key, value)
+    with pytest.raises(UserError, match=message):
+        huggingface.read(huggingface_dir)
+
+
+def test_an_activation_is_never_guessed(huggingface_dir, edit_json):
+    for tower in ("text_config", "vision_config"):
+        edit_json(huggingface_dir / "config.json", f"{tower}.hidden_act", ...)
+    with pytest.raises(UserError, match="hidden_act is missing.*--activation=quick_gelu"):
+        huggingface.read(huggingface_dir)
+    assert huggingface.read(huggingface_dir, "gelu").config.activation == "gelu"
+    for tower in ("text_config", "vision_config"):
+        edit_json(huggingface_dir / "config.json", f"{tower}.hidden_act", "gelu_new")
+    with pytest.raises(UserError, match="'gelu_new'; expected one of quick_gelu, gelu"):
+        huggingface.read(huggingface_dir, "gelu")
+
+
+def test_an_option_does_not_contradict_the_stated_activation(huggingface_dir):
+    with pytest.raises(UserError, match="'quick_gelu', which --activation=gelu contradicts"):
+        huggingface.read(huggingface_dir, "gelu")
+
+
+def test_the_second_copy_of_early_configurations_wins(huggingface_dir, edit_json, config):
+    edit_json(huggingface_dir / "config.json", "text_config.num_attention_heads", 2)
+    edit_json(huggingface_dir / "config.json", "text_config_dict", {"num_attention_heads": 1})
+    edit_json(huggingface_dir / "config.json", "vision_config_dict", None)
+    assert huggingface.read(huggingface_dir).config == config
+
+
+@pytest.mark.parametrize("kept", [0, 7, 8, 200, -5])
+def test_truncated_safetensors(kept, huggingface_dir):
+    file = huggingface_dir / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:kept])
+    with pytest.raises(UserError, match=r"model\.safetensors: not a whole safetensors file"):
+        huggingface.read(huggingface_dir)
+
+
+def test_missing_and_unreadable_files(huggingface_dir):
+    (huggingface_dir / "config.json").write_text("{")
+    with pytest.raises(UserError, match=r"config\.json: cannot be read as JSON"):
+        huggingface.read(huggingface_dir)
+    (huggingface_dir / "config.json").write_text("[]")
+    with pytest.raises(UserError, match="expected a JSON object, found a list"):
+        huggingface.read(huggingface_dir)
+    (huggingface_dir / "config.json").unlink()
+    with pytest.raises(UserError, match="not a model; expected config.json"):
+        huggingface.read(huggingface_dir)
+    with pytest.raises(UserError, match="no weights; expected one of model.safetensors"):
+        shutil.rmtree(huggingface_dir)
+        huggingface_dir.mkdir()
+        (huggingface_dir / "config.json").write_text("{}")
+        huggingface.find_weights(huggingface_dir, huggingface.WEIGHTS)
+
+
+def test_patches_are_cut_as_a_convolution_does(torch):
+    kernel = torch.randn(5, 3, 4, 4)
+    image = torch.randn(1, 3, 4, 4)
+    expected = torch.nn.functional.conv2d(image, kernel).ravel()
+    pixels = image[0].permute(1, 2, 0).ravel().numpy()
+    np.testing.assert_allclose(pixels @ PATCHES.read(kernel.numpy()), expected.numpy(), rtol=1e-4, atol=1e-5)
+    assert PATCHES.write is not None
+    np.testing.assert_array_equal(PATCHES.write(PATCHES.read(kernel.numpy())), kernel.numpy())
+    assert PATCHES.shape((48, 5)) == (5, 3, 4, 4)
+
+
+def split(directory, suffix, torch, tensors):
+    """The weights of `directory` in two shards and an index."""
+    from safetensors.torch import save_file
+
+    (directory / "model.safetensors").unlink()
+    stem = "model" if suffix == "safetensors" else "pytorch_model"
+    save = save_file if suffix == "safetensors" else torch.save
+    names, weight_map = sorted(tensors), {}
+    for number, part in enumerate((names[:20], names[20:]), start=1):
+        shard = f"{stem}-{number:05}-of-00002.{suffix}"
+        save({name: tensors[name] for name in part}, directory / shard)
+        weight_map |= dict.fromkeys(part, shard)
+    index = directory / f"{stem}.{suffix}.index.json"
+    index.write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
+    assert set(open_tensors(index)) == set(tensors)
+    return index

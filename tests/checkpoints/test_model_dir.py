@@ -1,0 +1,200 @@
+"""Model directories: what is saved is what is loaded, by us and by transformers; never half of it."""
+
+import dataclasses
+import json
+import os
+import shutil
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from ecor_jax.checkpoints import model_dir
+from ecor_jax.checkpoints.model_dir import load_clip, save_clip
+from ecor_jax.checkpoints.weights import flat_parameters, weights_digest
+from ecor_jax.clip.config import ClipConfig
+from ecor_jax.clip.model import Clip
+from ecor_jax.clip.preprocessing import Preprocess
+from ecor_jax.errors import UserError
+
+TEXTS = ["a dog with four legs", "a cat, because there is a tail"]
+
+
+@pytest.fixture(scope="module")
+def clip(config: ClipConfig) -> Clip:
+    return Clip(dataclasses.replace(config, activation="gelu"), rngs=nnx.Rngs(3))
+
+
+@pytest.fixture
+def saved(tmp_path, clip, tokenizer):
+    save_clip(tmp_path / "model", clip, tokenizer, Preprocess(24, (0.5,) * 3, (0.5,) * 3))
+    return tmp_path / "model"
+
+
+def test_round_trip_through_our_reader(saved, clip, tokenizer):
+    model = load_clip(saved)
+    assert model.clip.config == clip.config and model.path == saved
+    assert model.preprocess == Preprocess(24, (0.5,) * 3, (0.5,) * 3)
+    assert model.tokenizer(TEXTS).input_ids == tokenizer(TEXTS).input_ids
+    before, after = flat_parameters(clip), flat_parameters(model.clip)
+    assert before.keys() == after.keys()
+    for path, value in before.items():
+        np.testing.assert_array_equal(after[path], value)
+        assert after[path].dtype == value.dtype == np.float32
+    assert model.digest == weights_digest(clip)
+
+
+def test_round_trip_through_transformers(saved, torch, clip, tokenizer, tmp_path):
+    from transformers import AutoTokenizer, CLIPModel
+
+    reference, report = CLIPModel.from_pretrained(saved, output_loading_info=True)
+    assert not any(report.values())
+    assert AutoTokenizer.from_pretrained(saved)(TEXTS).input_ids == tokenizer(TEXTS).input_ids
+    ids = np.zeros((2, 16), np.int32)
+    for row, text in zip(ids, tokenizer(TEXTS).input_ids, strict=True):
+        row[: len(text)] = text
+    with torch.no_grad():
+        expected = reference.get_text_features(input_ids=torch.tensor(ids)).pooler_output.numpy()
+    np.testing.assert_allclose(clip.text(jnp.asarray(ids)), expected, rtol=0, atol=1e-5)
+
+    reference.save_pretrained(tmp_path / "theirs")
+    for name in ("tokenizer.json", "tokenizer_config.json", "preprocessor_config.json"):
+        shutil.copy(saved / name, tmp_path / "theirs")
+    assert load_clip(tmp_path / "theirs").digest == weights_digest(clip)
+
+
+def test_the_processor_of_transformers_reads_it(saved, tokenizer):
+    pytest.importorskip("torch")
+    from transformers import CLIPProcessor
+
+    processor = CLIPProcessor.from_pretrained(saved)
+    assert processor(text=TEXTS[:1]).input_ids == tokenizer(TEXTS[:1]).input_ids
+
+
+@pytest.mark.parametrize("eot", ["largest", "first"])
+def test_the_convention_of_the_end_of_text_is_kept(eot, clip, config, tokenizer, tmp_path):
+    text = dataclasses.replace(config.text, eot_id=None if eot == "largest" else tokenizer.eos_token_id)
+    other = Clip(dataclasses.replace(clip.config, text=text), rngs=nnx.Rngs(0))
+    save_clip(tmp_path / "model", other, tokenizer, Preprocess(24))
+    assert load_clip(tmp_path / "model").clip.config.text == text
+
+
+def test_an_id_that_config_json_cannot_express_is_refused(clip, config, tmp_path):
+    text = dataclasses.replace(config.text, eot_id=2)
+    other = Clip(dataclasses.replace(clip.config, text=text), rngs=nnx.Rngs(0))
+    with pytest.raises(UserError, match="cannot say that EOT is token 2"):
+        save_clip(tmp_path / "model", other, None, None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_computing_in_bfloat16_keeps_float32_parameters(saved, clip):
+    model = load_clip(saved, dtype=jnp.bfloat16)
+    assert model.digest == weights_digest(clip)
+    assert model.clip.text.dtype == jnp.bfloat16
+
+
+def test_the_digest_sees_weights_and_configuration(clip):
+    digest = weights_digest(clip)
+    other = nnx.clone(clip)
+    assert weights_digest(other) == digest
+    other.vision.ln_post.bias[...] = other.vision.ln_post.bias[...].at[0].add(1e-7)
+    assert weights_digest(other) != digest
+    other = nnx.clone(clip)
+    other.config = dataclasses.replace(clip.config, activation="quick_gelu")
+    assert weights_digest(other) != digest
+
+
+def test_only_an_older_model_is_overwritten_and_only_when_asked(saved, clip, tokenizer, tmp_path):
+    with pytest.raises(UserError, match="is not empty"):
+        save_clip(saved, clip, tokenizer, None)
+    (saved / "stale").touch()
+    save_clip(saved, clip, tokenizer, None, overwrite=True)
+    assert not (saved / "stale").exists() and not (saved / "preprocessor_config.json").exists()
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter").touch()
+    with pytest.raises(UserError, match="something else than a model"):
+        save_clip(tmp_path / "thesis", clip, tokenizer, None, overwrite=True)
+    with pytest.raises(UserError, match="is a file"):
+        save_clip(tmp_path / "thesis" / "chapter", clip, tokenizer, None)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["model", "thesis"]
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_failed_write_leaves_what_was_there(exists, clip, tokenizer, tmp_path, monkeypatch):
+    if exists:
+        save_clip(tmp_path / "model", clip, tokenizer, None)
+    before = sorted(os.listdir(tmp_path / "model")) if exists else None
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(model_dir, "save_file", full)
+    with pytest.raises(UserError, match="cannot be written.*No space left"):
+        save_clip(tmp_path / "model", clip, tokenizer, None, overwrite=True)
+    assert os.listdir(tmp_path) == (["model"] if exists else [])
+    assert not exists or sorted(os.listdir(tmp_path / "model")) == before
+
+
+def test_a_model_needs_its_tokenizer_and_preprocessing(saved):
+    (saved / "preprocessor_config.json").rename(saved / "hidden")
+    with pytest.raises(UserError, match=r"no preprocessor_config\.json"):
+        load_clip(saved)
+    (saved / "hidden").rename(saved / "preprocessor_config.json")
+    (saved / "tokenizer.json").unlink()
+    with pytest.raises(UserError, match=r"no tokenizer.*launch\.convert.*--tokenizer"):
+        load_clip(saved)
+
+
+def test_preprocessing_of_another_size_is_refused(saved, edit_json):
+    edit_json(saved / "preprocessor_config.json", "size", 32)
+    edit_json(saved / "preprocessor_config.json", "crop_size", 32)
+    with pytest.raises(UserError, match="prepared at 32 pixels, but the vision tower takes 24"):
+        load_clip(saved)
+
+
+def test_other_files_in_the_directory_are_let_be(saved):
+    (saved / "ecor.json").write_text(json.dumps({}))
+    (saved / "prompts.safetensors").touch()
+    load_clip(saved)
+
+
+def test_a_directory_of_two_formats_is_read_as_hugging_face(openclip_dir, huggingface_dir, assert_embeds):
+    shutil.copytree(openclip_dir, huggingface_dir, dirs_exist_ok=True)
+    model = load_clip(huggingface_dir)
+    assert model.preprocess.resize == "shortest"
+    (huggingface_dir / "model.safetensors").unlink()
+    model = load_clip(huggingface_dir)
+    assert model.preprocess.resize == "squash"
+    assert_embeds(model.clip)
+
+
+@pytest.mark.parametrize("source", ["nowhere", "./no/where/at/all", "a b/c"])
+def test_no_such_path(source):
+    with pytest.raises(UserError, match="no such file or directory"):
+        load_clip(source)
+
+
+def test_a_hub_id_without_network(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(UserError, match="openai/clip-vit-base-patch32: .*cannot be fetched.*path of a local copy"):
+        load_clip("openai/clip-vit-base-patch32")
+
+
+def test_a_hub_snapshot_is_fetched_in_one_form_of_weights(huggingface_dir, monkeypatch):
+    from ecor_jax.checkpoints import hub
+
+    asked = []
+
+    def snapshot_download(source, allow_patterns):
+        asked.append((source, *allow_patterns))
+        return str(huggingface_dir)
+
+    monkeypatch.setattr(hub, "snapshot_download", snapshot_download)
+    assert load_clip("someone/clip").path == huggingface_dir
+    assert asked == [("someone/clip", "*.json", "merges.txt"), ("someone/clip", "model*.safetensors")]
+
+
+def test_an_empty_directory(tmp_path):
+    with pytest.raises(UserError, match=r"not a model; expected config\.json"):
+        load_clip(tmp_path)

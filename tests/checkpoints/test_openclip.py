@@ -1,0 +1,87 @@
+"""OpenCLIP directories."""
+
+import pytest
+
+from ecor_jax.checkpoints import openclip
+from ecor_jax.checkpoints.source import read_source
+from ecor_jax.errors import UserError
+
+
+def test_a_directory_embeds_as_the_torch_model(openclip_dir, config, assert_embeds):
+    clip, preprocess = openclip.read(openclip_dir)
+    assert clip.config == config
+    assert (preprocess.size, preprocess.resize, preprocess.mean) == (24, "squash", (0.5, 0.5, 0.5))
+    assert_embeds(clip)
+
+
+def test_safetensors_with_the_mask_of_old_versions(openclip_dir, torch, openai_model, assert_embeds):
+    from safetensors.torch import save_file
+
+    (openclip_dir / "open_clip_pytorch_model.bin").unlink()
+    weights = openai_model.state_dict() | {"attn_mask": torch.zeros(16, 16)}
+    save_file(weights, openclip_dir / "open_clip_model.safetensors")
+    assert_embeds(openclip.read(openclip_dir)[0])
+
+
+def test_a_data_parallel_training_checkpoint(openclip_dir, torch, openai_model, assert_embeds):
+    weights = {f"module.{name}": value for name, value in openai_model.state_dict().items()}
+    moments = {0: {"step": torch.tensor(3.0), "exp_avg": torch.zeros(2)}}
+    checkpoint = {"epoch": 1, "name": "x", "state_dict": weights, "optimizer": {"state": moments}}
+    torch.save(checkpoint, openclip_dir / "epoch_1.pt")
+    assert_embeds(read_source(openclip_dir / "epoch_1.pt").clip)
+
+
+def test_gelu_is_the_default_and_other_defaults_are_open_clips(openclip_dir, edit_json, config):
+    file = openclip_dir / "open_clip_config.json"
+    edit_json(file, "model_cfg.quick_gelu", ...)
+    edit_json(file, "preprocess_cfg", {})
+    clip, preprocess = openclip.read(openclip_dir)
+    assert clip.config.activation == "gelu"
+    assert preprocess.resize == "shortest" and preprocess.mean[0] == pytest.approx(0.48145466)
+    assert openclip.read(openclip_dir, "quick_gelu")[0].config == config
+    shape = openclip.read_config({"embed_dim": 512, "vision_cfg": {}, "text_cfg": {}}, None, "")
+    assert (shape.vision.patch_size, shape.vision.heads, shape.vision.mlp_width) == (16, 12, 3072)
+    assert (shape.text.heads, shape.text.mlp_width, shape.text.context_length) == (8, 2048, 77)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("model_cfg", ..., "model_cfg is None; expected an object"),
+        ("model_cfg.embed_dim", ..., "model_cfg.embed_dim is None"),
+        ("model_cfg.custom_text", True, "model_cfg.custom_text is True: this kind of CLIP is not supported"),
+        ("model_cfg.multimodal_cfg", {}, "model_cfg.multimodal_cfg is {}"),
+        ("model_cfg.vision_cfg.timm_model_name", "vit", "vision_cfg.timm_model_name is 'vit'"),
+        ("model_cfg.vision_cfg.layers", [3, 4, 6, 3], r"vision_cfg.layers is \[3, 4, 6, 3\]; expected a positive"),
+        ("model_cfg.vision_cfg.pool_type", "avg", "vision_cfg.pool_type is 'avg'"),
+        ("model_cfg.vision_cfg.head_width", 80, "head_width 80 does not divide 128"),
+        ("model_cfg.vision_cfg.mlp_ratio", "4", "vision_cfg.mlp_ratio is '4'; expected a number"),
+        ("model_cfg.vision_cfg.width", 256, r"conv1.weight \[128, 3, 8, 8\] \(expected \[256, 3, 8, 8\]\)"),
+        ("model_cfg.text_cfg.hf_model_name", "roberta", "text_cfg.hf_model_name is 'roberta'"),
+        ("model_cfg.text_cfg.pool_type", "eos", "text_cfg.pool_type is 'eos'"),
+        ("model_cfg.text_cfg.no_causal_mask", True, "text_cfg.no_causal_mask is True"),
+        ("preprocess_cfg.interpolation", "bilinear", "preprocess_cfg.interpolation is 'bilinear'"),
+        ("preprocess_cfg.resize_mode", "longest", "resize_mode is 'longest'; expected 'shortest' or 'squash'"),
+        ("preprocess_cfg.size", 32, "preprocess_cfg.size is 32; the vision tower takes 24 pixels"),
+        ("preprocess_cfg.mean", [0.5], r"preprocess_cfg.mean is \[0.5\]; expected three numbers"),
+    ],
+)
+def test_what_a_plain_clip_lacks_is_refused_by_name(key, value, message, openclip_dir, edit_json):
+    edit_json(openclip_dir / "open_clip_config.json", key, value)
+    with pytest.raises(UserError, match=rf"open_clip_config\.json.*{message}|{message}"):
+        openclip.read(openclip_dir)
+
+
+def test_fields_that_change_nothing_are_let_pass(openclip_dir, edit_json, config):
+    file = openclip_dir / "open_clip_config.json"
+    edit_json(file, "model_cfg.vision_cfg.patch_dropout", 0.5)
+    edit_json(file, "model_cfg.text_cfg.pool_type", "argmax")
+    edit_json(file, "model_cfg.init_logit_scale", 2.0)
+    edit_json(file, "preprocess_cfg.fill_color", 0)
+    assert openclip.read(openclip_dir)[0].config == config
+
+
+def test_no_weights(openclip_dir):
+    (openclip_dir / "open_clip_pytorch_model.bin").unlink()
+    with pytest.raises(UserError, match="no weights; expected one of open_clip_model.safetensors"):
+        openclip.read(openclip_dir)

@@ -1,0 +1,84 @@
+"""preprocessor_config.json, read and written."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ecor_jax.checkpoints.preprocessor import preprocess_of, preprocessor_fields, read_preprocess
+from ecor_jax.clip.preprocessing import OPENAI_MEAN, OPENAI_STD, Preprocess
+from ecor_jax.errors import UserError
+
+OPENAI = {
+    "crop_size": 224,
+    "do_center_crop": True,
+    "do_normalize": True,
+    "do_resize": True,
+    "image_mean": list(OPENAI_MEAN),
+    "image_std": list(OPENAI_STD),
+    "resample": 3,
+    "size": 224,
+}
+HALF = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, Preprocess(224)),
+        ({"size": {"shortest_edge": 224}, "crop_size": {"height": 224, "width": 224}}, Preprocess(224)),
+        (HALF, Preprocess(224, (0.5,) * 3, (0.5,) * 3)),
+        ({"size": {"shortest_edge": 256}}, Preprocess(224, resize_to=256)),
+        ({"size": {"height": 378, "width": 378}, "do_center_crop": False}, Preprocess(378, resize="squash")),
+    ],
+)
+def test_published_kinds(change, expected):
+    assert preprocess_of(OPENAI | change, "x") == expected
+    assert preprocess_of(json.loads(json.dumps(preprocessor_fields(expected))), "x") == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"resample": 2}, "resample is 2; expected 3"),
+        ({"resample": None}, "resample is None; expected 3"),
+        ({"do_normalize": False}, "do_normalize is False"),
+        ({"do_center_crop": False}, "do_center_crop is False; expected True"),
+        ({"rescale_factor": 1}, "rescale_factor is 1; expected 1/255"),
+        ({"image_mean": None}, "image_mean is None; expected three numbers"),
+        ({"image_std": [0.5, 0, 0.5]}, r"image_std is \[0.5, 0, 0.5\]; expected three positive numbers"),
+        ({"size": {"longest_edge": 224}}, "size is {'longest_edge': 224}"),
+        ({"size": {"height": 224, "width": 200}}, "size is {'height': 224, 'width': 200}"),
+        ({"crop_size": 256}, "size 224 is smaller than crop_size 256"),
+        ({"crop_size": None}, "crop_size is None"),
+        ({"size": {"height": 378, "width": 378}}, "crop_size is 224; expected"),
+    ],
+)
+def test_what_cannot_be_done_is_named(change, message):
+    with pytest.raises(UserError, match=f"x: {message}"):
+        preprocess_of(OPENAI | change, "x")
+
+
+def test_the_file_of_newer_processors(tmp_path):
+    assert read_preprocess(tmp_path) is None
+    (tmp_path / "processor_config.json").write_text(json.dumps({"processor_class": "CLIPProcessor"}))
+    assert read_preprocess(tmp_path) is None
+    (tmp_path / "processor_config.json").write_text(json.dumps({"image_processor": OPENAI}))
+    assert read_preprocess(tmp_path) == Preprocess(224)
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(OPENAI | HALF))
+    assert read_preprocess(tmp_path) == Preprocess(224, (0.5,) * 3, (0.5,) * 3)
+
+
+@pytest.mark.parametrize(
+    "preprocess", [Preprocess(16), Preprocess(16, (0.5,) * 3, (0.5,) * 3, resize_to=20), Preprocess(16, resize="squash")]
+)
+def test_transformers_prepares_images_alike(preprocess, tmp_path):
+    transformers = pytest.importorskip("transformers.models.clip.image_processing_pil_clip")
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(preprocessor_fields(preprocess)))
+    rng = np.random.default_rng(0)
+    image = Image.fromarray(rng.integers(0, 256, (32, 48, 3), np.uint8))
+    processor = transformers.CLIPImageProcessorPil.from_pretrained(tmp_path)
+    expected = np.asarray(processor(image, return_tensors="np")["pixel_values"][0]).transpose(1, 2, 0)
+    found = (preprocess(image) / 255 - preprocess.mean) / preprocess.std
+    np.testing.assert_allclose(found, expected, atol=1e-5)

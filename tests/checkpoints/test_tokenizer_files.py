@@ -1,0 +1,84 @@
+"""Tokenizers as they lie beside checkpoints."""
+
+import dataclasses
+import gzip
+import json
+
+import pytest
+
+from ecor_jax.checkpoints.tokenizer_files import read_tokenizer
+from ecor_jax.clip.config import preset
+from ecor_jax.errors import UserError
+
+TEXT = "a dog with four legs, isn't it?"
+
+
+def test_openai_merges_make_the_files_of_hugging_face(shared_data, tmp_path):
+    text = preset("openai/ViT-B-32").text
+    tokenizer = read_tokenizer(shared_data / "clip" / "bpe_simple_vocab_16e6.txt.gz", text)
+    assert len(tokenizer) == 49408 and tokenizer.model_max_length == 77
+    tokenizer.save_pretrained(tmp_path)
+    assert read_tokenizer(tmp_path, text)(TEXT).input_ids == tokenizer(TEXT).input_ids
+
+
+def test_the_two_files_of_old_checkpoints(shared_data, tmp_path):
+    text = preset("openai/ViT-B-32").text
+    tokenizer = read_tokenizer(shared_data / "clip" / "bpe_simple_vocab_16e6.txt.gz", text)
+    model = json.loads(tokenizer.backend_tokenizer.to_str())["model"]  # type: ignore
+    (tmp_path / "vocab.json").write_text(json.dumps(model["vocab"]))
+    merges = "\n".join(" ".join(merge) for merge in model["merges"])
+    (tmp_path / "merges.txt").write_text(f"#version: 0.2\n{merges}\n")
+    assert read_tokenizer(tmp_path, text)(TEXT).input_ids == tokenizer(TEXT).input_ids
+
+
+def test_a_learned_tokenizer_under_a_clip_configuration(huggingface_dir, tokenizer, config):
+    # config.json lies beside it, and must not make transformers take it for CLIP's own kind.
+    assert read_tokenizer(huggingface_dir, config.text)(TEXT).input_ids == tokenizer(TEXT).input_ids
+
+
+def test_ids_that_the_tower_does_not_know_are_refused(huggingface_dir, config):
+    fewer = dataclasses.replace(config.text, vocab_size=200)
+    with pytest.raises(UserError, match=r"the tokenizer has \d+ tokens; the text tower embeds 200"):
+        read_tokenizer(huggingface_dir, fewer)
+    other_end = dataclasses.replace(config.text, eot_id=7)
+    with pytest.raises(UserError, match="of 'a'; the text tower takes token 7 for the end of a text"):
+        read_tokenizer(huggingface_dir, other_end)
+
+
+def test_a_tokenizer_that_ends_texts_otherwise_is_refused(tmp_path, config):
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast
+
+    plain = Tokenizer(models.WordLevel({"a": 5, "[UNK]": 0, "b": 1}, unk_token="[UNK]"))
+    PreTrainedTokenizerFast(tokenizer_object=plain, unk_token="[UNK]").save_pretrained(tmp_path)
+    with pytest.raises(UserError, match="for the end of a text"):
+        read_tokenizer(tmp_path, dataclasses.replace(config.text, eot_id=1))
+
+
+def test_missing_and_broken_files(huggingface_dir, tmp_path, config):
+    with pytest.raises(UserError, match=r"no tokenizer; expected tokenizer\.json or vocab\.json"):
+        read_tokenizer(tmp_path, config.text)
+    (huggingface_dir / "tokenizer.json").write_text('{"version": "1.0", "model": 3}')
+    with pytest.raises(UserError, match="its tokenizer cannot be read"):
+        read_tokenizer(huggingface_dir, config.text)
+    (huggingface_dir / "tokenizer_config.json").write_text("{")
+    with pytest.raises(UserError, match=r"tokenizer_config\.json: cannot be read as JSON"):
+        read_tokenizer(huggingface_dir, config.text)
+
+
+def test_no_code_of_a_checkpoint_is_run(huggingface_dir, config, edit_json):
+    (huggingface_dir / "evil.py").write_text("raise SystemExit('code of the checkpoint ran')")
+    auto_map = {"AutoTokenizer": ["evil.Tokenizer", None]}
+    edit_json(huggingface_dir / "tokenizer_config.json", "auto_map", auto_map)
+    edit_json(huggingface_dir / "tokenizer_config.json", "tokenizer_class", "Tokenizer")
+    try:
+        read_tokenizer(huggingface_dir, config.text)
+    except UserError as error:
+        assert "its tokenizer cannot be read" in str(error)
+
+
+@pytest.mark.parametrize("content", [b"", b"not gzip", gzip.compress(b"#version\na b\n"), gzip.compress(b"\xff")])
+def test_another_file_than_openais_merges(content, tmp_path, config):
+    (tmp_path / "merges.gz").write_bytes(content)
+    with pytest.raises(UserError, match=r"merges\.gz: (not OpenAI's|does not make CLIP's)"):
+        read_tokenizer(tmp_path / "merges.gz", config.text)

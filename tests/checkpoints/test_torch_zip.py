@@ -1,0 +1,146 @@
+"""Torch archives without torch: what torch writes is read, everything else is refused."""
+
+import io
+import os
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ecor_jax.checkpoints.torch_zip import open_torch
+from ecor_jax.errors import UserError
+
+
+def test_every_type_and_layout(tmp_path, torch):
+    base = torch.arange(24.0).reshape(4, 6)
+    tensors = {
+        "plain": base,
+        "view": base[1:3, ::2],
+        "transposed": base.T,
+        "expanded": torch.tensor([3.0]).expand(2, 2),
+        "scalar": torch.tensor(2.5),
+        "empty": torch.zeros(0, 3),
+        "half": base.half(),
+        "bfloat": base.bfloat16() / 3,
+        "long": torch.tensor([2**40, -1]),
+        "parameter": torch.nn.Parameter(base).data,
+    }
+    torch.save(tensors, tmp_path / "x.pt")
+    found = open_torch(tmp_path / "x.pt")
+    assert found.keys() == tensors.keys()
+    for name, tensor in tensors.items():
+        value = found[name].read()
+        assert found[name].shape == value.shape == tuple(tensor.shape)
+        assert found[name].dtype == value.dtype.name == str(tensor.dtype).removeprefix("torch.")
+        np.testing.assert_array_equal(value.astype(np.float64), tensor.double().numpy())
+
+
+def test_nested_dicts_get_dotted_names_and_other_values_are_left_out(tmp_path, torch):
+    checkpoint = {"epoch": 3, "name": "run", "state_dict": {"module.a": torch.ones(2)}, "optimizer": {"state": {}}}
+    torch.save(checkpoint, tmp_path / "x.pt")
+    assert list(open_torch(tmp_path / "x.pt")) == ["state_dict.module.a"]
+
+
+class Attack:
+    def __reduce__(self):
+        return os.mkdir, ("attacked",)
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        (Attack(), f"{os.mkdir.__module__}.mkdir"),
+        ({"a": Attack()}, f"{os.mkdir.__module__}.mkdir"),
+        ({"a": eval}, "__builtin__.eval"),
+        ({"a": np.float64(1)}, "numpy"),
+    ],
+)
+def test_anything_but_tensors_is_refused_by_name(value, named, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_archive(tmp_path / "x.pt", pickle.dumps(value, protocol=2))
+    with pytest.raises(UserError, match=f"x.pt: refers to {named}.*only tensors of types float16, bfloat16"):
+        open_torch(tmp_path / "x.pt")
+    assert not (tmp_path / "attacked").exists()
+
+
+def test_an_unread_number_type_is_refused_by_name(tmp_path, torch):
+    torch.save({"a": torch.ones(2, dtype=torch.float64)}, tmp_path / "x.pt")
+    with pytest.raises(UserError, match="torch.DoubleStorage"):
+        open_torch(tmp_path / "x.pt")
+
+
+def test_files_of_another_kind(tmp_path, torch):
+    with pytest.raises(UserError, match="missing.pt: cannot be read"):
+        open_torch(tmp_path / "missing.pt")
+    torch.save({"a": torch.ones(2)}, tmp_path / "legacy.pt", _use_new_zipfile_serialization=False)
+    with pytest.raises(UserError, match=r"not a torch zip archive.*saved again with torch 1\.6"):
+        open_torch(tmp_path / "legacy.pt")
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
+        archive.writestr("readme.txt", "")
+    with pytest.raises(UserError, match=r"no data\.pkl"):
+        open_torch(tmp_path / "other.zip")
+    torch.save({"a": 1}, tmp_path / "numbers.pt")
+    with pytest.raises(UserError, match="holds no tensors"):
+        open_torch(tmp_path / "numbers.pt")
+
+
+@pytest.mark.parametrize(
+    ("size", "offset", "shape", "strides", "message"),
+    [
+        (4, 1, (2, 2), (2, 1), "reaches beyond its storage"),
+        (4, 0, (2, 2), (2, -1), "strides"),
+        (4, -1, (2,), (1,), "offset -1"),
+        (4, 0, (2, 2), (1,), "strides"),
+        (5, 0, (2, 2), (2, 1), "has 16 bytes; expected 20"),
+    ],
+)
+def test_tensors_stay_within_their_storage(size, offset, shape, strides, message, tmp_path):
+    write_archive(tmp_path / "x.pt", tensor_pickle(size, offset, shape, strides), {"data/0": bytes(16)})
+    with pytest.raises(UserError, match=message):
+        open_torch(tmp_path / "x.pt")["a"].read()
+
+
+def test_a_missing_storage_is_named(tmp_path):
+    write_archive(tmp_path / "x.pt", tensor_pickle(4, 0, (4,), (1,)))
+    with pytest.raises(UserError, match="archive/data/0 is missing"):
+        open_torch(tmp_path / "x.pt")["a"].read()
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_damaged_archive_is_an_error_or_harmless(data, tmp_path, torch):
+    buffer = io.BytesIO()
+    torch.save({"weights": torch.arange(30.0), "bias": torch.ones(3, 4).half()}, buffer)
+    content = bytearray(buffer.getvalue())
+    if data.draw(st.booleans()):
+        content = content[: data.draw(st.integers(0, len(content) - 1))]
+    else:
+        for _ in range(data.draw(st.integers(1, 4))):
+            content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    (tmp_path / "x.pt").write_bytes(content)
+    try:
+        found = {name: tensor.read() for name, tensor in open_torch(tmp_path / "x.pt").items()}
+    except UserError as error:
+        assert "x.pt" in str(error)
+    else:
+        assert all(isinstance(value, np.ndarray) for value in found.values())
+
+
+def write_archive(path, data, files=None):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in {"data.pkl": data, "byteorder": b"little", **(files or {})}.items():
+            archive.writestr(f"archive/{name}", content)
+
+
+def tensor_pickle(size, offset, shape, strides) -> bytes:
+    """The pickle of {"a": a float32 tensor}, as torch writes it, of a storage with `size` numbers."""
+
+    def dump(value) -> bytes:
+        return pickle.dumps(value, protocol=2)[2:-1]  # without the pickle's head and end
+
+    storage = b"(" + dump("storage") + b"ctorch\nFloatStorage\n" + dump("0") + dump("cpu") + dump(size) + b"tQ"
+    arguments = storage + dump(offset) + dump(shape) + dump(strides) + b"\x89}"
+    return b"\x80\x02}" + dump("a") + b"ctorch._utils\n_rebuild_tensor_v2\n(" + arguments + b"tRs."

@@ -1,0 +1,142 @@
+"""Our CLIP against transformers' CLIPModel in float32, on random weights of the published shapes."""
+
+import gc
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+
+from ecor_jax.checkpoints import huggingface
+from ecor_jax.checkpoints.tensor import Tensor
+from ecor_jax.checkpoints.weights import load_weights
+from ecor_jax.clip.config import ClipConfig, preset
+from ecor_jax.clip.model import Clip
+
+torch = pytest.importorskip("torch")
+from transformers import CLIPConfig, CLIPModel  # noqa: E402
+
+TOLERANCE = 1e-5
+EOT = 49407
+IN_SUITE = ["openai/ViT-B-32", "openai/ViT-B-16", "datacomp1b/ViT-B-16", "openai/ViT-L-14"]
+SLOW = [
+    "laion2b/ViT-L-14",
+    "openai/ViT-L-14-336",
+    "laion2b/ViT-H-14",
+    "dfn5b/ViT-H-14-quickgelu",
+    "dfn5b/ViT-H-14-378-quickgelu",
+]
+
+
+@pytest.mark.parametrize("name", [*IN_SUITE, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
+def test_embeddings_are_those_of_pytorch(name, record_property):
+    config = preset(name)
+    reference = reference_model(config)
+    clip = loaded(reference, config)
+    differences = {"image": image_difference(reference, clip, images=1 if "ViT-B" not in name else 2)}
+    # OpenAI's convention pads with anything below EOT; newer ones pad with EOT itself: the first counts.
+    for eot_id, padding in ((None, 0), (EOT, EOT)):
+        reference.text_model.eos_token_id = 2 if eot_id is None else eot_id
+        clip.text.eot_id = eot_id
+        ids = ragged_texts(config.text.context_length, padding)
+        convention = "largest" if eot_id is None else "first"
+        differences[f"text, EOT {convention}"] = text_difference(reference, clip, ids)
+    for part, difference in differences.items():
+        record_property(part, difference)
+        print(f"{name}: {part}: {difference:.1e}")
+    del reference, clip
+    gc.collect()
+    assert max(differences.values()) <= TOLERANCE
+
+
+def test_the_wrong_activation_shows():
+    # Otherwise the comparison above would prove nothing about it.
+    config = preset("tiny/16-8")
+    reference = reference_model(config)
+    clip = loaded(reference, config)
+    assert image_difference(reference, clip, images=2) <= TOLERANCE
+    clip.vision.transformer.blocks.activation = "quick_gelu"
+    assert image_difference(reference, clip, images=2) > 100 * TOLERANCE
+
+
+def reference_model(config: ClipConfig) -> Any:
+    """transformers' model of the same shape, every parameter random: none is left at zero or one."""
+
+    def tower(part) -> dict:
+        return {
+            "hidden_size": part.width,
+            "num_hidden_layers": part.layers,
+            "num_attention_heads": part.heads,
+            "intermediate_size": part.mlp_width,
+            "hidden_act": config.activation,
+        }
+
+    text = tower(config.text) | {
+        "vocab_size": config.text.vocab_size,
+        "max_position_embeddings": config.text.context_length,
+        "bos_token_id": None,
+        "eos_token_id": 2,
+    }
+    vision = tower(config.vision) | {
+        "image_size": config.vision.image_size,
+        "patch_size": config.vision.patch_size,
+    }
+    torch.manual_seed(0)
+    model = CLIPModel(
+        CLIPConfig(text_config=text, vision_config=vision, projection_dim=config.embed_dim)
+    ).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.endswith("bias"):
+                parameter.normal_(0, 0.1)
+            elif parameter.ndim == 1:
+                parameter.normal_(1, 0.2)
+            elif "proj" in name or "fc" in name:
+                # Wide enough that attention is not uniform and the activation is used beyond its linear part.
+                parameter.normal_(0, parameter.shape[1] ** -0.5)
+    return model
+
+
+def loaded(reference: Any, config: ClipConfig) -> Clip:
+    def tensor(value) -> Tensor:
+        return Tensor(tuple(value.shape), str(value.dtype).removeprefix("torch."), lambda: value.numpy())
+
+    tensors = {name: tensor(value) for name, value in reference.state_dict().items()}
+    return load_weights(config, huggingface.ENTRIES, tensors, source="reference")
+
+
+def image_difference(reference: Any, clip: Clip, images: int) -> float:
+    size = clip.config.vision.image_size
+    pixels = np.random.default_rng(0).standard_normal((images, size, size, 3), dtype=np.float32)
+    with torch.no_grad():
+        expected = reference.get_image_features(pixel_values=torch.tensor(pixels).permute(0, 3, 1, 2))
+    return largest_difference(np.asarray(embed(clip.vision, pixels)), expected.pooler_output.numpy())
+
+
+def text_difference(reference: Any, clip: Clip, ids: np.ndarray) -> float:
+    with torch.no_grad():
+        expected = reference.get_text_features(input_ids=torch.tensor(ids, dtype=torch.int64))
+    return largest_difference(np.asarray(embed(clip.text, ids)), expected.pooler_output.numpy())
+
+
+@jax.jit
+def embed(tower: nnx.Module, inputs: np.ndarray):
+    return tower(inputs)  # type: ignore
+
+
+def ragged_texts(context_length: int, padding: int) -> np.ndarray:
+    """Random texts of 3 tokens to the whole context, EOT last, padded to the longest."""
+    rng, lengths = np.random.default_rng(1), (3, 8, 20, context_length)
+    ids = np.full((len(lengths), context_length), padding, np.int32)
+    for row, length in zip(ids, lengths, strict=True):
+        row[0], row[length - 1] = EOT - 1, EOT
+        row[1 : length - 1] = rng.integers(1, EOT - 1, length - 2)
+    return ids
+
+
+def largest_difference(found: np.ndarray, expected: np.ndarray) -> float:
+    """Of the embeddings scaled to length one, over all rows and dimensions."""
+    unit = [x / np.linalg.norm(x, axis=-1, keepdims=True) for x in (found, expected)]
+    assert found.shape == expected.shape and found.dtype == np.float32
+    return float(np.max(np.abs(unit[0] - unit[1])))

@@ -1,0 +1,269 @@
+import pickle
+import re
+import threading
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ecor_jax.data.images import open_images, split_by_class, splits_of, without_classes
+from ecor_jax.data.records import BadImage, Source
+from ecor_jax.errors import UserError
+
+
+def make_folder(root: Path, names: list[str]) -> Path:
+    for name in names:
+        file = root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(name.encode())
+    return root
+
+
+def make_zip(path: Path, names: list[str], method: int = zipfile.ZIP_DEFLATED) -> Path:
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name in names:
+            archive.writestr(name, name.encode())
+    return path
+
+
+@pytest.fixture(params=["folder", "zip"])
+def make(request, tmp_path):
+    """Makes a folder or a zip whose files hold their own names."""
+
+    def build(names: list[str]) -> Path:
+        if request.param == "folder":
+            return make_folder(tmp_path / "images", names)
+        return make_zip(tmp_path / "images.zip", names)
+
+    return build
+
+
+def labels(source: Source) -> list[tuple[str, str, tuple[str, ...]]]:
+    records = [source[row] for row in range(len(source))]
+    assert all(record["image"] == record["name"].encode() for record in records)
+    assert source.categories == tuple(record["category"] for record in records)
+    return [(record["name"], record["category"], record["rationales"]) for record in records]
+
+
+def test_folders_are_classes_and_rationales_in_sorted_order(make):
+    source = open_images(make(["Red_Fox/b.jpg", "Red_Fox/a.PNG", "dog/long-tail/1.jpeg", "dog/3.ppm"]))
+    assert labels(source) == [
+        ("Red_Fox/a.PNG", "red fox", ()),
+        ("Red_Fox/b.jpg", "red fox", ()),
+        ("dog/3.ppm", "dog", ()),
+        ("dog/long-tail/1.jpeg", "dog", ("long tail",)),
+    ]
+    assert source.classes == ("dog", "red fox")
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "JPEG", "png", "bmp", "webp", "gif", "pgm", "PPM", "tif", "tiff"])
+def test_every_known_suffix_is_an_image(tmp_path, suffix):
+    assert len(open_images(make_folder(tmp_path, [f"dog/1.{suffix}"]))) == 1
+
+
+def test_files_that_are_no_images_are_ignored(make):
+    junk = [
+        "words.txt",
+        "dog/Name",
+        "dog/.hidden.jpg",
+        "__MACOSX/dog/1.jpg",
+        ".git/dog/1.jpg",
+        "dog/x.jpg.txt",
+    ]
+    assert labels(open_images(make([*junk, "dog/1.jpg"]))) == [("dog/1.jpg", "dog", ())]
+
+
+def test_a_single_folder_around_everything_is_passed_over(make):
+    source = open_images(make(["a/b/dog/1.jpg", "a/b/cat/tail/1.jpg"]))
+    assert labels(source) == [("a/b/cat/tail/1.jpg", "cat", ("tail",)), ("a/b/dog/1.jpg", "dog", ())]
+
+
+def test_a_single_class_stays_a_class(make):
+    assert open_images(make(["dog/1.jpg", "dog/2.jpg"])).classes == ("dog",)
+
+
+def test_images_without_folders_have_no_class(make):
+    source = open_images(make(["1.jpg", "2.jpg"]))
+    assert labels(source) == [("1.jpg", "", ()), ("2.jpg", "", ())]
+    assert source.classes == ()
+
+
+@pytest.mark.parametrize("odd", ["1.jpg", "dog/tail/more/1.jpg"])
+def test_images_at_another_depth_are_an_error(make, odd):
+    with pytest.raises(UserError, match=f"expected class/image or class/rationale/image.*found {odd}"):
+        open_images(make([odd, "cat/2.jpg", "dog/2.jpg"]))
+
+
+@pytest.mark.parametrize("top", ["", "data/"])
+def test_split_takes_what_is_below_its_folder(make, top):
+    path = make([f"{top}train/dog/1.jpg", f"{top}train/cat/1.jpg", f"{top}test/dog/2.jpg"])
+    assert labels(open_images(path, split="test")) == [(f"{top}test/dog/2.jpg", "dog", ())]
+    assert open_images(path, split="train").classes == ("cat", "dog")
+    assert splits_of(path) == ("test", "train")
+    with pytest.raises(UserError, match="holds the splits test, train: choose one"):
+        open_images(path)
+    with pytest.raises(UserError, match="no images in a folder 'val'; at its top: test, train"):
+        open_images(path, split="val")
+
+
+def test_a_lone_split_need_not_be_named(make):
+    path = make(["train/dog/1.jpg", "train/cat/1.jpg", "words.txt"])
+    assert labels(open_images(path)) == labels(open_images(path, split="train"))
+    assert splits_of(path) == ()
+
+
+def test_classes_named_like_splits_are_classes(make):
+    path = make(["train/1.jpg", "plane/1.jpg"])
+    assert open_images(path).classes == ("plane", "train")
+    assert splits_of(path) == ()
+
+
+def test_aliases_rename_classes(make):
+    path = make(["Faces_easy/1.jpg", "dog/1.jpg"])
+    assert open_images(path, aliases={"faces easy": "Person"}).classes == ("dog", "person")
+    assert open_images(path, aliases={"Faces_easy": "dog"}).categories == ("dog", "dog")
+    with pytest.raises(UserError, match=r"images(\.zip)? has no class to rename: 'face'"):
+        open_images(path, aliases={"face": "person"})
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_every_zip_method_can_be_read(tmp_path, method):
+    source = open_images(make_zip(tmp_path / "x.zip", ["dog/1.jpg"], method))
+    assert source[0]["image"] == b"dog/1.jpg"
+
+
+@pytest.mark.parametrize("name", ["/etc/1.jpg", "dog/../../1.jpg", "../1.txt", "C:/dog/1.jpg", "..\\1.jpg"])
+def test_zip_members_that_lead_outside_are_refused(tmp_path, name):
+    path = make_zip(tmp_path / "x.zip", ["dog/1.jpg", name])
+    with pytest.raises(UserError, match=f"names a path outside itself, {re.escape(repr(name))}"):
+        open_images(path)
+
+
+def patch(path: Path, old: bytes, new: bytes) -> Path:
+    content = path.read_bytes()
+    assert old in content
+    path.write_bytes(content.replace(old, new))
+    return path
+
+
+def test_encrypted_zips_are_refused(tmp_path):
+    path = make_zip(tmp_path / "x.zip", ["dog/1.jpg"])
+    # Version needed 2.0, then the flags, of which bit 0 says encrypted; in the central directory.
+    patch(path, b"PK\x01\x02\x14\x03\x14\x00\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01\x00")
+    with pytest.raises(UserError, match=r"x\.zip is encrypted \('dog/1.jpg'\)"):
+        open_images(path)
+
+
+def test_a_damaged_member_is_a_bad_image_and_the_others_are_read(tmp_path):
+    path = make_zip(tmp_path / "x.zip", ["dog/1.jpg", "dog/2.jpg"], zipfile.ZIP_STORED)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"dog/1.jpgdog/1.jpg") + 12] ^= 0xFF
+    path.write_bytes(content)
+    source = open_images(path)
+    with pytest.raises(BadImage, match=r"dog/1\.jpg cannot be read: Bad CRC-32"):
+        source[0]
+    assert source[1]["image"] == b"dog/2.jpg"
+
+
+@settings(max_examples=60)
+@given(data=st.data())
+def test_a_damaged_zip_is_a_user_error_or_reads_its_records(tmp_path_factory, data):
+    method = data.draw(st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA]))
+    path = make_zip(tmp_path_factory.mktemp("zip") / "x.zip", ["dog/1.jpg", "cat/2.jpg"], method)
+    content = bytearray(path.read_bytes())
+    del content[data.draw(st.integers(0, len(content))) :]
+    for _ in range(data.draw(st.integers(0, 3))):
+        if content:
+            content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(content)
+    try:
+        source = open_images(path)
+        for row in range(len(source)):
+            source[row]
+    except UserError:
+        pass
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip at all", b"PK\x03\x04 cut off"])
+def test_a_file_that_is_no_zip_says_so(tmp_path, content):
+    (tmp_path / "x.zip").write_bytes(content)
+    with pytest.raises(UserError, match="is not a zip file, or is cut off"):
+        open_images(tmp_path / "x.zip")
+
+
+def test_paths_of_no_known_kind(tmp_path, make):
+    with pytest.raises(UserError, match="none does not exist: expected a folder of images, a zip, or a dir"):
+        open_images(tmp_path / "none")
+    (tmp_path / "images.tar").write_bytes(b"x")
+    with pytest.raises(UserError, match="is a file of another kind"):
+        open_images(tmp_path / "images.tar")
+    with pytest.raises(UserError, match=r"no images in .*: looked for files ending in \.jpg"):
+        open_images(make(["dog/readme.txt"]))
+
+
+def test_a_file_that_vanished_is_a_bad_image(tmp_path):
+    source = open_images(make_folder(tmp_path, ["dog/1.jpg", "dog/2.jpg"]))
+    (tmp_path / "dog/1.jpg").unlink()
+    with pytest.raises(BadImage, match=r"dog/1\.jpg cannot be read: No such file"):
+        source[0]
+
+
+def test_sources_survive_pickling(make):
+    source = open_images(make(["dog/1.jpg", "cat/tail/1.jpg"]), aliases={"dog": "fox"})
+    assert labels(pickle.loads(pickle.dumps(source))) == labels(source)
+
+
+def test_many_threads_may_read_one_zip(tmp_path):
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for row in range(20):
+            archive.writestr(f"dog/{row:02}.jpg", bytes([row]) * 20_000)
+    source = open_images(path)
+    start = threading.Barrier(8)
+
+    def read(thread: int) -> bool:
+        start.wait()
+        return all(source[row]["image"] == bytes([row]) * 20_000 for row in range(20))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(read, range(8)))
+
+
+def test_split_by_class_holds_out_a_share_of_every_class(tmp_path):
+    names = [f"{name}/{row:02}.jpg" for name, count in (("dog", 8), ("cat", 2)) for row in range(count)]
+    source = open_images(make_folder(tmp_path, names))
+    train, test = split_by_class(source, holdout=0.25, seed=0)
+    assert sorted(test.categories) == ["cat"] + ["dog"] * 2  # at least one of each
+    assert sorted(name for part in (train, test) for name, _, _ in labels(part)) == sorted(names)
+    assert labels(split_by_class(source, holdout=0.25, seed=0)[1]) == labels(test)
+    assert any(labels(split_by_class(source, holdout=0.25, seed=seed)[1]) != labels(test) for seed in (1, 2))
+    with pytest.raises(UserError, match=r"no image to train on in 1 classes: cat \(2\)"):
+        split_by_class(source, holdout=0.8, seed=0)
+    with pytest.raises(UserError, match="expected a share between 0 and 1"):
+        split_by_class(source, holdout=1.5, seed=0)
+
+
+def test_a_class_is_split_alike_whatever_other_classes_there_are(tmp_path):
+    source = open_images(make_folder(tmp_path, [f"{name}/{row}.jpg" for name in "abc" for row in range(6)]))
+    whole = labels(split_by_class(source, holdout=0.5, seed=0)[0])
+    fewer = labels(split_by_class(without_classes(source, ["a"]), holdout=0.5, seed=0)[0])
+    assert fewer == [label for label in whole if label[1] != "a"]
+
+
+def test_without_classes(tmp_path):
+    source = open_images(make_folder(tmp_path, ["a/1.jpg", "b/1.jpg", "c/1.jpg"]))
+    assert labels(without_classes(source, ["b", "x"])) == [("a/1.jpg", "a", ()), ("c/1.jpg", "c", ())]
+
+
+def test_the_photographs_at_hand(shared_data):
+    caltech = open_images(shared_data / "images" / "caltech101.zip", aliases={"Faces_easy": "person"})
+    assert (len(caltech), len(caltech.classes)) == (2000, 100)
+    train, test = split_by_class(caltech, holdout=0.25, seed=0)
+    assert (len(train), len(test)) == (1500, 500)
+    cifar = shared_data / "images" / "cifar10.zip"
+    assert splits_of(cifar) == ("test", "train")
+    assert len(open_images(cifar, split="train")) == 10_000
+    assert len(open_images(shared_data / "images" / "tinyimagenet_val.zip").classes) == 200

@@ -1,0 +1,218 @@
+import functools
+import logging
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ecor_jax.data.pipeline import eval_batches, train_batches
+from ecor_jax.data.records import BadImage, Record, Source
+from ecor_jax.errors import UserError
+
+
+class Numbers(Source):
+    """Record `index` is its own number, in a picture of one pixel; those in `bad` cannot be read."""
+
+    def __init__(self, count: int, bad: frozenset[int] = frozenset()):
+        self.count, self.bad = count, bad
+        self.origin = "numbers.zip"
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        return ("number",) * self.count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Record:
+        assert 0 <= index < self.count
+        if index in self.bad:
+            raise BadImage(f"{index}.png is not an image")
+        image = np.full((1, 1, 3), index, np.uint8)
+        return Record(image=image, category="number", rationales=(), name=f"{index}.png")
+
+
+def encode(record: Record, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    image = record["image"]
+    assert isinstance(image, np.ndarray)
+    number = np.asarray(image[0, 0, 0], np.int32)
+    return {"image": image, "number": number, "noise": np.asarray(rng.random(), np.float32)}
+
+
+def numbers(*batches: dict[str, np.ndarray]) -> list[int]:
+    return np.concatenate([batch["number"][batch["mask"]] for batch in batches]).tolist()
+
+
+def take(batches, count: int) -> list[dict[str, np.ndarray]]:
+    iterator = iter(batches)
+    return [next(iterator) for _ in range(count)]
+
+
+def assert_same(batches: list[dict[str, np.ndarray]], others: list[dict[str, np.ndarray]]) -> None:
+    for batch, other in zip(batches, others, strict=True):
+        assert batch.keys() == other.keys()
+        for key in batch:
+            np.testing.assert_array_equal(batch[key], other[key])
+
+
+def test_every_epoch_is_another_permutation_of_the_whole_set():
+    batches = take(train_batches(Numbers(20), encode, batch_size=5, seed=0), 12)
+    epochs = [numbers(*batches[start : start + 4]) for start in (0, 4, 8)]
+    assert all(sorted(epoch) == list(range(20)) for epoch in epochs)
+    assert epochs[0] != epochs[1] != epochs[2] != list(range(20))
+
+
+def test_an_epoch_may_end_within_a_batch():
+    seen = numbers(*take(train_batches(Numbers(7), encode, batch_size=3, seed=0), 7))
+    assert all(sorted(seen[start : start + 7]) == list(range(7)) for start in (0, 7, 14))
+
+
+def test_training_batches_have_the_shapes_of_their_examples_and_a_full_mask():
+    [batch] = take(train_batches(Numbers(9), encode, batch_size=4, seed=0), 1)
+    shapes = {key: (value.shape, value.dtype) for key, value in batch.items()}
+    assert shapes["image"] == ((4, 1, 1, 3), np.uint8) and shapes["number"] == ((4,), np.int32)
+    assert shapes["mask"] == ((4,), np.bool_) and batch["mask"].all()
+
+
+def test_the_seed_decides_the_order_and_the_noise():
+    first = take(train_batches(Numbers(50), encode, batch_size=10, seed=0), 6)
+    assert_same(first, take(train_batches(Numbers(50), encode, batch_size=10, seed=0), 6))
+    other = take(train_batches(Numbers(50), encode, batch_size=10, seed=1), 6)
+    assert numbers(first[0]) != numbers(other[0])
+    noise = np.concatenate([batch["noise"] for batch in (*first, *other)])
+    assert len(set(noise.tolist())) == len(noise)  # anew for each example, epoch and seed
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_processes_share_the_same_examples(count):
+    whole = take(train_batches(Numbers(50), encode, batch_size=8, seed=3), 9)
+    shares = [
+        take(
+            train_batches(
+                Numbers(50), encode, batch_size=8, seed=3, process_index=index, process_count=count
+            ),
+            9,
+        )
+        for index in range(count)
+    ]
+    for batch, *parts in zip(whole, *shares, strict=True):
+        assert all(len(part["mask"]) == 8 // count for part in parts)
+        # Example i of the batch went to process i % count.
+        interleaved = np.stack([part["number"] for part in parts], axis=1).ravel()
+        np.testing.assert_array_equal(interleaved, batch["number"])
+        noise = np.stack([part["noise"] for part in parts], axis=1).ravel()
+        np.testing.assert_array_equal(noise, batch["noise"])
+
+
+@pytest.mark.parametrize("bad", [frozenset(), frozenset({1, 4})])
+@pytest.mark.parametrize("stop", [0, 1, 7])
+def test_a_saved_iterator_resumes_exactly(bad, stop):
+    batches = train_batches(Numbers(11, bad), encode, batch_size=4, seed=0, on_bad_image="skip")
+    iterator = iter(batches)
+    for _ in range(stop):
+        next(iterator)
+    state = iterator.get_state()
+    expected = [next(iterator) for _ in range(6)]
+    again = iter(train_batches(Numbers(11, bad), encode, batch_size=4, seed=0, on_bad_image="skip"))
+    next(again)
+    again.set_state(state)
+    assert_same([next(again) for _ in range(6)], expected)
+
+
+def test_workers_change_nothing():
+    make = functools.partial(train_batches, Numbers(30), encode, batch_size=6, seed=0)
+    iterator = iter(make(workers=2))
+    found = [next(iterator) for _ in range(4)]
+    state = iterator.get_state()
+    found.append(next(iterator))
+    assert_same(found, take(make(), 5))
+    iterator.set_state(state)
+    assert_same([next(iterator)], found[4:])
+    iterator.close()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    count=st.integers(1, 40),
+    share=st.integers(1, 6),
+    processes=st.integers(1, 4),
+    bad=st.frozensets(st.integers(1, 39), max_size=3),
+)
+def test_evaluation_loses_and_repeats_no_example(count, share, processes, bad):
+    parts = [
+        list(
+            eval_batches(
+                Numbers(count, bad),
+                encode,
+                batch_size=share * processes,
+                process_index=index,
+                process_count=processes,
+                on_bad_image="skip",
+            )
+        )
+        for index in range(processes)
+    ]
+    assert {len(part) for part in parts} == {-(-count // (share * processes))}
+    assert all(batch["number"].shape == (share,) for part in parts for batch in part)
+    seen = numbers(*(share for shares in zip(*parts, strict=True) for share in shares))
+    assert seen == [number for number in range(count) if number not in bad]  # in order, too
+
+
+def test_padding_is_all_zero():
+    last = list(eval_batches(Numbers(5), encode, batch_size=4))[-1]
+    np.testing.assert_array_equal(last["mask"], [True, False, False, False])
+    assert all(not value[1:].any() for value in last.values())
+
+
+def test_evaluation_is_the_same_every_time():
+    make = functools.partial(eval_batches, Numbers(10), encode, batch_size=4)
+    assert_same(list(make()), list(make()))
+    noise = np.concatenate([batch["noise"][batch["mask"]] for batch in make()])
+    assert len(set(noise.tolist())) == 10
+
+
+@pytest.mark.parametrize("make", [functools.partial(train_batches, seed=0), eval_batches])
+def test_a_bad_image_stops_the_run_and_is_named(make):
+    batches = make(Numbers(4, frozenset({2})), encode, batch_size=4)
+    with pytest.raises(
+        UserError, match=r"numbers\.zip: 2\.png is not an image \(--config\.data\.on_bad_image"
+    ):
+        list(zip(range(3), batches, strict=False))
+
+
+def test_a_bad_image_in_a_worker_stops_the_run_and_is_named():
+    iterator = iter(train_batches(Numbers(4, frozenset({2})), encode, batch_size=4, seed=0, workers=1))
+    with pytest.raises(UserError, match=r"numbers\.zip: 2\.png is not an image"):
+        next(iterator)
+    iterator.close()
+
+
+def test_skipped_images_are_logged_once_and_counted(caplog):
+    source = Numbers(6, frozenset({2, 5}))
+    with caplog.at_level(logging.WARNING, logger="absl"):
+        batches = take(train_batches(source, encode, batch_size=4, seed=0, on_bad_image="skip"), 5)
+    assert sorted(numbers(*batches)) == sorted([0, 1, 3, 4] * 5)
+    left_out = [entry.getMessage() for entry in caplog.records if "left out" in entry.getMessage()]
+    assert sorted(message.split(": ", 1)[1] for message in left_out) == [
+        "numbers.zip: 2.png is not an image",
+        "numbers.zip: 5.png is not an image",
+    ]
+    assert "(2 so far)" in left_out[1]
+
+
+@pytest.mark.parametrize("make", [functools.partial(train_batches, seed=0), eval_batches])
+def test_sets_with_no_readable_image(make):
+    with pytest.raises(UserError, match=r"no images in numbers\.zip"):
+        make(Numbers(0), encode, batch_size=4)
+    with pytest.raises(UserError, match=r"none of the 4 images in numbers\.zip can be read"):
+        make(Numbers(4, frozenset(range(4))), encode, batch_size=4, on_bad_image="skip")
+
+
+def test_batches_that_do_not_fit():
+    with pytest.raises(UserError, match=r"a batch of 5 is larger than the 4 images in numbers\.zip"):
+        train_batches(Numbers(4), encode, batch_size=5, seed=0)
+    with pytest.raises(UserError, match="a batch of 6 cannot be shared evenly among 4 processes"):
+        eval_batches(Numbers(4), encode, batch_size=6, process_count=4)
+    with pytest.raises(UserError, match="a batch of 0 cannot be shared"):
+        train_batches(Numbers(4), encode, batch_size=0, seed=0)

@@ -1,0 +1,170 @@
+import io
+import json
+import pickle
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ecor_jax.data.images import open_images, splits_of
+from ecor_jax.data.prepare import prepare
+from ecor_jax.data.rationale_builder.builder import LabelledImages
+from ecor_jax.data.records import BadImage, Record, Source
+from ecor_jax.errors import UserError
+
+
+def picture(value: int) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(np.full((4, 5, 3), value, np.uint8)).save(file, "PNG")
+    return file.getvalue()
+
+
+def make_folder(root: Path, names: list[str]) -> Path:
+    for value, name in enumerate(names):
+        file = root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(picture(value))
+    return root
+
+
+def sorted_records(source: Source) -> list[Record]:
+    return sorted((source[row] for row in range(len(source))), key=lambda record: record["name"])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    names = ["dog/long-tail/1.png", "dog/Fur/2.png", "dog/Fur/Zoë.png", "cat/3.png", "cat/4.png"]
+    return make_folder(tmp_path / "images", names)
+
+
+def test_prepared_images_are_those_of_the_source(folder, tmp_path):
+    prepared = prepare(folder, tmp_path / "records")
+    assert prepared.counts == {"train": 5} and prepared.bad == ()
+    records, files = open_images(tmp_path / "records"), open_images(folder)
+    assert sorted_records(records) == sorted_records(files)
+    assert records.categories == tuple(records[row]["category"] for row in range(5))
+    assert records.classes == files.classes == ("cat", "dog")
+    assert splits_of(tmp_path / "records") == ()
+    assert open_images(tmp_path / "records", aliases={"cat": "fox"}).classes == ("dog", "fox")
+    assert list(tmp_path.glob(".*")) == []
+
+
+def test_all_splits_of_a_zip_are_written(tmp_path):
+    path = tmp_path / "images.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for value, name in enumerate(["train/dog/1.png", "train/cat/2.png", "test/dog/3.png"]):
+            archive.writestr(name, picture(value))
+    output = tmp_path / "records"
+    assert prepare(path, output).counts == {"test": 1, "train": 2}
+    assert splits_of(output) == ("test", "train")
+    assert [record["name"] for record in sorted_records(open_images(output, split="test"))] == [
+        "test/dog/3.png"
+    ]
+    with pytest.raises(UserError, match=r"several splits: choose one .*; it has test, train"):
+        open_images(output)
+    with pytest.raises(UserError, match="no split 'val'; it has test, train"):
+        open_images(output, split="val")
+    assert prepare(path, tmp_path / "one", split="train").counts == {"train": 2}
+    assert open_images(tmp_path / "one", split="train").classes == ("cat", "dog")
+
+
+def test_prepared_images_survive_pickling(folder, tmp_path):
+    prepare(folder, tmp_path / "records")
+    records = open_images(tmp_path / "records")
+    records[0]
+    assert sorted_records(pickle.loads(pickle.dumps(records))) == sorted_records(records)
+
+
+def test_bad_images_are_all_named_and_nothing_is_written(folder, tmp_path):
+    (folder / "cat/3.png").write_bytes(b"no image")
+    (folder / "dog/Fur/2.png").write_bytes(picture(0)[:40])
+    with pytest.raises(UserError) as error:
+        prepare(folder, tmp_path / "records")
+    message = str(error.value)
+    assert message.startswith(f"2 of 5 images in {folder} cannot be read: cat/3.png is not an image")
+    assert "dog/Fur/2.png is not an image" in message and "--on_bad_image=skip" in message
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images"]
+
+
+def test_bad_images_may_be_skipped(folder, tmp_path):
+    (folder / "cat/3.png").write_bytes(b"no image")
+    prepared = prepare(folder, tmp_path / "records", on_bad_image="skip")
+    assert prepared.counts == {"train": 4} and prepared.bad[0].startswith("cat/3.png is not an image")
+    names = [record["name"] for record in sorted_records(open_images(tmp_path / "records"))]
+    assert names == ["cat/4.png", "dog/Fur/2.png", "dog/Fur/Zoë.png", "dog/long-tail/1.png"]
+
+
+def test_a_split_of_bad_images_alone_is_an_error(tmp_path):
+    folder = make_folder(tmp_path / "images", ["train/dog/1.png", "test/dog/2.png"])
+    (folder / "test/dog/2.png").write_bytes(b"no image")
+    with pytest.raises(UserError, match=r"1 of 1 images in .* cannot be read: test/dog/2\.png"):
+        prepare(folder, tmp_path / "records", on_bad_image="skip")
+
+
+@pytest.mark.parametrize("split", ["all", "a b", "train[:50%]"])
+def test_splits_that_have_no_name_in_tfds(folder, tmp_path, split):
+    with pytest.raises(UserError, match=f"the split {re.escape(repr(split))} cannot be written"):
+        prepare(folder, tmp_path / "records", split)
+
+
+def test_an_output_in_use_is_not_touched(folder, tmp_path):
+    output = tmp_path / "records"
+    output.mkdir()
+    (output / "mine.txt").write_text("x")
+    with pytest.raises(UserError, match="records is there already and is not an empty directory"):
+        prepare(folder, output)
+    with pytest.raises(UserError, match="is there already"):
+        prepare(folder, output / "mine.txt")
+    assert [path.name for path in output.iterdir()] == ["mine.txt"]
+    (output / "mine.txt").unlink()
+    assert prepare(folder, output).counts == {"train": 5}
+
+
+def test_an_output_that_cannot_be_made(folder, tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UserError, match=r"file/records cannot be written: (Not a directory|File exists)"):
+        prepare(folder, tmp_path / "file" / "records")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+def test_what_stops_half_way_leaves_nothing(folder, tmp_path, monkeypatch, error):
+    def write(builder: LabelledImages) -> None:
+        (Path(builder.data_path).parent / "half").mkdir(parents=True)
+        raise error
+
+    monkeypatch.setattr(LabelledImages, "download_and_prepare", write)
+    expected = UserError if isinstance(error, OSError) else KeyboardInterrupt
+    with pytest.raises(
+        expected, match="records cannot be written: No space" if expected is UserError else None
+    ):
+        prepare(folder, tmp_path / "records")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images"]
+
+
+def test_damaged_directories_are_user_errors(folder, tmp_path):
+    output = tmp_path / "records"
+    prepare(folder, output)
+    [data] = output.glob("*.array_record-*")
+    labels = output / "categories.json"
+
+    whole = json.loads(labels.read_text())
+    labels.write_text(json.dumps({"train": {**whole["train"], "records": whole["train"]["records"][1:]}}))
+    with pytest.raises(UserError, match="records is damaged: 5 records, 4 labels in 'train'"):
+        open_images(output)
+    labels.unlink()
+    with pytest.raises(
+        UserError, match=r"no readable categories\.json: write it with `python -m launch.prepare`"
+    ):
+        open_images(output)
+    labels.write_text(json.dumps(whole))
+
+    content = data.read_bytes()
+    data.write_bytes(content[: len(content) // 2])
+    with pytest.raises((UserError, BadImage)):
+        open_images(output)[0]
+    (output / "dataset_info.json").write_text("no json")
+    with pytest.raises(UserError, match="is not a readable ArrayRecord directory"):
+        open_images(output)

@@ -1,0 +1,188 @@
+"""The built-in drawn set: what is said of a picture is what is drawn in it."""
+
+import itertools
+import pickle
+import re
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ecor_jax.data.procedural import Procedural, caption, vocabulary
+from ecor_jax.data.procedural.objects import KINDS, Kind
+from ecor_jax.data.procedural.painting import paint
+from ecor_jax.data.procedural.parts import PARTS
+from ecor_jax.data.procedural.scene import STYLES, Finish, Part, Scene, sample_scene
+from ecor_jax.data.procedural.surfaces import SURFACES
+from ecor_jax.data.records import Record
+from ecor_jax.data.vocabulary import normalise_name
+from ecor_jax.errors import UserError
+
+
+def _differing(first: np.ndarray, second: np.ndarray) -> int:
+    """Pixels that differ by more than 16 grey levels in some channel."""
+    return int((np.abs(first.astype(int) - second.astype(int)).max(axis=-1) > 16).sum())
+
+
+def _picture(source: Procedural, index: int) -> np.ndarray:
+    picture = source[index]["image"]
+    assert isinstance(picture, np.ndarray)
+    return picture
+
+
+def _without(scene: Scene, part: Part) -> Scene:
+    return replace(scene, parts=tuple(other for other in scene.parts if other is not part))
+
+
+def _clean(scene: Scene) -> Scene:
+    """The scene on a plain ground, with no finish."""
+    return replace(scene, background=replace(scene.background, pattern="plain"), finish=Finish())
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_pictures_are_a_pure_function_of_style_seed_and_index(style):
+    first, again = Procedural(30, style=style, seed=3), Procedural(50, style=style, seed=3)
+    for index in (29, 0, 17):
+        np.testing.assert_equal(first[index], again[index])
+    np.testing.assert_equal(pickle.loads(pickle.dumps(first))[5], first[5])
+    assert _differing(_picture(first, 0), _picture(Procedural(1, style=style, seed=4), 0)) > 100
+    assert _differing(_picture(first, 0), _picture(first, 12)) > 100
+
+
+def test_styles_differ():
+    assert _differing(*(_picture(Procedural(1, style=style, seed=0), 0) for style in STYLES)) > 1000
+
+
+@pytest.mark.parametrize("size", [32, 64, 100])
+def test_record(size):
+    source = Procedural(2, style="target", seed=0, size=size)
+    picture = _picture(source, 1)
+    assert picture.shape == (size, size, 3) and picture.dtype == np.uint8
+    assert source[1]["name"] == "target-1"
+
+
+def test_classes_take_turns():
+    source = Procedural(120, style="target", seed=0)
+    assert set(Counter(source.categories).values()) == {10}
+    assert source.classes == tuple(sorted(vocabulary().classes))
+    for index in (0, 5, 13):
+        assert source[index]["category"] == source.categories[index]
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_gold_is_exactly_what_is_drawn(style):
+    """Each gold rationale is seen: the picture without it differs in many pixels."""
+    for index in range(36):
+        scene = sample_scene(style, 0, index)
+        record = Procedural(36, style=style, seed=0)[index]
+        assert record["rationales"] == tuple(part.rationale for part in scene.parts)
+        picture = paint(scene, 64)
+        np.testing.assert_array_equal(record["image"], picture)
+        for part in scene.parts:
+            changed = _differing(picture, paint(_without(scene, part), 64))
+            assert changed >= 20, f"{style}-{index}: {part.rationale} changes {changed} pixels"
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_parts_keep_to_their_own_place(kind: Kind):
+    """With every slot filled, most of each part is still in sight; patterns have windows and eyes on top."""
+    scene = _clean(sample_scene("pretrain", 0, KINDS.index(kind)))
+    scene = replace(scene, centre=(0.5, 0.55), scale=0.3, angle=0.0, body=(52, 78, 125))
+    bare = paint(replace(scene, parts=()), 64)
+    choices = list(itertools.product(*(slot.rationales for slot in kind.slots)))
+    for chosen in {choices[0], choices[-1]}:
+        parts = tuple(Part(r, slot, (240, 150, 165)) for r, slot in zip(chosen, kind.slots, strict=True))
+        full = replace(scene, parts=parts)
+        picture = paint(full, 64)
+        for part in parts:
+            alone = _differing(bare, paint(replace(scene, parts=(part,)), 64))
+            seen = _differing(picture, paint(_without(full, part), 64))
+            assert seen > (0.3 if part.rationale in SURFACES else 0.5) * alone, part.rationale
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_nothing_is_cut_off(style):
+    for index in range(48):
+        scene = _clean(sample_scene(style, 1, index))
+        picture = paint(scene, 48)
+        rim = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
+        assert (rim == scene.background.ground).all(), f"{style}-{index}"
+
+
+def test_every_class_shows_every_rationale_of_its_own_and_no_other():
+    seen: dict[str, set[str]] = {kind.name: set() for kind in KINDS}
+    for index in range(1200):
+        scene = sample_scene("target", 2, index)
+        assert 3 <= len(scene.rationales) <= 5
+        assert len({id(part.slot) for part in scene.parts}) == len(scene.parts)
+        seen[scene.kind.name].update(scene.rationales)
+    assert seen == {kind.name: set(kind.rationales) for kind in KINDS}
+
+
+def test_vocabulary_is_many_to_many():
+    words = vocabulary()
+    assert words.classes == tuple(kind.name for kind in KINDS)
+    assert len(words.classes) == 12 and len(words.rationales) == 43 and words.gold.sum() == 81
+    assert set(words.gold.sum(axis=1)) <= {5, 6, 7}
+    assert words.gold.any(axis=0).all() and words.gold.sum(axis=0).max() <= 4
+    assert len(words.shared()) >= 25
+    assert not words.leakage()
+    assert all(normalise_name(text) == text for text in words.classes + words.rationales)
+
+
+def test_every_rationale_is_drawn_one_way():
+    assert not PARTS.keys() & SURFACES.keys()
+    assert set(vocabulary().rationales) == PARTS.keys() | SURFACES.keys()
+
+
+def test_what_is_shown_always_tells_the_class():
+    """The fewest parts a picture shows, three, never all belong to another class too."""
+    for kind, other in itertools.permutations(KINDS, 2):
+        for slots in itertools.combinations(kind.slots, 3):
+            for shown in itertools.product(*(slot.rationales for slot in slots)):
+                assert not set(shown) <= set(other.rationales), (kind.name, other.name, shown)
+
+
+def test_captions_say_nothing_that_is_not_drawn():
+    words, rng = vocabulary(), np.random.default_rng(0)
+    source, class_alone, parts_alone = Procedural(24, style="pretrain", seed=0, size=16), 0, 0
+    for index in range(24):
+        record = source[index]
+        for _ in range(30):
+            text = caption(record, rng)
+            named = {name for name in words.classes if re.search(rf"\b{name}\b", text)}
+            shown = {rationale for rationale in words.rationales if rationale in text}
+            assert named <= {record["category"]} and shown <= set(record["rationales"]), text
+            assert named or shown, text
+            class_alone, parts_alone = class_alone + (not shown), parts_alone + (not named)
+    assert 0.1 < class_alone / 720 < 0.3 and 0.3 < parts_alone / 720 < 0.5
+
+
+def test_captions_know_the_prompts():
+    record = Procedural(1, style="pretrain", seed=0, size=16)[0]
+    name, first = record["category"], record["rationales"][0]
+    rng = np.random.default_rng(1)
+    texts = {caption(record, rng) for _ in range(2000)}
+    assert f"this is a photo of a {name}" in texts
+    assert f"there is {first}." in texts
+    assert f"this is a photo of a {name} because there is {first}" in texts
+    assert any(text.count(" and ") == 2 for text in texts)
+
+
+def test_caption_without_rationales_names_the_class():
+    record = Record(image=b"", category="boat", rationales=(), name="")
+    rng = np.random.default_rng(0)
+    assert all("boat" in caption(record, rng) for _ in range(20))
+
+
+def test_bad_options_and_indices():
+    with pytest.raises(UserError, match="style 'cubist': expected one of pretrain, target"):
+        Procedural(1, style="cubist", seed=0)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(UserError, match="count -1"):
+        Procedural(-1, style="target", seed=0)
+    with pytest.raises(UserError, match="size 8"):
+        Procedural(1, style="target", seed=0, size=8)
+    for index in (2, -1):
+        with pytest.raises(IndexError, match=f"picture {index}: expected 0 <= index < 2"):
+            Procedural(2, style="target", seed=0)[index]

@@ -1,0 +1,212 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecor_jax.data.vocabulary import Vocabulary, match, normalise_name
+from ecor_jax.errors import UserError
+
+# Of DROR's published files: classes, empty ones, rationales, gold pairs, rationales shared by 2+ classes.
+TABLE = {
+    ("cifar10_text", " or "): (10, 0, 56, 63, 5),
+    ("cifar100_text", " or "): (100, 2, 461, 540, 49),
+    ("food101_text", " or "): (101, 11, 399, 435, 30),
+    ("caltech101_text", " or "): (100, 4, 459, 516, 37),
+    ("SUN_text", " "): (397, 1, 1700, 2167, 166),
+    ("Our_ImageNet_attribute", " "): (997, 0, 4246, 5809, 487),
+}
+
+
+def write(folder, content) -> str:
+    path = folder / "rationales.json"
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return str(path)
+
+
+def pairs(vocabulary: Vocabulary) -> set[tuple[str, str]]:
+    return {(vocabulary.classes[c], vocabulary.rationales[r]) for c, r in np.argwhere(vocabulary.gold)}
+
+
+@pytest.mark.parametrize(
+    ("name", "normalised"),
+    [
+        ("Faces_easy", "faces easy"),
+        ("black-tipped tail", "black tipped tail"),
+        ("inn/outdoor", "inn or outdoor"),
+        ("  Two\t__spaces--here \n", "two spaces here"),
+        ("_-_", ""),
+    ],
+)
+def test_normalise_name(name, normalised):
+    assert normalise_name(name) == normalised
+
+
+def test_slash_may_become_spaces():
+    assert (
+        normalise_name("inn/outdoor", slash="  ") == normalise_name("inn/outdoor", slash=" ") == "inn outdoor"
+    )
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_normalising_twice_changes_nothing(name):
+    assert normalise_name(normalise_name(name)) == normalise_name(name)
+
+
+@pytest.mark.parametrize(("file", "slash"), TABLE)
+def test_published_vocabularies_have_their_known_sizes(shared_data, file, slash):
+    found = Vocabulary.from_json(shared_data / "rationales" / f"{file}.json", slash)
+    sizes = (len(found.classes), len(found.empty_classes()), len(found.rationales), found.gold.sum())
+    assert (*sizes, len(found.shared())) == TABLE[file, slash]
+
+
+def test_imagenet_leaks_98_class_names_and_shares_one_rationale_46_times(shared_data):
+    imagenet = Vocabulary.from_json(shared_data / "rationales" / "Our_ImageNet_attribute.json", " ")
+    assert len(imagenet.leakage()) == 98
+    assert imagenet.gold.sum(axis=0).max() == 46
+    assert ("wing", "wings are used for flying") in imagenet.leakage()
+
+
+def test_gold_is_many_to_many_in_the_order_of_the_file(tmp_path):
+    path = write(
+        tmp_path, {"Dog_A": ["a Tail", "four-legs", "a tail"], "fish": ["fins", "a tail"], "bee": []}
+    )
+    vocabulary = Vocabulary.from_json(path)
+    assert vocabulary.classes == ("dog a", "fish", "bee")
+    assert vocabulary.rationales == ("a tail", "four legs", "fins")
+    np.testing.assert_array_equal(vocabulary.gold, [[1, 1, 0], [1, 0, 1], [0, 0, 0]])
+    assert vocabulary.empty_classes() == ("bee",)
+    assert vocabulary.shared() == ("a tail",)
+    assert vocabulary.rationales_of(1) == ("a tail", "fins")
+
+
+def test_nested_attributes_become_one_rationale_each(tmp_path):
+    path = write(tmp_path, {"plane": [{"metal body": ["smooth", "Long"]}, {"windows": []}, "a tail"]})
+    expected = ("metal body that has smooth", "metal body that has long", "windows", "a tail")
+    assert Vocabulary.from_json(path).rationales == expected
+
+
+def test_leakage_finds_the_name_inside_words_and_only_of_the_own_class():
+    vocabulary = Vocabulary.from_lists({"bee": ["bees have wings"], "wing": ["bees have wings", "flat"]})
+    assert set(vocabulary.leakage()) == {("bee", "bees have wings"), ("wing", "bees have wings")}
+    assert Vocabulary.from_lists({"dog": ["a cat's tail"], "cat": ["fur"]}).leakage() == ()
+
+
+def test_describe_counts_everything():
+    lists = {"bee": ["bees buzz", "wings"], "bird": ["wings"], "stone": []}
+    assert Vocabulary.from_lists(lists).describe() == (
+        "3 classes, 2 rationales, 3 gold pairs; 1 rationales belong to two classes or more; "
+        "1 rationales contain the name of their class; 1 classes have no rationale ('stone')."
+    )
+
+
+WORDS = st.text("abc xé", min_size=1).map(normalise_name).filter(bool)
+
+
+@given(lists=st.dictionaries(WORDS, st.lists(WORDS), min_size=1).filter(lambda lists: any(lists.values())))
+def test_json_round_trip_keeps_classes_and_pairs(tmp_path_factory, lists):
+    vocabulary = Vocabulary.from_lists(lists)
+    again = Vocabulary.from_json(write(tmp_path_factory.mktemp("round"), vocabulary.to_json()))
+    assert again.classes == vocabulary.classes == tuple(lists)
+    assert pairs(again) == pairs(vocabulary) == {(name, text) for name in lists for text in lists[name]}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"dog": ["tail"],}', "not JSON: .*line 1 column 18"),
+        ("", "not JSON"),
+        ("[" * 100_000, "nested too deeply|not JSON"),
+        ([["tail"]], r"expected an object \{class: \[rationale, ...\]\}, found a list"),
+        ("null", "found null"),
+        ({}, "it has no class"),
+        ({"dog": [], "cat": []}, "no class has a rationale"),
+        ({"dog": "tail"}, "class 'dog': expected a list of rationales, found \"tail\""),
+        ({"dog": {"tail": ["long"]}}, "class 'dog': expected a list of rationales, found an object"),
+        ({"dog": ["tail", 3]}, "class 'dog': expected a rationale in words, found 3"),
+        ({"dog": ["tail", " _ "]}, "class 'dog': a rationale is empty"),
+        (
+            {"dog": [{"tail": "long"}]},
+            "class 'dog', part 'tail': expected a list of attributes, found \"long\"",
+        ),
+        ({"-": ["tail"]}, "class '-' has an empty name"),
+        ({"Big_Dog": ["tail"], "big dog": ["fur"]}, "'Big_Dog' and 'big dog' are the same, 'big dog'"),
+        ('{"dog": ["tail"], "dog": ["fur"]}', "class 'dog' is given twice"),
+    ],
+)
+def test_bad_files_name_the_file_and_the_fault(tmp_path, content, message):
+    with pytest.raises(UserError, match=message) as error:
+        Vocabulary.from_json(write(tmp_path, content))
+    assert "rationales.json" in str(error.value)
+
+
+def test_all_faults_of_a_file_are_told_at_once(tmp_path):
+    path = write(tmp_path, {"dog": [""], "cat": None, "Cat": ["fur"], "bee": [1]})
+    with pytest.raises(UserError) as error:
+        Vocabulary.from_json(path)
+    assert all(fault in str(error.value) for fault in ("is empty", "found null", "found 1"))
+
+
+def test_a_class_given_twice_with_one_list_empty_counts_once(tmp_path):
+    path = write(tmp_path, '{"coyote": [], "fox": ["ears"], "coyote": ["fur"]}')
+    vocabulary = Vocabulary.from_json(path)
+    assert vocabulary.classes == ("coyote", "fox")
+    assert pairs(vocabulary) == {("coyote", "fur"), ("fox", "ears")}
+
+
+def test_missing_and_binary_files(tmp_path):
+    with pytest.raises(UserError, match="No such file"):
+        Vocabulary.from_json(tmp_path / "none.json")
+    with pytest.raises(UserError, match="cannot be read"):
+        Vocabulary.from_json(tmp_path)
+    (tmp_path / "binary.json").write_bytes(b'{"dog": ["\xff"]}')
+    with pytest.raises(UserError, match=r"not UTF-8 text \(byte 10\)"):
+        Vocabulary.from_json(tmp_path / "binary.json")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+)
+
+
+@given(content=JSON | st.dictionaries(st.text(max_size=5), st.lists(st.text(max_size=5) | JSON)))
+def test_any_json_is_a_vocabulary_or_a_user_error(tmp_path_factory, content):
+    try:
+        vocabulary = Vocabulary.from_json(write(tmp_path_factory.mktemp("any"), content))
+    except UserError:
+        return
+    assert vocabulary.gold.shape == (len(vocabulary.classes), len(vocabulary.rationales))
+    assert vocabulary.gold.any(axis=0).all()
+
+
+VOCABULARY = Vocabulary.from_lists({"dog": ["tail"], "cat": ["fur"], "stone": [], "bee": ["wings"]})
+
+
+def test_match_lists_every_difference_by_kind():
+    with pytest.raises(UserError) as error:
+        match(VOCABULARY, ("cat", "dog", "car", "bus", "stone"))
+    assert "2 image classes that are not in the rationale file: car, bus" in str(error.value)
+    assert "1 image classes with an empty list of rationales: stone" in str(error.value)
+    assert "1 classes of the rationale file with no image: bee" in str(error.value)
+    assert "--config.data.on_missing=allow" in str(error.value)
+
+
+def test_match_may_allow_differences():
+    found = match(VOCABULARY, ("cat", "dog", "car", "stone"), "allow")
+    assert found.left_out == ("car", "stone")
+    assert found.without_images == ("bee",)
+    assert found.describe() == (
+        "2 image classes left out, no rationales: car, stone; 1 classes of the vocabulary have no image: bee"
+    )
+
+
+def test_match_of_equal_classes_says_nothing():
+    vocabulary = Vocabulary.from_lists({"dog": ["tail"], "cat": ["fur"]})
+    assert match(vocabulary, ("cat", "dog")).describe() == ""
+
+
+def test_match_with_nothing_in_common_is_an_error_even_when_allowed():
+    with pytest.raises(UserError, match=r"no class of the images has rationales: images of 'car', 'stone'"):
+        match(VOCABULARY, ("car", "stone"), "allow")

@@ -1,0 +1,78 @@
+"""An HTML reader of our own for the pages: the checks share nothing with the code that writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+
+import pytest
+
+VOID = {"meta", "img", "wbr"}
+
+
+@dataclass
+class Element:
+    name: str
+    attributes: dict[str, str]
+    children: list[Element | str] = field(default_factory=list)
+
+    def text(self) -> str:
+        """All text inside, runs of white space as one space."""
+        return " ".join("".join(self._texts()).split())
+
+    def _texts(self) -> Iterator[str]:
+        for child in self.children:
+            if isinstance(child, str):
+                yield child
+            else:
+                yield from child._texts()
+
+    def walk(self) -> Iterator[Element]:
+        yield self
+        for child in self.children:
+            if isinstance(child, Element):
+                yield from child.walk()
+
+    def all(self, *names: str, class_: str | None = None) -> list[Element]:
+        return [
+            one
+            for one in self.walk()
+            if (not names or one.name in names)
+            and (class_ is None or class_ in one.attributes.get("class", "").split())
+        ]
+
+
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open = [Element("document", {})]
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        names = [name for name, _ in attrs]
+        assert len(names) == len(set(names)), f"<{tag}> repeats an attribute: {names}"
+        element = Element(tag, {name: value or "" for name, value in attrs})
+        self.open[-1].children.append(element)
+        if tag not in VOID:
+            self.open.append(element)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open[-1].name == tag, f"</{tag}> closes <{self.open[-1].name}>"
+        self.open.pop()
+
+    def handle_data(self, data: str) -> None:
+        self.open[-1].children.append(data)
+
+
+@pytest.fixture(scope="session")
+def parse() -> Callable[[str], Element]:
+    """Reads markup into a tree; markup that is not well nested fails the test."""
+
+    def read(markup: str) -> Element:
+        reader = _Reader()
+        reader.feed(markup)
+        reader.close()
+        assert len(reader.open) == 1, f"<{reader.open[-1].name}> is never closed"
+        return reader.open[0]
+
+    return read
