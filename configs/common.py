@@ -4,13 +4,15 @@ import os
 
 from ml_collections import ConfigDict
 
+from ecor_jax.config import Config
+
 
 def data_folder() -> str:
     """The folder of downloaded images and rationales: $ECOR_DATA, or `data` here."""
     return os.environ.get("ECOR_DATA", "data")
 
 
-def pretrain() -> ConfigDict:
+def pretrain() -> Config:
     """Contrastive pretraining of a CLIP from scratch or from a model directory (`ecor_jax/runs/pretrain.py`)."""
     return ConfigDict(
         {
@@ -51,7 +53,7 @@ def pretrain() -> ConfigDict:
     )
 
 
-def rationale() -> ConfigDict:
+def rationale() -> Config:
     """Prompt tuning and evaluation on a rationale dataset (`ecor_jax/runs/rationale.py`)."""
     return ConfigDict(
         {

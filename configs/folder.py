@@ -9,12 +9,11 @@ images: class/picture, or class/rationale/picture; with or without train/ and te
 rationales: {"class": ["what can be seen of it", ...], ...}.
 """
 
-from ml_collections import ConfigDict
-
 from configs.common import rationale
+from ecor_jax.config import Config
 
 
-def get_config() -> ConfigDict:
+def get_config() -> Config:
     config = rationale()
     config.method = "ecor"
     config.data.name = "folder"

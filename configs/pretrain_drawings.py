@@ -1,14 +1,13 @@
 """A small CLIP from the built-in drawings and their captions, in about two minutes on two cores.
 
-    python -m launch.train --config=configs/pretrain_drawings.py --workdir=runs/drawings_clip
+python -m launch.train --config=configs/pretrain_drawings.py --workdir=runs/drawings_clip
 """
 
-from ml_collections import ConfigDict
-
 from configs.common import pretrain
+from ecor_jax.config import Config
 
 
-def get_config() -> ConfigDict:
+def get_config() -> Config:
     config = pretrain()
     config.model = "small/64-16"
     config.data.images = "procedural"

@@ -5,12 +5,11 @@
 Expected: see RESULTS.md. It knows 200 classes of small pictures; it stands in for no published CLIP.
 """
 
-from ml_collections import ConfigDict
-
 from configs.common import data_folder, pretrain
+from ecor_jax.config import Config
 
 
-def get_config() -> ConfigDict:
+def get_config() -> Config:
     config = pretrain()
     images = f"{data_folder()}/images"
     config.data.images = f"{images}/tinyimagenet_train_a.zip,{images}/tinyimagenet_train_b.zip"

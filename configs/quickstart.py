@@ -5,12 +5,11 @@
 Expected: ECOR doubly right more often than DROR, both more often than the untuned CLIP; see README.md.
 """
 
-from ml_collections import ConfigDict
-
 from configs.common import rationale
+from ecor_jax.config import Config
 
 
-def get_config() -> ConfigDict:
+def get_config() -> Config:
     config = rationale()
     config.data.name = "drawings"
     config.data.images = "procedural"

@@ -83,15 +83,14 @@ def marginals(
     """P(o|I) and P(i|I), summed over all pairs."""
     outer, inner = banks.sizes
     if banks.outer is None:
-        log_total = _log_total(images, banks.pair, scale, chunk)
-        log_outer = None
+        log_total, log_outer = _log_total(images, banks.pair, scale, chunk), None
     else:
-        log_outer, log_total = jax.nn.log_softmax(images @ banks.outer.T * scale), None
+        log_total, log_outer = jnp.zeros(len(images)), jax.nn.log_softmax(images @ banks.outer.T * scale)
 
     def look(sums, at):
         number = at * chunk + jnp.arange(chunk)
         rows = jnp.minimum(number, outer - 1)
-        pair = jnp.broadcast_to(banks.pair, (1, *banks.pair.shape[1:])) if len(banks.pair) == 1 else banks.pair[rows]
+        pair = banks.pair if len(banks.pair) == 1 else banks.pair[rows]
         logits = jnp.einsum("bd,cid->bci", images, pair) * scale
         if log_outer is None:
             joint = jnp.exp(logits - log_total[:, None, None])
@@ -115,9 +114,7 @@ def _ranked(logits: Float[Array, "batch outer"], chunk: int):
 
 
 def _nothing(batch: int, k: int) -> TopPairs:
-    return TopPairs(
-        jnp.zeros((batch, k), jnp.int32), jnp.zeros((batch, k), jnp.int32), jnp.full((batch, k), -jnp.inf)
-    )
+    return TopPairs(jnp.zeros((batch, k), jnp.int32), jnp.zeros((batch, k), jnp.int32), jnp.full((batch, k), -jnp.inf))
 
 
 def _merge(best: TopPairs, outer: Int[Array, "batch chunk"], joint: Float[Array, "batch chunk inner"]) -> TopPairs:
@@ -128,8 +125,8 @@ def _merge(best: TopPairs, outer: Int[Array, "batch chunk"], joint: Float[Array,
     values, place = jax.lax.top_k(joint.reshape(shape), min(k, chunk * inner))
     new = TopPairs(jnp.take_along_axis(outer, place // inner, axis=1), place % inner, values)
     both = TopPairs(*(jnp.concatenate(pair, axis=1) for pair in zip(best, new, strict=True)))
-    values, place = jax.lax.top_k(both.log_prob, k)
-    return TopPairs(*(jnp.take_along_axis(part, place, axis=1) for part in both[:2]), values)
+    _, place = jax.lax.top_k(both.log_prob, k)
+    return TopPairs(*(jnp.take_along_axis(part, place, axis=1) for part in both))
 
 
 def _top_of_all(images, pair, scale, k, chunk) -> TopPairs:

@@ -5,9 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 
-def candidate_loss(
-    logits: Float[Array, "batch candidates"], target: Int[Array, "batch"]
-) -> Float[Array, "batch"]:
+def candidate_loss(logits: Float[Array, "batch candidates"], target: Int[Array, "batch"]) -> Float[Array, "batch"]:
     """Cross-entropy of the gold candidate among all: `-log softmax(logits)[target]`.
 
     ECOR's L_CLIP over a whole vocabulary: of rationales, P(r|I), and of classes given the gold rationale,

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Literal
 
+import jax.numpy as jnp
 import numpy as np
 
 from ecor_jax.checkpoints.model_dir import Model
@@ -44,9 +45,7 @@ METHODS: dict[str, Method] = {
     "ecor_reversed": Method("category_first", "This is a photo of a {c}", f"{PAIR}."),
     # Independence, P(c|I) P(r|I), which is also the bare category prompt in place of the conditional one.
     "ecor_independent": Method("rationale_first", "There is {r}.", "This is a photo of a {c}"),
-    "ecor_false_condition": Method(
-        "rationale_first", "There is {r}.", "There is {r} because this is a photo of a {c}"
-    ),
+    "ecor_false_condition": Method("rationale_first", "There is {r}.", "There is {r} because this is a photo of a {c}"),
     # Other words for the same two factors.
     "ecor_short": Method("rationale_first", "{r}", "{c} with {r}"),
 }
@@ -96,7 +95,7 @@ def make_banks(method: Method, model: Model, vocabulary: Vocabulary) -> Banks:
         everything = classes if method.order == "category_first" else rationales
         outer = embed(method.outer, [(number, 0) for number in everything])
     pair = embed(method.pair, [(one, other) for one in first for other in second])
-    return Banks(outer, pair.reshape(len(first), len(second), -1))
+    return Banks(None if outer is None else jnp.asarray(outer), jnp.asarray(pair.reshape(len(first), len(second), -1)))
 
 
 def _owners(texts: list[str], vocabulary: Vocabulary) -> str:

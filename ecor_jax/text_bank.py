@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -92,7 +93,8 @@ def _key(model: Model, texts: Sequence[str]) -> str:
     digest = hashlib.sha256(b"text bank 1\0")
     digest.update(model.digest.encode())
     digest.update(str(model.clip.text.dtype).encode())
-    digest.update(model.tokenizer.backend_tokenizer.to_str().encode())
+    backend: Any = model.tokenizer.backend_tokenizer
+    digest.update(backend.to_str().encode())
     for text in texts:
         digest.update(text.encode() + b"\0")
     return digest.hexdigest()

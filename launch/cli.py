@@ -47,7 +47,12 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     """`--config=FILE.py` and any number of `--config.key=value`."""
     parser.add_argument("--config", required=True, metavar="FILE.py", help="a file with get_config()")
     parser.add_argument(
-        "--config.KEY", dest="overrides", action="append", default=[], metavar="VALUE", help="override one key"
+        "--config.KEY",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="VALUE",
+        help="override one key",
     )
 
 

@@ -23,9 +23,7 @@ def main(args: argparse.Namespace) -> None:
     print(f"{args.output}: {found.clip.config}")
     print(f"digest of configuration and weights: {weights_digest(found.clip)}")
     if found.tokenizer is None:
-        print(
-            "no tokenizer: the source has none, and no text can be encoded without; add one with --tokenizer"
-        )
+        print("no tokenizer: the source has none, and no text can be encoded without; add one with --tokenizer")
     if found.preprocess is None:
         print("no preprocessor_config.json: the source has none; images cannot be prepared without")
 
@@ -35,9 +33,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--source", required=True, metavar="PATH_OR_HUB_ID")
     parser.add_argument("--output", required=True, metavar="DIR", help="must not exist, or be empty")
     parser.add_argument("--to", default="huggingface", choices=["huggingface"], help="format to write")
-    parser.add_argument(
-        "--activation", choices=["quick_gelu", "gelu"], help="of sources that do not state theirs"
-    )
+    parser.add_argument("--activation", choices=["quick_gelu", "gelu"], help="of sources that do not state theirs")
     parser.add_argument(
         "--tokenizer",
         type=Path,

@@ -1,9 +1,12 @@
 """Eight CPU devices, strict dtypes, and the folder of real data, for every test."""
 
+import dataclasses
+import json
 import os
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8".strip()
@@ -17,3 +20,49 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the data folder: set ECOR_DATA (looked at {folder})")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory, monkeypatch):
+    """Text banks of the tests stay among the tests' files."""
+    monkeypatch.setenv("ECOR_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(scope="session")
+def tiny_clip(tmp_path_factory) -> Path:
+    """A model directory with a CLIP of random weights (shapes and numerics only), its tokenizer of a few captions."""
+    from flax import nnx
+
+    from ecor_jax.checkpoints.model_dir import save_clip
+    from ecor_jax.clip.config import preset
+    from ecor_jax.clip.model import Clip
+    from ecor_jax.clip.preprocessing import Preprocess
+    from ecor_jax.clip.tokenizer import learn_tokenizer
+
+    config = preset("tiny/16-8")
+    captions = ["this is a photo of a cat because there is a long tail.", "a dog with four legs and a wet nose"]
+    tokenizer = learn_tokenizer(captions, config.text.vocab_size, config.text.context_length)
+    config = dataclasses.replace(config, text=dataclasses.replace(config.text, vocab_size=len(tokenizer)))
+    directory = tmp_path_factory.mktemp("models") / "tiny"
+    save_clip(directory, Clip(config, rngs=nnx.Rngs(0)), tokenizer, Preprocess(16))
+    return directory
+
+
+@pytest.fixture(scope="session")
+def tiny_pictures(tmp_path_factory) -> tuple[Path, Path]:
+    """A folder with train/ and test/ of three classes of coloured squares, and their rationales."""
+    root = tmp_path_factory.mktemp("pictures")
+    colours = {"cat": (200, 40, 40), "dog": (40, 200, 40), "grey_seal": (120, 120, 120)}
+    for split, count in (("train", 8), ("test", 5)):
+        for name, colour in colours.items():
+            (root / "images" / split / name).mkdir(parents=True)
+            for number in range(count):
+                shade = tuple(value + number for value in colour)
+                Image.new("RGB", (20, 18), shade).save(root / "images" / split / name / f"{number}.png")
+    rationales = {
+        "cat": ["a long tail", "whiskers"],
+        "dog": ["a wet nose", "a long tail", "four legs"],
+        "grey seal": ["flippers", "whiskers"],
+    }
+    (root / "rationales.json").write_text(json.dumps(rationales))
+    return root / "images", root / "rationales.json"

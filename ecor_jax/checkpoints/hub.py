@@ -1,5 +1,6 @@
 """Checkpoints by Hugging Face hub id."""
 
+import os
 import re
 from pathlib import Path
 
@@ -21,10 +22,12 @@ def local_copy(source: str | Path) -> Path:
     """`source` itself if it is a file or directory here, else the downloaded snapshot of that hub id.
 
     Only configuration, tokenizer files and one form of the weights are downloaded. UserError if there is no
-    such path and no such hub id, or no network.
+    such path and no such hub id, no network, or no permission to read it.
     """
     path = Path(source)
-    if path.exists():
+    if os.path.exists(path):
+        if not os.access(path, os.R_OK | os.X_OK if path.is_dir() else os.R_OK):
+            raise UserError(f"{path}: cannot be read: its permissions do not allow it")
         return path
     if isinstance(source, Path) or not _ID.fullmatch(source):
         raise UserError(f"{source}: no such file or directory")

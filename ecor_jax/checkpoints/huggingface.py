@@ -89,14 +89,11 @@ def read(directory: Path, activation: Activation | None = None, dtype=jnp.float3
     """The CLIP in a Hugging Face directory; `activation` is for a config.json that does not state it."""
     if not (directory / "config.json").is_file():
         raise UserError(
-            f"{directory}: not a model; expected config.json (Hugging Face) or open_clip_config.json "
-            "(OpenCLIP)"
+            f"{directory}: not a model; expected config.json (Hugging Face) or open_clip_config.json (OpenCLIP)"
         )
     config = read_config(directory / "config.json", activation)
     weights = find_weights(directory, WEIGHTS)
-    return load_weights(
-        config, ENTRIES, open_tensors(weights), ignorable=IGNORABLE, source=str(weights), dtype=dtype
-    )
+    return load_weights(config, ENTRIES, open_tensors(weights), ignorable=IGNORABLE, source=str(weights), dtype=dtype)
 
 
 def read_config(path: Path, activation: Activation | None = None) -> ClipConfig:
@@ -161,9 +158,7 @@ def config_fields(config: ClipConfig, tokenizer: PreTrainedTokenizerBase | None)
         }
     eot = config.text.eot_id
     if eot == LARGEST_IS_EOT:
-        raise UserError(
-            f"config.json cannot say that EOT is token {eot}: transformers takes that for the largest id"
-        )
+        raise UserError(f"config.json cannot say that EOT is token {eot}: transformers takes that for the largest id")
     towers["text"] |= {
         "vocab_size": config.text.vocab_size,
         "max_position_embeddings": config.text.context_length,

@@ -86,9 +86,7 @@ def config_of(tensors: Mapping[str, Tensor], activation: Activation, source: str
 
     def tower(prefix: str) -> dict[str, int]:
         mlp_width, width = shape(f"{prefix}.resblocks.0.mlp.c_fc.weight", 2)
-        layers = {
-            name.split(".resblocks.")[1].split(".")[0] for name in tensors if name.startswith(f"{prefix}.res")
-        }
+        layers = {name.split(".resblocks.")[1].split(".")[0] for name in tensors if name.startswith(f"{prefix}.res")}
         return {"width": width, "layers": len(layers), "heads": width // _HEAD_WIDTH, "mlp_width": mlp_width}
 
     patch = shape("visual.conv1.weight", 4)[-1]

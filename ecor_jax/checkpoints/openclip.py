@@ -107,9 +107,7 @@ def read_config(fields: Any, activation: Activation | None, source: str) -> Clip
     vision_tower, text_tower = tower("vision_cfg", vision, 768), tower("text_cfg", text, 512)
     head_width = number("vision_cfg", vision, "head_width", 64)
     if vision_tower["width"] % head_width:
-        raise UserError(
-            f"{source}.vision_cfg.head_width {head_width} does not divide {vision_tower['width']}"
-        )
+        raise UserError(f"{source}.vision_cfg.head_width {head_width} does not divide {vision_tower['width']}")
     if "quick_gelu" in fields:
         stated = "quick_gelu" if fields["quick_gelu"] else "gelu"
         activation = stated_activation(stated, activation, f"{source}.quick_gelu")

@@ -73,9 +73,7 @@ def _pretrained(directory: Path) -> PreTrainedTokenizerBase:
 
 def _check_fit(tokenizer: PreTrainedTokenizerBase, text: TextConfig, source: Path) -> None:
     if len(tokenizer) > text.vocab_size:
-        raise UserError(
-            f"{source}: the tokenizer has {len(tokenizer)} tokens; the text tower embeds {text.vocab_size}"
-        )
+        raise UserError(f"{source}: the tokenizer has {len(tokenizer)} tokens; the text tower embeds {text.vocab_size}")
     ids = tokenizer("a")["input_ids"]
     eot = max(ids) if text.eot_id is None else text.eot_id
     if eot not in ids or ids.index(eot) != len(ids) - 1:

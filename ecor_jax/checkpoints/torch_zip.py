@@ -84,9 +84,7 @@ class _Reader:
         except Exception as error:  # a broken pickle can fail in any way
             raise UserError(f"{self.path}: its data.pkl is broken ({error})") from error
 
-    def tensor(
-        self, storage: _Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]
-    ) -> Tensor:
+    def tensor(self, storage: _Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> Tensor:
         def read() -> np.ndarray:
             raw = self._bytes(f"{self.root}data/{storage.key}", storage.size * storage.dtype.itemsize)
             flat = np.frombuffer(raw, storage.dtype)
@@ -98,9 +96,7 @@ class _Reader:
             raise UserError(f"{self.path}: a tensor of shape {shape}, strides {strides} and offset {offset}")
         last = offset + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
         if 0 not in shape and last >= storage.size:
-            raise UserError(
-                f"{self.path}: a tensor of shape {shape} reaches beyond its storage {storage.key}"
-            )
+            raise UserError(f"{self.path}: a tensor of shape {shape} reaches beyond its storage {storage.key}")
         return Tensor(shape, storage.dtype.name, read)
 
     def _bytes(self, name: str, size: int | None = None) -> bytes:
@@ -126,7 +122,7 @@ class _Unpickler(pickle.Unpickler):
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
             return self._rebuild_tensor
         if module == "torch" and name in _STORAGES:
-            return _STORAGES[name]
+            return name  # a string: the pickle can neither call it nor set anything on it
         if module == "torch.jit._pickle" and name in _LISTS:
             return list
         if module.split(".")[0] == "__torch__":
@@ -138,9 +134,9 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, pid: Any) -> _Storage:
         kind, dtype, key, _location, size = pid
-        if kind != "storage" or not isinstance(dtype, np.dtype) or not isinstance(key, str):
+        if kind != "storage" or dtype not in _STORAGES or not isinstance(key, str):
             raise UserError(f"{self.reader.path}: refers to {pid}, which is no tensor storage")
-        return _Storage(key, dtype, size)
+        return _Storage(key, _STORAGES[dtype], size)
 
     def _rebuild_tensor(self, storage, offset, shape, strides, *_gradient_and_hooks) -> Tensor:
         return self.reader.tensor(storage, offset, tuple(shape), tuple(strides))

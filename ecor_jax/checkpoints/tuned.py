@@ -81,9 +81,7 @@ def load_tuned(source: str | Path, *, dtype=jnp.float32) -> TunedModel:
                 f"than lie beside it ({model.digest[:12]})"
             )
         tensors = load_file(model.path / PROMPTS)
-        tuned = {
-            name: _read_method(name, entry, tensors, model) for name, entry in description["methods"].items()
-        }
+        tuned = {name: _read_method(name, entry, tensors, model) for name, entry in description["methods"].items()}
         vocabulary = Vocabulary.from_lists(description["vocabulary"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise UserError(f"{path}: not a description of tuned prompts ({error!r})") from error

@@ -87,9 +87,7 @@ def _names(entry: Entry, shape: Shape) -> list[str]:
     return [entry.name.format(layer) for layer in range(shape[0])] if _stacked(entry) else [entry.name]
 
 
-def _check_fit(
-    shapes, pieces, tensors: Mapping[str, Tensor], ignorable: Collection[str], source: str
-) -> None:
+def _check_fit(shapes, pieces, tensors: Mapping[str, Tensor], ignorable: Collection[str], source: str) -> None:
     expected: dict[str, Shape] = {}
     for entry, names in pieces:
         shape = shapes[entry.path][1:] if _stacked(entry) else shapes[entry.path]

@@ -17,9 +17,7 @@ class TextTooLong(UserError):
     def __init__(self, texts: list[str], tokens: list[int], context_length: int):
         self.texts = texts
         more = f" (and {len(texts) - 1} more texts)" if len(texts) > 1 else ""
-        super().__init__(
-            f"{texts[0]!r} has {tokens[0]} tokens{more}; the text tower reads at most {context_length}"
-        )
+        super().__init__(f"{texts[0]!r} has {tokens[0]} tokens{more}; the text tower reads at most {context_length}")
 
 
 def tokenize(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], context_length: int) -> np.ndarray:
@@ -30,7 +28,7 @@ def tokenize(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], context_l
     """
     if not texts:
         raise ValueError("no texts to tokenize")
-    encoded = tokenizer(list(texts))["input_ids"]
+    encoded = tokenizer(list(texts), verbose=False)["input_ids"]
     if not all(text.strip() for text in texts):
         raise UserError("a text to encode is empty")
     if long := [(text, len(ids)) for text, ids in zip(texts, encoded, strict=True) if len(ids) > context_length]:
@@ -42,9 +40,7 @@ def tokenize(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], context_l
     return batch
 
 
-def learn_tokenizer(
-    captions: Iterable[str], vocab_size: int, context_length: int
-) -> PreTrainedTokenizerFast:
+def learn_tokenizer(captions: Iterable[str], vocab_size: int, context_length: int) -> PreTrainedTokenizerFast:
     """A lower-casing byte-level BPE tokenizer whose merges are learned from `captions`.
 
     The vocabulary has at most `vocab_size` tokens, EOT the last of all, so that both EOT conventions hold.

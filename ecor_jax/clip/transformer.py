@@ -33,8 +33,7 @@ class Attention(nnx.Module):
         self.out = linear((2 * layers * width) ** -0.5)
 
     def __call__(self, x: Float[Array, "batch tokens width"], *, causal: bool):
-        split = lambda y: y.reshape(*y.shape[:-1], self.heads, -1)
-        q, k, v = split(self.query(x)), split(self.key(x)), split(self.value(x))
+        q, k, v = (y.reshape(*y.shape[:-1], self.heads, -1) for y in (self.query(x), self.key(x), self.value(x)))
         return self.out(jax.nn.dot_product_attention(q, k, v, is_causal=causal).reshape(x.shape))
 
 
@@ -45,9 +44,7 @@ class Block(nnx.Module):
         self, width: int, heads: int, mlp_width: int, layers: int, activation: str, eps: float, *, dtype, rngs
     ):
         def linear(inputs: int, outputs: int, std: float) -> nnx.Linear:
-            return nnx.Linear(
-                inputs, outputs, kernel_init=nnx.initializers.normal(std), dtype=dtype, rngs=rngs
-            )
+            return nnx.Linear(inputs, outputs, kernel_init=nnx.initializers.normal(std), dtype=dtype, rngs=rngs)
 
         self.ln_1 = nnx.LayerNorm(width, epsilon=eps, dtype=dtype, rngs=rngs)
         self.attention = Attention(width, heads, layers, dtype=dtype, rngs=rngs)

@@ -75,14 +75,11 @@ class VisionTower(nnx.Module):
             x = jnp.take_along_axis(x, kept_patches[:, :, None], axis=1)
         cls = (self.class_embedding + self.position_embedding[0]).astype(self.dtype)
         x = jnp.concatenate([jnp.broadcast_to(cls, (x.shape[0], 1, cls.size)), x], axis=1)
-        if prompts is None:
-            x = self.transformer(self.ln_pre(x))
-        else:
-            x = self._prompted(x, prompts)
+        x = self.transformer(self.ln_pre(x)) if prompts is None else self._prompted(x, prompts)
         return self.projection(self.ln_post(x[:, 0])).astype(jnp.float32)
 
     def _prompted(self, x: Float[Array, "batch tokens width"], prompts: VisualPrompts):
-        first, slots = prompts.layers[0], prompts.slots(x.shape[1] - 1)
+        first, slots = int(prompts.layers[0]), prompts.slots(x.shape[1] - 1)
         if first == 0:
             x = self.ln_pre(prompts.insert(x))
         else:

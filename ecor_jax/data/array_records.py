@@ -45,9 +45,7 @@ class ArrayRecords(Source):
             raise UserError(f"{path} is damaged: no labels in {CATEGORIES_FILE} for {split!r}") from error
         self._records = open_split(path, split)
         if len(self._records) != len(rows):
-            raise UserError(
-                f"{path} is damaged: {len(self._records)} records, {len(rows)} labels in {split!r}"
-            )
+            raise UserError(f"{path} is damaged: {len(self._records)} records, {len(rows)} labels in {split!r}")
 
     @property
     def categories(self) -> tuple[str, ...]:

@@ -85,9 +85,7 @@ class ListedCaptions(Captions):
         missing = [name for name in source.classes if name not in self._by_class]
         own = any(Path(key).suffix for key in self._entries)
         if missing and not own:
-            raise UserError(
-                f"{self.path}: no captions for {len(missing)} image classes: {', '.join(missing[:10])}"
-            )
+            raise UserError(f"{self.path}: no captions for {len(missing)} image classes: {', '.join(missing[:10])}")
 
     def _entry(self, name: str, category: str) -> list[str] | dict:
         entry = self._entries.get(name) or self._by_class.get(category)

@@ -44,7 +44,7 @@ def open_dataset(data: Mapping[str, Any], preprocess: Preprocess, *, training: b
     """
     if data["images"] == PROCEDURAL:
         seeds = np.random.SeedSequence(data["seed"]).generate_state(2)
-        sets = {
+        sets: dict[str, Source] = {
             name: Procedural(data[f"{name}_count"], style="target", seed=int(seed))
             for name, seed in zip(("train", "test"), seeds, strict=True)
         }
@@ -86,7 +86,11 @@ def _aliases(text: str) -> dict[str, str]:
 
 
 def _usable(
-    source: Source, vocabulary: Vocabulary, data: Mapping[str, Any], preprocess: Preprocess, left_out: list[str]
+    source: Source,
+    vocabulary: Vocabulary,
+    data: Mapping[str, Any],
+    preprocess: Preprocess,
+    left_out: list[str],
 ) -> Source:
     """The images that can be read and judged."""
     if data["images"] != PROCEDURAL:

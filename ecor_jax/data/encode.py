@@ -112,8 +112,7 @@ class Encode:
             return self._gold[category]
         if unknown := [text for text in record["rationales"] if text not in self._rationale_ids]:
             raise UserError(
-                f"{record['name']}: rationales that the rationale file does not have: "
-                f"{', '.join(map(repr, unknown))}"
+                f"{record['name']}: rationales that the rationale file does not have: {', '.join(map(repr, unknown))}"
             )
         row = np.zeros(len(self._rationale_ids), bool)
         row[[self._rationale_ids[text] for text in record["rationales"]]] = True

@@ -56,9 +56,7 @@ def open_files(path: Path) -> Files:
         raise UserError(f"{path} is not a zip file, or is cut off")
     else:
         found = "is a file of another kind" if path.exists() else "does not exist"
-        raise UserError(
-            f"{path} {found}: expected a folder of images, a zip, or a directory written by launch.prepare"
-        )
+        raise UserError(f"{path} {found}: expected a folder of images, a zip, or a directory written by launch.prepare")
     if not files.members:
         raise UserError(f"no images in {path}: looked for files ending in {' '.join(IMAGE_SUFFIXES)}")
     return files

@@ -140,8 +140,7 @@ class ImageFiles(Source):
         if not (depths == {0} or depths <= {1, 2}):
             odd = next(name for name, folder in self._places() if len(self._labels[folder]) not in (1, 2))
             raise UserError(
-                f"{files.path}: expected class/image or class/rationale/image everywhere, or no folders; "
-                f"found {odd}"
+                f"{files.path}: expected class/image or class/rationale/image everywhere, or no folders; found {odd}"
             )
         self._categories = tuple("".join(self._labels[folder][:1]) for folder in self._folders)
 
@@ -179,9 +178,7 @@ def _open_tree(path: Path, split: str) -> ImageFiles:
     if not members:
         tops = sorted(_first_parts(files.members, top))
         more = f" and {len(tops) - 10} more" if len(tops) > 10 else ""
-        raise UserError(
-            f"{path} has no images in a folder {split!r}; at its top: {', '.join(tops[:10])}{more}"
-        )
+        raise UserError(f"{path} has no images in a folder {split!r}; at its top: {', '.join(tops[:10])}{more}")
     return ImageFiles(files, members, f"{top}{split}/")
 
 

@@ -94,14 +94,10 @@ class _Example:
             return {**self._encode(self._source[index], rng), "mask": np.asarray(True)}
         except BadImage as error:
             if self._on_bad_image == "error":
-                raise UserError(
-                    f"{self._source.origin}: {error} ({SKIP_OPTION} leaves such images out)"
-                ) from error
+                raise UserError(f"{self._source.origin}: {error} ({SKIP_OPTION} leaves such images out)") from error
             if index not in self._skipped:
                 self._skipped.add(index)
-                logging.warning(
-                    "left out (%d so far): %s: %s", len(self._skipped), self._source.origin, error
-                )
+                logging.warning("left out (%d so far): %s: %s", len(self._skipped), self._source.origin, error)
             return None
 
     def blank(self) -> Example:
@@ -115,9 +111,7 @@ class _Example:
 class _Rows:
     """The example for each row of this process's batches on end; blank beyond the last record."""
 
-    def __init__(
-        self, example: _Example, blank: Example, count: int, share: int, batch_size: int, first: int
-    ):
+    def __init__(self, example: _Example, blank: Example, count: int, share: int, batch_size: int, first: int):
         self._example, self._blank, self._count = example, blank, count
         self._share, self._batch_size, self._first = share, batch_size, first
 

@@ -35,9 +35,7 @@ class Prepared:
     bad: tuple[str, ...]
 
 
-def prepare(
-    source: str | Path, output: str | Path, split: str = "", on_bad_image: OnBadImage = "error"
-) -> Prepared:
+def prepare(source: str | Path, output: str | Path, split: str = "", on_bad_image: OnBadImage = "error") -> Prepared:
     """Writes the images that `open_images` finds in `source` to a directory `output` that it reads as well.
 
     Without `split`, all splits of a folder or zip are written. Every image is decoded once, to find bad ones,
@@ -124,9 +122,7 @@ def _write_categories(folder: Path, splits: list[str]) -> dict[str, int]:
     for split in splits:
         examples = open_split(folder, split)
         rows = range(len(examples))
-        categories = [
-            to_record(examples[row])["category"] for row in tqdm(rows, f"checking {split}", unit="image")
-        ]
+        categories = [to_record(examples[row])["category"] for row in tqdm(rows, f"checking {split}", unit="image")]
         classes = sorted(set(categories))
         row_of = {name: row for row, name in enumerate(classes)}
         labels[split] = {"classes": classes, "records": [row_of[name] for name in categories]}

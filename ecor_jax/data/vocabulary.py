@@ -112,9 +112,7 @@ class Match:
         """One line for the log; '' if nothing differs."""
         parts = []
         if self.left_out:
-            parts.append(
-                f"{len(self.left_out)} image classes left out, no rationales: {', '.join(self.left_out)}"
-            )
+            parts.append(f"{len(self.left_out)} image classes left out, no rationales: {', '.join(self.left_out)}")
         if self.without_images:
             names = ", ".join(self.without_images)
             parts.append(f"{len(self.without_images)} classes of the vocabulary have no image: {names}")
@@ -170,9 +168,7 @@ def _read_lists(path: Path, slash: str) -> dict[str, list[str]]:
         elif not isinstance(value, list) or isinstance(value, _Object):
             problems.append(f"class {raw_name!r}: expected a list of rationales, found {_kind(value)}")
         elif spelled.setdefault(name, raw_name) != raw_name:
-            problems.append(
-                f"classes {spelled[name]!r} and {raw_name!r} are the same, {name!r}, once normalised"
-            )
+            problems.append(f"classes {spelled[name]!r} and {raw_name!r} are the same, {name!r}, once normalised")
         elif lists.get(name) and value:
             problems.append(f"class {raw_name!r} is given twice")
         else:
@@ -202,9 +198,7 @@ class _Texts:
         for part, attributes in item:
             if not isinstance(attributes, list) or isinstance(attributes, _Object):
                 found = _kind(attributes)
-                self.problems.append(
-                    f"{self.where}, part {part!r}: expected a list of attributes, found {found}"
-                )
+                self.problems.append(f"{self.where}, part {part!r}: expected a list of attributes, found {found}")
                 continue
             for part_text in self._text(part):
                 texts = [text for attribute in attributes for text in self._text(attribute)]

@@ -14,9 +14,7 @@ class Bin(NamedTuple):
     count: int
 
 
-def reliability(
-    confidence: Float[np.ndarray, "n"], correct: Bool[np.ndarray, "n"], bins: int = 10
-) -> tuple[Bin, ...]:
+def reliability(confidence: Float[np.ndarray, "n"], correct: Bool[np.ndarray, "n"], bins: int = 10) -> tuple[Bin, ...]:
     """Non-empty bins of equal width over [0, 1] (Guo et al. 2017, equation 3), by rising confidence."""
     place = np.minimum((confidence * bins).astype(int), bins - 1)
     return tuple(

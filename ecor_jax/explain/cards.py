@@ -54,13 +54,9 @@ def _gold_rationales(rationales: Sequence[str]) -> list[Html]:
     if not rationales:
         return []
     if len(rationales) <= FEW_RATIONALES:
-        return [
-            tag("p", "Right reasons: " if len(rationales) > 1 else "Right reason: ", "; ".join(rationales))
-        ]
+        return [tag("p", "Right reasons: " if len(rationales) > 1 else "Right reason: ", "; ".join(rationales))]
     unfolded = tag("ul", *(tag("li", rationale) for rationale in rationales))
-    return [
-        tag("details", tag("summary", f"{len(rationales)} right reasons"), unfolded, class_="small quiet")
-    ]
+    return [tag("details", tag("summary", f"{len(rationales)} right reasons"), unfolded, class_="small quiet")]
 
 
 def _method(picture: ExplainedPicture, explanation: Explanation, largest: float) -> Html:

@@ -23,9 +23,7 @@ def bar(parts: Sequence[tuple[float, str]], height: int, label: str | None = Non
     for share, colour in parts:
         if not share > 0:
             continue
-        shapes.append(
-            tag("rect", class_=colour, x=f"{100 * left:.2f}%", width=f"{100 * share:.2f}%", height="100%")
-        )
+        shapes.append(tag("rect", class_=colour, x=f"{100 * left:.2f}%", width=f"{100 * share:.2f}%", height="100%"))
         if label and share >= 0.08:
             at = f"{100 * (left + share / 2):.2f}%"
             shapes.append(tag("text", f"{share:.0%}", class_=f"on-{colour}", x=at, y="50%", dy="0.35em"))
@@ -93,10 +91,7 @@ def ticks(low: float, high: float) -> list[float]:
 
 def drawable(curves: Mapping[str, Curve]) -> dict[str, Curve]:
     """The curves without values that are no numbers, and without the curves that are then empty."""
-    finite = {
-        name: [(step, value) for step, value in curve if math.isfinite(value)]
-        for name, curve in curves.items()
-    }
+    finite = {name: [(step, value) for step, value in curve if math.isfinite(value)] for name, curve in curves.items()}
     return {name: curve for name, curve in finite.items() if curve}
 
 
@@ -122,9 +117,7 @@ def reliability_chart(bins: Sequence[ReliabilityBin], label: str) -> Html:
     dots = []
     for one in filled:
         x, y = axes.point(one.confidence, one.accuracy)
-        dots.append(
-            tag("circle", cx=x, cy=y, r=round(3 + 11 * math.sqrt(one.count / total), 1), class_="dot")
-        )
+        dots.append(tag("circle", cx=x, cy=y, r=round(3 + 11 * math.sqrt(one.count / total), 1), class_="dot"))
     return axes.svg(
         *axes.grid("confidence", "accuracy", share=True),
         axes.line([(0.0, 0.0), (1.0, 1.0)], class_="ideal"),

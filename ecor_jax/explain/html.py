@@ -49,8 +49,6 @@ def hidden(value: str) -> Html:
 def table(caption: str, header: list[str], rows: list[list[str]]) -> Html:
     """A table whose first cell of each row names the row; on a narrow screen it scrolls in its own box."""
     head = tag("tr", *(tag("th", cell, scope="col") for cell in header))
-    body = [
-        tag("tr", tag("th", first, scope="row"), *(tag("td", cell) for cell in rest)) for first, *rest in rows
-    ]
+    body = [tag("tr", tag("th", first, scope="row"), *(tag("td", cell) for cell in rest)) for first, *rest in rows]
     inside = tag("table", tag("caption", tag("span", caption)), tag("thead", head), tag("tbody", *body))
     return tag("div", inside, class_="scroll", role="region", aria_label=caption, tabindex="0")

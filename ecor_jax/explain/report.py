@@ -36,9 +36,7 @@ def write_report(report: Report, directory: Path) -> Path:
             shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
         hint = "; free some space and run again" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-        raise UserError(
-            f"{directory}: the report cannot be written ({error.strerror or error}){hint}"
-        ) from error
+        raise UserError(f"{directory}: the report cannot be written ({error.strerror or error}){hint}") from error
     return directory / "index.html"
 
 

@@ -31,9 +31,7 @@ def part(identifier: str, title: str, lead: str, *children: Html) -> Part:
     """A section with its heading and a line that says how to read it."""
     heading = f"{identifier}-title"
     inside = (tag("h2", title, id=heading), tag("p", lead, class_="lead"), *children)
-    return Part(
-        identifier, title, tag("section", *inside, class_="part", id=identifier, aria_labelledby=heading)
-    )
+    return Part(identifier, title, tag("section", *inside, class_="part", id=identifier, aria_labelledby=heading))
 
 
 def methods_part(rows: Sequence[MethodRow]) -> Part:
@@ -123,18 +121,12 @@ def calibration_part(calibration: Mapping[str, Calibration]) -> Part:
         "On the dashed line a confidence of 70% is right 70% of the time; below it a method is too sure of "
         "itself. Larger dots stand for more pictures. ECE is the expected calibration error: 0% is perfect."
     )
-    return part(
-        "calibration", "Can the probabilities be trusted?", lead, _grid(categories), _grid(rationales)
-    )
+    return part("calibration", "Can the probabilities be trusted?", lead, _grid(categories), _grid(rationales))
 
 
 def _reliability(method: str, what: str, reliability: Reliability) -> Html:
     title = f"{method}, {what}: ECE {percent(reliability.ece)}"
-    rows = [
-        [percent(one.confidence), percent(one.accuracy), f"{one.count:,}"]
-        for one in reliability.bins
-        if one.count
-    ]
+    rows = [[percent(one.confidence), percent(one.accuracy), f"{one.count:,}"] for one in reliability.bins if one.count]
     numbers = table(f"Reliability of {method}, {what}", ["Confidence", "Right", "Pictures"], rows)
     return tag(
         "figure",

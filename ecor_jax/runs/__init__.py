@@ -3,14 +3,13 @@
 import importlib
 from pathlib import Path
 
-from ml_collections import ConfigDict
-
+from ecor_jax.config import Config
 from ecor_jax.errors import UserError
 
 KINDS = ("pretrain", "rationale")
 
 
-def run(config: ConfigDict, workdir: Path) -> None:
+def run(config: Config, workdir: Path) -> None:
     """Runs the task that `config.task` names."""
     if config.task not in KINDS:
         raise UserError(f"task is {config.task!r}; expected one of {', '.join(KINDS)}")

@@ -7,7 +7,8 @@ import numpy as np
 
 from ecor_jax.checkpoints.tuned import Tuned, TunedModel, load_tuned
 from ecor_jax.data.encode import ImageEncode
-from ecor_jax.data.images import IMAGE_SUFFIXES, open_images, splits_of
+from ecor_jax.data.files import IMAGE_SUFFIXES
+from ecor_jax.data.images import open_images, splits_of
 from ecor_jax.data.pipeline import eval_batches
 from ecor_jax.data.records import Record, Source
 from ecor_jax.data.vocabulary import Vocabulary
@@ -22,9 +23,7 @@ from ecor_jax.runs.rationale_report import picture, top_pairs_of
 from ecor_jax.tasks.rationale import RationaleModel
 
 
-def run(
-    model: str, images: Sequence[Path], output: Path, rationales: Path | None, methods: str, top_k: int
-) -> Path:
+def run(model: str, images: Sequence[Path], output: Path, rationales: Path | None, methods: str, top_k: int) -> Path:
     """Writes a page that explains the pictures of `images` and returns its path."""
     records = [record for path in images for record in _read(path)]
     loaded = load_tuned(model)

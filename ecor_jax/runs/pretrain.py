@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 from absl import logging
 from flax import nnx
-from ml_collections import ConfigDict
 
 from ecor_jax.checkpoints.model_dir import load_clip, save_clip
 from ecor_jax.clip.config import PRESETS, preset
 from ecor_jax.clip.model import Clip
 from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.clip.tokenizer import learn_tokenizer
+from ecor_jax.config import Config
 from ecor_jax.data.captions import Captions, ListedCaptions, ProceduralCaptions
 from ecor_jax.data.concatenated import Concatenated
 from ecor_jax.data.encode import ImageEncode, checked
@@ -25,7 +25,7 @@ from ecor_jax.tasks.pretrain import CaptionEncode, Pretrainer, PretrainTask
 from ecor_jax.training.loop import train
 
 
-def run(config: ConfigDict, workdir: Path) -> None:
+def run(config: Config, workdir: Path) -> None:
     """Pretrains (or continues) a CLIP on images and captions and writes `workdir/model`."""
     source, captions = _data(config.data)
     if config.model in PRESETS:
@@ -57,15 +57,13 @@ def run(config: ConfigDict, workdir: Path) -> None:
         process_count=jax.process_count(),
         on_bad_image=config.data.on_bad_image,
     )
-    task = PretrainTask(
-        clip, batches, preprocess, loss=config.loss, kept_patches=config.kept_patches or None
-    )
+    task = PretrainTask(clip, batches, preprocess, loss=config.loss, kept_patches=config.kept_patches or None)
     trained = train(task, config, workdir, "pretrain")
     assert isinstance(trained, Pretrainer)
     save_clip(workdir / "model", trained.clip, tokenizer, preprocess, overwrite=True)
 
 
-def _data(data: ConfigDict) -> tuple[Source, Captions]:
+def _data(data: Config) -> tuple[Source, Captions]:
     if data.images == "procedural":
         return Procedural(data.count, style="pretrain", seed=data.seed), ProceduralCaptions()
     source = Concatenated([open_images(path, split=data.split) for path in data.images.split(",")])

@@ -9,13 +9,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from ml_collections import ConfigDict
 
 from ecor_jax.checkpoints.model_dir import Model
 from ecor_jax.checkpoints.tuned import Tuned, TunedModel, load_tuned, save_tuned
 from ecor_jax.clip.prompts import VisualPrompts, prompt_layers
+from ecor_jax.config import Config
 from ecor_jax.data.dataset import Dataset, JoinedEncode, open_dataset
-from ecor_jax.data.encode import Encode
+from ecor_jax.data.encode import Augment, Encode
 from ecor_jax.data.joined import join_rationales
 from ecor_jax.data.pipeline import eval_batches, train_batches
 from ecor_jax.data.vocabulary import Vocabulary
@@ -45,7 +45,7 @@ class Evaluation:
         return rates(self.judged.outcome)
 
 
-def run(config: ConfigDict, workdir: Path) -> None:
+def run(config: Config, workdir: Path) -> None:
     """Tunes and evaluates every method of `config.method`; writes model/, results.json and report/."""
     setting = Setting(config, training=True)
     tuned: dict[str, Tuned] = {}
@@ -62,12 +62,10 @@ def run(config: ConfigDict, workdir: Path) -> None:
     print(table(evaluations))
     if jax.process_index() == 0:
         metrics = workdir / "metrics.jsonl"
-        write_rationale_report(
-            workdir / "report", config, setting.vocabulary, setting.dataset, evaluations, metrics
-        )
+        write_rationale_report(workdir / "report", config, setting.vocabulary, setting.dataset, evaluations, metrics)
 
 
-def evaluate(config: ConfigDict, model: str) -> dict[str, Evaluation]:
+def evaluate(config: Config, model: str) -> dict[str, Evaluation]:
     """Every method of `config.method` with the prompts that `model` holds; a plain CLIP is evaluated untuned.
 
     UserError if the model was tuned, but not for one of the methods.
@@ -87,7 +85,7 @@ def evaluate(config: ConfigDict, model: str) -> dict[str, Evaluation]:
     return evaluations
 
 
-def write_results(path: Path, config: ConfigDict, evaluations: Mapping[str, Evaluation]) -> None:
+def write_results(path: Path, config: Config, evaluations: Mapping[str, Evaluation]) -> None:
     """results.json: outcome rates by method."""
     methods = {name: evaluation.rates for name, evaluation in evaluations.items()}
     if jax.process_index() == 0:
@@ -107,7 +105,7 @@ def table(evaluations: Mapping[str, Evaluation]) -> str:
 class Setting:
     """What all methods of a run share: the frozen CLIP, the images and the vocabulary."""
 
-    def __init__(self, config: ConfigDict, *, training: bool):
+    def __init__(self, config: Config, *, training: bool):
         self.config = config
         self.methods = {
             name: with_templates(method, config.templates.outer, config.templates.pair)
@@ -131,6 +129,7 @@ class Setting:
 
     def tune(self, name: str, method: Method, workdir: Path) -> VisualPrompts:
         """Prompts trained for a method."""
+        assert self.dataset.train is not None
         config, prompts = self.config, self.config.prompts
         task = RationaleTask(
             self._model(
@@ -162,7 +161,10 @@ class Setting:
         """The method's answers for all test images, and how right they are."""
         config, start = self.config, time.perf_counter()
         batches = eval_batches(
-            self.dataset.test, self._encode("none"), batch_size=config.evaluation.batch_size, **self._reading()
+            self.dataset.test,
+            self._encode("none"),
+            batch_size=config.evaluation.batch_size,
+            **self._reading(),
         )
         predictions = predict(
             self._model(method, prompts),
@@ -188,7 +190,7 @@ class Setting:
     def _model(self, method: Method, prompts: VisualPrompts | None) -> RationaleModel:
         return RationaleModel(self.model, prompts, make_banks(method, self.model, self.vocabulary))
 
-    def _encode(self, augment: str) -> Any:
+    def _encode(self, augment: Augment) -> Any:
         encode = Encode(self.dataset.vocabulary, self.model.preprocess, augment)
         return JoinedEncode(encode, self.joined) if self.joined else encode
 

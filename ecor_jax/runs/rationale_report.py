@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from ml_collections import ConfigDict
 from PIL import Image
 
+from ecor_jax.config import Config
 from ecor_jax.data.dataset import Dataset
 from ecor_jax.data.encode import decode_image
 from ecor_jax.data.records import Record
@@ -38,7 +38,7 @@ MOST_CLASSES = 120
 
 def write_rationale_report(
     directory: Path,
-    config: ConfigDict,
+    config: Config,
     vocabulary: Vocabulary,
     dataset: Dataset,
     evaluations: Mapping[str, "Evaluation"],
@@ -68,7 +68,7 @@ def write_rationale_report(
     return write_report(report, directory)
 
 
-def _facts(config: ConfigDict, vocabulary: Vocabulary, dataset: Dataset) -> dict[str, str]:
+def _facts(config: Config, vocabulary: Vocabulary, dataset: Dataset) -> dict[str, str]:
     facts = {
         "Model": config.model,
         "Test pictures": str(len(dataset.test)),
@@ -128,9 +128,7 @@ _OUTCOMES = ("RR", "RW", "WR", "WW")
 def top_pairs_of(predictions: Predictions, row: int, vocabulary: Vocabulary) -> list[Pair]:
     """The top pairs of image `row`, in words."""
     columns = (predictions.categories[row], predictions.rationales[row], predictions.probabilities[row])
-    return [
-        Pair(vocabulary.classes[c], vocabulary.rationales[r], float(p)) for c, r, p in zip(*columns, strict=True)
-    ]
+    return [Pair(vocabulary.classes[c], vocabulary.rationales[r], float(p)) for c, r, p in zip(*columns, strict=True)]
 
 
 def picture(record: Record) -> Image.Image:

@@ -2,9 +2,9 @@
 
 import math
 import zlib
-from collections.abc import Iterable
 from typing import Any, Literal
 
+import grain
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -46,7 +46,7 @@ class PretrainTask:
     def __init__(
         self,
         clip: Clip,
-        batches: Iterable[dict[str, Any]],
+        batches: grain.IterDataset,
         preprocess: Preprocess,
         *,
         loss: Literal["softmax", "sigmoid"] = "softmax",
@@ -80,9 +80,7 @@ class PretrainTask:
         return jnp.mean(losses), {"retrieval": (jnp.sum(_retrieved(logits, positives)), count)}
 
 
-def _retrieved(
-    logits: Float[Array, "images texts"], positives: Bool[Array, "images texts"]
-) -> Float[Array, "images"]:
+def _retrieved(logits: Float[Array, "images texts"], positives: Bool[Array, "images texts"]) -> Float[Array, "images"]:
     """1 where an image's best text of the batch is one of its own."""
     best = jnp.argmax(logits, axis=1)
     return jnp.take_along_axis(positives, best[:, None], axis=1)[:, 0].astype(jnp.float32)

@@ -1,9 +1,9 @@
 """Visual prompt tuning for the joint distribution of categories and rationales (ECOR, DROR)."""
 
 import dataclasses
-from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Literal
 
+import grain
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -28,8 +28,8 @@ class RationaleModel(nnx.Module):
         self.prompts = prompts
         # The pretrained temperature is part of both softmaxes; it is not trained (DROR's code).
         self.scale = Bank(model.clip.scale())
-        self.outer_bank = None if banks.outer is None else Bank(jnp.asarray(banks.outer))
-        self.pair_bank = Bank(jnp.asarray(banks.pair))
+        self.outer_bank = None if banks.outer is None else Bank(banks.outer)
+        self.pair_bank = Bank(banks.pair)
         self.mean, self.std = model.preprocess.mean, model.preprocess.std
 
     def embed(self, images: UInt8[Array, "batch size size 3"]) -> Float[Array, "batch embed"]:
@@ -73,7 +73,7 @@ class RationaleTask:
         self,
         model: RationaleModel,
         method: Method,
-        batches: Iterable[dict[str, Any]],
+        batches: grain.IterDataset,
         options: LossOptions,
     ):
         self.model, self.method, self.batches, self.options = model, method, batches, options

@@ -8,10 +8,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from ecor_jax.checkpoints.store import Store
+from ecor_jax.config import Config
 from ecor_jax.errors import UserError
 from ecor_jax.parallel import mesh as meshes
 from ecor_jax.training.metrics_log import MetricsLog
@@ -19,7 +19,7 @@ from ecor_jax.training.optimizers import make_optimizer
 from ecor_jax.training.step import Task, TrainState, make_step
 
 
-def train(task: Task, config: ConfigDict, workdir: Path, run: str) -> nnx.Module:
+def train(task: Task, config: Config, workdir: Path, run: str) -> nnx.Module:
     """Trains `task.model` for `config.steps` steps and returns it; continues from the newest checkpoint.
 
     config: steps, seed, log_every, checkpoint_every, optimizer (optimizers.make_optimizer), parallel.model.

@@ -2,12 +2,12 @@
 
 import jax
 import optax
-from ml_collections import ConfigDict
 
+from ecor_jax.config import Config
 from ecor_jax.errors import UserError
 
 
-def make_schedule(config: ConfigDict, steps: int) -> optax.Schedule:
+def make_schedule(config: Config, steps: int) -> optax.Schedule:
     """Linear warm-up over `warmup_steps` to `learning_rate`, then 'cosine' to zero, 'linear' to zero or 'constant'."""
     peak, warmup = config.learning_rate, min(config.warmup_steps, max(steps - 1, 0))
     rest = steps - warmup
@@ -23,7 +23,7 @@ def make_schedule(config: ConfigDict, steps: int) -> optax.Schedule:
     return optax.join_schedules([rise, schedules[config.schedule]()], [warmup])
 
 
-def make_optimizer(config: ConfigDict, steps: int) -> optax.GradientTransformation:
+def make_optimizer(config: Config, steps: int) -> optax.GradientTransformation:
     """'sgd' (with `momentum`) or 'adamw' (with `b2`), after clipping to `clip_norm` (0: none).
 
     `weight_decay` spares vectors and scalars (biases, norms, temperature), as is usual for CLIP.

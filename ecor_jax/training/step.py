@@ -1,8 +1,9 @@
 """One training step: gradients for the tuned part only, one optimizer update."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
+import grain
 import jax
 import jax.numpy as jnp
 import optax
@@ -17,11 +18,18 @@ Metrics = dict[str, tuple[Float[Array, ""], Float[Array, ""]]]
 class Task(Protocol):
     """What the loop trains: it knows the model and the loss, and nothing of steps, devices or files."""
 
-    model: nnx.Module
-    trainable: nnx.filterlib.Filter
-    """Which of the model's variables get gradients, optimizer state and checkpoint space."""
-    batches: Iterable[dict[str, Any]]
-    """A grain IterDataset of training batches, without end."""
+    @property
+    def model(self) -> nnx.Module: ...
+
+    @property
+    def trainable(self) -> nnx.filterlib.Filter:
+        """Which of the model's variables get gradients, optimizer state and checkpoint space."""
+        ...
+
+    @property
+    def batches(self) -> grain.IterDataset:
+        """Training batches, without end."""
+        ...
 
     def loss(self, model: nnx.Module, batch: Batch, key: Array) -> tuple[Float[Array, ""], Metrics]:
         """The scalar to minimise and what to log; pure."""
@@ -31,7 +39,7 @@ class Task(Protocol):
 class TrainState(NamedTuple):
     """All that a step changes."""
 
-    tuned: dict[str, Any]
+    tuned: Any
     optimizer: optax.OptState
     step: Array
     key: Array

@@ -4,12 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ml_collections import ConfigDict
-
+from ecor_jax.config import Config
 from ecor_jax.errors import UserError
 
 
-def claim(workdir: Path, config: ConfigDict) -> None:
+def claim(workdir: Path, config: Config) -> None:
     """Creates `workdir` for a run of `config`, or finds that it belongs to one.
 
     UserError if it holds a run of another config (the differing options are named) or cannot be written.

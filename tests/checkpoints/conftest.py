@@ -142,7 +142,7 @@ def expected(torch, openai_model, batch) -> tuple[np.ndarray, np.ndarray]:
     images, ids = batch
     with torch.no_grad():
         found = openai_model(torch.tensor(images).permute(0, 3, 1, 2), torch.tensor(ids, dtype=torch.int64))
-    return tuple(_unit(x.numpy()) for x in found)
+    return _unit(found[0].numpy()), _unit(found[1].numpy())
 
 
 @pytest.fixture(scope="session")
@@ -192,7 +192,10 @@ def huggingface_tensors(torch, openai_model) -> dict[str, Any]:
             tensors[others[name]] = value.T.contiguous() if name.endswith("proj") or "projection" in name else value
             continue
         layer, part = name.removeprefix(f"{tower}.").split(".", 1)
-        prefix, (part, kind) = f"{towers[tower]}.encoder.layers.{layer}", part.replace("_proj_", "_proj.").rsplit(".", 1)
+        prefix, (part, kind) = (
+            f"{towers[tower]}.encoder.layers.{layer}",
+            part.replace("_proj_", "_proj.").rsplit(".", 1),
+        )
         if part == "attn.in_proj":
             for head, piece in zip("qkv", value.chunk(3), strict=True):
                 tensors[f"{prefix}.self_attn.{head}_proj.{kind}"] = piece.clone()

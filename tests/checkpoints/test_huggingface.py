@@ -92,8 +92,16 @@ def test_all_that_does_not_fit_is_reported_at_once(huggingface_dir, torch, huggi
         ("model_type", "siglip", "model_type is 'siglip'; expected 'clip'"),
         ("model_type", ..., "model_type is None"),
         ("text_config", [], r"text_config is \[\]; expected an object"),
-        ("text_config.hidden_act", "gelu_new", "hidden_act is 'gelu_new' in text_config and 'quick_gelu' in vision"),
-        ("vision_config.layer_norm_eps", 1e-6, "layer_norm_eps is 1e-05 in text_config and 1e-06 in vision_config"),
+        (
+            "text_config.hidden_act",
+            "gelu_new",
+            "hidden_act is 'gelu_new' in text_config and 'quick_gelu' in vision",
+        ),
+        (
+            "vision_config.layer_norm_eps",
+            1e-6,
+            "layer_norm_eps is 1e-05 in text_config and 1e-06 in vision_config",
+        ),
         ("vision_config.num_channels", 4, "num_channels is 4; expected 3"),
         ("vision_config.image_size", [24, 24], r"image_size is \[24, 24\]; expected a positive whole number"),
         ("vision_config.num_attention_heads", 3, "vision width 128 is not a multiple of its 3 heads"),
@@ -114,7 +122,7 @@ def test_a_field_that_does_not_fit_is_named(key, value, message, huggingface_dir
 def test_an_activation_is_never_guessed(huggingface_dir, edit_json):
     for tower in ("text_config", "vision_config"):
         edit_json(huggingface_dir / "config.json", f"{tower}.hidden_act", ...)
-    with pytest.raises(UserError, match="hidden_act is missing.*--activation=quick_gelu"):
+    with pytest.raises(UserError, match=r"hidden_act is missing.*--activation=quick_gelu"):
         huggingface.read(huggingface_dir)
     assert huggingface.read(huggingface_dir, "gelu").config.activation == "gelu"
     for tower in ("text_config", "vision_config"):
@@ -151,9 +159,9 @@ def test_missing_and_unreadable_files(huggingface_dir):
     with pytest.raises(UserError, match="expected a JSON object, found a list"):
         huggingface.read(huggingface_dir)
     (huggingface_dir / "config.json").unlink()
-    with pytest.raises(UserError, match="not a model; expected config.json"):
+    with pytest.raises(UserError, match=r"not a model; expected config\.json"):
         huggingface.read(huggingface_dir)
-    with pytest.raises(UserError, match="no weights; expected one of model.safetensors"):
+    with pytest.raises(UserError, match=r"no weights; expected one of model\.safetensors"):
         shutil.rmtree(huggingface_dir)
         huggingface_dir.mkdir()
         (huggingface_dir / "config.json").write_text("{}")

@@ -52,7 +52,11 @@ def test_gelu_is_the_default_and_other_defaults_are_open_clips(openclip_dir, edi
         ("model_cfg.custom_text", True, "model_cfg.custom_text is True: this kind of CLIP is not supported"),
         ("model_cfg.multimodal_cfg", {}, "model_cfg.multimodal_cfg is {}"),
         ("model_cfg.vision_cfg.timm_model_name", "vit", "vision_cfg.timm_model_name is 'vit'"),
-        ("model_cfg.vision_cfg.layers", [3, 4, 6, 3], r"vision_cfg.layers is \[3, 4, 6, 3\]; expected a positive"),
+        (
+            "model_cfg.vision_cfg.layers",
+            [3, 4, 6, 3],
+            r"vision_cfg.layers is \[3, 4, 6, 3\]; expected a positive",
+        ),
         ("model_cfg.vision_cfg.pool_type", "avg", "vision_cfg.pool_type is 'avg'"),
         ("model_cfg.vision_cfg.head_width", 80, "head_width 80 does not divide 128"),
         ("model_cfg.vision_cfg.mlp_ratio", "4", "vision_cfg.mlp_ratio is '4'; expected a number"),
@@ -61,7 +65,11 @@ def test_gelu_is_the_default_and_other_defaults_are_open_clips(openclip_dir, edi
         ("model_cfg.text_cfg.pool_type", "eos", "text_cfg.pool_type is 'eos'"),
         ("model_cfg.text_cfg.no_causal_mask", True, "text_cfg.no_causal_mask is True"),
         ("preprocess_cfg.interpolation", "bilinear", "preprocess_cfg.interpolation is 'bilinear'"),
-        ("preprocess_cfg.resize_mode", "longest", "resize_mode is 'longest'; expected 'shortest' or 'squash'"),
+        (
+            "preprocess_cfg.resize_mode",
+            "longest",
+            "resize_mode is 'longest'; expected 'shortest' or 'squash'",
+        ),
         ("preprocess_cfg.size", 32, "preprocess_cfg.size is 32; the vision tower takes 24 pixels"),
         ("preprocess_cfg.mean", [0.5], r"preprocess_cfg.mean is \[0.5\]; expected three numbers"),
     ],
@@ -83,5 +91,5 @@ def test_fields_that_change_nothing_are_let_pass(openclip_dir, edit_json, config
 
 def test_no_weights(openclip_dir):
     (openclip_dir / "open_clip_pytorch_model.bin").unlink()
-    with pytest.raises(UserError, match="no weights; expected one of open_clip_model.safetensors"):
+    with pytest.raises(UserError, match=r"no weights; expected one of open_clip_model\.safetensors"):
         openclip.read(openclip_dir)

@@ -71,7 +71,8 @@ def test_the_file_of_newer_processors(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "preprocess", [Preprocess(16), Preprocess(16, (0.5,) * 3, (0.5,) * 3, resize_to=20), Preprocess(16, resize="squash")]
+    "preprocess",
+    [Preprocess(16), Preprocess(16, (0.5,) * 3, (0.5,) * 3, resize_to=20), Preprocess(16, resize="squash")],
 )
 def test_transformers_prepares_images_alike(preprocess, tmp_path):
     transformers = pytest.importorskip("transformers.models.clip.image_processing_pil_clip")

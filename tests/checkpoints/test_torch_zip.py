@@ -39,7 +39,12 @@ def test_every_type_and_layout(tmp_path, torch):
 
 
 def test_nested_dicts_get_dotted_names_and_other_values_are_left_out(tmp_path, torch):
-    checkpoint = {"epoch": 3, "name": "run", "state_dict": {"module.a": torch.ones(2)}, "optimizer": {"state": {}}}
+    checkpoint = {
+        "epoch": 3,
+        "name": "run",
+        "state_dict": {"module.a": torch.ones(2)},
+        "optimizer": {"state": {}},
+    }
     torch.save(checkpoint, tmp_path / "x.pt")
     assert list(open_torch(tmp_path / "x.pt")) == ["state_dict.module.a"]
 
@@ -68,12 +73,12 @@ def test_anything_but_tensors_is_refused_by_name(value, named, tmp_path, monkeyp
 
 def test_an_unread_number_type_is_refused_by_name(tmp_path, torch):
     torch.save({"a": torch.ones(2, dtype=torch.float64)}, tmp_path / "x.pt")
-    with pytest.raises(UserError, match="torch.DoubleStorage"):
+    with pytest.raises(UserError, match=r"torch\.DoubleStorage"):
         open_torch(tmp_path / "x.pt")
 
 
 def test_files_of_another_kind(tmp_path, torch):
-    with pytest.raises(UserError, match="missing.pt: cannot be read"):
+    with pytest.raises(UserError, match=r"missing\.pt: cannot be read"):
         open_torch(tmp_path / "missing.pt")
     torch.save({"a": torch.ones(2)}, tmp_path / "legacy.pt", _use_new_zipfile_serialization=False)
     with pytest.raises(UserError, match=r"not a torch zip archive.*saved again with torch 1\.6"):

@@ -83,9 +83,7 @@ def reference_model(config: ClipConfig) -> Any:
         "patch_size": config.vision.patch_size,
     }
     torch.manual_seed(0)
-    model = CLIPModel(
-        CLIPConfig(text_config=text, vision_config=vision, projection_dim=config.embed_dim)
-    ).eval()
+    model = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=config.embed_dim)).eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name.endswith("bias"):

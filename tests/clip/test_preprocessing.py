@@ -42,9 +42,7 @@ def test_resize_to_a_larger_side_before_the_crop():
     rng = np.random.default_rng(0)
     image = Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8))
     found = Preprocess(16, resize_to=20)(image)
-    np.testing.assert_array_equal(
-        found, np.asarray(image.resize((20, 20), Image.Resampling.BICUBIC))[2:18, 2:18]
-    )
+    np.testing.assert_array_equal(found, np.asarray(image.resize((20, 20), Image.Resampling.BICUBIC))[2:18, 2:18])
 
 
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK", "1", "LA"])

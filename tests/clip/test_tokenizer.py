@@ -119,9 +119,7 @@ def test_other_scripts_and_signs(text, clip_tokenizer, slow_tokenizer):
 
 
 @settings(max_examples=300, deadline=None)
-@given(
-    text=st.text(st.characters(min_codepoint=9, max_codepoint=126, exclude_characters="&\x1c\x1d\x1e\x1f"))
-)
+@given(text=st.text(st.characters(min_codepoint=9, max_codepoint=126, exclude_characters="&\x1c\x1d\x1e\x1f")))
 @example(text="'S'T'RE")
 def test_any_ascii_text(text, clip_tokenizer, slow_tokenizer):
     # "&" may begin an HTML entity, which only OpenAI's code resolves.

@@ -143,9 +143,7 @@ def test_crop_flip_shows_at_least_half_of_the_area(decoded):
     # A picture of its own coordinates: the span of values is the side of the crop.
     ramp = np.zeros((64, 64, 3), np.uint8)
     ramp[..., 0], ramp[..., 1] = np.arange(64)[:, None] * 4, np.arange(64) * 4
-    encode = ImageEncode(
-        lambda image: np.asarray(image.resize((64, 64), Image.Resampling.NEAREST)), "crop_flip"
-    )
+    encode = ImageEncode(lambda image: np.asarray(image.resize((64, 64), Image.Resampling.NEAREST)), "crop_flip")
     crops = [encode(record(ramp if decoded else encoded(ramp)), rng(seed)) for seed in range(40)]
     spans = np.array([[np.ptp(crop[..., side].astype(int)) / 4 + 1 for side in (0, 1)] for crop in crops])
     areas = spans.prod(axis=1) / 64**2
@@ -181,9 +179,7 @@ def test_checked_names_all_bad_images_at_once():
     with pytest.raises(UserError) as error:
         checked(source, squash, progress=False)
     message = str(error.value)
-    assert message.startswith(
-        "12 of 13 images in files.zip cannot be read: 1.png cannot be read: CRC; 2.png is"
-    )
+    assert message.startswith("12 of 13 images in files.zip cannot be read: 1.png cannot be read: CRC; 2.png is")
     assert message.endswith("; and 2 more (--config.data.on_bad_image=skip leaves them out)")
 
 

@@ -89,9 +89,7 @@ def test_processes_share_the_same_examples(count):
     whole = take(train_batches(Numbers(50), encode, batch_size=8, seed=3), 9)
     shares = [
         take(
-            train_batches(
-                Numbers(50), encode, batch_size=8, seed=3, process_index=index, process_count=count
-            ),
+            train_batches(Numbers(50), encode, batch_size=8, seed=3, process_index=index, process_count=count),
             9,
         )
         for index in range(count)
@@ -175,9 +173,7 @@ def test_evaluation_is_the_same_every_time():
 @pytest.mark.parametrize("make", [functools.partial(train_batches, seed=0), eval_batches])
 def test_a_bad_image_stops_the_run_and_is_named(make):
     batches = make(Numbers(4, frozenset({2})), encode, batch_size=4)
-    with pytest.raises(
-        UserError, match=r"numbers\.zip: 2\.png is not an image \(--config\.data\.on_bad_image"
-    ):
+    with pytest.raises(UserError, match=r"numbers\.zip: 2\.png is not an image \(--config\.data\.on_bad_image"):
         list(zip(range(3), batches, strict=False))
 
 

@@ -60,9 +60,7 @@ def test_all_splits_of_a_zip_are_written(tmp_path):
     output = tmp_path / "records"
     assert prepare(path, output).counts == {"test": 1, "train": 2}
     assert splits_of(output) == ("test", "train")
-    assert [record["name"] for record in sorted_records(open_images(output, split="test"))] == [
-        "test/dog/3.png"
-    ]
+    assert [record["name"] for record in sorted_records(open_images(output, split="test"))] == ["test/dog/3.png"]
     with pytest.raises(UserError, match=r"several splits: choose one .*; it has test, train"):
         open_images(output)
     with pytest.raises(UserError, match="no split 'val'; it has test, train"):
@@ -137,9 +135,7 @@ def test_what_stops_half_way_leaves_nothing(folder, tmp_path, monkeypatch, error
 
     monkeypatch.setattr(LabelledImages, "download_and_prepare", write)
     expected = UserError if isinstance(error, OSError) else KeyboardInterrupt
-    with pytest.raises(
-        expected, match="records cannot be written: No space" if expected is UserError else None
-    ):
+    with pytest.raises(expected, match="records cannot be written: No space" if expected is UserError else None):
         prepare(folder, tmp_path / "records")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["images"]
 
@@ -155,9 +151,7 @@ def test_damaged_directories_are_user_errors(folder, tmp_path):
     with pytest.raises(UserError, match="records is damaged: 5 records, 4 labels in 'train'"):
         open_images(output)
     labels.unlink()
-    with pytest.raises(
-        UserError, match=r"no readable categories\.json: write it with `python -m launch.prepare`"
-    ):
+    with pytest.raises(UserError, match=r"no readable categories\.json: write it with `python -m launch.prepare`"):
         open_images(output)
     labels.write_text(json.dumps(whole))
 

@@ -44,9 +44,7 @@ def test_normalise_name(name, normalised):
 
 
 def test_slash_may_become_spaces():
-    assert (
-        normalise_name("inn/outdoor", slash="  ") == normalise_name("inn/outdoor", slash=" ") == "inn outdoor"
-    )
+    assert normalise_name("inn/outdoor", slash="  ") == normalise_name("inn/outdoor", slash=" ") == "inn outdoor"
 
 
 @given(st.text(st.characters(codec="utf-8")))
@@ -69,9 +67,7 @@ def test_imagenet_leaks_98_class_names_and_shares_one_rationale_46_times(shared_
 
 
 def test_gold_is_many_to_many_in_the_order_of_the_file(tmp_path):
-    path = write(
-        tmp_path, {"Dog_A": ["a Tail", "four-legs", "a tail"], "fish": ["fins", "a tail"], "bee": []}
-    )
+    path = write(tmp_path, {"Dog_A": ["a Tail", "four-legs", "a tail"], "fish": ["fins", "a tail"], "bee": []})
     vocabulary = Vocabulary.from_json(path)
     assert vocabulary.classes == ("dog a", "fish", "bee")
     assert vocabulary.rationales == ("a tail", "four legs", "fins")

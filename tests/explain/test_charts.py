@@ -20,16 +20,12 @@ def points(chart, class_: str) -> list[tuple[float, float]]:
 def test_parts_of_a_bar_lie_end_to_end_and_are_as_wide_as_their_shares(parse):
     outcomes = Outcomes(rr=0.5, rw=0.25, wr=0.05, ww=0.2, count=20)
     root = parse(bar(outcome_parts(outcomes), height=9, label="shares"))
-    drawn = [
-        (one.attributes["class"], one.attributes["x"], one.attributes["width"]) for one in root.all("rect")
-    ]
+    drawn = [(one.attributes["class"], one.attributes["x"], one.attributes["width"]) for one in root.all("rect")]
     assert drawn == [
         ("rr", "0.00%", "50.00%"), ("rw", "50.00%", "25.00%"), ("wr", "75.00%", "5.00%"),
         ("ww", "80.00%", "20.00%"),
     ]  # fmt: skip
-    assert [one.text() for one in root.all("text")] == ["50%", "25%", "20%"], (
-        "5% is too narrow for its number"
-    )
+    assert [one.text() for one in root.all("text")] == ["50%", "25%", "20%"], "5% is too narrow for its number"
 
 
 def test_a_bar_without_label_is_decoration(parse):
@@ -58,9 +54,7 @@ def test_ticks_of_the_unit_interval():
 
 
 def test_a_falling_curve_goes_right_and_down_within_the_drawing(parse):
-    drawn = points(
-        parse(line_chart([(0, 3.0), (10, 2.0), (30, 1.0)], "loss", "falls", from_zero=False)), "curve"
-    )
+    drawn = points(parse(line_chart([(0, 3.0), (10, 2.0), (30, 1.0)], "loss", "falls", from_zero=False)), "curve")
     (x0, y0), (x1, y1), (x2, y2) = drawn
     assert 0 < x0 < x1 < x2 < 340 and 0 < y0 < y1 < y2 < 220
     assert (x2 - x0) == pytest.approx(3 * (x1 - x0), abs=0.3)

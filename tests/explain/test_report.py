@@ -33,9 +33,7 @@ def example() -> Report:
     """Every part of a page, with texts that would break it if they were not escaped."""
     said = [
         Explanation("CLIP", [Pair("dog", "a tail", 0.00042), Pair("cat & co", "fur", 0.000041)], "dog", "WR"),
-        Explanation(
-            "ECOR", [Pair("cat & co", "<whiskers>", 0.61), Pair("cat & co", "wings", 0.122)], "cat & co", "RR"
-        ),
+        Explanation("ECOR", [Pair("cat & co", "<whiskers>", 0.61), Pair("cat & co", "wings", 0.122)], "cat & co", "RR"),
     ]
     reliability = Reliability([ReliabilityBin(0.31, 0.27, 11), ReliabilityBin(0.95, 0.8, 1234)], 0.0567)
     classes = {"cat & co": Outcomes(0.75, 0.25, 0, 0, 4), 'the "rest"': Outcomes(0.1, 0.2, 0.3, 0.4, 10)}
@@ -73,10 +71,7 @@ def document(written, parse):
 
 
 def tree(folder: Path) -> dict[str, bytes | None]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
-        for path in folder.rglob("*")
-    }
+    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
 
 
 def test_only_the_page_and_its_pictures_are_written(written):
@@ -86,9 +81,7 @@ def test_only_the_page_and_its_pictures_are_written(written):
 def test_pictures_are_small_files_of_their_shown_shape(written, document):
     tiny, large = document.all("img")
     with Image.open(written.parent / tiny.attributes["src"]) as opened:
-        assert np.array_equal(np.asarray(opened), np.asarray(picture(64, 64))), (
-            "a tiny picture is kept exactly"
-        )
+        assert np.array_equal(np.asarray(opened), np.asarray(picture(64, 64))), "a tiny picture is kept exactly"
     assert (tiny.attributes["width"], tiny.attributes["height"]) == ("192", "192")
     with Image.open(written.parent / large.attributes["src"]) as opened:
         assert opened.size == (640, 320)
@@ -236,8 +229,7 @@ def contrast(one: str, other: str) -> float:
 def test_contrast_of_texts_and_bars(document, scheme):
     style = document.all("style")[0].text()
     light, dark = (
-        dict(re.findall(r"--([a-z-]+):(#[0-9a-f]{6});", block))
-        for block in re.findall(r":root\{(.*?)\}", style)
+        dict(re.findall(r"--([a-z-]+):(#[0-9a-f]{6});", block)) for block in re.findall(r":root\{(.*?)\}", style)
     )
     colours = {"light": light, "dark": dark}[scheme]
     assert set(re.findall(r"var\(--([a-z-]+)\)", style)) <= set(colours)
@@ -273,9 +265,7 @@ def test_a_new_report_replaces_the_old_one_and_leaves_other_files(tmp_path):
     assert set(tree(tmp_path)) == {"index.html", "results.json"}
 
 
-@pytest.mark.parametrize(
-    "part", [field.name for field in dataclasses.fields(Report) if field.name != "title"]
-)
+@pytest.mark.parametrize("part", [field.name for field in dataclasses.fields(Report) if field.name != "title"])
 def test_any_part_may_be_missing_or_alone(tmp_path, parse, part):
     full, empty = example(), Report(title="Empty")
     for report in (
@@ -283,11 +273,7 @@ def test_any_part_may_be_missing_or_alone(tmp_path, parse, part):
         dataclasses.replace(empty, **{part: getattr(full, part)}),
     ):
         document = parse(write_report(report, tmp_path).read_text("utf-8"))
-        linked = (
-            {one.attributes["href"] for one in document.all("nav")[0].all("a")}
-            if document.all("nav")
-            else set()
-        )
+        linked = {one.attributes["href"] for one in document.all("nav")[0].all("a")} if document.all("nav") else set()
         sections = {f"#{one.attributes['id']}" for one in document.all("section")}
         assert linked == (sections if len(sections) > 1 else set())
         for section in document.all("section"):

@@ -82,14 +82,10 @@ def sample_scene(style: Style, seed: int, index: int) -> Scene:
     angle, mirrored = dice.between(-10.0, 10.0), dice.chance(0.5)
     fixed = [(part.rationale, part.slot) for part in parts if part.rationale in PARTS]
     scale, centre = _fit(bounds(outline, fixed, extents, angle), mirrored, dice)
-    return Scene(
-        kind, extents, outline, parts, body, centre, scale, angle, mirrored, rendition, background, finish
-    )
+    return Scene(kind, extents, outline, parts, body, centre, scale, angle, mirrored, rendition, background, finish)
 
 
-def _fit(
-    box: tuple[float, float, float, float], mirrored: bool, dice: Dice
-) -> tuple[float, tuple[float, float]]:
+def _fit(box: tuple[float, float, float, float], mirrored: bool, dice: Dice) -> tuple[float, tuple[float, float]]:
     """A scale and a centre at which an object with this box fills much of the picture and stays within it."""
     left, top, right, bottom = box
     if mirrored:
@@ -106,9 +102,7 @@ def _parts(kind: Kind, body: Colour, dice: Dice) -> tuple[Part, ...]:
     """Three to five slots of the class, each filled with one of its rationales, in drawing order."""
     shown = dice.sample(kind.slots, min(3 + dice.below(3), len(kind.slots)))
     paints = tuple(paint for paint in PAINTS if distance(paint, body) > 35)
-    return tuple(
-        Part(dice.pick(slot.rationales), slot, dice.pick(paints)) for slot in kind.slots if slot in shown
-    )
+    return tuple(Part(dice.pick(slot.rationales), slot, dice.pick(paints)) for slot in kind.slots if slot in shown)
 
 
 def _pretrain(dice: Dice) -> tuple[Rendition, Background, Finish]:

@@ -22,9 +22,7 @@ class Procedural(Source):
         if style not in STYLES:
             raise UserError(f"procedural style {style!r}: expected one of {', '.join(STYLES)}")
         if count < 0 or seed < 0 or size < 16:
-            raise UserError(
-                f"procedural set: count {count}, seed {seed}, size {size}: expected at least 0, 0 and 16"
-            )
+            raise UserError(f"procedural set: count {count}, seed {seed}, size {size}: expected at least 0, 0 and 16")
         self.count, self.seed, self.size = count, seed, size
         self.style: Style = style
 

@@ -56,9 +56,7 @@ def _scales(pen: Pen, colour: Colour) -> None:
     for row in range(8, -1, -1):
         for column in range(9):
             x, y = -1 + 0.26 * column + 0.13 * (row % 2), -0.8 + 0.17 * row
-            pen.polygon(
-                [(x + 0.13 * u, y + 0.17 * v) for u, v in arc], colour if (row + column) % 2 else CREAM
-            )
+            pen.polygon([(x + 0.13 * u, y + 0.17 * v) for u, v in arc], colour if (row + column) % 2 else CREAM)
 
 
 def _spiral(pen: Pen, colour: Colour) -> None:
