@@ -58,7 +58,15 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 
 def load_config(args: argparse.Namespace) -> ConfigDict:
     """The config of `--config`, with its overrides applied and locked against new keys."""
-    path = Path(args.config)
+    config = read_config(Path(args.config))
+    for item in args.overrides:
+        key, _, value = item.partition("=")
+        set_option(config, key, value)
+    return config.lock()
+
+
+def read_config(path: Path) -> ConfigDict:
+    """What the function `get_config()` of a Python file returns."""
     if not path.is_file():
         known = ", ".join(sorted(str(file) for file in Path("configs").glob("*.py") if file.stem[0] != "_"))
         raise UserError(f"{path}: no such config; there are: {known}")
@@ -69,11 +77,7 @@ def load_config(args: argparse.Namespace) -> ConfigDict:
     spec.loader.exec_module(module)
     if not hasattr(module, "get_config"):
         raise UserError(f"{path}: expected a function get_config() that returns a ConfigDict")
-    config = module.get_config()
-    for item in args.overrides:
-        key, _, value = item.partition("=")
-        set_option(config, key, value)
-    return config.lock()
+    return module.get_config()
 
 
 def output_file(path: Path) -> Path:

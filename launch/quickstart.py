@@ -1,0 +1,46 @@
+"""From nothing to explanations, in minutes, on a laptop: the whole program once, on drawings it makes itself.
+
+    python -m launch.quickstart --workdir=DIR
+
+Pretrains a small CLIP (DIR/clip), tunes DROR and ECOR on it, compares them with the untuned CLIP and writes
+DIR/report/index.html, a page of pictures, each with what the model sees and why. The same command continues a run
+that was stopped.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+from launch import cli
+
+
+def main(args: argparse.Namespace) -> None:
+    start, workdir = time.perf_counter(), Path(args.workdir)
+    pretraining = cli.read_config(Path("configs/pretrain_drawings.py"))
+    comparison = cli.read_config(Path("configs/quickstart.py"))
+    pretraining.seed = comparison.seed = args.seed
+    comparison.model = str(workdir / "clip" / "model")
+
+    from ecor_jax import runs
+    from ecor_jax.training.workdir import claim
+
+    claim(workdir, comparison.lock())
+    print("1/2 a small CLIP learns from drawings and captions")
+    claim(workdir / "clip", pretraining.lock())
+    if not Path(comparison.model).exists():
+        runs.run(pretraining, workdir / "clip")
+    print("2/2 DROR and ECOR are tuned on harder drawings, and compared with the untuned CLIP")
+    runs.run(comparison, workdir)
+    minutes, seconds = divmod(round(time.perf_counter() - start), 60)
+    print(f"done in {minutes} min {seconds} s; open {workdir / 'report' / 'index.html'}")
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = cli.parser(__doc__)
+    parser.add_argument("--workdir", required=True, metavar="DIR", help="folder of this run")
+    parser.add_argument("--seed", type=int, default=0, help="of the weights, the prompts and the order of the pictures")
+    return parser
+
+
+if __name__ == "__main__":
+    cli.run(main, parser())
