@@ -72,7 +72,8 @@ def rationale() -> Config:
             },
             "data": {
                 "name": "",
-                "images": "",  # a folder tree, a zip or an ArrayRecord directory
+                "images": "",  # a folder tree, a zip or an ArrayRecord directory; several with commas
+                "test_images": "",  # where the test's lie apart
                 "rationales": "",  # JSON {class: [rationale, ...]}
                 "train_split": "",
                 "test_split": "",
@@ -107,3 +108,37 @@ def rationale() -> Config:
             "checkpoint_every": 100,
         }
     )
+
+
+def published(name: str, images: str, rationales: str) -> Config:
+    """One of DROR's six datasets with the settings of its small ones (facts of its released code).
+
+    ViT-L/14 of OpenAI, 3 shallow prompt tokens at the end, batches of 32, SGD with learning rate 40, 1,000 steps of
+    warm-up, cosine. Images and rationales are looked for in `data_folder()`.
+    """
+    config = rationale()
+    config.model = "openai/clip-vit-large-patch14"
+    config.data.name = name
+    config.data.images = f"{data_folder()}/images/{images}"
+    config.data.rationales = f"{data_folder()}/rationales/{rationales}"
+    config.data.batch_size = 32
+    config.prompts.position, config.prompts.initialisation = "end", "normal"
+    config.optimizer.name, config.optimizer.learning_rate = "sgd", 40.0
+    config.optimizer.warmup_steps = 1000
+    config.steps = 30_000
+    config.checkpoint_every = 1000
+    config.log_every = 50
+    return config
+
+
+def small_clip(config: Config) -> Config:
+    """The same dataset with the small CLIP of configs/pretrain_tiny_imagenet.py: what two CPU cores can do."""
+    config.model = "runs/tiny_clip/model"
+    config.method = "clip,dror,ecor,ecor_reversed,ecor_independent,ecor_false_condition,ecor_short"
+    config.prompts.count, config.prompts.layers = 4, "deep"
+    config.prompts.position, config.prompts.initialisation = "after_cls", "vpt"
+    config.optimizer = rationale().optimizer
+    config.data.augment = "flip"
+    config.steps = 200
+    config.log_every, config.checkpoint_every = 10, 100
+    return config

@@ -8,12 +8,13 @@ import numpy as np
 from absl import logging
 
 from ecor_jax.data import procedural
+from ecor_jax.data.concatenated import Concatenated
 from ecor_jax.data.encode import Encode, Preprocess, checked
-from ecor_jax.data.images import open_images, split_by_class, splits_of, without_classes
+from ecor_jax.data.images import Renamed, open_images, split_by_class, splits_of, without_classes
 from ecor_jax.data.joined import Joined
 from ecor_jax.data.procedural import Procedural
 from ecor_jax.data.records import Record, Source
-from ecor_jax.data.vocabulary import Vocabulary, match
+from ecor_jax.data.vocabulary import Vocabulary, folder_names, match
 from ecor_jax.errors import UserError
 
 PROCEDURAL = "procedural"
@@ -37,10 +38,10 @@ class Dataset:
 def open_dataset(data: Mapping[str, Any], preprocess: Preprocess, *, training: bool) -> Dataset:
     """The dataset that `config.data` describes, its images decoded into memory where they fit.
 
-    data: images, rationales, train_split, test_split, holdout, slash, aliases, on_missing, on_bad_image, seed; for
-      the built-in set ('procedural') train_count, test_count and seed alone.
-    Where no split is named, a folder's own train and test are taken, or a share of `holdout` of every class is kept
-    for the test; an evaluation alone then takes all images.
+    data: images, test_images, rationales, train_split, test_split, holdout, slash, aliases, on_missing, on_bad_image,
+      seed; for the built-in set ('procedural') train_count, test_count and seed alone.
+    Test images may lie apart, in `test_images`. Else, where no split is named, a folder's own train and test are
+    taken, or a share of `holdout` of every class is kept for the test; an evaluation alone then takes all images.
     """
     if data["images"] == PROCEDURAL:
         seeds = np.random.SeedSequence(data["seed"]).generate_state(2)
@@ -63,18 +64,31 @@ def open_dataset(data: Mapping[str, Any], preprocess: Preprocess, *, training: b
 
 
 def _splits(data: Mapping[str, Any], training: bool) -> dict[str, Source]:
-    def read(split: str) -> Source:
-        return open_images(data["images"], split=split, aliases=_aliases(data["aliases"]))
-
     train, test = data["train_split"], data["test_split"]
+    if data["test_images"]:
+        sets = {"test": _open(data, data["test_images"], test)}
+        return sets | ({"train": _open(data, data["images"], train)} if training else {})
     if not (train or test) and {"train", "test"} <= set(splits_of(data["images"])):
         train, test = "train", "test"
     if train and test:
-        return {"test": read(test)} | ({"train": read(train)} if training else {})
+        return {"test": _open(data, data["images"], test)} | (
+            {"train": _open(data, data["images"], train)} if training else {}
+        )
     if not training:
-        return {"test": read(test)}
-    train_part, test_part = split_by_class(read(train), holdout=data["holdout"], seed=data["seed"])
-    return {"train": train_part, "test": read(test) if test else test_part}
+        return {"test": _open(data, data["images"], test)}
+    whole = _open(data, data["images"], train)
+    train_part, test_part = split_by_class(whole, holdout=data["holdout"], seed=data["seed"])
+    return {"train": train_part, "test": _open(data, data["images"], test) if test else test_part}
+
+
+def _open(data: Mapping[str, Any], paths: str, split: str) -> Source:
+    """The images of one path, or of several with commas, under the vocabulary's class names."""
+    sources = [open_images(path, split=split) for path in paths.split(",")]
+    source = sources[0] if len(sources) == 1 else Concatenated(sources)
+    folders = folder_names(data["rationales"], data["slash"])
+    known = {folder: name for folder, name in folders.items() if folder in source.classes}
+    aliases = known | _aliases(data["aliases"])
+    return Renamed(source, aliases) if aliases else source
 
 
 def _aliases(text: str) -> dict[str, str]:

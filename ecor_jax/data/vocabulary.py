@@ -51,7 +51,8 @@ class Vocabulary:
         A rationale may also be an object `{part: [attribute, ...]}`, as in DROR's second level, whose prompt
         is `... because the {part} has {attribute}`: each attribute gives the text
         `{part} that has {attribute}`, and a part without attributes gives `{part}`. `slash` is what `/`
-        becomes in class names; in rationales it always becomes " or ".
+        becomes in class names; in rationales it always becomes " or ". Where folders are not named as the
+        classes are (`n01443537`), a class may be `folder: {"name": ..., "rationales": [...]}`; see `folder_names`.
 
         Raises UserError naming every problem of the file at once.
         """
@@ -161,7 +162,7 @@ def _read_lists(path: Path, slash: str) -> dict[str, list[str]]:
     problems: list[str] = []
     lists: dict[str, list[str]] = {}
     spelled: dict[str, str] = {}
-    for raw_name, value in content:
+    for raw_name, value in map(_named, content):
         name = normalise_name(raw_name, slash)
         if not name:
             problems.append(f"class {raw_name!r} has an empty name")
@@ -182,6 +183,25 @@ def _read_lists(path: Path, slash: str) -> dict[str, list[str]]:
     if problems:
         raise UserError(f"rationale file {path}: {'; '.join(problems)}")
     return lists
+
+
+def folder_names(path: str | Path, slash: str = " or ") -> dict[str, str]:
+    """{folder: class name} of the classes that a rationale file names apart from their folders; all normalised."""
+    return {
+        normalise_name(folder): normalise_name(_named((folder, value))[0], slash)
+        for folder, value in _read_object(Path(path))
+        if isinstance(value, _Object)
+    }
+
+
+def _named(entry: tuple[str, Any]) -> tuple[str, Any]:
+    """(name, rationales) of a class, however it is written."""
+    folder, value = entry
+    if isinstance(value, _Object):
+        fields = dict(value)
+        if isinstance(fields.get("name"), str) and "rationales" in fields:
+            return fields["name"], fields["rationales"]
+    return folder, value
 
 
 @dataclass

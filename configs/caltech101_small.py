@@ -1,0 +1,14 @@
+"""Caltech-101 with the small CLIP of configs/pretrain_tiny_imagenet.py, all methods and ablations.
+
+    python -m launch.train --config=configs/caltech101_small.py --workdir=runs/caltech101_small
+
+Expected: see RESULTS.md. Compare orderings with the papers, not numbers.
+"""
+
+from configs import caltech101
+from configs.common import small_clip
+from ecor_jax.config import Config
+
+
+def get_config() -> Config:
+    return small_clip(caltech101.get_config())

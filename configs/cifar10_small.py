@@ -1,0 +1,13 @@
+"""CIFAR-10 with the small CLIP of configs/pretrain_tiny_imagenet.py, all methods and ablations.
+
+    python -m launch.train --config=configs/cifar10_small.py --workdir=runs/cifar10_small
+
+Expected: see RESULTS.md. Compare orderings with the papers, not numbers.
+"""
+
+from configs.common import published, small_clip
+from ecor_jax.config import Config
+
+
+def get_config() -> Config:
+    return small_clip(published("cifar10", "cifar10.zip", "cifar10_text.json"))

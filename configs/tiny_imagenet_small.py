@@ -1,0 +1,22 @@
+"""Tiny-ImageNet, the pictures the small CLIP was pretrained on, with DROR's rationales (other words than its captions).
+
+    python -m launch.train --config=configs/tiny_imagenet_small.py --workdir=runs/tiny_imagenet_small
+
+Expected: see RESULTS.md. Compare orderings with the papers, not numbers.
+"""
+
+from configs.common import data_folder, rationale, small_clip
+from ecor_jax.config import Config
+
+
+def get_config() -> Config:
+    config = small_clip(rationale())
+    images = f"{data_folder()}/images"
+    config.data.name = "tiny_imagenet"
+    config.data.images = f"{images}/tinyimagenet_train_a.zip"
+    config.data.train_split = "train"
+    config.data.test_images = f"{images}/tinyimagenet_val.zip"
+    config.data.test_split = "val"
+    config.data.rationales = f"{images}/tinyimagenet_classes.json"
+    config.data.batch_size = 32
+    return config
