@@ -1,7 +1,7 @@
 """The methods that are compared: which prompts, and how P(category, rationale | image) is put together from them."""
 
 import dataclasses
-from typing import Literal
+from typing import Literal, get_args
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +15,8 @@ from ecor_jax.text_bank import embed_texts
 
 PAIR = "This is a photo of a {c} because there is {r}"
 
+Order = Literal["rationale_first", "category_first", "pairs"]
+
 
 @dataclasses.dataclass(frozen=True)
 class Method:
@@ -27,7 +29,7 @@ class Method:
     tuned: whether visual prompts are trained for it.
     """
 
-    order: Literal["rationale_first", "category_first", "pairs"]
+    order: Order
     outer: str
     pair: str
     tuned: bool = True
@@ -58,6 +60,13 @@ def find_methods(names: str) -> dict[str, Method]:
     if unknown or not chosen:
         raise UserError(f"method is {names!r}; expected one or several of {', '.join(METHODS)}, with commas")
     return {name: METHODS[name] for name in chosen}
+
+
+def checked(method: Method) -> Method:
+    """The method, read from a file, if there is such an order and its templates can be filled in; else UserError."""
+    if method.order not in get_args(Order):
+        raise UserError(f"order is {method.order!r}; expected one of {', '.join(get_args(Order))}")
+    return with_templates(method, method.outer, method.pair)
 
 
 def with_templates(method: Method, outer: str, pair: str) -> Method:

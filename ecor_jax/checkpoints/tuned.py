@@ -16,9 +16,10 @@ from ecor_jax.checkpoints.model_dir import Model, load_clip, new_directory, writ
 from ecor_jax.clip.prompts import VisualPrompts
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
-from ecor_jax.methods import Method
+from ecor_jax.methods import Method, checked
 
 DESCRIPTION, PROMPTS = "ecor.json", "prompts.safetensors"
+FORMAT = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +57,7 @@ def save_tuned(directory: Path, tuned: TunedModel) -> None:
         }
         tensors[name] = np.asarray(entry.prompts.tokens[...])
     description = {
-        "format": 1,
+        "format": FORMAT,
         "frozen_sha256": tuned.model.digest,
         "vocabulary": json.loads(tuned.vocabulary.to_json()),
         "methods": layouts,
@@ -75,6 +76,8 @@ def load_tuned(source: str | Path, *, dtype=jnp.float32) -> TunedModel:
         return TunedModel(model, {}, None)
     try:
         description = json.loads(path.read_text())
+        if description["format"] != FORMAT:
+            raise UserError(f"{path}: format {description['format']!r}; this version reads {FORMAT}")
         if description["frozen_sha256"] != model.digest:
             raise UserError(
                 f"{path}: its prompts were tuned on other weights (sha256 {description['frozen_sha256'][:12]}) "
@@ -102,4 +105,4 @@ def _read_method(name: str, entry: dict[str, Any], tensors: Mapping[str, np.ndar
             f"{model.path / PROMPTS}: {name} has shape {tensors[name].shape}, {DESCRIPTION} says {prompts.tokens.shape}"
         )
     prompts.tokens[...] = jnp.asarray(tensors[name])
-    return Tuned(Method(**entry), prompts)
+    return Tuned(checked(Method(**entry)), prompts)

@@ -4,7 +4,7 @@ from typing import Literal
 
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from ecor_jax.clip.config import VisionConfig
 from ecor_jax.errors import UserError
@@ -60,14 +60,14 @@ class VisualPrompts(nnx.Module):
         tokens = jnp.broadcast_to(self.tokens[0].astype(x.dtype), (x.shape[0], *self.tokens.shape[1:]))
         return jnp.concatenate([x[:, :start], tokens, x[:, start:]], axis=1)
 
-    def schedule(self, layers: int) -> dict[str, Array]:
-        """`fill` and `replace` for the layers after the first prompted one's insertion, as Transformer takes them."""
+    def schedule(self, layers: int) -> tuple[Float[Array, "rest count width"], Bool[Array, "rest"]]:
+        """`fill` and `replace` of Transformer for the first prompted layer and all `rest` after it."""
         first = self.layers[0]
         at = jnp.array([layer - first for layer in self.layers])
         fill = jnp.zeros((layers - first, *self.tokens.shape[1:]), self.tokens.dtype)
         replace = jnp.zeros(layers - first, bool)
         # The first layer's prompts are in the sequence already (at layer 0 ln_pre has changed them since).
-        return {"fill": fill.at[at].set(self.tokens[...]), "replace": replace.at[at[1:]].set(True)}
+        return fill.at[at].set(self.tokens[...]), replace.at[at[1:]].set(True)
 
 
 def prompt_layers(layers: str, depth: int) -> tuple[int, ...]:

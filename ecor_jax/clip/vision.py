@@ -79,14 +79,15 @@ class VisionTower(nnx.Module):
         return self.projection(self.ln_post(x[:, 0])).astype(jnp.float32)
 
     def _prompted(self, x: Float[Array, "batch tokens width"], prompts: VisualPrompts):
-        first, slots = int(prompts.layers[0]), prompts.slots(x.shape[1] - 1)
+        first, slots = prompts.layers[0], prompts.slots(x.shape[1] - 1)
         if first == 0:
             x = self.ln_pre(prompts.insert(x))
         else:
             x = prompts.insert(self.transformer(self.ln_pre(x), stop=first))
         if len(prompts.layers) == 1:
             return self.transformer(x, start=first)
-        return self.transformer(x, start=first, slots=slots, **prompts.schedule(self.transformer.layers))
+        fill, replace = prompts.schedule(self.transformer.layers)
+        return self.transformer(x, start=first, slots=slots, fill=fill, replace=replace)
 
     def _patches(self, images: Float[Array, "batch size size 3"]) -> Float[Array, "batch patches pixels"]:
         batch, size, p = images.shape[0], images.shape[1], self.patch_size

@@ -128,12 +128,16 @@ def _share(source: Source, batch_size: int, process_count: int) -> int:
     """Examples of a batch for each process."""
     if not len(source):
         raise UserError(f"no images in {source.origin}")
-    if batch_size < 1 or batch_size % process_count:
+    if batch_size < 1:
+        raise UserError(f"a batch of {batch_size} images was asked for; expected at least 1")
+    if batch_size % process_count:
         raise UserError(f"a batch of {batch_size} cannot be shared evenly among {process_count} processes")
     return batch_size // process_count
 
 
 def _batched(examples: grain.MapDataset, share: int, workers: int) -> grain.IterDataset[Example]:
+    if workers < 0:
+        raise UserError(f"{workers} worker processes were asked for; expected 0 or more")
     threads = min(os.cpu_count() or 1, 16)
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=max(threads, 2 * share))
     stream = examples.to_iter_dataset(options)

@@ -11,6 +11,7 @@ from ecor_jax.errors import UserError
 RR, RW, WR, WW = range(4)
 """Right category for the right reason, right for a wrong one, wrong for a right one, wrong for a wrong one."""
 NAMES = ("rr", "rw", "wr", "ww")
+MODES = ("strict", "dror")
 
 
 class Judged(NamedTuple):

@@ -54,6 +54,10 @@ def _spec(name: str, shape: tuple[int, ...], mesh: Mesh) -> PartitionSpec:
 
 
 def global_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
-    """This process's rows of a batch as one global array over `data`."""
+    """This process's rows of a batch as one global array over `data`. UserError if they cannot be shared evenly."""
+    devices = mesh.shape["data"]
+    for rows in batch.values():
+        if (count := len(rows) * jax.process_count()) % devices:
+            raise UserError(f"a batch of {count} cannot be shared evenly among {devices} devices; choose a multiple")
     sharding = batch_sharding(mesh)
     return {name: jax.make_array_from_process_local_data(sharding, np.asarray(rows)) for name, rows in batch.items()}

@@ -1,16 +1,20 @@
 """Explanations of a user's own pictures."""
 
-from collections.abc import Sequence
+import functools
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from absl import logging
 
 from ecor_jax.checkpoints.tuned import Tuned, TunedModel, load_tuned
+from ecor_jax.data.array_records import is_array_records
 from ecor_jax.data.encode import ImageEncode
-from ecor_jax.data.files import IMAGE_SUFFIXES
+from ecor_jax.data.files import IMAGE_SUFFIXES, open_files
 from ecor_jax.data.images import open_images, splits_of
 from ecor_jax.data.pipeline import eval_batches
-from ecor_jax.data.records import Record, Source
+from ecor_jax.data.records import BadImage, Record, Source
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
 from ecor_jax.evaluation.doubly_right import majority_vote
@@ -25,7 +29,7 @@ from ecor_jax.tasks.rationale import RationaleModel
 
 def run(model: str, images: Sequence[Path], output: Path, rationales: Path | None, methods: str, top_k: int) -> Path:
     """Writes a page that explains the pictures of `images` and returns its path."""
-    records = [record for path in images for record in _read(path)]
+    records = _readable(itertools.chain.from_iterable(_read(path) for path in images))
     loaded = load_tuned(model)
     vocabulary = Vocabulary.from_json(rationales) if rationales else loaded.vocabulary
     if vocabulary is None:
@@ -53,13 +57,39 @@ def run(model: str, images: Sequence[Path], output: Path, rationales: Path | Non
     return write_explanations(pictures, output, "What it sees, and why")
 
 
-def _read(path: Path) -> list[Record]:
-    """The picture in a file, or all those of a folder or zip."""
+def _read(path: Path) -> Iterator[Callable[[], Record]]:
+    """Readers of the picture in a file, or of all those of a folder or zip, however deep, or ArrayRecord directory."""
     if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES:
-        return [Record(image=path.read_bytes(), category="", rationales=(), name=str(path))]
-    splits = splits_of(path) or ("",)
-    sources = [open_images(path, split=split) for split in splits]
-    return [source[row] for source in sources for row in range(len(source))]
+        yield functools.partial(_record, path.read_bytes, str(path))
+    elif is_array_records(path):
+        for split in splits_of(path) or ("",):
+            source = open_images(path, split=split)
+            yield from (functools.partial(source.__getitem__, row) for row in range(len(source)))
+    else:
+        files = open_files(path)
+        for member in files.members:
+            yield functools.partial(_record, functools.partial(files.read, member), member)
+
+
+def _record(read: Callable[[], bytes], name: str) -> Record:
+    return Record(image=read(), category="", rationales=(), name=name)
+
+
+def _readable(readers: Iterable[Callable[[], Record]]) -> list[Record]:
+    """The records with a picture; a warning names each of the others, UserError if no picture remains."""
+    records, bad = [], []
+    for read in readers:
+        try:
+            record = read()
+            picture(record)
+            records.append(record)
+        except (BadImage, OSError) as error:
+            bad.append(str(error))
+    if not records:
+        raise UserError(f"no picture can be read: {'; '.join(bad)}")
+    for message in bad:
+        logging.warning("left out: %s", message)
+    return records
 
 
 def _methods(loaded: TunedModel, names: str) -> dict[str, Tuned]:

@@ -4,7 +4,6 @@ import dataclasses
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 from absl import logging
 from flax import nnx
 
@@ -21,6 +20,7 @@ from ecor_jax.data.images import open_images
 from ecor_jax.data.pipeline import train_batches
 from ecor_jax.data.procedural import Procedural
 from ecor_jax.data.records import Source
+from ecor_jax.runs import compute_dtype
 from ecor_jax.tasks.pretrain import CaptionEncode, Pretrainer, PretrainTask
 from ecor_jax.training.loop import train
 
@@ -33,9 +33,9 @@ def run(config: Config, workdir: Path) -> None:
         tokenizer = learn_tokenizer(captions.corpus(), shape.text.vocab_size, shape.text.context_length)
         shape = dataclasses.replace(shape, text=dataclasses.replace(shape.text, vocab_size=len(tokenizer)))
         preprocess = Preprocess(shape.vision.image_size)
-        clip = Clip(shape, dtype=jnp.dtype(config.dtype), rngs=nnx.Rngs(config.seed))
+        clip = Clip(shape, dtype=compute_dtype(config.dtype), rngs=nnx.Rngs(config.seed))
     else:
-        model = load_clip(config.model, dtype=jnp.dtype(config.dtype))
+        model = load_clip(config.model, dtype=compute_dtype(config.dtype))
         clip, tokenizer, preprocess = model.clip, model.tokenizer, model.preprocess
     source, bad = checked(source, preprocess, config.data.on_bad_image)
     for name in bad:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
 
 from ecor_jax.checkpoints.model_dir import Model
@@ -20,10 +19,11 @@ from ecor_jax.data.joined import join_rationales
 from ecor_jax.data.pipeline import eval_batches, train_batches
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
-from ecor_jax.evaluation.doubly_right import NAMES, Judged, judge, rates
+from ecor_jax.evaluation.doubly_right import MODES, NAMES, Judged, judge, rates
 from ecor_jax.evaluation.predict import Predictions, predict
 from ecor_jax.methods import PAIR, Method, find_methods, make_banks, with_templates
 from ecor_jax.parallel.mesh import make_mesh
+from ecor_jax.runs import compute_dtype
 from ecor_jax.runs.rationale_report import write_rationale_report
 from ecor_jax.tasks.rationale import LossOptions, RationaleModel, RationaleTask
 from ecor_jax.training.loop import train
@@ -80,7 +80,9 @@ def evaluate(config: Config, model: str) -> dict[str, Evaluation]:
         if setting.tuned and method.tuned:
             if name not in setting.tuned:
                 raise UserError(f"{model}: no prompts for {name!r}; it has those of {', '.join(setting.tuned)}")
-            prompts = setting.tuned[name].prompts
+            # In the words it was tuned with, where the config names no others.
+            tuned, templates = setting.tuned[name], config.templates
+            method, prompts = with_templates(tuned.method, templates.outer, templates.pair), tuned.prompts
         evaluations[name] = setting.evaluate(name, method, prompts)
     return evaluations
 
@@ -114,13 +116,29 @@ class Setting:
         self.mesh = make_mesh(config.parallel.model)
         if not config.model:
             raise UserError("--config.model is not set: expected a CLIP, as a model directory or a hub id")
-        loaded = load_tuned(config.model, dtype=jnp.dtype(config.dtype))
+        loaded = load_tuned(config.model, dtype=compute_dtype(config.dtype))
         self.model: Model = loaded.model
         self.tuned = loaded.tuned
         self.dataset: Dataset = open_dataset(config.data, self.model.preprocess, training=training)
         self.joined = None
         if config.data.rationales_per_prompt != 1:
             self.joined = join_rationales(self.dataset.vocabulary, config.data.rationales_per_prompt)
+        self._check_options()
+
+    def _check_options(self) -> None:
+        """What would else be found out after the training."""
+        evaluation, devices = self.config.evaluation, self.mesh.shape["data"]
+        pairs = len(self.vocabulary.classes) * len(self.vocabulary.rationales)
+        if evaluation.mode not in MODES:
+            raise UserError(f"evaluation.mode is {evaluation.mode!r}; expected one of {', '.join(MODES)}")
+        if not 1 <= evaluation.top_k <= pairs:
+            raise UserError(f"evaluation.top_k is {evaluation.top_k}; expected 1 to {pairs}, the number of pairs")
+        for group in ("data", "evaluation") if self.dataset.train is not None else ("evaluation",):
+            size = self.config[group].batch_size
+            if size < 1 or size % devices:
+                raise UserError(f"{group}.batch_size is {size}; expected a multiple of {devices}, the devices in use")
+        if self.config.report.pictures < 0:
+            raise UserError(f"report.pictures is {self.config.report.pictures}; expected 0 or more")
 
     @property
     def vocabulary(self) -> Vocabulary:

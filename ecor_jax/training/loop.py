@@ -28,6 +28,9 @@ def train(task: Task, config: Config, workdir: Path, run: str) -> nnx.Module:
     """
     mesh = meshes.make_mesh(config.parallel.model)
     optimizer = make_optimizer(config.optimizer, config.steps)
+    for name in ("log_every", "checkpoint_every"):
+        if config[name] < 1:
+            raise UserError(f"{name} is {config[name]}; expected at least 1")
     graph, tuned, frozen = nnx.split(task.model, task.trainable, ...)
     tuned = nnx.to_pure_dict(meshes.place(tuned, mesh))
     frozen = meshes.place(frozen, mesh)
@@ -79,11 +82,11 @@ def _on(leaf: jax.Array, everywhere: jax.sharding.NamedSharding) -> jax.Array:
 
 
 def _check(metrics: Any, step: int) -> dict[str, float]:
-    """Averages of (sum, count) metrics; UserError if the loss is not finite."""
+    """Averages of (sum, count) metrics; UserError if the loss or its gradient, which is in the state, is not finite."""
     values = {name: float(total) / max(float(count), 1.0) for name, (total, count) in metrics.items()}
-    if not math.isfinite(values["loss"]):
+    if bad := [name for name in ("loss", "gradient_norm") if not math.isfinite(values[name])]:
         raise UserError(
-            f"the loss is {values['loss']} at step {step}; the checkpoints before it are whole. "
+            f"the {bad[0]} is {values[bad[0]]} at step {step}; the checkpoints before it are whole. "
             "A smaller optimizer.learning_rate or optimizer.clip_norm=1.0 usually helps"
         )
     return values

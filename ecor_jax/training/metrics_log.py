@@ -1,42 +1,73 @@
 """metrics.jsonl: one JSON object a line, whole lines only, no step twice."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ecor_jax.errors import UserError
+
 
 class MetricsLog:
-    """Appends the metrics of `run` to a file that several runs of a workdir share."""
+    """Appends the metrics of `run` to a file that several runs of a workdir share.
+
+    UserError, on entering and from every method, if the file cannot be written.
+    """
 
     def __init__(self, path: Path, run: str):
         self.path, self.run = path, run
 
     def __enter__(self) -> "MetricsLog":
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self.path.open("a")
+        with _named(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("a")
         return self
 
     def __exit__(self, *error) -> None:
-        self._file.close()
+        # What could not be written was reported by `write`; closing tries once more.
+        with contextlib.suppress(OSError):
+            self._file.close()
 
     def drop_after(self, step: int) -> None:
         """Forgets this run's lines after `step` (they will be written again) and a line cut short by a kill."""
         kept = [line for line in read_metrics(self.path) if line["run"] != self.run or line["step"] <= step]
         self._file.close()
         partial = self.path.with_suffix(".partial")
-        partial.write_text("".join(json.dumps(line) + "\n" for line in kept))
-        partial.replace(self.path)
-        self._file = self.path.open("a")
+        with _named(self.path):
+            partial.write_text("".join(json.dumps(line) + "\n" for line in kept))
+            partial.replace(self.path)
+            self._file = self.path.open("a")
 
     def write(self, step: int, values: dict[str, float]) -> None:
         """One line, on disk when this returns."""
-        self._file.write(json.dumps({"run": self.run, "step": step} | values) + "\n")
-        self._file.flush()
+        with _named(self.path):
+            self._file.write(json.dumps({"run": self.run, "step": step} | values) + "\n")
+            self._file.flush()
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of a metrics file, oldest first; [] if there is none."""
+    """The whole lines of a metrics file, oldest first; [] if there is none. UserError for a damaged line."""
     if not path.exists():
         return []
-    lines = path.read_text().split("\n")
-    return [json.loads(line) for line in lines[:-1] if line]
+    lines = path.read_text(errors="replace").split("\n")
+    # What follows the last line break was cut short by a kill.
+    return [_parsed(path, number, line) for number, line in enumerate(lines[:-1], start=1)]
+
+
+def _parsed(path: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except ValueError:
+        value = None
+    if not (isinstance(value, dict) and {"run", "step"} <= value.keys()):
+        raise UserError(f"{path}: line {number} is damaged; expected an object with run and step; remove that line")
+    return value
+
+
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error

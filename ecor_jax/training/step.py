@@ -60,7 +60,7 @@ def make_step(task: Task, graph: nnx.GraphDef, optimizer: optax.GradientTransfor
         (loss, metrics), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.tuned)
         updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.tuned)
         count = jnp.float32(1)
-        metrics |= {"loss": (loss, count), "gradient_norm": (optax.global_norm(gradients), count)}
+        metrics |= {"loss": (loss, count), "gradient_norm": (optax.tree.norm(gradients), count)}
         tuned = optax.apply_updates(state.tuned, updates)
         return TrainState(tuned, optimizer_state, state.step + 1, state.key), metrics
 

@@ -13,6 +13,8 @@ def claim(workdir: Path, config: Config) -> None:
 
     UserError if it holds a run of another config (the differing options are named) or cannot be written.
     """
+    if workdir.exists() and not workdir.is_dir():
+        raise UserError(f"{workdir}: is a file; expected a folder for the run")
     path = workdir / "config.json"
     new = json.loads(config.to_json())
     try:
@@ -27,14 +29,19 @@ def claim(workdir: Path, config: Config) -> None:
         workdir.mkdir(parents=True, exist_ok=True)
         write_json(path, new)
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UserError(f"{path}: cannot be read or written ({reason})") from error
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes indented JSON; the file is the old one or the new one, never half."""
+    """Writes indented JSON; the file is the old one or the new one, never half. UserError if it cannot be written."""
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(value, indent=2) + "\n")
-    partial.replace(path)
+    text = json.dumps(value, indent=2) + "\n"
+    try:
+        partial.write_text(text)
+        partial.replace(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
 def _differing(old: Any, new: Any, prefix: str = "") -> list[str]:
