@@ -1,6 +1,6 @@
 """A small CLIP from the built-in drawings and their captions, in about two minutes on two cores.
 
-python -m launch.train --config=configs/pretrain_drawings.py --workdir=runs/drawings_clip
+    python -m launch.train --config=configs/pretrain_drawings.py --workdir=runs/drawings_clip
 """
 
 from configs.common import pretrain
@@ -11,10 +11,11 @@ def get_config() -> Config:
     config = pretrain()
     config.model = "small/64-16"
     config.data.images = "procedural"
-    config.data.count = 6000
-    config.data.text_length = 40
+    config.data.count = 8000
+    config.data.text_length = 26
     config.data.augment = "none"
-    config.data.batch_size = 128
-    config.steps = 600
-    config.optimizer.warmup_steps = 60
+    # Most captions fit several pictures of a large batch: small ones have fewer false negatives.
+    config.data.batch_size = 64
+    config.steps = 1400
+    config.optimizer.warmup_steps = 50
     return config

@@ -15,4 +15,6 @@ def get_config() -> Config:
     config.data.images = "procedural"
     config.data.train_count, config.data.test_count = 2400, 600
     config.prompts.count, config.prompts.layers = 4, "deep"
+    config.steps = 200
+    config.optimizer.learning_rate = 0.03
     return config

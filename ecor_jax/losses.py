@@ -26,7 +26,7 @@ def softmax_contrastive_loss(
     """
 
     def one_way(logits, positives):
-        share = positives / jnp.sum(positives, axis=1, keepdims=True)
+        share = positives.astype(logits.dtype) / jnp.sum(positives, axis=1, keepdims=True, dtype=logits.dtype)
         return -jnp.sum(share * jax.nn.log_softmax(logits), axis=1)
 
     return (one_way(logits, positives) + one_way(logits.T, positives.T)) / 2

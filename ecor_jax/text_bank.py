@@ -107,7 +107,7 @@ def _read(path: Path) -> Float[np.ndarray, "texts embed"] | None:
     try:
         with safe_open(path, "numpy") as file:
             bank = file.get_tensor("bank")
-            if (file.metadata() or {}).get("sha256") == _checksum(bank):
+            if (file.metadata() or {}).get("sha256") == _checksum(path, bank):
                 return bank
         logging.warning("%s: content and checksum differ; it is made again", path)
     except (SafetensorError, OSError, KeyError) as error:
@@ -120,11 +120,12 @@ def _write(path: Path, bank: Float[np.ndarray, "texts embed"]) -> None:
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({"bank": bank}, partial, {"sha256": _checksum(bank)})
+        save_file({"bank": bank}, partial, {"sha256": _checksum(path, bank)})
         partial.replace(path)
     except (OSError, SafetensorError) as error:
         logging.warning("%s: cannot be kept (%s)", path, error)
 
 
-def _checksum(bank: Float[np.ndarray, "texts embed"]) -> str:
-    return hashlib.sha256(np.ascontiguousarray(bank).view(np.uint8).data).hexdigest()
+def _checksum(path: Path, bank: Float[np.ndarray, "texts embed"]) -> str:
+    """Of the content and of the name, so that a file that was copied to another's name does not fit."""
+    return hashlib.sha256(path.name.encode() + np.ascontiguousarray(bank).tobytes()).hexdigest()

@@ -10,6 +10,8 @@ import importlib.util
 import logging
 import signal
 import sys
+import tempfile
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,9 +25,7 @@ from ecor_jax.errors import UserError
 def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:
     """Parses the command line and calls `main`; a UserError is one line on stderr and exit status 1."""
     args = parser.parse_args(_joined(sys.argv[1:]))
-    absl_logging.set_verbosity(absl_logging.WARNING)
-    for noisy in ("orbax", "jax", "httpx", "huggingface_hub", "grain"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    _quieten_libraries()
     # A scheduler's polite end is treated as Ctrl-C: files are closed, what is saved stays.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -35,6 +35,17 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
     except KeyboardInterrupt:
         print("\ninterrupted; the same command goes on from what is saved", file=sys.stderr)
         sys.exit(130)
+
+
+def _quieten_libraries() -> None:
+    absl_logging.set_verbosity(absl_logging.WARNING)
+    for noisy in ("orbax", "jax", "httpx", "huggingface_hub", "grain"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    # What Orbax cannot write or read it raises; before that, each of its threads logs the stack it fails with.
+    logging.getLogger("absl").addFilter(lambda record: "orbax" not in Path(record.pathname).parts)
+    # And after that, TensorStore's remaining writes find nobody waiting for them.
+    default = sys.unraisablehook
+    sys.unraisablehook = lambda found: None if str(found.exc_value) == "Event loop is closed" else default(found)
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
@@ -56,6 +67,18 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_workdir(parser: argparse.ArgumentParser) -> None:
+    """`--workdir=DIR`, a path."""
+    parser.add_argument("--workdir", required=True, metavar="DIR", type=_folder, help="folder of this run")
+
+
+def _folder(name: str) -> Path:
+    # Path("") is the folder one is in: `--workdir=$UNSET` would fill it with a run.
+    if not name:
+        raise argparse.ArgumentTypeError("is empty; expected a folder")
+    return Path(name)
+
+
 def load_config(args: argparse.Namespace) -> ConfigDict:
     """The config of `--config`, with its overrides applied and locked against new keys."""
     config = read_config(Path(args.config))
@@ -66,7 +89,7 @@ def load_config(args: argparse.Namespace) -> ConfigDict:
 
 
 def read_config(path: Path) -> ConfigDict:
-    """What the function `get_config()` of a Python file returns."""
+    """What `get_config()` of a Python file returns; UserError, with the line, for what goes wrong in it."""
     if not path.is_file():
         known = ", ".join(sorted(str(file) for file in Path("configs").glob("*.py") if file.stem[0] != "_"))
         raise UserError(f"{path}: no such config; there are: {known}")
@@ -74,20 +97,36 @@ def read_config(path: Path) -> ConfigDict:
     if spec is None or spec.loader is None:
         raise UserError(f"{path}: expected a Python file")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    if not hasattr(module, "get_config"):
+    try:
+        spec.loader.exec_module(module)
+        config = module.get_config() if hasattr(module, "get_config") else None
+    except Exception as error:  # the file is a program: anything may go wrong in it
+        raise UserError(_config_error(path, error)) from error
+    if not isinstance(config, ConfigDict):
         raise UserError(f"{path}: expected a function get_config() that returns a ConfigDict")
-    return module.get_config()
+    return config
+
+
+def _config_error(path: Path, error: Exception) -> str:
+    if isinstance(error, SyntaxError):
+        return f"{path}, line {error.lineno}: {error.msg}"
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return f"{path}, line {lines[-1]}: {error}" if lines else f"{path}: {error}"
 
 
 def output_file(path: Path) -> Path:
     """`path`, if a file can be put there; found out before the work, not after it."""
     if path.is_dir():
         raise UserError(f"{path}: is a directory; expected the name of a file")
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path}: is a device or a pipe, which would be replaced; expected the name of a file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # Files are written beside their place first.
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
     except OSError as error:
-        raise UserError(f"{path}: {error}") from error
+        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
     return path
 
 

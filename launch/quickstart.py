@@ -15,7 +15,7 @@ from launch import cli
 
 
 def main(args: argparse.Namespace) -> None:
-    start, workdir = time.perf_counter(), Path(args.workdir)
+    start, workdir = time.perf_counter(), args.workdir
     pretraining = cli.read_config(Path("configs/pretrain_drawings.py"))
     comparison = cli.read_config(Path("configs/quickstart.py"))
     pretraining.seed = comparison.seed = args.seed
@@ -37,7 +37,7 @@ def main(args: argparse.Namespace) -> None:
 
 def parser() -> argparse.ArgumentParser:
     parser = cli.parser(__doc__)
-    parser.add_argument("--workdir", required=True, metavar="DIR", help="folder of this run")
+    cli.add_workdir(parser)
     parser.add_argument("--seed", type=int, default=0, help="of the weights, the prompts and the order of the pictures")
     return parser
 

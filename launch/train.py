@@ -6,7 +6,6 @@ DIR gets config.json, metrics.jsonl, results.json, report/, checkpoints/ and mod
 """
 
 import argparse
-from pathlib import Path
 
 from ecor_jax.training.workdir import claim
 from launch import cli
@@ -17,15 +16,14 @@ def main(args: argparse.Namespace) -> None:
     # Imported late: --help and a mistyped option answer at once.
     from ecor_jax import runs
 
-    workdir = Path(args.workdir)
-    claim(workdir, config)
-    runs.run(config, workdir)
+    claim(args.workdir, config)
+    runs.run(config, args.workdir)
 
 
 def parser() -> argparse.ArgumentParser:
     parser = cli.parser(__doc__)
     cli.add_config(parser)
-    parser.add_argument("--workdir", required=True, metavar="DIR", help="folder of this run")
+    cli.add_workdir(parser)
     return parser
 
 

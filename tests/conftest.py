@@ -1,4 +1,4 @@
-"""Eight CPU devices, strict dtypes, and the folder of real data, for every test."""
+"""Eight CPU devices, strict dtypes, checked shapes, and the folder of real data, for every test."""
 
 import dataclasses
 import json
@@ -6,11 +6,19 @@ import os
 from pathlib import Path
 
 import pytest
+from jaxtyping import install_import_hook
 from PIL import Image
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8".strip()
+# Tests compile far more than they compute: not to optimise the machine code halves their time.
+FLAGS = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FLAGS}".strip()
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+# Annotated shapes are checked at every call. Not in modules whose Literal options are users' input: there a wrong
+# one has to reach the code that names it.
+CHECKED = ("losses", "joint", "evaluation", "clip.model", "clip.text", "clip.transformer", "clip.vision")
+install_import_hook([f"ecor_jax.{name}" for name in CHECKED], "beartype.beartype")
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +28,15 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the data folder: set ECOR_DATA (looked at {folder})")
     return folder
+
+
+@pytest.fixture
+def strict_dtypes():
+    """No dtype is promoted silently. Not for every test: optax's schedules multiply floats and integers."""
+    import jax
+
+    with jax.numpy_dtype_promotion("strict"):
+        yield
 
 
 @pytest.fixture(autouse=True)

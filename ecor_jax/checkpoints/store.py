@@ -1,5 +1,8 @@
 """Checkpoints of a run in progress: train state and data iterator together, through Orbax."""
 
+import contextlib
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +15,8 @@ from orbax.checkpoint import checkpoint_managers
 from ecor_jax.errors import UserError
 
 State = TypeVar("State")
+_DISK_ERRORS = (OSError, ValueError)
+"""What Orbax's Python and its TensorStore raise where a file cannot be written or read."""
 
 
 class Store:
@@ -29,9 +34,13 @@ class Store:
         return self
 
     def __exit__(self, kind, error, trace) -> None:
-        if kind is None:
-            self._written(self._manager.wait_until_finished)
-        self._manager.close()
+        try:
+            if kind is None:
+                self._written(self._manager.wait_until_finished)
+        finally:
+            # It says again what has been said.
+            with contextlib.suppress(*_DISK_ERRORS):
+                self._manager.close()
 
     @property
     def newest(self) -> int | None:
@@ -55,13 +64,21 @@ class Store:
             return self._manager.restore(self.newest, args=args)["state"]
         except (ValueError, KeyError, OSError) as error:
             raise UserError(
-                f"{self.directory}: checkpoint {self.newest} cannot be restored ({error}); "
-                "remove that folder to continue from an older one"
+                f"{self.directory / str(self.newest)}: this checkpoint cannot be restored ({_reason(error)}); "
+                "remove its folder to continue from an older one"
             ) from error
 
     def _written(self, write: Callable[[], Any]) -> Any:
         try:
             return write()
-        except OSError as error:
-            safe = f"the newest whole one is of step {self.newest}" if hasattr(self, "_manager") else "none yet"
-            raise UserError(f"{self.directory}: cannot write a checkpoint ({error}); {safe}") from error
+        except _DISK_ERRORS as error:
+            safe = self.newest if hasattr(self, "_manager") else None
+            kept = "there is none yet" if safe is None else f"the newest whole one is of step {safe}"
+            raise UserError(f"{self.directory}: cannot write a checkpoint ({_reason(error)}); {kept}") from error
+
+
+def _reason(error: Exception) -> str:
+    # TensorStore and jax.tree tell all they know, over many lines.
+    text = str(error)
+    full = os.strerror(errno.ENOSPC)
+    return full if full in text else text.split("\n")[0]

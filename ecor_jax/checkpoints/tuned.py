@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from ecor_jax.checkpoints.model_dir import Model, load_clip, new_directory, write_clip
-from ecor_jax.clip.prompts import VisualPrompts
+from ecor_jax.clip.prompts import VisualPrompts, prompt_layers
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
 from ecor_jax.methods import Method, checked
@@ -92,17 +92,19 @@ def load_tuned(source: str | Path, *, dtype=jnp.float32) -> TunedModel:
 
 
 def _read_method(name: str, entry: dict[str, Any], tensors: Mapping[str, np.ndarray], model: Model) -> Tuned:
-    layout = entry.pop("prompts")
+    layout, vision = entry.pop("prompts"), model.clip.config.vision
     prompts = VisualPrompts(
-        model.clip.config.vision,
+        vision,
         layout["count"],
-        tuple(layout["layers"]),
+        prompt_layers(",".join(map(str, layout["layers"])), vision.layers),
         position=layout["position"],
         rngs=nnx.Rngs(0),
     )
-    if tensors[name].shape != prompts.tokens.shape:
+    found, expected = tensors[name], prompts.tokens[...]
+    if (found.shape, found.dtype) != (expected.shape, expected.dtype):
         raise UserError(
-            f"{model.path / PROMPTS}: {name} has shape {tensors[name].shape}, {DESCRIPTION} says {prompts.tokens.shape}"
+            f"{model.path / PROMPTS}: {name} has shape {found.shape}, {found.dtype}; expected {expected.shape}, "
+            f"{expected.dtype} by {DESCRIPTION}"
         )
-    prompts.tokens[...] = jnp.asarray(tensors[name])
+    prompts.tokens[...] = jnp.asarray(found)
     return Tuned(checked(Method(**entry)), prompts)

@@ -32,5 +32,5 @@ class Clip(nnx.Module):
 
 
 def unit(x: Float[Array, "*rows embed"]) -> Float[Array, "*rows embed"]:
-    """Rows scaled to length one; zero rows stay zero, with a zero gradient."""
+    """Rows scaled to length one; zero rows stay zero."""
     return x * jax.lax.rsqrt(jnp.maximum(jnp.sum(x * x, axis=-1, keepdims=True), 1e-24))

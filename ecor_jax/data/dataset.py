@@ -2,14 +2,15 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from absl import logging
+from PIL import Image
 
 from ecor_jax.data import procedural
 from ecor_jax.data.concatenated import Concatenated
-from ecor_jax.data.encode import Encode, OnBadImage, Preprocess, checked
+from ecor_jax.data.encode import Encode, Preprocess, checked
 from ecor_jax.data.images import Renamed, open_images, split_by_class, splits_of, without_classes
 from ecor_jax.data.joined import Joined
 from ecor_jax.data.procedural import Procedural
@@ -43,13 +44,13 @@ def open_dataset(data: Mapping[str, Any], preprocess: Preprocess, *, training: b
     Test images may lie apart, in `test_images`. Else, where no split is named, a folder's own train and test are
     taken, or a share of `holdout` of every class is kept for the test; an evaluation alone then takes all images.
     """
-    for option, choices in (("on_bad_image", get_args(OnBadImage)), ("on_missing", ("error", "allow"))):
-        if data[option] not in choices:
-            raise UserError(f"data.{option} is {data[option]!r}; expected one of {', '.join(choices)}")
+    if data["on_missing"] not in ("error", "allow"):
+        raise UserError(f"data.on_missing is {data['on_missing']!r}; expected one of error, allow")
     if data["images"] == PROCEDURAL:
         seeds = np.random.SeedSequence(data["seed"]).generate_state(2)
+        size = len(preprocess(Image.new("RGB", (8, 8))))  # drawn as large as the tower looks at it
         sets: dict[str, Source] = {
-            name: Procedural(data[f"{name}_count"], style="target", seed=int(seed))
+            name: Procedural(data[f"{name}_count"], style="target", seed=int(seed), size=size)
             for name, seed in zip(("train", "test"), seeds, strict=True)
         }
         vocabulary = procedural.vocabulary()

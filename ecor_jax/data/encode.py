@@ -138,12 +138,14 @@ def checked(
     """All images decoded and preprocessed into memory, and a message for each one left out.
 
     A set over 2 GiB once decoded is returned as it is: its bad images turn up in the pipeline. Decoded images
-    of `source` are taken as preprocessed.
+    of `source` are taken as preprocessed where they have the size.
 
     Raises:
         UserError: some images are unreadable (all are counted, ten named), unless `on_bad_image` is "skip"
-            and there are others.
+            and there are others; or `on_bad_image` is neither.
     """
+    if on_bad_image not in get_args(OnBadImage):
+        raise UserError(f"data.on_bad_image is {on_bad_image!r}; expected one of {', '.join(get_args(OnBadImage))}")
     shape = preprocess(Image.new("RGB", (8, 8))).shape
     if len(source) * int(np.prod(shape)) > MEMORY_LIMIT:
         return source, ()
@@ -155,6 +157,8 @@ def checked(
             content = record["image"]
             if isinstance(content, bytes):
                 content = preprocess(decode_image(content, record["name"]))
+            elif content.shape != shape:
+                content = preprocess(Image.fromarray(content))
             images[index] = content
             return {**record, "image": b""}
         except BadImage as error:

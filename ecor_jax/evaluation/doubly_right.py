@@ -67,7 +67,7 @@ def judge_as_dror(
         golds = [vocabulary.rationales[r] for r in np.flatnonzero(gold_rationales[image])]
         reasons = [any(gold in text for gold in golds) for text in texts]
 
-        def named(category: int, texts: list[str] = texts, reasons: list[bool] = reasons) -> list[bool]:
+        def named(category: np.integer, texts: list[str] = texts, reasons: list[bool] = reasons) -> list[bool]:
             name = vocabulary.classes[category]
             return [name in text and reason for text, reason in zip(texts, reasons, strict=True)]
 

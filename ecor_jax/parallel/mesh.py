@@ -38,7 +38,8 @@ def place(state: nnx.State, mesh: Mesh) -> nnx.State:
     """A model's state on the mesh, by RULES over its paths; an axis that does not divide is replicated."""
 
     def put(path, leaf):
-        name = "/".join(str(getattr(part, "key", getattr(part, "name", part))) for part in path)
+        # A path ends in the attribute of nnx.Variable that holds the array, which is no part of the name.
+        name = "/".join(str(part.key) for part in path if isinstance(part, jax.tree_util.DictKey))
         return jax.device_put(leaf, NamedSharding(mesh, _spec(name, leaf.shape, mesh)))
 
     return jax.tree_util.tree_map_with_path(put, state)

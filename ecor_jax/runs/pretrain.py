@@ -20,6 +20,7 @@ from ecor_jax.data.images import open_images
 from ecor_jax.data.pipeline import train_batches
 from ecor_jax.data.procedural import Procedural
 from ecor_jax.data.records import Source
+from ecor_jax.errors import UserError
 from ecor_jax.runs import compute_dtype
 from ecor_jax.tasks.pretrain import CaptionEncode, Pretrainer, PretrainTask
 from ecor_jax.training.loop import train
@@ -37,6 +38,9 @@ def run(config: Config, workdir: Path) -> None:
     else:
         model = load_clip(config.model, dtype=compute_dtype(config.dtype))
         clip, tokenizer, preprocess = model.clip, model.tokenizer, model.preprocess
+    longest = clip.config.text.context_length
+    if not 2 <= config.data.text_length <= longest:
+        raise UserError(f"data.text_length is {config.data.text_length}; expected 2 to {longest} tokens")
     source, bad = checked(source, preprocess, config.data.on_bad_image)
     for name in bad:
         logging.warning("left out: %s", name)
@@ -66,6 +70,9 @@ def run(config: Config, workdir: Path) -> None:
 def _data(data: Config) -> tuple[Source, Captions]:
     if data.images == "procedural":
         return Procedural(data.count, style="pretrain", seed=data.seed), ProceduralCaptions()
+    for option in ("images", "captions"):
+        if not data[option]:
+            raise UserError(f"--config.data.{option} is not set: expected a path")
     source = Concatenated([open_images(path, split=data.split) for path in data.images.split(",")])
     captions = ListedCaptions(data.captions)
     captions.check(source)

@@ -87,14 +87,14 @@ class RationaleTask:
             outer, inner = batch["category"], rationale
         else:
             outer, inner = rationale, batch["category"]
+        asked = batch["mask"] & batch["rationales"].any(axis=1)
         if self.options.candidates == "batch":
-            terms = _batch_terms(images, banks, scale, outer, inner)
+            terms = _batch_terms(images, banks, scale, outer, inner, asked)
         else:
             terms = _vocabulary_terms(images, banks, scale, outer, inner)
-        asked = (batch["mask"] & batch["rationales"].any(axis=1)).astype(jnp.float32)
-        count = jnp.sum(asked)
+        count = jnp.sum(asked, dtype=jnp.float32)
         weights = {"outer": self.options.outer_weight, "pair": self.options.pair_weight}
-        sums = {name: jnp.sum(values * asked) for name, values in terms.items()}
+        sums = {name: jnp.sum(values, where=asked) for name, values in terms.items()}
         loss = sum(weights[name] * total for name, total in sums.items()) / jnp.maximum(count, 1)
         return jnp.asarray(loss), {f"{name}_loss": (total, count) for name, total in sums.items()}
 
@@ -147,12 +147,15 @@ def _batch_terms(
     scale: Float[Array, ""],
     outer: Int[Array, "batch"],
     inner: Int[Array, "batch"],
+    asked: Bool[Array, "batch"],
 ) -> dict[str, Float[Array, "batch"]]:
-    """InfoNCE against the gold texts of the batch."""
+    """InfoNCE among the images that are `asked` and their gold texts; the values of the others mean nothing."""
+    both = asked[:, None] & asked
 
     def term(texts: Float[Array, "batch embed"], ids: Int[Array, "batch"]) -> Float[Array, "batch"]:
-        positives: Bool[Array, "batch batch"] = ids[:, None] == ids
-        return softmax_contrastive_loss(images @ texts.T * scale, positives)
+        # An image that is not asked is nobody's candidate; itself as its positive keeps its value finite.
+        positives = (ids[:, None] == ids) & both | jnp.eye(len(ids), dtype=bool)
+        return softmax_contrastive_loss(jnp.where(both, images @ texts.T * scale, -1e9), positives)
 
     conditional = len(banks.pair) > 1
     texts = banks.pair[outer if conditional else 0, inner]

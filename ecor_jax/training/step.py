@@ -58,7 +58,9 @@ def make_step(task: Task, graph: nnx.GraphDef, optimizer: optax.GradientTransfor
             return task.loss(nnx.merge(graph, tuned, frozen), batch, key)
 
         (loss, metrics), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.tuned)
-        updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.tuned)
+        # Optax raises floats to the power of whole step counts, which strict promotion forbids.
+        with jax.numpy_dtype_promotion("standard"):
+            updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.tuned)
         count = jnp.float32(1)
         metrics |= {"loss": (loss, count), "gradient_norm": (optax.tree.norm(gradients), count)}
         tuned = optax.apply_updates(state.tuned, updates)

@@ -11,6 +11,7 @@ from ecor_jax.errors import UserError
 def claim(workdir: Path, config: Config) -> None:
     """Creates `workdir` for a run of `config`, or finds that it belongs to one.
 
+    A run that left nothing, because its options were wrong, does not keep the folder from one of other options.
     UserError if it holds a run of another config (the differing options are named) or cannot be written.
     """
     if workdir.exists() and not workdir.is_dir():
@@ -20,12 +21,16 @@ def claim(workdir: Path, config: Config) -> None:
     try:
         if path.exists():
             old = json.loads(path.read_text())
-            if differing := _differing(old, new):
+            if not isinstance(old, dict):
+                raise ValueError("expected an object of options")
+            differing = _differing(old, new)
+            if differing and any(entry.name != path.name for entry in workdir.iterdir()):
                 raise UserError(
                     f"{workdir} holds a run of another config; these differ: {', '.join(differing)}. "
                     "Choose another --workdir, or the same options to continue"
                 )
-            return
+            if not differing:
+                return
         workdir.mkdir(parents=True, exist_ok=True)
         write_json(path, new)
     except (OSError, ValueError) as error:

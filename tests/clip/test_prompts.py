@@ -1,0 +1,148 @@
+"""Visual prompts: where the tokens stand, from which layer on, and how they begin."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from ecor_jax.clip.config import preset
+from ecor_jax.clip.model import Clip
+from ecor_jax.clip.prompts import Prompt, VisualPrompts, prompt_layers
+from ecor_jax.errors import UserError
+
+pytestmark = pytest.mark.usefixtures("strict_dtypes")
+
+CONFIG = preset("tiny/16-8")
+CONFIG = dataclasses.replace(CONFIG, vision=dataclasses.replace(CONFIG.vision, layers=4))
+COUNT = 3
+
+
+@pytest.fixture(scope="module")
+def tower():
+    return lively(Clip(CONFIG, rngs=nnx.Rngs(0)).vision)
+
+
+def lively(tower):
+    """Biases, norms and weights that a mistake cannot hide behind: none is 0 or 1, none is small."""
+    rng = np.random.default_rng(0)
+    state = jax.tree.map(
+        lambda leaf: leaf + 0.2 * jnp.asarray(rng.normal(size=leaf.shape), jnp.float32), nnx.state(tower)
+    )
+    nnx.update(tower, state)
+    return tower
+
+
+@pytest.fixture(scope="module")
+def images():
+    return jnp.asarray(np.random.default_rng(1).normal(size=(2, 16, 16, 3)), jnp.float32)
+
+
+embed = nnx.jit(lambda tower, images, prompts: tower(images, prompts))
+
+
+def as_dict(prompts: VisualPrompts) -> dict[int, np.ndarray]:
+    return dict(zip(prompts.layers, np.asarray(prompts.tokens[...]), strict=True))
+
+
+@pytest.mark.parametrize("position", ["after_cls", "end"])
+@pytest.mark.parametrize("layers", [(0,), (0, 1, 2, 3), (0, 2), (1, 3), (3,)], ids=str)
+def test_prompted_embeddings_equal_a_plain_loop(tower, images, slow_vision, layers, position):
+    prompts = VisualPrompts(CONFIG.vision, COUNT, layers, position=position, initialisation="normal", rngs=nnx.Rngs(2))
+    found = embed(tower, images, prompts)
+    expected = [slow_vision(tower, CONFIG, image, prompts=as_dict(prompts), position=position) for image in images]
+    np.testing.assert_allclose(found, expected, atol=2e-5)
+
+
+def test_without_prompts_the_embedding_is_the_plain_loops(tower, images, slow_vision):
+    expected = [slow_vision(tower, CONFIG, image) for image in images]
+    np.testing.assert_allclose(embed(tower, images, None), expected, atol=2e-5)
+
+
+def test_every_chosen_layers_tokens_and_all_of_them_have_an_effect(tower, images):
+    # By gradients: a token that a later layer overwrote, or that came too late to be read, would have none.
+    prompts = VisualPrompts(CONFIG.vision, COUNT, (0, 1, 3), rngs=nnx.Rngs(2))
+
+    @jax.jit
+    def pull(tokens):
+        def total(tokens):
+            graph, _ = nnx.split(prompts)
+            return jnp.sum(tower(images, nnx.merge(graph, {"tokens": tokens})) ** 2)
+
+        return jax.grad(total)(tokens)
+
+    assert (np.abs(pull(prompts.tokens[...])).max(axis=-1) > 1e-4).all()
+
+
+def test_prompts_of_layer_0_pass_ln_pre_and_later_ones_do_not(tower, images):
+    # ln_pre takes out the scale of a token; a later layer's prompt keeps its own.
+    def change(layers):
+        prompts = VisualPrompts(CONFIG.vision, COUNT, layers, initialisation="normal", rngs=nnx.Rngs(2))
+        before = embed(tower, images, prompts)
+        prompts.tokens[...] = prompts.tokens[...] * 7
+        return np.abs(embed(tower, images, prompts) - before).max()
+
+    assert change((0,)) < 1e-3
+    assert change((1,)) > 1e-2
+
+
+def test_the_prompts_are_one_parameter_of_their_own_type():
+    prompts = VisualPrompts(CONFIG.vision, COUNT, (0, 2), rngs=nnx.Rngs(0))
+    (tokens,) = jax.tree.leaves(nnx.state(prompts, Prompt))
+    assert tokens.shape == (2, COUNT, CONFIG.vision.width)
+    assert len(jax.tree.leaves(nnx.state(prompts))) == 1
+
+
+def test_initialisation_of_vpt_is_uniform_within_its_bound():
+    # Jia et al. 2022, section 3.2: xavier uniform for 3 x patch x patch inputs and the width as outputs.
+    vision = dataclasses.replace(CONFIG.vision, width=512, patch_size=16, image_size=16, heads=8)
+    tokens = np.asarray(VisualPrompts(vision, 20, (0,), initialisation="vpt", rngs=nnx.Rngs(0)).tokens[...])
+    bound = (6 / (3 * 16 * 16 + 512)) ** 0.5
+    assert 0.99 * bound < np.abs(tokens).max() <= bound
+    assert tokens.std() == pytest.approx(bound / 3**0.5, rel=0.02)
+    assert abs(tokens.mean()) < bound / 50
+
+
+def test_initialisation_of_dror_is_standard_normal():
+    vision = dataclasses.replace(CONFIG.vision, width=512, heads=8)
+    tokens = np.asarray(VisualPrompts(vision, 20, (0,), initialisation="normal", rngs=nnx.Rngs(0)).tokens[...])
+    assert tokens.std() == pytest.approx(1, rel=0.02)
+    assert np.abs(tokens).max() > 3
+
+
+def test_layers_and_tokens_begin_differently_and_alike_for_one_seed():
+    def tokens(seed):
+        return np.asarray(VisualPrompts(CONFIG.vision, 2, (0, 1), rngs=nnx.Rngs(seed)).tokens[...])
+
+    assert len(np.unique(tokens(0).reshape(-1, CONFIG.vision.width), axis=0)) == 4
+    np.testing.assert_array_equal(tokens(0), tokens(0))
+    assert not np.array_equal(tokens(0), tokens(1))
+
+
+@pytest.mark.parametrize(
+    ("text", "depth", "layers"),
+    [("shallow", 4, (0,)), ("deep", 4, (0, 1, 2, 3)), ("0,2", 4, (0, 2)), ("3", 4, (3,)), (" 1, 2 ", 4, (1, 2))],
+)
+def test_layers_by_name_or_number(text, depth, layers):
+    assert prompt_layers(text, depth) == layers
+
+
+@pytest.mark.parametrize("text", ["", "all", "0,4", "-1", "2,1", "1,1", "0,,1", "1.5"])
+def test_other_layers_are_refused(text):
+    with pytest.raises(UserError, match=r"prompts\.layers is .* ascending numbers from 0 to 3"):
+        prompt_layers(text, 4)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"count": 0}, r"prompts\.count is 0; expected at least 1"),
+        ({"position": "start"}, r"prompts\.position is 'start'; expected 'after_cls' or 'end'"),
+        ({"initialisation": "zeros"}, r"prompts\.initialisation is 'zeros'; expected 'vpt' or 'normal'"),
+    ],
+)
+def test_bad_options_are_named(options, message):
+    with pytest.raises(UserError, match=message):
+        VisualPrompts(CONFIG.vision, **({"count": 2, "layers": (0,), "rngs": nnx.Rngs(0)} | options))

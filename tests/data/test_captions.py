@@ -1,0 +1,151 @@
+"""Captions of pretraining: what they say, and what a wrong file is told."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from ecor_jax.data import procedural
+from ecor_jax.data.captions import DESCRIPTOR_TEMPLATES, NAME_TEMPLATES, ListedCaptions, ProceduralCaptions
+from ecor_jax.data.procedural import Procedural
+from ecor_jax.data.records import InMemory, Record
+from ecor_jax.errors import UserError
+
+ENTRIES = {
+    "train/cat/1.png": ["my own cat", "a second caption"],
+    "grey_seal": {"name": "seal", "descriptors": ["flippers", "a round head"]},
+    "Dog": {"name": "dog", "descriptors": []},
+    "cat": ["any cat"],
+}
+
+
+def record(name, category):
+    return Record(image=b"", category=category, rationales=(), name=name)
+
+
+@pytest.fixture
+def captions(tmp_path):
+    return write(tmp_path, ENTRIES)
+
+
+def write(folder, entries) -> ListedCaptions:
+    (folder / "captions.json").write_text(json.dumps(entries))
+    return ListedCaptions(folder / "captions.json")
+
+
+def drawn(captions, one, count=2000):
+    rng = np.random.default_rng(0)
+    texts, counts = np.unique([captions(one, rng) for _ in range(count)], return_counts=True)
+    return dict(zip(texts.tolist(), (counts / count).tolist(), strict=True))
+
+
+def test_an_images_own_captions_go_before_those_of_its_class(captions):
+    found = drawn(captions, record("train/cat/1.png", "cat"))
+    assert found == pytest.approx({"my own cat": 0.5, "a second caption": 0.5}, abs=0.06)
+    assert drawn(captions, record("train/cat/2.png", "cat"), 5) == {"any cat": 1.0}
+
+
+def test_a_class_is_found_by_its_normalised_name_and_described_in_every_form(captions):
+    found = drawn(captions, record("x.png", "grey seal"))
+    descriptors = ["flippers", "a round head"]
+    named = {template.format(name="seal") for template in NAME_TEMPLATES}
+    described = {
+        template.format(name="seal", descriptor=one) for template in DESCRIPTOR_TEMPLATES for one in descriptors
+    }
+    assert set(found) == named | described
+    assert sum(found[text] for text in named) == pytest.approx(0.25, abs=0.05)
+    assert "this is a photo of a seal because there is flippers" in found
+
+
+def test_without_descriptors_only_the_name_is_told(captions):
+    assert set(drawn(captions, record("x.png", "dog"))) == {"a photo of a dog", "this is a photo of a dog", "dog"}
+
+
+def test_the_same_generator_draws_the_same_caption(captions):
+    one = record("x.png", "grey seal")
+    texts = [[captions(one, np.random.default_rng(seed)) for seed in range(20)] for _ in range(2)]
+    assert texts[0] == texts[1] and len(set(texts[0])) > 3
+
+
+def test_the_corpus_has_every_text_that_can_be_drawn(captions):
+    corpus = set(captions.corpus())
+    for name, category in (("train/cat/1.png", "cat"), ("x", "cat"), ("x", "grey seal"), ("x", "dog")):
+        assert set(drawn(captions, record(name, category))) <= corpus
+
+
+def test_a_picture_without_captions_is_named(captions):
+    with pytest.raises(UserError, match=r"captions.json: no caption for b/1.png, nor for its class 'bird'"):
+        captions(record("b/1.png", "bird"), np.random.default_rng(0))
+
+
+def source(*categories):
+    count = len(categories)
+    return InMemory(np.zeros((count, 4, 4, 3), np.uint8), categories, ((),) * count, ("",) * count, "a folder")
+
+
+def test_classes_without_captions_are_listed_before_the_start(tmp_path):
+    by_class = write(tmp_path, {"cat": ["any cat"], "grey_seal": ["a seal"]})
+    by_class.check(source("cat", "grey seal"))
+    with pytest.raises(UserError, match="no captions for 2 image classes: bird, dog"):
+        by_class.check(source("dog", "cat", "bird"))
+
+
+def test_captions_of_single_pictures_are_not_asked_for_classes(captions):
+    captions.check(source("bird"))
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1, 2]", "{}", "3", "nonsense"])
+def test_a_file_that_is_no_object_of_captions_is_refused(tmp_path, content):
+    path = tmp_path / "captions.json"
+    path.write_text(content)
+    with pytest.raises(UserError, match=re.escape(str(path))):
+        ListedCaptions(path)
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path):
+    with pytest.raises(UserError, match="cannot read captions"):
+        ListedCaptions(tmp_path / "none.json")
+    (tmp_path / "latin.json").write_bytes('{"café": ["x"]}'.encode("latin1"))
+    with pytest.raises(UserError, match="cannot read captions"):
+        ListedCaptions(tmp_path / "latin.json")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "a caption",
+        [],
+        [""],
+        ["fine", " "],
+        ["fine", 3],
+        None,
+        {},
+        {"name": "cat"},
+        {"descriptors": ["x"]},
+        {"name": "", "descriptors": []},
+        {"name": 3, "descriptors": []},
+        {"name": "cat", "descriptors": "fur"},
+        {"name": "cat", "descriptors": ["fur", ""]},
+    ],
+    ids=str,
+)
+def test_a_wrong_entry_is_named(tmp_path, entry):
+    with pytest.raises(UserError, match=r"1 entries are neither .*: the key"):
+        write(tmp_path, {"good": ["a caption"], "the key": entry})
+
+
+def words_of(text):
+    return set(re.findall(r"[a-z]+", text))
+
+
+def test_captions_of_the_drawings_tell_what_is_drawn_in_words_of_the_corpus():
+    captions, pictures, words = ProceduralCaptions(), Procedural(30, style="pretrain", seed=0), procedural.vocabulary()
+    known = words_of(" ".join(captions.corpus())) | {"and"}  # which joins the parts
+    rng = np.random.default_rng(0)
+    for number in range(30):
+        picture = pictures[number]
+        text = captions(picture, rng)
+        assert words_of(text) <= known
+        assert picture["category"] in text or any(rationale in text for rationale in picture["rationales"])
+        assert not any(f" {name} " in f" {text} " for name in words.classes if name != picture["category"]), text

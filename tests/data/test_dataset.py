@@ -1,0 +1,193 @@
+"""A dataset from its options: which images train, which test, and what is left out."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from absl import logging as absl_logging
+from PIL import Image
+
+from configs.common import rationale
+from ecor_jax.clip.preprocessing import Preprocess
+from ecor_jax.data.dataset import JoinedEncode, open_dataset
+from ecor_jax.data.encode import Encode
+from ecor_jax.data.joined import join_rationales
+from ecor_jax.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def logged(monkeypatch) -> list[str]:
+    """Warnings, in the place of lines on standard error."""
+    lines: list[str] = []
+    monkeypatch.setattr(absl_logging, "warning", lambda message, *parts: lines.append(message % parts))
+    return lines
+
+
+def opened(images, rationales, *, training=True, **options):
+    data = rationale().data.to_dict() | {"images": str(images), "rationales": str(rationales)} | options
+    return open_dataset(data, Preprocess(16), training=training)
+
+
+def pixels(source) -> list[bytes]:
+    return [np.asarray(source[row]["image"]).tobytes() for row in range(len(source))]
+
+
+def names(source) -> list[str]:
+    return [source[row]["name"] for row in range(len(source))]
+
+
+def per_class(source) -> dict[str, int]:
+    return {name: source.categories.count(name) for name in source.classes}
+
+
+@pytest.fixture
+def flat(tiny_pictures, tmp_path):
+    """The training images alone, without folders of splits."""
+    return shutil.copytree(tiny_pictures[0] / "train", tmp_path / "flat")
+
+
+def test_a_folders_own_splits_are_found(tiny_pictures):
+    found = opened(*tiny_pictures)
+    assert per_class(found.train) == {"cat": 8, "dog": 8, "grey seal": 8}
+    assert per_class(found.test) == {"cat": 5, "dog": 5, "grey seal": 5}
+    assert all(name.startswith("train/") for name in names(found.train))
+    assert all(name.startswith("test/") for name in names(found.test))
+    assert found.left_out == ()
+    assert found.vocabulary.classes == ("cat", "dog", "grey seal")
+
+
+def test_images_come_decoded_and_preprocessed(tiny_pictures):
+    image = opened(*tiny_pictures).test[0]["image"]
+    assert isinstance(image, np.ndarray) and image.shape == (16, 16, 3) and image.dtype == np.uint8
+
+
+def test_splits_by_name(tiny_pictures):
+    found = opened(*tiny_pictures, train_split="test", test_split="train")
+    assert (len(found.train), len(found.test)) == (15, 24)
+
+
+def test_one_named_split_is_divided(tiny_pictures):
+    found = opened(*tiny_pictures, train_split="train", holdout=0.25)
+    assert per_class(found.train) == {"cat": 6, "dog": 6, "grey seal": 6}
+    assert all(name.startswith("train/") for name in names(found.test))
+    assert not set(names(found.train)) & set(names(found.test))
+
+
+def test_an_evaluation_takes_the_test_split_and_reads_no_training_image(tiny_pictures, tmp_path):
+    images = shutil.copytree(tiny_pictures[0], tmp_path / "images")
+    (images / "train" / "cat" / "0.png").write_bytes(b"no image")
+    found = opened(images, tiny_pictures[1], training=False)
+    assert found.train is None and len(found.test) == 15
+
+
+@pytest.mark.parametrize("holdout", [0.1, 0.25, 0.5])
+def test_without_splits_a_share_of_every_class_is_held_out(flat, tiny_pictures, holdout):
+    found = opened(flat, tiny_pictures[1], holdout=holdout)
+    assert per_class(found.test) == dict.fromkeys(("cat", "dog", "grey seal"), max(1, round(8 * holdout)))
+    train, test = set(names(found.train)), set(names(found.test))
+    assert not train & test and len(train | test) == 24
+
+
+def test_the_holdout_is_that_of_its_seed(flat, tiny_pictures):
+    def test_names(seed):
+        return names(opened(flat, tiny_pictures[1], seed=seed).test)
+
+    assert test_names(0) == test_names(0)
+    assert any(test_names(0) != test_names(seed) for seed in (1, 2, 3))
+
+
+def test_an_evaluation_of_images_without_splits_takes_all(flat, tiny_pictures):
+    found = opened(flat, tiny_pictures[1], training=False)
+    assert found.train is None and len(found.test) == 24
+
+
+def test_aliases_rename_classes_of_images(flat, tiny_pictures):
+    (flat / "dog").rename(flat / "Canis_lupus")
+    with pytest.raises(UserError, match="canis lupus"):
+        opened(flat, tiny_pictures[1])
+    found = opened(flat, tiny_pictures[1], aliases=" Canis_lupus = dog ")
+    assert set(found.test.classes) == {"cat", "dog", "grey seal"}
+
+
+@pytest.mark.parametrize("aliases", ["dog", "dog=", "=dog", "cat=dog,x"])
+def test_aliases_of_another_form_are_refused(flat, tiny_pictures, aliases):
+    with pytest.raises(UserError, match=r"data\.aliases: .*expected image class=vocabulary class"):
+        opened(flat, tiny_pictures[1], aliases=aliases)
+
+
+def test_classes_that_do_not_match_are_an_error_or_left_out(flat, tiny_pictures, tmp_path, logged):
+    (flat / "dog").rename(flat / "wolf")
+    with pytest.raises(UserError, match=r"not in the rationale file: wolf.*no image: dog.*on_missing=allow"):
+        opened(flat, tiny_pictures[1])
+    found = opened(flat, tiny_pictures[1], on_missing="allow")
+    assert set(found.train.classes) == set(found.test.classes) == {"cat", "grey seal"}
+    assert "dog" in found.vocabulary.classes  # still a candidate
+    assert any("wolf" in line for line in found.left_out)
+    assert any("wolf" in line for line in logged)
+
+
+def test_a_class_with_an_empty_list_is_left_out_too(flat, tmp_path):
+    path = tmp_path / "rationales.json"
+    path.write_text(json.dumps({"cat": ["fur"], "dog": [], "grey seal": ["fur"]}))
+    with pytest.raises(UserError, match="empty list of rationales: dog"):
+        opened(flat, path)
+    assert set(opened(flat, path, on_missing="allow").test.classes) == {"cat", "grey seal"}
+
+
+def test_bad_images_are_an_error_or_left_out(flat, tiny_pictures, logged):
+    (flat / "cat" / "3.png").write_bytes(b"no image")
+    with pytest.raises(UserError, match=r"1 of .*cat/3\.png.*on_bad_image=skip"):
+        opened(flat, tiny_pictures[1], training=False)
+    found = opened(flat, tiny_pictures[1], training=False, on_bad_image="skip")
+    assert len(found.test) == 23 and len(found.left_out) == 1
+    assert "cat/3.png" in found.left_out[0] and logged
+
+
+@pytest.mark.parametrize("option", ["images", "rationales"])
+def test_a_path_that_is_not_set_is_named(tiny_pictures, option):
+    paths = dict(zip(("images", "rationales"), tiny_pictures, strict=True)) | {option: ""}
+    with pytest.raises(UserError, match=f"--config.data.{option} is not set"):
+        opened(**paths)
+
+
+def test_the_built_in_set_needs_no_files():
+    found = opened("procedural", "", train_count=12, test_count=5, seed=3)
+    assert (len(found.train), len(found.test)) == (12, 5)
+    assert found.test[0]["image"].shape == (16, 16, 3)  # as large as the tower's, whichever that is
+    assert set(found.train.classes) <= set(found.vocabulary.classes)
+    # Image-level gold, of the picture's own class.
+    for source in (found.train, found.test):
+        for row in range(len(source)):
+            one = source[row]
+            gold = found.vocabulary.rationales_of(found.vocabulary.classes.index(one["category"]))
+            assert one["rationales"] and set(one["rationales"]) <= set(gold)
+    assert not set(pixels(found.train)) & set(pixels(found.test))
+    again, other = (opened("procedural", "", train_count=12, test_count=5, seed=seed) for seed in (3, 4))
+    assert pixels(again.test) == pixels(found.test)
+    assert not set(pixels(other.train)) & set(pixels(found.train))
+
+
+def test_the_built_in_sets_test_alone():
+    found = opened("procedural", "", train_count=10**6, test_count=3, training=False)
+    assert found.train is None and len(found.test) == 3
+
+
+def test_joined_gold_of_image_level_rationales(tmp_path):
+    # DROR's layout: the second folder is what this very image shows.
+    for row, folder in enumerate(("cat/fur", "cat/a_tail", "dog/fur")):
+        (tmp_path / "images" / folder).mkdir(parents=True)
+        for number in range(2):
+            Image.new("RGB", (8, 8), (row * 40, number * 90, 0)).save(tmp_path / "images" / folder / f"{number}.png")
+    (tmp_path / "r.json").write_text(json.dumps({"cat": ["fur", "a tail"], "dog": ["fur"]}))
+    found = opened(tmp_path / "images", tmp_path / "r.json", training=False)
+    joined = join_rationales(found.vocabulary, 2)
+    encode = JoinedEncode(Encode(found.vocabulary, Preprocess(8)), joined)
+    rng = np.random.default_rng(0)
+    gold = {}
+    for row in range(len(found.test)):
+        one = found.test[row]
+        chosen = np.flatnonzero(encode(one, rng)["rationales"])
+        gold[one["category"], one["rationales"]] = [joined.vocabulary.rationales[number] for number in chosen]
+    # No image shows both; what the dog has, one of the cats shows.
+    assert gold == {("cat", ("fur",)): ["fur"], ("cat", ("a tail",)): [], ("dog", ("fur",)): ["fur"]}

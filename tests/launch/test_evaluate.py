@@ -1,0 +1,112 @@
+"""launch.evaluate on tuned and plain models."""
+
+import json
+import os
+import shutil
+
+import pytest
+
+from ecor_jax.errors import UserError
+from ecor_jax.runs import rationale
+from launch import evaluate
+
+DATA = ("--config=configs/folder.py", "--config.data.name=squares")
+
+
+@pytest.fixture
+def data(tiny_pictures) -> list[str]:
+    images, rationales = tiny_pictures
+    return [*DATA, f"--config.data.images={images}", f"--config.data.rationales={rationales}"]
+
+
+def results(path) -> dict:
+    return json.loads(path.read_text())["methods"]
+
+
+def test_a_tuned_model_scores_what_its_run_did(commands, trained, data, tmp_path):
+    output = tmp_path / "new" / "results.json"
+    printed = commands.run(
+        "evaluate", f"--model={trained / 'model'}", *data, "--config.method=dror,ecor", f"--output={output}"
+    )
+    assert output.read_bytes() == (trained / "results.json").read_bytes()
+    assert "accuracy" in printed.splitlines()[0] and printed.splitlines()[2].split()[0] == "ecor"
+    assert [entry.name for entry in output.parent.iterdir()] == ["results.json"]
+
+
+def test_a_plain_clip_is_evaluated_untuned(called, tiny_clip, data, tmp_path):
+    called(
+        evaluate, f"--model={tiny_clip}", *data, "--config.method=clip,ecor", f"--output={tmp_path / 'r'}",
+        "--config.evaluation.mode=dror", "--config.evaluation.top_k=15",
+    )  # fmt: skip
+    for rates in results(tmp_path / "r").values():
+        assert rates["count"] == 15
+        # With every pair among the top, a gold one is always found; DROR's walk ends there, and few are wrong.
+        assert rates["rw"] == 0 and rates["ww"] == 0
+
+
+def test_another_vocabulary(called, trained, data, tiny_pictures, tmp_path):
+    """Prompts tuned on one set of rationales, tried on another one with more classes: zero-shot."""
+    other = tmp_path / "other.json"
+    other.write_text(
+        json.dumps({"cat": ["red fur"], "dog": ["green fur"], "grey seal": ["grey skin"], "owl": ["eyes"]})
+    )
+    arguments = [
+        f"--model={trained / 'model'}",
+        *data,
+        f"--config.data.rationales={other}",
+        "--config.evaluation.top_k=1",
+    ]
+    with pytest.raises(UserError, match="classes of the rationale file with no image: owl"):
+        called(evaluate, *arguments, f"--output={tmp_path / 'r'}")
+    called(evaluate, *arguments, "--config.data.on_missing=allow", f"--output={tmp_path / 'r'}")
+    rates = results(tmp_path / "r")["ecor"]
+    assert rates["count"] == 15
+    assert sum(rates[name] for name in ("rr", "rw", "wr", "ww")) == pytest.approx(1)
+
+
+def test_prompts_speak_the_templates_they_were_tuned_with(called, trained, data, tmp_path, monkeypatch):
+    """The description of the model says which, not this version's defaults."""
+    seen = []
+
+    def banks(method, *rest):
+        seen.append(method)
+        raise Stop
+
+    monkeypatch.setattr(rationale, "make_banks", banks)
+    model = tmp_path / "model"
+    copy_with(trained / "model", model, lambda description: description["methods"]["ecor"].update(pair="{c}: {r}"))
+    with pytest.raises(Stop):
+        called(evaluate, f"--model={model}", *data, f"--output={tmp_path / 'r'}")
+    with pytest.raises(Stop):
+        called(evaluate, f"--model={model}", *data, f"--output={tmp_path / 'r'}", "--config.templates.pair={r} {c}")
+    assert [method.pair for method in seen] == ["{c}: {r}", "{r} {c}"]
+
+
+class Stop(Exception):
+    pass
+
+
+def copy_with(source, target, change) -> None:
+    shutil.copytree(source, target)
+    description = json.loads((target / "ecor.json").read_text())
+    change(description)
+    (target / "ecor.json").write_text(json.dumps(description))
+
+
+@pytest.mark.parametrize("method", ["ecor_reversed", "ecor_short,dror"])
+def test_a_method_that_was_not_tuned(called, trained, data, tmp_path, method):
+    with pytest.raises(UserError, match=r"model: no prompts for 'ecor_\w+'; it has those of dror, ecor"):
+        called(
+            evaluate, f"--model={trained / 'model'}", *data, f"--config.method={method}", f"--output={tmp_path / 'r'}"
+        )
+    assert not (tmp_path / "r").exists()
+
+
+def test_the_output_is_tried_before_the_work(called, tiny_clip, data, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "file" / "r.json", "/proc/r.json", tmp_path / "pipe", "/dev/null"):
+        with pytest.raises(UserError, match=str(path)):
+            called(evaluate, "--model=/nowhere", *data, f"--output={path}")
+    assert (tmp_path / "file").read_text() == "mine"
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file", "pipe"]

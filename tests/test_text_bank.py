@@ -1,0 +1,233 @@
+"""Texts encoded once: the same as one by one, kept on disk, and a file that does not fit is never trusted."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from absl import logging as absl_logging
+from flax import nnx
+from safetensors.numpy import load_file, save_file
+
+from ecor_jax import text_bank
+from ecor_jax.checkpoints.model_dir import Model, load_clip
+from ecor_jax.clip.tokenizer import TextTooLong, learn_tokenizer
+from ecor_jax.errors import UserError
+from ecor_jax.text_bank import cache_folder, embed_texts
+
+TEXTS = ("a cat", "this is a photo of a cat because there is a long tail.", "a dog with a wet nose", "a cat", "fur")
+
+
+@pytest.fixture(scope="module")
+def model(tiny_clip) -> Model:
+    return load_clip(tiny_clip)
+
+
+@pytest.fixture(scope="module")
+def bank(model, tmp_path_factory) -> tuple[np.ndarray, Path]:
+    """The embeddings of TEXTS, and the folder with the file they are kept in."""
+    folder = tmp_path_factory.mktemp("banks")
+    return embed_texts(model, TEXTS, folder), folder
+
+
+@pytest.fixture
+def folder(bank, tmp_path) -> Path:
+    """A copy of that folder."""
+    return Path(shutil.copytree(bank[1], tmp_path / "banks"))
+
+
+@pytest.fixture
+def encoded(monkeypatch) -> list[list[str]]:
+    """The texts that the tower was asked to encode, call by call; it answers with zeros."""
+    calls = []
+
+    def encode(model, texts):
+        calls.append(list(texts))
+        return np.zeros((len(texts), model.clip.config.embed_dim), np.float32)
+
+    monkeypatch.setattr(text_bank, "_encode", encode)
+    return calls
+
+
+@pytest.fixture
+def warnings(monkeypatch) -> list[str]:
+    lines: list[str] = []
+    monkeypatch.setattr(absl_logging, "warning", lambda message, *parts: lines.append(message % parts))
+    return lines
+
+
+def one_by_one(model: Model, texts) -> np.ndarray:
+    """Each text alone, in the whole context, padded with anything after EOT."""
+    length, rows = model.clip.config.text.context_length, []
+    tower = nnx.jit(lambda tower, ids: tower(ids))
+    for text in texts:
+        ids = model.tokenizer(text)["input_ids"]
+        # EOT has the largest id; what follows may be any other.
+        padded = np.array([ids + [5] * (length - len(ids))], np.int32)
+        row = np.asarray(tower(model.clip.text, padded), np.float64)[0]
+        rows.append(row / np.sqrt((row**2).sum()))
+    return np.stack(rows)
+
+
+def test_a_bank_is_what_each_text_gives_alone_and_uncut(bank, model):
+    np.testing.assert_allclose(bank[0], one_by_one(model, TEXTS), atol=1e-6)
+    assert bank[0].dtype == np.float32
+
+
+def test_many_texts_of_ragged_lengths_in_several_calls_of_the_tower(model, monkeypatch, tmp_path):
+    monkeypatch.setattr(text_bank, "ROWS", 4)
+    texts = [f"{number} {'and a long tail ' * (number % 5)}" for number in range(11)]
+    np.testing.assert_allclose(embed_texts(model, texts, tmp_path), one_by_one(model, texts), atol=1e-6)
+
+
+def test_the_first_eot_id_is_read_where_the_configuration_names_one(model, tmp_path):
+    eot = model.tokenizer.eos_token_id
+    config = dataclasses.replace(model.clip.config, text=dataclasses.replace(model.clip.config.text, eot_id=eot))
+    named = dataclasses.replace(model, clip=type(model.clip)(config, rngs=nnx.Rngs(0)), digest="named")
+    # These weights are the fixture's, by their seed; EOT is the largest id, so both conventions agree.
+    np.testing.assert_allclose(embed_texts(named, TEXTS[:2], tmp_path), one_by_one(model, TEXTS[:2]), atol=1e-6)
+
+
+def test_the_order_is_that_of_the_texts_and_duplicates_are_encoded_once(model, encoded, tmp_path, monkeypatch):
+    numbered = {"b": 1.0, "a": 2.0, "c": 3.0}
+
+    def encode(model, texts):
+        encoded.append(list(texts))
+        return np.array([[numbered[text]] for text in texts], np.float32)
+
+    monkeypatch.setattr(text_bank, "_encode", encode)
+    assert embed_texts(model, ["b", "a", "b", "c", "a"], tmp_path)[:, 0].tolist() == [1, 2, 1, 3, 2]
+    assert encoded == [["b", "a", "c"]]
+
+
+def test_the_second_time_the_file_is_read_and_the_tower_is_not_called(bank, folder, model, encoded):
+    np.testing.assert_array_equal(embed_texts(model, TEXTS, folder), bank[0])
+    assert encoded == []
+
+
+def test_other_repetitions_of_the_same_texts_share_the_file(bank, folder, model, encoded):
+    distinct = list(dict.fromkeys(TEXTS))
+    np.testing.assert_array_equal(embed_texts(model, [*distinct, "fur"], folder), bank[0][[0, 1, 2, 4, 4]])
+    assert encoded == []
+
+
+def other_tokenizer(model: Model) -> Model:
+    tokenizer = learn_tokenizer(["quite other words"], 512, model.clip.config.text.context_length)
+    return dataclasses.replace(model, tokenizer=tokenizer)
+
+
+def in_bfloat16(model: Model) -> Model:
+    clip = type(model.clip)(model.clip.config, dtype=jnp.bfloat16, rngs=nnx.Rngs(0))
+    return dataclasses.replace(model, clip=clip)
+
+
+@pytest.mark.parametrize(
+    ("change", "texts"),
+    [
+        (lambda model: dataclasses.replace(model, digest="0" * 64), TEXTS),
+        (other_tokenizer, TEXTS),
+        (in_bfloat16, TEXTS),
+        (lambda model: model, ("a cat", "fur")),
+        (lambda model: model, TEXTS[::-1]),
+        # The same letters, cut elsewhere.
+        (lambda model: model, ("a", " cat", *TEXTS[1:])),
+    ],
+    ids=["weights", "tokenizer", "dtype", "fewer texts", "order", "cut elsewhere"],
+)
+def test_another_file_for_anything_that_changes_the_embeddings(folder, model, encoded, change, texts):
+    embed_texts(change(model), texts, folder)
+    assert len(encoded) == 1
+    assert len(list(folder.iterdir())) == 2
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(bytes(content))
+
+
+def cut_the_header(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:20])
+
+
+def without_checksum(path: Path) -> None:
+    save_file(load_file(path), path)
+
+
+def other_tensor(path: Path) -> None:
+    save_file({"weights": np.zeros(3, np.float32)}, path)
+
+
+def a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        truncate,
+        flip_a_bit,
+        cut_the_header,
+        without_checksum,
+        other_tensor,
+        lambda path: path.write_bytes(b""),
+        a_folder,
+    ],
+)
+def test_a_file_that_is_not_what_was_written_is_made_again(bank, folder, model, encoded, warnings, harm):
+    (path,) = folder.iterdir()
+    harm(path)
+    found = embed_texts(model, TEXTS, folder)
+    assert len(encoded) == 1
+    np.testing.assert_array_equal(found, 0)  # the new one, not the old
+    assert str(path) in warnings[0] and "made again" in warnings[0]
+    if harm is not a_folder:  # which cannot be replaced
+        embed_texts(model, TEXTS, folder)
+        assert len(encoded) == 1
+
+
+def test_a_whole_file_of_other_texts_under_its_name_is_not_believed(bank, folder, model, encoded, warnings):
+    (path,) = folder.iterdir()
+    embed_texts(model, ["quite", "other", "texts", "four"], folder)
+    (other,) = set(folder.iterdir()) - {path}
+    other.replace(path)
+    encoded.clear()
+    embed_texts(model, TEXTS, folder)
+    assert len(encoded) == 1 and len(warnings) == 1
+
+
+def test_a_cache_that_cannot_be_written_costs_a_warning_only(bank, model, encoded, warnings, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("no folder")
+    assert embed_texts(model, TEXTS, file / "banks").shape == bank[0].shape
+    assert len(warnings) == 1 and "cannot be kept" in warnings[0]
+
+
+def test_nothing_half_written_is_left(bank):
+    assert [path.suffix for path in bank[1].iterdir()] == [".safetensors"]
+
+
+def test_where_the_cache_is(monkeypatch, tmp_path):
+    monkeypatch.setenv("ECOR_CACHE", str(tmp_path / "own"))
+    assert cache_folder() == tmp_path / "own"
+    monkeypatch.delenv("ECOR_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "ecor_jax"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
+    assert cache_folder() == tmp_path / "home" / ".cache" / "ecor_jax"
+
+
+def test_a_text_that_is_empty_or_too_long_is_an_error_and_nothing_is_kept(model, tmp_path):
+    with pytest.raises(UserError, match="empty"):
+        embed_texts(model, ["a cat", " "], tmp_path)
+    with pytest.raises(TextTooLong, match=r"'long long .* tokens; the text tower reads at most 77"):
+        embed_texts(model, ["a cat", "long " * 80], tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,251 @@
+"""The loop on a toy: what it logs and saves, how it stops, and that it goes on as if nothing had happened."""
+
+import gc
+import json
+import shutil
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import orbax.checkpoint as ocp
+import pytest
+
+from ecor_jax.errors import UserError
+from ecor_jax.training import loop
+from ecor_jax.training.metrics_log import read_metrics
+
+
+class Killed(Exception):
+    """Stands for a process that ends without a word."""
+
+
+def run(task, config, workdir, name="toy") -> np.ndarray:
+    """Trains; the tuned parameters."""
+    return np.asarray(loop.train(task, config, workdir, name).slope[...])
+
+
+def logged(workdir) -> list[dict]:
+    """All metrics but the speed, which no two runs share."""
+    lines = read_metrics(workdir / "metrics.jsonl")
+    assert all(line.pop("examples_per_second") > 0 for line in lines)
+    return lines
+
+
+def saved(workdir, name="toy") -> dict[int, tuple[list[np.ndarray], str]]:
+    """By step: parameters, optimizer state, step and key, read by Orbax alone, and the iterator's state."""
+    found = {}
+    for folder in (workdir / "checkpoints" / name).iterdir():
+        with ocp.StandardCheckpointer() as checkpointer:
+            state = checkpointer.restore((folder / "state").absolute())
+        iterator = [path.read_text() for path in sorted((folder / "data").glob("process*"))]
+        assert iterator
+        found[int(folder.name)] = [np.asarray(leaf) for leaf in jax.tree.leaves(state)], json.dumps(iterator)
+    return found
+
+
+def assert_same_checkpoints(one, other):
+    assert one.keys() == other.keys()
+    for step in one:
+        assert one[step][1] == other[step][1]
+        for here, there in zip(one[step][0], other[step][0], strict=True):
+            np.testing.assert_array_equal(here, there, strict=True)
+
+
+def stop_at(monkeypatch, step: int) -> None:
+    """Ends the run when the batch of `step` is asked for."""
+    asked, original = iter(range(1, 1000)), loop.meshes.global_batch
+
+    def global_batch(batch, mesh):
+        if next(asked) == step:
+            raise Killed
+        return original(batch, mesh)
+
+    monkeypatch.setattr(loop.meshes, "global_batch", global_batch)
+
+
+@pytest.fixture(scope="module")
+def whole(toy, toy_config, tmp_path_factory):
+    """An uninterrupted run: its task, folder and parameters."""
+    task, workdir = toy(), tmp_path_factory.mktemp("whole")
+    return task, workdir, run(task, toy_config(), workdir)
+
+
+def test_metrics(whole):
+    lines = logged(whole[1])
+    assert [line["step"] for line in lines] == [2, 4, 6, 7]
+    for line in lines:
+        assert line.keys() == {"run", "step", "loss", "gradient_norm", "squared"}
+        assert line["run"] == "toy"
+        # The mean of what the task gave as (sum, count).
+        assert line["squared"] == pytest.approx(line["loss"], rel=1e-6)
+    assert lines[-1]["loss"] < lines[0]["loss"]
+
+
+def test_the_first_loss_is_the_tasks(whole, toy, toy_config, tmp_path):
+    """By NumPy from the first batch; jitter of 0.01 on the inputs moves it a little."""
+    run(toy(), toy_config(log_every=1, steps=1), tmp_path)
+    batch = next(iter(toy().batches))
+    errors = batch["x"] @ (np.array([0.5, -0.25, 0.125]) * [1, 2, 4]) - batch["y"]
+    assert logged(tmp_path)[0]["loss"] == pytest.approx(float(np.mean(errors**2)), rel=0.05)
+
+
+def test_only_the_tuned_part_changes_and_the_task_keeps_its_model(whole):
+    task, _, slope = whole
+    assert np.abs(slope - [0.5, -0.25, 0.125]).min() > 0.05
+    np.testing.assert_array_equal(task.model.slope[...], [0.5, -0.25, 0.125])
+
+
+def test_checkpoints_are_the_newest_two_and_hold_no_frozen_weights(whole):
+    found = saved(whole[1])
+    assert sorted(found) == [6, 7]
+    shapes = [leaf.shape for leaf in found[7][0]]
+    # Parameters, adam's two moments; counts and step; the key. The frozen scale would be a fourth (3,).
+    assert sorted(shapes) == sorted([(3,)] * 3 + [()] * 3 + [(2,)])
+    assert any(np.array_equal(leaf, whole[2]) for leaf in found[7][0])
+
+
+def test_the_step_compiles_once(toy, toy_config, tmp_path, monkeypatch):
+    steps, jit = [], jax.jit
+
+    def watched(function, **options):
+        compiled = jit(function, **options)
+        if function.__name__ == "step":
+            steps.append(compiled)
+        return compiled
+
+    monkeypatch.setattr(loop.jax, "jit", watched)
+    task = toy()
+    run(task, toy_config(), tmp_path)
+    assert len(steps) == 1
+    assert task.traces == 1 and steps[0]._cache_size() == 1
+
+
+def test_a_restored_run_compiles_the_step_once_too(whole, toy, toy_config, tmp_path, monkeypatch):
+    test_the_step_compiles_once(toy, toy_config, _interrupted(whole, tmp_path), monkeypatch)
+
+
+def _interrupted(whole, tmp_path):
+    """The workdir of `whole` as it was just after step 6."""
+    workdir = tmp_path / "copy"
+    shutil.copytree(whole[1], workdir)
+    shutil.rmtree(workdir / "checkpoints" / "toy" / "7")
+    return workdir
+
+
+@pytest.mark.parametrize("step", [4, 7])
+def test_a_run_that_was_stopped_goes_on_bit_for_bit(whole, toy, toy_config, tmp_path, monkeypatch, step):
+    stop_at(monkeypatch, step)
+    with pytest.raises(Killed):
+        run(toy(), toy_config(), tmp_path)
+    assert len(read_metrics(tmp_path / "metrics.jsonl")) == (step - 1) // 2
+    monkeypatch.undo()
+    np.testing.assert_array_equal(run(toy(), toy_config(), tmp_path), whole[2], strict=True)
+    assert logged(tmp_path) == logged(whole[1])
+    assert_same_checkpoints(saved(tmp_path), saved(whole[1]))
+
+
+def test_a_finished_run_is_not_trained_again(whole, toy, toy_config):
+    before = (whole[1] / "metrics.jsonl").read_bytes()
+    task = toy()
+    np.testing.assert_array_equal(run(task, toy_config(), whole[1]), whole[2], strict=True)
+    assert task.traces == 0
+    assert (whole[1] / "metrics.jsonl").read_bytes() == before
+
+
+def test_runs_of_one_workdir_do_not_meet(whole, toy, toy_config, tmp_path):
+    for name in ("one", "two"):
+        np.testing.assert_array_equal(run(toy(), toy_config(), tmp_path, name), whole[2], strict=True)
+    assert [line["run"] for line in read_metrics(tmp_path / "metrics.jsonl")] == ["one"] * 4 + ["two"] * 4
+
+
+def test_the_seed_is_used(whole, toy, toy_config, tmp_path):
+    """The batches are the toy's own; what changes is the key, so the jitter."""
+    other = run(toy(), toy_config(seed=6), tmp_path)
+    assert 0 < np.abs(other - whole[2]).max() < 0.05
+
+
+def test_eight_devices_compute_what_one_does(whole, toy, toy_config, tmp_path, monkeypatch):
+    assert jax.device_count() == 8
+    alone = jax.make_mesh((1, 1), ("data", "model"), devices=jax.devices()[:1], axis_types=loop.meshes._AUTO)
+    monkeypatch.setattr(loop.meshes, "make_mesh", lambda model: alone)
+    np.testing.assert_allclose(run(toy(), toy_config(), tmp_path), whole[2], atol=1e-6, rtol=0)
+
+
+def test_a_checkpoint_of_eight_devices_goes_on_on_one(whole, toy, toy_config, tmp_path, monkeypatch):
+    alone = jax.make_mesh((1, 1), ("data", "model"), devices=jax.devices()[:1], axis_types=loop.meshes._AUTO)
+    monkeypatch.setattr(loop.meshes, "make_mesh", lambda model: alone)
+    found = run(toy(), toy_config(), _interrupted(whole, tmp_path))
+    np.testing.assert_allclose(found, whole[2], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("step", [1, 6, 7])
+def test_a_loss_that_is_not_finite_stops_the_run(toy, toy_config, tmp_path, step):
+    """At the first step, at one that is to be saved, and at the last."""
+    with pytest.raises(UserError, match=rf"loss is nan at step {step};"):
+        run(toy(poison=step), toy_config(log_every=100), tmp_path)
+    assert read_metrics(tmp_path / "metrics.jsonl") == []
+    found = saved(tmp_path)
+    assert sorted(found) == [number for number in (3, 6) if number < step]
+    assert all(np.isfinite(leaf).all() for arrays, _ in found.values() for leaf in arrays)
+
+
+def test_what_was_saved_before_it_can_be_gone_on_with(whole, toy, toy_config, tmp_path):
+    with pytest.raises(UserError, match="step 5"):
+        run(toy(poison=5), toy_config(), tmp_path)
+    assert [line["step"] for line in read_metrics(tmp_path / "metrics.jsonl")] == [2, 4]
+    again = toy()
+    assert np.isfinite(run(again, toy_config(), tmp_path)).all()
+    assert [line["step"] for line in logged(tmp_path)] == [2, 4, 6, 7]
+
+
+def test_a_gradient_that_is_not_finite_is_not_saved(toy, toy_config, tmp_path):
+    """sqrt(0) is a number, its slope is not: the state is spoilt one step before the loss is."""
+
+    class Spiked(toy):
+        def loss(self, model, batch, key):
+            loss, metrics = super().loss(model, batch, key)
+            return loss + jnp.sqrt(0 * jnp.sum(model.slope[...] ** 2)), metrics
+
+    with pytest.raises(UserError, match=r"gradient_norm is (nan|inf) at step 1"):
+        run(Spiked(), toy_config(checkpoint_every=1), tmp_path)
+    assert saved(tmp_path) == {}
+
+
+@pytest.mark.parametrize("option", ["log_every", "checkpoint_every", "steps"])
+@pytest.mark.parametrize("value", [0, -1])
+def test_counts_are_positive(toy, toy_config, tmp_path, option, value):
+    with pytest.raises(UserError, match=f"{option} is {value}; expected at least 1"):
+        run(toy(), toy_config(**{option: value}), tmp_path)
+
+
+def test_a_batch_that_the_devices_cannot_share(toy, toy_config, tmp_path):
+    with pytest.raises(UserError, match="batch of 6 cannot be shared evenly among 8 devices"):
+        run(toy(batch=6), toy_config(), tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Orbax drops its other readers
+def test_a_checkpoint_of_other_shapes_is_refused(whole, toy, toy_config, tmp_path):
+    task = toy()
+    task.model.slope = type(task.model.slope)(jnp.zeros(4))
+    with pytest.raises(UserError, match="toy/6: this checkpoint cannot be restored"):
+        run(task, toy_config(), _interrupted(whole, tmp_path))
+    gc.collect()
+
+
+def test_a_full_disk_at_the_log_is_one_message(toy, toy_config, tmp_path, monkeypatch):
+    def no_room(self, step, values):
+        raise UserError("metrics.jsonl: cannot be written (No space left on device)")
+
+    monkeypatch.setattr(loop.MetricsLog, "write", no_room)
+    with pytest.raises(UserError, match="No space left"):
+        run(toy(), toy_config(), tmp_path)
+
+
+def test_speed_is_of_the_examples_between_two_lines(toy, toy_config, tmp_path, monkeypatch):
+    clock = iter(range(0, 1000, 4))
+    monkeypatch.setattr(loop, "time", types.SimpleNamespace(perf_counter=lambda: next(clock)))
+    run(toy(), toy_config(), tmp_path)
+    lines = read_metrics(tmp_path / "metrics.jsonl")
+    # Two steps of 8 examples in 4 seconds; one step in 4 at the end.
+    assert [line["examples_per_second"] for line in lines] == [4.0, 4.0, 4.0, 2.0]

@@ -1,0 +1,86 @@
+"""metrics.jsonl: whole lines, no step twice, several runs in one file."""
+
+import json
+import math
+
+import pytest
+
+from ecor_jax.errors import UserError
+from ecor_jax.training.metrics_log import MetricsLog, read_metrics
+
+
+def steps(path, run):
+    return [line["step"] for line in read_metrics(path) if line["run"] == run]
+
+
+def test_a_line_is_on_disk_when_write_returns(tmp_path):
+    path = tmp_path / "new" / "metrics.jsonl"
+    with MetricsLog(path, "ecor") as log:
+        log.write(10, {"loss": 1.5, "examples_per_second": 20.0})
+        assert path.read_text() == '{"run": "ecor", "step": 10, "loss": 1.5, "examples_per_second": 20.0}\n'
+
+
+def test_no_file_has_no_lines(tmp_path):
+    assert read_metrics(tmp_path / "none") == []
+
+
+def test_values_come_back_exactly(tmp_path):
+    with MetricsLog(tmp_path / "m", "a") as log:
+        log.write(1, {"loss": math.pi / 1e20})
+    assert read_metrics(tmp_path / "m") == [{"run": "a", "step": 1, "loss": math.pi / 1e20}]
+
+
+def test_a_line_cut_short_is_not_read_and_the_next_one_is_whole(tmp_path):
+    path = tmp_path / "m"
+    path.write_text('{"run": "a", "step": 1, "loss": 3}\n{"run": "a", "step": 2, "lo')
+    assert steps(path, "a") == [1]
+    with MetricsLog(path, "a") as log:
+        log.drop_after(1)
+        log.write(2, {"loss": 2})
+    assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [1, 2]
+
+
+def test_only_this_runs_lines_after_the_step_are_dropped(tmp_path):
+    path = tmp_path / "m"
+    for run in ("dror", "ecor"):
+        with MetricsLog(path, run) as log:
+            log.drop_after(0)
+            for step in (1, 2, 3):
+                log.write(step, {"loss": step})
+    with MetricsLog(path, "dror") as log:
+        log.drop_after(2)
+    assert steps(path, "dror") == [1, 2]
+    assert steps(path, "ecor") == [1, 2, 3]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["m"]
+
+
+@pytest.mark.parametrize("line", ["what", "[1]", '{"step": 3}', "\0\0\0"])
+def test_a_damaged_line_is_named(tmp_path, line):
+    (tmp_path / "m").write_text(f'{{"run": "a", "step": 1}}\n{line}\n{{"run": "a", "step": 2}}\n')
+    with pytest.raises(UserError, match=r"m: line 2 .*expected"):
+        read_metrics(tmp_path / "m")
+
+
+def test_a_full_disk_is_one_message():
+    with (
+        pytest.raises(UserError, match=r"metrics\.jsonl.*No space left"),
+        MetricsLog(_Full("metrics.jsonl"), "a") as log,
+    ):
+        log.write(1, {"loss": 1})
+
+
+class _Full:
+    """A path on a disk with no room."""
+
+    def __init__(self, name):
+        self.name = name
+        self.parent = self
+
+    def mkdir(self, **_):
+        pass
+
+    def open(self, mode):
+        return open("/dev/full", mode)
+
+    def __str__(self):
+        return self.name

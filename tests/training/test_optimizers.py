@@ -1,0 +1,130 @@
+"""Schedules and optimizers against values worked by hand, and their options."""
+
+import math
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+
+from ecor_jax.errors import UserError
+from ecor_jax.training.optimizers import make_optimizer, make_schedule
+
+
+def options(**changes) -> ConfigDict:
+    values = {
+        "name": "sgd",
+        "learning_rate": 1.0,
+        "warmup_steps": 0,
+        "schedule": "constant",
+        "weight_decay": 0.0,
+        "momentum": 0.0,
+        "b2": 0.999,
+        "clip_norm": 0.0,
+    }
+    return ConfigDict(values | changes)
+
+
+def rates(steps, **changes):
+    schedule = make_schedule(options(**changes), steps)
+    return [float(schedule(step)) for step in range(steps)]
+
+
+def test_warm_up_rises_evenly_from_more_than_nothing_to_the_peak():
+    found = rates(6, learning_rate=2.0, warmup_steps=3)
+    np.testing.assert_allclose(found, [0.5, 1.0, 1.5, 2.0, 2.0, 2.0], rtol=1e-6)
+
+
+def test_cosine_falls_from_the_peak_towards_zero():
+    expected = [2 * 0.5 * (1 + math.cos(math.pi * step / 4)) for step in range(4)]
+    np.testing.assert_allclose(rates(4, learning_rate=2.0, schedule="cosine"), expected, rtol=1e-6)
+
+
+def test_linear_after_warm_up():
+    found = rates(6, learning_rate=4.0, warmup_steps=2, schedule="linear")
+    np.testing.assert_allclose(found, [4 / 3, 8 / 3, 4.0, 3.0, 2.0, 1.0], rtol=1e-6)
+
+
+def test_a_warm_up_longer_than_the_run_still_reaches_the_peak():
+    np.testing.assert_allclose(rates(3, warmup_steps=100, schedule="cosine"), [1 / 3, 2 / 3, 1.0], rtol=1e-6)
+
+
+def test_one_step_is_at_the_peak():
+    for schedule in ("cosine", "linear", "constant"):
+        np.testing.assert_allclose(rates(1, warmup_steps=5, schedule=schedule), [1.0])
+
+
+def updates(gradients, steps=1, params=None, **changes):
+    """The change of parameters after `steps` equal gradients."""
+    optimizer = make_optimizer(options(**changes), steps)
+    first = params or {name: jnp.zeros_like(value) for name, value in gradients.items()}
+    params, state = first, optimizer.init(first)
+    for _ in range(steps):
+        change, state = optimizer.update(gradients, state, params)
+        params = {name: params[name] + change[name] for name in params}
+    return {name: np.asarray(params[name] - first[name]) for name in params}
+
+
+def test_sgd_with_momentum():
+    found = updates({"w": jnp.array([2.0])}, steps=3, learning_rate=0.1, momentum=0.5)
+    np.testing.assert_allclose(found["w"], [-0.1 * (2 + 3 + 3.5)], rtol=1e-6)
+
+
+def test_adamw_moves_by_the_learning_rate_at_first():
+    found = updates({"w": jnp.array([3.0, -0.001])}, name="adamw", learning_rate=0.1)
+    np.testing.assert_allclose(found["w"], [-0.1, 0.1], rtol=1e-4)
+
+
+def test_b2_is_adamws():
+    """Gradients 1, then 3, with b1 = 0.9: by the update rule of Adam (Kingma and Ba 2015, algorithm 1)."""
+    optimizer = make_optimizer(options(name="adamw", b2=0.5, learning_rate=1.0), 2)
+    params = {"w": jnp.array([0.0])}
+    state = optimizer.init(params)
+    _, state = optimizer.update({"w": jnp.array([1.0])}, state, params)
+    change, _ = optimizer.update({"w": jnp.array([3.0])}, state, params)
+    first_moment = (0.9 * 0.1 * 1 + 0.1 * 3) / (1 - 0.9**2)
+    second_moment = (0.5 * 0.5 * 1 + 0.5 * 9) / (1 - 0.5**2)
+    np.testing.assert_allclose(change["w"], [-first_moment / math.sqrt(second_moment)], rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_weight_decay_spares_vectors_and_scalars(name):
+    params = {"matrix": jnp.full((2, 2), 10.0), "bias": jnp.full(2, 10.0), "scale": jnp.array(10.0)}
+    nothing = {key: jnp.zeros_like(value) for key, value in params.items()}
+    found = updates(nothing, params=params, name=name, learning_rate=0.5, weight_decay=0.1)
+    np.testing.assert_allclose(found["matrix"], np.full((2, 2), -0.5 * 0.1 * 10), rtol=1e-6)
+    assert not found["bias"].any() and not found["scale"].any()
+
+
+def test_gradients_are_clipped_by_their_common_norm():
+    gradients = {"a": jnp.array([3.0]), "b": jnp.array([4.0])}
+    clipped = updates(gradients, clip_norm=1.0)
+    np.testing.assert_allclose([*clipped["a"], *clipped["b"]], [-0.6, -0.8], rtol=1e-6)
+    np.testing.assert_allclose(updates(gradients, clip_norm=6.0)["b"], [-4.0])
+    np.testing.assert_allclose(updates(gradients, clip_norm=0.0)["b"], [-4.0])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": "adam"}, "optimizer.name is 'adam'; expected 'sgd' or 'adamw'"),
+        ({"schedule": "step"}, "optimizer.schedule is 'step'; expected one of cosine, linear, constant"),
+        ({"learning_rate": -0.1}, "optimizer.learning_rate is -0.1"),
+        ({"learning_rate": math.nan}, "optimizer.learning_rate is nan"),
+        ({"learning_rate": math.inf}, "optimizer.learning_rate is inf"),
+        ({"warmup_steps": -1}, "optimizer.warmup_steps is -1"),
+        ({"weight_decay": -1.0}, "optimizer.weight_decay is -1.0"),
+        ({"clip_norm": -1.0}, "optimizer.clip_norm is -1.0"),
+        ({"momentum": 1.0}, "optimizer.momentum is 1.0; expected .* less than 1"),
+        ({"b2": 1.5}, "optimizer.b2 is 1.5"),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_named(changes, message):
+    with pytest.raises(UserError, match=message):
+        make_optimizer(options(**changes), 10)
+
+
+@pytest.mark.parametrize("steps", [0, -3])
+def test_a_run_has_steps(steps):
+    with pytest.raises(UserError, match=f"steps is {steps}; expected at least 1"):
+        make_optimizer(options(), steps)
