@@ -112,8 +112,7 @@ class ProceduralCaptions(Captions):
 
     def corpus(self) -> Iterator[str]:
         rng, words = np.random.default_rng(0), procedural.vocabulary()
-        for category, gold in zip(words.classes, words.gold, strict=True):
-            for rationale in np.flatnonzero(gold):
-                shown = Record(image=b"", category=category, rationales=(words.rationales[rationale],), name="")
-                for _ in range(20):
-                    yield procedural.caption(shown, rng)
+        for row, category in enumerate(words.classes):
+            shown = Record(image=b"", category=category, rationales=words.rationales_of(row), name="")
+            for _ in range(200):
+                yield procedural.caption(shown, rng)

@@ -45,7 +45,7 @@ for attempt in range(most + 1):
     sys.stdout.flush()
     child = os.fork()
     if not child:
-        start(chance.randrange(1, 140) if attempt < most else 0)
+        start(chance.randrange(1, 60) if attempt < most else 0)
         os._exit(0)
     status = os.waitpid(child, 0)[1]
     if not os.WIFSIGNALED(status):
