@@ -173,7 +173,7 @@ def _speed_words(curve: Curve) -> str:
 
 def commands_part(commands: Sequence[str]) -> Part:
     blocks = (tag("pre", tag("code", command)) for command in commands)
-    return part("commands", "Do it again", "The commands that made this page.", *blocks)
+    return part("commands", "Go on from here", "Commands to copy.", *blocks)
 
 
 def notes_part(notes: Sequence[str]) -> Part:

@@ -37,7 +37,6 @@ class Evaluation:
     method: Method
     predictions: Predictions
     judged: Judged
-    seconds: float
 
     @property
     def rates(self) -> dict[str, float | int]:
@@ -50,11 +49,14 @@ def run(config: Config, workdir: Path) -> None:
     setting = Setting(config, training=True)
     tuned: dict[str, Tuned] = {}
     evaluations: dict[str, Evaluation] = {}
+    seconds: dict[str, float] = {}
     for name, method in setting.methods.items():
+        start = time.perf_counter()
         prompts = setting.tune(name, method, workdir) if method.tuned else None
         if prompts is not None:
             tuned[name] = Tuned(method, prompts)
         evaluations[name] = setting.evaluate(name, method, prompts)
+        seconds[name] = time.perf_counter() - start
     if tuned and jax.process_index() == 0:
         whole = TunedModel(setting.model, tuned, setting.dataset.vocabulary)
         save_tuned(workdir / "model", whole)
@@ -62,7 +64,18 @@ def run(config: Config, workdir: Path) -> None:
     print(table(evaluations))
     if jax.process_index() == 0:
         metrics = workdir / "metrics.jsonl"
-        write_rationale_report(workdir / "report", config, setting.vocabulary, setting.dataset, evaluations, metrics)
+        write_rationale_report(
+            workdir / "report",
+            config,
+            setting.vocabulary,
+            setting.dataset,
+            evaluations,
+            metrics,
+            seconds,
+            commands=[f"python -m launch.explain --model={workdir / 'model'} --images PICTURE --output=page"]
+            if tuned
+            else [],
+        )
 
 
 def evaluate(config: Config, model: str) -> dict[str, Evaluation]:
@@ -177,7 +190,7 @@ class Setting:
 
     def evaluate(self, name: str, method: Method, prompts: VisualPrompts | None) -> Evaluation:
         """The method's answers for all test images, and how right they are."""
-        config, start = self.config, time.perf_counter()
+        config = self.config
         batches = eval_batches(
             self.dataset.test,
             self._encode("none"),
@@ -203,7 +216,7 @@ class Setting:
             # Without both in the prompt there would be nothing to match by.
             method.pair if "{c}" in method.pair and "{r}" in method.pair else PAIR,
         )
-        return Evaluation(method, predictions, judged, time.perf_counter() - start)
+        return Evaluation(method, predictions, judged)
 
     def _model(self, method: Method, prompts: VisualPrompts | None) -> RationaleModel:
         return RationaleModel(self.model, prompts, make_banks(method, self.model, self.vocabulary))

@@ -43,9 +43,13 @@ def write_rationale_report(
     dataset: Dataset,
     evaluations: Mapping[str, "Evaluation"],
     metrics: Path,
-    notes: Sequence[str] = (),
+    seconds: Mapping[str, float],
+    commands: Sequence[str],
 ) -> Path:
-    """Writes `directory/index.html`: table, pictures, classes, calibration, and curves of the file `metrics`."""
+    """Writes `directory/index.html`: table, pictures, classes, calibration, and curves of the file `metrics`.
+
+    seconds: of tuning and evaluating each method (since the run was last started).
+    """
     curves = {name: [line for line in read_metrics(metrics) if line["run"] == name] for name in evaluations}
     trained = {name: lines for name, lines in curves.items() if lines}
     classes = len(vocabulary.classes) <= MOST_CLASSES
@@ -55,7 +59,10 @@ def write_rationale_report(
         "A picture is doubly right only if both are.",
         dataset=config.data.name,
         facts=_facts(config, vocabulary, dataset),
-        methods=[_row(name, evaluation) for name, evaluation in evaluations.items()],
+        methods=[
+            MethodRow(name, _outcomes(evaluation.judged.outcome), seconds=seconds[name])
+            for name, evaluation in evaluations.items()
+        ],
         pictures=_pictures(config.report.pictures, vocabulary, dataset, evaluations),
         classes={name: _classes(vocabulary, evaluation) for name, evaluation in evaluations.items()} if classes else {},
         calibration={name: _calibration(evaluation.predictions) for name, evaluation in evaluations.items()},
@@ -63,7 +70,8 @@ def write_rationale_report(
         images_per_second={
             name: [(line["step"], line["examples_per_second"]) for line in lines] for name, lines in trained.items()
         },
-        notes=[*notes, *(f"Left out: {line}" for line in dataset.left_out)],
+        commands=commands,
+        notes=[f"Left out: {line}" for line in dataset.left_out],
     )
     return write_report(report, directory)
 
@@ -82,10 +90,6 @@ def _facts(config: Config, vocabulary: Vocabulary, dataset: Dataset) -> dict[str
         facts["Training pictures"] = str(len(dataset.train))
         facts["Steps"] = f"{config.steps} of {config.data.batch_size} pictures"
     return facts
-
-
-def _row(name: str, evaluation: "Evaluation") -> MethodRow:
-    return MethodRow(name, _outcomes(evaluation.judged.outcome), seconds=evaluation.seconds)
 
 
 def _outcomes(outcome: np.ndarray) -> Outcomes:
