@@ -14,7 +14,7 @@ def get_config() -> Config:
     config.data.name = "drawings"
     config.data.images = "procedural"
     config.data.train_count, config.data.test_count = 2400, 600
-    config.prompts.count, config.prompts.layers = 4, "deep"
-    config.steps = 200
-    config.optimizer.learning_rate = 0.03
+    config.prompts.count, config.prompts.layers = 8, "deep"
+    config.steps = 300
+    config.optimizer.learning_rate, config.optimizer.clip_norm = 0.02, 1.0
     return config
