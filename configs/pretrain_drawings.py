@@ -16,6 +16,6 @@ def get_config() -> Config:
     config.data.augment = "none"
     # Most captions fit several pictures of a large batch: small ones have fewer false negatives.
     config.data.batch_size = 64
-    config.steps = 1100
+    config.steps = 1300
     config.optimizer.warmup_steps = 50
     return config

@@ -42,7 +42,10 @@ def train(task: Task, config: Config, workdir: Path, run: str) -> nnx.Module:
         if store.newest is not None:
             state = store.restore(state, iterator)
         start = int(state.step)
-        log.drop_after(start)
+        # Several processes share the folder; what they would log is the same.
+        writes = jax.process_index() == 0
+        if writes:
+            log.drop_after(start)
         clock = _Clock(start)
         previous = None
         bar = tqdm(total=config.steps, initial=start, desc=run, unit="step", mininterval=1, dynamic_ncols=True)
@@ -58,7 +61,8 @@ def train(task: Task, config: Config, workdir: Path, run: str) -> nnx.Module:
                 if number % config.log_every == 0 or last:
                     values = _check(metrics, number)
                     speed = clock.examples_per_second(number, len(batch["mask"]))
-                    log.write(number, values | {"examples_per_second": speed})
+                    if writes:
+                        log.write(number, values | {"examples_per_second": speed})
                     bar.set_postfix(loss=f"{values['loss']:.3f}", images_per_s=f"{speed:.0f}", refresh=False)
                 if number % config.checkpoint_every == 0 or last:
                     _check(metrics, number)

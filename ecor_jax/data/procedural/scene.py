@@ -109,14 +109,14 @@ def _pretrain(dice: Dice) -> tuple[Rendition, Background, Finish]:
     """Paintings, and some pencil drawings, on plain and pale grounds."""
     ground, figure = dice.sample(PALE, 2)
     background = Background(dice.pick(("plain", "gradient", "hills")), ground, figure, dice.below(2**32))
-    tint = dice.between(0.1, 0.6) if dice.chance(0.2) else 1.0
+    tint = dice.between(0.1, 0.6) if dice.chance(0.35) else 1.0
     return Rendition(dice.pick(INKS), ground, tint, line=0.021), background, Finish()
 
 
 def _target(dice: Dice) -> tuple[Rendition, Background, Finish]:
     """Paintings, pencil and chalk drawings on busy grounds, with turned hues, negatives and noise."""
     medium = dice.pick(("paint", "pencil", "chalk"))
-    dark = medium == "chalk" or (medium == "paint" and dice.chance(0.5))
+    dark = medium == "chalk" or (medium == "paint" and dice.chance(0.25))
     ground, other = dice.sample(DARK if dark else PALE, 2)
     figure = mix(other, dice.pick(PAINTS), 0.4)
     pattern = dice.pick(("clouds", "stripes", "scatter", "confetti"))
@@ -125,5 +125,5 @@ def _target(dice: Dice) -> tuple[Rendition, Background, Finish]:
     if medium == "paint":
         # Softer than chalk, or pale parts and their outlines would run together.
         ink, tint = mix(ink, ground, 0.4 if dark else 0.0), 1.0
-    finish = Finish(hue=dice.between(-150.0, 150.0), negative=dice.chance(0.2), noise=dice.between(2.0, 16.0))
+    finish = Finish(hue=dice.between(-60.0, 60.0), negative=dice.chance(0.05), noise=dice.between(2.0, 10.0))
     return Rendition(ink, ground, tint, line=dice.between(0.018, 0.026)), background, finish
