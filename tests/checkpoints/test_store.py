@@ -167,7 +167,7 @@ def disk(tmp_path):
 
 @dropped
 @pytest.mark.usefixtures("swept")
-@pytest.mark.parametrize("room", [0, 20, 40, 60])
+@pytest.mark.parametrize("room", [0, 12, 24, 36])
 def test_a_full_disk(disk, room):
     """KiB left for a second checkpoint of some 70: it ends in Python's files or in TensorStore's."""
     save(disk / "run", 1)
