@@ -34,7 +34,6 @@ from ecor_jax.training.workdir import write_json
 class Evaluation:
     """What one method did on the test images."""
 
-    method: Method
     predictions: Predictions
     judged: Judged
 
@@ -216,7 +215,7 @@ class Setting:
             # Without both in the prompt there would be nothing to match by.
             method.pair if "{c}" in method.pair and "{r}" in method.pair else PAIR,
         )
-        return Evaluation(method, predictions, judged)
+        return Evaluation(predictions, judged)
 
     def _model(self, method: Method, prompts: VisualPrompts | None) -> RationaleModel:
         return RationaleModel(self.model, prompts, make_banks(method, self.model, self.vocabulary))
