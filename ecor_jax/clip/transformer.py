@@ -32,13 +32,17 @@ class Attention(nnx.Module):
         # As CLIP's initialisation: what enters the residual stream shrinks with depth.
         self.out = linear((2 * layers * width) ** -0.5)
 
-    def __call__(self, x: Float[Array, "batch tokens width"], *, causal: bool):
-        q, k, v = (y.reshape(*y.shape[:-1], self.heads, -1) for y in (self.query(x), self.key(x), self.value(x)))
-        return self.out(jax.nn.dot_product_attention(q, k, v, is_causal=causal).reshape(x.shape))
+    def __call__(self, x: Float[Array, "batch tokens width"], *, causal: bool, first: int | None = None):
+        asking = self.query(x[:, :first])
+        q, k, v = (y.reshape(*y.shape[:-1], self.heads, -1) for y in (asking, self.key(x), self.value(x)))
+        return self.out(jax.nn.dot_product_attention(q, k, v, is_causal=causal).reshape(asking.shape))
 
 
 class Block(nnx.Module):
-    """Pre-norm residual block: `x += attention(ln_1(x)); x += mlp(ln_2(x))`."""
+    """Pre-norm residual block: `x += attention(ln_1(x)); x += mlp(ln_2(x))`.
+
+    With `first`, only so many leading tokens come out (of a block that is not causal); the others are only looked at.
+    """
 
     def __init__(
         self, width: int, heads: int, mlp_width: int, layers: int, activation: str, eps: float, *, dtype, rngs
@@ -53,8 +57,8 @@ class Block(nnx.Module):
         self.mlp_out = linear(mlp_width, width, (2 * layers * width) ** -0.5)
         self.activation = activation
 
-    def __call__(self, x: Float[Array, "batch tokens width"], *, causal: bool):
-        x = x + self.attention(self.ln_1(x), causal=causal)
+    def __call__(self, x: Float[Array, "batch tokens width"], *, causal: bool, first: int | None = None):
+        x = x[:, :first] + self.attention(self.ln_1(x), causal=causal, first=first)
         return x + self.mlp_out(ACTIVATIONS[self.activation](self.mlp_in(self.ln_2(x))))
 
 

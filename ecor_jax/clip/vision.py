@@ -69,14 +69,26 @@ class VisionTower(nnx.Module):
         `kept_patches`: the patches (by number, row by row) to look at, all others are dropped (FLIP, Li et al.
         2023); None keeps all.
         """
+        return self.project(self.tokens(images, prompts, kept_patches))
+
+    def tokens(
+        self,
+        images: Float[Array, "batch size size 3"],
+        prompts: VisualPrompts | None = None,
+        kept_patches: Int[Array, "batch kept"] | None = None,
+    ) -> Float[Array, "batch tokens width"]:
+        """What comes out of the last block, CLS first; arguments as of the whole."""
         x = self.patch_embedding(self._patches(images))
         x = x + self.position_embedding[1:].astype(self.dtype)
         if kept_patches is not None:
             x = jnp.take_along_axis(x, kept_patches[:, :, None], axis=1)
         cls = (self.class_embedding + self.position_embedding[0]).astype(self.dtype)
         x = jnp.concatenate([jnp.broadcast_to(cls, (x.shape[0], 1, cls.size)), x], axis=1)
-        x = self.transformer(self.ln_pre(x)) if prompts is None else self._prompted(x, prompts)
-        return self.projection(self.ln_post(x[:, 0])).astype(jnp.float32)
+        return self.transformer(self.ln_pre(x)) if prompts is None else self._prompted(x, prompts)
+
+    def project(self, tokens: Float[Array, "batch tokens width"]) -> Float[Array, "batch embed"]:
+        """The embedding, from the CLS token."""
+        return self.projection(self.ln_post(tokens[:, 0])).astype(jnp.float32)
 
     def _prompted(self, x: Float[Array, "batch tokens width"], prompts: VisualPrompts):
         first, slots = prompts.layers[0], prompts.slots(x.shape[1] - 1)
