@@ -1,7 +1,6 @@
 """Texts to embeddings: each one encoded once, cut after EOT, kept on disk and never trusted when it does not fit."""
 
 import hashlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,13 +8,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import logging
 from flax import nnx
 from jaxtyping import Array, Float, Int
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 from tqdm import tqdm
 
+from ecor_jax.array_cache import cache_folder, read_array, write_array
 from ecor_jax.checkpoints.model_dir import Model
 from ecor_jax.clip.model import unit
 from ecor_jax.clip.text import TextTower
@@ -23,13 +20,6 @@ from ecor_jax.clip.tokenizer import tokenize
 
 ROWS = 256
 """Texts of one call of the tower."""
-
-
-def cache_folder() -> Path:
-    """Where text banks are kept: $ECOR_CACHE, or ecor_jax below $XDG_CACHE_HOME or ~/.cache."""
-    if "ECOR_CACHE" in os.environ:
-        return Path(os.environ["ECOR_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ecor_jax"
 
 
 def embed_texts(model: Model, texts: Sequence[str], folder: Path | None = None) -> Float[np.ndarray, "texts embed"]:
@@ -42,10 +32,10 @@ def embed_texts(model: Model, texts: Sequence[str], folder: Path | None = None) 
     folder = folder or cache_folder()
     distinct = list(dict.fromkeys(texts))
     path = folder / f"{_key(model, distinct)}.safetensors"
-    bank = _read(path)
+    bank = read_array(path)
     if bank is None:
         bank = _encode(model, distinct)
-        _write(path, bank)
+        write_array(path, bank)
     if len(distinct) == len(texts):
         return bank
     row = {text: number for number, text in enumerate(distinct)}
@@ -90,7 +80,7 @@ def _power_of_two(count: int) -> int:
 
 def _key(model: Model, texts: Sequence[str]) -> str:
     """Changes with anything that changes the embeddings."""
-    digest = hashlib.sha256(b"text bank 1\0")
+    digest = hashlib.sha256(b"text bank 2\0")
     digest.update(model.digest.encode())
     digest.update(str(model.clip.text.dtype).encode())
     backend: Any = model.tokenizer.backend_tokenizer
@@ -98,34 +88,3 @@ def _key(model: Model, texts: Sequence[str]) -> str:
     for text in texts:
         digest.update(text.encode() + b"\0")
     return digest.hexdigest()
-
-
-def _read(path: Path) -> Float[np.ndarray, "texts embed"] | None:
-    """The bank in a file, None if there is none or it is not, to the last byte, what was written."""
-    if not path.exists():
-        return None
-    try:
-        with safe_open(path, "numpy") as file:
-            bank = file.get_tensor("bank")
-            if (file.metadata() or {}).get("sha256") == _checksum(path, bank):
-                return bank
-        logging.warning("%s: content and checksum differ; it is made again", path)
-    except (SafetensorError, OSError, KeyError) as error:
-        logging.warning("%s: %s; it is made again", path, error)
-    return None
-
-
-def _write(path: Path, bank: Float[np.ndarray, "texts embed"]) -> None:
-    """Keeps the bank; a cache that cannot be written costs time, not the run."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({"bank": bank}, partial, {"sha256": _checksum(path, bank)})
-        partial.replace(path)
-    except (OSError, SafetensorError) as error:
-        logging.warning("%s: cannot be kept (%s)", path, error)
-
-
-def _checksum(path: Path, bank: Float[np.ndarray, "texts embed"]) -> str:
-    """Of the content and of the name, so that a file that was copied to another's name does not fit."""
-    return hashlib.sha256(path.name.encode() + np.ascontiguousarray(bank).tobytes()).hexdigest()

@@ -12,10 +12,11 @@ from flax import nnx
 from safetensors.numpy import load_file, save_file
 
 from ecor_jax import text_bank
+from ecor_jax.array_cache import cache_folder
 from ecor_jax.checkpoints.model_dir import Model, load_clip
 from ecor_jax.clip.tokenizer import TextTooLong, learn_tokenizer
 from ecor_jax.errors import UserError
-from ecor_jax.text_bank import cache_folder, embed_texts
+from ecor_jax.text_bank import embed_texts
 
 TEXTS = ("a cat", "this is a photo of a cat because there is a long tail.", "a dog with a wet nose", "a cat", "fur")
 

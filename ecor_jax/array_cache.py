@@ -1,0 +1,48 @@
+"""Arrays kept on disk between runs, never trusted when they are not, to the last byte, what was written."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+from absl import logging
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+
+def cache_folder() -> Path:
+    """$ECOR_CACHE, or ecor_jax below $XDG_CACHE_HOME or ~/.cache."""
+    if "ECOR_CACHE" in os.environ:
+        return Path(os.environ["ECOR_CACHE"])
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ecor_jax"
+
+
+def read_array(path: Path) -> np.ndarray | None:
+    """The array in a file; None if there is none or it is not what was written there."""
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, "numpy") as file:
+            array = file.get_tensor("array")
+            if (file.metadata() or {}).get("sha256") == _checksum(path, array):
+                return array
+        logging.warning("%s: content and checksum differ; it is made again", path)
+    except (SafetensorError, OSError, KeyError) as error:
+        logging.warning("%s: %s; it is made again", path, error)
+    return None
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Keeps an array; a cache that cannot be written costs time, not the run."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file({"array": np.ascontiguousarray(array)}, partial, {"sha256": _checksum(path, array)})
+        partial.replace(path)
+    except (OSError, SafetensorError) as error:
+        logging.warning("%s: cannot be kept (%s)", path, error)
+
+
+def _checksum(path: Path, array: np.ndarray) -> str:
+    """Of the content and of the name, so that a file that was copied to another's name does not fit."""
+    return hashlib.sha256(path.name.encode() + np.ascontiguousarray(array).tobytes()).hexdigest()
