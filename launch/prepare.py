@@ -1,4 +1,4 @@
-"""Images in a folder or a zip to ArrayRecord files, which are read fast by many machines at once.
+"""Images in a folder, a zip or a RecordIO file to ArrayRecord files, which are read fast by many machines at once.
 
     python -m launch.prepare --source=images.zip --output=DIR [--split=train]
 
@@ -30,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
         "--source",
         required=True,
         metavar="PATH",
-        help="folder tree (class/image or class/rationale/image) or zip",
+        help="folder tree (class/image, class/rationale/image, or with a label.txt), zip, or MXNet .rec",
     )
     parser.add_argument("--output", required=True, metavar="DIR", help="must not exist, or be empty")
     parser.add_argument(

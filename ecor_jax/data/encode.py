@@ -58,6 +58,12 @@ def decode_image(content: bytes, name: str) -> Image.Image:
         raise BadImage(f"{name} cannot be decoded: {error}") from error
 
 
+def picture_of(record: Record) -> Image.Image:
+    """The picture of a record; BadImage as of `decode_image`."""
+    image = record["image"]
+    return Image.fromarray(image) if isinstance(image, np.ndarray) else decode_image(image, record["name"])
+
+
 class ImageEncode:
     """The pixels of a record, uint8 [size, size, 3].
 

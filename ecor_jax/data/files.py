@@ -7,13 +7,14 @@ import struct
 import threading
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from ecor_jax.data.records import BadImage
 from ecor_jax.errors import UserError
 
+TEXT_SUFFIXES = (".txt", ".csv")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".pgm", ".ppm", ".tif", ".tiff")
 _ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 # What zipfile and its decompressors raise on a damaged member.
@@ -21,7 +22,7 @@ _READ_ERRORS = (
     OSError,
     EOFError,
     ValueError,
-    NotImplementedError,
+    RuntimeError,  # encrypted, or an unknown compression
     zipfile.BadZipFile,
     zlib.error,
     lzma.LZMAError,
@@ -37,9 +38,11 @@ class Files(Protocol):
     """The root, for messages."""
     members: tuple[str, ...]
     """Paths of the images below the root, with `/`, sorted."""
+    texts: tuple[str, ...]
+    """Paths of the lists and tables beside them, likewise."""
 
     def read(self, member: str) -> bytes:
-        """The content of a member. Raises BadImage if it cannot be read."""
+        """The content of a member or text. Raises BadImage if it cannot be read."""
         ...
 
 
@@ -62,22 +65,33 @@ def open_files(path: Path) -> Files:
     return files
 
 
-def _images(names: Iterable[str]) -> tuple[str, ...]:
-    """Those that are images by their suffix and lie below no hidden folder, sorted."""
+def raise_missing(where: str, names: Sequence[str]) -> None:
+    """UserError that says which images `where` names although they do not exist: ten of them, and how many."""
+    if names:
+        raise UserError(f"{where} names {len(names)} images that do not exist: {some_of(names)}")
+
+
+def some_of(names: Sequence[object]) -> str:
+    """The first ten, and how many more there are."""
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return ", ".join(map(str, names[:10])) + more
+
+
+def _ending(names: Iterable[str], suffixes: tuple[str, ...]) -> tuple[str, ...]:
+    """Those that end in one of the suffixes and lie below no hidden folder, sorted."""
 
     def visible(name: str) -> bool:
         return not any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
 
-    return tuple(sorted(name for name in names if name.lower().endswith(IMAGE_SUFFIXES) and visible(name)))
+    return tuple(sorted(name for name in names if name.lower().endswith(suffixes) and visible(name)))
 
 
 class _Folder(Files):
     def __init__(self, path: Path):
         self.path = path
         walk = os.walk(path, followlinks=True)
-        self.members = _images(
-            (Path(folder).relative_to(path) / name).as_posix() for folder, _, names in walk for name in names
-        )
+        found = [(Path(folder).relative_to(path) / name).as_posix() for folder, _, names in walk for name in names]
+        self.members, self.texts = _ending(found, IMAGE_SUFFIXES), _ending(found, TEXT_SUFFIXES)
 
     def read(self, member: str) -> bytes:
         try:
@@ -96,7 +110,8 @@ class _Zip(Files):
         for member in members:
             if re.match(r"[/\\]|[A-Za-z]:", member.filename) or ".." in re.split(r"[/\\]", member.filename):
                 raise UserError(f"{path} names a path outside itself, {member.filename!r}: it is not read")
-        self.members = _images(member.filename for member in members)
+        found = [member.filename for member in members]
+        self.members, self.texts = _ending(found, IMAGE_SUFFIXES), _ending(found, TEXT_SUFFIXES)
         for name in self.members:
             member = self._archive.getinfo(name)
             if member.flag_bits & _ENCRYPTED:
@@ -120,7 +135,7 @@ class _Zip(Files):
             raise BadImage(f"{member} cannot be read: {error}") from error
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "members": self.members}
+        return {"path": self.path, "members": self.members, "texts": self.texts}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

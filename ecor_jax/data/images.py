@@ -1,4 +1,4 @@
-"""Pictures on disk as a `Source`: a folder tree, a zip, or a directory of ArrayRecord files."""
+"""Pictures on disk as a `Source`: a folder tree, a zip, a RecordIO file, or a directory of ArrayRecord files."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -7,6 +7,8 @@ import numpy as np
 
 from ecor_jax.data.array_records import ArrayRecords, is_array_records, splits_of_array_records
 from ecor_jax.data.files import Files, open_files
+from ecor_jax.data.labelled_list import find_list, open_list
+from ecor_jax.data.recordio import RecordIO
 from ecor_jax.data.records import Record, Source
 from ecor_jax.data.vocabulary import normalise_name
 from ecor_jax.errors import UserError
@@ -15,23 +17,33 @@ SPLIT_NAMES = ("train", "training", "val", "valid", "validation", "test")
 
 
 def open_images(path: str | Path, *, split: str = "", aliases: Mapping[str, str] | None = None) -> Source:
-    """The images of a folder tree, a zip, or a directory written by `launch.prepare`, in a fixed order.
+    """The images of a folder tree, a zip, a `.rec`, or a directory written by `launch.prepare`, in a fixed order.
 
     A tree holds `class/image` or `class/rationale/image` (DROR, arXiv 2212.06202: the second folder is what
     this very image shows); images that all lie at the top have category ''. A single folder around several
-    classes is passed over. Names are normalised, then `aliases` {class: name it gets instead} are applied.
+    classes is passed over. Where a `label.txt` lies beside the images, it says which there are and their classes
+    (`labelled_list.open_list`). Neither such a tree nor a `.rec` (`recordio.RecordIO`) has splits. Names are
+    normalised, then `aliases` {class: name it gets instead} are applied.
 
     Args:
-        path: the folder, zip file or ArrayRecord directory. Nothing is unpacked: zips are read in place.
+        path: the folder, zip file, `.rec` file or ArrayRecord directory. Nothing is unpacked: zips are read in place.
         split: only what lies below this top folder (`train`), or this split of an ArrayRecord directory.
         aliases: other names for some of the classes.
 
     Raises:
         UserError: the path is missing or of no such kind, the zip is broken, encrypted or names a path
-            outside itself, the split or an alias names nothing, a class cannot be told, or there is no image.
+            outside itself, the `.rec` or its `.idx` is damaged, the split or an alias names nothing, a class
+            cannot be told, or there is no image.
     """
     path = Path(path)
-    source = ArrayRecords(path, split) if is_array_records(path) else _open_tree(path, split)
+    if is_array_records(path):
+        source: Source = ArrayRecords(path, split)
+    elif _is_recordio(path):
+        if split:
+            raise UserError(f"{path} has no split {split!r}: a .rec file has none")
+        source = RecordIO(path)
+    else:
+        source = _open_tree(path, split)
     return Renamed(source, aliases) if aliases else source
 
 
@@ -44,8 +56,10 @@ def splits_of(path: str | Path) -> tuple[str, ...]:
     path = Path(path)
     if is_array_records(path):
         return splits_of_array_records(path)
-    members = open_files(path).members
-    return _splits(members, _wrapping(members, ""))
+    if _is_recordio(path):
+        return ()
+    files = open_files(path)
+    return () if find_list(files) else _splits(files.members, _wrapping(files.members, ""))
 
 
 def split_by_class(source: Source, *, holdout: float, seed: int) -> tuple["Subset", "Subset"]:
@@ -167,8 +181,16 @@ def _label(folder: str) -> tuple[str, ...]:
     return tuple(map(normalise_name, folder.split("/"))) if folder else ()
 
 
-def _open_tree(path: Path, split: str) -> ImageFiles:
+def _is_recordio(path: Path) -> bool:
+    return path.suffix.lower() == ".rec" and not path.is_dir()
+
+
+def _open_tree(path: Path, split: str) -> Source:
     files = open_files(path)
+    if listing := find_list(files):
+        if split:
+            raise UserError(f"{path} has no split {split!r}: {listing} lists all its images")
+        return open_list(files, listing)
     top = _wrapping(files.members, split)
     if not split:
         if splits := _splits(files.members, top):

@@ -1,5 +1,6 @@
 """What every source of images yields, and what a source is."""
 
+from collections.abc import Sequence
 from typing import Protocol, TypedDict
 
 import numpy as np
@@ -45,6 +46,23 @@ class Source(Protocol):
     def __getitem__(self, index: int) -> Record:
         """Raises BadImage if this record cannot be read."""
         ...
+
+
+class InOrder(Source):
+    """Records that are in memory already."""
+
+    def __init__(self, records: Sequence[Record], origin: str):
+        self._records, self.origin = records, origin
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        return tuple(record["category"] for record in self._records)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, index: int) -> Record:
+        return self._records[index]
 
 
 class InMemory(Source):

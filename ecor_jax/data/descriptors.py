@@ -1,0 +1,90 @@
+"""Descriptors in groups: the concepts of a bottleneck, read from one JSON file."""
+
+import dataclasses
+import json
+import string
+from pathlib import Path
+
+import numpy as np
+
+from ecor_jax.data.vocabulary import normalise_name
+from ecor_jax.errors import UserError
+
+FACES = Path(__file__).with_name("face_descriptors.json")
+"""120 phrases in the 19 components of FISWG's feature list; the phrases are ours."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Descriptors:
+    """`phrases` in the order of the file; `group_of[i]` is the row in `groups` of phrase i."""
+
+    phrases: tuple[str, ...]
+    groups: tuple[str, ...]
+    group_of: tuple[int, ...]
+
+    @classmethod
+    def from_json(cls, path: str | Path) -> "Descriptors":
+        """Reads `{"groups": {group: [phrase, ...]}}`; whatever stands beside "groups" is for readers.
+
+        UserError for a file that is unreadable or of another form, a group of fewer than two descriptors (its
+        softmax would always be one), an empty or a repeated descriptor.
+        """
+        path = Path(path)
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unique)
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path}: cannot read descriptors ({error})") from error
+        groups = found.get("groups") if isinstance(found, dict) else None
+        if not isinstance(groups, dict) or not groups:
+            raise UserError(f'{path}: expected {{"groups": {{group: [descriptor, ...]}}}}')
+        return cls.from_groups(groups, str(path))
+
+    @classmethod
+    def from_groups(cls, groups: dict[str, list[str]], origin: str) -> "Descriptors":
+        """As `from_json`, of what the file holds; `origin` names it in errors."""
+        seen: dict[str, str] = {}
+        for group, phrases in groups.items():
+            if not isinstance(phrases, list) or not all(isinstance(phrase, str) for phrase in phrases):
+                raise UserError(f"{origin}: group {group!r} is not a list of texts")
+            if len(phrases) < 2:
+                raise UserError(f"{origin}: group {group!r} has {len(phrases)} descriptors; expected at least 2")
+            for phrase in phrases:
+                key = normalise_name(phrase)
+                if not key:
+                    raise UserError(f"{origin}: group {group!r} has an empty descriptor")
+                if key in seen:
+                    raise UserError(f"{origin}: {phrase!r} stands in {seen[key]!r} and again in {group!r}")
+                seen[key] = group
+        return cls(
+            phrases=tuple(phrase.strip() for phrases in groups.values() for phrase in phrases),
+            groups=tuple(groups),
+            group_of=tuple(row for row, phrases in enumerate(groups.values()) for _ in phrases),
+        )
+
+    def as_groups(self) -> dict[str, list[str]]:
+        """`from_groups` of it gives this again."""
+        return {
+            group: [phrase for phrase, of in zip(self.phrases, self.group_of, strict=True) if of == row]
+            for row, group in enumerate(self.groups)
+        }
+
+    def scrambled(self, seed: int) -> "Descriptors":
+        """Random letters in the place of every word, groups and lengths kept: do the words matter at all?
+
+        The control of WaffleCLIP (Roth et al. 2023), applied to a bottleneck.
+        """
+        rng = np.random.default_rng(seed)
+        letters = np.array(list(string.ascii_lowercase))
+
+        def scramble(phrase: str) -> str:
+            return " ".join("".join(rng.choice(letters, len(word))) for word in phrase.split())
+
+        return dataclasses.replace(self, phrases=tuple(map(scramble, self.phrases)))
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """An object of the file; json would keep the last of equal keys in silence."""
+    keys = [key for key, _ in pairs]
+    if repeated := sorted({key for key in keys if keys.count(key) > 1}):
+        raise ValueError(f"{', '.join(map(repr, repeated))} stands there twice")
+    return dict(pairs)

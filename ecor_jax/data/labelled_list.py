@@ -1,0 +1,85 @@
+"""Images whose classes stand in a list beside them, `label.txt`: aligned face crops often come so."""
+
+import posixpath
+from collections.abc import Sequence
+
+from absl import logging
+
+from ecor_jax.data.files import Files, raise_missing
+from ecor_jax.data.records import BadImage, Record, Source
+from ecor_jax.data.vocabulary import normalise_name
+from ecor_jax.errors import UserError
+
+LIST_NAME = "label.txt"
+
+
+class ListedImages(Source):
+    """Some image files of a folder or zip, with the category given for each ('' if unknown); no rationales."""
+
+    def __init__(self, files: Files, members: Sequence[str], categories: Sequence[str]):
+        self.origin = str(files.path)
+        self._files = files
+        self._members = tuple(members)
+        self._categories = tuple(categories)
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        return self._categories
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def __getitem__(self, index: int) -> Record:
+        member = self._members[index]
+        return Record(image=self._files.read(member), category=self._categories[index], rationales=(), name=member)
+
+
+def find_list(files: Files) -> str:
+    """The `label.txt` in the folder that holds all images, at the top or further down; '' if there is none."""
+    for name in sorted(files.texts, key=lambda name: name.count("/")):
+        folder = name[: name.rfind("/") + 1]
+        if name == folder + LIST_NAME and all(member.startswith(folder) for member in files.members):
+            return name
+    return ""
+
+
+def open_list(files: Files, listing: str) -> ListedImages:
+    """The images that a list names, in its order; its lines are `path<TAB>class`, paths relative to the list.
+
+    Classes are normalised. Images that the list does not name are no part of the source; their number is logged.
+
+    Raises UserError naming the list and the line for a line of another form, a path given twice, or two classes
+    that are the same once normalised; and naming the listed files that are missing.
+    """
+    where = f"{files.path}: {listing}"
+    try:
+        text = files.read(listing).decode("utf-8-sig")
+    except BadImage as error:
+        raise UserError(f"{files.path}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{where} is not UTF-8 text (byte {error.start})") from error
+    folder = posixpath.dirname(listing)
+    lines: dict[str, int] = {}
+    categories: list[str] = []
+    spelled: dict[str, str] = {}
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        path, tab, label = line.rpartition("\t")
+        name = normalise_name(label)
+        if not (tab and path.strip() and name):
+            raise UserError(f"{where}, line {number}: found {line[:80]!r}; expected path<TAB>class")
+        member = posixpath.normpath(posixpath.join(folder, path.strip()))
+        if lines.setdefault(member, number) != number:
+            raise UserError(f"{where}, line {number}: {path.strip()} was given in line {lines[member]} already")
+        if spelled.setdefault(name, label.strip()) != label.strip():
+            both = f"{spelled[name]!r} and {label.strip()!r}"
+            raise UserError(f"{where}, line {number}: the classes {both} are the same, {name!r}, once normalised")
+        categories.append(name)
+    if not lines:
+        raise UserError(f"{where} is empty; expected lines path<TAB>class")
+    members = set(files.members)
+    raise_missing(where, [member for member in lines if member not in members])
+    if more := len(files.members) - len(lines):
+        logging.warning("%s: %d images are not listed and left out", where, more)
+    return ListedImages(files, tuple(lines), categories)

@@ -1,0 +1,219 @@
+"""Pairs of images to be told apart or recognised as the same: the sets of face verification."""
+
+import csv
+import dataclasses
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ecor_jax.data.files import Files, open_files, raise_missing
+from ecor_jax.data.labelled_list import ListedImages
+from ecor_jax.data.pickled_pairs import read_bin
+from ecor_jax.data.records import BadImage, Record, Source
+from ecor_jax.data.vocabulary import normalise_name
+from ecor_jax.errors import UserError
+
+_CSV_COLUMNS = ("file_x", "file_y", "Decision")
+
+
+@dataclasses.dataclass(frozen=True)
+class PairSet:
+    """P pairs of images, in an order that counts: cross-validation takes consecutive pairs as its folds."""
+
+    name: str
+    images: Source
+    """Each image once."""
+    first: np.ndarray
+    """int64 [P]: a row of `images`."""
+    second: np.ndarray
+    """int64 [P]: a row of `images`."""
+    same: np.ndarray
+    """bool [P]: both show the same person."""
+
+
+def open_pairs(name: str, path: str | Path, images: str | Path = "") -> PairSet:
+    """The pairs that a file lists, in its order.
+
+    Args:
+        name: of the set, for tables.
+        path: one of
+            - insightface's `.bin`, which holds its images; equal ones, byte by byte, are taken once;
+            - LFW's `pairs.txt`: a line `folds<TAB>pairs`, then as many lines of each kind for each fold,
+              `name<TAB>number<TAB>number` of the same person and `name<TAB>number<TAB>name<TAB>number` of two; an
+              image is `name/name_0001` with any suffix, and its category is the name;
+            - a `.csv` with the columns file_x, file_y (paths, or the last parts of them) and Decision (Yes or No);
+            - a zip with one such `.csv` and its images.
+        images: folder or zip with the images of a `.txt` or `.csv`; '' where they are in `path` itself.
+
+    Raises UserError for a file that is missing, of none of these kinds or damaged (naming the line), for a pickle
+    that names anything but arrays, for images that do not exist (all are counted, ten named), or are there twice.
+    """
+    path = Path(path)
+    kind = path.suffix.lower()
+    if kind == ".bin":
+        if images:
+            raise UserError(f"{path} holds its images: expected no other path to images, found {images}")
+        return _of_bin(name, path)
+    if kind == ".zip" and not images:
+        files = open_files(path)
+        where, table = _only_table(files)
+        return _of_csv(name, where, table, files)
+    if kind not in (".txt", ".csv"):
+        raise UserError(f"{path}: pairs are read from a .bin, .txt (as LFW's) or .csv, or a .zip with a .csv")
+    if not images:
+        raise UserError(f"{path} holds no images: give the folder or zip that does")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read as text: {error}") from error
+    read = _of_lfw if kind == ".txt" else _of_csv
+    return read(name, str(path), text, open_files(Path(images)))
+
+
+def pairs_within(name: str, source: Source, seed: int) -> PairSet:
+    """All pairs of images with the same category, and as many with different ones (or all, if there are fewer).
+
+    Different pairs are drawn without repetition. Both kinds are spread evenly over the order, so that any
+    stretch of it has (nearly) the same share of each. Pairs of one person stand together: the folds of a
+    cross-validation share few people. Depends on the order of `source` and the seed alone.
+
+    Raises UserError if a category is unknown or there is no pair of one of the kinds.
+    """
+    categories = source.categories
+    if unknown := sum(not category for category in categories):
+        raise UserError(f"{unknown} of {len(categories)} images in {source.origin} have no category: no pairs to tell")
+    _, codes = np.unique(np.asarray(categories), return_inverse=True)
+    order = np.argsort(codes, kind="stable")
+    place = np.arange(len(order))
+    ends = np.searchsorted(codes[order], codes[order], "right")  # of each image's category, in `order`
+    same = _partners(place + 1, ends - place - 1, slice(None))
+    count = int((len(order) - ends).sum())
+    if not len(same[0]) or not count:
+        kind = "of the same category" if count else "of different categories"
+        raise UserError(f"the {len(order)} images in {source.origin} form no pair {kind}")
+    drawn = np.random.default_rng(seed).choice(count, min(count, len(same[0])), replace=False)
+    different = _partners(ends, len(order) - ends, drawn)
+    spread = np.argsort(
+        np.concatenate([(np.arange(len(pairs[0])) + 0.5) / len(pairs[0]) for pairs in (same, different)]), kind="stable"
+    )
+    first, second = (order[np.concatenate([same[side], different[side]])[spread]] for side in (0, 1))
+    return PairSet(name, source, first, second, spread < len(same[0]))
+
+
+def _partners(starts: np.ndarray, counts: np.ndarray, chosen: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray]:
+    """Of all pairs (place, starts[place] + 0 to counts[place] - 1), listed by place, the chosen ones."""
+    before = np.cumsum(counts) - counts
+    numbers = np.arange(counts.sum())[chosen] if isinstance(chosen, slice) else chosen
+    first = np.searchsorted(before + counts, numbers, "right")
+    return first, starts[first] + numbers - before[first]
+
+
+class _Encoded(Source):
+    """Image files held in memory, without categories."""
+
+    def __init__(self, contents: Sequence[bytes], names: Sequence[str], origin: str):
+        self._contents, self._names = tuple(contents), tuple(names)
+        self.origin = origin
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        return ("",) * len(self._contents)
+
+    def __len__(self) -> int:
+        return len(self._contents)
+
+    def __getitem__(self, index: int) -> Record:
+        return Record(image=self._contents[index], category="", rationales=(), name=self._names[index])
+
+
+def _of_bin(name: str, path: Path) -> PairSet:
+    contents, same = read_bin(path)
+    rows: dict[bytes, int] = {}
+    places = np.asarray([rows.setdefault(content, len(rows)) for content in contents], np.int64)
+    names = [f"image {place} of {path.name}" for place in np.unique(places, return_index=True)[1]]
+    return PairSet(name, _Encoded(tuple(rows), names, str(path)), places[::2], places[1::2], same)
+
+
+def _of_lfw(name: str, where: str, text: str, files: Files) -> PairSet:
+    lines = [(number, line.split()) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    head = lines[0][1] if lines else []
+    if len(head) != 2 or not all(field.isdecimal() for field in head):
+        raise UserError(f"{where}, line 1: found {' '.join(head)[:80]!r}; expected two numbers, folds and pairs")
+    pairs: list[tuple[str, str, bool]] = []
+    for number, fields in lines[1:]:
+        names, numbers = (fields[:1] * 2, fields[1:]) if len(fields) == 3 else (fields[::2], fields[1::2])
+        if len(fields) not in (3, 4) or not all(field.isdecimal() for field in numbers):
+            found = " ".join(fields)[:80]
+            raise UserError(
+                f"{where}, line {number}: found {found!r}; expected name, number, number or name, number, name, number"
+            )
+        one, other = (f"{person}/{person}_{int(k):04}" for person, k in zip(names, numbers, strict=True))
+        pairs.append((one, other, len(fields) == 3))
+    folds, half = map(int, head)
+    for kind, count in (("same", sum(same for *_, same in pairs)), ("different", sum(not same for *_, same in pairs))):
+        if count != folds * half:
+            expected = f"{folds * half}, {half} in each of {folds} folds, by its first line"
+            raise UserError(f"{where}: found {count} pairs of {kind} people; expected {expected}")
+    stems = {member: member.rpartition(".")[0] for member in files.members}
+    return _of_names(name, where, pairs, files, stems, people=True)
+
+
+def _of_csv(name: str, where: str, text: str, files: Files) -> PairSet:
+    rows = csv.DictReader(io.StringIO(text, newline=""))
+    if missing := [column for column in _CSV_COLUMNS if column not in (rows.fieldnames or ())]:
+        raise UserError(f"{where}: no column {', '.join(missing)}; found {', '.join(rows.fieldnames or ())}")
+    pairs = []
+    for row in rows:
+        one, other, decision = (str(row[column] or "").strip() for column in _CSV_COLUMNS)
+        if not (one and other) or decision not in ("Yes", "No"):
+            found = ", ".join((one, other, decision))[:80]
+            raise UserError(f"{where}, line {rows.line_num}: found {found!r}; expected two paths and Yes or No")
+        pairs.append((one, other, decision == "Yes"))
+    return _of_names(name, where, pairs, files, {member: member for member in files.members}, people=False)
+
+
+def _of_names(
+    name: str, where: str, pairs: list[tuple[str, str, bool]], files: Files, paths: dict[str, str], people: bool
+) -> PairSet:
+    """Pairs of images whose names end the `paths` {member: path}; `people`: the last folder is who it is."""
+    if not pairs:
+        raise UserError(f"{where} lists no pairs")
+    rows: dict[str, int] = {}
+    for one, other, _ in pairs:
+        rows.setdefault(one, len(rows))
+        rows.setdefault(other, len(rows))
+    found: dict[str, list[str]] = {wanted: [] for wanted in rows}
+    for member, path in paths.items():
+        parts = path.split("/")
+        for start in range(len(parts)):
+            if (ending := "/".join(parts[start:])) in found:
+                found[ending].append(member)
+    raise_missing(where, [wanted for wanted, members in found.items() if not members])
+    if twice := next((members for members in found.values() if len(members) > 1), None):
+        raise UserError(f"{where}: {files.path} has two images of one name, {twice[0]} and {twice[1]}")
+    members = [members[0] for members in found.values()]
+    categories = [normalise_name(wanted.split("/")[-2]) if people else "" for wanted in rows]
+    first = np.asarray([rows[one] for one, _, _ in pairs], np.int64)
+    second = np.asarray([rows[other] for _, other, _ in pairs], np.int64)
+    same = np.asarray([alike for *_, alike in pairs], bool)
+    return PairSet(name, ListedImages(files, members, categories), first, second, same)
+
+
+def _only_table(files: Files) -> tuple[str, str]:
+    """The one `.csv` with the columns of pairs: its path, for messages, and its text."""
+    tables = []
+    for member in files.texts:
+        if member.lower().endswith(".csv"):
+            try:
+                text = files.read(member).decode("utf-8-sig")
+            except (BadImage, UnicodeDecodeError) as error:
+                raise UserError(f"{files.path}: {member} cannot be read as text: {error}") from error
+            if set(_CSV_COLUMNS) <= set(next(csv.reader(io.StringIO(text)), ())):
+                tables.append((f"{files.path}: {member}", text))
+    if len(tables) != 1:
+        raise UserError(
+            f"{files.path}: found {len(tables)} .csv files with the columns {', '.join(_CSV_COLUMNS)}; expected one"
+        )
+    return tables[0]

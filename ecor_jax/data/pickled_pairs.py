@@ -1,0 +1,168 @@
+"""The pickle inside a verification `.bin`, read without running what it may ask for.
+
+Its unpickler knows the few names that bytes and NumPy arrays of them are described with, in Python 2 and 3, and has
+stand-ins for them; it refuses every other name. Nothing is imported, and NumPy's own unpickling is not used.
+"""
+
+import io
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ecor_jax.errors import UserError
+
+
+def read_bin(path: Path) -> tuple[list[bytes], np.ndarray]:
+    """The encoded images of an insightface `.bin`, 2P of them, and bool [P]: images 2i and 2i + 1 are the same person.
+
+    The file is a pickle of (list of images as bytes or uint8 arrays, list of bools).
+    Raises UserError if it is missing, broken, names anything else (which is named), or the counts do not fit.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
+    try:
+        pair = _Unpickler(content, path).load()
+    except UserError:
+        raise
+    except Exception as error:  # a broken pickle can fail in any way
+        raise UserError(
+            f"{path} is not a verification .bin, or a broken one: {str(error) or type(error).__name__}"
+        ) from error
+    if not (isinstance(pair, Sequence) and len(pair) == 2):
+        raise UserError(f"{path}: found {_kind(pair)}; expected a pair, the images and whether two are the same person")
+    images, same = map(_items, pair)
+    if images is None or same is None:
+        raise UserError(f"{path}: found a pair of {' and '.join(map(_kind, pair))}; expected lists")
+    if len(images) % 2 or len(images) != 2 * len(same):
+        odd = ", an odd number," if len(images) % 2 else ""
+        raise UserError(
+            f"{path}: found {len(images)} images{odd} and {len(same)} answers; expected two images for each answer"
+        )
+    if not images:
+        raise UserError(f"{path}: it holds no images")
+    return [_image(path, k, image) for k, image in enumerate(images)], np.asarray(
+        [_answer(path, k, answer) for k, answer in enumerate(same)]
+    )
+
+
+class _Dtype:
+    """A NumPy dtype, as its name (`u1`); what else its pickle says is about types that are not read."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
+class _Array:
+    """A NumPy array: its state and nothing else."""
+
+    dtype: Any = None
+    shape: Any = ()
+    raw: Any = b""
+
+    def __setstate__(self, state: Any) -> None:
+        _version, self.shape, self.dtype, _fortran, self.raw = state
+
+    def bytes(self) -> bytes | None:
+        """The content of an array of bytes or bools, of shape [n] or, as OpenCV has it, [n, 1]; None for any other."""
+        one_byte = isinstance(self.dtype, _Dtype) and self.dtype.name in ("u1", "uint8", "b1", "bool")
+        if not (one_byte and isinstance(self.raw, bytes | bytearray)):
+            return None
+        return bytes(self.raw) if self.shape in ((len(self.raw),), (len(self.raw), 1)) else None
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, content: bytes, path: Path):
+        super().__init__(io.BytesIO(content), encoding="bytes")  # Python 2's strings are bytes
+        self._path = path
+
+    def find_class(self, module: str, name: str) -> Any:
+        part = module.replace("numpy._core", "numpy.core")  # as NumPy 2 calls it
+        known = {
+            ("numpy", "ndarray"): "ndarray",  # a string: the pickle can neither call it nor set anything on it
+            ("numpy", "dtype"): self._dtype,
+            ("numpy.core.multiarray", "_reconstruct"): self._reconstruct,
+            ("numpy.core.multiarray", "scalar"): self._scalar,
+            ("numpy.core.numeric", "_frombuffer"): self._frombuffer,
+            ("_codecs", "encode"): self._encode,  # how Python 3 writes bytes for Python 2
+            ("builtins", "bytes"): self._bytes,
+            ("__builtin__", "bytes"): self._bytes,
+            ("builtins", "bytearray"): self._bytes,
+            ("__builtin__", "bytearray"): self._bytes,
+        }
+        if (part, name) not in known:
+            raise UserError(
+                f"{self._path}: its pickle names {module}.{name}; only bytes, lists and NumPy arrays are read, "
+                "so it was not run"
+            )
+        return known[part, name]
+
+    def _dtype(self, name: str | bytes, *_: Any) -> _Dtype:
+        return _Dtype(_text(name).lstrip("|<>="))
+
+    def _reconstruct(self, *_: Any) -> _Array:
+        return _Array()
+
+    def _frombuffer(self, raw: Any, dtype: Any, shape: Any, _order: Any) -> _Array:
+        array = _Array()
+        array.raw, array.dtype, array.shape = raw, dtype, shape
+        return array
+
+    def _scalar(self, dtype: _Dtype, raw: bytes) -> int:
+        if dtype.name not in ("b1", "bool") or len(_raw(raw)) != 1:
+            raise UserError(f"{self._path}: its pickle has a NumPy scalar of type {dtype.name}; expected bools")
+        return bool(_raw(raw)[0])
+
+    def _encode(self, text: str, encoding: str | bytes = "latin1") -> bytes:
+        return self._bytes(text, encoding)
+
+    def _bytes(self, content: Any = b"", encoding: str | bytes = "latin1") -> bytes:
+        if isinstance(content, str) and _text(encoding) in ("latin1", "latin-1"):
+            return content.encode("latin1")
+        return _raw(content)
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("ascii") if isinstance(value, bytes) else str(value)
+
+
+def _raw(value: Any) -> bytes:
+    if not isinstance(value, bytes | bytearray):  # bytes(10**12) would ask for the memory
+        raise TypeError(f"{_kind(value)} where bytes were expected")
+    return bytes(value)
+
+
+def _items(value: Any) -> Sequence[Any] | None:
+    """The entries of a list, tuple or array; None for anything else."""
+    if isinstance(value, _Array):
+        content = value.bytes()
+        return None if content is None else list(content)
+    return value if isinstance(value, list | tuple) else None
+
+
+def _image(path: Path, number: int, value: Any) -> bytes:
+    content = value.bytes() if isinstance(value, _Array) else value
+    if not isinstance(content, bytes | bytearray):
+        raise UserError(f"{path}: image {number} is {_kind(value)}; expected the bytes of an image file")
+    return bytes(content)
+
+
+def _answer(path: Path, number: int, value: Any) -> bool:
+    if value not in (0, 1) or isinstance(value, float):
+        raise UserError(f"{path}: answer {number} is {_kind(value)}; expected True or False")
+    return bool(value)
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, _Array):
+        name = value.dtype.name if isinstance(value.dtype, _Dtype) else "unknown type"
+        return f"an array of {name} and shape {value.shape}"
+    shown = f" {value!r}" if value is None or isinstance(value, int | float) else ""  # lists may be endless
+    return f"{type(value).__name__}{shown}"

@@ -1,0 +1,170 @@
+"""The images of an MXNet `.rec` as a `Source`: MS1MV2 and the other face sets that insightface packs."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from tqdm import tqdm
+
+from ecor_jax.data.files import some_of
+from ecor_jax.data.recordio_file import BrokenRecord, RecordFile, read_index
+from ecor_jax.data.records import BadImage, Record, Source
+from ecor_jax.errors import UserError
+
+EXACT = 1 << 24
+"""Above it f32 skips whole numbers, so labels cannot say keys."""
+_T = TypeVar("_T")
+
+
+class RecordIO(Source):
+    """The images of the `.rec` at `path`, with its `.idx` beside it, in the order of their keys.
+
+    In insightface's layout (src/data/face2rec2.py) record 0 has two labels, [first, end], and no image: the keys 1 to
+    first - 1 are images, and each of the keys first to end - 1 is an identity, with two labels [a, b], whose images
+    are a to b - 1. In any other file all records are images.
+
+    An image's category is its own label (the first, if it has several), a whole number as text: the one that
+    insightface trains with. To know all of them, opening reads the header of every image; but of an identity
+    only those of its first and last image, where they agree. Reading an image compares its label with the category
+    it was given so. An image whose header cannot be read has category ''.
+
+    Safe for many threads; a pickled copy opens the file again. Reading raises BadImage for a broken record, one
+    without an image, and one with another label than its identity's ends.
+
+    Raises UserError, naming file and record, if the `.rec` is missing, cut off or of another format; if the `.idx` is
+    missing, damaged, points beyond the end of the `.rec` or lacks keys that record 0 announces; if record 0 or an
+    identity is broken; if there is no image.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.origin = str(path)
+        self._file = RecordFile(self.path)
+        self._index = self.path.with_suffix(".idx")
+        keys, starts = read_index(self._index)
+        self._check_ends(keys, starts)
+        bounds = self._bounds(keys, starts)
+        if bounds is None:
+            rows, categories = np.arange(len(keys)), self._ask(starts)[0]
+        elif max(bounds) > EXACT:
+            categories, images = self._ask(starts)
+            rows, categories = np.flatnonzero(images), categories[images]
+        else:
+            rows = self._rows(keys, range(1, bounds[0]), "images")
+            categories = self._by_identity(keys, starts, starts[rows], range(*bounds))
+        self._keys, self._starts, self._categories = keys[rows], starts[rows], tuple(categories.tolist())
+        if not any(self._categories):
+            raise UserError(f"{path}: none of its {len(rows)} images has a readable label")
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        return self._categories
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __getitem__(self, index: int) -> Record:
+        name = f"record {self._keys[index]} of {self.path.name}"
+        try:
+            labels, image = self._file.labels_and_image(int(self._starts[index]))
+            category, expected = _category(labels), self._categories[index]
+            if category != expected:
+                raise BrokenRecord(f"found the label {category}; expected {expected or 'none'}, as on opening the file")
+            if not image:
+                raise BrokenRecord("it holds no image")
+        except BrokenRecord as error:
+            raise BadImage(f"{name} cannot be read: {error}") from error
+        return Record(image=image, category=category, rationales=(), name=name)
+
+    def _check_ends(self, keys: np.ndarray, starts: np.ndarray) -> None:
+        """The index fits the length of the file, and the first and the last record are whole."""
+        if len(beyond := np.flatnonzero(starts >= self._file.size)):
+            raise UserError(
+                f"{self.path} ends at byte {self._file.size}, but {len(beyond)} of {len(keys)} records in "
+                f"{self._index.name} start there or beyond, as record {keys[beyond[0]]} at byte {starts[beyond[0]]}: "
+                "the file is cut off, or the index is of another file"
+            )
+        for row in (int(starts.argmin()), int(starts.argmax())):
+            self._opened(keys[row], self._file.labels_and_image, starts[row])
+
+    def _bounds(self, keys: np.ndarray, starts: np.ndarray) -> tuple[int, int] | None:
+        """What record 0 of insightface's layout says: the first key of an identity, and the end of these keys."""
+        if keys[0] != 0:
+            return None
+        labels, size = self._opened(0, self._file.labels_and_size, starts[0])
+        if size:
+            return None
+        first, end = self._opened(0, _pair, labels)
+        if first < 2:
+            raise UserError(f"{self.path}: record 0 puts the first identity at key {first}, which leaves no image")
+        return first, end
+
+    def _by_identity(self, keys: np.ndarray, starts: np.ndarray, images: np.ndarray, identities: range) -> np.ndarray:
+        """The categories of `images`, the starts of keys 1 on: by identity, or each asked where that does not tell."""
+        categories, known = np.full(len(images), "", object), np.zeros(len(images), bool)
+        if np.isin(np.arange(identities.start, identities.stop), keys).any():  # shuffled sets come without them
+            rows = self._rows(keys, identities, "identities")
+            for key, start in tqdm(list(zip(identities, starts[rows].tolist(), strict=True)), "identities", delay=2):
+                a, b = self._opened(key, self._range, start, identities.start)
+                ends = {self._label(int(images[image - 1]))[0] for image in (a, b - 1) if a < b}
+                if len(ends) == 1 and "" not in ends:
+                    categories[a - 1 : b - 1] = ends.pop()
+                    known[a - 1 : b - 1] = True
+        categories[~known] = self._ask(images[~known])[0]
+        return categories
+
+    def _range(self, start: int, first: int) -> tuple[int, int]:
+        a, b = _pair(self._file.labels_and_size(start)[0])
+        if not 1 <= a <= b <= first:
+            raise BrokenRecord(f"found an identity with the images {a} to {b - 1}; expected keys from 1 to {first - 1}")
+        return a, b
+
+    def _ask(self, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The category of each of these records, str objects, and whether it has an image (or is broken), bool."""
+        categories, images = np.full(len(starts), "", object), np.zeros(len(starts), bool)
+        shared: dict[str, str] = {}  # one string for all images of an identity
+        for row, start in enumerate(tqdm(starts.tolist(), "reading labels", delay=2, unit="image")):
+            category, images[row] = self._label(start)
+            categories[row] = shared.setdefault(category, category)
+        return categories, images
+
+    def _label(self, start: int) -> tuple[str, bool]:
+        try:
+            labels, size = self._file.labels_and_size(start)
+            return _category(labels), size > 0
+        except BrokenRecord:
+            return "", True
+
+    def _rows(self, keys: np.ndarray, wanted: range, what: str) -> np.ndarray:
+        """Where these keys are among the sorted `keys`."""
+        numbers = np.arange(wanted.start, wanted.stop)
+        if len(missing := numbers[~np.isin(numbers, keys)]):
+            raise UserError(
+                f"{self._index} lacks {len(missing)} of the {len(numbers)} {what} that record 0 of {self.path.name} "
+                f"announces: {some_of(missing.tolist())}"
+            )
+        return np.searchsorted(keys, numbers)
+
+    def _opened(self, key: int, read: Callable[..., _T], *arguments: Any) -> _T:
+        """What `read` gives, of the record of this key; a broken one is a UserError."""
+        try:
+            return read(*arguments)
+        except BrokenRecord as error:
+            raise UserError(f"{self.path}: record {key} is broken: {error}") from error
+
+
+def _category(labels: tuple[float, ...]) -> str:
+    return str(_whole(labels[0]))
+
+
+def _pair(labels: tuple[float, ...]) -> tuple[int, int]:
+    if len(labels) != 2:
+        raise BrokenRecord(f"found {len(labels)} labels and no image; expected the two keys of a range")
+    return _whole(labels[0]), _whole(labels[1])
+
+
+def _whole(label: float) -> int:
+    if not (label >= 0 and label.is_integer()):
+        raise BrokenRecord(f"found the label {label:g}; expected a whole number")
+    return int(label)

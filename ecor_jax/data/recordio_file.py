@@ -1,0 +1,148 @@
+"""MXNet's RecordIO format: records of a `.rec` by their position, and the `.idx` that gives the positions.
+
+All numbers are little-endian; from dmlc-core's src/recordio.cc and MXNet's python/mxnet/recordio.py:
+- a record is one part or more; a part is u32 MAGIC, u32 (3 bits of flag, 29 bits of length), its data, and zeros up
+  to a multiple of 4 bytes. Flag 0 is a whole record; 1, 2 and 3 are the first, a middle and the last part of one
+  whose data held MAGIC at a multiple of 4 bytes: it was split there, and MAGIC left out.
+- the data of a record is a header `IfQQ` (flag, label, id, id2); if flag > 0, that many f32 labels which count
+  instead of the header's; then the bytes of an image file, or nothing.
+- a line of the `.idx` is `key<TAB>byte at which the record starts`.
+"""
+
+import io
+import os
+import re
+import struct
+import weakref
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ecor_jax.errors import UserError
+
+MAGIC = 0xCED7230A
+_MAGIC_BYTES = struct.pack("<I", MAGIC)
+_PART, _HEADER = struct.Struct("<II"), struct.Struct("<IfQQ")
+_A_CROP = 16 << 10  # bytes: a record of a face crop is smaller, so one read takes it whole
+_TWO_LABELS = _HEADER.size + 8
+
+
+class BrokenRecord(Exception):
+    """What is wrong with a record; whoever asked for it knows its file and key."""
+
+
+class RecordFile:
+    """The records of a `.rec`. Safe for many threads; a pickled copy opens the file again.
+
+    Raises UserError if the file cannot be opened.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        try:
+            if not path.is_file():
+                raise UserError(f"{path} {'is not a file' if path.exists() else 'does not exist'}: expected a .rec")
+            self._descriptor = os.open(path, os.O_RDONLY)
+            self.size = os.fstat(self._descriptor).st_size
+        except OSError as error:
+            raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
+        weakref.finalize(self, os.close, self._descriptor)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)
+
+    def labels_and_size(self, start: int) -> tuple[tuple[float, ...], int]:
+        """The labels of the record at byte `start` and the bytes of its image, which is not read (as a rule)."""
+        flag, length, data = self._part(start, _TWO_LABELS)
+        if flag or (length > len(data) and _labels_end(data) > len(data)):
+            labels, image = self.labels_and_image(start)
+            return labels, len(image)
+        labels, _ = _unpack(data)
+        return labels, length - _labels_end(data)
+
+    def labels_and_image(self, start: int) -> tuple[tuple[float, ...], bytes]:
+        """The labels and the image of the record that starts at byte `start`. Raises BrokenRecord."""
+        parts = []
+        while True:
+            flag, length, data = self._part(start, _A_CROP)
+            if flag not in ((2, 3) if parts else (0, 1)):
+                expected = "2 or 3, of a further part" if parts else "0 or 1, of a first part"
+                raise BrokenRecord(f"the part at byte {start} has the flag {flag}; expected {expected}")
+            if len(data) < length:
+                data += self._read(start + _PART.size + len(data), length - len(data))
+            parts.append(data)
+            if flag in (0, 3):
+                return _unpack(_MAGIC_BYTES.join(parts))
+            start += _PART.size + -(-length // 4) * 4
+
+    def _part(self, start: int, ahead: int) -> tuple[int, int, bytes]:
+        """Flag, length and the first `ahead` bytes of data of the part at byte `start`."""
+        if self.size - start < _PART.size:
+            raise BrokenRecord(
+                f"{max(self.size - start, 0)} bytes are left at byte {start}; expected {_PART.size} or more"
+            )
+        read = self._read(start, min(_PART.size + ahead, self.size - start))
+        magic, word = _PART.unpack_from(read)
+        if magic != MAGIC:
+            raise BrokenRecord(f"found {magic:#010x} at byte {start}; expected {MAGIC:#010x}, which starts a record")
+        flag, length = word >> 29, word & ((1 << 29) - 1)
+        if start + _PART.size + length > self.size:
+            left = self.size - start - _PART.size
+            raise BrokenRecord(f"{length} bytes of data were announced at byte {start}; found {left}, then the end")
+        return flag, length, read[_PART.size : _PART.size + length]
+
+    def _read(self, start: int, count: int) -> bytes:
+        try:
+            read = os.pread(self._descriptor, count, start)
+        except OSError as error:
+            raise BrokenRecord(f"byte {start}: {error.strerror or error}") from error
+        if len(read) < count:  # the file was cut since it was opened
+            raise BrokenRecord(f"{count} bytes were expected at byte {start}; found {len(read)}")
+        return read
+
+
+def _labels_end(data: bytes) -> int:
+    """Where the image starts in a record's data."""
+    return _HEADER.size + 4 * (_HEADER.unpack_from(data)[0] if len(data) >= _HEADER.size else 0)
+
+
+def _unpack(data: bytes) -> tuple[tuple[float, ...], bytes]:
+    if len(data) < _HEADER.size:
+        raise BrokenRecord(f"found {len(data)} bytes of data; expected a header of {_HEADER.size}")
+    flag, label, _, _ = _HEADER.unpack_from(data)
+    end = _labels_end(data)
+    if len(data) < end:
+        rest = len(data) - _HEADER.size
+        raise BrokenRecord(f"its header announces {flag} labels, {4 * flag} bytes; found {rest} bytes after it")
+    labels = struct.unpack_from(f"<{flag}f", data, _HEADER.size) if flag else (label,)
+    return labels, data[end:]
+
+
+def read_index(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """The keys of an `.idx`, int64 [records], ascending, and the byte at which each record starts, alike.
+
+    Raises UserError for a file that is missing or empty, a line that is not two numbers, or a key given twice.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be read: {error.strerror or error}; expected the index of the .rec beside it"
+        ) from error
+    content = content.rstrip()
+    if not content:
+        raise UserError(f"{path} is empty; expected lines key<TAB>position")
+    if bad := re.search(rb"(?m)^(?!\d{1,18}\t\d{1,18}\r?$).*", content):
+        line = content.count(b"\n", 0, bad.start()) + 1
+        found = bad.group()[:80].decode("utf-8", "backslashreplace")
+        raise UserError(f"{path}, line {line}: found {found!r}; expected two numbers, key<TAB>position")
+    keys, starts = np.loadtxt(io.BytesIO(content), np.int64, delimiter="\t", comments=None, ndmin=2).T
+    order = np.argsort(keys, kind="stable")
+    keys, starts = keys[order], starts[order]
+    if len(twice := np.flatnonzero(keys[1:] == keys[:-1])):
+        raise UserError(f"{path} gives {len(twice)} keys more than once, as {keys[twice[0]]}")
+    return keys, starts

@@ -1,0 +1,439 @@
+import builtins
+import io
+import itertools
+import os
+import pickle
+import struct
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from ecor_jax.data.images import open_images
+from ecor_jax.data.pair_sets import PairSet, open_pairs, pairs_within
+from ecor_jax.data.records import InMemory
+from ecor_jax.errors import UserError
+
+
+def pickled(path: Path, value: object, protocol: int = 3) -> Path:
+    path.write_bytes(pickle.dumps(value, protocol))
+    return path
+
+
+def shown(pairs: PairSet) -> list[tuple[bytes, bytes, bool]]:
+    """The contents of every pair."""
+    assert pairs.first.dtype == pairs.second.dtype == np.int64 and pairs.same.dtype == bool
+    images = [pairs.images[row]["image"] for row in range(len(pairs.images))]
+    assert len(pairs.images.categories) == len(images)
+    rows = zip(pairs.first, pairs.second, pairs.same, strict=True)
+    return [(images[first], images[second], bool(same)) for first, second, same in rows]
+
+
+def test_the_bin_at_hand(shared_data):
+    path = shared_data / "faces" / "small_lfw.bin"
+    pairs = open_pairs("lfw", path)
+    trusted = pickle.loads(path.read_bytes(), encoding="bytes")  # this one file is known
+    images, same = [image.tobytes() for image in trusted[0]], trusted[1]
+    assert shown(pairs) == [(images[2 * k], images[2 * k + 1], same[k]) for k in range(10)]
+    assert len(pairs.images) == len(set(images)) == 17
+    assert pairs.name == "lfw" and pairs.same.all()
+    sizes = {Image.open(io.BytesIO(pairs.images[row]["image"])).size for row in range(17)}
+    assert sizes == {(112, 112)}
+    assert pairs.images[16]["name"] == "image 19 of small_lfw.bin"
+
+
+IMAGES = [b"\xff\xd8one", b"\xe9two", b"\xff\xd8one", bytes(300)]
+EXPECTED = [(IMAGES[0], IMAGES[1], True), (IMAGES[2], IMAGES[3], False)]
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize(
+    "kind",
+    [
+        bytes,
+        bytearray,
+        lambda image: np.frombuffer(image, np.uint8),
+        lambda image: np.array([[b] for b in image], "u1"),
+    ],
+    ids=["bytes", "bytearray", "array", "column"],
+)
+@pytest.mark.parametrize("answers", [list, tuple, np.array, lambda same: [np.bool_(value) for value in same]])
+def test_every_way_to_pickle_them(tmp_path, protocol, kind, answers):
+    path = pickled(tmp_path / "x.bin", ([kind(image) for image in IMAGES], answers([True, False])), protocol)
+    pairs = open_pairs("x", path)
+    assert shown(pairs) == EXPECTED
+    assert pairs.first.tolist() == [0, 0] and pairs.second.tolist() == [1, 2]  # images 0 and 2 are equal
+    copy = pickle.loads(pickle.dumps(pairs))
+    assert shown(copy) == EXPECTED
+
+
+def python_2(image: bytes) -> bytes:
+    """A str of Python 2, protocol 2."""
+    return b"T" + struct.pack("<I", len(image)) + image
+
+
+def test_a_pickle_of_python_2(tmp_path):
+    content = b"\x80\x02](" + b"".join(map(python_2, IMAGES)) + b"e](\x88\x89e\x86."
+    (tmp_path / "x.bin").write_bytes(content)
+    assert shown(open_pairs("x", tmp_path / "x.bin")) == EXPECTED
+    array = (  # numpy of Python 2: dtype names and content are str
+        b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(I5\ntcnumpy\ndtype\n(S'u1'\n"
+        b"I0\nI1\ntR(I3\nS'|'\nNNNI-1\nI-1\nI0\ntbI00\nS'hello'\ntb"
+    )
+    (tmp_path / "x.bin").write_bytes(b"((l" + (array + b"a") * 2 + b"(l" + b"I01\nat.")
+    assert shown(open_pairs("x", tmp_path / "x.bin")) == [(b"hello", b"hello", True)]
+
+
+class Hostile:
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        (Hostile(os.system, "touch {}"), "(posix|nt).system"),
+        (Hostile(builtins.eval, "open('{}', 'w')"), "builtins.eval"),
+        (Hostile(builtins.getattr, b"x", "join"), "builtins.getattr"),
+        (Hostile(np.load, "{}"), r"numpy\S*.load"),
+        (Hostile(np.fromfile, "{}"), r"numpy\S*.fromfile"),
+        (Hostile(np.memmap, "{}", "u1", "w+", 0, 4), r"numpy.memmap"),
+        (io.BytesIO(b"x"), "_io.BytesIO"),
+        (Path("x"), r"pathlib\S*"),
+        (np.arange(3).astype(object).dtype.type, r"numpy.object_"),
+    ],
+)
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_any_other_name_is_refused_by_name(tmp_path, value, named, protocol):
+    trace = tmp_path / "trace"
+    if isinstance(value, Hostile):
+        function, arguments = value.call
+        value = Hostile(function, *(a.format(trace) if isinstance(a, str) else a for a in arguments))
+    path = pickled(tmp_path / "x.bin", ([b"1", value], [True]), protocol=protocol)
+    if protocol == 2:
+        named = named.replace("builtins", "__builtin__")
+    with pytest.raises(UserError, match=rf"x\.bin: its pickle names {named}"):
+        open_pairs("x", path)
+    assert not trace.exists()
+
+
+def test_a_module_is_not_reached_through_dots(tmp_path):
+    (tmp_path / "x.bin").write_bytes(b"\x80\x04\x8c\x05numpy\x8c\x0fndarray.tofile\x00\x93.".replace(b"\x00", b""))
+    with pytest.raises(UserError):
+        open_pairs("x", tmp_path / "x.bin")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (([b"1", b"2", b"3"], [True]), "found 3 images, an odd number, and 1 answers; expected two images for each"),
+        (([b"1", b"2", b"3", b"4"], [True]), "found 4 images and 1 answers; expected two"),
+        (([b"1", b"2"], [True, False]), "found 2 images and 2 answers"),
+        (([], []), "it holds no images"),
+        ([b"1", b"2", True], "found list; expected a pair"),
+        (7, "found int 7; expected a pair"),
+        (({"a": 1}, [True]), "found a pair of dict and list; expected lists"),
+        (([b"1", "2"], [True]), "image 1 is str; expected the bytes of an image file"),
+        (([b"1", np.zeros((2, 2), np.uint8)], [True]), r"image 1 is an array of u1 and shape \(2, 2\)"),
+        (([b"1", np.zeros(2, np.float32)], [True]), r"image 1 is an array of f4 and shape \(2,\)"),
+        (([b"1", np.array([None])], [True]), r"image 1 is an array of O8 and shape \(1,\)"),
+        (([b"1", b"2"], [2]), "answer 0 is int 2; expected True or False"),
+        (([b"1", b"2"], [None]), "answer 0 is NoneType None; expected True or False"),
+        (([b"1", b"2"], [np.float64(1)]), "NumPy scalar of type f8; expected bools"),
+    ],
+)
+def test_a_bin_that_holds_something_else(tmp_path, value, message):
+    with pytest.raises(UserError, match=rf"x\.bin: .*{message}"):
+        open_pairs("x", pickled(tmp_path / "x.bin", value))
+
+
+def test_lists_in_lists_do_not_fill_the_memory(tmp_path):
+    value: list = []
+    for _ in range(60):
+        value = [value] * 10
+    with pytest.raises(UserError, match="image 0 is list"):
+        open_pairs("x", pickled(tmp_path / "x.bin", ([value, b"2"], [True])))
+    huge = b"\x80\x02(](c__builtin__\nbytes\n(I999999999999\ntRe](\x88et."
+    (tmp_path / "x.bin").write_bytes(huge)
+    with pytest.raises(UserError, match="int 999999999999 where bytes were expected"):
+        open_pairs("x", tmp_path / "x.bin")
+
+
+@settings(max_examples=150)
+@given(data=st.data())
+def test_a_damaged_bin_is_a_user_error_or_is_read(tmp_path_factory, data):
+    value = ([np.frombuffer(image, np.uint8) for image in IMAGES], [np.True_, False])
+    content = bytearray(pickle.dumps(value, data.draw(st.integers(0, 5))))
+    for _ in range(data.draw(st.integers(0, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path_factory.mktemp("bin") / "x.bin"
+    path.write_bytes(content[: data.draw(st.integers(0, len(content))) or None])
+    try:
+        shown(open_pairs("x", path))
+    except UserError as error:
+        assert "x.bin" in str(error)
+
+
+def make_people(root: Path, names: list[str]) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(name.encode())
+    return root
+
+
+PAIRS = "2\t1\nAnna_B\t1\t10\nAnna_B\t1\tClara\t2\nClara\t1\t2\nClara\t1\tAnna_B\t10\n"
+FACES = ["Anna_B/Anna_B_0001.jpg", "Anna_B/Anna_B_0010.png", "Clara/Clara_0001.jpg", "Clara/Clara_0002.jpg"]
+
+
+@pytest.mark.parametrize("top", ["", "lfw/"])
+@pytest.mark.parametrize("text", [PAIRS, PAIRS.replace("\n", "\r\n"), "\ufeff" + PAIRS.replace("\t", " ")])
+def test_lfws_pairs(tmp_path, text, top):
+    (tmp_path / "pairs.txt").write_text(text, encoding="utf-8")
+    root = make_people(tmp_path / "images", [f"{top}{name}" for name in [*FACES, "Dora/Dora_0001.jpg"]])
+    pairs = open_pairs("lfw", tmp_path / "pairs.txt", root)
+    one, ten, first, second = (f"{top}{name}".encode() for name in FACES)
+    assert shown(pairs) == [(one, ten, True), (one, second, False), (first, second, True), (first, ten, False)]
+    assert pairs.images.categories == ("anna b", "anna b", "clara", "clara")
+
+
+def test_pairs_in_a_zip_of_images(tmp_path):
+    (tmp_path / "pairs.txt").write_text(PAIRS)
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        for name in FACES:
+            archive.writestr(name, name)
+    assert len(open_pairs("lfw", tmp_path / "pairs.txt", tmp_path / "x.zip").first) == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "line 1: found ''; expected two numbers, folds and pairs"),
+        ("300\n", "line 1: found '300'; expected two numbers"),
+        (PAIRS.replace("2\t1", "2\tone", 1), "line 1: found '2 one'"),
+        (PAIRS + "\nAnna_B\t1\n", "line 7: found 'Anna_B 1'; expected name, number, number or name, number, name"),
+        (PAIRS.replace("Anna_B\t1\t10", "Anna_B\t1\tten"), "line 2: found 'Anna_B 1 ten'"),
+        (PAIRS.replace("2\t1", "2\t2", 1), "found 2 pairs of same people; expected 4, 2 in each of 2 folds, by its"),
+        (PAIRS + "Anna_B 1 Clara 1", "found 3 pairs of different people; expected 2, 1 in each of 2 folds"),
+        ("0\t1", "lists no pairs"),
+        (PAIRS.replace("\tClara\t2", "\tClara\t3"), "names 1 images that do not exist: Clara/Clara_0003$"),
+    ],
+)
+def test_lfws_pairs_that_do_not_fit(tmp_path, text, message):
+    (tmp_path / "pairs.txt").write_text(text)
+    with pytest.raises(UserError, match=rf"pairs\.txt,?:? ?{message}"):
+        open_pairs("lfw", tmp_path / "pairs.txt", make_people(tmp_path / "images", FACES))
+
+
+def test_an_image_that_is_there_twice(tmp_path):
+    (tmp_path / "pairs.txt").write_text(PAIRS)
+    root = make_people(tmp_path / "images", [*FACES, "more/Clara/Clara_0001.jpg"])
+    with pytest.raises(UserError, match=r"two images of one name, Clara/Clara_0001.jpg and more/Clara/Clara_0001.jpg"):
+        open_pairs("lfw", tmp_path / "pairs.txt", root)
+
+
+def test_the_pairs_of_lfw_at_hand(shared_data, tmp_path):
+    path = shared_data / "faces" / "lfw_pairs.txt"
+    (tmp_path / "a.jpg").touch()
+    with pytest.raises(
+        UserError, match=r"names 7701 images that do not exist: Abel_Pacheco/Abel_Pacheco_0001, .* 7691"
+    ):
+        open_pairs("lfw", path, tmp_path)
+    named = []
+    for line in path.read_text().splitlines()[1:]:
+        fields = line.split("\t")
+        one, other = (fields[0], fields[1]), (fields[-2] if len(fields) == 4 else fields[0], fields[-1])
+        named.append(tuple(f"{person}/{person}_{number.zfill(4)}.jpg" for person, number in (one, other)))
+    root = make_people(tmp_path / "lfw", list(itertools.chain.from_iterable(named)))
+    pairs = open_pairs("lfw", path, root)
+    assert [(one.decode(), other.decode()) for one, other, _ in shown(pairs)] == named
+    assert pairs.same.reshape(10, 2, 300).all(axis=2).tolist() == [[True, False]] * 10
+    people = np.asarray(pairs.images.categories)
+    assert ((people[pairs.first] == people[pairs.second]) == pairs.same).all()
+
+
+PERSON = st.from_regex(r"[A-Z][a-z]{0,3}(_[A-Z])?", fullmatch=True)
+
+
+@settings(max_examples=100)
+@given(data=st.data())
+def test_pairs_that_were_written_are_read(tmp_path_factory, data):
+    root = tmp_path_factory.mktemp("lfw")
+    people = data.draw(st.lists(PERSON, min_size=2, max_size=4, unique=True))
+    numbers = st.integers(1, 12345)
+    folds, half = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 3))
+    same = [(person, data.draw(numbers), person, data.draw(numbers)) for person in people for _ in range(9)]
+    others = [(a, data.draw(numbers), b, data.draw(numbers)) for a, b in itertools.permutations(people, 2)] * 9
+    pairs = [
+        pair for fold in range(folds) for kind in (same, others) for pair in kind[fold * half : fold * half + half]
+    ]
+    lines = ["\t".join(map(str, (a, m, n) if a == b else (a, m, b, n))) for a, m, b, n in pairs]
+    (root / "pairs.txt").write_text("\n".join([f"{folds}\t{half}", *lines]))
+    files = [[f"{person}/{person}_{k:04d}.jpg" for person, k in ((a, m), (b, n))] for a, m, b, n in pairs]
+    make_people(root / "images", list(itertools.chain.from_iterable(files)))
+    expected = [(one.encode(), other.encode(), a == b) for (one, other), (a, _, b, _) in zip(files, pairs, strict=True)]
+    assert shown(open_pairs("x", root / "pairs.txt", root / "images")) == expected
+
+
+@settings(max_examples=100)
+@given(text=st.text(alphabet="A1\t\n 23_", max_size=60))
+def test_any_text_is_a_user_error_or_pairs(tmp_path_factory, text):
+    root = tmp_path_factory.mktemp("lfw")
+    make_people(root / "images", [f"{name}/{name}_{k:04}.jpg" for name in ("A", "1", "2", "3") for k in (1, 2, 3)])
+    (root / "pairs.txt").write_text(text)
+    try:
+        assert len(open_pairs("x", root / "pairs.txt", root / "images").first)
+    except UserError as error:
+        assert "pairs.txt" in str(error)
+
+
+def test_the_celebrities_at_hand(shared_data, tmp_path):
+    path = shared_data / "faces" / "celebrity_pairs.zip"
+    pairs = open_pairs("celebrities", path)
+    assert len(pairs.first) == 300 and pairs.same.sum() == 38
+    folder = "tests/unit/dataset"
+    names = [pairs.images[row]["name"] for row in range(len(pairs.images))]
+    assert names[:3] == [f"{folder}/img20.jpg", f"{folder}/img21.jpg", f"{folder}/img16.jpg"]
+    with zipfile.ZipFile(path) as archive:
+        lines = archive.read(f"{folder}/master.csv").decode().split()
+        assert pairs.images[0]["image"] == archive.read(f"{folder}/img20.jpg")
+    written = [
+        f"{names[a]},{names[b]},{'Yes' if same else 'No'}"
+        for a, b, same in zip(pairs.first, pairs.second, pairs.same, strict=True)
+    ]
+    assert [line.replace(f"{folder}/", "") for line in written] == lines[1:]
+    (tmp_path / "pairs.csv").write_text("\n".join(lines))
+    assert shown(open_pairs("x", tmp_path / "pairs.csv", path)) == shown(pairs)
+
+
+CSV = "file_x,file_y,Decision,note\na/1.jpg,2.jpg,Yes,x\n3.jpg,a/1.jpg,No,y\n"
+FILES = ["a/1.jpg", "b/1.jpg", "2.jpg", "c/d/3.jpg"]
+
+
+def test_a_table_of_pairs(tmp_path):
+    (tmp_path / "pairs.csv").write_text("\ufeff" + CSV, encoding="utf-8")
+    pairs = open_pairs("x", tmp_path / "pairs.csv", make_people(tmp_path / "images", FILES))
+    assert shown(pairs) == [(b"a/1.jpg", b"2.jpg", True), (b"c/d/3.jpg", b"a/1.jpg", False)]
+    assert pairs.images.categories == ("", "", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no column file_x, file_y, Decision; found $"),
+        (CSV.replace("Decision", "decision"), "no column Decision; found file_x, file_y, decision, note"),
+        (CSV.replace("Yes", "yes"), "line 2: found 'a/1.jpg, 2.jpg, yes'; expected two paths and Yes or No"),
+        (CSV + "2.jpg", "line 4: found '2.jpg, , '"),
+        (CSV.replace("a/1", "1"), r"has two images of one name, a/1\.jpg and b/1\.jpg"),
+        (
+            CSV + "".join(f"n{k:02},2.jpg,No\n" for k in range(12)),
+            "12 images that do not exist: n00, .*, n09 and 2 more$",
+        ),
+        ("file_x,file_y,Decision\n", "lists no pairs"),
+    ],
+)
+def test_a_table_that_does_not_fit(tmp_path, text, message):
+    (tmp_path / "pairs.csv").write_text(text)
+    with pytest.raises(UserError, match=message):
+        open_pairs("x", tmp_path / "pairs.csv", make_people(tmp_path / "images", FILES))
+
+
+def test_a_zip_with_no_table_or_two(tmp_path):
+    path = tmp_path / "x.zip"
+    for count, names in enumerate([[], ["pairs.csv"], ["pairs.csv", "more/PAIRS.CSV"]]):
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in [*FILES, *names, "other.csv"]:
+                archive.writestr(name, CSV if name in names else name)
+        if count == 1:
+            assert len(open_pairs("x", path).first) == 2
+            continue
+        with pytest.raises(UserError, match=rf"x\.zip: found {count} \.csv files with the columns file_x, file_y, Dec"):
+            open_pairs("x", path)
+
+
+def test_paths_of_no_known_kind(tmp_path, shared_data):
+    with pytest.raises(
+        UserError, match=r"x\.mat: pairs are read from a \.bin, \.txt \(as LFW's\) or \.csv, or a \.zip"
+    ):
+        open_pairs("x", "x.mat")
+    with pytest.raises(UserError, match=r"x\.txt holds no images: give the folder or zip that does"):
+        open_pairs("x", "x.txt")
+    with pytest.raises(UserError, match=r"none\.csv cannot be read as text"):
+        open_pairs("x", tmp_path / "none.csv", tmp_path)
+    with pytest.raises(UserError, match=r"none\.bin cannot be read: No such file"):
+        open_pairs("x", tmp_path / "none.bin")
+    with pytest.raises(UserError, match=r"x\.bin holds its images: expected no other path"):
+        open_pairs("x", "x.bin", tmp_path)
+    (tmp_path / "pairs.txt").write_text(PAIRS)
+    with pytest.raises(UserError, match=r"none does not exist"):
+        open_pairs("x", tmp_path / "pairs.txt", tmp_path / "none")
+
+
+def people(categories: str) -> InMemory:
+    count = len(categories)
+    images = np.zeros((count, 1, 1, 3), np.uint8)
+    return InMemory(images, tuple(categories), ((),) * count, tuple(map(str, range(count))), "letters")
+
+
+def slow_pairs(categories: str, alike: bool) -> set[tuple[int, int]]:
+    pairs = itertools.combinations(range(len(categories)), 2)
+    return {(a, b) for a, b in pairs if (categories[a] == categories[b]) == alike}
+
+
+@settings(max_examples=150)
+@given(categories=st.text("abc", min_size=2, max_size=14), seed=st.integers(0, 9))
+def test_pairs_within_a_set(categories, seed):
+    alike, different = slow_pairs(categories, True), slow_pairs(categories, False)
+    source = people(categories)
+    if not (alike and different):
+        with pytest.raises(UserError, match=r"in letters form no pair of (the same category|different categories)"):
+            pairs_within("x", source, seed)
+        return
+    pairs = pairs_within("x", source, seed)
+    drawn = [(min(pair), max(pair)) for pair in zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)]
+    assert len(set(drawn)) == len(drawn)
+    assert {pair for pair, same in zip(drawn, pairs.same, strict=True) if same} == alike
+    others = {pair for pair, same in zip(drawn, pairs.same, strict=True) if not same}
+    assert others <= different and len(others) == min(len(alike), len(different))
+    assert pairs.images is source
+    if len(alike) == len(others):
+        for fold in np.array_split(pairs.same, 10):
+            assert abs(2 * int(fold.sum()) - len(fold)) <= 1
+
+
+def test_different_pairs_are_drawn_evenly_and_by_the_seed():
+    source = people("aabbbcdd")
+    expected = slow_pairs("aabbbcdd", False)
+    counts = dict.fromkeys(expected, 0)
+    draws = 4000
+    for seed in range(draws):
+        pairs = pairs_within("x", source, seed)
+        for first, second, same in zip(pairs.first, pairs.second, pairs.same, strict=True):
+            if not same:
+                counts[min(first, second), max(first, second)] += 1
+    share = 5 / len(expected)
+    deviations = (np.asarray(list(counts.values())) - draws * share) / np.sqrt(draws * share * (1 - share))
+    assert abs(deviations).max() < 4.5
+    one, again = (pairs_within("x", source, 3) for _ in range(2))
+    assert (one.first == again.first).all() and (one.second == again.second).all()
+
+
+def test_fewer_different_pairs_than_same_ones_are_spread():
+    pairs = pairs_within("x", people("aaaaaaab"), 0)  # 21 same, 7 different
+    assert pairs.same.sum() == 21 and len(pairs.same) == 28
+    assert all(fold.sum() == 3 for fold in np.array_split(pairs.same, 7))
+
+
+def test_unknown_people_form_no_pairs(shared_data):
+    source = people("aabb")
+    source._categories = ("a", "", "b", "b")
+    with pytest.raises(UserError, match="1 of 4 images in letters have no category"):
+        pairs_within("x", source, 0)
+    orl = pairs_within("orl", open_images(shared_data / "faces" / "orl.zip"), 0)
+    assert len(orl.first) == 40 * 45 * 2 and orl.same.reshape(10, -1).mean(axis=1).tolist() == [0.5] * 10

@@ -1,0 +1,433 @@
+"""The `.rec` files here come from a writer after dmlc-core's RecordIOWriter and insightface's face2rec2."""
+
+import os
+import pickle
+import re
+import struct
+import subprocess
+import sys
+import threading
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ecor_jax.data import recordio
+from ecor_jax.data.images import open_images, splits_of
+from ecor_jax.data.recordio import RecordIO
+from ecor_jax.data.recordio_file import RecordFile
+from ecor_jax.data.records import BadImage
+from ecor_jax.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+MAGIC = bytes([0x0A, 0x23, 0xD7, 0xCE])
+
+
+def packed(labels: float | list[float], image: bytes, key: int = 0) -> bytes:
+    """A record's data, as mxnet.recordio.pack makes it."""
+    if isinstance(labels, list):
+        return struct.pack("<IfQQ", len(labels), 0, key, 0) + struct.pack(f"<{len(labels)}f", *labels) + image
+    return struct.pack("<IfQQ", 0, labels, key, 0) + image
+
+
+def framed(data: bytes) -> bytes:
+    """The parts of one record: split at every aligned magic word, which is dropped."""
+    pieces, start = [], 0
+    for position in range(0, len(data) // 4 * 4, 4):
+        if data[position : position + 4] == MAGIC:
+            pieces.append(data[start:position])
+            start = position + 4
+    pieces.append(data[start:])
+    written = b""
+    for number, piece in enumerate(pieces):
+        flag = 0 if len(pieces) == 1 else 1 if number == 0 else 3 if number == len(pieces) - 1 else 2
+        written += MAGIC + struct.pack("<I", flag << 29 | len(piece)) + piece + bytes(-len(piece) % 4)
+    return written
+
+
+def write(path: Path, records: dict[int, bytes]) -> Path:
+    """Records, by key, in the order given; and the index beside them."""
+    content, lines = b"", []
+    for key, data in records.items():
+        lines.append(f"{key}\t{len(content)}\n")
+        content += framed(data)
+    path.write_bytes(content)
+    path.with_suffix(".idx").write_text("".join(lines))
+    return path
+
+
+def insightface(people: list[tuple[float, list[bytes]]], two_labels: bool = True) -> dict[int, bytes]:
+    """The records of a face set, in face2rec2's order: images, record 0, identities."""
+    records, ranges = {}, []
+    for label, images in people:
+        ranges.append((len(records) + 1, len(records) + 1 + len(images)))
+        for image in images:
+            key = len(records) + 1
+            records[key] = packed([label, 1.0] if two_labels else label, image, key)
+    first = len(records) + 1
+    records[0] = packed([first, first + len(people)], b"")
+    for key, (start, stop) in enumerate(ranges, first):
+        records[key] = packed([start, stop], b"", key)
+    return records
+
+
+PEOPLE = [(0, [b"a0", b"a1", b"a2"]), (1, [b"b0"]), (7, [b"c0", b"c1"])]
+
+
+@pytest.fixture
+def faces(tmp_path) -> Path:
+    return write(tmp_path / "train.rec", insightface(PEOPLE))
+
+
+def contents(source: RecordIO) -> list[tuple[str, bytes]]:
+    records = [source[row] for row in range(len(source))]
+    assert source.categories == tuple(record["category"] for record in records)
+    return [(record["category"], record["image"]) for record in records]
+
+
+@pytest.fixture
+def crops(shared_data) -> dict[str, bytes]:
+    with zipfile.ZipFile(shared_data / "faces" / "aligned_crops.zip") as archive:
+        return {name: archive.read(name) for name in sorted(archive.namelist()) if name.endswith(".jpg")}
+
+
+def test_real_crops_come_back(crops, tmp_path):
+    images = list(crops.values())
+    people = [(label, images[label * 2 : label * 2 + 2]) for label in range(5)]
+    path = write(tmp_path / "train.rec", insightface(people))
+    assert contents(RecordIO(path)) == [(str(row // 2), image) for row, image in enumerate(images)]
+
+
+def test_the_command_writes_array_records(crops, tmp_path):
+    images = list(crops.values())
+    path = write(tmp_path / "train.rec", insightface([(3, images[:4]), (12, images[4:6])]))
+    command = [sys.executable, "-m", "launch.prepare", f"--source={path}", f"--output={tmp_path / 'out'}"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == f"{tmp_path}/out: images: 6 in train; unreadable and left out: 0\n"
+    written = open_images(tmp_path / "out")
+    records = [written[row] for row in range(6)]
+    assert {(record["name"], record["category"], record["image"]) for record in records} == {
+        (f"record {key} of train.rec", "3" if key < 5 else "12", images[key - 1]) for key in range(1, 7)
+    }
+
+
+def test_insightfaces_layout(faces):
+    source = open_images(faces)
+    assert isinstance(source, RecordIO)
+    assert contents(source) == [("0", b"a0"), ("0", b"a1"), ("0", b"a2"), ("1", b"b0"), ("7", b"c0"), ("7", b"c1")]
+    assert source.classes == ("0", "1", "7")
+    assert source[3] == {"image": b"b0", "category": "1", "rationales": (), "name": "record 4 of train.rec"}
+    assert splits_of(faces) == ()
+    with pytest.raises(UserError, match=r"train\.rec has no split 'test': a \.rec file has none"):
+        open_images(faces, split="test")
+
+
+def test_one_label_an_image(tmp_path):
+    source = RecordIO(write(tmp_path / "x.rec", insightface(PEOPLE, two_labels=False)))
+    assert source.categories == ("0", "0", "0", "1", "7", "7")
+
+
+def test_opening_reads_three_headers_an_identity(tmp_path, monkeypatch):
+    path = write(tmp_path / "x.rec", insightface([(label, [b"image"] * 50) for label in range(4)]))
+    asked = []
+    ask = RecordFile.labels_and_size
+    monkeypatch.setattr(RecordFile, "labels_and_size", lambda self, start: asked.append(start) or ask(self, start))
+    assert RecordIO(path).categories == tuple(str(row // 50) for row in range(200))
+    assert len(asked) <= 1 + 3 * 4
+
+
+def test_headers_are_read_without_their_images(tmp_path, monkeypatch):
+    path = write(tmp_path / "x.rec", {key: packed([5, 1], bytes(9000)) for key in range(20)})
+    read = []
+    pread = os.pread
+    monkeypatch.setattr(os, "pread", lambda *arguments: read.append(arguments[1]) or pread(*arguments))
+    assert RecordIO(path).categories == ("5",) * 20
+    assert sum(read) < 3 * 9000 + 20 * 50  # two whole records, to see that the file is one and is not cut off
+
+
+def test_identities_that_are_not_there_or_disagree_are_asked_image_by_image(tmp_path):
+    records = insightface(PEOPLE)
+    shuffled = {key: data for key, data in records.items() if key < 7}
+    assert RecordIO(write(tmp_path / "a.rec", shuffled)).categories == ("0", "0", "0", "1", "7", "7")
+    one_person = {**shuffled, 0: packed([7, 8], b""), 7: packed([1, 7], b"")}
+    assert RecordIO(write(tmp_path / "b.rec", one_person)).categories == ("0", "0", "0", "1", "7", "7")
+    unclaimed = {**shuffled, 0: packed([7, 8], b""), 7: packed([2, 4], b"")}
+    assert RecordIO(write(tmp_path / "c.rec", unclaimed)).categories == ("0", "0", "0", "1", "7", "7")
+    class_count = {**shuffled, 0: packed([7, 3], b"")}
+    assert RecordIO(write(tmp_path / "d.rec", class_count)).categories == ("0", "0", "0", "1", "7", "7")
+
+
+def test_an_image_that_contradicts_its_identity_is_bad(tmp_path):
+    records = insightface(PEOPLE)
+    records[2] = packed([9, 1], b"a1")
+    source = RecordIO(write(tmp_path / "x.rec", records))
+    assert source.categories[:3] == ("0", "0", "0")
+    with pytest.raises(BadImage, match=r"record 2 of x\.rec cannot be read: found the label 9; expected 0"):
+        source[1]
+    assert source[2]["image"] == b"a2"
+
+
+def test_keys_too_large_for_f32_are_told_by_what_holds_an_image(faces, monkeypatch):
+    whole = contents(RecordIO(faces))
+    monkeypatch.setattr(recordio, "EXACT", 8)
+    assert contents(RecordIO(faces)) == whole
+
+
+def test_any_other_rec_holds_images_only(tmp_path):
+    records = {30: packed(2, b"second"), 4: packed([8, 0.5, 3], b"first"), 31: packed(2, b"")}
+    source = RecordIO(write(tmp_path / "x.rec", records))
+    assert source.categories == ("8", "2", "2")
+    assert source[0]["image"] == b"first" and source[1]["image"] == b"second"
+    with pytest.raises(BadImage, match=r"record 31 of x\.rec cannot be read: it holds no image"):
+        source[2]
+    labelled = {0: packed([1, 2], b"an image after all"), 1: packed([6, 2], b"x")}
+    assert RecordIO(write(tmp_path / "y.rec", labelled)).categories == ("1", "6")
+
+
+@pytest.mark.parametrize("label", [0.5, -1.0, float("nan"), float("inf")])
+def test_a_label_that_is_no_number_of_an_identity(tmp_path, label):
+    source = RecordIO(write(tmp_path / "x.rec", {1: packed(label, b"x"), 2: packed(4, b"y")}))
+    assert source.categories == ("", "4") and source.classes == ("4",)
+    with pytest.raises(BadImage, match=rf"record 1 of x\.rec.*found the label {label:g}; expected a whole number"):
+        source[0]
+    with pytest.raises(UserError, match=r"none of its 1 images has a readable label"):
+        RecordIO(write(tmp_path / "y.rec", {1: packed(label, b"x")}))
+
+
+def test_the_writer_splits_at_aligned_magic_words_only():
+    assert framed(b"1234" + MAGIC + b"56" + MAGIC) == b"".join(
+        [MAGIC, struct.pack("<I", 1 << 29 | 4), b"1234", MAGIC, struct.pack("<I", 3 << 29 | 6), b"56" + MAGIC, bytes(2)]
+    )
+
+
+@pytest.mark.parametrize("image", [MAGIC, MAGIC * 3, b"1234" + MAGIC + b"5678", b"12" + MAGIC, b"1234" + MAGIC + b"5"])
+def test_images_with_the_magic_word_in_them(tmp_path, image):
+    path = write(tmp_path / "x.rec", {**insightface([(2, [image, b"other", image])]), 9: b""})
+    path.with_suffix(".idx").write_text("\n".join(path.with_suffix(".idx").read_text().split("\n")[:-2]))
+    assert contents(RecordIO(path)) == [("2", image), ("2", b"other"), ("2", image)]
+
+
+CHUNKS = st.sampled_from([MAGIC, MAGIC[:2], b"a", b"bcd", b"efgh", bytes(4)])
+
+
+@settings(max_examples=100)
+@given(
+    records=st.dictionaries(
+        st.integers(1, 10**9),
+        st.tuples(
+            st.one_of(st.integers(0, 1 << 24), st.lists(st.integers(0, 99), min_size=1, max_size=5)),
+            st.lists(CHUNKS, min_size=1, max_size=12).map(b"".join),
+            st.sampled_from([0, 0xCED7230A, 0xCED7230ACED7230A]),
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_what_was_written_is_read(tmp_path_factory, records):
+    path = tmp_path_factory.mktemp("rec") / "x.rec"
+    write(path, {key: packed(labels, image, number) for key, (labels, image, number) in records.items()})
+    expected = [records[key] for key in sorted(records)]
+    assert contents(RecordIO(path)) == [
+        (str(labels[0] if isinstance(labels, list) else labels), image) for labels, image, _ in expected
+    ]
+
+
+@settings(max_examples=150)
+@given(data=st.data())
+def test_a_damaged_file_is_a_user_error_or_reads_its_records(tmp_path_factory, data):
+    path = write(tmp_path_factory.mktemp("rec") / "x.rec", insightface([(0, [b"a", MAGIC * 2]), (1, [b"b" * 40])]))
+    for file in (path, path.with_suffix(".idx")):
+        content = bytearray(file.read_bytes())
+        for _ in range(data.draw(st.integers(0, 3))):
+            content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+        file.write_bytes(content[: data.draw(st.integers(0, len(content))) or None])
+    try:
+        source = RecordIO(path)
+    except UserError as error:
+        assert not isinstance(error, BadImage) and str(path.parent) in str(error)
+        return
+    for row in range(len(source)):
+        try:
+            assert source[row]["category"] == source.categories[row]
+        except BadImage as error:
+            assert "x.rec" in str(error)
+
+
+def test_a_file_cut_off_anywhere_is_not_opened(faces):
+    content = faces.read_bytes()
+    for length in range(len(content)):
+        faces.write_bytes(content[:length])
+        with pytest.raises(UserError, match=r"train\.rec"):
+            RecordIO(faces)
+
+
+def test_a_cut_off_file_says_where(faces):
+    content = faces.read_bytes()
+    assert len(content) == 424
+    faces.write_bytes(content[:150])
+    message = (
+        r"train\.rec ends at byte 150, but 6 of 10 records in train\.idx start there or beyond, as record 0 at "
+        r"byte 264: the file is cut off, or the index is of another file"
+    )
+    with pytest.raises(UserError, match=message):
+        RecordIO(faces)
+    faces.write_bytes(content[:-10])
+    with pytest.raises(UserError, match="record 9 is broken: 32 bytes of data were announced at byte 384; found 22"):
+        RecordIO(faces)
+
+
+def test_a_file_of_another_format(faces):
+    faces.write_bytes(b"PK\x03\x04" + bytes(1000))
+    expected = r"train\.rec: record 1 is broken: found 0x04034b50 at byte 0; expected 0xced7230a, which starts a record"
+    with pytest.raises(UserError, match=expected):
+        RecordIO(faces)
+
+
+def damaged(path: Path, position: int, content: bytes) -> None:
+    file = bytearray(path.read_bytes())
+    file[position : position + len(content)] = content
+    path.write_bytes(file)
+
+
+@pytest.mark.parametrize(
+    ("offset", "content", "message"),
+    [
+        (0, b"JUNK", r"found 0x4b4e554a at byte 44; expected 0xced7230a"),
+        (4, struct.pack("<I", 400_000), r"400000 bytes of data were announced at byte 44; found 372, then the end"),
+        (4, struct.pack("<I", 2 << 29 | 34), r"part at byte 44 has the flag 2; expected 0 or 1, of a first part"),
+        (4, struct.pack("<I", 1 << 29 | 34), r"part at byte 88 has the flag 0; expected 2 or 3, of a further part"),
+        (4, struct.pack("<I", 23), r"found 23 bytes of data; expected a header of 24"),
+        (8, struct.pack("<I", 1000), r"announces 1000 labels, 4000 bytes; found 10 bytes after it"),
+    ],
+)
+def test_one_broken_record_is_a_bad_image(faces, offset, content, message):
+    assert faces.with_suffix(".idx").read_text().startswith("1\t0\n2\t44\n3\t88\n")
+    damaged(faces, 44 + offset, content)
+    source = RecordIO(faces)
+    with pytest.raises(BadImage, match=rf"record 2 of train\.rec cannot be read: .*{message}"):
+        source[1]
+    assert source[0]["image"] == b"a0" and source[2]["image"] == b"a2"
+
+
+def test_broken_records_at_the_ends_of_an_identity(tmp_path):
+    path = write(tmp_path / "x.rec", insightface([(5, [b"0"]), (4, [b"1", b"2", b"3"]), (6, [b"4"])]))
+    starts = dict(line.split("\t") for line in path.with_suffix(".idx").read_text().splitlines())
+    damaged(path, int(starts["2"]), b"JUNK")
+    source = RecordIO(path)
+    assert source.categories == ("5", "", "4", "4", "6")
+    with pytest.raises(BadImage, match=r"record 2 of x\.rec"):
+        source[1]
+    assert source[2]["image"] == b"2"
+    damaged(path, int(starts["4"]), b"JUNK")
+    source = RecordIO(path)
+    assert source.categories == ("5", "", "4", "", "6") and source[2]["image"] == b"2"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({0: packed(4, b"")}, "record 0 is broken: found 1 labels and no image; expected the two keys of a range"),
+        ({0: packed([1, 4], b"")}, "record 0 puts the first identity at key 1, which leaves no image"),
+        ({0: packed([6.5, 10], b"")}, "record 0 is broken: found the label 6.5; expected a whole number"),
+        ({8: packed([4, 9], b"")}, "record 8 is broken: found an identity with the images 4 to 8; .* from 1 to 6"),
+        ({8: packed([5, 4], b"")}, "record 8 is broken: found an identity with the images 5 to 3"),
+        ({8: packed(3, b"")}, "record 8 is broken: found 1 labels and no image"),
+        ({8: b"too short"}, "record 8 is broken: found 9 bytes of data; expected a header of 24"),
+        ({0: packed([7, 12], b"")}, r"idx lacks 2 of the 5 identities that record 0 of x.rec announces: 10, 11$"),
+        (
+            {0: packed([26, 30], b"")},
+            r"idx lacks 16 of the 25 images that .* announces: 10, 11, 12, 13, 14, 15, 16, 17, 18, 19 and 6 more$",
+        ),
+    ],
+)
+def test_records_that_describe_the_set_must_be_right(tmp_path, changes, message):
+    path = write(tmp_path / "x.rec", insightface(PEOPLE) | changes)
+    with pytest.raises(UserError, match=message) as caught:
+        RecordIO(path)
+    assert not isinstance(caught.value, BadImage)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", r"train\.idx is empty; expected lines key<TAB>position"),
+        ("1\t0\n2\tmany\n", r"train\.idx, line 2: found '2\\tmany'; expected two numbers, key<TAB>position"),
+        ("1\t0\n\n2\t44\n", r"train\.idx, line 2: found ''"),
+        ("1 0\n", r"train\.idx, line 1: found '1 0'"),
+        ("1\t0\n2\t-44\n", r"train\.idx, line 2: found '2\\t-44'"),
+        ("1\t0\n2\t44.0\n", r"line 2"),
+        ("1\t0\n2\t" + "9" * 30, r"line 2"),
+        ("\u00e9\t0\n", r"line 1"),
+        ("1\t0\n2\t44\n1\t88\n", r"train\.idx gives 1 keys more than once, as 1"),
+        ("1\t0\n2\t424\n", r"ends at byte 424, but 1 of 2 records in train\.idx start there or beyond, as record 2"),
+        ("1\t0\n2\t422\n", r"record 2 is broken: 2 bytes are left at byte 422; expected 8 or more"),
+        ("1\t4\n", r"record 1 is broken: found .* at byte 4; expected 0xced7230a"),
+    ],
+)
+def test_an_index_that_does_not_fit(faces, content, message):
+    faces.with_suffix(".idx").write_text(content, encoding="utf-8")
+    with pytest.raises(UserError, match=message):
+        RecordIO(faces)
+
+
+def test_an_index_from_windows(faces):
+    index = faces.with_suffix(".idx")
+    index.write_bytes(index.read_bytes().replace(b"\n", b"\r\n"))
+    assert RecordIO(faces).classes == ("0", "1", "7")
+
+
+def test_files_that_are_not_there(faces, tmp_path):
+    with pytest.raises(UserError, match=r"none\.rec does not exist: expected a \.rec"):
+        open_images(tmp_path / "none.rec")
+    faces.with_suffix(".idx").unlink()
+    with pytest.raises(UserError, match=r"train\.idx cannot be read: No such file.*expected the index of the \.rec"):
+        open_images(faces)
+    (tmp_path / "folder.rec").mkdir()
+    with pytest.raises(UserError, match=r"folder\.rec is not a file"):
+        RecordIO(tmp_path / "folder.rec")
+    with pytest.raises(UserError, match=r"no images in .*folder\.rec"):
+        open_images(tmp_path / "folder.rec")
+
+
+def test_a_file_cut_after_it_was_opened(faces):
+    source = RecordIO(faces)
+    os.truncate(faces, 60)
+    with pytest.raises(BadImage, match=r"record 2 of train\.rec cannot be read: .* bytes were expected at byte 44"):
+        source[1]
+
+
+def test_pickled_copies_read_on(faces):
+    source = RecordIO(faces)
+    copy = pickle.loads(pickle.dumps(source))
+    assert contents(copy) == contents(source)
+    pickled = pickle.dumps(source)
+    faces.unlink()
+    with pytest.raises(UserError, match=re.escape(f"{faces} does not exist")):
+        pickle.loads(pickled)
+
+
+def test_many_threads_may_read(tmp_path):
+    images = [bytes([row]) * 30_000 for row in range(20)]
+    source = RecordIO(write(tmp_path / "x.rec", insightface([(row, [image]) for row, image in enumerate(images)])))
+    start = threading.Barrier(8)
+
+    def read(thread: int) -> bool:
+        start.wait()
+        rows = np.random.default_rng(thread).permutation(20)
+        return all(source[row]["image"] == images[row] for row in rows)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(read, range(8)))
+
+
+def test_a_source_that_is_gone_closes_its_file(faces):
+    before = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").is_dir() else pytest.skip("needs /proc")
+    for _ in range(5):
+        RecordIO(faces)[0]
+    assert len(os.listdir("/proc/self/fd")) <= before + 1
