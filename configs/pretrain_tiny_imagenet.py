@@ -2,14 +2,24 @@
 
     python -m launch.train --config=configs/pretrain_tiny_imagenet.py --workdir=runs/tiny_clip
 
+A quarter of the patches, then half of them, then all, each stage going on from the one before:
+
+    python -m launch.train --config=configs/pretrain_tiny_imagenet.py:half --workdir=runs/tiny_clip_half
+    python -m launch.train --config=configs/pretrain_tiny_imagenet.py:whole --workdir=runs/tiny_clip_whole
+
 Expected: see RESULTS.md. It knows 200 classes of small pictures; it stands in for no published CLIP.
 """
 
 from configs.common import data_folder, pretrain
 from ecor_jax.config import Config
+from ecor_jax.errors import UserError
+
+STAGES = ("quarter", "half", "whole")
 
 
-def get_config() -> Config:
+def get_config(stage: str = "quarter") -> Config:
+    if stage not in STAGES:
+        raise UserError(f"no stage {stage!r}; there are: {', '.join(STAGES)}")
     config = pretrain()
     images = f"{data_folder()}/images"
     config.data.images = f"{images}/tinyimagenet_train_a.zip,{images}/tinyimagenet_train_b.zip"
@@ -20,4 +30,14 @@ def get_config() -> Config:
     config.kept_patches = 16
     config.steps = 2200
     config.checkpoint_every = 100
+    if stage == "half":
+        config.model = "runs/tiny_clip/model"
+        config.kept_patches, config.data.text_length = 32, 24
+        config.steps = 1500
+        config.optimizer.learning_rate, config.optimizer.warmup_steps = 8e-4, 100
+    if stage == "whole":
+        config.model = "runs/tiny_clip_half/model"
+        config.kept_patches, config.data.text_length = 0, 24
+        config.data.batch_size, config.steps = 128, 400
+        config.optimizer.learning_rate, config.optimizer.warmup_steps = 3e-4, 30
     return config

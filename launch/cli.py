@@ -55,8 +55,10 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
-    """`--config=FILE.py` and any number of `--config.key=value`."""
-    parser.add_argument("--config", required=True, metavar="FILE.py", help="a file with get_config()")
+    """`--config=FILE.py` or `FILE.py:ROW` and any number of `--config.key=value`."""
+    parser.add_argument(
+        "--config", required=True, metavar="FILE.py", help="a file with get_config(); FILE.py:ROW gives it a row"
+    )
     parser.add_argument(
         "--config.KEY",
         dest="overrides",
@@ -81,17 +83,22 @@ def _folder(name: str) -> Path:
 
 def load_config(args: argparse.Namespace) -> ConfigDict:
     """The config of `--config`, with its overrides applied and locked against new keys."""
-    config = read_config(Path(args.config))
+    name, separator, row = args.config.partition(".py:")
+    config = read_config(Path(f"{name}.py"), row) if separator else read_config(Path(name))
     for item in args.overrides:
         key, _, value = item.partition("=")
         set_option(config, key, value)
     return config.lock()
 
 
-def read_config(path: Path) -> ConfigDict:
-    """What `get_config()` of a Python file returns; UserError, with the line, for what goes wrong in it."""
+def read_config(path: Path, *row: str) -> ConfigDict:
+    """What `get_config()` of a Python file returns, or `get_config(row)` of a file with rows, as ml_collections does.
+
+    UserError, with the line, for what goes wrong in it.
+    """
     if not path.is_file():
-        known = ", ".join(sorted(str(file) for file in Path("configs").glob("*.py") if file.stem[0] != "_"))
+        files = sorted(Path("configs").glob("*.py"))
+        known = ", ".join(str(file) for file in files if "def get_config" in file.read_text())
         raise UserError(f"{path}: no such config; there are: {known}")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
@@ -99,7 +106,9 @@ def read_config(path: Path) -> ConfigDict:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-        config = module.get_config() if hasattr(module, "get_config") else None
+        config = module.get_config(*row) if hasattr(module, "get_config") else None
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
     except Exception as error:  # the file is a program: anything may go wrong in it
         raise UserError(_config_error(path, error)) from error
     if not isinstance(config, ConfigDict):

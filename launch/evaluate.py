@@ -1,4 +1,4 @@
-"""Evaluates a model on a rationale dataset: RR, RW, WR, WW and accuracy of each method.
+"""Evaluates a model: RR, RW, WR, WW and accuracy of each method on a rationale dataset, or verification on pairs.
 
     python -m launch.evaluate --model=DIR --config=configs/folder.py --config.data.images=... \\
         --config.data.rationales=FILE.json --config.method=ecor --output=results.json
@@ -15,12 +15,9 @@ from launch import cli
 def main(args: argparse.Namespace) -> None:
     config = cli.load_config(args)
     # Imported late: --help and a mistyped option answer at once.
-    from ecor_jax.runs import rationale
+    from ecor_jax import runs
 
-    output = cli.output_file(args.output)
-    evaluations = rationale.evaluate(config, args.model)
-    rationale.write_results(output, config, evaluations)
-    print(rationale.table(evaluations))
+    print(runs.evaluate(config, args.model, cli.output_file(args.output)))
 
 
 def parser() -> argparse.ArgumentParser:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from jaxtyping import install_import_hook
 from PIL import Image
 
@@ -22,12 +23,20 @@ CHECKED = (
     "joint",
     "evaluation.calibration",
     "evaluation.doubly_right",
+    "evaluation.faithfulness",
+    "evaluation.verification",
+    "margins",
     "clip.model",
     "clip.text",
     "clip.transformer",
     "clip.vision",
 )
 install_import_hook([f"ecor_jax.{name}" for name in CHECKED], "beartype.beartype")
+
+
+# A busy machine is no failure.
+settings.register_profile("ecor", deadline=None)
+settings.load_profile("ecor")
 
 
 @pytest.fixture(scope="session")

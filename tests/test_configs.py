@@ -4,12 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from configs.face_rows import ROWS
 from ecor_jax import runs
 from ecor_jax.clip.config import PRESETS
+from ecor_jax.errors import UserError
 from ecor_jax.methods import find_methods
 from launch.cli import read_config
 
-CONFIGS = sorted(path for path in Path("configs").glob("*.py") if path.stem not in ("__init__", "common"))
+CONFIGS = sorted(path for path in Path("configs").glob("*.py") if "def get_config" in path.read_text())
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -19,9 +21,26 @@ def test_config(path):
     if config.task == "rationale":
         assert find_methods(config.method)
         assert config.data.name
+    elif config.task == "verification":
+        assert config.data.name and config.pairs
+        assert config.model or config.pretrain.task == "pretrain"
     else:
         assert config.model in PRESETS
         assert config.data.images
+
+
+@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("path", ["configs/faces_orl.py", "configs/faces_ms1mv2.py"])
+def test_rows(path, row):
+    changed, usual = read_config(Path(path), row), read_config(Path(path))
+    same = row in ("table6/base_adapter", "table7/adaface")
+    assert (changed.to_json() == usual.to_json()) == same
+    assert changed.bottleneck.tuned or changed.bottleneck.output
+
+
+def test_an_unknown_row_names_the_known_ones():
+    with pytest.raises(UserError, match=r"faces_orl\.py: no row 'table9'; there are: table4/b16_datacomp, "):
+        read_config(Path("configs/faces_orl.py"), "table9")
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

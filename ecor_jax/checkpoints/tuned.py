@@ -34,12 +34,14 @@ class Tuned:
 class TunedModel:
     """What a model directory holds: the frozen CLIP, and what was tuned on it, by method name.
 
-    vocabulary: of the tuning; None where nothing was tuned.
+    vocabulary: of the tuning; None where nothing was tuned. rationales_per_prompt: how many of its rationales a
+    prompt named (`data.joined`).
     """
 
     model: Model
     tuned: Mapping[str, Tuned]
     vocabulary: Vocabulary | None
+    rationales_per_prompt: int = 1
 
 
 def save_tuned(directory: Path, tuned: TunedModel) -> None:
@@ -59,6 +61,7 @@ def save_tuned(directory: Path, tuned: TunedModel) -> None:
     description = {
         "format": FORMAT,
         "frozen_sha256": tuned.model.digest,
+        "rationales_per_prompt": tuned.rationales_per_prompt,
         "vocabulary": json.loads(tuned.vocabulary.to_json()),
         "methods": layouts,
     }
@@ -78,6 +81,8 @@ def load_tuned(source: str | Path, *, dtype=jnp.float32) -> TunedModel:
         description = json.loads(path.read_text())
         if description["format"] != FORMAT:
             raise UserError(f"{path}: format {description['format']!r}; this version reads {FORMAT}")
+        if description.get("method") == "bottleneck":
+            raise UserError(f"{model.path}: a descriptor bottleneck for faces; expected a CLIP or a prompt-tuned model")
         if description["frozen_sha256"] != model.digest:
             raise UserError(
                 f"{path}: its prompts were tuned on other weights (sha256 {description['frozen_sha256'][:12]}) "
@@ -86,9 +91,10 @@ def load_tuned(source: str | Path, *, dtype=jnp.float32) -> TunedModel:
         tensors = load_file(model.path / PROMPTS)
         tuned = {name: _read_method(name, entry, tensors, model) for name, entry in description["methods"].items()}
         vocabulary = Vocabulary.from_lists(description["vocabulary"])
+        together = int(description["rationales_per_prompt"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise UserError(f"{path}: not a description of tuned prompts ({error!r})") from error
-    return TunedModel(model, tuned, vocabulary)
+    return TunedModel(model, tuned, vocabulary, together)
 
 
 def _read_method(name: str, entry: dict[str, Any], tensors: Mapping[str, np.ndarray], model: Model) -> Tuned:

@@ -31,8 +31,8 @@ class Descriptors:
         """
         path = Path(path)
         try:
-            found = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unique)
-        except (OSError, ValueError) as error:
+            found = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_unique)
+        except (OSError, ValueError, RecursionError) as error:
             raise UserError(f"{path}: cannot read descriptors ({error})") from error
         groups = found.get("groups") if isinstance(found, dict) else None
         if not isinstance(groups, dict) or not groups:

@@ -15,6 +15,8 @@ RULES: tuple[tuple[str, PartitionSpec], ...] = (
     (r"prompts/tokens$", PartitionSpec(None, None, "model")),
     # Text banks [outer, inner, embed], by inner candidate (for ECOR: by class).
     (r"pair_bank$", PartitionSpec(None, "model", None)),
+    # Centres of identities [identities, size], by identity: their logits stay on the device that made them.
+    (r"centres$", PartitionSpec("model", None)),
 )
 
 

@@ -1,25 +1,47 @@
 """From a config to a workdir: data, model, task, loop, results. One file a kind of run."""
 
+import contextlib
 import importlib
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from ecor_jax.config import Config
 from ecor_jax.errors import UserError
+from ecor_jax.training.workdir import alone, write_json
 
-KINDS = ("pretrain", "rationale")
+KINDS = ("pretrain", "rationale", "verification")
 
 
 def run(config: Config, workdir: Path) -> None:
     """Runs the task that `config.task` names."""
+    module = _module(config)
+    # Processes of one run share the folder.
+    with alone(workdir) if jax.process_index() == 0 else contextlib.nullcontext():
+        module.run(config, workdir)
+
+
+def evaluate(config: Config, model: str, output: Path) -> str:
+    """Judges a model on the data of a config: writes the results to `output` and returns them as a table."""
+    module = _module(config)
+    if not hasattr(module, "evaluate"):
+        raise UserError(f"a config of the task {config.task!r} has nothing to evaluate by")
+    results, table = module.evaluate(config, model)
+    if jax.process_index() == 0:
+        write_json(output, results)
+    return table
+
+
+def _module(config: Config) -> Any:
+    """The file here of the config's task. UserError for an unknown one, and for a seed out of range."""
     if config.task not in KINDS:
         raise UserError(f"task is {config.task!r}; expected one of {', '.join(KINDS)}")
     for option, seed in (("seed", config.seed), ("data.seed", config.data.seed)):
         if not 0 <= seed < 2**32:
             raise UserError(f"{option} is {seed}; expected a whole number from 0 to {2**32 - 1}")
-    importlib.import_module(f"ecor_jax.runs.{config.task}").run(config, workdir)
+    return importlib.import_module(f"ecor_jax.runs.{config.task}")
 
 
 def compute_dtype(name: str) -> Any:

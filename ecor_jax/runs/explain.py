@@ -10,11 +10,12 @@ from absl import logging
 
 from ecor_jax.checkpoints.tuned import Tuned, TunedModel, load_tuned
 from ecor_jax.data.array_records import is_array_records
-from ecor_jax.data.encode import ImageEncode
+from ecor_jax.data.encode import ImageEncode, picture_of
 from ecor_jax.data.files import IMAGE_SUFFIXES, open_files
 from ecor_jax.data.images import open_images, splits_of
+from ecor_jax.data.joined import join_rationales
 from ecor_jax.data.pipeline import eval_batches
-from ecor_jax.data.records import BadImage, Record, Source
+from ecor_jax.data.records import BadImage, InOrder, Record
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
 from ecor_jax.evaluation.doubly_right import majority_vote
@@ -23,7 +24,7 @@ from ecor_jax.explain.records import ExplainedPicture, Explanation
 from ecor_jax.explain.report import write_explanations
 from ecor_jax.methods import find_methods, make_banks
 from ecor_jax.parallel.mesh import make_mesh
-from ecor_jax.runs.rationale_report import picture, top_pairs_of
+from ecor_jax.runs.rationale_report import top_pairs_of
 from ecor_jax.tasks.rationale import RationaleModel
 
 
@@ -34,6 +35,8 @@ def run(model: str, images: Sequence[Path], output: Path, rationales: Path | Non
     vocabulary = Vocabulary.from_json(rationales) if rationales else loaded.vocabulary
     if vocabulary is None:
         raise UserError(f"{model} is a plain CLIP: --rationales is needed, a JSON file {{class: [rationale, ...]}}")
+    if loaded.rationales_per_prompt != 1:
+        vocabulary = join_rationales(vocabulary, loaded.rationales_per_prompt).vocabulary
     pairs = len(vocabulary.classes) * len(vocabulary.rationales)
     if not 1 <= top_k <= pairs:
         raise UserError(f"--top_k is {top_k}; expected 1 to {pairs}, the number of pairs")
@@ -42,7 +45,7 @@ def run(model: str, images: Sequence[Path], output: Path, rationales: Path | Non
     pictures = [
         ExplainedPicture(
             name=record["name"],
-            image=picture(record),
+            image=picture_of(record),
             explanations=[
                 Explanation(
                     name,
@@ -81,7 +84,7 @@ def _readable(readers: Iterable[Callable[[], Record]]) -> list[Record]:
     for read in readers:
         try:
             record = read()
-            picture(record)
+            picture_of(record)
             records.append(record)
         except (BadImage, OSError) as error:
             bad.append(str(error))
@@ -101,25 +104,6 @@ def _methods(loaded: TunedModel, names: str) -> dict[str, Tuned]:
             raise UserError(f"{loaded.model.path}: no prompts for {name!r}; it has those of {', '.join(loaded.tuned)}")
         chosen[name] = loaded.tuned.get(name, Tuned(method, None))
     return chosen
-
-
-class _Listed(Source):
-    """Records in memory."""
-
-    origin = "the pictures to explain"
-
-    def __init__(self, records: Sequence[Record]):
-        self.records = records
-
-    @property
-    def categories(self) -> tuple[str, ...]:
-        return tuple(record["category"] for record in self.records)
-
-    def __len__(self) -> int:
-        return len(self.records)
-
-    def __getitem__(self, index: int) -> Record:
-        return self.records[index]
 
 
 class _Unlabelled:
@@ -144,5 +128,5 @@ def _answers(
     mesh = make_mesh()
     batch = min(64, len(records))
     batch += -batch % mesh.shape["data"]
-    batches = eval_batches(_Listed(records), encode, batch_size=batch)
+    batches = eval_batches(InOrder(records, origin="the pictures to explain"), encode, batch_size=batch)
     return predict(model, tuned.method, batches, top_k=top_k, mesh=mesh, total=len(records), name=name)

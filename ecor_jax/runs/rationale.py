@@ -57,11 +57,12 @@ def run(config: Config, workdir: Path) -> None:
         evaluations[name] = setting.evaluate(name, method, prompts)
         seconds[name] = time.perf_counter() - start
     if tuned and jax.process_index() == 0:
-        whole = TunedModel(setting.model, tuned, setting.dataset.vocabulary)
+        together = config.data.rationales_per_prompt
+        whole = TunedModel(setting.model, tuned, setting.dataset.vocabulary, together)
         save_tuned(workdir / "model", whole)
-    write_results(workdir / "results.json", config, evaluations)
     print(table(evaluations))
     if jax.process_index() == 0:
+        write_json(workdir / "results.json", _results(config, evaluations))
         metrics = workdir / "metrics.jsonl"
         write_rationale_report(
             workdir / "report",
@@ -77,8 +78,10 @@ def run(config: Config, workdir: Path) -> None:
         )
 
 
-def evaluate(config: Config, model: str) -> dict[str, Evaluation]:
-    """Every method of `config.method` with the prompts that `model` holds; a plain CLIP is evaluated untuned.
+def evaluate(config: Config, model: str) -> tuple[dict[str, Any], str]:
+    """results.json and a table of every method of `config.method`, with the prompts that `model` holds.
+
+    A plain CLIP is evaluated untuned.
 
     UserError if the model was tuned, but not for one of the methods.
     """
@@ -96,14 +99,13 @@ def evaluate(config: Config, model: str) -> dict[str, Evaluation]:
             tuned, templates = setting.tuned[name], config.templates
             method, prompts = with_templates(tuned.method, templates.outer, templates.pair), tuned.prompts
         evaluations[name] = setting.evaluate(name, method, prompts)
-    return evaluations
+    return _results(config, evaluations), table(evaluations)
 
 
-def write_results(path: Path, config: Config, evaluations: Mapping[str, Evaluation]) -> None:
-    """results.json: outcome rates by method."""
+def _results(config: Config, evaluations: Mapping[str, Evaluation]) -> dict[str, Any]:
+    """Outcome rates by method."""
     methods = {name: evaluation.rates for name, evaluation in evaluations.items()}
-    if jax.process_index() == 0:
-        write_json(path, {"dataset": config.data.name, "seed": config.seed, "methods": methods})
+    return {"dataset": config.data.name, "seed": config.seed, "methods": methods}
 
 
 def table(evaluations: Mapping[str, Evaluation]) -> str:
@@ -131,10 +133,14 @@ class Setting:
         loaded = load_tuned(config.model, dtype=compute_dtype(config.dtype))
         self.model: Model = loaded.model
         self.tuned = loaded.tuned
+        together = config.data.rationales_per_prompt
+        if loaded.tuned and not training and loaded.rationales_per_prompt != together:
+            there = loaded.rationales_per_prompt
+            raise UserError(f"data.rationales_per_prompt is {together}; {config.model} was tuned with {there}")
         self.dataset: Dataset = open_dataset(config.data, self.model.preprocess, training=training)
         self.joined = None
-        if config.data.rationales_per_prompt != 1:
-            self.joined = join_rationales(self.dataset.vocabulary, config.data.rationales_per_prompt)
+        if together != 1:
+            self.joined = join_rationales(self.dataset.vocabulary, together)
         self._check_options()
 
     def _check_options(self) -> None:

@@ -5,12 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
 from ecor_jax.config import Config
 from ecor_jax.data.dataset import Dataset
-from ecor_jax.data.encode import decode_image
-from ecor_jax.data.records import Record
+from ecor_jax.data.encode import picture_of
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.evaluation.calibration import expected_calibration_error, reliability
 from ecor_jax.evaluation.doubly_right import NAMES, rates
@@ -109,7 +107,7 @@ def _pictures(
     return [
         ExplainedPicture(
             name=dataset.test[int(row)]["name"],
-            image=picture(dataset.test[int(row)]),
+            image=picture_of(dataset.test[int(row)]),
             explanations=[
                 Explanation(
                     name,
@@ -133,12 +131,6 @@ def top_pairs_of(predictions: Predictions, row: int, vocabulary: Vocabulary) -> 
     """The top pairs of image `row`, in words."""
     columns = (predictions.categories[row], predictions.rationales[row], predictions.probabilities[row])
     return [Pair(vocabulary.classes[c], vocabulary.rationales[r], float(p)) for c, r, p in zip(*columns, strict=True)]
-
-
-def picture(record: Record) -> Image.Image:
-    """The picture of a record."""
-    image = record["image"]
-    return Image.fromarray(image) if isinstance(image, np.ndarray) else decode_image(image, record["name"])
 
 
 def _classes(vocabulary: Vocabulary, evaluation: "Evaluation") -> dict[str, Outcomes]:

@@ -16,7 +16,7 @@ from ecor_jax.errors import UserError
 from ecor_jax.parallel import mesh as meshes
 from ecor_jax.training.metrics_log import MetricsLog
 from ecor_jax.training.optimizers import make_optimizer
-from ecor_jax.training.step import Task, TrainState, make_step
+from ecor_jax.training.step import Statistic, Task, TrainState, make_step
 
 
 def train(task: Task, config: Config, workdir: Path, run: str) -> nnx.Module:
@@ -31,10 +31,10 @@ def train(task: Task, config: Config, workdir: Path, run: str) -> nnx.Module:
     for name in ("log_every", "checkpoint_every"):
         if config[name] < 1:
             raise UserError(f"{name} is {config[name]}; expected at least 1")
-    graph, tuned, frozen = nnx.split(task.model, task.trainable, ...)
-    tuned = nnx.to_pure_dict(meshes.place(tuned, mesh))
+    graph, tuned, statistics, frozen = nnx.split(task.model, task.trainable, Statistic, ...)
+    tuned, statistics = (nnx.to_pure_dict(meshes.place(part, mesh)) for part in (tuned, statistics))
     frozen = meshes.place(frozen, mesh)
-    state = _initial_state(tuned, optimizer, config.seed, mesh)
+    state = _initial_state(tuned, statistics, optimizer, config.seed, mesh)
     step_fn = jax.jit(make_step(task, graph, optimizer), donate_argnums=0)
     iterator = iter(task.batches)
 
@@ -68,15 +68,15 @@ def train(task: Task, config: Config, workdir: Path, run: str) -> nnx.Module:
                     _check(metrics, number)
                     store.save(number, state, iterator)
                 bar.update()
-    return nnx.merge(graph, state.tuned, frozen)
+    return nnx.merge(graph, state.tuned, state.statistics, frozen)
 
 
-def _initial_state(tuned: dict[str, Any], optimizer: Any, seed: int, mesh: Any) -> TrainState:
+def _initial_state(tuned: Any, statistics: Any, optimizer: Any, seed: int, mesh: Any) -> TrainState:
     # A copy: the state is donated to the first step, and the caller's model keeps its arrays.
-    tuned = jax.tree.map(jnp.copy, tuned)
+    tuned, statistics = jax.tree.map(jnp.copy, (tuned, statistics))
     rest = (optimizer.init(tuned), jnp.int32(0), jax.random.key_data(jax.random.key(seed)))
     everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
-    return TrainState(tuned, *jax.tree.map(lambda leaf: _on(leaf, everywhere), rest))
+    return TrainState(tuned, statistics, *jax.tree.map(lambda leaf: _on(leaf, everywhere), rest))
 
 
 def _on(leaf: jax.Array, everywhere: jax.sharding.NamedSharding) -> jax.Array:

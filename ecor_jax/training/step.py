@@ -15,6 +15,10 @@ Metrics = dict[str, tuple[Float[Array, ""], Float[Array, ""]]]
 """Name to (sum, count): what is averaged over any number of batches and devices."""
 
 
+class Statistic(nnx.Variable):
+    """What a loss keeps from step to step without a gradient, such as running means: part of the state."""
+
+
 class Task(Protocol):
     """What the loop trains: it knows the model and the loss, and nothing of steps, devices or files."""
 
@@ -32,7 +36,7 @@ class Task(Protocol):
         ...
 
     def loss(self, model: nnx.Module, batch: Batch, key: Array) -> tuple[Float[Array, ""], Metrics]:
-        """The scalar to minimise and what to log; pure."""
+        """The scalar to minimise and what to log; pure, but for the model's `Statistic`s, which it may set."""
         ...
 
 
@@ -40,6 +44,7 @@ class TrainState(NamedTuple):
     """All that a step changes."""
 
     tuned: Any
+    statistics: Any
     optimizer: optax.OptState
     step: Array
     key: Array
@@ -55,15 +60,17 @@ def make_step(task: Task, graph: nnx.GraphDef, optimizer: optax.GradientTransfor
         key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
 
         def loss_of(tuned):
-            return task.loss(nnx.merge(graph, tuned, frozen), batch, key)
+            model = nnx.merge(graph, tuned, state.statistics, frozen)
+            loss, metrics = task.loss(model, batch, key)
+            return loss, (metrics, nnx.to_pure_dict(nnx.state(model, Statistic)))
 
-        (loss, metrics), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.tuned)
+        (loss, (metrics, statistics)), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.tuned)
         # Optax raises floats to the power of whole step counts, which strict promotion forbids.
         with jax.numpy_dtype_promotion("standard"):
             updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.tuned)
         count = jnp.float32(1)
         metrics |= {"loss": (loss, count), "gradient_norm": (optax.tree.norm(gradients), count)}
         tuned = optax.apply_updates(state.tuned, updates)
-        return TrainState(tuned, optimizer_state, state.step + 1, state.key), metrics
+        return TrainState(tuned, statistics, optimizer_state, state.step + 1, state.key), metrics
 
     return step

@@ -1,6 +1,10 @@
 """The folder of a run, and the config it belongs to."""
 
+import contextlib
+import fcntl
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +40,26 @@ def claim(workdir: Path, config: Config) -> None:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UserError(f"{path}: cannot be read or written ({reason})") from error
+
+
+@contextlib.contextmanager
+def alone(workdir: Path) -> Iterator[None]:
+    """Keeps other processes of this machine out of a workdir; ends with the process, however that ends.
+
+    UserError if another one is in it. File systems that know no locks are trusted.
+    """
+    workdir.mkdir(parents=True, exist_ok=True)
+    folder = os.open(workdir, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"{workdir}: another run is at work in it; wait for it or choose another") from None
+        except OSError:
+            pass
+        yield
+    finally:
+        os.close(folder)
 
 
 def write_json(path: Path, value: Any) -> None:

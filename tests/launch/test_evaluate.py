@@ -8,7 +8,7 @@ import pytest
 
 from ecor_jax.errors import UserError
 from ecor_jax.runs import rationale
-from launch import evaluate
+from launch import evaluate, explain, train
 
 DATA = ("--config=configs/folder.py", "--config.data.name=squares")
 
@@ -110,3 +110,19 @@ def test_the_output_is_tried_before_the_work(called, tiny_clip, data, tmp_path):
             called(evaluate, "--model=/nowhere", *data, f"--output={path}")
     assert (tmp_path / "file").read_text() == "mine"
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file", "pipe"]
+
+
+def test_joined_rationales_are_part_of_what_was_tuned(called, options, data, tiny_pictures, tmp_path):
+    """A model tuned on pairs of rationales is judged and explained by pairs, or not at all."""
+    both = ["--config.data.rationales_per_prompt=2", "--config.method=ecor", "--config.steps=2"]
+    # As many devices as tests have share a batch.
+    both += ["--config.data.batch_size=8", "--config.evaluation.batch_size=8"]
+    called(train, *options, *both, f"--workdir={tmp_path / 'run'}")
+    model, output = tmp_path / "run" / "model", tmp_path / "r.json"
+    with pytest.raises(UserError, match=r"rationales_per_prompt is 1; .*model was tuned with 2"):
+        called(evaluate, f"--model={model}", *data, "--config.method=ecor", f"--output={output}")
+    called(evaluate, f"--model={model}", *data, *both, f"--output={output}")
+    assert results(output) == results(tmp_path / "run" / "results.json")
+    picture = tiny_pictures[0] / "test" / "cat" / "0.png"
+    called(explain, f"--model={model}", "--images", picture, f"--output={tmp_path / 'page'}")
+    assert "a long tail and whiskers" in (tmp_path / "page" / "index.html").read_text()

@@ -112,7 +112,7 @@ def first_step(task, tuned, frozen, batch):
     """Loss, gradient norm and prompts after one step."""
     graph, *_ = nnx.split(task.model, task.trainable, ...)
     tuned = nnx.to_pure_dict(tuned)
-    state = TrainState(tuned, OPTIMIZER.init(tuned), jnp.int32(0), jax.random.key_data(jax.random.key(0)))
+    state = TrainState(tuned, {}, OPTIMIZER.init(tuned), jnp.int32(0), jax.random.key_data(jax.random.key(0)))
     state, metrics = jax.jit(make_step(task, graph, OPTIMIZER))(state, frozen, batch)
     return state.tuned["prompts"]["tokens"], {name: total for name, (total, _) in metrics.items()}
 

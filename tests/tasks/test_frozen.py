@@ -67,7 +67,7 @@ def start(task: RationaleTask, optimizer: optax.GradientTransformation):
     """The step, its state and the frozen rest, as the loop makes them."""
     graph, tuned, frozen = nnx.split(task.model, task.trainable, ...)
     tuned = nnx.to_pure_dict(tuned)
-    state = TrainState(tuned, optimizer.init(tuned), jnp.int32(0), jax.random.key_data(jax.random.key(0)))
+    state = TrainState(tuned, {}, optimizer.init(tuned), jnp.int32(0), jax.random.key_data(jax.random.key(0)))
     return make_step(task, graph, optimizer), state, frozen
 
 

@@ -79,3 +79,14 @@ def test_a_full_disk_is_one_message(tmp_path):
     (tmp_path / "results.json.partial").symlink_to("/dev/full")
     with pytest.raises(UserError, match=r"results\.json.*No space left"):
         write_json(tmp_path / "results.json", {"a": 1})
+
+
+def test_one_run_at_a_time(tmp_path):
+    from ecor_jax.training.workdir import alone
+
+    with alone(tmp_path), pytest.raises(UserError, match="another run is at work"), alone(tmp_path):
+        pass
+    with alone(tmp_path / "new"):
+        assert (tmp_path / "new").is_dir()
+    with alone(tmp_path):
+        assert not list(tmp_path.glob("*lock*"))

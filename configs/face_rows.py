@@ -1,0 +1,69 @@
+"""The rows of Tables 4 to 7 of arXiv 2411.04008, as changes to a verification config.
+
+`--config=configs/faces_orl.py:table5/base` runs one of them; without a row, it is the paper's best, base_adapter.
+What the paper leaves open is inferred: the last MLP is the last block's, the entire encoder is tuned under the same
+bottleneck as the others, WiSE-FT takes the mean of the tuned and the untuned weights.
+"""
+
+from collections.abc import Callable
+
+from ecor_jax.config import Config
+from ecor_jax.errors import UserError
+
+
+def _untrained(output: str) -> Callable[[Config], None]:
+    def change(config: Config) -> None:
+        config.bottleneck.output, config.bottleneck.tuned = output, ""
+
+    return change
+
+
+def _tuned(parts: str, wise: float = 1.0, margin: str = "adaface", by: float = 0.5) -> Callable[[Config], None]:
+    def change(config: Config) -> None:
+        config.bottleneck.tuned, config.bottleneck.wise = parts, wise
+        config.margin.name, config.margin.margin = margin, by
+        if "adapter" in parts:
+            config.bottleneck.adapter.width = config.bottleneck.adapter.width or 32
+
+    return change
+
+
+def _variant(model: str) -> Callable[[Config], None]:
+    def change(config: Config) -> None:
+        _untrained("features")(config)
+        config.model = model
+
+    return change
+
+
+BASE = "last_mlp,aggregation"
+BEST = f"adapter,{BASE}"
+
+ROWS: dict[str, Callable[[Config], None]] = {
+    "table4/b16_datacomp": _variant("laion/CLIP-ViT-B-16-DataComp.XL-s13B-b90K"),
+    "table4/l14_openai": _variant("openai/clip-vit-large-patch14"),
+    "table4/h14_378_dfn5b": _variant("apple/DFN5B-CLIP-ViT-H-14-378"),
+    "table4/h14_dfn5b": _variant("apple/DFN5B-CLIP-ViT-H-14"),
+    "table4/l14_laion2b": _variant("laion/CLIP-ViT-L-14-laion2B-s32B-b82K"),
+    "table5/zero_shot": _untrained("features"),
+    "table5/group_softmax": _untrained("activations"),
+    "table5/linear": _untrained("aggregated"),
+    "table5/base": _tuned(BASE),
+    "table6/zero_shot": _untrained("features"),
+    "table6/encoder": _tuned("encoder,aggregation"),
+    "table6/wise": _tuned("encoder,aggregation", wise=0.5),
+    "table6/adapter": _tuned("adapter,aggregation"),
+    "table6/base": _tuned(BASE),
+    "table6/base_adapter": _tuned(BEST),
+    "table7/cosface": _tuned(BEST, margin="cosface", by=0.35),
+    "table7/arcface": _tuned(BEST, margin="arcface"),
+    "table7/adaface": _tuned(BEST),
+}
+
+
+def apply_row(config: Config, row: str) -> Config:
+    """`config`, changed into a row of ROWS. UserError for an unknown one."""
+    if row not in ROWS:
+        raise UserError(f"no row {row!r}; there are: {', '.join(ROWS)}")
+    ROWS[row](config)
+    return config

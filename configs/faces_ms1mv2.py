@@ -1,0 +1,33 @@
+"""The paper's faces (arXiv 2411.04008, section 4.1): 500k images of MS1MV2, five benchmarks, ViT-L/14 of LAION-2B.
+
+    python -m launch.train --config=configs/faces_ms1mv2.py[:ROW] --workdir=runs/faces_ms1mv2
+
+ROW is one of configs/face_rows.py. Expects insightface's faces_emore below the data folder, and CIFAR-10 for the
+alignment proxy. Published for table6/base_adapter: LFW 98.38, CFP-FP 90.88, CALFW 89.36, AgeDB 81.18, CPLFW 87.71.
+"""
+
+from configs.common import data_folder, verification
+from configs.face_rows import apply_row
+from ecor_jax.config import Config
+
+PAIRS = ("lfw", "cfp_fp", "calfw", "agedb_30", "cplfw")
+
+
+def get_config(row: str = "table6/base_adapter") -> Config:
+    config = verification()
+    faces = f"{data_folder()}/faces_emore"
+    config.model = "laion/CLIP-ViT-L-14-laion2B-s32B-b82K"
+    config.dtype = "bfloat16"
+    config.data.name, config.data.images, config.data.image_size = "ms1mv2", f"{faces}/train.rec", 112
+    config.data.subset = 500_000
+    config.data.batch_size = 512
+    config.data.workers = 8
+    config.pairs = {name: {"path": f"{faces}/{name}.bin", "images": ""} for name in PAIRS}
+    config.alignment.images = f"{data_folder()}/images/cifar10.zip"
+    config.bottleneck.adapter.width = 192  # a quarter of the embedding, as CLIP-Adapter's
+    config.margin.concentration = 0.33
+    config.steps = 5 * 500_000 // 512
+    config.optimizer.warmup_steps = 500
+    config.evaluation.batch_size = 256
+    config.log_every, config.checkpoint_every = 50, 500
+    return apply_row(config, row)

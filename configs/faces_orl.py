@@ -1,0 +1,25 @@
+"""Faces on the data here: 30 people of ORL to train on, 10 held out, and photographs of celebrities.
+
+    python -m launch.train --config=configs/faces_orl.py[:ROW] --workdir=runs/faces_orl
+
+ROW is one of configs/face_rows.py, such as table5/base. Unless --config.model names a CLIP, a small one is pretrained
+on Tiny-ImageNet first (a quarter of an hour on two CPU cores). Expected: see RESULTS.md.
+"""
+
+from configs import pretrain_tiny_imagenet
+from configs.common import data_folder, verification
+from configs.face_rows import apply_row
+from ecor_jax.config import Config
+
+
+def get_config(row: str = "table6/base_adapter") -> Config:
+    config = verification()
+    faces = f"{data_folder()}/faces"
+    config.pretrain = pretrain_tiny_imagenet.get_config()
+    config.pretrain.steps = 900
+    config.data.name, config.data.images = "orl", f"{faces}/orl.zip"
+    config.data.held_out = 10
+    config.pairs = {"celebrity_pairs": {"path": f"{faces}/celebrity_pairs.zip", "images": ""}}
+    config.alignment.images = f"{data_folder()}/images/cifar10.zip"
+    config.data.batch_size = 30
+    return apply_row(config, row)

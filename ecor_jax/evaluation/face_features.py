@@ -1,0 +1,97 @@
+"""Features of all faces of a set, each and its mirror image, kept on disk so that a second look is free."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+from jax.experimental import multihost_utils
+from jax.sharding import Mesh
+from jaxtyping import Array, Float
+from tqdm import tqdm
+
+from ecor_jax.array_cache import cache_folder, read_array, write_array
+from ecor_jax.clip.preprocessing import Preprocess
+from ecor_jax.clip.split import SplitVision
+from ecor_jax.clip.vision import normalise_pixels
+from ecor_jax.data.encode import Example, ImageEncode
+from ecor_jax.data.pipeline import eval_batches
+from ecor_jax.data.records import Record, Source
+from ecor_jax.parallel import mesh as meshes
+
+
+def face_features(
+    vision: SplitVision,
+    preprocess: Preprocess,
+    source: Source,
+    *,
+    batch_size: int,
+    mesh: Mesh,
+    workers: int = 0,
+    name: str = "faces",
+    folder: Path | None = None,
+) -> Float[np.ndarray, "N 2 embed"]:
+    """Unnormalised features of the N pictures of `source`, as they are and mirrored.
+
+    Read from `folder` (default the cache folder) if made there by the same weights of the same pictures.
+    UserError names a picture that cannot be read: a pair cannot be left out without changing the folds.
+    """
+    path = (folder or cache_folder()) / f"{_key(vision, preprocess, source)}.safetensors"
+    found = read_array(path)
+    if found is not None:
+        return found
+    graph, state = nnx.split(vision)
+    state = meshes.place(state, mesh)
+
+    @jax.jit
+    def encode(state: nnx.State, images: Array):
+        tower: SplitVision = nnx.merge(graph, state)
+        pixels = normalise_pixels(images, preprocess.mean, preprocess.std)
+        return jax.numpy.stack([tower(pixels), tower(pixels[:, :, ::-1])], axis=1)
+
+    batches = eval_batches(
+        source,
+        _Pixels(ImageEncode(preprocess)),
+        batch_size=batch_size,
+        workers=workers,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+    )
+    parts = []
+    with tqdm(total=len(source), desc=name, unit="image", mininterval=1) as bar:
+        for batch in batches:
+            placed = meshes.global_batch(batch, mesh)
+            answer = encode(state, placed["image"]), placed["mask"]
+            features, mask = multihost_utils.process_allgather(answer, tiled=True)
+            parts.append(np.asarray(features)[mask])
+            bar.update(int(mask.sum()))
+    features = np.concatenate(parts)
+    if jax.process_index() == 0:
+        write_array(path, features)
+    return features
+
+
+class _Pixels:
+    """A record as {"image": uint8 [size, size, 3]}."""
+
+    def __init__(self, image: ImageEncode):
+        self.image = image
+
+    def __call__(self, record: Record, rng: np.random.Generator) -> Example:
+        return {"image": self.image(record, rng)}
+
+
+def _key(vision: SplitVision, preprocess: Preprocess, source: Source) -> str:
+    """Changes with anything that changes the features."""
+    digest = hashlib.sha256(b"face features 1\0")
+    digest.update(f"{preprocess}{vision.trunk.dtype}{vision.last.activation}\0".encode())
+    for path, leaf in nnx.to_flat_state(nnx.state(vision)):
+        value: Any = leaf[...]
+        digest.update(f"{path}{value.shape}".encode() + np.asarray(value).tobytes())
+    for row in range(len(source)):
+        image = source[row]["image"]
+        content = image if isinstance(image, bytes) else np.ascontiguousarray(image).tobytes()
+        digest.update(hashlib.sha256(content).digest())
+    return digest.hexdigest()

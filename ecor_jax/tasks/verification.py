@@ -1,0 +1,208 @@
+"""Face recognition through descriptors (arXiv 2411.04008, section 3.1): identities told apart with a margin."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import grain
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Int, UInt8
+
+from ecor_jax import margins
+from ecor_jax.bottleneck import Bottleneck, Concepts
+from ecor_jax.clip.model import unit
+from ecor_jax.clip.preprocessing import Preprocess
+from ecor_jax.clip.split import SplitVision
+from ecor_jax.clip.vision import normalise_pixels
+from ecor_jax.errors import UserError
+from ecor_jax.margins import NormStatistics
+from ecor_jax.training.step import Batch, Metrics, Statistic
+
+OUTPUTS = ("features", "activations", "aggregated")
+
+# Where each tunable part lies in a FaceModel; a prefix of the paths of its parameters.
+PARTS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "aggregation": (("bottleneck", "aggregation"),),
+    "adapter": (("bottleneck", "adapter"),),
+    "last_mlp": (("vision", "last", "mlp_in"), ("vision", "last", "mlp_out")),
+    "last_block": (("vision", "last"),),
+    "projection": (("vision", "trunk", "projection"),),
+    "encoder": (("vision",),),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Margin:
+    """The loss of a run.
+
+    margin: added to the angle or taken off the cosine. concentration: h of AdaFace. rate: of AdaFace's moving
+    averages (t_alpha in its code). scale: s. sampled: share of the classes that take part in a step (Partial FC).
+    """
+
+    name: Literal["adaface", "arcface", "cosface"] = "adaface"
+    margin: float = 0.5
+    concentration: float = 0.333
+    rate: float = 0.01
+    scale: float = 64.0
+    sampled: float = 1.0
+
+    def __post_init__(self):
+        if self.name not in ("adaface", "arcface", "cosface"):
+            raise UserError(f"margin.name is {self.name!r}; expected 'adaface', 'arcface' or 'cosface'")
+        if not 0 < self.sampled <= 1:
+            raise UserError(f"margin.sampled is {self.sampled}; expected a share above 0, at most 1")
+        if not 0 <= self.rate <= 1:
+            raise UserError(f"margin.rate is {self.rate}; expected a share from 0 to 1")
+        for name in ("margin", "concentration", "scale"):
+            if not 0 <= (value := getattr(self, name)) < math.inf:
+                raise UserError(f"margin.{name} is {value}; expected a finite number of at least 0")
+
+
+class FaceModel(nnx.Module):
+    """A CLIP's image encoder, the bottleneck, and what stands for the face: one of OUTPUTS.
+
+    'features' leaves the bottleneck out (zero-shot CLIP, fine-tuned black boxes), 'activations' is its Group SoftMax
+    without a linear layer, 'aggregated' all of it (Table 5 of the paper).
+    """
+
+    def __init__(
+        self,
+        vision: SplitVision,
+        bottleneck: Bottleneck,
+        preprocess: Preprocess,
+        output: str = "aggregated",
+    ):
+        if output not in OUTPUTS:
+            raise UserError(f"bottleneck.output is {output!r}; expected one of {', '.join(OUTPUTS)}")
+        self.vision, self.bottleneck, self.output = vision, bottleneck, output
+        self.mean, self.std = preprocess.mean, preprocess.std
+
+    def concepts(self, images: UInt8[Array, "batch size size 3"]) -> Concepts:
+        """What the bottleneck sees in preprocessed images."""
+        return self.bottleneck(self.vision(normalise_pixels(images, self.mean, self.std)))
+
+    def represent(self, concepts: Concepts) -> Float[Array, "batch size"]:
+        """The unnormalised embedding of a face."""
+        return concepts.output if self.output == "aggregated" else getattr(concepts, self.output)
+
+    @property
+    def size(self) -> int:
+        """Of the embedding."""
+        bank = self.bottleneck.bank
+        return {
+            "features": bank.shape[1],
+            "activations": bank.shape[0],
+            "aggregated": self.bottleneck.aggregation.out_features,
+        }[self.output]
+
+
+class Recogniser(nnx.Module):
+    """A face model in training: the centre of every identity, and running statistics of the embeddings' norms.
+
+    Centres are rows, padded to a multiple of `shards`, so that they can be split evenly over devices.
+    """
+
+    def __init__(self, face: FaceModel, identities: int, shards: int, rngs: nnx.Rngs):
+        self.face, self.identities = face, identities
+        rows = identities + -identities % shards
+        # As AdaFace's code: uniform directions.
+        self.centres = nnx.Param(unit(rngs.params.uniform((rows, face.size), minval=-1.0, maxval=1.0)))
+        self.norm_mean = Statistic(jnp.float32(20))
+        self.norm_std = Statistic(jnp.float32(100))
+
+
+class VerificationTask:
+    """Identities of {"image", "label", "mask"} batches told apart; `tuned` names parts of PARTS.
+
+    shards: into how many ranges the centres are split when they are sampled (the mesh's axis `model`).
+    """
+
+    def __init__(
+        self,
+        face: FaceModel,
+        identities: int,
+        tuned: Sequence[str],
+        batches: grain.IterDataset,
+        margin: Margin,
+        *,
+        batch_size: int,
+        shards: int = 1,
+        rngs: nnx.Rngs,
+    ):
+        self.model = Recogniser(face, identities, shards, rngs)
+        self.batches, self.margin, self.shards = batches, margin, shards
+        self.trainable = trainable(tuned, face)
+        self.sampled = None
+        if margin.sampled < 1:
+            each = -(-identities // shards)
+            self.sampled = round(margin.sampled * each)
+            if self.sampled < min(batch_size, each):
+                raise UserError(
+                    f"margin.sampled leaves {self.sampled} of {each} identities a device; expected at least "
+                    f"data.batch_size, {batch_size}, or identities of a batch could be left out"
+                )
+
+    def loss(self, model: nnx.Module, batch: Batch, key: Array) -> tuple[Float[Array, ""], Metrics]:
+        """Cross-entropy with a margin (AdaFace eq. 1 and 2); the statistics of the norms move first, as in its code."""
+        assert isinstance(model, Recogniser)
+        face, labels = model.face, batch["label"]
+        embeddings = face.represent(face.concepts(batch["image"]))
+        norms = jnp.linalg.norm(embeddings, axis=1)
+        centres, classes = self._centres(model, labels, key)
+        cosines = unit(embeddings) @ unit(centres).T
+        own = margins.own_cosine(cosines, labels, classes)
+        target = self._target(model, own, norms)
+        losses = margins.margin_loss(cosines, labels, classes, target, self.margin.scale)
+        nearest = classes[jnp.argmax(jnp.where(classes < 0, -jnp.inf, cosines), axis=1)]
+        count = jnp.float32(len(losses))
+        return jnp.mean(losses), {
+            "recognised": (jnp.sum(nearest == labels, dtype=jnp.float32), count),
+            "norm": (jnp.sum(norms), count),
+            "own_cosine": (jnp.sum(own), count),
+        }
+
+    def _centres(
+        self, model: Recogniser, labels: Int[Array, "batch"], key: Array
+    ) -> tuple[Float[Array, "classes size"], Int[Array, "classes"]]:
+        """The centres that take part in this step, and their identities (-1: padding)."""
+        centres = model.centres[...]
+        numbers = jnp.arange(len(centres))
+        numbers = jnp.where(numbers < model.identities, numbers, -1)
+        if self.sampled is None:
+            return centres, numbers
+        rows = margins.sampled_classes(key, labels, len(centres), self.sampled, self.shards)
+        taken = jnp.take_along_axis(centres.reshape(self.shards, -1, centres.shape[1]), rows[:, :, None], axis=1)
+        classes = jnp.take_along_axis(numbers.reshape(self.shards, -1), rows, axis=1)
+        return taken.reshape(-1, centres.shape[1]), classes.reshape(-1)
+
+    def _target(
+        self, model: Recogniser, own: Float[Array, "batch"], norms: Float[Array, "batch"]
+    ) -> Float[Array, "batch"]:
+        if self.margin.name == "arcface":
+            return margins.arcface(own, self.margin.margin)
+        if self.margin.name == "cosface":
+            return margins.cosface(own, self.margin.margin)
+        before = NormStatistics(model.norm_mean[...], model.norm_std[...])
+        statistics = margins.update_statistics(norms, before, self.margin.rate)
+        model.norm_mean[...], model.norm_std[...] = statistics
+        return margins.adaface(own, norms, statistics, self.margin.margin, self.margin.concentration)
+
+
+def trainable(tuned: Sequence[str], face: FaceModel) -> nnx.filterlib.Filter:
+    """The parameters of the named parts of a Recogniser, and its centres. UserError for an unknown or missing part."""
+    if unknown := [part for part in tuned if part not in PARTS]:
+        raise UserError(f"bottleneck.tuned names {', '.join(map(repr, unknown))}; expected some of {', '.join(PARTS)}")
+    if "adapter" in tuned and face.bottleneck.adapter is None:
+        raise UserError("bottleneck.tuned names 'adapter', but bottleneck.adapter.width is 0")
+    unused = {"features": {"aggregation"}, "activations": {"aggregation"}, "aggregated": set[str]()}[face.output]
+    if idle := unused & set(tuned):
+        raise UserError(f"bottleneck.tuned names {', '.join(idle)}, which bottleneck.output={face.output} leaves out")
+    prefixes = [("face", *prefix) for part in tuned for prefix in PARTS[part]] + [("centres",)]
+
+    def chosen(path: tuple, value: object) -> bool:
+        names = tuple(map(str, path))
+        return any(names[: len(prefix)] == prefix for prefix in prefixes)
+
+    return nnx.filterlib.All(nnx.Param, chosen)

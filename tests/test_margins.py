@@ -1,0 +1,536 @@
+"""Margins against the heads they come from, written as slow float64 loops over all logits; and the loss on meshes."""
+
+import math
+import re
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jax.sharding import NamedSharding, PartitionSpec
+
+from ecor_jax import margins
+from ecor_jax.bottleneck import Bottleneck
+from ecor_jax.clip.config import preset
+from ecor_jax.clip.model import Clip
+from ecor_jax.clip.preprocessing import Preprocess
+from ecor_jax.clip.split import SplitVision
+from ecor_jax.margins import NormStatistics
+from ecor_jax.parallel.mesh import batch_sharding, global_batch, make_mesh, place
+from ecor_jax.tasks.verification import FaceModel, Margin, VerificationTask
+from ecor_jax.training.step import Statistic, TrainState, make_step
+
+pytestmark = pytest.mark.usefixtures("strict_dtypes")
+
+NAMES = ("adaface", "arcface", "cosface")
+SIZE, IDENTITIES = 6, 9
+CLASSES = jnp.arange(IDENTITIES, dtype=jnp.int32)
+seeds = st.integers(0, 2**16)
+
+
+# The originals: cosines are clipped, a one-hot matrix of margins is put on the angles of all logits, another one on
+# their cosines (mk-minchul/AdaFace head.py; deepinsight's ArcFace and CosFace), and a cross-entropy follows.
+
+
+class SlowAdaFace:
+    """The head with its two buffers."""
+
+    def __init__(self, margin, concentration, rate, mean=20.0, std=100.0):
+        self.margin, self.concentration, self.rate, self.mean, self.std = margin, concentration, rate, mean, std
+
+    def __call__(self, cosines, norms, labels):
+        safe = [min(max(float(norm), 1e-3), 100.0) for norm in norms]
+        mean = sum(safe) / len(safe)
+        variance = sum((norm - mean) ** 2 for norm in safe) / (len(safe) - 1)
+        self.mean = mean * self.rate + (1 - self.rate) * self.mean
+        self.std = math.sqrt(variance) * self.rate + (1 - self.rate) * self.std
+        scaler = [min(max((norm - self.mean) / (self.std + 1e-3) * self.concentration, -1.0), 1.0) for norm in safe]
+        angular = [-self.margin * z for z in scaler]
+        additive = [self.margin + self.margin * z for z in scaler]
+        return one_hot_margins(cosines, labels, angular, additive)
+
+
+def one_hot_margins(cosines, labels, angular, additive):
+    """`cos(clip(angle + one_hot angular)) - one_hot additive` of every logit."""
+    logits = np.zeros(np.shape(cosines), np.float64)
+    for row in range(logits.shape[0]):
+        for column in range(logits.shape[1]):
+            one = 1.0 if column == labels[row] else 0.0
+            cosine = min(max(float(cosines[row][column]), -1 + 1e-3), 1 - 1e-3)
+            angle = min(max(math.acos(cosine) + one * angular[row], 1e-3), math.pi - 1e-3)
+            logits[row, column] = math.cos(angle) - one * additive[row]
+    return logits
+
+
+def slow_arcface(cosines, labels, margin):
+    return one_hot_margins(cosines, labels, [margin] * len(labels), [0.0] * len(labels))
+
+
+def slow_cosface(cosines, labels, margin):
+    return one_hot_margins(cosines, labels, [0.0] * len(labels), [margin] * len(labels))
+
+
+def slow_cross_entropy(logits, labels, scale):
+    losses = []
+    for row, label in zip(logits * scale, labels, strict=True):
+        highest = max(row)
+        losses.append(highest + math.log(sum(math.exp(value - highest) for value in row)) - row[label])
+    return losses
+
+
+def targets(name, own, norms, before, *, margin, concentration=0.333, rate=0.3):
+    """Target cosines and what became of the statistics."""
+    if name == "arcface":
+        return margins.arcface(own, margin), before
+    if name == "cosface":
+        return margins.cosface(own, margin), before
+    after = margins.update_statistics(norms, before, rate)
+    return margins.adaface(own, norms, after, margin, concentration), after
+
+
+def losses_of(name, cosines, norms, labels, before, classes=CLASSES, scale=64.0, **options):
+    cosines, norms, labels, classes = map(jnp.asarray, (cosines, norms, labels, classes))
+    own = margins.own_cosine(cosines, labels, classes)
+    target, after = targets(name, own, norms, before, **options)
+    return margins.margin_loss(cosines, labels, classes, target, scale), after
+
+
+def start(mean=20.0, std=100.0) -> NormStatistics:
+    return NormStatistics(jnp.float32(mean), jnp.float32(std))
+
+
+def example(seed, classes=IDENTITIES):
+    rng = np.random.default_rng(seed)
+    cosines = rng.uniform(-1, 1, (SIZE, classes)).astype(np.float32)
+    norms = rng.uniform(0, 60, SIZE).astype(np.float32)
+    return cosines, norms, rng.integers(0, classes, SIZE).astype(np.int32)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seeds, st.sampled_from(NAMES), st.sampled_from([0.0, 0.35, 0.5, 1.0]), st.sampled_from([1.0, 30.0, 64.0]))
+def test_losses_are_those_of_the_original_heads(seed, name, margin, scale):
+    cosines, norms, labels = example(seed)
+    slow = SlowAdaFace(margin, 0.333, 0.3)
+    heads = {
+        "adaface": lambda: slow(cosines, norms, labels),
+        "arcface": lambda: slow_arcface(cosines, labels, margin),
+        "cosface": lambda: slow_cosface(cosines, labels, margin),
+    }
+    expected = slow_cross_entropy(heads[name](), labels, scale)
+    found, after = losses_of(name, cosines, norms, labels, start(), scale=scale, margin=margin)
+    np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-6 * scale)
+    np.testing.assert_allclose(after, [slow.mean, slow.std], rtol=1e-5)
+
+
+def test_adaface_over_several_steps_keeps_the_buffers_of_the_original():
+    slow, statistics = SlowAdaFace(0.5, 0.333, 0.3), start()
+    for step in range(5):
+        cosines, norms, labels = example(step)
+        expected = slow_cross_entropy(slow(cosines, norms, labels), labels, 64.0)
+        found, statistics = losses_of("adaface", cosines, norms, labels, statistics, margin=0.5)
+        np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-4)
+    assert abs(slow.mean - 20) > 3 and slow.std < 40  # they did move
+    np.testing.assert_allclose(statistics, [slow.mean, slow.std], rtol=1e-5)
+
+
+@pytest.mark.parametrize(("norm", "logit"), [(30.0, -0.283352), (10.0, 8.866089), (20.0, 6.4)])
+def test_golden_values_of_adaface(norm, logit):
+    found = margins.adaface(jnp.array([0.6]), jnp.array([norm]), start(20, 5), 0.5, 0.333)
+    assert 64 * float(found[0]) == pytest.approx(logit, abs=2e-5)
+
+
+def test_the_defaults_are_those_of_the_papers():
+    cosine, norm = jnp.array([0.6]), jnp.array([30.0])
+    assert 64 * float(margins.adaface(cosine, norm, start(20, 5))[0]) == pytest.approx(-0.283352, abs=2e-5)
+    assert float(margins.arcface(cosine)[0]) == pytest.approx(math.cos(math.acos(0.6) + 0.5), abs=1e-6)
+    assert float(margins.cosface(cosine)[0]) == pytest.approx(0.25, abs=1e-6)
+    # Two classes, cosines .6 and .1 to the wrong one: log(1 + e^(16 (.1 - .25))), by hand.
+    loss = margins.margin_loss(
+        jnp.array([[0.1, 0.6]]), jnp.array([1]), jnp.array([0, 1]), margins.cosface(cosine), scale=16.0
+    )
+    assert float(loss[0]) == pytest.approx(math.log1p(math.exp(-2.4)), rel=1e-5)
+
+
+def test_quality_is_cut_off_at_one():
+    """z of AdaFace: a norm far from the mean counts as one three deviations away."""
+    near = margins.adaface(jnp.array([0.6, 0.6]), jnp.array([36.0, 4.0]), start(20, 5))
+    far = margins.adaface(jnp.array([0.6, 0.6]), jnp.array([90.0, 0.1]), start(20, 5))
+    np.testing.assert_allclose(near, far, atol=1e-6)
+    angle = math.acos(0.6)
+    np.testing.assert_allclose(far, [math.cos(angle - 0.5) - 1, math.cos(angle + 0.5)], atol=1e-5)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(-0.85, 0.999), st.floats(0, 0.5))
+def test_arcface_is_deepinsights_where_the_sum_of_angles_is_below_pi(cosine, margin):
+    """It writes cos(a + m) as cos a cos m - sin a sin m."""
+    expected = cosine * math.cos(margin) - math.sqrt(1 - cosine**2) * math.sin(margin)
+    assert float(margins.arcface(jnp.array([cosine], jnp.float32), margin)[0]) == pytest.approx(expected, abs=1e-5)
+
+
+def test_angles_stay_between_nothing_and_pi():
+    cosines = jnp.array([-1.0, -0.99, -0.9])
+    np.testing.assert_allclose(margins.arcface(cosines, 1.0), math.cos(math.pi - 1e-3), rtol=0, atol=1.2e-7)
+    # Sharp, z = 1: the angle would be below zero.
+    found = margins.adaface(jnp.array([1.0, 0.95]), jnp.array([99.0, 99.0]), start(20, 5))
+    np.testing.assert_allclose(found, math.cos(1e-3) - 1, rtol=0, atol=1.2e-7)
+
+
+EDGES = (-1.0, 1.0, -margins.COSINE_LIMIT, margins.COSINE_LIMIT, 0.0, 1.0000001)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("norm", [0.0, 1e-3, 20.0, 100.0, 1000.0])
+@pytest.mark.parametrize("before", [(20.0, 100.0), (20.0, 0.0), (0.0, 0.0)])
+def test_values_and_gradients_are_finite_at_the_edges(name, norm, before):
+    """Every pair of an own and another cosine; all norms equal, so that their deviation is 0."""
+    own, other = (np.array(side, np.float32) for side in zip(*[(a, b) for a in EDGES for b in EDGES], strict=True))
+    cosines = np.stack([own, other], axis=1)
+    labels, classes = np.zeros(len(own), np.int32), np.arange(2, dtype=np.int32)
+    norms = np.full(len(own), norm, np.float32)
+    value, slopes = _edge_gradients(name, cosines, norms, labels, classes, start(*before))
+    assert np.isfinite(value).all()
+    assert all(np.isfinite(slope).all() for slope in slopes)
+    np.testing.assert_array_equal(slopes[1], 0)  # none passes to norms, nor so to their statistics
+    inside = (np.abs(own) < 0.5) & (np.abs(other) < 0.5)
+    assert (np.abs(slopes[0][inside]) > 1e-3).all()
+
+
+def _edge_loss(name, cosines, norms, labels, classes, before):
+    losses, after = losses_of(name, cosines, norms, labels, before, classes, margin=0.5)
+    return jnp.sum(losses) + jnp.sum(jnp.stack(after)), losses
+
+
+def _edge_gradients(*arguments):
+    (_, losses), slopes = _edge_slope(*arguments)
+    return losses, slopes
+
+
+_edge_slope = jax.jit(jax.value_and_grad(_edge_loss, argnums=(1, 2), has_aux=True), static_argnums=0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_beyond_the_limit_no_gradient_passes(name):
+    cosines = np.array([[0.9995, 0.2], [-0.9995, 0.2], [0.2, 0.9995]], np.float32)
+    labels, classes = np.zeros(3, np.int32), np.arange(2, dtype=np.int32)
+    norms = np.array([10, 20, 30], np.float32)
+    slope = _edge_gradients(name, cosines, norms, labels, classes, start())[1][0]
+    assert slope[0, 0] == slope[1, 0] == slope[2, 1] == 0
+    assert slope[1, 1] > 0 and slope[2, 0] < 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gradients_are_those_of_the_original_heads(name):
+    """Central differences of the slow loops, AdaFace's buffers as they are after the step."""
+    cosines, norms, labels = example(3)
+    cosines = cosines * np.float32(0.6)
+
+    def slow(cosines):
+        if name == "adaface":
+            logits = SlowAdaFace(0.5, 0.333, 0.3)(cosines, norms, labels)
+        else:
+            logits = (slow_arcface if name == "arcface" else slow_cosface)(cosines, labels, 0.5)
+        return sum(slow_cross_entropy(logits, labels, 8.0))
+
+    def ours(cosines):
+        return jnp.sum(losses_of(name, cosines, norms, labels, start(), scale=8.0, margin=0.5)[0])
+
+    expected = np.zeros(cosines.shape)
+    for entry in np.ndindex(*cosines.shape):
+        step = np.zeros(cosines.shape)
+        step[entry] = 1e-5
+        expected[entry] = (slow(cosines + step) - slow(cosines - step)) / 2e-5
+    np.testing.assert_allclose(jax.jit(jax.grad(ours))(jnp.asarray(cosines)), expected, rtol=1e-3, atol=1e-4)
+    assert np.abs(expected).max() > 1
+
+
+# Statistics
+
+
+norm_lists = st.lists(st.floats(0, 200, width=32), min_size=2, max_size=5)
+
+
+def update(norms, statistics, rate):
+    return margins.update_statistics(jnp.asarray(norms), statistics, rate)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(norm_lists, min_size=1, max_size=4), st.sampled_from([0.01, 0.3, 1.0]))
+def test_statistics_are_moving_averages_of_numpys(batches, rate):
+    found, mean, std = start(), 20.0, 100.0
+    for batch in batches:
+        found = update(np.array(batch, np.float32), found, rate)
+        safe = np.clip(np.array(batch, np.float64), 1e-3, 100)
+        mean = rate * safe.mean() + (1 - rate) * mean
+        std = rate * safe.std(ddof=1) + (1 - rate) * std
+    np.testing.assert_allclose(found, [mean, std], rtol=1e-4, atol=1e-4)
+
+
+def test_a_batch_of_one_has_no_deviation():
+    found = update(jnp.array([30.0]), start(20, 5), 0.1)
+    np.testing.assert_allclose(found, [21, 5], rtol=1e-6)
+
+
+def test_statistics_are_of_the_whole_batch_however_it_lies():
+    norms = np.random.default_rng(0).uniform(5, 40, 32).astype(np.float32)
+    alone = update(jax.device_put(norms, jax.devices()[0]), start(), 0.5)
+    for model in (1, 2):
+        spread = jax.device_put(norms, batch_sharding(make_mesh(model)))
+        np.testing.assert_allclose(update(spread, start(), 0.5), alone, rtol=1e-6)
+    # A mean of each device's own deviations, a usual mistake, would be another.
+    assert abs(np.mean(norms.reshape(8, 4).std(axis=1, ddof=1)) - norms.std(ddof=1)) > 0.5
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_losses_are_the_same_however_the_batch_lies(name):
+    rng = np.random.default_rng(0)
+    arrays = (
+        rng.uniform(-1, 1, (32, IDENTITIES)).astype(np.float32),
+        rng.uniform(5, 40, 32).astype(np.float32),
+        rng.integers(0, IDENTITIES, 32).astype(np.int32),
+    )
+    alone, statistics = losses_of(name, *jax.device_put(arrays, jax.devices()[0]), start(), margin=0.5)
+    spread = jax.device_put(arrays, batch_sharding(make_mesh(1)))
+    assert len(spread[0].sharding.device_set) == 8
+    found, after = losses_of(name, *spread, start(), margin=0.5)
+    np.testing.assert_allclose(found, alone, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(after, statistics, rtol=1e-6)
+
+
+# Columns
+
+
+@settings(max_examples=15, deadline=None)
+@given(seeds, st.sampled_from(NAMES))
+def test_padding_takes_no_part(seed, name):
+    """Columns of class -1 in any place, with any cosine."""
+    cosines, norms, labels = example(seed)
+    rng = np.random.default_rng(seed + 1)
+    order = rng.permutation(IDENTITIES + 4)
+    classes = np.concatenate([CLASSES, np.full(4, -1, np.int32)])[order]
+    wide = np.concatenate([cosines, rng.choice([-1, 0, 1], (SIZE, 4)).astype(np.float32)], axis=1)[:, order]
+    expected, _ = losses_of(name, cosines, norms, labels, start(), margin=0.5)
+    found, _ = losses_of(name, wide, norms, labels, start(), classes, margin=0.5)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    slope = _edge_gradients(name, wide, norms, labels, classes, start())[1][0]
+    narrow = _edge_gradients(name, cosines, norms, labels, CLASSES, start())[1][0]
+    np.testing.assert_array_equal(slope[:, classes < 0], 0)
+    np.testing.assert_allclose(slope[:, classes >= 0], narrow[:, order[order < IDENTITIES]], rtol=1e-4, atol=1e-4)
+
+
+def test_own_cosines_are_found_by_class_not_by_column():
+    cosines = np.arange(12, dtype=np.float32).reshape(3, 4) / 12
+    classes = np.array([7, -1, 2, 5], np.int32)
+    found = margins.own_cosine(*map(jnp.asarray, (cosines, np.array([5, 7, 2], np.int32), classes)))
+    np.testing.assert_array_equal(found, cosines[[0, 1, 2], [3, 0, 2]])
+
+
+# Partial FC
+
+CASES = [(40, 12, 1), (40, 6, 4), (24, 3, 8), (16, 16, 1)]
+
+
+@pytest.mark.parametrize(("classes", "count", "shards"), CASES)
+def test_sampled_classes_hold_the_present_ones(classes, count, shards):
+    """All of a range may be of one shard: `count` labels of it at most."""
+    each = classes // shards
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        low = each * rng.integers(0, shards)
+        labels = rng.integers(*((low, low + each) if seed % 2 else (0, classes)), min(count, each))
+        found = np.asarray(margins.sampled_classes(jax.random.key(seed), jnp.asarray(labels), classes, count, shards))
+        assert found.shape == (shards, count)
+        # Ascending, so none twice; and numbers within their range.
+        assert (np.diff(found, axis=1) > 0).all()
+        assert found.min() >= 0 and found.max() < each
+        everywhere = found + each * np.arange(shards)[:, None]
+        assert set(labels.tolist()) <= set(everywhere.ravel().tolist())
+
+
+def test_the_others_are_drawn_evenly_and_anew():
+    labels = jnp.array([3, 3, 17])  # one of each range
+    draws = 2000
+    keys = jax.random.split(jax.random.key(0), draws)
+    found = np.asarray(jax.jit(jax.vmap(lambda key: margins.sampled_classes(key, labels, 20, 4, 2)))(keys))
+    counts = np.zeros(20)
+    for shard in range(2):
+        counts[10 * shard : 10 * shard + 10] = np.bincount(found[:, shard].ravel(), minlength=10)
+    assert counts[3] == counts[17] == draws
+    others = np.delete(counts, [3, 17])
+    chance = 3 / 9
+    # Five standard deviations of a binomial.
+    assert np.abs(others - draws * chance).max() < 5 * math.sqrt(draws * chance * (1 - chance))
+    # The two ranges are drawn apart from each other.
+    assert np.mean(found[:, 0] == found[:, 1]) < 0.6
+    assert len({tuple(row.ravel()) for row in found}) > 200
+
+
+def test_the_same_key_draws_the_same():
+    draw = [np.asarray(margins.sampled_classes(jax.random.key(s), jnp.array([1]), 40, 5, 2)) for s in (0, 0, 1)]
+    np.testing.assert_array_equal(draw[0], draw[1])
+    assert (draw[0] != draw[2]).any()
+
+
+# Meshes: sizes that occur nowhere else, so that an array is known by its shape. Three rows of centres are padding.
+
+BATCH, MANY, ROWS, EMBED = 24, 32669, 32672, 10
+OPTIMIZER = optax.sgd(0.1, momentum=0.9)
+SAMPLED = [1.0, 0.25]
+
+
+def make_task(shards: int, sampled: float, name: Any = "adaface") -> VerificationTask:
+    rng = np.random.default_rng(0)
+    bank = rng.normal(size=(7, 16)).astype(np.float32)
+    bank /= np.linalg.norm(bank, axis=1, keepdims=True)
+    bottleneck = Bottleneck(bank, (0, 0, 1, 1, 1, 2, 2), scale=10.0, size=EMBED, start="orthogonal", rngs=nnx.Rngs(1))
+    vision = SplitVision(Clip(preset("tiny/16-8"), rngs=nnx.Rngs(0)).vision)
+    batches: Any = None
+    return VerificationTask(
+        FaceModel(vision, bottleneck, Preprocess(16)),
+        MANY,
+        ("aggregation",),
+        batches,
+        # Flat, so that every centre that takes part gets a gradient.
+        Margin(name, sampled=sampled, rate=0.5, scale=4.0),
+        batch_size=BATCH,
+        shards=shards,
+        rngs=nnx.Rngs(2),
+    )
+
+
+def faces() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(1)
+    return {
+        "image": rng.integers(0, 256, (BATCH, 16, 16, 3)).astype(np.uint8),
+        "label": np.concatenate([[0, MANY - 1, 5, 5], rng.integers(0, MANY, BATCH - 4)]).astype(np.int32),
+        "mask": np.ones(BATCH, bool),
+    }
+
+
+def take_step(task, put, batch):
+    """The compiled step, and what it gives; `put` places a part of the model."""
+    graph, tuned, statistics, frozen = nnx.split(task.model, task.trainable, Statistic, ...)
+    tuned, statistics = nnx.to_pure_dict(put(tuned)), nnx.to_pure_dict(put(statistics))
+    state = TrainState(tuned, statistics, OPTIMIZER.init(tuned), jnp.int32(0), jax.random.key_data(jax.random.key(0)))
+    arguments = state, put(frozen), batch
+    program = jax.jit(make_step(task, graph, OPTIMIZER)).lower(*arguments).compile()
+    return program, *program(*arguments)
+
+
+def on_mesh(shape, sampled, name="adaface"):
+    mesh = make_mesh(shape[1])
+    assert mesh.devices.shape == shape
+    return take_step(make_task(shape[1], sampled, name), lambda part: place(part, mesh), global_batch(faces(), mesh))
+
+
+@pytest.fixture(scope="module", params=[(2, 4), (1, 8)], ids=["2x4", "1x8"])
+def shape(request) -> tuple[int, int]:
+    return request.param
+
+
+@pytest.fixture(scope="module", params=SAMPLED, ids=["all", "sampled"])
+def both(request, shape):
+    """One step on a mesh and the same on one device."""
+    with jax.numpy_dtype_promotion("strict"):
+        one = jax.devices()[0]
+        alone = take_step(
+            make_task(shape[1], request.param),
+            lambda part: jax.device_put(part, one),
+            jax.device_put(faces(), one),
+        )
+        return on_mesh(shape, request.param), alone, request.param
+
+
+COLLECTIVE = re.compile(
+    r"= (?P<shapes>.*?) (?P<kind>all-gather|all-to-all|ragged-all-to-all|collective-permute|collective-broadcast"
+    r"|all-reduce|reduce-scatter)(?:-start)?\("
+)
+
+
+def transfers(program) -> list[tuple[list[tuple[int, ...]], str]]:
+    """(shapes of the results, line) of everything that goes from device to device."""
+    found = []
+    for line in program.as_text().splitlines():
+        if match := COLLECTIVE.search(line):
+            dimensions = re.findall(r"\w+\[([\d,]*)\]", match["shapes"])
+            shapes = [tuple(int(size) for size in sizes.split(",") if size) for sizes in dimensions]
+            found.append((shapes, line.strip()))
+    return found
+
+
+def too_large(program, model: int, most: int) -> list[str]:
+    """Lines that move more than `most` numbers. The gradients of a device's own centres may be summed."""
+    own = (ROWS // model, EMBED)
+    return [
+        line
+        for shapes, line in transfers(program)
+        if sum(math.prod(shape) for shape in shapes if shape != own or "all-reduce" not in line) > most
+    ]
+
+
+WHOLE = PartitionSpec()
+
+
+@pytest.mark.parametrize("placed", [WHOLE, PartitionSpec(("data", "model"))], ids=["whole", "by example"])
+def test_a_transfer_of_logits_would_be_seen(placed):
+    """What the next test looks for, where it is: logits made on a mesh and wanted otherwise."""
+    mesh = make_mesh(4)
+    embeddings = jax.device_put(np.ones((BATCH, EMBED), np.float32), batch_sharding(mesh))
+    centres = jax.device_put(np.ones((ROWS, EMBED), np.float32), NamedSharding(mesh, PartitionSpec("model")))
+    wanted = NamedSharding(mesh, placed)
+    program = jax.jit(lambda e, c: e @ c.T, out_shardings=wanted).lower(embeddings, centres).compile()
+    assert too_large(program, 4, ROWS)
+
+
+def test_logits_stay_on_the_device_that_made_them(both, shape):
+    (program, *_), _, sampled = both
+    assert any("all-reduce" in line for _, line in transfers(program))  # else nothing was looked at
+    # Sums, and gradients of embeddings, for each example; where classes are drawn, the lot of each.
+    most = ROWS if sampled < 1 else 2 * BATCH * EMBED
+    assert too_large(program, shape[1], most) == []
+    rows, columns = {BATCH, BATCH // shape[0]}, {ROWS, MANY, ROWS // shape[1], int(ROWS * sampled) // shape[1]}
+    moved = [size for sizes, _ in transfers(program) for size in sizes]
+    assert [size for size in moved if rows & set(size) and columns & set(size)] == []
+
+
+def test_no_device_holds_the_logits_of_all(both):
+    (program, *_), (alone, *_), sampled = both
+    logits = 4 * BATCH * int(ROWS * sampled)
+    assert alone.memory_analysis().temp_size_in_bytes > logits
+    assert program.memory_analysis().temp_size_in_bytes < logits
+
+
+def test_a_step_gives_the_same_on_every_mesh(both, shape):
+    (_, state, metrics), (_, expected, expected_metrics), _ = both
+    for found, wanted in zip(jax.tree.leaves(state), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=2e-6)
+    for name, (total, count) in metrics.items():
+        assert float(total) == pytest.approx(float(expected_metrics[name][0]), rel=1e-4), name
+        assert float(count) == float(expected_metrics[name][1])
+    # It did step, and centres stay where they were put.
+    before = np.asarray(make_task(shape[1], 1.0).model.centres[...])
+    assert np.abs(np.asarray(state.tuned["centres"]) - before).max() > 1e-3
+    for centres in (state.tuned["centres"], state.optimizer[0].trace["centres"]):
+        assert {shard.data.shape for shard in centres.addressable_shards} == {(ROWS // shape[1], EMBED)}
+    assert all(leaf.sharding.is_fully_replicated for leaf in jax.tree.leaves(state.statistics))
+
+
+def test_only_sampled_centres_move(both):
+    (_, state, _), _, sampled = both
+    before = np.asarray(make_task(1, 1.0).model.centres[...])
+    moved = (np.asarray(state.tuned["centres"])[:MANY] != before[:MANY]).any(axis=1)
+    assert moved[faces()["label"]].all()
+    # A few lie so far off that float32 rounds their gradients away, and three are padding.
+    assert ROWS * sampled * 0.9 < moved.sum() <= ROWS * sampled
+
+
+def test_padding_centres_never_move(both):
+    (_, state, _), _, _ = both
+    before = np.asarray(make_task(4, 1.0).model.centres[...])
+    assert len(before) == ROWS
+    np.testing.assert_array_equal(np.asarray(state.tuned["centres"])[MANY:], before[MANY:])
