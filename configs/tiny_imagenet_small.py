@@ -1,4 +1,4 @@
-"""Tiny-ImageNet, the pictures the small CLIP was pretrained on, with DROR's rationales (other words than its captions).
+"""Tiny-ImageNet, which the small CLIP was pretrained on, with DROR's rationales (its captions used 280 of the 1,004).
 
     python -m launch.train --config=configs/tiny_imagenet_small.py --workdir=runs/tiny_imagenet_small
 

@@ -1,6 +1,7 @@
 """From a verification config to a workdir: a bottleneck trained on faces, judged on pairs, and explained."""
 
 import dataclasses
+import functools
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,11 +42,11 @@ def run(config: Config, workdir: Path) -> None:
     Writes model/, results.json and report/; where no model is named, clip/ with the one it pretrains first.
     """
     setting = Setting(config, _model(config, workdir))
-    faces, pair_sets = setting.faces(), setting.pair_sets()
+    pair_sets = setting.pair_sets()
     start = time.perf_counter()
     face = setting.face_model()
     if setting.tuned:
-        face = setting.train(face, faces, workdir)
+        face = setting.train(face, workdir)
     main = setting.row(face, pair_sets, setting.alignment(face), start)
     rows = {"tuned" if setting.tuned else "untuned": main} | setting.baselines(pair_sets)
     results = _results(config, rows) | faithfulness(main, pair_sets, config.seed)
@@ -137,6 +138,7 @@ class Setting:
             if (size := config[group].batch_size) < 1 or size % devices:
                 raise UserError(f"{group}.batch_size is {size}; expected a multiple of {devices}, the devices in use")
 
+    @functools.cached_property
     def faces(self) -> "Faces":
         """People to train on, and those held out."""
         data = self.config.data
@@ -161,8 +163,9 @@ class Setting:
     def pair_sets(self) -> dict[str, PairSet]:
         """The held-out people's pairs, then those of the config, by name."""
         data, sets = self.config.data, {}
-        if data.held_out and (held_out := self.faces().held_out):
-            sets[data.name] = pairs_within(data.name, held_out, data.seed)
+        if data.held_out:
+            assert self.faces.held_out is not None
+            sets[data.name] = pairs_within(data.name, self.faces.held_out, data.seed)
         for name, entry in self.config.pairs.items():
             sets[name] = open_pairs(name, entry.path, entry.images)
         if not sets:
@@ -193,17 +196,17 @@ class Setting:
         )
         return FaceModel(SplitVision(self.model.clip.vision), bottleneck, self.model.preprocess, output or head.output)
 
-    def train(self, face: FaceModel, faces: "Faces", workdir: Path) -> FaceModel:
+    def train(self, face: FaceModel, workdir: Path) -> FaceModel:
         """The face model with its chosen parts trained, then drawn back to the start as `bottleneck.wise` says."""
-        config, data = self.config, self.config.data
-        people = faces.train.classes
+        config, data, faces = self.config, self.config.data, self.faces.train
+        people = faces.classes
         before = nnx.state(nnx.clone(face), nnx.Param)
         task = VerificationTask(
             face,
             len(people),
             self.tuned,
             train_batches(
-                faces.train,
+                faces,
                 FaceEncode(self.model.preprocess, people, data.augment, data.image_size),
                 batch_size=data.batch_size,
                 seed=config.seed,
