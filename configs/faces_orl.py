@@ -22,4 +22,6 @@ def get_config(row: str = "table6/base_adapter") -> Config:
     config.pairs = {"celebrity_pairs": {"path": f"{faces}/celebrity_pairs.zip", "images": ""}}
     config.alignment.images = f"{data_folder()}/images/cifar10.zip"
     config.data.batch_size = 30
+    # Chosen between this and the paper's 3e-4, by other held-out people than those of data.seed 0.
+    config.optimizer.learning_rate = 3e-3
     return apply_row(config, row)
