@@ -1,9 +1,12 @@
 """Eight CPU devices, strict dtypes, checked shapes, and the folder of real data, for every test."""
 
 import dataclasses
+import importlib.util
 import json
 import os
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import settings
@@ -21,11 +24,19 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 CHECKED = (
     "losses",
     "joint",
+    "evaluation.auroc",
+    "evaluation.bootstrap",
     "evaluation.calibration",
+    "evaluation.classification",
+    "evaluation.descriptor_sets",
+    "evaluation.diagnosis",
     "evaluation.doubly_right",
     "evaluation.faithfulness",
+    "evaluation.text_overlap",
     "evaluation.verification",
     "margins",
+    "causal.generate",
+    "causal.model",
     "clip.model",
     "clip.text",
     "clip.transformer",
@@ -46,6 +57,17 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the data folder: set ECOR_DATA (looked at {folder})")
     return folder
+
+
+@pytest.fixture(scope="session")
+def mimic_tree() -> ModuleType:
+    """The module data/mimic_tree.py, builders of MIMIC-shaped folders: test modules cannot import one another."""
+    name = "tests_mimic_tree"
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / "data" / "mimic_tree.py")
+    assert spec and spec.loader
+    sys.modules[name] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture

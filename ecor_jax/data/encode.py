@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
+from ecor_jax.data import dicom
 from ecor_jax.data.records import BadImage, InMemory, Record, Source
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
@@ -45,8 +46,12 @@ _DECODE_ERRORS = (
 def decode_image(content: bytes, name: str) -> Image.Image:
     """The picture of an image file, in RGB. EXIF orientation is ignored, as in CLIP's own preprocessing.
 
+    A DICOM file is told by its content and read as `dicom.decode` says.
+
     Raises BadImage naming `name` if it is no image, is cut off, or is larger than PIL allows.
     """
+    if dicom.is_dicom(content):
+        return dicom.decode(content, name)
     try:
         image = Image.open(io.BytesIO(content))
         if image.mode == "P" and "transparency" in image.info:

@@ -15,7 +15,7 @@ from ecor_jax.data.records import BadImage
 from ecor_jax.errors import UserError
 
 TEXT_SUFFIXES = (".txt", ".csv")
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".pgm", ".ppm", ".tif", ".tiff")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".pgm", ".ppm", ".tif", ".tiff", ".dcm")
 _ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 # What zipfile and its decompressors raise on a damaged member.
 _READ_ERRORS = (
@@ -51,18 +51,29 @@ def open_files(path: Path) -> Files:
 
     Raises UserError if the path is missing, is neither a folder nor a zip, or has no image.
     """
-    if path.is_dir():
-        files: Files = _Folder(path)
-    elif zipfile.is_zipfile(path):
-        files = _Zip(path)
-    elif path.suffix.lower() == ".zip" and path.exists():
-        raise UserError(f"{path} is not a zip file, or is cut off")
-    else:
-        found = "is a file of another kind" if path.exists() else "does not exist"
-        raise UserError(f"{path} {found}: expected a folder of images, a zip, or a directory written by launch.prepare")
+    files = _open(path, "a folder of images, a zip, or a directory written by launch.prepare")
     if not files.members:
         raise UserError(f"no images in {path}: looked for files ending in {' '.join(IMAGE_SUFFIXES)}")
     return files
+
+
+def open_texts(path: Path) -> Files:
+    """A folder or zip for the sake of its texts, reports for one: as `open_files`, with texts in place of images."""
+    files = _open(path, "a folder of texts, or a zip")
+    if not files.texts:
+        raise UserError(f"no texts in {path}: looked for files ending in {' '.join(TEXT_SUFFIXES)}")
+    return files
+
+
+def _open(path: Path, expected: str) -> Files:
+    if path.is_dir():
+        return _Folder(path)
+    if zipfile.is_zipfile(path):
+        return _Zip(path)
+    if path.suffix.lower() == ".zip" and path.exists():
+        raise UserError(f"{path} is not a zip file, or is cut off")
+    found = "is a file of another kind" if path.exists() else "does not exist"
+    raise UserError(f"{path} {found}: expected {expected}")
 
 
 def raise_missing(where: str, names: Sequence[str]) -> None:

@@ -1,0 +1,116 @@
+"""Pictures out of DICOM files, with the grey values that a viewer would show."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from ecor_jax.data.records import BadImage
+
+_MAGIC = b"DICM"
+_MAGIC_AT = 128  # bytes: the preamble (PS3.10, 7.1)
+
+
+def is_dicom(content: bytes) -> bool:
+    """Whether this is the content of a DICOM file: its mark stands after the preamble."""
+    return content[_MAGIC_AT : _MAGIC_AT + len(_MAGIC)] == _MAGIC
+
+
+def decode(content: bytes, name: str) -> Image.Image:
+    """The picture of a DICOM file of one frame, in RGB.
+
+    Grey values are made as PS3.3 C.11 and C.7.6.3.1.2 say: stored values (8 to 16 bits, signed or not), modality
+    rescale, then the first VOI lookup table, or else the first window, or else the least to the greatest value;
+    MONOCHROME1 is inverted, so that bone is white. Colour is taken in 8 bits, YBR converted to RGB.
+    MIMIC-CXR-JPG's own files are the least to the greatest value with the histogram equalised: not the same.
+
+    Raises BadImage naming `name` for what is no DICOM file, is damaged, holds no pixels, several frames or
+    indexed colours, is larger than PIL allows, or is compressed in a way that no installed decoder reads.
+    """
+    if not is_dicom(content):
+        raise BadImage(f"{name} is not a DICOM file ({len(content)} bytes, without the mark DICM at {_MAGIC_AT})")
+    try:
+        return Image.fromarray(_pixels(content, name)).convert("RGB")
+    except BadImage:
+        raise
+    except Exception as error:  # pydicom meets damage with whatever the damaged value led to
+        reason = " ".join("".join(letter if letter.isprintable() else " " for letter in str(error)).split())
+        raise BadImage(f"{name} is a DICOM file that cannot be decoded: {reason[:300]}") from error
+
+
+def _pixels(content: bytes, name: str) -> np.ndarray:
+    """uint8 [rows, columns], or [rows, columns, 3] if in colour."""
+    # Takes a while, and most runs read no DICOM.
+    from pydicom import dcmread
+    from pydicom.pixels.decoders.base import get_decoder
+    from pydicom.pixels.processing import apply_modality_lut
+    from pydicom.pixels.utils import pixel_array
+
+    dataset = dcmread(io.BytesIO(content))
+    if "PixelData" not in dataset:
+        raise BadImage(f"{name} is a DICOM file without pixels")
+    frames = int(dataset.get("NumberOfFrames") or 1)
+    if frames != 1:
+        raise BadImage(f"{name} is a DICOM file of {frames} frames; expected one")
+    size, most = dataset.Rows * dataset.Columns, Image.MAX_IMAGE_PIXELS
+    if most and size > most:
+        raise BadImage(f"{name} is a DICOM file of {size} pixels; at most {most} are read")
+    syntax = dataset.file_meta.TransferSyntaxUID
+    try:
+        readable = get_decoder(syntax).is_available
+    except NotImplementedError:
+        readable = False
+    if not readable:
+        raise BadImage(
+            f"{name} is compressed as {syntax.name!r}, and no decoder of it is installed (pylibjpeg has most)"
+        )
+    stored = pixel_array(dataset)
+    kind = str(dataset.PhotometricInterpretation)
+    if stored.ndim == 3 and stored.dtype == np.uint8:
+        return stored
+    if kind not in ("MONOCHROME1", "MONOCHROME2"):
+        raise BadImage(
+            f"{name} is a DICOM file in {stored.dtype} {kind!r}; expected MONOCHROME1, MONOCHROME2 or 8-bit RGB"
+        )
+    grey = np.rint(_brightness(apply_modality_lut(stored, dataset), dataset) * 255).astype(np.uint8)
+    return 255 - grey if kind == "MONOCHROME1" else grey
+
+
+def _brightness(values: np.ndarray, dataset) -> np.ndarray:
+    """float [rows, columns] from 0 to 1, of values after the modality rescale.
+
+    Not by pydicom's apply_voi_lut (3.0): its 8-bit tables wrap around for values above 255, and a negative
+    rescale slope turns its windows into negatives. It also leaves the range of what it returns unsaid.
+    """
+    if tables := dataset.get("VOILUTSequence"):
+        return _looked_up(values, tables[0])
+    if dataset.get("WindowCenter") is not None and dataset.get("WindowWidth") is not None:
+        centre, width = (float(np.ravel(dataset[key].value)[0]) for key in ("WindowCenter", "WindowWidth"))
+        return _windowed(values, centre, width, str(dataset.get("VOILUTFunction") or "LINEAR").upper())
+    low, high = float(values.min()), float(values.max())
+    return (values - low) / ((high - low) or 1.0)
+
+
+def _looked_up(values: np.ndarray, table) -> np.ndarray:
+    """PS3.3 C.11.2.1.1: values below the first one mapped have the first entry, those above the last one the last."""
+    count, first, bits = (int(number) for number in table.LUTDescriptor)
+    entries = table.LUTData
+    if isinstance(entries, bytes):
+        wide = len(entries) >= 2 * (count or 1 << 16)
+        entries = np.frombuffer(entries, "<u2" if wide else np.uint8)
+    places = np.clip(np.rint(values).astype(np.int64) - first, 0, (count or 1 << 16) - 1)
+    return np.clip(np.asarray(entries)[places] / (2**bits - 1), 0, 1)
+
+
+def _windowed(values: np.ndarray, centre: float, width: float, function: str) -> np.ndarray:
+    """PS3.3 C.11.2.1.2.1 (LINEAR), C.11.2.1.3.1 (SIGMOID) and C.11.2.1.3.2 (LINEAR_EXACT)."""
+    if width < 1 and (function == "LINEAR" or width <= 0):
+        raise ValueError(f"a window {width:g} wide")
+    if function == "SIGMOID":
+        return 1 / (1 + np.exp(np.clip(-4 * (values - centre) / width, -80, 80)))
+    if function == "LINEAR":
+        # A width of 1 is a step: an exactly zero divisor is avoided, nothing between 0 and 1 remains.
+        centre, width = centre - 0.5, max(width - 1, 1e-9)
+    elif function != "LINEAR_EXACT":
+        raise ValueError(f"the VOI function {function}; expected LINEAR, LINEAR_EXACT or SIGMOID")
+    return np.clip((values - centre) / width + 0.5, 0, 1)

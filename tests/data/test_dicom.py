@@ -1,0 +1,298 @@
+import io
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from pydicom import Dataset, dcmread, uid
+from pydicom.data import get_testdata_file
+from pydicom.dataset import FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.pixels.processing import apply_voi_lut
+
+from ecor_jax.data.dicom import decode, is_dicom
+from ecor_jax.data.encode import decode_image
+from ecor_jax.data.images import open_images
+from ecor_jax.data.records import BadImage
+
+GREY = np.random.default_rng(0).integers(0, 4096, (12, 10)).astype(np.uint16)
+
+
+def dataset(pixels: np.ndarray | None, kind: str = "MONOCHROME2", bits: int | None = None, **tags: Any) -> Dataset:
+    image = Dataset()
+    image.file_meta = FileMetaDataset()
+    image.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
+    image.SOPClassUID = uid.DigitalXRayImageStorageForPresentation
+    image.SOPInstanceUID = "1.2.3"
+    if pixels is not None:
+        image.set_pixel_data(pixels, kind, bits or 8 * pixels.itemsize, generate_instance_uid=False)
+    for name, value in tags.items():
+        setattr(image, name, value)
+    return image
+
+
+def written(image: Dataset) -> bytes:
+    file = io.BytesIO()
+    image.save_as(file, enforce_file_format=True)
+    return file.getvalue()
+
+
+def table(entries: Any, first: int, bits: int) -> Dataset:
+    item = Dataset()
+    item.add_new("LUTDescriptor", "US", [len(entries), first, bits])
+    kind = "OW" if isinstance(entries, bytes) else "US"
+    item.add_new("LUTData", kind, entries)
+    return item
+
+
+def shown(image: Dataset) -> np.ndarray:
+    """The one channel of a grey picture."""
+    picture = decode(written(image), "x.dcm")
+    assert picture.mode == "RGB"
+    pixels = np.asarray(picture)
+    assert (pixels == pixels[..., :1]).all()
+    return pixels[..., 0]
+
+
+def test_without_a_window_the_range_is_that_of_the_image():
+    values = np.array([[100, 151], [202, 355]], np.uint16)
+    np.testing.assert_array_equal(shown(dataset(values, bits=10)), [[0, 51], [102, 255]])
+    np.testing.assert_array_equal(shown(dataset(values, "MONOCHROME1", 10)), [[255, 204], [153, 0]])
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("signed", [False, True])
+def test_every_depth_and_sign(bits, signed):
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+    kind = np.dtype(f"{'i' if signed else 'u'}{1 if bits == 8 else 2}")
+    values = np.linspace(low, high, 256).round().astype(kind).reshape(16, 16)
+    expected = [math.floor((int(value) - low) / (high - low) * 255 + 0.5) for value in values.ravel()]
+    np.testing.assert_array_equal(shown(dataset(values, bits=bits)).ravel(), expected)
+
+
+def test_an_even_image_is_black():
+    assert (shown(dataset(np.full((3, 4), 7, np.uint8))) == 0).all()
+
+
+def test_unused_bits_are_ignored():
+    values = np.array([[0, 1023, 511]], np.uint16)
+    image = dataset(values, bits=10)
+    image.PixelData = (values | 0xFC00).tobytes()
+    np.testing.assert_array_equal(shown(image), [[0, 255, 127]])
+
+
+def test_a_linear_window_by_hand():
+    # C.11.2.1.2.1: centre 2048, width 4096 is the identity of 12 bits; below 11 - .5 - 10/2 all is black.
+    values = np.array([[0, 5, 6, 10, 11, 15, 16, 4095]], np.uint16)
+    image = dataset(values, bits=12, WindowCenter=11, WindowWidth=11)
+    np.testing.assert_array_equal(shown(image), [[0, 0, 13, 115, 140, 242, 255, 255]])
+    assert shown(dataset(values, bits=12, WindowCenter=2048, WindowWidth=4096))[0, -1] == 255
+
+
+@pytest.mark.parametrize("function", [None, "LINEAR", "LINEAR_EXACT", "SIGMOID"])
+@pytest.mark.parametrize("rescale", [None, (1, -1024), (0.5, 100)])
+def test_windows_are_as_in_pydicom(function, rescale):
+    tags: dict[str, Any] = {"WindowCenter": 900, "WindowWidth": 1300}
+    if function:
+        tags["VOILUTFunction"] = function
+    slope, intercept = rescale or (1, 0)
+    if rescale:
+        tags |= {"RescaleSlope": slope, "RescaleIntercept": intercept}
+    image = dataset(GREY, bits=12, **tags)
+    windowed = apply_voi_lut(GREY.astype(float) * slope + intercept, image)
+    expected = (windowed - intercept) / (4095 * slope) * 255
+    np.testing.assert_allclose(shown(image), expected, atol=0.5001)
+    image.PhotometricInterpretation = "MONOCHROME1"
+    np.testing.assert_allclose(shown(image), 255 - expected, atol=0.5001)
+
+
+def test_a_negative_slope_turns_the_image_once():
+    tags: dict[str, Any] = {"RescaleSlope": -1, "RescaleIntercept": 255}
+    values = np.array([[0, 100, 255]], np.uint8)
+    np.testing.assert_array_equal(shown(dataset(values, **tags)), [[255, 155, 0]])
+    tags |= {"WindowCenter": 128, "WindowWidth": 256}
+    np.testing.assert_array_equal(shown(dataset(values, **tags)), [[255, 155, 0]])
+    np.testing.assert_array_equal(shown(dataset(values, "MONOCHROME1", **tags)), [[0, 100, 255]])
+
+
+def test_the_first_of_several_windows_counts():
+    one = dataset(GREY, bits=12, WindowCenter=1000, WindowWidth=700)
+    several = dataset(GREY, bits=12, WindowCenter=[1000, 3000], WindowWidth=[700, 50])
+    np.testing.assert_array_equal(shown(several), shown(one))
+
+
+def test_an_empty_window_is_none():
+    image = dataset(GREY, bits=12, WindowCenter=None, WindowWidth=None)
+    np.testing.assert_array_equal(shown(image), shown(dataset(GREY, bits=12)))
+
+
+def test_a_window_one_wide_is_a_step():
+    values = np.array([[99, 100, 101]], np.uint8)
+    np.testing.assert_array_equal(shown(dataset(values, WindowCenter=100, WindowWidth=1)), [[0, 255, 255]])
+
+
+def test_a_lookup_table_goes_before_a_window():
+    values = np.array([[0, 9, 10, 11, 12, 13, 200]], np.uint16)
+    tags: dict[str, Any] = {"WindowCenter": 50, "WindowWidth": 10}
+    image = dataset(values, bits=12, VOILUTSequence=[table([0, 2048, 1024, 4095], 10, 12)], **tags)
+    expected = [[0, 0, 0, 2048 * 255 / 4095, 1024 * 255 / 4095, 255, 255]]
+    np.testing.assert_allclose(shown(image), expected, atol=0.5001)
+
+
+def test_a_table_of_12_bits_is_as_in_pydicom():
+    entries = np.random.default_rng(1).integers(0, 4096, 4096)
+    image = dataset(GREY, bits=12, VOILUTSequence=[table(entries.astype("<u2").tobytes(), 0, 12)])
+    image.VOILUTSequence[0].LUTDescriptor = [4096, 0, 12]
+    np.testing.assert_allclose(shown(image), apply_voi_lut(GREY, image) / 4095 * 255, atol=0.5001)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_table_of_8_bits_for_12_bits_does_not_wrap_around(packed):
+    entries = np.arange(4096) // 16
+    content: Any = entries.astype(np.uint8).tobytes() if packed else entries.tolist()
+    image = dataset(GREY, bits=12, VOILUTSequence=[table(content, 0, 8)])
+    np.testing.assert_array_equal(shown(image), GREY // 16)
+
+
+def test_a_table_after_a_rescale():
+    values = np.array([[0, 1, 2]], np.uint8)
+    tags: dict[str, Any] = {"RescaleSlope": 1, "RescaleIntercept": 5}
+    image = dataset(values, VOILUTSequence=[table([0, 51, 255], 5, 8)], **tags)
+    np.testing.assert_array_equal(shown(image), [[0, 51, 255]])
+
+
+def test_colour():
+    rgb = np.random.default_rng(2).integers(0, 256, (6, 5, 3), np.uint8)
+    np.testing.assert_array_equal(decode(written(dataset(rgb, "RGB")), "x"), rgb)
+    ybr = np.asarray(Image.fromarray(rgb).convert("YCbCr"))
+    np.testing.assert_allclose(
+        np.asarray(decode(written(dataset(ybr, "YBR_FULL")), "x"), int), np.asarray(rgb, int), atol=3
+    )
+
+
+def compressed(syntax: uid.UID, frame: bytes, like: Dataset) -> bytes:
+    like.file_meta.TransferSyntaxUID = syntax
+    like.PixelData = encapsulate([frame])
+    like["PixelData"].VR = "OB"
+    like["PixelData"].is_undefined_length = True
+    return written(like)
+
+
+def test_compressed_pixels():
+    smooth = np.add.outer(np.arange(16), np.arange(16)).astype(np.uint8) * 8
+    jpeg, wavelet = io.BytesIO(), io.BytesIO()
+    Image.fromarray(smooth).save(jpeg, "JPEG", quality=95)
+    content = compressed(uid.JPEGBaseline8Bit, jpeg.getvalue(), dataset(smooth, WindowCenter=128, WindowWidth=256))
+    np.testing.assert_allclose(np.asarray(decode(content, "x"))[..., 0].astype(int), smooth, atol=4)
+    Image.fromarray(smooth).save(wavelet, "JPEG2000", irreversible=False, no_jp2=True)
+    content = compressed(uid.JPEG2000Lossless, wavelet.getvalue(), dataset(smooth, WindowCenter=128, WindowWidth=256))
+    np.testing.assert_array_equal(np.asarray(decode(content, "x"))[..., 0], smooth)
+    image = dataset(GREY, bits=12)
+    plain = shown(image)
+    image.compress(uid.RLELossless, generate_instance_uid=False)
+    np.testing.assert_array_equal(shown(image), plain)
+
+
+@pytest.mark.parametrize("name", ["MR_small_RLE.dcm", "MR_small_implicit.dcm", "MR_small_jp2klossless.dcm"])
+def test_one_image_in_several_codings(name):
+    def content(file: str) -> bytes:
+        path = get_testdata_file(file, download=False)
+        assert isinstance(path, str)
+        with open(path, "rb") as opened:
+            return opened.read()
+
+    np.testing.assert_array_equal(decode(content(name), "x"), decode(content("MR_small.dcm"), "x"))
+
+
+def without(image: Dataset, *names: str) -> bytes:
+    for name in names:
+        del image[name]
+    return written(image)
+
+
+PALETTE = written(dataset(np.zeros((2, 2), np.uint8), PhotometricInterpretation="PALETTE COLOR"))
+LOSSLESS_LS = compressed(uid.JPEGLSLossless, b"\xff\xd8\xff\xf7junk", dataset(GREY, bits=12))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", r"is not a DICOM file \(0 bytes, without the mark DICM at 128\)"),
+        (b"\xff\xd8" * 200, r"is not a DICOM file \(400 bytes"),
+        (b"\0" * 128 + b"DICM", "is a DICOM file"),
+        (b"\0" * 128 + b"DICM" + b"\xff" * 99, "is a DICOM file"),
+        (written(dataset(None)), "is a DICOM file without pixels$"),
+        (written(dataset(np.zeros((3, 4, 5), np.uint8))), "is a DICOM file of 3 frames; expected one"),
+        (written(dataset(GREY, bits=12))[:-7], "is a DICOM file that cannot be decoded"),
+        (without(dataset(GREY), "Rows"), "is a DICOM file that cannot be decoded: .*Rows"),
+        (without(dataset(GREY), "PhotometricInterpretation"), "is a DICOM file that cannot be decoded: .*Photometric"),
+        (
+            PALETTE.replace(b"PALETTE COLOR", b"PALETTE\nCOLO\x1b"),
+            "is a DICOM file that cannot be decoded: Unknown .* value 'PALETTE COLO '",
+        ),
+        (LOSSLESS_LS, "is compressed as 'JPEG-LS Lossless Image Compression', and no decoder of it is installed"),
+        (
+            written(dataset(GREY, WindowCenter=5, WindowWidth=0)),
+            "is a DICOM file that cannot be decoded: a window 0 wide",
+        ),
+        (
+            written(dataset(GREY, WindowCenter=5, WindowWidth=9, VOILUTFunction="CUBIC")),
+            ".* cannot be decoded: the VOI function CUBIC; expected LINEAR, LINEAR_EXACT or SIGMOID",
+        ),
+        (
+            PALETTE,
+            "is a DICOM file in uint8 'PALETTE COLOR'; expected MONOCHROME1, MONOCHROME2 or 8-bit RGB",
+        ),
+        (
+            written(dataset(np.zeros((2, 2, 3), np.uint16), "RGB")),
+            "is a DICOM file in uint16 'RGB'; expected MONOCHROME1",
+        ),
+    ],
+)
+def test_what_is_no_picture_is_named(content, message):
+    with warnings.catch_warnings(), pytest.raises(BadImage, match=f"^some/x.dcm {message}") as raised:
+        warnings.simplefilter("ignore")  # pydicom's own, about the damage
+        decode(content, "some/x.dcm")
+    assert str(raised.value).isprintable()
+
+
+def test_an_image_as_large_as_a_bomb_is_refused(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 119)
+    with pytest.raises(BadImage, match="x is a DICOM file of 120 pixels; at most 119 are read"):
+        decode(written(dataset(GREY)), "x")
+
+
+WINDOWED = written(dataset(GREY[:3, :3], bits=12, WindowCenter=900, WindowWidth=1300, VOILUTFunction="SIGMOID"))
+
+
+@settings(max_examples=300)
+@given(st.integers(0, len(WINDOWED) - 1), st.integers(0, 255), st.integers(0, len(WINDOWED)))
+def test_damage_is_a_picture_or_a_bad_image(place, value, end):
+    content = WINDOWED[:place] + bytes([value]) + WINDOWED[place + 1 :]
+    for damaged in (content, content[:end]):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                assert decode(damaged, "x").mode == "RGB"
+            except BadImage as error:
+                assert str(error).startswith("x ") and str(error).isprintable()
+
+
+def test_dicoms_are_images_like_others(tmp_path):
+    content = written(dataset(GREY, bits=12))
+    assert is_dicom(content) and dcmread(io.BytesIO(content)).Rows == 12
+    (tmp_path / "effusion").mkdir()
+    (tmp_path / "effusion" / "1.dcm").write_bytes(content)
+    (tmp_path / "effusion" / "2.DCM").write_bytes(b"no picture")
+    source = open_images(tmp_path)
+    record = source[0]
+    assert record["category"] == "effusion" and isinstance(record["image"], bytes)
+    np.testing.assert_array_equal(decode_image(record["image"], record["name"]), decode(content, "x"))
+    bad = source[1]
+    assert isinstance(bad["image"], bytes)
+    with pytest.raises(BadImage, match=r"effusion/2\.DCM is not an image that can be decoded \(10 bytes\)"):
+        decode_image(bad["image"], bad["name"])
