@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from huggingface_hub import snapshot_download
@@ -16,13 +17,14 @@ _WEIGHTS = (
     "pytorch_model*.bin",
     "open_clip_pytorch_model.bin",
 )
+_OTHERS = ("*.json", "merges.txt")
 
 
-def local_copy(source: str | Path) -> Path:
+def local_copy(source: str | Path, *, weights: Sequence[str] = _WEIGHTS, others: Sequence[str] = _OTHERS) -> Path:
     """`source` itself if it is a file or directory here, else the downloaded snapshot of that hub id.
 
-    Only configuration, tokenizer files and one form of the weights are downloaded. UserError if there is no
-    such path and no such hub id, no network, or no permission to read it.
+    Only configuration and tokenizer files (`others`) and the first form of `weights` that is there are downloaded.
+    UserError if there is no such path and no such hub id, no network, or no permission to read it.
     """
     path = Path(source)
     if os.path.exists(path):
@@ -32,8 +34,8 @@ def local_copy(source: str | Path) -> Path:
     if isinstance(source, Path) or not _ID.fullmatch(source):
         raise UserError(f"{source}: no such file or directory")
     try:
-        snapshot = Path(snapshot_download(source, allow_patterns=["*.json", "merges.txt"]))
-        for pattern in _WEIGHTS:
+        snapshot = Path(snapshot_download(source, allow_patterns=list(others)))
+        for pattern in weights:
             snapshot_download(source, allow_patterns=[pattern])
             if any(snapshot.glob(pattern)):
                 break

@@ -1,7 +1,8 @@
-"""Foreign tensors into a CLIP and out of it, all or nothing."""
+"""Foreign tensors into a model and out of a CLIP, all or nothing."""
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +14,8 @@ from ecor_jax.checkpoints.tensor import Tensor
 from ecor_jax.clip.config import ClipConfig
 from ecor_jax.clip.model import Clip
 from ecor_jax.errors import UserError
+
+M = TypeVar("M", bound=nnx.Module)
 
 FLOATS = ("float16", "bfloat16", "float32")
 
@@ -28,22 +31,39 @@ def load_weights(
 ) -> Clip:
     """The CLIP of shape `config` whose parameters are `tensors`, exactly, in float32; it computes in `dtype`.
 
+    Errors and memory as of `load_module`.
+    """
+    return load_module(
+        lambda: Clip(config, dtype=dtype, rngs=nnx.Rngs(0)), entries, tensors, ignorable=ignorable, source=source
+    )
+
+
+def load_module(
+    make: Callable[[], M],
+    entries: Sequence[Entry],
+    tensors: Mapping[str, Tensor],
+    *,
+    ignorable: Collection[str] = (),
+    source: str,
+) -> M:
+    """The module that `make` describes, its parameters replaced by `tensors` in the types `make` gives them.
+
     Missing and unused tensors, wrong shapes and types raise one UserError that names them all. `ignorable`
     tensors are no weights and may be there or not. Needs memory for the model and its largest stacked
     parameter, no more.
     """
-    graph, state = nnx.split(nnx.eval_shape(lambda: Clip(config, dtype=dtype, rngs=nnx.Rngs(0))))
+    graph, state = nnx.split(nnx.eval_shape(make))
     variables = dict(nnx.to_flat_state(state))
     shapes = {".".join(map(str, path)): variable.shape for path, variable in variables.items()}
     pieces = {entry.path: (entry, _names(entry, shapes[entry.path])) for entry in entries}
     assert pieces.keys() == shapes.keys(), "the table of entries does not cover the model"
     _check_fit(shapes, pieces.values(), tensors, ignorable, source)
 
-    size = sum(4 * int(np.prod(shape)) for shape in shapes.values())
+    size = sum(variable.dtype.itemsize * int(np.prod(variable.shape)) for variable in variables.values())
     with tqdm(total=size, desc="weights", unit="B", unit_scale=True, disable=None, leave=False) as bar:
         for path, variable in variables.items():
             entry, names = pieces[".".join(map(str, path))]
-            value = np.empty(variable.shape, np.float32)
+            value = np.empty(variable.shape, variable.dtype)
             layers = value if _stacked(entry) else value[None]
             for layer, name in enumerate(names):
                 layers[layer, ...] = entry.layout.read(tensors[name].read())
