@@ -1,0 +1,236 @@
+"""Atomic descriptors of reports by a causal language model: batched, resumable, and never trusted.
+
+`folder` holds answers.jsonl, a line an answer as it came, and rejected.jsonl, what was not taken of them and why.
+"""
+
+import collections
+import contextlib
+import fcntl
+import functools
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from absl import logging
+from tqdm import tqdm
+
+from ecor_jax.causal.config import read_config
+from ecor_jax.causal.generate import generate
+from ecor_jax.causal.model import Decoder
+from ecor_jax.causal.source import end_ids, files_digest, local_directory, read_tokenizer
+from ecor_jax.causal.weights import read_decoder
+from ecor_jax.data.files import some_of
+from ecor_jax.errors import UserError
+from ecor_jax.reports.answers import Rejected, read_answer
+from ecor_jax.reports.prompt import prompt_ids, request
+from ecor_jax.reports.records import Report
+from ecor_jax.reports.statements import Statement
+
+DEFAULT_MODEL = "mistralai/Mistral-7B-Instruct-v0.3"
+NEW_TOKENS = 512
+"""Bound on an answer; about 40 descriptors."""
+
+TOO_LONG = Rejected("", "report longer than the context")
+
+
+class Answer(NamedTuple):
+    """What a model wrote; `ended` is False if the bound on its length cut it off."""
+
+    text: str
+    ended: bool
+
+
+class Model(Protocol):
+    """A language model with its tokenizer."""
+
+    digest: str
+    """Of all that an answer depends on, apart from the request."""
+    room: int
+    """Tokens that a prompt may have."""
+
+    def prompt(self, report: str) -> list[int]:
+        """The request about a report, as tokens."""
+        ...
+
+    def answer(self, prompts: Sequence[list[int]], rows: int) -> list[Answer]:
+        """One answer a prompt, independent of the others; computed in `rows` rows, no fewer."""
+        ...
+
+
+def split_reports(
+    model: str, reports: Sequence[Report], folder: Path, batch_size: int = 8
+) -> dict[str, tuple[Statement, ...]]:
+    """The statements of every report, by its name, as the model at hub id or directory `model` finds them.
+
+    A run that was killed goes on where it was: what answers.jsonl holds of the same model, request and report is not
+    asked again. Answers of other models and requests stay in the file and are not used. Lines that fail a check of
+    `read_answer` go to rejected.jsonl and are counted in the log; so do reports that do not fit into the model's
+    context (cut short, a report would deny what its end says; as an error, one report would stop all). Empty reports
+    have no statements and are not asked about.
+    UserError if the model cannot be read, a name stands for two reports, or the folder cannot be written.
+    """
+    return collect(_Local(model), reports, folder, batch_size)
+
+
+def collect(model: Model, reports: Sequence[Report], folder: Path, batch_size: int) -> dict[str, tuple[Statement, ...]]:
+    """As `split_reports`, by any model."""
+    if batch_size < 1:
+        raise UserError(f"batch_size is {batch_size}; expected a positive whole number")
+    counts = collections.Counter(report.name for report in reports)
+    if repeated := [name for name, count in counts.items() if count > 1]:
+        raise UserError(f"{len(repeated)} names stand for several reports: {some_of(repeated)}")
+    if model.room < (least := len(model.prompt(""))):
+        raise UserError(f"the model has room for prompts of {model.room} tokens; the request alone takes {least}")
+    keys = {report.name: _key(model, report) for report in reports if report.text.strip()}
+    with _answers_file(folder / "answers.jsonl") as answers:
+        # Equal texts, as of normal findings, are asked about once.
+        distinct = {keys[report.name]: report for report in reversed(reports) if report.name in keys}
+        too_long = _ask(model, distinct, answers, batch_size)
+    statements: dict[str, tuple[Statement, ...]] = {}
+    rejected = []
+    for report in reports:
+        key = keys.get(report.name)
+        if key is None:
+            kept, faults = (), ()
+        elif key in too_long:
+            kept, faults = (), (TOO_LONG,)
+        else:
+            kept, faults = read_answer(*answers.known[key], report.text)
+        statements[report.name] = kept
+        rejected += [{"name": report.name, "reason": fault.reason, "line": fault.line} for fault in faults]
+    _write_lines(folder / "rejected.jsonl", rejected)
+    _log(statements, rejected, folder)
+    return statements
+
+
+def _ask(model: Model, reports: dict[str, Report], answers: "_Answers", batch_size: int) -> set[str]:
+    """Asks about every report, by its key, that `answers` lacks; returns the keys of those that do not fit.
+
+    Batches are the same in every run over the same reports with the same batch size, and one that lacks an answer is
+    computed whole: with that a resumed run writes to the last bit what an undisturbed one does. Longest first, so that
+    memory fails early.
+    """
+    order = sorted(reports, key=lambda key: (-len(reports[key].text), key))
+    done = sum(key in answers.known for key in order)
+    too_long: set[str] = set()
+    with tqdm(total=len(order), initial=done, desc="language model", unit="report", mininterval=1) as bar:
+        for start in range(0, len(order), batch_size):
+            batch = order[start : start + batch_size]
+            lacking = {key for key in batch if key not in answers.known}
+            if not lacking:
+                continue
+            prompts = {key: model.prompt(reports[key].text) for key in batch}
+            fitting = [key for key in batch if len(prompts[key]) <= model.room]
+            too_long |= {key for key in batch if key not in fitting}
+            if not lacking.isdisjoint(fitting):
+                found = model.answer([prompts[key] for key in fitting], batch_size)
+                for key, answer in zip(fitting, found, strict=True):
+                    if key in lacking:
+                        answers.write(reports[key].name, key, answer)
+            bar.update(len(lacking))
+    return too_long
+
+
+def _key(model: Model, report: Report) -> str:
+    """sha256 of the model and the request: answers are found by it, whatever a report is called."""
+    return hashlib.sha256(f"{model.digest}\n{request(report.text)}".encode()).hexdigest()
+
+
+class _Local(Model):
+    """The decoder in a directory or of a hub id; its weights are loaded when it is first asked."""
+
+    def __init__(self, source: str):
+        self._directory = local_directory(source)
+        config = read_config(self._directory / "config.json")
+        self._tokenizer = read_tokenizer(self._directory, config)
+        self._end_ids = end_ids(self._directory, self._tokenizer)
+        self.room = config.context_length - NEW_TOKENS
+        self.digest = f"{files_digest(self._directory)} {NEW_TOKENS}"
+
+    @functools.cached_property
+    def _decoder(self) -> Decoder:
+        return read_decoder(self._directory)
+
+    def prompt(self, report: str) -> list[int]:
+        return prompt_ids(self._tokenizer, report)
+
+    def answer(self, prompts: Sequence[list[int]], rows: int) -> list[Answer]:
+        found = generate(self._decoder, prompts, rows=rows, new_tokens=NEW_TOKENS, end_ids=self._end_ids)
+        return [Answer(str(self._tokenizer.decode([*ids], skip_special_tokens=True)), ended) for ids, ended in found]
+
+
+class _Answers:
+    """An open answers.jsonl: what it holds by key, and what is added."""
+
+    def __init__(self, path: Path, file):
+        self._path, self._file = path, file
+        self.known: dict[str, Answer] = {}
+        content = path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        # What follows the last line break was cut short by a kill.
+        file.truncate(whole)
+        for number, line in enumerate(content[:whole].decode(errors="replace").split("\n")[:-1], start=1):
+            try:
+                found = json.loads(line)
+                key, answer = found["prompt"], Answer(found["text"], found["ended"])
+            except (ValueError, TypeError, KeyError, RecursionError) as error:
+                raise UserError(f"{path}: line {number} is damaged; remove that line") from error
+            if not (isinstance(key, str) and isinstance(answer.text, str) and isinstance(answer.ended, bool)):
+                raise UserError(f"{path}: line {number} is damaged; remove that line")
+            self.known[key] = answer
+
+    def write(self, name: str, key: str, answer: Answer) -> None:
+        """One line, on disk when this returns."""
+        line = {"name": name, "prompt": key, "ended": answer.ended, "text": answer.text}
+        with _named(self._path):
+            self._file.write(json.dumps(line) + "\n")
+            self._file.flush()
+        self.known[key] = answer
+
+
+@contextlib.contextmanager
+def _answers_file(path: Path) -> Iterator[_Answers]:
+    """Opens the file for this process alone. UserError if it cannot be written or another process has it."""
+    with contextlib.ExitStack() as stack:
+        with _named(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = stack.enter_context(path.open("a", encoding="utf-8"))
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(f"{path}: another run is writing to it; wait for it or choose another folder") from None
+            answers = _Answers(path, file)
+        yield answers
+
+
+def _write_lines(path: Path, lines: Sequence[dict[str, str]]) -> None:
+    partial = path.with_name(path.name + ".partial")
+    with _named(path):
+        partial.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+        partial.replace(path)
+
+
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read or written ({error.strerror or error})") from error
+
+
+def _log(statements: dict[str, tuple[Statement, ...]], rejected: Sequence[dict[str, str]], folder: Path) -> None:
+    taken = sum(map(len, statements.values()))
+    nothing = sum(not kept for kept in statements.values())
+    reasons = collections.Counter(line["reason"] for line in rejected).most_common()
+    tell = logging.warning if rejected else logging.info
+    tell(
+        "%d reports: %d statements taken, %d reports without any; %d lines or answers kept apart in %s%s",
+        len(statements),
+        taken,
+        nothing,
+        len(rejected),
+        folder / "rejected.jsonl",
+        "".join(f"; {reason}: {count}" for reason, count in reasons),
+    )

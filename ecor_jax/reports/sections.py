@@ -1,0 +1,85 @@
+"""The sections of a MIMIC-CXR report, and which of them describe the picture.
+
+What is taken follows the parser published with MIMIC-CXR (MIT-LCP/mimic-cxr, create_section_files.py): impression, else
+findings, else the last paragraph; of several sections of one name the last that says something.
+"""
+
+import re
+from typing import Literal
+
+from ecor_jax.reports.words import is_place
+
+Sections = Literal["last", "findings+impression"]
+SECTIONS: tuple[Sections, ...] = ("last", "findings+impression")
+"""`last`: the impression, else the findings, else the last paragraph. `findings+impression`: both, in that order, else
+the last paragraph."""
+
+LAST_PARAGRAPH = "last paragraph"
+_FINDINGS = ("findings", "finding", "report", "observation", "observations", "chest findings")
+_IMPRESSION = ("impression", "impressions", "conclusion", "conclusions", "summary", "final impression", "opinion")
+_OTHER = (
+    "indication|indications|history|clinical history|clinical information|clinical indication|reason for exam|"
+    "reason for examination|comparison|comparisons|technique|examination|exam|study|procedure|recommendation|"
+    "recommendations|notification|notifications"
+)
+_KNOWN = "|".join((*_FINDINGS, *_IMPRESSION, _OTHER))
+_BOTH = r"(?:findings?\s*(?:and|/|&)\s*impressions?|impressions?\s*(?:and|/|&)\s*findings?)"
+_HEADER = re.compile(
+    # At the start of a line: capitals and a colon, or a known name with a colon, or in capitals on a line of its own.
+    rf"^[ \t]*(?:(?P<capitals>[A-Z][A-Z0-9 ()/,&#_-]*?)[ \t]*:|(?P<known>(?i:{_BOTH}|{_KNOWN}))[ \t]*:"
+    r"|(?P<alone>FINDINGS AND IMPRESSION|FINDINGS/IMPRESSION|FINDINGS|IMPRESSION|CONCLUSION"
+    r"|FINAL REPORT|WET READ)[ \t]*$)"
+    # Within a line: only the two that matter.
+    r"|(?<=[.\w] )(?P<within>FINDINGS|IMPRESSION)[ \t]*:",
+    re.MULTILINE,
+)
+_BLANK_LINE = re.compile(r"\n[ \t]*\n")
+
+
+def sections(text: str) -> tuple[tuple[str, str], ...]:
+    """(name, content) of each section in order; names in lower case, contents stripped, '' where empty.
+
+    What stands before the first header is the section "preamble". Where neither findings nor impression say anything,
+    what follows the first blank line of the last section is a section of its own, LAST_PARAGRAPH.
+    """
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    # "LUNGS: clear" is a line of the findings.
+    headers = [header for header in _HEADER.finditer(text) if not is_place((header["capitals"] or "").lower())]
+    starts = [header.end() for header in headers]
+    ends = [header.start() for header in headers] + [len(text)]
+    found = [("preamble", text[: ends[0]])]
+    for header, start, end in zip(headers, starts, ends[1:], strict=True):
+        name = next(group for group in header.groups() if group)
+        found.append((re.sub(r"\s+", " ", name).strip().lower(), text[start:end]))
+    if not any(content.strip() and _role(name) for name, content in found):
+        found[-1:] = _with_last_paragraph(*found[-1])
+    return tuple((name, content.strip()) for name, content in found if content.strip() or name != "preamble")
+
+
+def _with_last_paragraph(name: str, content: str) -> list[tuple[str, str]]:
+    parts = _BLANK_LINE.split(content.strip("\n"), maxsplit=1)
+    if len(parts) == 2 and parts[1].strip():
+        return [(name, parts[0]), (LAST_PARAGRAPH, parts[1])]
+    # "PORTABLE CHEST: ..." and a report without any header are one paragraph; "INDICATION: cough" describes no picture.
+    return [(name, content)] if name in _OTHER.split("|") else [(LAST_PARAGRAPH, content)]
+
+
+def _role(name: str) -> str:
+    """What a section is to us: "findings", "impression", "both", or '' for neither."""
+    if re.fullmatch(_BOTH, name):
+        return "both"
+    return "findings" if name in _FINDINGS else "impression" if name in _IMPRESSION else ""
+
+
+def report_text(text: str, which: Sections = "last") -> str:
+    """What a report says of its picture; '' where no section does (an empty report, a lone indication)."""
+    found: dict[str, str] = {}
+    for name, content in sections(text):
+        role = _role(name) or (LAST_PARAGRAPH if name == LAST_PARAGRAPH else "")
+        if content and role:
+            for key in ("findings", "impression") if role == "both" else (role,):
+                found[key] = content
+    if which == "last":
+        return found.get("impression") or found.get("findings") or found.get(LAST_PARAGRAPH, "")
+    parts = dict.fromkeys(found[key] for key in ("findings", "impression") if key in found)
+    return "\n\n".join(parts) or found.get(LAST_PARAGRAPH, "")

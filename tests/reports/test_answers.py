@@ -1,0 +1,120 @@
+"""Answers of language models: what passes is of the asked form and of the report's words."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecor_jax.reports.answers import MAX_LENGTH, content_words, read_answer
+from ecor_jax.reports.statements import GROUPS, STATUSES, Statement
+
+REPORT = "The heart size is normal. No pleural effusions or pneumothorax. Possible small XXXX nodule in the left lung."
+
+
+def test_a_well_formed_answer():
+    answer = (
+        "Present: Normal heart size.\nabsent:pleural effusion\n\n - absent: pneumothorax\n2. uncertain: small nodule"
+    )
+    assert read_answer(answer, True, REPORT) == (
+        (
+            Statement("normal heart size", "present", "heart"),
+            Statement("pleural effusion", "absent", "pleura"),
+            Statement("pneumothorax", "absent", "pleura"),
+            Statement("small nodule", "uncertain", "lungs"),
+        ),
+        (),
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("Sure, here are the descriptors:", "not of the asked form"),
+        ("normal heart size", "not of the asked form"),
+        ("seen: normal heart size", "not of the asked form"),
+        ("present:", "not of the asked form"),
+        ("present: the .", "describes nothing"),
+        ("present: ___", "describes nothing"),
+        ("present: heart", "describes nothing"),
+        ("present: normal\u0000heart", "not of the asked form"),
+        ("none", "not of the asked form"),
+        ("present: " + "heart " * 30, "too long"),
+        ("absent: no pneumothorax", "status said again"),
+        ("uncertain: possible nodule", "status said again"),
+        ("present: suggestion of a nodule", "status said again"),
+        ("absent: pulmonary edema", "not in the report"),
+        ("present: large nodule", "not in the report"),
+        ("absent: the normal heart size.", "repeated"),
+    ],
+)
+def test_a_line_that_is_kept_apart(line, reason):
+    answer = f"present: normal heart size\n{line}\nabsent: pneumothorax"
+    statements, rejected = read_answer(answer, True, REPORT)
+    assert [statement.text for statement in statements] == ["normal heart size", "pneumothorax"]
+    assert [(fault.line, fault.reason) for fault in rejected] == [(line.strip(), reason)]
+
+
+def test_a_cut_off_answer_is_rejected_whole():
+    answer = "present: normal heart size\nabsent: pneumo"
+    statements, rejected = read_answer(answer, False, REPORT)
+    assert not statements and [tuple(fault) for fault in rejected] == [(answer, "cut off before its end")]
+
+
+def test_an_empty_answer_is_no_answer_and_none_is_one():
+    assert read_answer(" \n", True, REPORT)[1][0].reason == "empty answer"
+    assert read_answer("None.\n", True, REPORT) == ((), ())
+
+
+def test_marks_of_what_was_taken_out_and_articles_are_left_out():
+    ((statement,), _) = read_answer("uncertain: a small XXXX nodule in the left lung", True, REPORT)
+    assert statement.text == "small nodule in left lung"
+
+
+def test_content_words():
+    words = content_words("The masses of both lungs, an 8-mm mass; opacities, an opacity, diffuse haziness.")
+    assert words == {"mass", "lung", "8", "mm", "opacity", "diffuse", "haziness"}
+
+
+lines = st.one_of(
+    st.text(max_size=40),
+    st.builds(
+        "{}{} {}".format, st.sampled_from(["present:", "ABSENT :", "- uncertain:", "seen:"]), st.just(""), st.text()
+    ),
+    st.builds(
+        "{}: {}".format,
+        st.sampled_from(STATUSES),
+        st.lists(st.sampled_from([*REPORT.split(), "edema", "no", "\x00", "the"]), max_size=40).map(" ".join),
+    ),
+)
+
+
+@given(st.lists(lines, max_size=12).map("\n".join), st.booleans())
+def test_whatever_the_answer_what_is_taken_holds(answer, ended):
+    statements, rejected = read_answer(answer, ended, REPORT)
+    known = {word.strip(".").lower().removesuffix("s") for word in REPORT.split()} | {""}
+    for statement in statements:
+        assert statement.status in STATUSES and statement.group in GROUPS
+        assert 0 < len(statement.text) <= MAX_LENGTH and statement.text.isprintable()
+        assert statement.text == statement.text.lower().strip(" .")
+        # Punctuation and the like of the random texts may stand between words.
+        assert {word.removesuffix("s") for word in re.findall(r"[^\W_]+", statement.text)} <= known
+        assert not {"no", "possible", "the"} & set(statement.text.split())
+    assert len({statement.text for statement in statements}) == len(statements)
+    said = [line for line in answer.splitlines() if line.strip()]
+    if not ended:
+        assert not statements and len(rejected) == 1
+    elif said and [line.strip().lower().rstrip(".") for line in said] != ["none"]:
+        assert len(statements) + len(rejected) == len(said)
+
+
+words = st.sampled_from(["small", "left", "lung", "heart", "size", "pleural", "normal"])
+heads = st.sampled_from(["nodule", "pneumothorax", "effusions"])
+
+
+@given(st.lists(st.tuples(st.sampled_from(STATUSES), st.lists(words, max_size=6), heads), max_size=6))
+def test_a_well_formed_answer_of_the_reports_words_is_taken(said):
+    texts = {" ".join([*words, head]): status for status, words, head in said}
+    answer = "\n".join(f"{status}: {text}" for text, status in texts.items()) or "none"
+    statements, rejected = read_answer(answer, True, REPORT)
+    assert {statement.text: statement.status for statement in statements} == texts and not rejected

@@ -1,0 +1,91 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecor_jax.reports.sections import report_text, sections
+
+# In the shape of a MIMIC-CXR report; the words are ours.
+WHOLE = """                                 FINAL REPORT
+ EXAMINATION:  CHEST (PA AND LAT)
+ 
+ INDICATION:  ___ year old woman with cough  // pneumonia?
+ 
+ COMPARISON:  ___
+ 
+ FINDINGS: 
+ 
+ The lungs are clear.  There is no effusion.
+ The heart is normal.
+ 
+ IMPRESSION: 
+ 
+ No acute disease.
+"""
+
+
+def test_whole_report():
+    assert sections(WHOLE) == (
+        ("final report", ""),
+        ("examination", "CHEST (PA AND LAT)"),
+        ("indication", "___ year old woman with cough  // pneumonia?"),
+        ("comparison", "___"),
+        ("findings", "The lungs are clear.  There is no effusion.\n The heart is normal."),
+        ("impression", "No acute disease."),
+    )
+    assert report_text(WHOLE) == "No acute disease."
+    assert report_text(WHOLE, "findings+impression") == (
+        "The lungs are clear.  There is no effusion.\n The heart is normal.\n\nNo acute disease."
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "last", "both"),
+    [
+        (" Findings : clear lungs.\n impression:no disease", "no disease", "clear lungs.\n\nno disease"),
+        (" IMPRESSION :\n\n scar", "scar", "scar"),
+        (" FINDINGS AND IMPRESSION:\n clear", "clear", "clear"),
+        (" Impression/Findings: clear", "clear", "clear"),
+        (" FINDINGS\n clear lungs\n\n IMPRESSION\n scar", "scar", "clear lungs\n\nscar"),
+        # Of several of one name the last that says something.
+        (" IMPRESSION: old\n\n IMPRESSION: new", "new", "new"),
+        (" IMPRESSION: old\n\n IMPRESSION:  \n", "old", "old"),
+        # An empty impression: the findings.
+        (" FINDINGS: clear\n IMPRESSION:\n", "clear", "clear"),
+        # Two headers in one line.
+        (" COMPARISON: None. FINDINGS: clear. IMPRESSION: scar", "scar", "clear.\n\nscar"),
+        # Parts of the findings are no sections.
+        (" FINDINGS:\n LUNGS: clear\n HEART: large\n\n IMPRESSION: x", "x", "LUNGS: clear\n HEART: large\n\nx"),
+        # Neither: what follows the first blank line of the last section.
+        (
+            " HISTORY: cough.\n \n The lungs are clear.\n \n No effusion.\n",
+            *["The lungs are clear.\n \n No effusion."] * 2,
+        ),
+        (" PORTABLE CHEST: The lungs are clear.", *["The lungs are clear."] * 2),
+        (" FINAL REPORT\n The lungs are clear.", *["The lungs are clear."] * 2),
+        ("The lungs are clear.", *["The lungs are clear."] * 2),
+        (" FINDINGS: clear\r\n\r\n IMPRESSION: scar\r\n", "scar", "clear\n\nscar"),
+        (" FINDINGS: ___ tube is seen at ___.", *["___ tube is seen at ___."] * 2),
+        # A report without a section that describes a picture, and an empty one.
+        (" INDICATION: cough\n COMPARISON: ___", "", ""),
+        ("", "", ""),
+        (" \n\t\n", "", ""),
+    ],
+)
+def test_odd_reports(text, last, both):
+    assert report_text(text) == last
+    assert report_text(text, "findings+impression") == both
+
+
+def test_words_in_a_sentence_are_no_headers():
+    text = " FINDINGS: The finding is stable, as in the report: no change.\n The impression: none"
+    assert report_text(text, "findings+impression").startswith("The finding is stable, as in the report: no change.")
+
+
+@given(st.lists(st.sampled_from([" FINDINGS:", "IMPRESSION", "impression :", "A b c.", "\n", " ", "XY Z:", "___"])))
+def test_any_text_is_read(parts):
+    text = "\n".join(parts)
+    for which in ("last", "findings+impression"):
+        found = report_text(text, which)
+        assert found == found.strip()
+        assert all(word in text for word in found.split())
+    assert all(name == name.lower().strip() for name, _ in sections(text))

@@ -1,0 +1,148 @@
+"""Hand-worked reports; the sentences are ours, in the manner of a radiologist's."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecor_jax.reports.sentences import sentences
+from ecor_jax.reports.splitter import split
+from ecor_jax.reports.statements import GROUPS, STATUSES
+
+SIGNS = {"present": "+", "absent": "-", "uncertain": "?"}
+
+
+def said(text: str) -> list[str]:
+    """The statements of a text in short: "-pleural effusion" is absent."""
+    return [SIGNS[one.status] + one.text for one in split(text)]
+
+
+CASES = {
+    "predicates": [
+        ("The heart size is normal.", "+normal heart size"),
+        ("Lungs are clear.", "+clear lungs"),
+        ("Heart size normal.", "+normal heart size"),
+        ("The cardiac silhouette is within normal limits.", "+normal cardiac silhouette"),
+        ("The heart is normal in size and contour.", "+normal heart size", "+normal heart contour"),
+        ("Heart and mediastinum are normal.", "+normal heart", "+normal mediastinum"),
+        ("Heart is mildly enlarged and the lungs are clear.", "+mildly enlarged heart", "+clear lungs"),
+        ("The lungs are hyperexpanded but clear.", "+hyperexpanded lungs", "+clear lungs"),
+        ("Lungs: clear. Bones: No fracture.", "+clear lungs", "-fracture"),
+        ("The aorta demonstrates calcifications.", "+calcifications of aorta"),
+        ("Calcified granuloma in the right upper lobe.", "+calcified granuloma in right upper lobe"),
+        ("A nodule is seen in the left apex.", "+nodule in left apex"),
+        ("Scar in the left base, otherwise the lungs are clear.", "+scar in left base", "+clear lungs"),
+        ("Heart size is normal for technique, low lung volumes.", "+normal heart size", "+low lung volumes"),
+    ],
+    "negation": [
+        ("No effusion or pneumothorax.", "-effusion", "-pneumothorax"),
+        (
+            "There is no focal airspace disease, pleural effusion, or pneumothorax.",
+            *("-focal airspace disease", "-pleural effusion", "-pneumothorax"),
+        ),
+        ("No evidence of pneumonia.", "-pneumonia"),
+        ("No acute disease.", "-acute disease"),
+        ("Negative for fracture.", "-fracture"),
+        ("Lungs are clear without effusion.", "+clear lungs", "-effusion"),
+        ("The lungs are free of infiltrate.", "-infiltrate"),
+        ("The effusion has resolved.", "-effusion"),
+        ("Pleural effusion is not seen.", "-pleural effusion"),
+        ("The heart is not enlarged.", "-enlarged heart"),
+        ("No effusion is identified on the lateral view.", "-effusion"),
+        ("The bones are without acute abnormality.", "-acute abnormality of bones"),
+        # The scope ends: at "but", at ";", at a clause with its own subject.
+        ("No effusion but there is a nodule in the left lung.", "-effusion", "+nodule in left lung"),
+        ("No effusion; cardiomegaly.", "-effusion", "+cardiomegaly"),
+        ("No effusion is seen and the heart is normal.", "-effusion", "+normal heart"),
+        ("No nodules other than a granuloma.", "-nodules", "+granuloma"),
+        ("No opacity to suggest pneumonia.", "-opacity", "-pneumonia"),
+    ],
+    "doubt": [
+        ("Cannot exclude pneumonia.", "?pneumonia"),
+        ("Pneumonia cannot be excluded.", "?pneumonia"),
+        ("Possible pleural effusion.", "?pleural effusion"),
+        ("Opacity may represent pneumonia.", "+opacity", "?pneumonia"),
+        ("Opacity suggestive of atelectasis or scar.", "+opacity", "?atelectasis", "?scar"),
+        ("Atelectasis versus infiltrate.", "?atelectasis", "?infiltrate"),
+        ("Hyperinflated lungs, scar or atelectasis.", "+hyperinflated lungs", "?scar", "?atelectasis"),
+        ("Opacity is likely pneumonia.", "+opacity", "?pneumonia"),
+        ("Opacity consistent with pneumonia.", "+opacity", "+pneumonia"),
+    ],
+    "coordination": [
+        ("Right and left pleural effusions.", "+right pleural effusions", "+left pleural effusions"),
+        ("No acute bony or soft tissue abnormality.", "-acute bony abnormality", "-acute soft tissue abnormality"),
+        ("Mediastinal and hilar contours are normal.", "+normal mediastinal contours", "+normal hilar contours"),
+        ("Granulomas in the right base and left apex.", "+granulomas in right base", "+granulomas in left apex"),
+        ("Normal heart size and mediastinal contours.", "+normal heart size", "+normal mediastinal contours"),
+        ("Heavily calcified and mildly tortuous aorta.", "+heavily calcified aorta", "+mildly tortuous aorta"),
+        ("No acute or active disease.", "-acute disease", "-active disease"),
+        ("No acute, displaced fracture.", "-acute displaced fracture"),
+        ("Right midlung and left basilar opacities.", "+right midlung opacities", "+left basilar opacities"),
+    ],
+    "what is left out": [
+        ("Recommend CT for further evaluation.",),
+        ("PA and lateral views of the chest were obtained.",),
+        ("Nodule, recommend CT.", "+nodule"),
+        ("Stable cardiomegaly.", "+cardiomegaly"),
+        ("Effusion, unchanged compared to the prior study.", "+effusion"),
+        ("The mediastinum is stable.",),
+        ("No significant interval change.",),
+        ("Comparison: None.",),
+        ("Chest. Normal. 2.",),
+        ("XXXX are normal. ___ is seen.",),
+        ("Calcified XXXX granuloma at ___.", "+calcified granuloma"),
+    ],
+    "once": [("No effusion. No effusion. Effusion.", "-effusion", "+effusion")],
+}
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_by_hand(kind):
+    wrong = {text: said(text) for text, *expected in CASES[kind] if said(text) != expected}
+    assert not wrong
+
+
+def test_sentences():
+    assert sentences("1. The heart is big. 2. No 2.5 cm mass (none) vs. scar; XXXX rib 7. The end") == [
+        "heart is big",
+        "no 2.5 cm mass vs. scar",
+        "xxxx rib 7",
+        "end",
+    ]
+    assert sentences("Clear lungs\nand heart.\n\nNo mass No effusion") == [
+        "clear lungs and heart",
+        "no mass",
+        "no effusion",
+    ]
+    assert sentences("") == sentences(" \n ..") == []
+
+
+def test_nothing_says_nothing():
+    assert split("") == split("\n\n") == split("XXXX ___ .") == ()
+
+
+WORDS = (
+    "no without the heart lungs is are clear normal and or , . ; : effusion opacity right left acute bony disease may "
+    "represent versus cannot exclude XXXX ___ stable since prior 2. 3.5 cm (mild) of in free not seen but recommend"
+)
+
+
+@given(st.lists(st.sampled_from(WORDS.split()), max_size=25).map(" ".join) | st.text(max_size=60))
+def test_any_text_gives_statements_in_normal_form(text):
+    found = split(text)
+    assert len({(one.text, one.status) for one in found}) == len(found)
+    for one in found:
+        assert one.text == " ".join(one.text.lower().split())
+        assert one.text
+        assert not {"the", "a", "an", "xxxx", "___"} & set(one.text.split())
+        assert one.status in STATUSES
+        assert one.group in GROUPS
+    assert split(text) == found
+
+
+@pytest.mark.parametrize("word", ["heart", "no", "and", "normal ,", "right or", "may represent", "."])
+def test_long_nonsense_takes_no_long_time(word):
+    start = time.monotonic()
+    split(" ".join([word] * 1000))
+    assert time.monotonic() - start < 10
