@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ecor_jax.errors import UserError
+from ecor_jax.evaluation.auroc import auroc
 
 THRESHOLDS = np.arange(0, 4, 0.01)
 """The 400 thresholds of squared distance that the protocol tries (deepinsight/insightface, verification.py)."""
@@ -110,16 +111,11 @@ def every_threshold(distances: Float[np.ndarray, "P"]) -> Float[np.ndarray, "n"]
 def auc(distances: Float[np.ndarray, "P"], same: Bool[np.ndarray, "P"]) -> float | None:
     """Area under the ROC curve; None where all pairs are the same or all are different.
 
-    By Mann and Whitney: the share of (same, different) couples of pairs whose same pair is the nearer one, where
-    equal distances count half.
+    The share of (same, different) couples of pairs whose same pair is the nearer one, where equal distances count
+    half.
     """
     _require_finite(distances)
-    positives, negatives = _sorted_kinds(distances, same)
-    if not len(positives) or not len(negatives):
-        return None
-    nearer = np.searchsorted(positives, negatives, side="left").sum()
-    as_near = np.searchsorted(positives, negatives, side="right").sum()
-    return float((nearer + as_near) / (2 * len(positives) * len(negatives)))
+    return auroc(-distances, same)
 
 
 def tar_at_far(curve: Roc | None, far: float) -> TarAtFar | None:

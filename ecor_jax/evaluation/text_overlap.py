@@ -1,0 +1,102 @@
+"""How alike do an explanation and a report read? ROUGE-L and METEOR; both depend on the order of the sentences.
+
+For scores that do not, see `descriptor_sets`. Texts come as lists of sentences (descriptors), a list a study. Every
+score is the mean of the studies' own scores; a study whose explanation or report is empty has 0, as both libraries say.
+"""
+
+import re
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import NamedTuple, cast
+
+import numpy as np
+from nltk.corpus import wordnet
+from nltk.corpus.reader import WordNetCorpusReader
+from nltk.translate.meteor_score import single_meteor_score
+from rouge_score.rouge_scorer import RougeScorer
+
+from ecor_jax.errors import UserError
+
+Texts = Sequence[Sequence[str]]
+
+
+class Overlap(NamedTuple):
+    """The name of a score, its mean over the studies, in [0, 1], and what computed it."""
+
+    name: str
+    value: float
+    implementation: str
+
+
+def text_overlap(predicted: Texts, reported: Texts) -> tuple[Overlap, ...]:
+    """ROUGE-L, ROUGE-Lsum and METEOR of predicted[i] against reported[i], the sentences of study i.
+
+    Raises UserError where there is no study, and where NLTK's WordNet is there but damaged.
+    """
+    if not len(predicted):
+        raise UserError("no study to compare the texts of; expected at least one")
+    return (*rouge(predicted, reported), meteor(predicted, reported))
+
+
+def rouge(predicted: Texts, reported: Texts) -> tuple[Overlap, Overlap]:
+    """F-measures of the longest common subsequence (Lin 2004), with Porter's stemmer as METEOR has it.
+
+    "rouge_l" takes a text as one sequence of words: the same sentences in another order score less than 1.
+    "rouge_lsum" takes the union over sentences (a line each), and does not mind their order.
+    """
+    scorer = RougeScorer(["rougeL", "rougeLsum"], use_stemmer=True)
+    scores = [
+        scorer.score(target=_lines(truth), prediction=_lines(text))
+        for text, truth in zip(predicted, reported, strict=True)
+    ]
+
+    def mean(kind: str, detail: str) -> Overlap:
+        value = float(np.mean([score[kind].fmeasure for score in scores]))
+        name = {"rougeL": "rouge_l", "rougeLsum": "rouge_lsum"}[kind]
+        return Overlap(name, value, f"rouge-score {version('rouge-score')}, {kind}, F-measure, stemmer, {detail}")
+
+    return mean("rougeL", "sentences joined"), mean("rougeLsum", "a line a sentence")
+
+
+def meteor(predicted: Texts, reported: Texts) -> Overlap:
+    """NLTK's METEOR (Lavie and Agarwal 2007; alpha .9, beta 3, gamma .5) on lower-case runs of letters and digits.
+
+    "meteor" where NLTK's data holds WordNet; "meteor_exact_stem" where it does not: words then match by their form and
+    their stem, never as synonyms, and the two scores are not comparable. Nothing is downloaded.
+    """
+    found = _wordnet()
+    name, detail = ("meteor_exact_stem", "no WordNet") if found is None else ("meteor", "WordNet")
+    synonyms = cast(WordNetCorpusReader, _NoSynonyms()) if found is None else found
+    values = [
+        single_meteor_score(_words(truth), _words(text), wordnet=synonyms, alpha=0.9, beta=3.0, gamma=0.5)
+        for text, truth in zip(predicted, reported, strict=True)
+    ]
+    implementation = f"nltk {version('nltk')}, alpha .9, beta 3, gamma .5, {detail}"
+    return Overlap(name, float(np.mean(values)), implementation)
+
+
+class _NoSynonyms:
+    """Stands for WordNet in NLTK's third stage of matching, which then finds nothing."""
+
+    def synsets(self, word: str) -> list:
+        return []
+
+
+def _wordnet() -> WordNetCorpusReader | None:
+    """WordNet of NLTK's data folders; None where there is none."""
+    try:
+        wordnet.ensure_loaded()
+    except Exception as error:
+        # Missing data is a plain LookupError; on damaged files the reader fails in any way.
+        if type(error) is LookupError:
+            return None
+        raise UserError(f"NLTK's data holds a WordNet that cannot be read ({error!r}); mend or remove it") from error
+    return wordnet
+
+
+def _lines(sentences: Sequence[str]) -> str:
+    return "\n".join(" ".join(sentence.split()) for sentence in sentences)
+
+
+def _words(sentences: Sequence[str]) -> list[str]:
+    return re.findall(r"[a-z0-9]+", " ".join(sentences).lower())
