@@ -212,3 +212,67 @@ def verification() -> Config:
             "checkpoint_every": 100,
         }
     )
+
+
+def diagnosis() -> Config:
+    """Chest X-rays through descriptors, and the black boxes beside them (`ecor_jax/runs/diagnosis.py`)."""
+    return ConfigDict(
+        {
+            "task": "diagnosis",
+            "seed": 0,
+            "model": "",  # model directory or hub id
+            "embeddings": "",  # or a file of another dual encoder's embeddings (ecor_jax/dual_encoder.py)
+            "pretrain": ConfigDict(),  # a pretraining config for the CLIP, where neither is named
+            "dtype": "float32",
+            # Some of bottleneck, bottleneck_push_absent, bottleneck_no_concept_loss, random_descriptors, black_box,
+            # black_box_mlp; the first is saved and explained.
+            "methods": "bottleneck,bottleneck_push_absent,random_descriptors,black_box,black_box_mlp",
+            "concepts": {
+                "source": "labels",  # or reports: descriptors are those of the reports of the training patients
+                "descriptors": "xrays",  # of labels: the built-in ones, or a JSON file, its groups named as findings
+                "statements": "",  # of reports: statements.jsonl of launch.descriptors; empty: the rules split them
+                "sections": "findings+impression",  # of reports, for the rules: or last
+                "least": 10,  # of reports: in how many a descriptor must stand
+                "most": 200,  # of reports: how many descriptors
+                "template": "{d}",
+            },
+            "head": {
+                "adapter": {"width": 32, "alpha": 0.5, "last_relu": False},  # width 0: none
+                "use_bias": True,
+                "black_box_width": 64,  # of the hidden layer of black_box_mlp
+            },
+            "loss": {"concept_weight": 2.0, "class_weights": "none"},  # or balanced, which shifts the probabilities
+            "data": {
+                "name": "",
+                "images": "",  # folder or zip; of MIMIC-CXR-JPG the folder that holds files/
+                "tables": "",  # the NIH labels csv, or the folder of MIMIC's tables
+                "reports": "",  # MIMIC's folder of reports, if it is another than that of the images
+                "findings": "No Finding,Effusion",  # columns; of a single label the classes, the positive last
+                "single_label": True,
+                "views": "",  # with commas; empty: all
+                "uncertain": "drop",  # zeros or ones
+                "patients": 0,  # drawn of those with such images; 0: all
+                "test": 0.3,  # of the patients; 0: the official split
+                "on_missing": "error",  # or skip
+                "batch_size": 64,
+                "workers": 0,
+                "seed": 0,  # of the split by patient
+            },
+            "steps": 300,
+            "optimizer": {
+                "name": "adamw",
+                "learning_rate": 5e-3,
+                "warmup_steps": 0,
+                "schedule": "constant",
+                "weight_decay": 0.0,
+                "momentum": 0.9,
+                "b2": 0.999,
+                "clip_norm": 0.0,
+            },
+            "evaluation": {"batch_size": 64, "average": "binary", "resamples": 2000, "explained": 5},
+            "report": {"studies": 12},
+            "parallel": {"model": 1},
+            "log_every": 10,
+            "checkpoint_every": 100,
+        }
+    )

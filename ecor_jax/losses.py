@@ -41,3 +41,37 @@ def sigmoid_contrastive_loss(
     """
     signs = jnp.where(positives, 1.0, -1.0)
     return -jnp.sum(jax.nn.log_sigmoid(signs * logits), axis=1)
+
+
+def concept_loss(
+    cosines: Float[Array, "batch concepts"], present: Bool[Array, "batch concepts"], push_absent: bool
+) -> Float[Array, "batch"]:
+    """Mean absolute difference of concept scores and their targets (arXiv 2411.04008, section 3.2).
+
+    The target of a present concept is the largest score of its image, of an absent one its own score, so it gets no
+    gradient; with `push_absent` it is the smallest score of the image, and absent concepts are moved down as well.
+    Targets are constants. An image with no present concept has nothing to be moved towards: its loss is 0.
+    """
+    scores = jax.lax.stop_gradient(cosines)
+    absent = jnp.min(scores, axis=1, keepdims=True) if push_absent else scores
+    target = jnp.where(present, jnp.max(scores, axis=1, keepdims=True), absent)
+    distance = cosines - target
+    # JAX's derivative of |x| at 0 is 1, not 0: what has its target already would be moved.
+    distance = jnp.where(distance == 0, 0.0, jnp.abs(distance))
+    return jnp.where(jnp.any(present, axis=1), jnp.mean(distance, axis=1), 0.0)
+
+
+def multi_label_loss(
+    logits: Float[Array, "batch findings"],
+    target: Float[Array, "batch findings"],
+    positive_weight: Float[Array, "findings"],
+) -> Float[Array, "batch"]:
+    """Mean over the findings of the binary cross-entropy of `sigmoid(logits)`; positives count `positive_weight`.
+
+    A target of NaN is not known and takes no part; the mean is over those that are.
+    """
+    known = ~jnp.isnan(target)
+    target = jnp.where(known, target, 0.0)
+    positive, negative = jax.nn.log_sigmoid(logits), jax.nn.log_sigmoid(-logits)
+    losses = -(positive_weight * target * positive + (1 - target) * negative)
+    return jnp.sum(jnp.where(known, losses, 0.0), axis=1) / jnp.maximum(jnp.sum(known, axis=1, dtype=logits.dtype), 1.0)

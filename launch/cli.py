@@ -7,6 +7,7 @@ A command is `main(args)` and an argparse parser made by `parser(__doc__)`: `cli
 import argparse
 import ast
 import importlib.util
+import inspect
 import logging
 import signal
 import sys
@@ -31,7 +32,8 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
     try:
         main(args)
     except UserError as error:
-        sys.exit(f"error: {error}")
+        # One line, whatever bytes a file's name or content brought into it.
+        sys.exit("error: " + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(error)))
     except KeyboardInterrupt:
         print("\ninterrupted; the same command goes on from what is saved", file=sys.stderr)
         sys.exit(130)
@@ -71,13 +73,13 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 
 def add_workdir(parser: argparse.ArgumentParser) -> None:
     """`--workdir=DIR`, a path."""
-    parser.add_argument("--workdir", required=True, metavar="DIR", type=_folder, help="folder of this run")
+    parser.add_argument("--workdir", required=True, metavar="DIR", type=a_path, help="folder of this run")
 
 
-def _folder(name: str) -> Path:
-    # Path("") is the folder one is in: `--workdir=$UNSET` would fill it with a run.
+def a_path(name: str) -> Path:
+    """The type of an argument that is a path. Path("") is the folder one is in: `--output=$UNSET` would fill it."""
     if not name:
-        raise argparse.ArgumentTypeError("is empty; expected a folder")
+        raise argparse.ArgumentTypeError("is empty; expected a path")
     return Path(name)
 
 
@@ -106,21 +108,25 @@ def read_config(path: Path, *row: str) -> ConfigDict:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-        config = module.get_config(*row) if hasattr(module, "get_config") else None
+        make = getattr(module, "get_config", None)
+        if row and make is not None and not inspect.signature(make).parameters:
+            raise UserError(f"found the row {row[0]!r}; expected none, it is one config")
+        config = make(*row) if make is not None else None
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    except Exception as error:  # the file is a program: anything may go wrong in it
+    except (Exception, SystemExit) as error:  # the file is a program: anything may go wrong in it
         raise UserError(_config_error(path, error)) from error
     if not isinstance(config, ConfigDict):
         raise UserError(f"{path}: expected a function get_config() that returns a ConfigDict")
     return config
 
 
-def _config_error(path: Path, error: Exception) -> str:
+def _config_error(path: Path, error: BaseException) -> str:
     if isinstance(error, SyntaxError):
-        return f"{path}, line {error.lineno}: {error.msg}"
+        return f"{path}, line {error.lineno}: {error.msg}" if error.lineno else f"{path}: {error.msg}"
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-    return f"{path}, line {lines[-1]}: {error}" if lines else f"{path}: {error}"
+    what = repr(error) if isinstance(error, SystemExit) else error
+    return f"{path}, line {lines[-1]}: {what}" if lines else f"{path}: {what}"
 
 
 def output_file(path: Path) -> Path:

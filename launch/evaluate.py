@@ -1,13 +1,12 @@
-"""Evaluates a model: RR, RW, WR, WW and accuracy of each method on a rationale dataset, or verification on pairs.
+"""Evaluates a model on a rationale dataset, on pairs of faces, or on chest X-rays, as the config says.
 
     python -m launch.evaluate --model=DIR --config=configs/folder.py --config.data.images=... \\
         --config.data.rationales=FILE.json --config.method=ecor --output=results.json
 
-DIR is any converted CLIP, or a tuned model (`WORKDIR/model`).
+DIR is any converted CLIP (but of chest X-rays), or a tuned model (`WORKDIR/model`).
 """
 
 import argparse
-from pathlib import Path
 
 from launch import cli
 
@@ -24,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
     parser = cli.parser(__doc__)
     cli.add_config(parser)
     parser.add_argument("--model", required=True, metavar="DIR", help="model directory or hub id")
-    parser.add_argument("--output", required=True, metavar="FILE.json", type=Path, help="where the results go")
+    parser.add_argument("--output", required=True, metavar="FILE.json", type=cli.a_path, help="where the results go")
     return parser
 
 

@@ -189,6 +189,34 @@ def test_the_bottleneck_is_its_equations(groups, with_adapter):
         np.testing.assert_allclose(getattr(found, name), wanted, rtol=1e-4, atol=1e-5, err_msg=name)
 
 
+def test_without_groups_logits_are_weighted_cosines():
+    """Of chest X-rays: `cosines @ W + b`, whatever the scale; every concept's part is its cosine times its weight."""
+    ours = bottleneck(groups=None, size=2, start="orthogonal", use_bias=True)
+    ours.aggregation.bias[...] = jnp.array([0.25, -1.5])
+    x = features()
+    found = ours(jnp.asarray(x))
+    assert ours.groups is None
+    kernel, lengths = np.asarray(ours.aggregation.kernel[...], np.float64), np.sqrt((x.astype(np.float64) ** 2).sum(1))
+    parts = np.zeros((len(x), CONCEPTS, 2))
+    for row, concept, finding in np.ndindex(*parts.shape):
+        cosine = sum(float(a) * float(b) for a, b in zip(x[row], bank()[concept], strict=True)) / lengths[row]
+        parts[row, concept, finding] = cosine * kernel[concept, finding]
+    np.testing.assert_allclose(parts.sum(axis=1) + np.array([0.25, -1.5]), found.output, atol=1e-5)
+    np.testing.assert_allclose(np.asarray(found.cosines)[..., None] * kernel, parts, atol=1e-6)
+    np.testing.assert_array_equal(found.activations, found.cosines)
+    other = bottleneck(groups=None, size=2, start="orthogonal", use_bias=True, scale=1.0)
+    other.aggregation.bias[...] = jnp.array([0.25, -1.5])
+    np.testing.assert_array_equal(other(jnp.asarray(x)).output, found.output)
+
+
+def test_without_groups_a_concept_moves_a_logit_by_its_weight():
+    ours = bottleneck(groups=None, size=3, start="orthogonal")
+    cosines, kernel = ours(jnp.asarray(features())).cosines, np.asarray(ours.aggregation.kernel[...])
+    for concept in range(CONCEPTS):
+        moved = ours.aggregation(cosines.at[:, concept].add(0.5)) - ours.aggregation(cosines)
+        np.testing.assert_allclose(moved, np.broadcast_to(0.5 * kernel[concept], moved.shape), atol=1e-6)
+
+
 def test_an_identity_hands_activations_on():
     """Table 5 of the paper: an untrained linear layer changes nothing."""
     found = bottleneck()(jnp.asarray(features()))

@@ -9,6 +9,7 @@ from ecor_jax import runs
 from ecor_jax.clip.config import PRESETS
 from ecor_jax.errors import UserError
 from ecor_jax.methods import find_methods
+from ecor_jax.runs.diagnosis import METHODS
 from launch.cli import read_config
 
 CONFIGS = sorted(path for path in Path("configs").glob("*.py") if "def get_config" in path.read_text())
@@ -24,6 +25,9 @@ def test_config(path):
     elif config.task == "verification":
         assert config.data.name and config.pairs
         assert config.model or config.pretrain.task == "pretrain"
+    elif config.task == "diagnosis":
+        assert config.data.name and config.data.tables and set(config.methods.split(",")) <= set(METHODS)
+        assert config.model or config.pretrain.model in PRESETS
     else:
         assert config.model in PRESETS
         assert config.data.images

@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecor_jax.losses import candidate_loss, sigmoid_contrastive_loss, softmax_contrastive_loss
+from ecor_jax.losses import (
+    candidate_loss,
+    concept_loss,
+    multi_label_loss,
+    sigmoid_contrastive_loss,
+    softmax_contrastive_loss,
+)
 
 pytestmark = pytest.mark.usefixtures("strict_dtypes")
 
@@ -18,6 +24,10 @@ SIZE = 5
 candidate = jax.jit(candidate_loss)
 softmax = jax.jit(softmax_contrastive_loss)
 sigmoid = jax.jit(sigmoid_contrastive_loss)
+concept = jax.jit(concept_loss, static_argnums=2)
+multi_label = jax.jit(multi_label_loss)
+concept_slope = jax.jit(jax.grad(lambda *inputs: jnp.sum(concept_loss(*inputs))), static_argnums=2)
+multi_label_slope = jax.jit(jax.grad(lambda *inputs: jnp.sum(multi_label_loss(*inputs))))
 
 seeds = st.integers(0, 2**16)
 scales = st.sampled_from([1.0, 14.0, 100.0])
@@ -147,3 +157,124 @@ def _gradients(cosine, positives, target):
         "candidate": lambda c: jnp.mean(candidate_loss(100.0 * c, target)),
     }
     return {name: jax.value_and_grad(loss)(cosine) for name, loss in losses.items()}
+
+
+# Concepts that are known to be there
+
+
+def slow_concept_loss(row, present, push_absent) -> tuple[float, list[float]]:
+    """One image's loss and its slope, the targets being numbers that do not depend on the scores."""
+    row = [float(value) for value in row]
+    if not any(present):
+        return 0.0, [0.0] * len(row)
+    total, slope = 0.0, []
+    for value, there in zip(row, present, strict=True):
+        target = max(row) if there else min(row) if push_absent else value
+        total += abs(value - target)
+        slope.append(math.copysign(1, value - target) / len(row) if value != target else 0.0)
+    return total / len(row), slope
+
+
+@settings(max_examples=20, deadline=None)
+@given(seeds, st.lists(st.integers(0, 2**7 - 1), min_size=SIZE, max_size=SIZE), st.booleans())
+def test_concept_loss_and_its_slope_equal_a_slow_loop(seed, masks, push_absent):
+    scores = cosines(seed, 7)
+    present = np.array([[bool(mask >> column & 1) for column in range(7)] for mask in masks])
+    expected = [slow_concept_loss(*one, push_absent) for one in zip(scores, present, strict=True)]
+    np.testing.assert_allclose(concept(scores, present, push_absent), [loss for loss, _ in expected], atol=1e-6)
+    slopes = [slope for _, slope in expected]
+    np.testing.assert_allclose(concept_slope(scores, present, push_absent), slopes, atol=1e-6)
+
+
+def test_hand_worked_concepts():
+    """With the paper's target absent concepts get no gradient; pushed, they are moved down, all to the smallest."""
+    scores, present = np.array([[0.1, 0.5, 0.3, -0.2]], np.float32), np.array([[True, False, True, False]])
+    for push_absent, loss, slope in (
+        (False, (0.4 + 0.2) / 4, [-0.25, 0, -0.25, 0]),
+        (True, (0.4 + 0.2 + 0.7) / 4, [-0.25, 0.25, -0.25, 0]),
+    ):
+        np.testing.assert_allclose(concept(scores, present, push_absent), [loss], rtol=1e-6)
+        np.testing.assert_array_equal(concept_slope(scores, present, push_absent), [slope])
+
+
+@pytest.mark.parametrize("push_absent", [True, False])
+def test_an_image_of_which_no_concept_is_known_is_not_moved(push_absent):
+    scores, present = cosines(3, 4), np.zeros((SIZE, 4), bool)
+    present[1, scores[1].argmin()] = True
+    np.testing.assert_array_equal(np.asarray(concept(scores, present, push_absent)) > 0, np.arange(SIZE) == 1)
+    slope = np.asarray(concept_slope(scores, present, push_absent))
+    assert np.isfinite(slope).all() and not slope[np.arange(SIZE) != 1].any() and slope[1].any()
+
+
+@pytest.mark.parametrize("push_absent", [True, False])
+def test_where_all_scores_are_equal_nothing_pulls(push_absent):
+    scores, present = np.full((2, 3), 0.25, np.float32), np.array([[True, True, True], [True, False, False]])
+    np.testing.assert_array_equal(concept(scores, present, push_absent), 0)
+    np.testing.assert_array_equal(concept_slope(scores, present, push_absent), 0)
+
+
+# Several findings
+
+
+def findings(seed, rows=SIZE, columns=4):
+    rng = np.random.default_rng(seed)
+    target = rng.integers(0, 2, (rows, columns)).astype(np.float32)
+    return target, rng.uniform(0.1, 9, columns).astype(np.float32)
+
+
+def torch_multi_label(logits, target, weight, known) -> tuple[np.ndarray, np.ndarray]:
+    """Losses by row, and the slope of their sum, of PyTorch's; the mean is over the known findings of a row."""
+    torch = pytest.importorskip("torch")
+    ours = torch.tensor(logits, dtype=torch.float64, requires_grad=True)
+    each = torch.nn.functional.binary_cross_entropy_with_logits(
+        ours,
+        torch.tensor(np.where(known, target, 0.5), dtype=torch.float64),
+        pos_weight=torch.tensor(weight, dtype=torch.float64),
+        reduction="none",
+    )
+    mask = torch.tensor(known)
+    losses = (each * mask).sum(1) / mask.sum(1).clamp(min=1)
+    losses.sum().backward()
+    assert ours.grad is not None
+    return losses.detach().numpy(), ours.grad.numpy()
+
+
+@settings(max_examples=20, deadline=None)
+@given(seeds, scales, st.integers(0, 2**20 - 1))
+def test_multi_label_loss_and_its_slope_equal_pytorchs(seed, scale, unknown):
+    logits = cosines(seed, 4) * np.float32(scale)
+    target, weight = findings(seed)
+    known = np.array([[not unknown >> (4 * row + column) & 1 for column in range(4)] for row in range(SIZE)])
+    given_target = np.where(known, target, np.float32(np.nan))
+    losses, slope = torch_multi_label(logits, target, weight, known)
+    np.testing.assert_allclose(multi_label(logits, given_target, weight), losses, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(multi_label_slope(logits, given_target, weight), slope, rtol=1e-4, atol=1e-6)
+
+
+def test_hand_worked_findings():
+    # sigmoid(log 3) = 3/4, sigmoid(0) = 1/2.
+    logits = np.array([[math.log(3), math.log(3), 0.0]] * 2, np.float32)
+    target = np.array([[1, 0, 1], [0, math.nan, math.nan]], np.float32)
+    weight = np.array([2, 5, 3], np.float32)
+    expected = [(2 * math.log(4 / 3) + math.log(4) + 3 * math.log(2)) / 3, math.log(4)]
+    np.testing.assert_allclose(multi_label(logits, target, weight), expected, rtol=1e-6)
+
+
+def test_findings_that_are_not_known_take_no_part():
+    logits, (target, weight) = cosines(1, 4), findings(1)
+    target[0], target[1, 2] = np.nan, np.nan
+    losses, slope = multi_label(logits, target, weight), np.asarray(multi_label_slope(logits, target, weight))
+    assert float(losses[0]) == 0 and np.isfinite(losses).all()
+    np.testing.assert_array_equal(slope == 0, np.isnan(target))
+    # Whatever the logit is there.
+    moved = logits.copy()
+    moved[0], moved[1, 2] = 80.0, -80.0
+    np.testing.assert_array_equal(multi_label(moved, target, weight), losses)
+
+
+@pytest.mark.parametrize("size", [100.0, 1e4, 1e30])
+def test_sure_and_wrong_is_dear_but_finite(size):
+    logits, target = np.array([[size, -size, size, -size]], np.float32), np.array([[1, 0, 0, 1]], np.float32)
+    weight = np.array([1, 1, 1, 2], np.float32)
+    np.testing.assert_allclose(multi_label(logits, target, weight), [3 * size / 4], rtol=1e-6)
+    np.testing.assert_allclose(multi_label_slope(logits, target, weight), [[0, 0, 0.25, -0.5]], atol=1e-6)

@@ -1,6 +1,7 @@
 """A bottleneck on disk: the tuned CLIP as an ordinary model directory, with `ecor.json` and the head beside it."""
 
 import dataclasses
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,12 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jaxtyping import Float
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from ecor_jax.bottleneck import Adapter, Bottleneck
-from ecor_jax.checkpoints.model_dir import Model, load_clip, new_directory, write_clip
+from ecor_jax.checkpoints.model_dir import Model, new_directory, write_clip
 from ecor_jax.checkpoints.tuned import DESCRIPTION
 from ecor_jax.checkpoints.weights import weights_digest
 from ecor_jax.clip.model import Clip
@@ -20,7 +22,21 @@ from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.errors import UserError
 
 HEAD = "bottleneck.safetensors"
-FORMAT = 1
+FORMAT = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Findings:
+    """What the logits of a diagnosis stand for.
+
+    names: of the logits. single_label: they exclude each other. typical: mean cosine of each descriptor over the
+    training images. trained_on: hashes of the patients, on whom it must not be tested.
+    """
+
+    names: tuple[str, ...]
+    single_label: bool
+    typical: Float[np.ndarray, "concepts"]
+    trained_on: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +45,7 @@ class SavedBottleneck:
 
     model: the CLIP, its image encoder as tuned. output: which representation decides (`tasks.verification.OUTPUTS`).
     threshold: cosine above which two pictures are taken for the same; None where it was never chosen.
+    findings: of a diagnosis; None for faces.
     """
 
     model: Model
@@ -37,10 +54,15 @@ class SavedBottleneck:
     template: str
     output: str
     threshold: float | None
+    findings: Findings | None = None
 
 
-def save_bottleneck(directory: Path, saved: SavedBottleneck, clip: Clip) -> None:
-    """Writes a model directory, whole or not at all, in the place of an older one; `clip` is the tuned CLIP."""
+def save_bottleneck(directory: Path, saved: SavedBottleneck, tuned: Clip | None = None) -> None:
+    """Writes a model directory, whole or not at all, in the place of an older one.
+
+    tuned: the CLIP to write, where it is another than that of `saved.model`.
+    """
+    clip = saved.model.clip if tuned is None else tuned
     bottleneck, adapter = saved.bottleneck, saved.bottleneck.adapter
     description = {
         "format": FORMAT,
@@ -56,10 +78,18 @@ def save_bottleneck(directory: Path, saved: SavedBottleneck, clip: Clip) -> None
         "adapter": adapter
         and {"width": adapter.down.out_features, "alpha": adapter.alpha, "last_relu": adapter.last_relu},
         "groups": saved.descriptors.as_groups(),
+        "findings": saved.findings
+        and {
+            "names": saved.findings.names,
+            "single_label": saved.findings.single_label,
+            "typical": saved.findings.typical.tolist(),
+            "trained_on": saved.findings.trained_on,
+        },
     }
     with new_directory(directory, overwrite=True) as partial:
         write_clip(partial, clip, saved.model.tokenizer, saved.model.preprocess)
         save_file(_tensors(bottleneck), partial / HEAD)
+        description["head_sha256"] = _digest(partial / HEAD)
         text = json.dumps(description, indent=2, ensure_ascii=False)
         (partial / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
 
@@ -69,60 +99,104 @@ def is_bottleneck(directory: Path) -> bool:
     return (directory / HEAD).is_file()
 
 
-def load_bottleneck(source: str | Path, *, dtype=jnp.float32) -> SavedBottleneck:
-    """UserError if the directory is no bottleneck's, or its parts do not fit each other."""
-    model = load_clip(source, dtype=dtype)
+def load_bottleneck(model: Model) -> SavedBottleneck:
+    """The bottleneck beside a loaded CLIP. UserError if there is none, or its parts do not fit each other."""
     path = model.path / DESCRIPTION
     if not is_bottleneck(model.path):
         raise UserError(f"{model.path}: no descriptor bottleneck ({HEAD}); train one with launch.train")
     try:
-        description = json.loads(path.read_text(encoding="utf-8"))
-        if description["format"] != FORMAT:
-            raise UserError(f"{path}: format {description['format']!r}; this version reads {FORMAT}")
-        if description["clip_sha256"] != model.digest:
-            raise UserError(
-                f"{path}: belongs to other weights (sha256 {description['clip_sha256'][:12]}) than lie beside it "
-                f"({model.digest[:12]})"
-            )
-        descriptors = Descriptors.from_groups(description["groups"], str(path))
-        bottleneck = _read_head(description, descriptors, model.clip.config.embed_dim, model.path / HEAD)
-        threshold = description["threshold"]
-        return SavedBottleneck(
-            model,
-            bottleneck,
-            descriptors,
-            str(description["template"]),
-            str(description["output"]),
-            None if threshold is None else float(threshold),
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
-        raise UserError(f"{path}: not a description of a bottleneck ({error!r})") from error
+        return _read(json.loads(path.read_text(encoding="utf-8")), model)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+        SafetensorError,
+    ) as error:
+        raise UserError(f"{path}: not a description of a bottleneck ({repr(error)[:200]})") from error
+
+
+def _read(description: dict[str, Any], model: Model) -> SavedBottleneck:
+    if description["format"] != FORMAT:
+        raise UserError(f"format {description['format']!r}; this version reads {FORMAT}")
+    for what, stated, found in (
+        ("other weights", description["clip_sha256"], model.digest),
+        ("another head", description["head_sha256"], _digest(model.path / HEAD)),
+    ):
+        if stated != found:
+            raise UserError(f"belongs to {what} (sha256 {stated[:12]}) than lies beside it ({found[:12]})")
+    # A softmax over a single descriptor says nothing; without one, a group is a heading.
+    least = 2 if description["grouped"] else 1
+    descriptors = Descriptors.from_groups(description["groups"], "groups", least)
+    bottleneck = _read_head(description, descriptors, model.clip.config.embed_dim, model.path / HEAD)
+    findings, threshold = _read_findings(description["findings"], bottleneck), description["threshold"]
+    if (findings is None) == (bottleneck.groups is None):
+        raise ValueError("findings and a softmax within groups: expected one of them")
+    if threshold is not None and not -1 <= threshold <= 1:
+        raise ValueError(f"threshold {threshold!r}; expected a cosine from -1 to 1")
+    template, output = str(description["template"]), str(description["output"])
+    return SavedBottleneck(model, bottleneck, descriptors, template, output, threshold, findings)
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _read_findings(found: dict[str, Any] | None, bottleneck: Bottleneck) -> Findings | None:
+    if found is None:
+        return None
+    findings = Findings(
+        tuple(map(str, found["names"])),
+        found["single_label"],
+        np.array(found["typical"], np.float32),
+        tuple(map(str, found["trained_on"])),
+    )
+    if not (np.abs(findings.typical) <= 1.001).all():
+        raise ValueError("a typical cosine that is none")
+    if not isinstance(findings.single_label, bool) or (findings.single_label and len(findings.names) != 2):
+        raise ValueError(f"single_label is {findings.single_label!r} of {len(findings.names)} findings")
+    if len(set(findings.names)) < len(findings.names):
+        raise ValueError(f"findings {', '.join(findings.names)}; expected each once")
+    expected = bottleneck.aggregation.out_features, (bottleneck.bank.shape[0],)
+    if (len(findings.names), findings.typical.shape) != expected:
+        raise ValueError(f"{len(findings.names)} findings and {findings.typical.shape} typical cosines")
+    return findings
 
 
 def _read_head(description: dict[str, Any], descriptors: Descriptors, embed_dim: int, path: Path) -> Bottleneck:
+    def make() -> Bottleneck:
+        rngs = nnx.Rngs(0)
+        return Bottleneck(
+            np.zeros((len(descriptors.phrases), embed_dim), np.float32),
+            descriptors.group_of if description["grouped"] else None,
+            scale=description["scale"],
+            size=description["size"],
+            start="orthogonal",
+            use_bias=description["use_bias"],
+            adapter=description["adapter"] and Adapter(embed_dim, **description["adapter"], rngs=rngs),
+            rngs=rngs,
+        )
+
     tensors = load_file(path)
-    adapter = description["adapter"] and Adapter(embed_dim, **description["adapter"], rngs=nnx.Rngs(0))
-    bottleneck = Bottleneck(
-        np.zeros((len(descriptors.phrases), embed_dim), np.float32),
-        descriptors.group_of if description["grouped"] else None,
-        scale=description["scale"],
-        size=description["size"],
-        start="orthogonal",
-        use_bias=description["use_bias"],
-        adapter=adapter,
-        rngs=nnx.Rngs(0),
-    )
-    graph, state = nnx.split(bottleneck)
+    # Shapes alone: a description may ask for more than there is memory.
+    graph, state = nnx.split(nnx.eval_shape(make))
     flat = dict(nnx.to_flat_state(state))
     names = {".".join(map(str, key)): key for key in flat}
     if names.keys() != tensors.keys():
-        raise UserError(f"{path}: holds {', '.join(sorted(tensors))}; expected {', '.join(sorted(names))}")
+        raise UserError(f"{HEAD}: holds {', '.join(sorted(tensors))}; expected {', '.join(sorted(names))}")
     for name, key in names.items():
         found, expected = tensors[name], flat[key]
         if (found.shape, found.dtype) != (expected.shape, expected.dtype):
             raise UserError(
-                f"{path}: {name} has shape {found.shape}, {found.dtype}; expected {expected.shape}, {expected.dtype}"
+                f"{HEAD}: {name} has shape {found.shape}, {found.dtype}; expected {expected.shape}, {expected.dtype}"
             )
+        if not np.isfinite(found).all():
+            raise UserError(f"{HEAD}: {name} holds numbers that are not finite")
         flat[key] = expected.replace(jnp.asarray(found))
     return nnx.merge(graph, nnx.from_flat_state(flat))
 

@@ -79,10 +79,10 @@ def load_tuned(source: str | Path, *, dtype=jnp.float32) -> TunedModel:
         return TunedModel(model, {}, None)
     try:
         description = json.loads(path.read_text())
+        if description.get("method") == "bottleneck":
+            raise UserError(f"{model.path}: a descriptor bottleneck; expected a CLIP or a prompt-tuned model")
         if description["format"] != FORMAT:
             raise UserError(f"{path}: format {description['format']!r}; this version reads {FORMAT}")
-        if description.get("method") == "bottleneck":
-            raise UserError(f"{model.path}: a descriptor bottleneck for faces; expected a CLIP or a prompt-tuned model")
         if description["frozen_sha256"] != model.digest:
             raise UserError(
                 f"{path}: its prompts were tuned on other weights (sha256 {description['frozen_sha256'][:12]}) "

@@ -96,6 +96,7 @@ PRESETS: dict[str, ClipConfig] = {
     # Small enough to pretrain on a laptop; the vocabulary is the tokenizer's, learned from the captions.
     "small/64-8": _clip(64, 8, (192, 6, 3), (128, 3, 4), 128, "gelu", vocab_size=2048),
     "small/64-16": _clip(64, 16, (128, 4, 4), (96, 2, 3), 128, "gelu", vocab_size=1024),
+    "small/128-16": _clip(128, 16, (192, 6, 3), (128, 3, 4), 128, "gelu", vocab_size=2048),
     # Runs in a blink; for tests.
     "tiny/16-8": _clip(16, 8, (32, 2, 2), (32, 2, 2), 16, "gelu", vocab_size=512),
 }

@@ -13,6 +13,9 @@ from ecor_jax.errors import UserError
 FACES = Path(__file__).with_name("face_descriptors.json")
 """120 phrases in the 19 components of FISWG's feature list; the phrases are ours."""
 
+XRAYS = Path(__file__).with_name("xray_descriptors.json")
+"""55 phrases in groups named as the labels of NIH ChestX-ray14; the phrases are ours."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Descriptors:
@@ -40,18 +43,23 @@ class Descriptors:
         return cls.from_groups(groups, str(path))
 
     @classmethod
-    def from_groups(cls, groups: dict[str, list[str]], origin: str) -> "Descriptors":
-        """As `from_json`, of what the file holds; `origin` names it in errors."""
+    def from_groups(cls, groups: dict[str, list[str]], origin: str, least: int = 2) -> "Descriptors":
+        """As `from_json`, of what the file holds; `origin` names it in errors.
+
+        least: descriptors a group needs; 1 where there is no softmax within groups.
+        """
         seen: dict[str, str] = {}
         for group, phrases in groups.items():
             if not isinstance(phrases, list) or not all(isinstance(phrase, str) for phrase in phrases):
                 raise UserError(f"{origin}: group {group!r} is not a list of texts")
-            if len(phrases) < 2:
-                raise UserError(f"{origin}: group {group!r} has {len(phrases)} descriptors; expected at least 2")
+            if len(phrases) < least:
+                raise UserError(f"{origin}: group {group!r} has {len(phrases)} descriptors; expected at least {least}")
             for phrase in phrases:
                 key = normalise_name(phrase)
                 if not key:
                     raise UserError(f"{origin}: group {group!r} has an empty descriptor")
+                if not phrase.strip().isprintable():
+                    raise UserError(f"{origin}: group {group!r} has {phrase!r}; expected text of one line")
                 if key in seen:
                     raise UserError(f"{origin}: {phrase!r} stands in {seen[key]!r} and again in {group!r}")
                 seen[key] = group

@@ -43,10 +43,15 @@ _DECODE_ERRORS = (
 )
 
 
+_DEEP = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
+"""PIL's modes of grey levels beyond 8 bits, which its `convert` would cut off at 255."""
+
+
 def decode_image(content: bytes, name: str) -> Image.Image:
     """The picture of an image file, in RGB. EXIF orientation is ignored, as in CLIP's own preprocessing.
 
-    A DICOM file is told by its content and read as `dicom.decode` says.
+    A DICOM file is told by its content and read as `dicom.decode` says. Grey levels of more than 8 bits are stretched
+    from their least to their largest, as those of a DICOM without a window: what range they use, files do not say.
 
     Raises BadImage naming `name` if it is no image, is cut off, or is larger than PIL allows.
     """
@@ -56,11 +61,22 @@ def decode_image(content: bytes, name: str) -> Image.Image:
         image = Image.open(io.BytesIO(content))
         if image.mode == "P" and "transparency" in image.info:
             image = image.convert("RGBA")  # as PIL asks for; the colours are the same, RGB drops the alpha
+        if image.mode in _DEEP:
+            image = _shallow(image)
         return image.convert("RGB")
     except UnidentifiedImageError as error:
         raise BadImage(f"{name} is not an image that can be decoded ({len(content)} bytes)") from error
     except _DECODE_ERRORS as error:
         raise BadImage(f"{name} cannot be decoded: {error}") from error
+
+
+def _shallow(image: Image.Image) -> Image.Image:
+    levels = np.asarray(image, np.float64)
+    low, high = levels.min(), levels.max()
+    if not np.isfinite(high - low):
+        raise ValueError("grey levels that are not finite")
+    scaled = (levels - low) * (255 / (high - low) if high > low else 0.0)
+    return Image.fromarray(np.rint(scaled).astype(np.uint8))
 
 
 def picture_of(record: Record) -> Image.Image:

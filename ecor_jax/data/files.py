@@ -76,6 +76,21 @@ def _open(path: Path, expected: str) -> Files:
     raise UserError(f"{path} {found}: expected {expected}")
 
 
+def read_text(files: Files, member: str) -> str:
+    """A text of UTF-8, or else of Latin-1, as a few old reports are: there every byte is a character.
+
+    Raises UserError if it cannot be read.
+    """
+    try:
+        content = files.read(member)
+    except BadImage as error:
+        raise UserError(f"{files.path}: {error}") from error
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
 def raise_missing(where: str, names: Sequence[str]) -> None:
     """UserError that says which images `where` names although they do not exist: ten of them, and how many."""
     if names:

@@ -139,12 +139,12 @@ def _of_bin(name: str, path: Path) -> PairSet:
 def _of_lfw(name: str, where: str, text: str, files: Files) -> PairSet:
     lines = [(number, line.split()) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     head = lines[0][1] if lines else []
-    if len(head) != 2 or not all(field.isdecimal() for field in head):
+    if len(head) != 2 or not all(map(_is_count, head)):
         raise UserError(f"{where}, line 1: found {' '.join(head)[:80]!r}; expected two numbers, folds and pairs")
     pairs: list[tuple[str, str, bool]] = []
     for number, fields in lines[1:]:
         names, numbers = (fields[:1] * 2, fields[1:]) if len(fields) == 3 else (fields[::2], fields[1::2])
-        if len(fields) not in (3, 4) or not all(field.isdecimal() for field in numbers):
+        if len(fields) not in (3, 4) or not all(map(_is_count, numbers)):
             found = " ".join(fields)[:80]
             raise UserError(
                 f"{where}, line {number}: found {found!r}; expected name, number, number or name, number, name, number"
@@ -160,8 +160,18 @@ def _of_lfw(name: str, where: str, text: str, files: Files) -> PairSet:
     return _of_names(name, where, pairs, files, stems, people=True)
 
 
+def _is_count(field: str) -> bool:
+    return field.isdecimal() and len(field) < 10
+
+
 def _of_csv(name: str, where: str, text: str, files: Files) -> PairSet:
-    rows = csv.DictReader(io.StringIO(text, newline=""))
+    try:
+        return _of_rows(name, where, csv.DictReader(io.StringIO(text, newline="")), files)
+    except csv.Error as error:
+        raise UserError(f"{where}: is no table of pairs ({error})") from error
+
+
+def _of_rows(name: str, where: str, rows: csv.DictReader, files: Files) -> PairSet:
     if missing := [column for column in _CSV_COLUMNS if column not in (rows.fieldnames or ())]:
         raise UserError(f"{where}: no column {', '.join(missing)}; found {', '.join(rows.fieldnames or ())}")
     pairs = []
@@ -201,6 +211,13 @@ def _of_names(
     return PairSet(name, ListedImages(files, members, categories), first, second, same)
 
 
+def _header(text: str) -> list[str]:
+    try:
+        return next(csv.reader(io.StringIO(text)), [])
+    except csv.Error:
+        return []
+
+
 def _only_table(files: Files) -> tuple[str, str]:
     """The one `.csv` with the columns of pairs: its path, for messages, and its text."""
     tables = []
@@ -210,7 +227,7 @@ def _only_table(files: Files) -> tuple[str, str]:
                 text = files.read(member).decode("utf-8-sig")
             except (BadImage, UnicodeDecodeError) as error:
                 raise UserError(f"{files.path}: {member} cannot be read as text: {error}") from error
-            if set(_CSV_COLUMNS) <= set(next(csv.reader(io.StringIO(text)), ())):
+            if set(_CSV_COLUMNS) <= set(_header(text)):
                 tables.append((f"{files.path}: {member}", text))
     if len(tables) != 1:
         raise UserError(

@@ -41,6 +41,11 @@ class Source(Protocol):
         """The distinct categories, sorted; without ''."""
         return tuple(sorted(set(self.categories) - {""}))
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The name of every record, in order; some sources know them without reading an image."""
+        return tuple(self[row]["name"] for row in range(len(self)))
+
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Record:

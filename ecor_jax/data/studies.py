@@ -5,10 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ecor_jax.data.files import Files
-from ecor_jax.data.records import BadImage, Record, Source
+from ecor_jax.data.files import Files, read_text
+from ecor_jax.data.records import Record, Source
 from ecor_jax.data.vocabulary import normalise_name
-from ecor_jax.errors import UserError
 
 POSITIVE, NEGATIVE, UNCERTAIN, UNMENTIONED = 1, 0, -1, -2
 """What a table says of a finding in an image; the first three are CheXpert's own codes."""
@@ -86,7 +85,8 @@ class Studies(Source):
         texts = {"": ""}
         for path in self._report_paths:
             if path not in texts:
-                texts[path] = self._read_report(path)
+                assert self._report_files is not None
+                texts[path] = read_text(self._report_files, path)
         return tuple(texts[path] for path in self._report_paths)
 
     def take(self, rows: Sequence[int] | np.ndarray) -> "Studies":
@@ -115,12 +115,3 @@ class Studies(Source):
     def __getitem__(self, index: int) -> Record:
         member = self._members[index]
         return Record(image=self._files.read(member), category=self._categories[index], rationales=(), name=member)
-
-    def _read_report(self, path: str) -> str:
-        assert self._report_files is not None
-        try:
-            return self._report_files.read(path).decode("utf-8-sig")
-        except BadImage as error:
-            raise UserError(f"{self._report_files.path}: the report {error}") from error
-        except UnicodeDecodeError as error:
-            raise UserError(f"{self._report_files.path}: {path} is no UTF-8 text (byte {error.start})") from error

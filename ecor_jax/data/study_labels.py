@@ -5,9 +5,9 @@ from typing import Literal, get_args
 
 import numpy as np
 from absl import logging
-from jaxtyping import Bool, Float32, Int8
+from jaxtyping import Float32, Int8
 
-from ecor_jax.data.studies import POSITIVE, UNCERTAIN, Studies
+from ecor_jax.data.studies import POSITIVE, UNCERTAIN, UNMENTIONED, Studies
 from ecor_jax.data.vocabulary import normalise_name
 from ecor_jax.errors import UserError
 
@@ -29,13 +29,14 @@ def select(
         findings: label columns of `studies`, upper and lower case alike.
         views: views to keep, as the table has them (PA, AP, LATERAL; LATERAL does not stand for MIMIC's LL);
             () keeps all.
-        uncertain: images with an uncertain label of one of `findings` are left out ("drop"), or such labels
-            count as negative ("zeros") or positive ("ones"): the U-Ignore, U-Zeros and U-Ones of CheXpert (Irvin
-            et al. 2019, section 4), but that an image is left out whole.
+        uncertain: an uncertain label is not known ("drop"), counts as negative ("zeros") or as positive ("ones"): the
+            U-Ignore, U-Zeros and U-Ones of CheXpert (Irvin et al. 2019, section 4). What is not known is NaN; of
+            classes that exclude each other the image is left out, and where it is known of no finding.
         single_label: the findings are classes, in this selection exclusive: kept are images positive for exactly
             one of them, whatever other findings they show; targets are one-hot.
 
-    Findings that the report does not mention count as negative, as is the practice with CheXpert's labels.
+    Findings that the report does not mention count as negative, as is the practice with CheXpert's labels; an image of
+    which the table says nothing at all is left out. What is left out is counted in a line of `left_out`.
 
     Raises UserError for findings that do not exist (naming those that do) or are given twice, for views of which
     there is none, for fewer than two classes, and if no image is left.
@@ -46,31 +47,29 @@ def select(
     if single_label and len(columns) < 2:
         raise UserError(f"found {len(columns)} class, {', '.join(findings)}; expected at least 2 to tell apart")
     in_view = _in_views(studies, views)
-    known, targets = targets_of(studies.labels[:, columns], uncertain)
+    targets = targets_of(studies.labels[:, columns], uncertain)
+    known = ~np.isnan(targets)
+    clear = known.all(axis=1) if single_label else known.any(axis=1)
+    clear &= (studies.labels != UNMENTIONED).any(axis=1)
     one = targets.sum(axis=1) == 1 if single_label else np.ones(len(studies), bool)
-    rows = np.flatnonzero(in_view & known & one)
-    logging.info(
-        "%s: %d of %d images are kept; left out: %d of another view, then %d with an uncertain label, "
-        "then %d that are not of exactly one class",
-        studies.origin,
-        len(rows),
-        len(studies),
-        (~in_view).sum(),
-        (in_view & ~known).sum(),
-        (in_view & known & ~one).sum(),
-    )
+    rows = np.flatnonzero(in_view & clear & one)
     if not len(rows):
         raise UserError(f"{studies.origin}: none of {len(studies)} images is left for {', '.join(findings)}")
-    return studies.take(rows), targets[rows]
+    chosen = studies.take(rows)
+    if len(rows) < len(studies):
+        views_, unclear, several = (~in_view).sum(), (in_view & ~clear).sum(), (in_view & clear & ~one).sum()
+        line = (
+            f"{len(studies) - len(rows)} of {len(studies)} images: {views_} of another view, {unclear} of which the "
+            f"label is not known, {several} that are not of exactly one class"
+        )
+        chosen.left_out = (*studies.left_out, line)
+    return chosen, targets[rows]
 
 
-def targets_of(
-    labels: Int8[np.ndarray, "N F"], uncertain: Uncertain
-) -> tuple[Bool[np.ndarray, "N"], Float32[np.ndarray, "N F"]]:
-    """Which images are kept, and 1 for positive labels, 0 for all others, uncertain ones by the policy."""
-    doubtful = labels == UNCERTAIN
-    keep = ~doubtful.any(axis=1) if uncertain == "drop" else np.ones(len(labels), bool)
-    return keep, ((labels == POSITIVE) | (doubtful & (uncertain == "ones"))).astype(np.float32)
+def targets_of(labels: Int8[np.ndarray, "N F"], uncertain: Uncertain) -> Float32[np.ndarray, "N F"]:
+    """1 for positive labels, uncertain ones by the policy (NaN where they are dropped), 0 for all others."""
+    doubtful = {"drop": np.nan, "zeros": 0.0, "ones": 1.0}[uncertain]
+    return np.where(labels == UNCERTAIN, doubtful, labels == POSITIVE).astype(np.float32)
 
 
 def _columns(studies: Studies, findings: Sequence[str]) -> list[int]:

@@ -22,7 +22,7 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Row]]:
     opened = gzip.open if path.suffix.lower() == ".gz" else open
     try:
         with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
-            lines = csv.reader(file)
+            lines = csv.reader(file, strict=True)
             header = [name.strip() for name in next(lines, [])]
             if missing := [name for name in columns if name not in header]:
                 found = ", ".join(header)[:300] or "nothing"

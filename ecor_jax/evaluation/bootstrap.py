@@ -45,6 +45,16 @@ def point(statistic: Statistic, count: int) -> float:
     return float(statistic(np.ones((1, count)))[0])
 
 
+def ratio(parts: Float[np.ndarray, "studies"], wholes: Float[np.ndarray, "studies"]) -> Statistic:
+    """The sum of `parts` over that of `wholes`: a mean where these are 1. NaN where they sum to 0."""
+
+    def of(weights: Weights) -> np.ndarray:
+        part, whole = weights @ parts, weights @ wholes
+        return np.divide(part, whole, out=np.full(len(weights), np.nan), where=whole > 0)
+
+    return of
+
+
 def bootstrap_interval(
     statistic: Statistic, patients: Sequence[str], *, resamples: int = RESAMPLES, seed: int = 0
 ) -> Interval | None:

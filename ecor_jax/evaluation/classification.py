@@ -13,20 +13,25 @@ from jaxtyping import Bool, Float, Int
 
 from ecor_jax.errors import UserError
 from ecor_jax.evaluation.auroc import weighted_auroc
-from ecor_jax.evaluation.bootstrap import Statistic, Weights, point
+from ecor_jax.evaluation.bootstrap import Statistic, Weights, point, ratio
 
 AVERAGES = ("weighted", "macro", "binary")
 """Of precision, recall and F1: mean of the classes by their number of studies; plain mean; the last class alone."""
 
 
 class Statistics(NamedTuple):
-    """The figures of one method as functions of a resample: what `bootstrap.paired_difference` compares."""
+    """The figures of one method as functions of a resample: what `bootstrap.paired_difference` compares.
+
+    brier: mean squared error of the probabilities, summed over classes (Brier 1950); of two classes that of the last
+    one. In [0, 1] for two classes and in [0, 2] for more, as scikit-learn's brier_score_loss.
+    """
 
     accuracy: Statistic
     precision: Statistic
     recall: Statistic
     f1: Statistic
     auroc: Statistic
+    brier: Statistic
 
 
 def statistics(probabilities: Float[np.ndarray, "N C"], gold: Int[np.ndarray, "N"], average: str) -> Statistics:
@@ -36,6 +41,8 @@ def statistics(probabilities: Float[np.ndarray, "N C"], gold: Int[np.ndarray, "N
     said = probabilities.argmax(axis=1)[:, None] == classes
     true = gold[:, None] == classes
     right = (said & true).astype(np.float64)
+    errors = np.square(probabilities.astype(np.float64) - true)
+    ones = np.ones(len(gold))
 
     def mean(values: Float[np.ndarray, "resamples C"], support: Float[np.ndarray, "resamples C"]) -> np.ndarray:
         if average == "binary":
@@ -46,10 +53,6 @@ def statistics(probabilities: Float[np.ndarray, "N C"], gold: Int[np.ndarray, "N
             averaged = _ratio((values * support).sum(axis=1), support.sum(axis=1))
         # A resample may hold no study of which this finding is known.
         return np.where(support.sum(axis=1) > 0, averaged, np.nan)
-
-    def accuracy(weights: Weights) -> np.ndarray:
-        total = weights.sum(axis=1)
-        return np.where(total > 0, _ratio(weights @ right.sum(axis=1), total), np.nan)
 
     def precision(weights: Weights) -> np.ndarray:
         return mean(_ratio(weights @ right, weights @ said), weights @ true)
@@ -66,7 +69,14 @@ def statistics(probabilities: Float[np.ndarray, "N C"], gold: Int[np.ndarray, "N
         areas = [weighted_auroc(probabilities[:, c], true[:, c], weights) for c in classes]
         return mean(np.stack(areas, axis=1), weights @ true)
 
-    return Statistics(accuracy, precision, recall, f1, auroc)
+    return Statistics(
+        accuracy=ratio(right.sum(axis=1), ones),
+        precision=precision,
+        recall=recall,
+        f1=f1,
+        auroc=auroc,
+        brier=ratio(errors[:, 1] if len(classes) == 2 else errors.sum(axis=1), ones),
+    )
 
 
 def finding_statistics(
@@ -98,6 +108,7 @@ def finding_statistics(
         recall=mean(lambda one: one.recall, every),
         f1=mean(lambda one: one.f1, every),
         auroc=mean(lambda one: one.auroc, ranked),
+        brier=mean(lambda one: one.brier, every),
     )
 
 
@@ -119,15 +130,6 @@ def calibration_pairs(
     if probabilities.shape[1] == 2:
         return probabilities[:, 1], gold == 1
     return probabilities.max(axis=1), probabilities.argmax(axis=1) == gold
-
-
-def brier_score(probabilities: Float[np.ndarray, "N C"], gold: Int[np.ndarray, "N"]) -> float:
-    """Mean squared error of the probabilities, summed over classes (Brier 1950); of two classes that of the last one.
-
-    In [0, 1] for two classes and in [0, 2] for more, as scikit-learn's brier_score_loss.
-    """
-    errors = np.square(probabilities.astype(np.float64) - (gold[:, None] == np.arange(probabilities.shape[1])))
-    return float(errors[:, 1].mean() if errors.shape[1] == 2 else errors.sum(axis=1).mean())
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

@@ -5,11 +5,12 @@ Descriptors are compared in lower case, runs of white space as one space; what i
 
 import re
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ecor_jax.errors import UserError
+from ecor_jax.evaluation.bootstrap import RESAMPLES, bootstrap_interval, ratio
 
 Match = Callable[[str, str], bool]
 
@@ -28,15 +29,54 @@ class SetScores(NamedTuple):
     f1: float
 
 
+class Counts(NamedTuple):
+    """How many descriptors of a study are matched, predicted and reported."""
+
+    matched: int
+    predicted: int
+    reported: int
+
+
 class SetAgreement(NamedTuple):
-    """micro: descriptors of all studies counted together; macro: the mean of the studies' own scores."""
+    """The counts of every study, and what follows from them."""
 
-    micro: SetScores
-    macro: SetScores
+    studies: tuple[Counts, ...]
 
-    def as_results(self) -> dict[str, dict[str, float]]:
-        """As results.json has them."""
-        return {"micro": self.micro._asdict(), "macro": self.macro._asdict()}
+    @property
+    def micro(self) -> SetScores:
+        """Descriptors of all studies counted together."""
+        return _scores(*map(sum, zip(*self.studies, strict=True)))
+
+    @property
+    def each(self) -> tuple[SetScores, ...]:
+        """The studies' own scores."""
+        return tuple(_scores(*study) for study in self.studies)
+
+    @property
+    def macro(self) -> SetScores:
+        """The mean of the studies' own scores."""
+        return SetScores(*(float(np.mean(column)) for column in zip(*self.each, strict=True)))
+
+    def as_results(
+        self, patients: Sequence[str], *, resamples: int = RESAMPLES, seed: int = 0
+    ) -> dict[str, dict[str, Any]]:
+        """As results.json has them: "micro" and "macro", each score with its interval over patients, [low, high].
+
+        patients[i] names the patient of study i. An interval is None where a precision or recall is 0 for want of any
+        descriptor to count.
+        """
+        matched, predicted, reported = np.array(self.studies, np.float64).T
+        statistics = {
+            "micro": (ratio(matched, predicted), ratio(matched, reported), ratio(2 * matched, predicted + reported)),
+            "macro": tuple(ratio(column, np.ones(len(column))) for column in np.array(self.each).T),
+        }
+        results: dict[str, dict[str, Any]] = {}
+        for kind, scores in (("micro", self.micro), ("macro", self.macro)):
+            results[kind] = {}
+            for (name, value), statistic in zip(scores._asdict().items(), statistics[kind], strict=True):
+                interval = bootstrap_interval(statistic, patients, resamples=resamples, seed=seed)
+                results[kind] |= {name: value, f"{name}_interval": interval and list(interval)}
+        return results
 
 
 def set_agreement(predicted: Sequence[Sequence[str]], reported: Sequence[Sequence[str]], match: Match) -> SetAgreement:
@@ -49,12 +89,8 @@ def set_agreement(predicted: Sequence[Sequence[str]], reported: Sequence[Sequenc
     counts = []
     for said, truth in zip(predicted, reported, strict=True):
         said_set, true_set = (sorted({_normal(text) for text in texts}) for texts in (said, truth))
-        counts.append((_matched(said_set, true_set, match), len(said_set), len(true_set)))
-    each = [_scores(*study) for study in counts]
-    return SetAgreement(
-        micro=_scores(*(sum(column) for column in zip(*counts, strict=True))),
-        macro=SetScores(*(float(np.mean(column)) for column in zip(*each, strict=True))),
-    )
+        counts.append(Counts(_matched(said_set, true_set, match), len(said_set), len(true_set)))
+    return SetAgreement(tuple(counts))
 
 
 def equal(first: str, second: str) -> bool:

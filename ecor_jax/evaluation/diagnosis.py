@@ -16,7 +16,6 @@ from ecor_jax.evaluation.bootstrap import RESAMPLES, Interval, Statistic, bootst
 from ecor_jax.evaluation.calibration import expected_calibration_error, reliability
 from ecor_jax.evaluation.classification import (
     Statistics,
-    brier_score,
     calibration_pairs,
     finding_statistics,
     statistics,
@@ -29,21 +28,27 @@ class DiagnosisScores:
     """Scores of `count` studies of `patients` patients; intervals hold 95 % (`bootstrap.bootstrap_interval`).
 
     auroc: None where a class (of a finding: present or absent) is missing. An interval is None where its figure is, or
-    where too few resamples have one. brier and calibration_error: `brier_score`, and `calibration_pairs` in ten bins.
+    where too few resamples have one. positives: studies that have the finding; None of more than two classes and of
+    means over findings. calibration_error: of `calibration_pairs` in ten bins; it has no interval, since noise within
+    the bins makes that of a resample larger, and the interval might not hold the figure.
     """
 
     average: str
     accuracy: float
     accuracy_interval: Interval | None
     precision: float
+    precision_interval: Interval | None
     recall: float
+    recall_interval: Interval | None
     f1: float
     f1_interval: Interval | None
     auroc: float | None
     auroc_interval: Interval | None
     brier: float
+    brier_interval: Interval | None
     calibration_error: float
     count: int
+    positives: int | None
     patients: int
 
     def as_results(self) -> dict[str, Any]:
@@ -88,8 +93,8 @@ def score_classes(
     return _scored(
         statistics(probabilities, gold, average),
         average,
-        brier_score(probabilities, gold),
         expected_calibration_error(reliability(*calibration_pairs(probabilities, gold))),
+        int((gold == 1).sum()) if probabilities.shape[1] == 2 else None,
         patients,
         resamples,
         seed,
@@ -128,8 +133,8 @@ def score_findings(
     macro = _scored(
         finding_statistics(probabilities[rows], gold[rows], average),
         average,
-        float(np.mean([one.brier for one in scores.values()])),
         float(np.mean([one.calibration_error for one in scores.values()])),
+        None,
         [patients[row] for row in rows],
         resamples,
         seed,
@@ -140,8 +145,8 @@ def score_findings(
 def _scored(
     figures: Statistics,
     average: str,
-    brier: float,
     calibration_error: float,
+    positives: int | None,
     patients: Sequence[str],
     resamples: int,
     seed: int,
@@ -158,13 +163,17 @@ def _scored(
         accuracy=value(figures.accuracy),
         accuracy_interval=interval(figures.accuracy),
         precision=value(figures.precision),
+        precision_interval=interval(figures.precision),
         recall=value(figures.recall),
+        recall_interval=interval(figures.recall),
         f1=value(figures.f1),
         f1_interval=interval(figures.f1),
         auroc=None if math.isnan(area) else area,
         auroc_interval=interval(figures.auroc),
-        brier=brier,
+        brier=value(figures.brier),
+        brier_interval=interval(figures.brier),
         calibration_error=calibration_error,
         count=len(patients),
+        positives=positives,
         patients=len(set(patients)),
     )

@@ -1,15 +1,15 @@
 """How alike do an explanation and a report read? ROUGE-L and METEOR; both depend on the order of the sentences.
 
-For scores that do not, see `descriptor_sets`. Texts come as lists of sentences (descriptors), a list a study. Every
-score is the mean of the studies' own scores; a study whose explanation or report is empty has 0, as both libraries say.
+For scores that do not, see `descriptor_sets`. Texts come as lists of sentences (descriptors), a list a study. A
+study whose explanation or report is empty has 0, as both libraries say.
 """
 
 import re
 from collections.abc import Sequence
 from importlib.metadata import version
+from statistics import fmean
 from typing import NamedTuple, cast
 
-import numpy as np
 from nltk.corpus import wordnet
 from nltk.corpus.reader import WordNetCorpusReader
 from nltk.translate.meteor_score import single_meteor_score
@@ -21,11 +21,16 @@ Texts = Sequence[Sequence[str]]
 
 
 class Overlap(NamedTuple):
-    """The name of a score, its mean over the studies, in [0, 1], and what computed it."""
+    """The name of a score, that of each study, in [0, 1], and what computed it."""
 
     name: str
-    value: float
+    each: tuple[float, ...]
     implementation: str
+
+    @property
+    def value(self) -> float:
+        """The mean over the studies."""
+        return fmean(self.each)
 
 
 def text_overlap(predicted: Texts, reported: Texts) -> tuple[Overlap, ...]:
@@ -50,12 +55,12 @@ def rouge(predicted: Texts, reported: Texts) -> tuple[Overlap, Overlap]:
         for text, truth in zip(predicted, reported, strict=True)
     ]
 
-    def mean(kind: str, detail: str) -> Overlap:
-        value = float(np.mean([score[kind].fmeasure for score in scores]))
+    def overlap(kind: str, detail: str) -> Overlap:
+        each = tuple(float(score[kind].fmeasure) for score in scores)
         name = {"rougeL": "rouge_l", "rougeLsum": "rouge_lsum"}[kind]
-        return Overlap(name, value, f"rouge-score {version('rouge-score')}, {kind}, F-measure, stemmer, {detail}")
+        return Overlap(name, each, f"rouge-score {version('rouge-score')}, {kind}, F-measure, stemmer, {detail}")
 
-    return mean("rougeL", "sentences joined"), mean("rougeLsum", "a line a sentence")
+    return overlap("rougeL", "sentences joined"), overlap("rougeLsum", "a line a sentence")
 
 
 def meteor(predicted: Texts, reported: Texts) -> Overlap:
@@ -67,12 +72,12 @@ def meteor(predicted: Texts, reported: Texts) -> Overlap:
     found = _wordnet()
     name, detail = ("meteor_exact_stem", "no WordNet") if found is None else ("meteor", "WordNet")
     synonyms = cast(WordNetCorpusReader, _NoSynonyms()) if found is None else found
-    values = [
-        single_meteor_score(_words(truth), _words(text), wordnet=synonyms, alpha=0.9, beta=3.0, gamma=0.5)
+    each = tuple(
+        float(single_meteor_score(_words(truth), _words(text), wordnet=synonyms, alpha=0.9, beta=3.0, gamma=0.5))
         for text, truth in zip(predicted, reported, strict=True)
-    ]
+    )
     implementation = f"nltk {version('nltk')}, alpha .9, beta 3, gamma .5, {detail}"
-    return Overlap(name, float(np.mean(values)), implementation)
+    return Overlap(name, each, implementation)
 
 
 class _NoSynonyms:

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from ecor_jax.errors import UserError
 from ecor_jax.evaluation.auroc import auroc
 
+FOLDS = 10
 THRESHOLDS = np.arange(0, 4, 0.01)
 """The 400 thresholds of squared distance that the protocol tries (deepinsight/insightface, verification.py)."""
 
@@ -63,7 +64,7 @@ def pair_distances(first: Float[np.ndarray, "P m"], second: Float[np.ndarray, "P
 def ten_fold(
     distances: Float[np.ndarray, "P"],
     same: Bool[np.ndarray, "P"],
-    folds: int = 10,
+    folds: int = FOLDS,
     thresholds: Float[np.ndarray, "T"] = THRESHOLDS,
 ) -> TenFold:
     """Verification accuracy by the protocol of deepinsight/insightface (verification.py, calculate_roc).

@@ -3,6 +3,7 @@
 import math
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -49,8 +50,8 @@ def roc_chart(curves: Mapping[str, RocCurve], label: str) -> Html:
     return axes.svg(*frame, guessing, *drawn, label=label)
 
 
-def kept_chart(curves: Mapping[str, Points], label: str) -> Html:
-    """Accuracy over the number of concepts kept, up from 50% or the lowest accuracy."""
+def kept_chart(curves: Mapping[str, Points], what: Literal["accuracy", "AUROC"], label: str) -> Html:
+    """Accuracy or AUROC over the number of concepts kept, up from a half or the lowest value."""
     numbers = [number for curve in curves.values() for number, _ in curve]
     values = [value for curve in curves.values() for _, value in curve]
     axes = Axes((min(numbers), max(numbers)), (min(0.5, *values), 1.0))
@@ -61,7 +62,8 @@ def kept_chart(curves: Mapping[str, Points], label: str) -> Html:
             x, y = axes.point(*point)
             drawn.append(tag("circle", cx=x, cy=y, r=2, class_=f"several c{place % len(CURVE_COLOURS)}"))
     whole = [(tick, f"{tick:.0f}") for tick in ticks(*axes.x) if tick == round(tick)]
-    return axes.svg(*_frame(axes, whole, _shares(axes), "concepts kept", "accuracy"), *drawn, label=label)
+    heights = _shares(axes) if what == "accuracy" else [(tick, f"{tick:.1f}") for tick in ticks(*axes.y)]
+    return axes.svg(*_frame(axes, whole, heights, "concepts kept", what), *drawn, label=label)
 
 
 def lowest_decade(curves: Iterable[RocCurve]) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from ecor_jax.explain.charts import Axes
-from ecor_jax.explain.curve_charts import Points, curve_style
+from ecor_jax.explain.curve_charts import curve_style
 from ecor_jax.explain.html import Html, tag
 from ecor_jax.explain.verification_records import RocCurve
 
@@ -18,21 +18,6 @@ def rates_chart(curves: Mapping[str, RocCurve], label: str) -> Html:
     drawn = [axes.line(thinned(curve), curve_style(place)) for place, curve in enumerate(curves.values())]
     guessing = axes.line([(0.0, 0.0), (1.0, 1.0)], "ideal")
     return axes.svg(*axes.grid("false positive rate", "sensitivity", share=True), guessing, *drawn, label=label)
-
-
-def auroc_kept_chart(curves: Mapping[str, Points], label: str) -> Html:
-    """AUROC over the number of concepts kept, up from 0.5 or the lowest value."""
-    numbers = [number for curve in curves.values() for number, _ in curve]
-    values = [value for curve in curves.values() for _, value in curve]
-    axes = Axes((min(numbers), max(numbers)), (min(0.5, *values), 1.0))
-    drawn = []
-    for place, curve in enumerate(curves.values()):
-        style = curve_style(place)
-        drawn.append(axes.line(curve, style))
-        for point in curve:
-            x, y = axes.point(*point)
-            drawn.append(tag("circle", cx=x, cy=y, r=2, class_=style))
-    return axes.svg(*axes.grid("concepts kept", "AUROC", share=False), *drawn, label=label)
 
 
 def interval_bar(value: float, interval: tuple[float, float] | None) -> Html:

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from ecor_jax.explain.charts import drawable
+from ecor_jax.explain.diagnosis_agreement import agreement_part
 from ecor_jax.explain.diagnosis_records import DiagnosisReport
-from ecor_jax.explain.diagnosis_sections import calibration_part, errors_part, kept_part, overlap_part, scores_part
+from ecor_jax.explain.diagnosis_sections import calibration_part, errors_part, kept_part, scores_part
 from ecor_jax.explain.html import Html
 from ecor_jax.explain.publish import publish
 from ecor_jax.explain.records import Report
@@ -29,7 +30,7 @@ def write_diagnosis(report: DiagnosisReport, directory: Path) -> Path:
 def _parts(report: DiagnosisReport, folder: Path) -> list[Part]:
     parts = []
     if any(row.findings for row in report.rows):
-        parts.append(scores_part(report.rows))
+        parts.append(scores_part(report.rows, report.average, report.differences))
     curves = {name: {row: curve for row, curve in found.items() if curve} for name, found in report.roc.items()}
     curves = {name: found for name, found in curves.items() if found}
     if curves:
@@ -40,12 +41,11 @@ def _parts(report: DiagnosisReport, folder: Path) -> list[Part]:
         parts.append(studies_part(report.studies, folder))
     if report.weights:
         parts.append(weights_part(report.weights))
-    accuracy, auroc, loss = drawable(report.kept_accuracy), drawable(report.kept_auroc), drawable(report.loss)
-    if accuracy or auroc:
-        parts.append(kept_part(accuracy, auroc))
-    if report.overlap:
-        parts.append(overlap_part(report.overlap))
-    if loss:
+    if kept := kept_part(report.kept_accuracy, report.kept_auroc):
+        parts.append(kept)
+    if report.agreement is not None:
+        parts.append(agreement_part(report.agreement))
+    if loss := drawable(report.loss):
         parts.append(training_part(loss, {}))
     if report.commands:
         parts.append(commands_part(report.commands))

@@ -2,12 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from ecor_jax.explain.records import Curve, Reliability
 from ecor_jax.explain.study_records import ExplainedStudy
 from ecor_jax.explain.verification_records import RocCurve
 
 Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number and its interval; what is not defined is None."""
+
+    value: float | None
+    interval: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -20,9 +29,13 @@ class DiagnosisScore:
     recall: float | None = None
     f1: float | None = None
     auroc: float | None = None
+    brier: float | None = None
     accuracy_interval: Interval | None = None
+    precision_interval: Interval | None = None
+    recall_interval: Interval | None = None
     f1_interval: Interval | None = None
     auroc_interval: Interval | None = None
+    brier_interval: Interval | None = None
     positives: int | None = None
 
 
@@ -44,13 +57,29 @@ class WeightRow:
 
 
 @dataclass(frozen=True)
+class Agreement:
+    """How far the reasons that are given are the descriptors that the `reference` says hold: means over `studies`.
+
+    `left_out` more studies have no descriptor to compare with. `text` goes from the name of a measure to its value,
+    `sets` from how descriptors are matched ("equal") to precision, recall and F1.
+    """
+
+    reference: Literal["labels", "reports"]
+    studies: int
+    left_out: int
+    text: Mapping[str, Figure]
+    sets: Mapping[str, Mapping[str, Figure]]
+
+
+@dataclass(frozen=True)
 class DiagnosisReport:
     """Everything on the page; a part that is empty is left out.
 
+    `average` is that of precision, recall and F1 ("binary", "macro" or "weighted"). `differences` go from "a - b" to
+    how far the AUROC of a is above that of b on the same studies, the mean over the findings where there are several.
     `roc` goes from a finding to the curves by method, each (false positive rate, true positive rate); `calibration`
     from what is calibrated ("bottleneck, Effusion") to its diagram; `kept_accuracy` and `kept_auroc` from the name of a
-    curve to its values over the number of concepts kept; `overlap` from the name of a measure of the explanations'
-    text to its value; `loss` from the name of a run to its curve.
+    method to its values by the number of concepts kept; `loss` from the name of a run to its curve.
     """
 
     title: str
@@ -58,13 +87,15 @@ class DiagnosisReport:
     dataset: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
     rows: Sequence[DiagnosisRow] = ()
+    average: str = ""
+    differences: Mapping[str, Figure] = field(default_factory=dict)
     roc: Mapping[str, Mapping[str, RocCurve]] = field(default_factory=dict)
     calibration: Mapping[str, Reliability] = field(default_factory=dict)
     studies: Sequence[ExplainedStudy] = ()
     weights: Sequence[WeightRow] = ()
-    kept_accuracy: Mapping[str, Curve] = field(default_factory=dict)
-    kept_auroc: Mapping[str, Curve] = field(default_factory=dict)
-    overlap: Mapping[str, float] = field(default_factory=dict)
+    kept_accuracy: Mapping[str, Mapping[int, Figure]] = field(default_factory=dict)
+    kept_auroc: Mapping[str, Mapping[int, Figure]] = field(default_factory=dict)
+    agreement: Agreement | None = None
     loss: Mapping[str, Curve] = field(default_factory=dict)
     commands: Sequence[str] = ()
     notes: Sequence[str] = ()

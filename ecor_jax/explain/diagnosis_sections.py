@@ -1,15 +1,17 @@
-"""The parts of a diagnosis report: scores, error curves, calibration, concepts kept, overlap of texts."""
+"""The parts of a diagnosis report: scores, error curves, calibration, concepts kept."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 from ecor_jax.explain.charts import reliability_chart
 from ecor_jax.explain.curve_charts import Points, far_text, kept_chart, key, tar_at
-from ecor_jax.explain.diagnosis_charts import auroc_kept_chart, interval_bar, rates_chart
-from ecor_jax.explain.diagnosis_numbers import area, known, or_dash, with_interval
-from ecor_jax.explain.diagnosis_records import DiagnosisRow, DiagnosisScore
+from ecor_jax.explain.diagnosis_charts import interval_bar, rates_chart
+from ecor_jax.explain.diagnosis_records import DiagnosisRow, DiagnosisScore, Figure
 from ecor_jax.explain.formatting import percent
 from ecor_jax.explain.html import Html, join, table, tag
-from ecor_jax.explain.records import Curve, Reliability
+from ecor_jax.explain.pair_numbers import signed
+from ecor_jax.explain.records import Reliability
+from ecor_jax.explain.score_numbers import area, known, or_dash, with_interval
 from ecor_jax.explain.sections import Part, part
 from ecor_jax.explain.verification_records import RocCurve
 
@@ -17,13 +19,20 @@ RATES = (0.05, 0.1, 0.2, 0.5)
 """The false positive rates at which the numbers of an ROC curve are given."""
 
 
+AVERAGES = {
+    "binary": "of the finding itself",
+    "macro": "the plain mean of those of its presence and its absence",
+    "weighted": "the mean of those of its presence and its absence, by how many studies each has",
+}
+
+
 def finding_names(rows: Sequence[DiagnosisRow]) -> list[str]:
     """All findings, in the order in which the rows first name them."""
     return list(dict.fromkeys(name for row in rows for name in row.findings))
 
 
-def scores_part(rows: Sequence[DiagnosisRow]) -> Part:
-    """Of each finding the AUROC of every method with its interval, and a table of all scores.
+def scores_part(rows: Sequence[DiagnosisRow], average: str, differences: Mapping[str, Figure]) -> Part:
+    """Of each finding the AUROC of every method with its interval, a table of all scores, and how far methods differ.
 
     Of several findings there is a table of their AUROCs first, and each unfolds.
     """
@@ -31,19 +40,35 @@ def scores_part(rows: Sequence[DiagnosisRow]) -> Part:
     scores = {name: {row.name: row.findings[name] for row in rows if name in row.findings} for name in findings}
     lead = (
         "AUROC is the chance that a study with the finding gets a higher probability than one without: guessing has "
-        "0.5, the mark in the middle. Ranges are 95% intervals; where those of two methods overlap widely, the studies "
-        "do not tell which is better."
+        "0.5, the mark in the middle. Brier is the mean squared error of the probabilities: 0 is perfect. Ranges are "
+        "95% intervals over the test patients. Whether one method is better than another their ranges do not tell, "
+        "since all are judged on the same patients: the differences do."
     )
+    said = f"Precision, recall and F1 ({average}): {AVERAGES[average]}." if average in AVERAGES else ""
+    compared = [_differences(differences, len(findings) > 1)] if differences else []
     if len(findings) == 1:
         (name,) = findings
-        drawn = tag("div", *_scores(name, scores[name]), class_="card")
-        return part("scores", f"How well {name} is told", lead, drawn)
-    folded = (tag("details", tag("summary", name), *_scores(name, scores[name]), class_="card") for name in findings)
-    cards = tag("div", tag("div", _areas(rows, scores), class_="card"), *folded, class_="cards")
+        drawn = tag("div", *_scores(name, scores[name], said), class_="card")
+        return part("scores", f"How well {name} is told", lead, tag("div", drawn, *compared, class_="cards"))
+    folded = (
+        tag("details", tag("summary", name), *_scores(name, scores[name], said), class_="card") for name in findings
+    )
+    cards = tag("div", tag("div", _areas(rows, scores), class_="card"), *compared, *folded, class_="cards")
     return part("scores", "How well each finding is told", lead, cards)
 
 
-def _scores(finding: str, scores: Mapping[str, DiagnosisScore]) -> list[Html]:
+def _differences(differences: Mapping[str, Figure], several: bool) -> Html:
+    lines = [
+        [name, with_interval(one.value, one.interval, lambda value: signed(value, 3))]
+        for name, one in differences.items()
+    ]
+    caption = "AUROC of one method less that of another" + (", mean over the findings" if several else "")
+    drawn = table(caption, ["Methods", "Difference"], lines)
+    note = "Both are judged on the same resamples of the patients. A range that holds 0 does not tell which is better."
+    return tag("div", drawn, tag("p", note, class_="quiet"), class_="card")
+
+
+def _scores(finding: str, scores: Mapping[str, DiagnosisScore], said: str) -> list[Html]:
     bars, lines = [], []
     for method, score in scores.items():
         auroc = known(score.auroc)
@@ -56,14 +81,16 @@ def _scores(finding: str, scores: Mapping[str, DiagnosisScore]) -> list[Html]:
         lines.append([
             method,
             with_interval(score.accuracy, score.accuracy_interval, percent),
-            or_dash(score.precision, percent),
-            or_dash(score.recall, percent),
+            with_interval(score.precision, score.precision_interval, percent),
+            with_interval(score.recall, score.recall_interval, percent),
             with_interval(score.f1, score.f1_interval, percent),
             with_interval(score.auroc, score.auroc_interval, area),
+            with_interval(score.brier, score.brier_interval, area),
             count,
         ])  # fmt: skip
-    header = ["Method", "Accuracy", "Precision", "Recall", "F1", "AUROC", "Studies"]
-    return [tag("div", *bars, class_="bars"), table(f"Scores of the methods on {finding}", header, lines)]
+    header = ["Method", "Accuracy", "Precision", "Recall", "F1", "AUROC", "Brier", "Studies"]
+    caption = f"Scores of the methods on {finding}. {said}".strip()
+    return [tag("div", *bars, class_="bars"), table(caption, header, lines)]
 
 
 def _areas(rows: Sequence[DiagnosisRow], scores: Mapping[str, Mapping[str, DiagnosisScore]]) -> Html:
@@ -127,13 +154,12 @@ def calibration_part(calibration: Mapping[str, Reliability]) -> Part:
     return part("calibration", "Can the probabilities be trusted?", lead, tag("div", *figures, class_="grid"))
 
 
-def kept_part(accuracy: Mapping[str, Curve], auroc: Mapping[str, Curve]) -> Part:
-    """Accuracy and AUROC when only the strongest concepts count, as `charts.drawable` leaves the curves."""
-    figures = []
-    if accuracy:
-        figures.append(_kept("Accuracy", accuracy, kept_chart, percent))
-    if auroc:
-        figures.append(_kept("AUROC", auroc, auroc_kept_chart, area))
+def kept_part(accuracy: Mapping[str, Mapping[int, Figure]], auroc: Mapping[str, Mapping[int, Figure]]) -> Part | None:
+    """Accuracy and AUROC when only the strongest concepts count; None where none of them is a number."""
+    drawn = (_kept("Accuracy", "accuracy", accuracy, percent), _kept("AUROC", "AUROC", auroc, area))
+    figures = [figure for figure in drawn if figure is not None]
+    if not figures:
+        return None
     lead = (
         "How well it goes when only the strongest concepts count and the others are left out. If few are enough, the "
         "descriptors on the cards tell most of the story; if a random control does as well, the words tell little."
@@ -142,32 +168,29 @@ def kept_part(accuracy: Mapping[str, Curve], auroc: Mapping[str, Curve]) -> Part
 
 
 def _kept(
-    what: str,
-    curves: Mapping[str, Curve],
-    chart: Callable[[Mapping[str, Points], str], Html],
+    title: str,
+    what: Literal["accuracy", "AUROC"],
+    methods: Mapping[str, Mapping[int, Figure]],
     write: Callable[[float], str],
-) -> Html:
-    points = {name: sorted((float(count), value) for count, value in curve) for name, curve in curves.items()}
-    counts = sorted({count for curve in curves.values() for count, _ in curve})
-    values = [dict(curve) for curve in curves.values()]
-    lines = [[f"{count:,}", *(or_dash(one.get(count), write) for one in values)] for count in counts]
-    numbers = table(f"{what} by concepts kept", ["Concepts kept", *curves], lines)
+) -> Html | None:
+    found = {
+        name: [(float(count), value) for count in sorted(kept) if (value := known(kept[count].value)) is not None]
+        for name, kept in methods.items()
+    }
+    curves: dict[str, Points] = {name: points for name, points in found.items() if points}
+    if not curves:
+        return None
+    none = Figure(None)
+    lines = []
+    for count in sorted({count for name in curves for count in methods[name]}):
+        cells = [methods[name].get(count, none) for name in curves]
+        lines.append([f"{count:,}", *(with_interval(one.value, one.interval, write) for one in cells)])
+    numbers = table(f"{title} by concepts kept", ["Concepts kept", *curves], lines)
     return tag(
         "figure",
-        tag("figcaption", tag("b", what)),
-        chart(points, f"{what} over the number of concepts kept: {', '.join(curves)}"),
+        tag("figcaption", tag("b", title)),
+        kept_chart(curves, what, f"{title} over the number of concepts kept: {', '.join(curves)}"),
         key({name: "" for name in curves}),
-        tag("details", tag("summary", "Numbers"), numbers, class_="small quiet"),
+        tag("details", tag("summary", "Numbers, with 95% intervals"), numbers, class_="small quiet"),
         class_="card",
     )
-
-
-def overlap_part(overlap: Mapping[str, float]) -> Part:
-    """How far the descriptors that carried a diagnosis are those of the report."""
-    lines = [[name, or_dash(value, "{:.3f}".format)] for name, value in overlap.items()]
-    numbers = table("Overlap of the explanations with the reports", ["Measure", "Value"], lines)
-    lead = (
-        "The descriptors that carried the diagnoses, compared with those of the reports: 0 is nothing in common, 1 the "
-        "same. ROUGE and METEOR also count the order of the words, precision and recall of sets do not."
-    )
-    return part("overlap", "Do the explanations say what the reports say?", lead, tag("div", numbers, class_="card"))

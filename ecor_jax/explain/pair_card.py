@@ -6,7 +6,7 @@ from typing import NamedTuple
 from ecor_jax.explain.html import Html, hidden, join, table, tag
 from ecor_jax.explain.pair_bars import activation_bar, contribution_bar
 from ecor_jax.explain.pair_numbers import plain, share, signed, significant_decimals, telling_decimals
-from ecor_jax.explain.pair_records import Concept, ExplainedPair, Side
+from ecor_jax.explain.pair_records import Concept, ExplainedPair, Intervention, Side
 from ecor_jax.explain.pair_selection import Highlight, groups, most_different, most_shared
 
 TOP_GROUPS = 6
@@ -33,13 +33,15 @@ class _Scale(NamedTuple):
 def pair_card(pair: ExplainedPair, identifier: str, first: Shown, second: Shown) -> Html:
     """The pictures, the verdict in words, the telling groups, and every concept in a table that unfolds."""
     heading = f"{identifier}-heading"
-    told = [tag("h3", f"{called(pair)}: ", tag("span", comparison(pair), class_="compared"), id=heading)]
+    told = [tag("h3", f"{called(pair.match)}: ", tag("span", comparison(pair), class_="compared"), id=heading)]
     if pair.right is not None:
         told.append(_gold(pair))
     chosen = (most_shared if pair.match else most_different)(pair.concepts, TOP_GROUPS)
     if chosen:
         told.append(tag("h4", "What both show most" if pair.match else "Where they differ most"))
         told.append(_groups(pair, chosen))
+    if pair.interventions:
+        told.append(_what_if(pair))
     pictures = zip(SIDES, (pair.first, pair.second), (first, second), strict=True)
     faces = tag("div", *(_face(*one) for one in pictures), class_="faces")
     unfolding = [_every_concept(pair)] if pair.concepts else []
@@ -47,8 +49,8 @@ def pair_card(pair: ExplainedPair, identifier: str, first: Shown, second: Shown)
     return tag("article", *children, class_="card pair", aria_labelledby=heading)
 
 
-def called(pair: ExplainedPair) -> str:
-    return "The same person" if pair.match else "Not the same person"
+def called(match: bool) -> str:
+    return "The same person" if match else "Not the same person"
 
 
 def comparison(pair: ExplainedPair) -> str:
@@ -124,6 +126,23 @@ def _amounts(concept: Concept, even: float, scale: _Scale) -> Html:
         tag("div", tag("dt", name), tag("dd", drawn), tag("dd", value, class_="value")) for name, drawn, value in lines
     )
     return tag("dl", *entries, class_="amounts")
+
+
+def _what_if(pair: ExplainedPair) -> Html:
+    """What becomes of the similarity and of the verdict when one concept of the second picture is another."""
+    couples = [(100 * one.before, 100 * one.after) for one in pair.interventions]
+    share_decimals = telling_decimals(couples, least=1, most=5)
+    decimals = telling_decimals([(one.similarity, pair.similarity) for one in pair.interventions], least=3, most=6)
+
+    def line(one: Intervention) -> Html:
+        match = one.similarity > pair.threshold
+        verdict, changed = called(match), " still " if match == pair.match else " then "
+        shares = f": {share(one.after, share_decimals)} of its group, not {share(one.before, share_decimals)}: "
+        told = f"similarity {plain(one.similarity, decimals)},{changed}{verdict[0].lower()}{verdict[1:]}"
+        return tag("li", tag("strong", one.descriptor), shares, told)
+
+    lead = f"Were it otherwise in the second picture (now: similarity {plain(pair.similarity, decimals)})"
+    return join(tag("h4", lead), tag("ul", *map(line, pair.interventions)))
 
 
 def _every_concept(pair: ExplainedPair) -> Html:

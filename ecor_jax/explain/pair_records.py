@@ -38,10 +38,22 @@ class Concept:
 
 
 @dataclass(frozen=True)
+class Intervention:
+    """What the similarity would be, had the second picture `after` of a concept in place of `before`."""
+
+    group: str
+    descriptor: str
+    before: float
+    after: float
+    similarity: float
+
+
+@dataclass(frozen=True)
 class ExplainedPair:
     """Two pictures, how similar they are, and every concept, in order.
 
     `same` is the gold, None where it is not known. `bias` is the part of the similarity that belongs to no concept.
+    `interventions` are answers to "what if", in the order in which they are shown.
 
     Raises ValueError where the contributions and the bias do not add up to the similarity: they are exact.
     """
@@ -53,6 +65,7 @@ class ExplainedPair:
     concepts: Sequence[Concept]
     same: bool | None = None
     bias: float = 0.0
+    interventions: Sequence[Intervention] = ()
 
     def __post_init__(self) -> None:
         if not abs(self.total - self.similarity) <= SUM_TOLERANCE:

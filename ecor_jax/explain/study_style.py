@@ -36,8 +36,10 @@ STUDY_STYLE = """
 .weights th small{display:block;font-weight:400;color:var(--quiet)}
 .weights tbody th{font-weight:400}
 .cards{grid-template-columns:minmax(0,1fr)}
+.card>.quiet+.scroll{margin-top:1.25rem}
 td .bar{min-width:4.5rem;margin-top:.25rem;border-radius:0}
 td .bar rect{stroke:none}
+@media (min-width:601px){.bars .row{grid-template-columns:minmax(7rem,15rem) 1fr}}
 @media (max-width:600px){.tables .every th,.tables .every td{font-size:.75rem}}
 @media (max-width:760px){.study{grid-template-columns:minmax(0,1fr)}.study>figure{position:static;max-width:22rem}}
 """

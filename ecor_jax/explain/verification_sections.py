@@ -1,13 +1,14 @@
 """The parts of a verification report: accuracies, error curves, concepts kept."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from ecor_jax.explain.charts import bar
 from ecor_jax.explain.curve_charts import Points, far_text, kept_chart, key, lowest_decade, roc_chart, tar_at
 from ecor_jax.explain.formatting import duration, percent
-from ecor_jax.explain.html import Html, hidden, join, table, tag
+from ecor_jax.explain.html import Html, join, table, tag
 from ecor_jax.explain.records import Curve
+from ecor_jax.explain.score_numbers import area, or_dash
 from ecor_jax.explain.sections import Part, part
 from ecor_jax.explain.verification_records import BenchmarkScore, RocCurve, VerificationRow
 
@@ -36,7 +37,7 @@ def accuracy_part(rows: Sequence[VerificationRow]) -> Part:
     for row in rows:
         mean = average(row, telling)
         name = tag("p", row.name, class_="name")
-        score = tag("p", _or_dash(mean, percent), class_="score")
+        score = tag("p", or_dash(mean, percent), class_="score")
         drawn = "" if mean is None else bar([(mean, "plus")], height=22)
         bars.append(tag("div", tag("div", name, score), drawn, class_="row"))
     lead = (
@@ -70,7 +71,7 @@ def _accuracies(rows: Sequence[VerificationRow]) -> Html:
         header.append(join(name, tag("small", " (one kind)")) if idle else name)
     if any(row.seconds is not None for row in rows):
         header.append("Time")
-        written.append([_or_dash(row.seconds, duration) for row in rows])
+        written.append([or_dash(row.seconds, duration) for row in rows])
     lines = [[row.name, *cells] for row, *cells in zip(rows, *written, strict=True)]
     return table("Accuracy by benchmark; the best of each column is bold", header, lines)
 
@@ -96,7 +97,7 @@ def errors_part(rows: Sequence[VerificationRow], roc: Mapping[str, Mapping[str, 
 
 def _errors(benchmark: str, scores: Mapping[str, BenchmarkScore], curves: Mapping[str, RocCurve]) -> Html:
     children = [tag("figcaption", tag("b", benchmark), " ROC curves" if curves else "")]
-    areas = {row: f"AUC {_area(score.auc)}" for row, score in scores.items() if score.auc is not None}
+    areas = {row: f"AUC {area(score.auc)}" for row, score in scores.items() if score.auc is not None}
     if curves:
         said = "; ".join(f"{row} {areas[row]}" if row in areas else row for row in curves)
         children.append(roc_chart(curves, f"ROC curves on {benchmark}: {said}"))
@@ -116,11 +117,11 @@ def _scores(benchmark: str, scores: Mapping[str, BenchmarkScore]) -> Html:
     fars = sorted({one.far for score in scores.values() for one in score.tar}, reverse=True)
     lines, unresolved = [], False
     for row, score in scores.items():
-        cells = [_or_dash(score.auc, _area)]
+        cells = [or_dash(score.auc, area)]
         for far in fars:
             found = next((one for one in score.tar if one.far == far), None)
             if found is None:
-                cells.append(_dash())
+                cells.append(or_dash(None, percent))
             elif found.resolved:
                 cells.append(percent(found.tar))
             else:
@@ -141,11 +142,11 @@ def kept_part(kept: Mapping[str, Curve]) -> Part:
     counts = sorted({count for curve in kept.values() for count, _ in curve})
     values = [dict(curve) for curve in kept.values()]
     header = ["Concepts kept", *kept]
-    lines = [[f"{count:,}", *(_or_dash(one.get(count), percent) for one in values)] for count in counts]
+    lines = [[f"{count:,}", *(or_dash(one.get(count), percent) for one in values)] for count in counts]
     numbers = table("Accuracy by concepts kept", header, lines)
     figure = tag(
         "figure",
-        kept_chart(_sorted(kept), f"Accuracy over the number of concepts kept: {named}"),
+        kept_chart(_sorted(kept), "accuracy", f"Accuracy over the number of concepts kept: {named}"),
         key({name: "" for name in kept}),
         tag("details", tag("summary", "Numbers"), numbers, class_="small quiet"),
         class_="card",
@@ -164,17 +165,5 @@ def _sorted(kept: Mapping[str, Curve]) -> dict[str, Points]:
 def _best_bold(values: Sequence[float | None]) -> list[str]:
     best = max((value for value in values if value is not None), default=None)
     return [
-        _or_dash(value, lambda one: tag("strong", percent(one)) if one == best else percent(one)) for value in values
+        or_dash(value, lambda one: tag("strong", percent(one)) if one == best else percent(one)) for value in values
     ]
-
-
-def _area(auc: float) -> str:
-    return f"{auc:.3f}"
-
-
-def _or_dash(value: float | None, write: Callable[[float], str]) -> str:
-    return _dash() if value is None else write(value)
-
-
-def _dash() -> Html:
-    return join(tag("span", "\N{EN DASH}", aria_hidden="true"), hidden("none"))

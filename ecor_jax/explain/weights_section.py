@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from ecor_jax.explain.diagnosis_numbers import known, or_dash
 from ecor_jax.explain.diagnosis_records import WeightRow
 from ecor_jax.explain.html import Html, hidden, join, table, tag
 from ecor_jax.explain.pair_bars import contribution_bar
 from ecor_jax.explain.pair_numbers import signed, significant_decimals
+from ecor_jax.explain.score_numbers import known, or_dash
 from ecor_jax.explain.sections import Part, part
 
 TOP = 20

@@ -3,6 +3,7 @@
 import re
 from typing import Literal, NamedTuple
 
+from ecor_jax.evaluation.descriptor_sets import STOP_WORDS
 from ecor_jax.reports.anatomy import group_of
 from ecor_jax.reports.normalise import normalise
 from ecor_jax.reports.prompt import NOTHING
@@ -36,9 +37,6 @@ _WORD = re.compile(r"[^\W_]+")
 # Articles, and marks in the place of what was taken out to hide who a report is about.
 _OUT = re.compile(r"\b(?:the|an?|x{3,})\b|_{2,}")
 _PLURAL = re.compile(r"(?<=\w\w)ies$|(?<=ss)es$|(?<=\w[^s\W])s$")
-_STOP_WORDS = frozenset(
-    ("of", "in", "the", "at", "with", "to", "and", "or", "on", "for", "is", "are", "a", "an", "within", "both")
-)
 _STATUS_WORD = re.compile(
     r"\b(?:no|not|without|none|absent|negative|possibl[ey]|probabl[ey]|likely|may|might|cannot|questionable"
     r"|suggest(?:s|ing|ive|ion|ions)?)\b"
@@ -94,7 +92,7 @@ def _read_line(line: str, known: set[str]) -> Statement | Reason:
 
 def content_words(text: str) -> set[str]:
     """The words that say something, in lower case, plurals as singulars: "opacities" as "opacity"."""
-    return {_PLURAL.sub(_singular, word) for word in set(_WORD.findall(text.lower())) - _STOP_WORDS}
+    return {_PLURAL.sub(_singular, word) for word in set(_WORD.findall(text.lower())) - STOP_WORDS}
 
 
 def _singular(ending: re.Match[str]) -> str:

@@ -4,6 +4,7 @@ import re
 
 from ecor_jax.reports.comparison import without_comparison
 from ecor_jax.reports.relevance import describes_picture, without_asides
+from ecor_jax.reports.triggers import TRIGGER
 from ecor_jax.reports.words import ADJECTIVES, ADVERBS, AND, VERB, is_adjective, is_place
 
 _THERE = (
@@ -19,10 +20,10 @@ _OPENING = re.compile(
 )
 _LABEL = re.compile(r"^([a-z/ ]{3,40}) : ")
 _BREAK = re.compile(
-    r"(?: ,)? (?:but|however|although|though|while|whereas|yet)(?: ,)? | : "
+    r"(?: ,)? (?:but|however|although|though|while|whereas|(?<!not )yet(?! to))(?: ,)? | : "
     r"|(?: ,)?(?: and)?(?<! if) there (?:is|are|was|were|has been) |(?: ,)? (?:and|with|also) (?=no )"
     r"| (?=otherwise no )"
-    r"| , (?=no |otherwise |recommend|consider|suggest )| , (?:and )?(?=without )"
+    r"| , (?=no |otherwise |recommend|consider|suggest |rule out |r/o |evaluate )| , (?:and )?(?=without )"
     r"|(?:(?<= seen)|(?<= identified)|(?<= noted)|(?<= present)) , "
 )
 # "hypoinflated but clear": the second adjective has the same subject.
@@ -30,17 +31,23 @@ _BUT_ALSO = re.compile(rf" but (?=(?:(?:{'|'.join(sorted(ADVERBS))}) )*(?:{'|'.j
 _I_SEE_NO = re.compile(r"\b(?:i|we) do not see\b")
 _AND = re.compile(AND)
 _SUBJECT = re.compile(rf"((?:[\w/,-]+ ){{1,7}}?){VERB} ")
-_NEGATED = re.compile(r"\b(?:no|without|not|negative|free)\b")
+_NEGATED = re.compile(r"\b(?:no|without|not|neither|negative|free)\b")
 
 
 def clauses(sentence: str) -> list[str]:
     """The clauses of a sentence of `sentences.sentences`, without comparisons; only those of the picture."""
     sentence = without_asides(_labelled(_I_SEE_NO.sub("no", sentence)))
     found = []
-    for part in _BREAK.split(_BUT_ALSO.sub(" and ", sentence)):
+    for part in _BREAK.split(_BUT_ALSO.sub(_and_also, sentence)):
         found += _after_negation(part)
     found = [_OPENING.sub("", without_comparison(clause)).strip(" ,.-/") for clause in found]
     return [clause for clause in found if clause and describes_picture(clause)]
+
+
+def _and_also(but: re.Match[str]) -> str:
+    """ " and ", but for a clause that denies or doubts: "no effusion but mild edema" has to end the denial."""
+    before = _after_negation(_BREAK.split(but.string[: but.start()])[-1])[-1]
+    return but[0] if TRIGGER.search(before) else " and "
 
 
 def _labelled(sentence: str) -> str:

@@ -25,7 +25,8 @@ _THEN = re.compile(
 _STEADY = re.compile(
     r"\b(?:(?:grossly |relatively |essentially |overall |mildly |slightly |significantly )?(?:stable|unchanged)(?: in)?"
     r"(?: (?:appearance|size|position|configuration|contour|contours|interval))?(?: of| in)?(?= |$)"
-    r"|interval(?: development of)?|redemonstrat\w+(?: of)?|again|previously|largely|continued|persistent"
+    r"|interval(?: development of)?|redemonstrat\w+(?: of)?|again|previously|largely|continued"
+    r"|(?<!may )persist(?:s|ent|ing)?"
     r"|newly?|worsening|currently|today"
     r"|once)\b"
 )

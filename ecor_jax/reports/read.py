@@ -3,7 +3,7 @@
 import zipfile
 from pathlib import Path
 
-from ecor_jax.data.files import open_texts
+from ecor_jax.data.files import open_texts, read_text
 from ecor_jax.errors import UserError
 from ecor_jax.reports.openi import read_openi
 from ecor_jax.reports.records import Report
@@ -13,27 +13,17 @@ from ecor_jax.reports.sections import Sections, report_text
 def read_reports(path: Path, which: Sections) -> tuple[Report, ...]:
     """Every report of a CSV file (.csv, .csv.gz), or of the .txt files of a folder or zip, named by its path there.
 
-    UserError if the path is missing or neither, holds no report, or has one that is no text in UTF-8 or Latin-1.
+    UserError if the path is missing or neither, holds no report, or has one that cannot be read.
     """
     if path.is_file() and path.name.lower().endswith((".csv", ".csv.gz")):
         reports = read_openi(path, which)
     elif path.is_dir() or zipfile.is_zipfile(path):
         files = open_texts(path)
         names = [name for name in files.texts if name.lower().endswith(".txt")]
-        reports = tuple(
-            Report(name.removesuffix(".txt"), report_text(_decoded(files.read(name)), which)) for name in names
-        )
+        reports = tuple(Report(name.removesuffix(".txt"), report_text(read_text(files, name), which)) for name in names)
     else:
         found = "is a file of another kind" if path.exists() else "does not exist"
         raise UserError(f"{path} {found}: expected a .csv or .csv.gz, or a folder or zip of .txt reports")
     if not reports:
         raise UserError(f"{path}: holds no report; expected rows of a .csv, or files ending in .txt")
     return reports
-
-
-def _decoded(content: bytes) -> str:
-    """A few old reports are not UTF-8; in Latin-1 every byte is a character."""
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")

@@ -11,6 +11,8 @@ _NOT_THE_PICTURE = (
     r"if|please|attention|would|repeat|biopsy|bone scan|pet",
     r"(?:should|could|can) be obtained|should be|may be helpful|is suggested|suggest ct",
     r"consider (?:ct|follow|chest|further|repeat|dedicated)",
+    # What the picture was to answer.
+    r"evaluat(?:ed?|ion|ing) for",
     # Messages.
     r"dictat\w+|discussed|telephone\w*|notif\w+|communicated|message|veriphy|primordial|results?|informed|called",
     r"thank you|end of report|opportunity|questions?$|radiologists?|i have|agree|signed|interpretation"
@@ -27,8 +29,8 @@ _NOT_THE_PICTURE = (
     r"(?:was|were) (?:obtained|submitted|performed)|submitted|consists of|images?$",
 )
 _IRRELEVANT = re.compile(
-    rf"\b(?:{'|'.join(_NOT_THE_PICTURE)})\b|^limited (?:\w+ )?(?:evaluation|visualization"
-    r"|views?)\b(?!.*\b(?:reveals?|shows?|demonstrates?|no) )"
+    rf"\b(?:{'|'.join(_NOT_THE_PICTURE)})\b|^(?:to )?(?:rule out|r/o|exclude|assess|evaluate) "
+    r"|^limited (?:\w+ )?(?:evaluation|visualization|views?)\b(?!.*\b(?:reveals?|shows?|demonstrates?|no) )"
 )
 _VIEW = r"(?:views?|projections?|radiographs?|images?|films?)"
 _TECHNIQUE = re.compile(

@@ -16,7 +16,9 @@ from ecor_jax.reports.words import ADVERBS, SHOWS, VERB, is_adjective, is_place
 _STILL_DENIED = re.compile(
     r"(?:, )?(?:which |that |to |would )*suggest\w*|.*(?:suggestive|suspicious|concerning|worrisome)"
 )
+_BEHIND: dict[str | None, Status] = {"remaining": "present", "doubted": "uncertain", "denied": "absent"}
 _DANGLING = re.compile(rf"^(.*?) ?\b(?:{VERB}|{SHOWS})(?: (?:also|otherwise|grossly|xxxx))*$")
+_LEADING = re.compile(r"^(?:and|or) ")
 _WHICHEVER = re.compile(r"\b(versus|or) (?:due|secondary|related) to\b")
 _SLASH = re.compile(r"(?<![\w-])([a-z]{5,})/([a-z]{5,})(?![\w-])")
 _ALTERNATIVE = re.compile(r"( ,)? (?:versus|vs\.?) |( ,)? (?:and/)?or ")
@@ -40,7 +42,7 @@ def segments(clause: str) -> list[Segment]:
 
     def close(text: str, status: Status) -> str:
         """Notes a segment; returns the subject it leaves open."""
-        text = text.strip(" ,")
+        text = _LEADING.sub("", text.strip(" ,"))
         dangling = _DANGLING.match(text)
         if dangling:
             return about or dangling[1].strip(" ,")
@@ -51,8 +53,8 @@ def segments(clause: str) -> list[Segment]:
     for match in TRIGGER.finditer(clause):
         kind = match.lastgroup
         text = clause[start : match.start()]
-        if kind in ("doubted", "denied"):
-            close(text, "uncertain" if kind == "doubted" else "absent")
+        if kind in _BEHIND:
+            close(text, _BEHIND[kind])
             status, about = "present", ""
         else:
             about = close(text, status)
@@ -73,7 +75,7 @@ def _next_status(kind: str, trigger: str, status: Status, text: str) -> Status:
     if kind == "doubt":
         denied = status == "absent" and text.strip() and not text.rstrip().endswith(",")
         return "absent" if denied and _STILL_DENIED.fullmatch(trigger) else "uncertain"
-    if kind == "but":
+    if kind in ("but", "sure"):
         return "present"
     return "present" if trigger.endswith("with") and status == "uncertain" and trigger.startswith("with") else status
 

@@ -19,8 +19,13 @@ _FINDINGS = ("findings", "finding", "report", "observation", "observations", "ch
 _IMPRESSION = ("impression", "impressions", "conclusion", "conclusions", "summary", "final impression", "opinion")
 _OTHER = (
     "indication|indications|history|clinical history|clinical information|clinical indication|reason for exam|"
-    "reason for examination|comparison|comparisons|technique|examination|exam|study|procedure|recommendation|"
-    "recommendations|notification|notifications"
+    "reason for examination|reason for study|comparison|comparisons|technique|examination|exam|study|procedure|"
+    "recommendation|recommendations|notification|notifications"
+)
+# These only in capitals: in a sentence they are words like others.
+_APART = (
+    "final report|wet read|preliminary report|addendum|attestation|recommendation(s)|notification(s)|"
+    "indication/history|history/indication|type of exam|type of examination"
 )
 _KNOWN = "|".join((*_FINDINGS, *_IMPRESSION, _OTHER))
 _BOTH = r"(?:findings?\s*(?:and|/|&)\s*impressions?|impressions?\s*(?:and|/|&)\s*findings?)"
@@ -40,20 +45,29 @@ def sections(text: str) -> tuple[tuple[str, str], ...]:
     """(name, content) of each section in order; names in lower case, contents stripped, '' where empty.
 
     What stands before the first header is the section "preamble". Where neither findings nor impression say anything,
-    what follows the first blank line of the last section is a section of its own, LAST_PARAGRAPH.
+    what follows the first blank line of the last section is a section of its own, LAST_PARAGRAPH. A header of another
+    name within the findings or the impression ("SUPPORT DEVICES:") is part of what they say.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    # "LUNGS: clear" is a line of the findings.
-    headers = [header for header in _HEADER.finditer(text) if not is_place((header["capitals"] or "").lower())]
-    starts = [header.end() for header in headers]
-    ends = [header.start() for header in headers] + [len(text)]
+    headers = _headers(text)
+    ends = [header.start() for _, header in headers] + [len(text)]
     found = [("preamble", text[: ends[0]])]
-    for header, start, end in zip(headers, starts, ends[1:], strict=True):
-        name = next(group for group in header.groups() if group)
-        found.append((re.sub(r"\s+", " ", name).strip().lower(), text[start:end]))
+    found += [(name, text[header.end() : end]) for (name, header), end in zip(headers, ends[1:], strict=True)]
     if not any(content.strip() and _role(name) for name, content in found):
         found[-1:] = _with_last_paragraph(*found[-1])
     return tuple((name, content.strip()) for name, content in found if content.strip() or name != "preamble")
+
+
+def _headers(text: str) -> list[tuple[str, re.Match[str]]]:
+    """(name, header) of each section; "LUNGS: clear" is a line of one, as is "DEVICES: none" within the findings."""
+    found: list[tuple[str, re.Match[str]]] = []
+    for header in _HEADER.finditer(text):
+        name = re.sub(r"\s+", " ", next(group for group in header.groups() if group)).strip().lower()
+        known = _role(name) or name in f"{_OTHER}|{_APART}".split("|")
+        within = found and _role(found[-1][0])
+        if known or not (within or is_place(name)):
+            found.append((name, header))
+    return found
 
 
 def _with_last_paragraph(name: str, content: str) -> list[tuple[str, str]]:

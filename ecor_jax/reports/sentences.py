@@ -14,6 +14,8 @@ _STOP = re.compile(
 )
 # A full stop was forgotten where one of these starts in the middle of a line.
 _FORGOTTEN_STOP = re.compile(r"(?<=[a-z])\s+(?=(?:No|There|The|Heart|Lungs) [a-z])")
+# Blank lines, and lines that open with a label of their own: "HEART: normal".
+_NEW_LINE = re.compile(r"\n\s*\n|\n(?=[ \t]*[A-Z][A-Z ,/&()-]*:)")
 _BRACKETS = re.compile(r"\([^()]*\)")
 _COMMA = re.compile(r"\s*,(?!\d)\s*")
 _OTHER_SIGN = re.compile(r"[^a-z0-9.,:/%+'\- ]")
@@ -23,10 +25,11 @@ _ARTICLE = re.compile(r"\b(?:the|an?|its|their|his|her|this|these|those|any|some
 def sentences(text: str) -> list[str]:
     """The sentences of a text: split at full stops, semicolons, blank lines and the numbers of a list.
 
-    "1. The heart, XXXX is 2.5 cm." is ["heart , xxxx is 2.5 cm"]: decimals stay; brackets and articles go.
+    A line that opens with a label in capitals starts one. "1. The heart, XXXX is 2.5 cm." is
+    ["heart , xxxx is 2.5 cm"]: decimals stay; brackets and articles go.
     """
     text = _HIDDEN_MARK.sub(HIDDEN, _X_RAY.sub(r"\1", html.unescape(text)))
-    text = re.sub(r"\n\s*\n", ". ", text)
+    text = _NEW_LINE.sub(". ", text)
     text = _without_list_numbers(re.sub(r"\s+", " ", text))
     text = _FORGOTTEN_STOP.sub("\n", _STOP.sub("\n", text.replace(";", "\n")))
     tidied = (_tidy(line) for line in text.split("\n"))

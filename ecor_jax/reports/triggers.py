@@ -4,8 +4,9 @@ import re
 
 from ecor_jax.reports.words import SEEN, VERB
 
-_MORE = r"(?:most |more |very |highly |quite |somewhat |also |xxxx )*"
+_MORE = r"(?:most |more |less |very |highly |quite |somewhat |also |xxxx )*"
 _BE = rf"(?:(?:, )?(?:and |which |that )?(?:{VERB} )(?:xxxx )?)?"
+_NOT_YET = r"not (?:yet |definitely |completely |entirely |fully )*"
 _MAY = (
     r"(?:, )?(?:which |that |and |findings? |appearance |it )*(?:could|may|might|can)"
     r"(?: also| potentially| possibly| well)*"
@@ -18,17 +19,25 @@ _LIKELY = (
 _KINDS: dict[str, tuple[str, ...]] = {
     # The patient's history, up to the next comma.
     "history": (r"(?:, )?(?:status[- ]post|s/p)[^,]*",),
+    # No denial, whatever it holds.
+    "sure": (r"(?:no|without|beyond)(?: \w+)? doubt(?: (?:about|of|that|as to))?",),
     # Behind what they speak of.
+    "remaining": (rf"(?:{VERB}|has|have) {_NOT_YET}(?:resolved|cleared|absent|(?:been )?removed)",),
     "doubted": (
+        rf"(?:has|have) {_NOT_YET}been(?: \w+ly)? (?:excluded|ruled out)",
+        r"(?:must|should|may|might|(?:needs?|remains?|is|are|has|have)(?: yet)? to) be (?:excluded|ruled out)",
         rf"{_BE}(?:can ?not|could not|may not|not)(?: be)?(?: \w+ly)?(?: be)? (?:excluded|ruled out)",
         rf"{_BE}(?:difficult|hard) to(?: \w+ly)? (?:exclude|rule out)",
-        rf"{VERB} (?:also )?(?:possible|probable|likely|suspected|questioned|considered|questionable)$",
+        rf"{VERB} (?:also |less )?(?:possible|probable|likely|suspected|questioned|considered|questionable)$",
         r"(?:may|might|could) be (?:present|considered)$",
     ),
     "denied": (
         rf"(?:{VERB} )?(?:not|no longer) (?:definitely |clearly |well |otherwise |obviously |xxxx )*{SEEN}",
         r"(?:has|have) (?:since |now |completely )*(?:resolved|cleared|been removed)",
         rf"{VERB} (?:now )?(?:absent|resolved|removed|ruled out|excluded)",
+        # NegEx denies by "unlikely", and CheXpert's labeler has no rule of it; "less likely" is a doubt to CheXpert's.
+        rf"{_BE}{_MORE}(?:(?:felt|thought|considered|deemed|judged)(?: to be)? )?{_MORE}unlikely"
+        r"(?=$| ,| (?:and|or|at|in|on|for|given|as|to be (?:seen|present))\b)",
     ),
     # Before what they speak of.
     "doubt": (
@@ -44,7 +53,9 @@ _KINDS: dict[str, tuple[str, ...]] = {
         rf"{_BE}(?:, )?{_MORE}{_LIKELY}",
     ),
     "denial": (
-        r"(?:negative|free|clear|evidence against) (?:for|of|from)|without|absence of|lack of|no|not|no longer|nor",
+        r"(?:negative|free|clear|evidence against) (?:for|of|from)|without|absence of|lack of|no|not|no longer"
+        r"|neither|nor",
+        rf"{_BE}{_MORE}unlikely(?: (?:to (?:be|represent|reflect|indicate)|due to|related to))?",
         r"(?:interval )?(?:removal|resolution) of|rather than",
     ),
     # Relations and contrasts.

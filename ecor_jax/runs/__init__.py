@@ -2,17 +2,19 @@
 
 import contextlib
 import importlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from ecor_jax.checkpoints.bottleneck_dir import is_bottleneck
 from ecor_jax.config import Config
 from ecor_jax.errors import UserError
 from ecor_jax.training.workdir import alone, write_json
 
-KINDS = ("pretrain", "rationale", "verification")
+KINDS = ("pretrain", "rationale", "verification", "diagnosis")
 
 
 def run(config: Config, workdir: Path) -> None:
@@ -32,6 +34,27 @@ def evaluate(config: Config, model: str, output: Path) -> str:
     if jax.process_index() == 0:
         write_json(output, results)
     return table
+
+
+def explained(
+    model: str, images: Sequence[Path], pairs: Sequence[tuple[Path, Path]], output: Path, options: Mapping[str, Any]
+) -> Path:
+    """Explains pictures, or pairs of faces, and returns the page.
+
+    options: those that were given, of rationales, method, top_k (pictures), threshold (pairs) and what_if (pairs,
+    chest X-rays). UserError for one that has no meaning for what is explained.
+    """
+    if pairs:
+        name, what, known = "explain_pairs", pairs, {"threshold", "what_if"}
+    elif is_bottleneck(Path(model)):
+        name, what, known = "explain_studies", images, {"what_if"}
+    else:
+        name, what, known = "explain", images, {"rationales", "method", "top_k"}
+    if unused := sorted(set(options) - known):
+        raise UserError(
+            f"--{unused[0]} has no meaning for {'a pair of faces' if pairs else 'what this model explains'}"
+        )
+    return importlib.import_module(f"ecor_jax.runs.{name}").run(model, what, output, **options)
 
 
 def _module(config: Config) -> Any:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from ecor_jax.data.files import some_of
 from ecor_jax.errors import UserError
 from ecor_jax.explain.formatting import duration
 from ecor_jax.reports.read import read_reports
@@ -18,7 +19,8 @@ from ecor_jax.reports.statements_file import write_statements
 from ecor_jax.reports.table import descriptors, write_table
 from ecor_jax.reports.table_page import write_table_page
 
-RULES = "rules"
+RULES, MODEL = "rules", "model"
+"""Splitters with a name of their own: the rules, and language_model.DEFAULT_MODEL."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +34,20 @@ class Summary:
     statements: int
     descriptors: int
     seconds: float
+
+    def lines(self) -> list[str]:
+        """As a command prints it."""
+        told = [
+            f"{self.reports:,} reports in {duration(self.seconds)}: {self.statements:,} statements, "
+            f"{self.descriptors:,} descriptors"
+        ]
+        for what, names in (
+            ("without text that describes a picture", self.empty),
+            ("with such text, but without a statement", self.silent),
+        ):
+            if names:
+                told.append(f"{what}: {len(names):,} ({some_of(names)})")
+        return [*told, f"wrote {self.page}"]
 
 
 def run(reports_path: Path, output: Path, splitter: str, sections: Sections, batch_size: int) -> Summary:
@@ -47,6 +63,10 @@ def run(reports_path: Path, output: Path, splitter: str, sections: Sections, bat
             f"{reports_path}: none of its {len(reports)} reports has findings, an impression or a last paragraph"
         )
     _make(output)
+    if splitter == MODEL:
+        from ecor_jax.reports.language_model import DEFAULT_MODEL
+
+        splitter = DEFAULT_MODEL
     start = time.monotonic()
     found = _split(described, output, splitter, batch_size)
     seconds = time.monotonic() - start

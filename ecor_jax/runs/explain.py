@@ -28,9 +28,11 @@ from ecor_jax.runs.rationale_report import top_pairs_of
 from ecor_jax.tasks.rationale import RationaleModel
 
 
-def run(model: str, images: Sequence[Path], output: Path, rationales: Path | None, methods: str, top_k: int) -> Path:
+def run(
+    model: str, images: Sequence[Path], output: Path, rationales: Path | None = None, method: str = "", top_k: int = 5
+) -> Path:
     """Writes a page that explains the pictures of `images` and returns its path."""
-    records = _readable(itertools.chain.from_iterable(_read(path) for path in images))
+    records = read_pictures(images)
     loaded = load_tuned(model)
     vocabulary = Vocabulary.from_json(rationales) if rationales else loaded.vocabulary
     if vocabulary is None:
@@ -40,7 +42,7 @@ def run(model: str, images: Sequence[Path], output: Path, rationales: Path | Non
     pairs = len(vocabulary.classes) * len(vocabulary.rationales)
     if not 1 <= top_k <= pairs:
         raise UserError(f"--top_k is {top_k}; expected 1 to {pairs}, the number of pairs")
-    chosen = _methods(loaded, methods)
+    chosen = _methods(loaded, method)
     answers = {name: _answers(loaded, tuned, vocabulary, records, top_k, name) for name, tuned in chosen.items()}
     pictures = [
         ExplainedPicture(
@@ -58,6 +60,11 @@ def run(model: str, images: Sequence[Path], output: Path, rationales: Path | Non
         for row, record in enumerate(records)
     ]
     return write_explanations(pictures, output, "What it sees, and why")
+
+
+def read_pictures(paths: Sequence[Path]) -> list[Record]:
+    """The pictures of files, folders, zips and ArrayRecord directories; UserError if none can be read."""
+    return _readable(itertools.chain.from_iterable(map(_read, paths)))
 
 
 def _read(path: Path) -> Iterator[Callable[[], Record]]:

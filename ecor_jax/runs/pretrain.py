@@ -26,9 +26,12 @@ from ecor_jax.tasks.pretrain import CaptionEncode, Pretrainer, PretrainTask
 from ecor_jax.training.loop import train
 
 
-def run(config: Config, workdir: Path) -> None:
-    """Pretrains (or continues) a CLIP on images and captions and writes `workdir/model`."""
-    source, captions = _data(config.data)
+def run(config: Config, workdir: Path, data: tuple[Source, Captions] | None = None) -> None:
+    """Pretrains (or continues) a CLIP on images and captions and writes `workdir/model`.
+
+    data: images and captions in the place of those that `config.data` names.
+    """
+    source, captions = _data(config.data) if data is None else data
     if config.model in PRESETS:
         shape = preset(config.model)
         tokenizer = learn_tokenizer(captions.corpus(), shape.text.vocab_size, shape.text.context_length)

@@ -74,8 +74,7 @@ class FaceModel(nnx.Module):
         preprocess: Preprocess,
         output: str = "aggregated",
     ):
-        if output not in OUTPUTS:
-            raise UserError(f"bottleneck.output is {output!r}; expected one of {', '.join(OUTPUTS)}")
+        check_output(output)
         self.vision, self.bottleneck, self.output = vision, bottleneck, output
         self.mean, self.std = preprocess.mean, preprocess.std
 
@@ -133,7 +132,7 @@ class VerificationTask:
     ):
         self.model = Recogniser(face, identities, shards, rngs)
         self.batches, self.margin, self.shards = batches, margin, shards
-        self.trainable = trainable(tuned, face)
+        self.trainable = trainable(tuned, face.bottleneck, face.output)
         self.sampled = None
         if margin.sampled < 1:
             each = -(-identities // shards)
@@ -190,15 +189,20 @@ class VerificationTask:
         return margins.adaface(own, norms, statistics, self.margin.margin, self.margin.concentration)
 
 
-def trainable(tuned: Sequence[str], face: FaceModel) -> nnx.filterlib.Filter:
+def check_output(output: str) -> None:
+    """UserError for what is none of OUTPUTS."""
+    if output not in OUTPUTS:
+        raise UserError(f"bottleneck.output is {output!r}; expected one of {', '.join(OUTPUTS)}")
+
+
+def trainable(tuned: Sequence[str], bottleneck: Bottleneck, output: str) -> nnx.filterlib.Filter:
     """The parameters of the named parts of a Recogniser, and its centres. UserError for an unknown or missing part."""
     if unknown := [part for part in tuned if part not in PARTS]:
         raise UserError(f"bottleneck.tuned names {', '.join(map(repr, unknown))}; expected some of {', '.join(PARTS)}")
-    if "adapter" in tuned and face.bottleneck.adapter is None:
+    if "adapter" in tuned and bottleneck.adapter is None:
         raise UserError("bottleneck.tuned names 'adapter', but bottleneck.adapter.width is 0")
-    unused = {"features": {"aggregation"}, "activations": {"aggregation"}, "aggregated": set[str]()}[face.output]
-    if idle := unused & set(tuned):
-        raise UserError(f"bottleneck.tuned names {', '.join(idle)}, which bottleneck.output={face.output} leaves out")
+    if output != "aggregated" and "aggregation" in tuned:
+        raise UserError(f"bottleneck.tuned names aggregation, which bottleneck.output={output} leaves out")
     prefixes = [("face", *prefix) for part in tuned for prefix in PARTS[part]] + [("centres",)]
 
     def chosen(path: tuple, value: object) -> bool:

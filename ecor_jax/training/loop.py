@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 from flax import nnx
 from tqdm import tqdm
 
@@ -27,10 +28,7 @@ def train(task: Task, config: Config, workdir: Path, run: str) -> nnx.Module:
     UserError if the loss is no longer finite: the step is named, and nothing of it is saved.
     """
     mesh = meshes.make_mesh(config.parallel.model)
-    optimizer = make_optimizer(config.optimizer, config.steps)
-    for name in ("log_every", "checkpoint_every"):
-        if config[name] < 1:
-            raise UserError(f"{name} is {config[name]}; expected at least 1")
+    optimizer = checked_optimizer(config)
     graph, tuned, statistics, frozen = nnx.split(task.model, task.trainable, Statistic, ...)
     tuned, statistics = (nnx.to_pure_dict(meshes.place(part, mesh)) for part in (tuned, statistics))
     frozen = meshes.place(frozen, mesh)
@@ -69,6 +67,14 @@ def train(task: Task, config: Config, workdir: Path, run: str) -> nnx.Module:
                     store.save(number, state, iterator)
                 bar.update()
     return nnx.merge(graph, state.tuned, state.statistics, frozen)
+
+
+def checked_optimizer(config: Config) -> optax.GradientTransformation:
+    """The optimizer of a config. UserError for an option of the loop, or of it, that is out of range."""
+    for name in ("log_every", "checkpoint_every"):
+        if config[name] < 1:
+            raise UserError(f"{name} is {config[name]}; expected at least 1")
+    return make_optimizer(config.optimizer, config.steps)
 
 
 def _initial_state(tuned: Any, statistics: Any, optimizer: Any, seed: int, mesh: Any) -> TrainState:

@@ -198,3 +198,26 @@ def test_large_sets_are_not_loaded(monkeypatch):
     small, large = Files([encoded(PHOTO)] * 2), Files([None] * 3)
     assert isinstance(checked(small, squash, progress=False)[0], InMemory)
     assert checked(large, squash, progress=False) == (large, ())
+
+
+@pytest.mark.parametrize(("kind", "top"), [("PNG", 65535), ("PNG", 4095), ("TIFF", 65535), ("TIFF", 1.0)])
+def test_grey_levels_beyond_eight_bits_are_stretched(kind, top):
+    """PIL alone would cut them off at 255: nearly all white, with no word."""
+    levels = np.linspace(0, top, 12).reshape(3, 4)
+    image = Image.fromarray(levels.astype(np.float32 if top == 1.0 else np.uint16))
+    file = io.BytesIO()
+    image.save(file, kind)
+    found = np.asarray(decode_image(file.getvalue(), "x"))
+    np.testing.assert_allclose(found[..., 0], np.linspace(0, 255, 12).reshape(3, 4), atol=0.57)
+    assert (found == found[..., :1]).all()
+
+
+def test_flat_and_endless_grey_levels():
+    def tiff(value):
+        file = io.BytesIO()
+        Image.fromarray(np.full((3, 4), value, np.float32)).save(file, "TIFF")
+        return file.getvalue()
+
+    assert not np.asarray(decode_image(tiff(300), "x")).any()
+    with pytest.raises(BadImage, match=r"x cannot be decoded: grey levels that are not finite"):
+        decode_image(tiff(np.nan), "x")

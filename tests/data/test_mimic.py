@@ -102,10 +102,13 @@ def test_reports_are_read_when_asked_for_and_once(root, monkeypatch):
     assert sorted(read) == ["files/p10/p10000000/s50000000.txt", "files/p10/p10000000/s50000001.txt"]
 
 
-def test_a_report_that_is_no_text(root):
-    (root / "files/p10/p10000000/s50000000.txt").write_bytes(b"FINDINGS: \xff")
+def test_a_report_in_latin_1_and_one_that_cannot_be_read(root):
+    path = root / "files/p10/p10000000/s50000000.txt"
+    path.write_bytes(b"FINDINGS: \xff")
     studies = open_studies(root, root)
-    with pytest.raises(UserError, match=r"files/p10/p10000000/s50000000\.txt is no UTF-8 text \(byte 10\)"):
+    assert studies.take([0]).reports == ("FINDINGS: \xff",)
+    path.unlink()
+    with pytest.raises(UserError, match=r"files/p10/p10000000/s50000000\.txt cannot be read"):
         _ = studies.reports
 
 

@@ -38,6 +38,7 @@ GZIPPED = gzip.compress(TEXT.encode() * 50)
         ("t.csv", b"id,view,id\n1,2,3\n", "has two columns 'id'"),
         ("t.csv", b"id,view\n1,2\n3\n", "line 3: found 1 cells; expected 2, as in the header"),
         ("t.csv", b"id,view\n1,2,3\n", "line 2: found 3 cells; expected 2"),
+        ("t.csv", b'id,view\n1,"PA', "cannot be read, or is damaged: unexpected end of data"),
         ("t.csv", b"id,view\n1,\xff\n", "is no UTF-8 text .byte"),
         ("t.csv", b"id,view\n1," + b"x" * 200_000, "cannot be read, or is damaged: field larger"),
         ("t.csv.gz", TEXT.encode(), "cannot be read, or is damaged: Not a gzipped file"),

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ecor_jax.errors import UserError
 from ecor_jax.evaluation import bootstrap as module
-from ecor_jax.evaluation.bootstrap import Interval, bootstrap_interval, paired_difference, point
+from ecor_jax.evaluation.bootstrap import Interval, bootstrap_interval, paired_difference, point, ratio
 
 
 def mean_of(values):
@@ -29,6 +29,12 @@ def inside(truth, interval):
 def width(interval):
     assert interval is not None
     return interval.high - interval.low
+
+
+def test_a_ratio_is_that_of_the_sums():
+    weights = np.array([[1.0, 1, 1], [0, 3, 1], [0, 0, 2]])
+    np.testing.assert_allclose(ratio(np.array([1.0, 2, 0]), np.array([2.0, 3, 0]))(weights), [3 / 5, 6 / 9, np.nan])
+    np.testing.assert_allclose(ratio(np.array([1.0, 2, 6]), np.ones(3))(weights), [3, 12 / 4, 6])
 
 
 def test_all_studies_of_a_patient_go_along_and_as_many_patients_as_there_are():

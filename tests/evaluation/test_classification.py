@@ -10,7 +10,6 @@ from ecor_jax.evaluation.bootstrap import paired_difference, point
 from ecor_jax.evaluation.calibration import Bin, reliability
 from ecor_jax.evaluation.classification import (
     AVERAGES,
-    brier_score,
     calibration_pairs,
     finding_statistics,
     statistics,
@@ -24,7 +23,7 @@ def sure(said, classes):
 
 
 def slow_figures(probabilities, gold, average):
-    """Accuracy, precision, recall, F1 and AUROC, study by study; the AUROC is None where it is not defined."""
+    """Accuracy, precision, recall, F1, AUROC and Brier score, study by study; the AUROC is None if not defined."""
     classes = len(probabilities[0])
     said = [max(range(classes), key=lambda c: (row[c], -c)) for row in probabilities]
     each, support = [], []
@@ -50,7 +49,11 @@ def slow_figures(probabilities, gold, average):
         area = None
     else:
         area = areas[1] if classes == 2 else sum(share * one for share, one in zip(shares, areas, strict=True))
-    return [accuracy, *means, area]
+    errors = [
+        sum((p - (c == g)) ** 2 for c, p in enumerate(row) if classes > 2 or c == 1)
+        for row, g in zip(probabilities, gold, strict=True)
+    ]
+    return [accuracy, *means, area, sum(errors) / len(errors)]
 
 
 @st.composite
@@ -89,7 +92,7 @@ def test_figures_are_shares_and_the_order_of_studies_changes_none(case, average,
     first, second = statistics(probabilities, gold, average), statistics(probabilities[order], gold[order], average)
     for one, other in zip(first, second, strict=True):
         value = point(one, len(gold))
-        assert np.isnan(value) or -1e-12 <= value <= 1 + 1e-12
+        assert np.isnan(value) or -1e-12 <= value <= (2 if one is first.brier else 1) + 1e-12
         np.testing.assert_allclose(point(other, len(gold)), value, atol=1e-12)
 
 
@@ -111,7 +114,8 @@ def test_the_examples_of_scikit_learn():
     area = statistics(np.stack([1 - scores, scores], axis=1), np.array([0, 0, 1, 1]), "binary").auroc
     assert point(area, 4) == 0.75
     risk = np.array([0.1, 0.9, 0.8, 0.3])
-    assert brier_score(np.stack([1 - risk, risk], axis=1), np.array([0, 1, 1, 0])) == pytest.approx(0.0375)
+    brier = statistics(np.stack([1 - risk, risk], axis=1), np.array([0, 1, 1, 0]), "binary").brier
+    assert point(brier, 4) == pytest.approx(0.0375)
 
 
 def test_two_classes_by_hand():
@@ -167,6 +171,7 @@ def test_a_resample_that_knows_nothing_of_a_finding_has_no_figure():
     weights = np.array([[0.0, 2.0], [1.0, 1.0]])
     for figure in found[:4]:
         np.testing.assert_array_equal(figure(weights), [np.nan, 1.0])
+    np.testing.assert_allclose(found.brier(weights), [np.nan, 0.01])
 
 
 def test_two_methods_are_compared_on_the_same_resamples():
@@ -192,7 +197,7 @@ def test_calibration_and_brier_score_of_three_classes():
     confidence, right = calibration_pairs(probabilities, gold)
     assert confidence.tolist() == [0.6, 0.5] and right.tolist() == [True, False]
     expected = ((0.16 + 0.09 + 0.01) + (0.04 + 0.49 + 0.25)) / 2
-    assert brier_score(probabilities, gold) == pytest.approx(expected)
+    assert point(statistics(probabilities, gold, "macro").brier, 2) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Agreement of sets of descriptors: by hand, against every possible matching, and whatever the order."""
 
+import json
 from itertools import permutations
 
 import pytest
@@ -70,7 +71,27 @@ def test_by_hand():
     strict = set_agreement(said, truth, equal)
     assert strict.micro == pytest.approx((1 / 3, 1 / 4, 2 / 7))
     assert strict.macro == pytest.approx(((1 / 2 + 0) / 2, (1 / 4 + 0) / 2, (1 / 3 + 0) / 2))
-    assert strict.as_results()["micro"] == {"precision": 1 / 3, "recall": 1 / 4, "f1": 2 / 7}
+    assert strict.studies == ((1, 2, 4), (0, 1, 0))
+
+
+def test_results_have_intervals_over_patients():
+    """Of two patients a resample has one or both: the interval runs from the worse to the better."""
+    said, truth = [["fluid"], ["fluid", "air"], ["mass"]], [["fluid"], ["fluid"], ["air"]]
+    found = set_agreement(said, truth, equal)
+    results = json.loads(json.dumps(found.as_results(["a", "a", "b"], resamples=500)))
+    assert results["micro"] == {
+        "precision": 2 / 4, "precision_interval": [0, 2 / 3],
+        "recall": 2 / 3, "recall_interval": [0, 1],
+        "f1": 4 / 7, "f1_interval": [0, 4 / 5],
+    }  # fmt: skip
+    assert results["macro"]["precision"] == 1.5 / 3 and results["macro"]["precision_interval"] == [0, 1.5 / 2]
+    assert results["macro"]["f1_interval"] == pytest.approx([0, (1 + 2 / 3) / 2])
+
+
+def test_nothing_named_at_all_has_no_interval_of_its_precision():
+    results = set_agreement([[]], [["fluid"]], equal).as_results(["a"], resamples=20)
+    assert results["micro"]["precision_interval"] is None and results["micro"]["recall_interval"] == [0, 0]
+    assert results["macro"]["precision"] == 0 and results["macro"]["precision_interval"] == [0, 0]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Scores of diagnoses as results.json has them: which figure stands where, intervals, unknown labels."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -28,27 +29,34 @@ def test_figures_by_hand():
     assert found["auroc"] == 23 / 24
     assert found["brier"] == pytest.approx((0.01 + 0.04 + 0.09 + 0.36 + 0.36 + 0.09 + 0.04 * 2 + 0.01 * 2) / 10)
     assert found["calibration_error"] == pytest.approx(expected_calibration_error(reliability(RISK, GOLD == 1)))
-    assert (found["count"], found["patients"], found["average"]) == (10, 5, "binary")
+    assert (found["count"], found["positives"], found["patients"], found["average"]) == (10, 4, 5, "binary")
 
 
 def test_results_are_plain_and_intervals_hold_their_figures():
     found = score_classes(two(RISK), GOLD, PATIENTS, "weighted", resamples=300)
     results = json.loads(json.dumps(found.as_results(), allow_nan=False))
     assert results == found.as_results()
-    for name in ("accuracy", "f1", "auroc"):
+    for name in ("accuracy", "precision", "recall", "f1", "auroc", "brier"):
         low, high = results[f"{name}_interval"]
         assert 0 <= low <= results[name] <= high <= 1
         assert low < high
 
 
 def test_intervals_are_those_of_the_bootstrap():
-    found = score_classes(two(RISK), GOLD, PATIENTS, "macro", resamples=300, seed=5)
-    figures = statistics(two(RISK), GOLD, "macro")
-    for name in ("accuracy", "f1", "auroc"):
-        expected = bootstrap_interval(getattr(figures, name), PATIENTS, resamples=300, seed=5)
+    patients = list("abcdefghij")
+    found = score_classes(two(RISK), GOLD, patients, "weighted", resamples=300, seed=5)
+    figures = statistics(two(RISK), GOLD, "weighted")
+    for name in ("accuracy", "precision", "recall", "f1", "auroc", "brier"):
+        expected = bootstrap_interval(getattr(figures, name), patients, resamples=300, seed=5)
         assert getattr(found, f"{name}_interval") == expected
-    assert found == score_classes(two(RISK), GOLD, PATIENTS, "macro", resamples=300, seed=5)
-    assert found != score_classes(two(RISK), GOLD, PATIENTS, "macro", resamples=300, seed=6)
+    assert found.precision_interval != found.recall_interval
+    assert found == score_classes(two(RISK), GOLD, patients, "weighted", resamples=300, seed=5)
+    assert found != score_classes(two(RISK), GOLD, patients, "weighted", resamples=300, seed=6)
+
+
+def test_the_positives_of_three_classes_are_not_defined():
+    found = score_classes(np.eye(3), np.arange(3), list("abc"), "macro", resamples=20)
+    assert found.positives is None and found.brier == 0
 
 
 def test_one_class_only_has_no_auroc():
@@ -73,6 +81,7 @@ def test_findings_are_scored_over_the_studies_that_know_them():
     edema = found.findings["edema"]
     assert edema == score_classes(two(RISK[4:]), gold[4:, 1].astype(int), PATIENTS[4:], **options)
     assert (edema.count, edema.patients, found.macro.count, found.macro.patients) == (6, 4, 10, 5)
+    assert [one.positives for one in (*found.findings.values(), found.macro)] == [4, 2, None]
     for name in ("accuracy", "precision", "recall", "f1", "auroc", "brier", "calibration_error"):
         values = [getattr(one, name) for one in found.findings.values()]
         assert getattr(found.macro, name) == pytest.approx(np.mean(values))
@@ -86,7 +95,7 @@ def test_studies_of_which_nothing_is_known_do_not_count():
     gold = np.append(GOLD, np.nan)[:, None]
     probabilities = np.append(RISK, 0.5)[:, None]
     found = score_findings(probabilities, gold, [*PATIENTS, "another"], ["effusion"], "binary", resamples=100)
-    assert found.macro == found.findings["effusion"]
+    assert found.macro == dataclasses.replace(found.findings["effusion"], positives=None)
     assert (found.macro.count, found.macro.patients) == (10, 5)
 
 

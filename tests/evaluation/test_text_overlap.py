@@ -99,7 +99,9 @@ def test_meteor_by_hand():
 
 def test_the_score_is_the_mean_of_the_studies():
     said, truth = [["clear lungs"], ["big heart"]], [["clear lungs"], ["rib fracture"]]
+    assert [score.each for score in rouge(said, truth)] == [(1, 0), (1, 0)]
     assert [score.value for score in rouge(said, truth)] == [0.5, 0.5]
+    assert meteor(said, truth).each == (meteor(said[:1], truth[:1]).value, 0)
     assert meteor(said, truth).value == meteor(said[:1], truth[:1]).value / 2
 
 

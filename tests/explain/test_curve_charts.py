@@ -72,7 +72,7 @@ def test_roc_curves_lie_where_their_points_say(parse):
 
 
 def test_kept_curves_lie_where_their_points_say(parse):
-    chart = parse(kept_chart({"a": [(0, 0.5), (50, 0.75), (100, 1.0)], "b": [(50, 0.6)]}, "two"))
+    chart = parse(kept_chart({"a": [(0, 0.5), (50, 0.75), (100, 1.0)], "b": [(50, 0.6)]}, "accuracy", "two"))
     drawn = lines(chart)
     x0, x1 = tick_at(chart, "0", "x"), tick_at(chart, "100", "x")
     y0, y1 = tick_at(chart, "50%", "y"), tick_at(chart, "100%", "y")
@@ -83,8 +83,16 @@ def test_kept_curves_lie_where_their_points_say(parse):
     assert chart.all("circle", class_="c1")[0].attributes["cx"] == str(drawn["several c1 d1"][0][0])
 
 
+def test_kept_aurocs_are_written_as_fractions(parse):
+    chart = parse(kept_chart({"a": [(1.0, 0.75), (11.0, 1.0)]}, "AUROC", "kept"))
+    y0, y1 = tick_at(chart, "0.5", "y"), tick_at(chart, "1.0", "y")
+    assert [y for _, y in lines(chart)["several c0 d0"]] == pytest.approx([(y0 + y1) / 2, y1], abs=0.11)
+    assert "AUROC" in {one.text() for one in chart.all("text")}
+    assert parse(kept_chart({"a": [(5.0, 1.0)]}, "AUROC", "one point")).all("circle")
+
+
 def test_an_accuracy_below_guessing_stays_in_the_chart(parse):
-    for points in lines(parse(kept_chart({"a": [(1, 0.2), (2, 0.9)]}, "low"))).values():
+    for points in lines(parse(kept_chart({"a": [(1, 0.2), (2, 0.9)]}, "accuracy", "low"))).values():
         assert all(0 < x < 340 and 0 < y < 220 for x, y in points)
 
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecor_jax.explain.diagnosis_charts import MOST_POINTS, auroc_kept_chart, interval_bar, rates_chart, thinned
+from ecor_jax.explain.diagnosis_charts import MOST_POINTS, interval_bar, rates_chart, thinned
 
 LEFT, RIGHT = 56.0, 322.0
 TOP, BOTTOM = 12.0, 180.0
@@ -34,15 +34,6 @@ def test_a_long_curve_keeps_its_ends_and_its_order(size):
     drawn = thinned(curve)
     assert len(drawn) == min(size, MOST_POINTS) == len(set(drawn))
     assert drawn[0] == curve[0] and drawn[-1] == curve[-1] and list(drawn) == sorted(drawn)
-
-
-def test_kept_curves_start_at_a_half_or_below(parse):
-    chart = parse(auroc_kept_chart({"a": [(1.0, 0.75), (11.0, 1.0)]}, "kept"))
-    assert lines(chart) == {"several c0 d0": [(LEFT, (TOP + BOTTOM) / 2), (RIGHT, TOP)]}
-    low = parse(auroc_kept_chart({"a": [(1.0, 0.2), (11.0, 1.0)]}, "kept"))
-    assert lines(low) == {"several c0 d0": [(LEFT, BOTTOM), (RIGHT, TOP)]}
-    assert len(chart.all("circle")) == 2 and "AUROC" in {one.text() for one in chart.all("text")}
-    assert parse(auroc_kept_chart({"a": [(5.0, 1.0)]}, "one point")).all("circle")
 
 
 @pytest.mark.parametrize("interval", [(0.7, 0.9), None])

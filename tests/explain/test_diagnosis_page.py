@@ -8,7 +8,14 @@ import pytest
 from PIL import Image
 
 from ecor_jax.explain.diagnosis_page import write_diagnosis
-from ecor_jax.explain.diagnosis_records import DiagnosisReport, DiagnosisRow, DiagnosisScore, WeightRow
+from ecor_jax.explain.diagnosis_records import (
+    Agreement,
+    DiagnosisReport,
+    DiagnosisRow,
+    DiagnosisScore,
+    Figure,
+    WeightRow,
+)
 from ecor_jax.explain.records import Reliability, ReliabilityBin
 from ecor_jax.explain.study_page import write_studies
 from ecor_jax.explain.study_records import Diagnosis, Evidence, ExplainedStudy, WhatIf, sigmoid
@@ -34,7 +41,20 @@ def study(name: str, findings: int) -> ExplainedStudy:
 
 SCORES = {
     "Effusion": DiagnosisScore(
-        300, 0.8, 0.78, 0.75, 0.765, 0.8406, (0.75, 0.85), (0.7, 0.82), (0.79, 0.88), positives=90
+        300,
+        0.8,
+        0.78,
+        0.75,
+        0.765,
+        0.8406,
+        0.1,
+        accuracy_interval=(0.75, 0.85),
+        precision_interval=(0.7, 0.8),
+        recall_interval=(0.72, 0.79),
+        f1_interval=(0.7, 0.82),
+        auroc_interval=(0.79, 0.88),
+        brier_interval=(0.08, 0.12),
+        positives=90,
     )
 }
 """As a run on one finding has them."""
@@ -54,6 +74,11 @@ def example() -> DiagnosisReport:
             DiagnosisRow("black <box>", {"Effusion": DiagnosisScore(300, 0.9, auroc=0.9)}),
             DiagnosisRow("one class", {"Effusion": DiagnosisScore(4, 1.0, auroc=float("nan"))}),
         ],
+        average="binary",
+        differences={
+            "bottleneck - black <box>": Figure(-0.0594, (-0.07, 0.01)),
+            "bottleneck - one class": Figure(None),
+        },
         roc={"Effusion": {"bottleneck": roc, "new": roc}},
         calibration={"bottleneck, <Effusion>": Reliability(bins, 0.057)},
         studies=[study("s<1>", 1), study("s2", 5)],
@@ -62,9 +87,21 @@ def example() -> DiagnosisReport:
             WeightRow("a <blunt> angle", "pleura", {"Effusion": 45.5}),
             WeightRow("diverged", "other", {"Effusion": float("nan")}),
         ],
-        kept_accuracy={"bottleneck": [(5, 0.7), (1, 0.55)], "random <words>": [(5, 0.6), (10, 0.65)]},
-        kept_auroc={"bottleneck": [(1, 0.6125), (5, 0.75)]},
-        overlap={"ROUGE-L": 0.3125, "METEOR <exact>": float("nan")},
+        kept_accuracy={
+            "bottleneck": {5: Figure(0.7, (0.6, 0.8)), 1: Figure(0.55)},
+            "random <words>": {5: Figure(0.6), 10: Figure(0.65)},
+        },
+        kept_auroc={"bottleneck": {1: Figure(0.6125), 5: Figure(0.75, (0.7, 0.8)), 9: Figure(None)}},
+        agreement=Agreement(
+            "reports",
+            1200,
+            3,
+            {"ROUGE-L": Figure(0.3125, (0.3, 0.325)), "METEOR <exact>": Figure(float("nan"))},
+            {
+                "equal": {"Precision": Figure(0.5, (0.4, 0.6)), "Recall": Figure(0.25)},
+                "alike": {"Precision": Figure(0.75), "Recall": Figure(0.5)},
+            },
+        ),
         loss={"bottleneck": [(0, 4.0), (50, 2.5)]},
         commands=["python -m launch.explain --images a&b"],
         notes=["Mind the <gap>."],
@@ -118,15 +155,18 @@ def section(document, identifier: str):
 
 def test_scores_of_one_finding_with_their_intervals(report):
     part = section(report, "scores")
-    (table,) = part.all("table")
+    table, _ = part.all("table")
+    assert table.all("caption")[0].text() == (
+        "Scores of the methods on Effusion. Precision, recall and F1 (binary): of the finding itself."
+    )
     assert [one.text() for one in table.all("thead")[0].all("th")] == [
-        "Method", "Accuracy", "Precision", "Recall", "F1", "AUROC", "Studies",
+        "Method", "Accuracy", "Precision", "Recall", "F1", "AUROC", "Brier", "Studies",
     ]  # fmt: skip
     assert rows_of(table) == [
-        ["bottleneck", "80.0% 75.0% to 85.0%", "78.0%", "75.0%", "76.5% 70.0% to 82.0%", "0.841 0.790 to 0.880",
-         "300 90 with it"],
-        ["black <box>", "90.0%", DASH, DASH, DASH, "0.900", "300"],
-        ["one class", "100.0%", DASH, DASH, DASH, DASH, "4"],
+        ["bottleneck", "80.0% 75.0% to 85.0%", "78.0% 70.0% to 80.0%", "75.0% 72.0% to 79.0%", "76.5% 70.0% to 82.0%",
+         "0.841 0.790 to 0.880", "0.100 0.080 to 0.120", "300 90 with it"],
+        ["black <box>", "90.0%", DASH, DASH, DASH, "0.900", DASH, "300"],
+        ["one class", "100.0%", DASH, DASH, DASH, DASH, DASH, "4"],
     ]  # fmt: skip
     rows = part.all("div", class_="row")
     assert [[one.text() for one in row.all("p")] for row in rows] == [["bottleneck", "0.841"], ["black <box>", "0.900"]]
@@ -134,7 +174,23 @@ def test_scores_of_one_finding_with_their_intervals(report):
         ("79.00%", "88.00%")
     ]
     assert not rows[1].all("line", class_="span")
-    assert "95% intervals" in part.text()
+    assert "95% intervals" in part.text() and "overlap" not in part.text()
+
+
+def test_how_far_methods_differ(report, read):
+    assert tables(section(report, "scores"))["AUROC of one method less that of another"] == [
+        ["bottleneck - black <box>", f"{MINUS}0.059 {MINUS}0.070 to +0.010"], ["bottleneck - one class", DASH],
+    ]  # fmt: skip
+    assert "AUROC of one method less that of another, mean over the findings" in tables(read(several()))
+
+
+@pytest.mark.parametrize(
+    ("average", "words"),
+    [("macro", "plain mean of those of its presence and its absence"), ("weighted", "by how many studies each has")],
+)
+def test_the_table_says_which_average_it_has(read, average, words):
+    captions = tables(read(dataclasses.replace(example(), average=average)))
+    assert any(f"F1 ({average}): the " in caption and words in caption for caption in captions)
 
 
 def test_several_findings_have_a_table_of_areas_and_unfold(read):
@@ -193,19 +249,39 @@ def test_many_weights_unfold(read):
 
 def test_concepts_kept(report):
     assert tables(section(report, "kept")) == {
-        "Accuracy by concepts kept": [["1", "55.0%", DASH], ["5", "70.0%", "60.0%"], ["10", DASH, "65.0%"]],
-        "AUROC by concepts kept": [["1", "0.613"], ["5", "0.750"]],
-    }
+        "Accuracy by concepts kept": [
+            ["1", "55.0%", DASH], ["5", "70.0% 60.0% to 80.0%", "60.0%"], ["10", DASH, "65.0%"],
+        ],
+        "AUROC by concepts kept": [["1", "0.613"], ["5", "0.750 0.700 to 0.800"], ["9", DASH]],
+    }  # fmt: skip
     charts = section(report, "kept").all("svg", class_="chart")
     assert charts[0].attributes["aria-label"] == "Accuracy over the number of concepts kept: bottleneck, random <words>"
     points = charts[0].all("polyline")[0].attributes["points"].split()
     assert [float(one.split(",")[0]) for one in points] == sorted(float(one.split(",")[0]) for one in points)
 
 
-def test_overlap_studies_training_commands_notes_and_facts(report):
-    assert tables(section(report, "overlap")) == {
-        "Overlap of the explanations with the reports": [["ROUGE-L", "0.312"], ["METEOR <exact>", DASH]]
-    }
+def test_agreement_of_explanations_with_reports(report):
+    part = section(report, "agreement")
+    assert tables(part) == {
+        "Descriptors given as reasons, against those of the reports: sets, whatever the order": [
+            ["equal", "0.500 0.400 to 0.600", "0.250"], ["alike", "0.750", "0.500"],
+        ],
+        "The same as texts, against those of the reports": [
+            ["ROUGE-L", "0.312 0.300 to 0.325"], ["METEOR <exact>", DASH],
+        ],
+    }  # fmt: skip
+    assert "Means over 1,200 studies. 3 more have nothing in the reports to compare with" in part.text()
+    assert "label" not in part.text()
+
+
+def test_agreement_with_labels_does_not_speak_of_reports(read):
+    agreement = Agreement("labels", 5, 0, {"ROUGE-L": Figure(0.5)}, {})
+    part = section(read(DiagnosisReport("x", agreement=agreement)), "agreement")
+    assert part.all("h2")[0].text() == "Do the explanations say what the labels say?"
+    assert "report" not in part.text() and "left out" not in part.text()
+
+
+def test_studies_training_commands_notes_and_facts(report):
     assert [one.all("h3")[0].text() for one in report.all("article")] == ["s<1>", "s2"]
     assert "bottleneck, loss from 4 to 2.5 at step 50" in [one.text() for one in report.all("figcaption")]
     assert [one.text() for one in report.all("pre")] == ["python -m launch.explain --images a&b"]
@@ -244,8 +320,8 @@ def test_what_is_not_a_number_is_not_drawn(read):
     nothing = float("nan")
     shown = DiagnosisReport(
         "x",
-        kept_accuracy={"a": [(1, nothing)]},
-        kept_auroc={"a": []},
+        kept_accuracy={"a": {1: Figure(nothing)}},
+        kept_auroc={"a": {}},
         loss={"a": [(1, nothing)]},
         roc={"Effusion": {"a": []}},
     )

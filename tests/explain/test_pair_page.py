@@ -10,7 +10,7 @@ from PIL import Image
 
 from ecor_jax.errors import UserError
 from ecor_jax.explain.pair_page import write_pairs
-from ecor_jax.explain.pair_records import Concept, ExplainedPair, Side
+from ecor_jax.explain.pair_records import Concept, ExplainedPair, Intervention, Side
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -153,6 +153,16 @@ def test_a_non_match_shows_where_they_differ_and_what_is_strongest_in_each(read)
         ["eyes", "The pictures differ by 0.0%.",
          "almond strongest in both", "first75.0%", "second75.0%", "adds+0.060"],
     ]  # fmt: skip
+
+
+def test_interventions_say_what_becomes_of_the_verdict(read):
+    moved = [Intervention("nose", "a narrow bridge", 0.7, 0, 0.70), Intervention("ears", "large", 0.502, 0, 0.829)]
+    document = read(match(interventions=moved))
+    assert document.all("h4")[-1].text() == "Were it otherwise in the second picture (now: similarity 0.830)"
+    assert [one.text() for one in document.all("article")[0].all("ul")[0].all("li")] == [
+        "a narrow bridge: 0.0% of its group, not 70.0%: similarity 0.700, then not the same person",
+        "large: 0.0% of its group, not 50.2%: similarity 0.829, still the same person",
+    ]
 
 
 def test_small_differences_are_shown_to_enough_digits(read):

@@ -1,6 +1,7 @@
 """What the commands share: options, configs, errors as one line, and ends that are asked for."""
 
 import argparse
+import importlib
 import signal
 import subprocess
 import sys
@@ -131,13 +132,20 @@ def test_a_wrong_override_is_named(loaded, override, message):
         ("def get_config():\n    return 1 / 0\n", "mine.py, line 2: division by zero"),
         ("x = 1\n", r"mine.py: expected a function get_config\(\)"),
         ("def get_config():\n    return {}\n", "mine.py: .* returns a ConfigDict"),
-        ("\0", "mine.py.*null bytes"),
+        ("\0", "mine.py: .*null bytes"),
+        ("raise SystemExit(3)\n", r"mine.py, line 1: SystemExit\(3\)"),
     ],
 )
 def test_a_config_that_is_wrong(loaded, body, message):
     with pytest.raises(UserError, match=message) as error:
         loaded(body=body)
     assert "\n" not in str(error.value)
+
+
+def test_a_row_of_a_config_without_rows(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(UserError, match=r"configs/xray_nih\.py: found the row 'best'; expected none"):
+        cli.read_config(Path("configs/xray_nih.py"), "best")
 
 
 def test_a_config_that_is_not_there_lists_those_that_are(monkeypatch):
@@ -152,7 +160,7 @@ def test_every_config_here_is_read(monkeypatch):
     for path in sorted(Path("configs").glob("*.py")):
         if "def get_config" in path.read_text():
             config = cli.read_config(path)
-            assert config.task in ("pretrain", "rationale", "verification"), path
+            assert config.task in ("pretrain", "rationale", "verification", "diagnosis"), path
             assert ConfigDict(config.to_dict()).keys() == config.keys()
 
 
@@ -164,6 +172,25 @@ def test_an_error_is_one_line_and_status_1(user, capsys):
         user(main, cli.parser("what it does"))
     # sys.exit with a text prints it to stderr and ends with 1.
     assert ended.value.code == "error: images: 3 of 5 cannot be read"
+
+
+def test_bytes_of_a_file_do_not_reach_the_terminal(user):
+    def main(args: argparse.Namespace) -> None:
+        raise UserError("a\nb\0.png \x1b[31m é")
+
+    with pytest.raises(SystemExit) as ended:
+        user(main, cli.parser("what it does"))
+    assert ended.value.code == r"error: a\nb\x00.png \x1b[31m é"
+
+
+@pytest.mark.parametrize("command", ["descriptors --reports=", "prepare --source=", "explain --model=m --images"])
+@pytest.mark.parametrize("paths", [("", "out"), ("in", "")])
+def test_an_empty_path_is_not_the_folder_one_is_in(command, paths, capsys):
+    name, *arguments = command.split()
+    first = [*arguments[:-1], arguments[-1] + paths[0]] if arguments[-1].endswith("=") else [*arguments, paths[0]]
+    with pytest.raises(SystemExit):
+        importlib.import_module(f"launch.{name}").parser().parse_args([*first, f"--output={paths[1]}"])
+    assert "is empty; expected a path" in capsys.readouterr().err
 
 
 def test_the_line_and_the_status_of_the_process():

@@ -169,6 +169,52 @@ def test_what_goes_wrong_is_named(called, face_options, options, message, tmp_pa
         called(train, *face_options, *options, f"--workdir={tmp_path / 'run'}")
 
 
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("bottleneck.tuned=nose", "bottleneck.tuned names 'nose'"),
+        ("bottleneck.start=random", "bottleneck.start is 'random'"),
+        ("bottleneck.output=faces", "bottleneck.output is 'faces'"),
+        ("optimizer.name=adam3", "adam3"),
+        ("log_every=0", "log_every is 0"),
+        ("data.images=/nowhere", "/nowhere"),
+        ("data.held_out=5", "data.held_out is 5"),
+        ("alignment.images=/nowhere", "/nowhere"),
+        ("pairs.celebrity_pairs.path=/nowhere.bin", "/nowhere.bin"),
+    ],
+)
+def test_options_are_checked_before_a_clip_is_pretrained(called, face_options, option, message, tmp_path):
+    with pytest.raises(UserError, match=message):
+        called(train, *face_options, "--config.model=", f"--config.{option}", f"--workdir={tmp_path / 'run'}")
+    assert not (tmp_path / "run" / "clip").exists()
+
+
+def test_a_concept_of_the_second_face_is_set(called, recognised, people, tmp_path):
+    face = people / "faces" / "p0" / "0.png"
+    asked = ("--what_if", "a round face=0.9", "--what_if", "brown skin=0")
+    called(explain, f"--model={recognised / 'model'}", "--pair", face, face, f"--output={tmp_path / 'page'}", *asked)
+    page = (tmp_path / "page" / "index.html").read_text()
+    lines = page[page.index("Were it otherwise") :].split("<li>")[1:3]
+    assert "a round face" in lines[0] and ": 90.0" in lines[0] and "brown skin" in lines[1] and ": 0.0" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("what_if", "message"),
+    [
+        ("a rond face=1", "no such descriptor; the nearest: a round face"),
+        ("a round face", "no such descriptor; the nearest: a round face"),
+        ("a round face=much", "expected DESCRIPTOR=SHARE"),
+        ("a round face=1.5", "a share of its group from 0 to 1"),
+        ("a round face=nan", "a share of its group from 0 to 1"),
+    ],
+)
+def test_interventions_that_cannot_be_made(called, recognised, people, tmp_path, what_if, message):
+    face = people / "faces" / "p0" / "0.png"
+    with pytest.raises(UserError, match=message):
+        called(explain, f"--model={recognised / 'model'}", "--pair", face, face, "--what_if", what_if,
+               f"--output={tmp_path / 'page'}")  # fmt: skip
+
+
 def test_pairs_that_cannot_be_explained(called, recognised, tiny_clip, people, tmp_path):
     face = people / "faces" / "p0" / "0.png"
     (tmp_path / "torn.png").write_bytes(face.read_bytes()[:60])

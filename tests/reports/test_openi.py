@@ -35,15 +35,10 @@ def test_last_is_the_impression_or_the_findings(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (HEADER + ROWS + "4,a,b\n", r"reports\.csv, line 6: has 3 fields; expected 4"),
+        (HEADER + ROWS + "4,a,b\n", r"reports\.csv, line 6: found 3 cells; expected 4"),
         (HEADER + ROWS + ",a,b,c\n", r"line 6: the uid is empty"),
         (HEADER + ROWS + "1,a,b,c\n", r"line 6: the uid '1' was there before"),
-        (HEADER + '4,"a', r"line 2: is no CSV \(unexpected end of data\)"),
-        ("uid,findings\n1,a\n", r"has no column impression; expected uid, findings, impression, found uid, findings"),
-        ("", r"has no column uid, findings, impression; .*found nothing"),
-        (b"uid\xff\xfe\n", r"cannot be read as a table of reports \(.*0xff"),
-        (gzip.compress((HEADER + ROWS).encode())[:-20], r"cannot be read as a table of reports"),
-        (b"\x1f\x8bno gzip at all", r"cannot be read as a table of reports"),
+        ("uid,findings\n1,a\n", r"reports\.csv has no column impression; its columns are: uid, findings"),
     ],
 )
 def test_bad_tables_are_named(tmp_path, text, message):

@@ -31,6 +31,15 @@ def test_folder_and_zip_of_mimic_reports(folder, tmp_path):
     assert read_reports(tmp_path / "reports.zip", "last") == expected
 
 
+def test_a_damaged_member_is_named(tmp_path):
+    path = tmp_path / "reports.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("s50414267.txt", "FINDINGS: clear")
+    path.write_bytes(path.read_bytes().replace(b"FINDINGS", b"findings"))
+    with pytest.raises(UserError, match=r"reports\.zip: s50414267\.txt cannot be read: Bad CRC"):
+        read_reports(path, "last")
+
+
 def test_table(tmp_path):
     path = tmp_path / "Table.CSV"
     path.write_text("uid,findings,impression\n7,a,b\n")

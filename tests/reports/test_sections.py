@@ -76,6 +76,22 @@ def test_odd_reports(text, last, both):
     assert report_text(text, "findings+impression") == both
 
 
+@pytest.mark.parametrize("header", ["LINES AND TUBES", "SUPPORT DEVICES", "TUBES/LINES", "DEVICES", "OTHER"])
+def test_other_headers_are_content_of_findings_and_impression(header):
+    findings = f"LUNGS: clear.\n {header}: A port.\n HEART: normal."
+    impression = f"No effusion.\n {header}: A port."
+    text = f" INDICATION: cough\n FINDINGS:\n {findings}\n\n IMPRESSION: {impression}\n\n RECOMMENDATION(S): CT."
+    assert sections(text) == (
+        ("indication", "cough"),
+        ("findings", findings),
+        ("impression", impression),
+        ("recommendation(s)", "CT."),
+    )
+    assert report_text(f" FINDINGS: {findings}\n COMPARISON: None.\n ADDENDUM: Late.") == findings
+    # Outside of them it is a section of its own.
+    assert sections(f" TECHNIQUE: AP\n {header}: A port.")[0] == ("technique", "AP")
+
+
 def test_words_in_a_sentence_are_no_headers():
     text = " FINDINGS: The finding is stable, as in the report: no change.\n The impression: none"
     assert report_text(text, "findings+impression").startswith("The finding is stable, as in the report: no change.")

@@ -28,6 +28,10 @@ CASES = {
         ("Heart and mediastinum are normal.", "+normal heart", "+normal mediastinum"),
         ("Heart is mildly enlarged and the lungs are clear.", "+mildly enlarged heart", "+clear lungs"),
         ("The lungs are hyperexpanded but clear.", "+hyperexpanded lungs", "+clear lungs"),
+        (
+            "No effusion and the lungs are hyperexpanded but clear.",
+            *("-effusion", "+hyperexpanded lungs", "+clear lungs"),
+        ),
         ("Lungs: clear. Bones: No fracture.", "+clear lungs", "-fracture"),
         ("The aorta demonstrates calcifications.", "+calcifications of aorta"),
         ("Calcified granuloma in the right upper lobe.", "+calcified granuloma in right upper lobe"),
@@ -53,14 +57,42 @@ CASES = {
         ("The bones are without acute abnormality.", "-acute abnormality of bones"),
         # The scope ends: at "but", at ";", at a clause with its own subject.
         ("No effusion but there is a nodule in the left lung.", "-effusion", "+nodule in left lung"),
+        (
+            "No focal consolidation but large left pleural effusion.",
+            *("-focal consolidation", "+large left pleural effusion"),
+        ),
+        ("No pneumothorax, but small effusion persists.", "-pneumothorax", "+small effusion"),
+        ("No effusion, but mild cardiomegaly.", "-effusion", "+mild cardiomegaly"),
+        ("There is no pneumothorax, but moderate edema remains.", "-pneumothorax", "+moderate edema"),
+        ("Opacity may represent scar but small effusion is seen.", "+opacity", "?scar", "+small effusion"),
+        ("The effusion has resolved, and the heart is normal.", "-effusion", "+normal heart"),
         ("No effusion; cardiomegaly.", "-effusion", "+cardiomegaly"),
         ("No effusion is seen and the heart is normal.", "-effusion", "+normal heart"),
         ("No nodules other than a granuloma.", "-nodules", "+granuloma"),
         ("No opacity to suggest pneumonia.", "-opacity", "-pneumonia"),
+        ("Neither effusion nor pneumothorax.", "-effusion", "-pneumothorax"),
+        ("Neither effusion nor pneumothorax is seen.", "-effusion", "-pneumothorax"),
+        # Unlikely is absent, as to NegEx.
+        ("Pneumothorax unlikely.", "-pneumothorax"),
+        ("Pneumothorax is unlikely.", "-pneumothorax"),
+        ("Pneumonia is thought to be unlikely at this time.", "-pneumonia"),
+        ("Opacity is unlikely to represent pneumonia.", "+opacity", "-pneumonia"),
+    ],
+    "no negation": [
+        ("No doubt about the large effusion.", "+large effusion"),
+        ("There is no doubt that there is a large effusion.", "+large effusion"),
+        ("The pneumothorax has not resolved.", "+pneumothorax"),
+        ("The pneumothorax has not yet completely resolved.", "+pneumothorax"),
+        ("The effusion is not resolved.", "+effusion"),
+        ("The catheter has not been removed.", "+catheter"),
     ],
     "doubt": [
         ("Cannot exclude pneumonia.", "?pneumonia"),
         ("Pneumonia cannot be excluded.", "?pneumonia"),
+        ("Pneumonia has not been excluded.", "?pneumonia"),
+        ("Infection has not been ruled out.", "?infection"),
+        ("Pneumonia must be ruled out.", "?pneumonia"),
+        ("Pneumonia is less likely.", "?pneumonia"),
         ("Possible pleural effusion.", "?pleural effusion"),
         ("Opacity may represent pneumonia.", "+opacity", "?pneumonia"),
         ("Opacity suggestive of atelectasis or scar.", "+opacity", "?atelectasis", "?scar"),
@@ -84,6 +116,11 @@ CASES = {
         ("Recommend CT for further evaluation.",),
         ("PA and lateral views of the chest were obtained.",),
         ("Nodule, recommend CT.", "+nodule"),
+        ("Rule out pneumonia.",),
+        ("Evaluate for effusion.",),
+        ("R/o pneumonia. The lungs are clear.", "+clear lungs"),
+        ("Evaluate for effusion, no effusion is seen.", "-effusion"),
+        ("Opacity, rule out pneumonia.", "+opacity"),
         ("Stable cardiomegaly.", "+cardiomegaly"),
         ("Effusion, unchanged compared to the prior study.", "+effusion"),
         ("The mediastinum is stable.",),
@@ -115,6 +152,10 @@ def test_sentences():
         "no mass",
         "no effusion",
     ]
+    assert sentences("LUNGS: clear\n LINES AND TUBES: none\nin place") == [
+        "lungs : clear",
+        "lines and tubes : none in place",
+    ]
     assert sentences("") == sentences(" \n ..") == []
 
 
@@ -124,7 +165,8 @@ def test_nothing_says_nothing():
 
 WORDS = (
     "no without the heart lungs is are clear normal and or , . ; : effusion opacity right left acute bony disease may "
-    "represent versus cannot exclude XXXX ___ stable since prior 2. 3.5 cm (mild) of in free not seen but recommend"
+    "represent versus cannot exclude XXXX ___ stable since prior 2. 3.5 cm (mild) of in free not seen but recommend "
+    "unlikely neither nor has been excluded yet doubt"
 )
 
 
@@ -141,7 +183,7 @@ def test_any_text_gives_statements_in_normal_form(text):
     assert split(text) == found
 
 
-@pytest.mark.parametrize("word", ["heart", "no", "and", "normal ,", "right or", "may represent", "."])
+@pytest.mark.parametrize("word", ["heart", "no", "and", "normal ,", "but clear", "right or", "may represent", "."])
 def test_long_nonsense_takes_no_long_time(word):
     start = time.monotonic()
     split(" ".join([word] * 1000))

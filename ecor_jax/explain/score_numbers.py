@@ -1,4 +1,4 @@
-"""Numbers of a diagnosis report: with their intervals, and a dash for what is not known or no number."""
+"""Numbers of scores: with their intervals, and a dash for what is not known or no number."""
 
 import math
 from collections.abc import Callable

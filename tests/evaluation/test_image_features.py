@@ -1,4 +1,4 @@
-"""Features of faces: what the tower gives for a picture and its mirror image, once."""
+"""Features of images: what the tower gives for a picture and its mirror image, once."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,8 +10,8 @@ from ecor_jax.clip.split import SplitVision
 from ecor_jax.clip.vision import normalise_pixels
 from ecor_jax.data.records import InOrder, Record
 from ecor_jax.errors import UserError
-from ecor_jax.evaluation import face_features as module
-from ecor_jax.evaluation.face_features import face_features
+from ecor_jax.evaluation import image_features as module
+from ecor_jax.evaluation.image_features import image_features
 from ecor_jax.parallel.mesh import make_mesh
 
 
@@ -26,9 +26,11 @@ def source():
     return InOrder([Record(image=p, category="", rationales=(), name=f"{n}") for n, p in enumerate(pictures)], "here")
 
 
-def features(model, source, folder, vision=None):
+def features(model, source, folder, vision=None, mirrored=True):
     vision = vision or SplitVision(model.clip.vision)
-    return face_features(vision, model.preprocess, source, batch_size=8, mesh=make_mesh(), folder=folder)
+    return image_features(
+        vision, model.preprocess, source, mirrored=mirrored, batch_size=8, mesh=make_mesh(), name="faces", folder=folder
+    )
 
 
 def test_a_picture_and_its_mirror_image(model, source, tmp_path):
@@ -39,6 +41,11 @@ def test_a_picture_and_its_mirror_image(model, source, tmp_path):
         for side, pixels in enumerate((image, image[:, ::-1])):
             normalised = normalise_pixels(jnp.asarray(pixels[None]), model.preprocess.mean, model.preprocess.std)
             np.testing.assert_allclose(found[row, side], model.clip.vision(normalised)[0], atol=1e-5)
+
+
+def test_without_mirror_images(model, source, tmp_path):
+    both = features(model, source, tmp_path)
+    np.testing.assert_array_equal(features(model, source, tmp_path, mirrored=False), both[:, :1])
 
 
 def test_the_second_time_nothing_is_computed(model, source, tmp_path, monkeypatch):

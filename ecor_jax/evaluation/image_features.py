@@ -1,10 +1,11 @@
-"""Features of all faces of a set, each and its mirror image, kept on disk so that a second look is free."""
+"""Features of all images of a set, and of their mirror images, kept on disk so that a second look is free."""
 
 import hashlib
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.experimental import multihost_utils
@@ -22,23 +23,24 @@ from ecor_jax.data.records import Record, Source
 from ecor_jax.parallel import mesh as meshes
 
 
-def face_features(
+def image_features(
     vision: SplitVision,
     preprocess: Preprocess,
     source: Source,
     *,
+    mirrored: bool,
     batch_size: int,
     mesh: Mesh,
     workers: int = 0,
-    name: str = "faces",
+    name: str,
     folder: Path | None = None,
-) -> Float[np.ndarray, "N 2 embed"]:
-    """Unnormalised features of the N pictures of `source`, as they are and mirrored.
+) -> Float[np.ndarray, "N views embed"]:
+    """Unnormalised features of the N pictures of `source`: as they are and, with `mirrored`, of their mirror images.
 
     Read from `folder` (default the cache folder) if made there by the same weights of the same pictures.
-    UserError names a picture that cannot be read: a pair cannot be left out without changing the folds.
+    UserError names a picture that cannot be read: none can be left out without changing what is measured.
     """
-    path = (folder or cache_folder()) / f"{_key(vision, preprocess, source)}.safetensors"
+    path = (folder or cache_folder()) / f"{_key(vision, preprocess, source, mirrored)}.safetensors"
     found = read_array(path)
     if found is not None:
         return found
@@ -49,7 +51,8 @@ def face_features(
     def encode(state: nnx.State, images: Array):
         tower: SplitVision = nnx.merge(graph, state)
         pixels = normalise_pixels(images, preprocess.mean, preprocess.std)
-        return jax.numpy.stack([tower(pixels), tower(pixels[:, :, ::-1])], axis=1)
+        views = (pixels, pixels[:, :, ::-1]) if mirrored else (pixels,)
+        return jnp.stack([tower(view) for view in views], axis=1)
 
     batches = eval_batches(
         source,
@@ -83,9 +86,9 @@ class _Pixels:
         return {"image": self.image(record, rng)}
 
 
-def _key(vision: SplitVision, preprocess: Preprocess, source: Source) -> str:
+def _key(vision: SplitVision, preprocess: Preprocess, source: Source, mirrored: bool) -> str:
     """Changes with anything that changes the features."""
-    digest = hashlib.sha256(b"face features 1\0")
+    digest = hashlib.sha256(f"image features {1 + mirrored}\0".encode())
     digest.update(f"{preprocess}{vision.trunk.dtype}{vision.last.activation}\0".encode())
     for path, leaf in nnx.to_flat_state(nnx.state(vision)):
         value: Any = leaf[...]

@@ -1,0 +1,30 @@
+"""Effusion against No Finding on the NIH subset here, through descriptors, with a small CLIP pretrained for it.
+
+    python -m launch.train --config=configs/xray_nih.py --workdir=runs/xray_nih
+
+Patients are split first; the small CLIP is pretrained on the images of the training patients alone, with captions made
+from their labels (a quarter of an hour on two CPU cores), unless --config.model names a CLIP. Another split and
+another CLIP: --config.seed=1 --config.data.seed=1 --config.pretrain.seed=1. Expected: see RESULTS.md. Research
+software; no medical device.
+"""
+
+from configs.common import data_folder, diagnosis, pretrain
+from ecor_jax.config import Config
+
+
+def get_config() -> Config:
+    config = diagnosis()
+    folder = f"{data_folder()}/xray"
+    config.data.name = "nih"
+    config.data.images, config.data.tables = f"{folder}/nih_subset.zip", f"{folder}/nih_labels.csv"
+    config.pretrain = pretrain()
+    config.pretrain.model = "small/128-16"
+    # The images are those of data.images, of the training patients; the captions are made of their labels.
+    config.pretrain.data.positives = "category"
+    config.pretrain.data.text_length = 24
+    config.pretrain.data.batch_size = 128
+    config.pretrain.kept_patches = 32
+    config.pretrain.steps = 700
+    config.pretrain.optimizer.warmup_steps = 70
+    config.pretrain.checkpoint_every = 100
+    return config

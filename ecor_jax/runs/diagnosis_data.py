@@ -1,0 +1,200 @@
+"""The studies of a diagnosis config: split by patient, labelled, and their concepts."""
+
+import collections
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float
+from tqdm import tqdm
+
+from ecor_jax.config import Config
+from ecor_jax.data.descriptors import XRAYS, Descriptors
+from ecor_jax.data.files import some_of
+from ecor_jax.data.patient_split import check_no_overlap, split_patients
+from ecor_jax.data.studies import POSITIVE, Studies
+from ecor_jax.data.study_files import open_studies
+from ecor_jax.data.study_labels import Uncertain, select, targets_of
+from ecor_jax.data.vocabulary import normalise_name
+from ecor_jax.errors import UserError
+from ecor_jax.reports.sections import SECTIONS, report_text
+from ecor_jax.reports.splitter import split
+from ecor_jax.reports.statements import phrase
+from ecor_jax.reports.statements_file import read_statements
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Studies with targets (`study_labels.select`) and what holds of each.
+
+    present: of the descriptors of the model. phrases: all that its report, or its labels, say of it, whether the model
+    knows them or not; none where there is no report.
+    """
+
+    studies: Studies
+    targets: Float[np.ndarray, "studies classes"]
+    present: Bool[np.ndarray, "studies concepts"]
+    phrases: Sequence[Sequence[str]]
+
+
+@dataclasses.dataclass(frozen=True)
+class DiagnosisData:
+    """No patient is in both parts. `pretraining` are all studies of the training patients, whatever they show."""
+
+    classes: tuple[str, ...]
+    descriptors: Descriptors
+    train: Part
+    test: Part
+    pretraining: Studies
+
+
+def open_diagnosis(config: Config) -> DiagnosisData:
+    """What the options below `data` and `concepts` name. UserError for one that is out of range."""
+    data = config.data
+    for option in ("images", "tables"):
+        if not data[option]:
+            raise UserError(f"--config.data.{option} is not set: expected a path")
+    classes = tuple(name.strip() for name in data.findings.split(",") if name.strip())
+    if not classes or (data.single_label and len(classes) != 2):
+        expected = "two: what is not there, and the finding" if data.single_label else "at least one"
+        raise UserError(f"data.findings names {', '.join(classes) or 'nothing'}; expected {expected}")
+    studies = open_studies(data.images, data.tables, reports=data.reports, on_missing=data.on_missing)
+    if data.patients:
+        studies = _some_patients(studies, classes, data)
+    train, test = _split(studies, classes, data)
+    chosen = [_selected(studies.take(rows), classes, data) for rows in (train, test)]
+    descriptors, held = _concepts([part for part, _ in chosen], classes, config)
+    parts = [Part(*one, *what) for one, what in zip(chosen, held, strict=True)]
+    return DiagnosisData(classes, descriptors, *parts, pretraining=studies.take(train))
+
+
+def _some_patients(studies: Studies, classes: Sequence[str], data: Config) -> Studies:
+    """The studies of `data.patients` patients, drawn from those that have an image to choose."""
+    patients = np.unique(_selected(studies, classes, data)[0].patients)
+    if not 0 < data.patients <= len(patients):
+        raise UserError(f"data.patients is {data.patients}; expected 0 (all) to {len(patients)}")
+    drawn = set(np.random.default_rng(data.seed).choice(patients, data.patients, replace=False).tolist())
+    return studies.take([row for row, patient in enumerate(studies.patients) if patient in drawn])
+
+
+def _split(studies: Studies, classes: Sequence[str], data: Config) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to train on and to test on."""
+    if not 0 <= data.test < 1:
+        raise UserError(f"data.test is {data.test}; expected a share of the patients, or 0 for the official split")
+    if data.test:
+        wanted = set(map(normalise_name, classes))
+        columns = [column for column, name in enumerate(studies.findings) if normalise_name(name) in wanted]
+        strata = (studies.labels[:, columns] == POSITIVE).astype(np.float32)
+        return split_patients(studies.patients, test=data.test, seed=data.seed, strata=strata)
+    rows = [np.flatnonzero(np.array(studies.splits) == name) for name in ("train", "test")]
+    if not all(map(len, rows)):
+        raise UserError(f"{studies.origin}: no official split; set data.test to the share of the patients to test on")
+    check_no_overlap(*([studies.patients[row] for row in part] for part in rows))
+    return rows[0], rows[1]
+
+
+def _selected(studies: Studies, classes: Sequence[str], data: Config) -> tuple[Studies, np.ndarray]:
+    views = [view.strip() for view in data.views.split(",") if view.strip()]
+    return select(studies, findings=classes, views=views, uncertain=data.uncertain, single_label=data.single_label)
+
+
+Held = list[tuple[Bool[np.ndarray, "studies concepts"], Sequence[Sequence[str]]]]
+
+
+def _concepts(parts: Sequence[Studies], classes: Sequence[str], config: Config) -> tuple[Descriptors, Held]:
+    """The descriptors, and of the studies of each part `present` and `phrases`."""
+    concepts = config.concepts
+    if concepts.source == "labels":
+        if concepts.statements:
+            raise UserError("concepts.statements is set, but concepts.source is 'labels'; expected 'reports'")
+        descriptors = Descriptors.from_json(XRAYS if concepts.descriptors == "xrays" else concepts.descriptors)
+        _check_groups(descriptors, classes)
+        present = [_held_by_labels(part, descriptors, config.data.uncertain) for part in parts]
+        return descriptors, [(rows, [_of(row, descriptors) for row in rows]) for rows in present]
+    if concepts.source == "reports":
+        if concepts.sections not in SECTIONS:
+            raise UserError(f"concepts.sections is {concepts.sections!r}; expected one of {', '.join(SECTIONS)}")
+        said = [_phrases(part, concepts) for part in parts]
+        descriptors = _of_reports(parts[0], said[0], concepts)
+        return descriptors, [(_held(rows, descriptors), [list(row) for row in rows]) for rows in said]
+    raise UserError(f"concepts.source is {concepts.source!r}; expected 'labels' or 'reports'")
+
+
+def _check_groups(descriptors: Descriptors, classes: Sequence[str]) -> None:
+    groups = set(map(normalise_name, descriptors.groups))
+    if without := [name for name in classes if normalise_name(name) not in groups]:
+        raise UserError(
+            f"no group of descriptors is called {', '.join(map(repr, without))}, as a finding of data.findings is; "
+            f"there are: {', '.join(descriptors.groups)}"
+        )
+
+
+def _held_by_labels(
+    studies: Studies, descriptors: Descriptors, uncertain: Uncertain
+) -> Bool[np.ndarray, "studies concepts"]:
+    """A finding's descriptors hold where it is there."""
+    findings = list(map(normalise_name, studies.findings))
+    there = targets_of(studies.labels, uncertain) == 1
+    by_group = np.zeros((len(studies), len(descriptors.groups)), bool)
+    for column, group in enumerate(map(normalise_name, descriptors.groups)):
+        if group in findings:
+            by_group[:, column] = there[:, findings.index(group)]
+    return by_group[:, list(descriptors.group_of)]
+
+
+def _of(row: np.ndarray, descriptors: Descriptors) -> list[str]:
+    return [descriptors.phrases[concept] for concept in np.flatnonzero(row)]
+
+
+def _phrases(studies: Studies, concepts: Config) -> list[dict[str, str]]:
+    """Of each study's report what it says is there or not there, as a phrase, with its group; doubts are left out."""
+    names = [name.removesuffix(".txt") for name in studies.report_names]
+    if concepts.statements:
+        known = read_statements(concepts.statements)
+        if missing := sorted(set(names) - set(known) - {""}):
+            raise UserError(f"{concepts.statements}: no statements of {len(missing)} reports: {some_of(missing)}")
+    else:
+        texts = dict(zip(names, studies.reports, strict=True))
+        bar = tqdm(texts.items(), "splitting reports", unit="report", mininterval=1)
+        known = {name: split(report_text(text, concepts.sections)) for name, text in bar}
+    return [
+        {phrase(one): one.group for one in known.get(name, ()) if one.status != "uncertain"} if name else {}
+        for name in names
+    ]
+
+
+def _of_reports(studies: Studies, said: Sequence[dict[str, str]], concepts: Config) -> Descriptors:
+    """The descriptors that stand in at least `concepts.least` of the reports, the `concepts.most` most frequent.
+
+    Spellings that are the same once normalised are one descriptor, written as most reports write it.
+    """
+    for option in ("least", "most"):
+        if concepts[option] < 1:
+            raise UserError(f"concepts.{option} is {concepts[option]}; expected at least 1")
+    reports = dict(zip(studies.report_names, said, strict=True))
+    reports.pop("", None)
+    if not reports:
+        raise UserError(f"{studies.origin}: no image to train on has a report; set data.reports to their folder")
+    counts, spelled = collections.Counter(), collections.defaultdict(collections.Counter)
+    group_of = {}
+    for phrases in reports.values():
+        counts.update(dict.fromkeys(map(normalise_name, phrases), 1))
+        for text, group in phrases.items():
+            spelled[normalise_name(text)][text] += 1
+            group_of[normalise_name(text)] = group
+    frequent = [key for key, count in counts.most_common() if count >= concepts.least][: concepts.most]
+    if not frequent:
+        raise UserError(
+            f"{studies.origin}: of {len(reports)} reports, no descriptor stands in {concepts.least}; "
+            "set concepts.least lower"
+        )
+    groups: dict[str, list[str]] = {}
+    for key in frequent:
+        groups.setdefault(group_of[key], []).append(spelled[key].most_common(1)[0][0])
+    return Descriptors.from_groups(groups, f"{studies.origin}, reports", least=1)
+
+
+def _held(rows: Sequence[dict[str, str]], descriptors: Descriptors) -> Bool[np.ndarray, "studies concepts"]:
+    keys = [normalise_name(phrase) for phrase in descriptors.phrases]
+    said = [set(map(normalise_name, row)) for row in rows]
+    return np.array([[key in row for key in keys] for row in said])

@@ -1,0 +1,136 @@
+"""Diagnosis from image features (arXiv 2411.04008, section 3.2): through descriptors, or by a black box beside it."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+
+import grain
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Bool, Float
+
+from ecor_jax.bottleneck import Bottleneck
+from ecor_jax.clip.model import unit
+from ecor_jax.data.encode import Example
+from ecor_jax.data.records import Record
+from ecor_jax.errors import UserError
+from ecor_jax.losses import candidate_loss, concept_loss, multi_label_loss
+from ecor_jax.training.step import Batch, Metrics
+
+
+class BlackBox(nnx.Module):
+    """Logits from unit features with no concept between: linear, or with one hidden layer of `width` (0: none)."""
+
+    def __init__(self, embed_dim: int, width: int, size: int, *, rngs: nnx.Rngs):
+        if width < 0:
+            raise UserError(f"head.black_box_width is {width}; expected 0 (linear) or the width of a hidden layer")
+        self.hidden = nnx.Linear(embed_dim, width, rngs=rngs) if width else None
+        self.last = nnx.Linear(width or embed_dim, size, rngs=rngs)
+
+    def __call__(self, features: Float[Array, "batch embed"]) -> Float[Array, "batch size"]:
+        """Of unnormalised features."""
+        features = unit(features)
+        return self.last(features if self.hidden is None else jax.nn.relu(self.hidden(features)))
+
+
+@dataclasses.dataclass(frozen=True)
+class DiagnosisLoss:
+    """Cross-entropy and `concept_weight` times the concept loss: 1 and 2 in the paper.
+
+    single_label: one of the classes is right (softmax), or each finding is there or not (sigmoid).
+    weights: of the classes; of the positives of each finding.
+    """
+
+    single_label: bool
+    weights: Float[np.ndarray, "classes"]
+    concept_weight: float = 2.0
+    push_absent: bool = False
+
+    def __post_init__(self):
+        if not 0 <= self.concept_weight < math.inf:
+            raise UserError(f"loss.concept_weight is {self.concept_weight}; expected a finite number of at least 0")
+
+
+class DiagnosisTask:
+    """A head trained on {"features", "target", "present", "mask"} batches; the encoders are frozen, outside of it.
+
+    target: float [classes], 1 for what is there; of one label a one-hot row, of several NaN where nothing is known.
+    present: the concepts that are there.
+    """
+
+    trainable = nnx.Param
+
+    def __init__(self, head: Bottleneck | BlackBox, batches: grain.IterDataset, loss: DiagnosisLoss):
+        self.model, self.batches, self.settings = head, batches, loss
+
+    def loss(self, model: nnx.Module, batch: Batch, key: Array) -> tuple[Float[Array, ""], Metrics]:
+        settings, count = self.settings, jnp.float32(len(batch["target"]))
+        if isinstance(model, Bottleneck):
+            seen = model(batch["features"])
+            logits = seen.output
+            concept = jnp.mean(concept_loss(seen.cosines, batch["present"], settings.push_absent))
+        else:
+            assert isinstance(model, BlackBox)
+            logits, concept = model(batch["features"]), jnp.float32(0)
+        diagnosis = self._diagnosis(logits, batch["target"])
+        return diagnosis + settings.concept_weight * concept, {
+            "diagnosis_loss": (diagnosis, jnp.float32(1)),
+            "concept_loss": (concept, jnp.float32(1)),
+            "right": (jnp.sum(self._right(logits, batch["target"])), count),
+        }
+
+    def _diagnosis(
+        self, logits: Float[Array, "batch classes"], target: Float[Array, "batch classes"]
+    ) -> Float[Array, ""]:
+        weights = jnp.asarray(self.settings.weights)
+        if not self.settings.single_label:
+            return jnp.mean(multi_label_loss(logits, target, weights))
+        own = jnp.argmax(target, axis=1)
+        return jnp.sum(weights[own] * candidate_loss(logits, own)) / jnp.sum(weights[own])
+
+    def _right(
+        self, logits: Float[Array, "batch classes"], target: Float[Array, "batch classes"]
+    ) -> Float[Array, "batch"]:
+        if self.settings.single_label:
+            return (jnp.argmax(logits, axis=1) == jnp.argmax(target, axis=1)).astype(jnp.float32)
+        known = ~jnp.isnan(target)
+        agree = ((logits > 0) == (target > 0.5)) & known
+        return jnp.sum(agree, axis=1, dtype=jnp.float32) / jnp.maximum(jnp.sum(known, axis=1, dtype=jnp.float32), 1.0)
+
+
+def class_weights(
+    target: Float[np.ndarray, "studies classes"], classes: Sequence[str], single_label: bool, balanced: bool
+) -> Float[np.ndarray, "classes"]:
+    """Ones; or, balanced, N / (C n_c) of each of C classes, and negatives over positives of each finding.
+
+    UserError names a class that no study is of (or, of several findings, that all known ones have).
+    """
+    positives, negatives = np.nansum(target, axis=0), np.nansum(1 - target, axis=0)
+    for name, positive, negative in zip(classes, positives, negatives, strict=True):
+        if not positive or not negative:
+            raise UserError(
+                f"of the studies to train on {int(positive)} have {name!r} and {int(negative)} have not; "
+                "expected some of either"
+            )
+    if not balanced:
+        return np.ones(target.shape[1], np.float32)
+    weights = len(target) / (target.shape[1] * positives) if single_label else negatives / positives
+    return weights.astype(np.float32)
+
+
+class FeatureEncode:
+    """A record, by its name, as {"features" [embed], "target" [classes], "present" [concepts]}."""
+
+    def __init__(
+        self,
+        features: Mapping[str, Float[np.ndarray, "embed"]],
+        targets: Mapping[str, Float[np.ndarray, "classes"]],
+        present: Mapping[str, Bool[np.ndarray, "concepts"]],
+    ):
+        self._features, self._targets, self._present = features, targets, present
+
+    def __call__(self, record: Record, rng: np.random.Generator) -> Example:
+        name = record["name"]
+        return {"features": self._features[name], "target": self._targets[name], "present": self._present[name]}
