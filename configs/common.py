@@ -238,6 +238,7 @@ def diagnosis() -> Config:
             },
             "head": {
                 "adapter": {"width": 32, "alpha": 0.5, "last_relu": False},  # width 0: none
+                "start": "zeros",  # of the aggregation matrix, or orthogonal
                 "use_bias": True,
                 "black_box_width": 64,  # of the hidden layer of black_box_mlp
             },

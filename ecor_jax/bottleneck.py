@@ -62,7 +62,8 @@ class Bottleneck(nnx.Module):
     scale: factor on the cosines before the softmax, the inverse of its temperature. The paper names none; cosines
       alone are nearly equal, and their softmax nearly uniform.
     size: of the output, m in the paper.
-    start: of the aggregation matrix W: 'identity' (size N) or 'orthogonal' (rows or columns orthonormal).
+    start: of the aggregation matrix W: 'identity' (size N), 'orthogonal' (rows or columns orthonormal), or 'zeros', of
+      which a descriptor has a say only as far as the training gives it one.
     """
 
     def __init__(
@@ -72,14 +73,14 @@ class Bottleneck(nnx.Module):
         *,
         scale: float,
         size: int,
-        start: Literal["identity", "orthogonal"] = "identity",
+        start: Literal["identity", "orthogonal", "zeros"] = "identity",
         use_bias: bool = False,
         adapter: Adapter | None = None,
         rngs: nnx.Rngs,
     ):
         concepts = len(bank)
-        if start not in ("identity", "orthogonal"):
-            raise UserError(f"bottleneck.start is {start!r}; expected 'identity' or 'orthogonal'")
+        if start not in _STARTS:
+            raise UserError(f"bottleneck.start is {start!r}; expected one of {', '.join(_STARTS)}")
         if start == "identity" and size != concepts:
             raise UserError(f"bottleneck.size is {size}; an identity needs that of the descriptors, {concepts}")
         if size < 1 or not 0 < scale < math.inf:
@@ -87,8 +88,7 @@ class Bottleneck(nnx.Module):
         self.groups, self.scale = groups, scale
         self.adapter = adapter
         self.bank = Bank(jnp.asarray(bank))
-        init = nnx.initializers.orthogonal() if start == "orthogonal" else _identity
-        self.aggregation = nnx.Linear(concepts, size, use_bias=use_bias, kernel_init=init, rngs=rngs)
+        self.aggregation = nnx.Linear(concepts, size, use_bias=use_bias, kernel_init=_STARTS[start], rngs=rngs)
 
     def __call__(self, features: Float[Array, "batch embed"]) -> Concepts:
         """Of the unnormalised features of a CLIP's image encoder."""
@@ -103,6 +103,13 @@ class Bottleneck(nnx.Module):
 
 def _identity(key: Array, shape: tuple[int, int], dtype, out_sharding=None) -> Array:
     return jnp.eye(*shape, dtype=dtype)
+
+
+_STARTS = {
+    "identity": _identity,
+    "orthogonal": nnx.initializers.orthogonal(),
+    "zeros": nnx.initializers.zeros_init(),
+}
 
 
 def group_softmax(

@@ -254,7 +254,7 @@ def test_the_bank_is_no_parameter():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"start": "zeros"}, r"bottleneck\.start is 'zeros'; expected 'identity' or 'orthogonal'"),
+        ({"start": "ones"}, r"bottleneck\.start is 'ones'; expected one of identity, orthogonal, zeros"),
         ({"size": 5}, r"bottleneck\.size is 5; an identity needs that of the descriptors, 7"),
         ({"size": 0, "start": "orthogonal"}, r"bottleneck\.size is 0 .* expected positive numbers"),
         ({"scale": 0.0}, r"bottleneck\.scale 0\.0; expected positive numbers"),

@@ -192,7 +192,7 @@ class Setting:
         if method.kind != "bottleneck":
             return BlackBox(bank.shape[1], head.black_box_width if method.kind == "mlp" else 0, size, rngs=rngs)
         adapter = adapter_of(head.adapter, bank.shape[1], rngs)
-        options = {"scale": 1.0, "size": size, "start": "orthogonal", "use_bias": head.use_bias}
+        options = {"scale": 1.0, "size": size, "start": head.start, "use_bias": head.use_bias}
         return Bottleneck(bank, None, **options, adapter=adapter, rngs=rngs)
 
 

@@ -141,8 +141,8 @@ def _notes(config: Config, left_out: Sequence[str]) -> list[str]:
         )
     if not (config.model or config.embeddings):
         lines.append(
-            "The CLIP was pretrained on the training patients' images and labels, so the heads were trained on features "
-            "that fit their images better than they fit the test patients'."
+            "The CLIP was pretrained on the training patients' images and labels, so the heads were trained on "
+            "features that fit these images better than those of the test patients."
         )
     if config.loss.class_weights == "balanced":
         lines.append("Classes were balanced in training: probabilities are those of findings as frequent as not.")

@@ -77,7 +77,9 @@ def test_no_code_of_a_checkpoint_is_run(huggingface_dir, config, edit_json):
         assert "its tokenizer cannot be read" in str(error)
 
 
-@pytest.mark.parametrize("content", [b"", b"not gzip", gzip.compress(b"#version\na b\n"), gzip.compress(b"\xff")])
+@pytest.mark.parametrize(
+    "content", [b"", b"not gzip", gzip.compress(b"#version\na b\n", mtime=0), gzip.compress(b"\xff", mtime=0)]
+)
 def test_another_file_than_openais_merges(content, tmp_path, config):
     (tmp_path / "merges.gz").write_bytes(content)
     with pytest.raises(UserError, match=r"merges\.gz: (not OpenAI's|does not make CLIP's)"):

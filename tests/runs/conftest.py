@@ -31,6 +31,7 @@ class Films:
     """What of `Studies` the results and the report ask for."""
 
     origin = "films"
+    left_out = ("3 of 9 images: 3 of another view",)
 
     def __init__(self, patients: list[str]):
         self.patients = tuple(patients)

@@ -32,7 +32,7 @@ def memory(identities: int, sampled: float):
     face = FaceModel(SplitVision(Clip(preset("tiny/16-8"), rngs=nnx.Rngs(0)).vision), head, Preprocess(16))
     batches: Any = None
     margin = Margin("adaface", sampled=sampled)
-    options = {"batch_size": 8, "shards": DEVICES, "rngs": nnx.Rngs(1)}
+    options = {"batch_size": 1, "shards": DEVICES, "rngs": nnx.Rngs(1)}
     task = VerificationTask(face, 64, ("aggregation",), batches, margin, **options)
     task.sampled = None if sampled == 1 else round(sampled * -(-identities // DEVICES))
     # Shapes alone: 10 million centres are 20 GB, thrice with Adam's moments.

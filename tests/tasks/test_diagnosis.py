@@ -445,7 +445,7 @@ def test_the_weight_of_the_concept_loss_is_a_finite_number(weight):
 
 
 def test_a_hidden_layer_has_a_width():
-    with pytest.raises(UserError, match=r"black_box\.width is -1; expected 0 \(linear\) or the width of a hidden"):
+    with pytest.raises(UserError, match=r"head\.black_box_width is -1; expected 0 \(linear\) or the width of a hidden"):
         BlackBox(EMBED, -1, 2, rngs=nnx.Rngs(0))
 
 
