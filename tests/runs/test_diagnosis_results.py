@@ -179,3 +179,14 @@ def test_the_table_has_intervals(methods):
 def test_a_score_that_is_not_defined_is_a_dash_in_the_table(case):
     _, row = single(case, [film(), film()], targets=np.array([[1, 0], [1, 0]]))
     assert table({"bottleneck": row}).splitlines()[1].split()[-1] == "-"
+
+
+def test_a_test_set_of_one_class_has_no_auroc(case):
+    """Of a small test part of a rare finding; every other figure is there, and the page can be written."""
+    made = case([[1, 0]] * 3, "abc", [["clear lungs"]] * 3)
+    cosines = np.stack([film(clear=0.1), film(blunt=0.1), film()])
+    rows = {"bottleneck": made.row(cosines, TYPICAL, KERNEL, np.array([1.0, -1.0]))}
+    results = json.loads(json.dumps(results_of(rows, made.data, made.config), allow_nan=False))
+    assert results["methods"]["bottleneck"]["auroc"] is None
+    assert all(one["auroc"] is None and one["accuracy"] is not None for one in results["kept"]["bottleneck"].values())
+    assert "bottleneck" in table(rows)
