@@ -4,6 +4,7 @@ import dataclasses
 import importlib.util
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -44,6 +45,9 @@ CHECKED = (
 )
 install_import_hook([f"ecor_jax.{name}" for name in CHECKED], "beartype.beartype")
 
+
+# A shell's background jobs, and what they start, ignore Ctrl-C: tests of it would fail there.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine is no failure.
 settings.register_profile("ecor", deadline=None)
