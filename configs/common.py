@@ -81,6 +81,7 @@ def rationale() -> Config:
                 "slash": " or ",  # what / becomes in class names
                 "aliases": "",  # image class=vocabulary class, with commas
                 "on_missing": "error",  # or allow
+                "on_long": "error",  # or skip: rationales of more tokens than the text tower reads
                 "on_bad_image": "error",  # or skip
                 "rationales_per_prompt": 1,  # several joined by " and "; 0: all of a class
                 "augment": "none",  # none, flip or crop_flip

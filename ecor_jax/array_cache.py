@@ -9,6 +9,9 @@ from absl import logging
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from ecor_jax.atomic import new_file
+from ecor_jax.errors import UserError
+
 
 def cache_folder() -> Path:
     """$ECOR_CACHE, or ecor_jax below $XDG_CACHE_HOME or ~/.cache."""
@@ -34,13 +37,11 @@ def read_array(path: Path) -> np.ndarray | None:
 
 def write_array(path: Path, array: np.ndarray) -> None:
     """Keeps an array; a cache that cannot be written costs time, not the run."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({"array": np.ascontiguousarray(array)}, partial, {"sha256": _checksum(path, array)})
-        partial.replace(path)
-    except (OSError, SafetensorError) as error:
-        logging.warning("%s: cannot be kept (%s)", path, error)
+        with new_file(path) as partial:
+            save_file({"array": np.ascontiguousarray(array)}, partial, {"sha256": _checksum(path, array)})
+    except UserError as error:
+        logging.warning("it is not kept for the next run: %s", error)
 
 
 def _checksum(path: Path, array: np.ndarray) -> str:

@@ -1,6 +1,5 @@
 """What a bottleneck needs of a dual encoder, and the two kinds there are: a CLIP, and a file of embeddings."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +17,7 @@ from ecor_jax.data.records import Source
 from ecor_jax.errors import UserError
 from ecor_jax.evaluation.image_features import image_features
 from ecor_jax.text_bank import embed_texts
+from ecor_jax.untrusted.json_text import parse_json
 
 
 class DualEncoder(Protocol):
@@ -68,7 +68,7 @@ class FileEncoder(DualEncoder):
             with safe_open(path, framework="numpy") as file:
                 metadata = file.metadata() or {}
                 self._rows = {
-                    kind: self._checked(kind, file.get_tensor(kind), json.loads(metadata[kind]))
+                    kind: self._checked(kind, file.get_tensor(kind), parse_json(metadata[kind], str(path)))
                     for kind in ("images", "texts")
                 }
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:

@@ -1,4 +1,4 @@
-"""The one exception that stands for a mistake the user can mend."""
+"""The one exception that stands for a mistake the user can mend, and how to show what files and names hold."""
 
 
 class UserError(Exception):
@@ -6,3 +6,8 @@ class UserError(Exception):
 
     Commands print the message as one line and exit with status 1; anything else is a bug and keeps its traceback.
     """
+
+
+def printable(text: str) -> str:
+    """The text in one line: line breaks, controls of the terminal and of the writing direction are spelled out."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,6 +1,7 @@
 """The methods that are compared: which prompts, and how P(category, rationale | image) is put together from them."""
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Literal, get_args
 
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ from ecor_jax.clip.tokenizer import TextTooLong
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
 from ecor_jax.joint import Banks, TopPairs
+from ecor_jax.options import check_template
 from ecor_jax.text_bank import embed_texts
 
 PAIR = "This is a photo of a {c} because there is {r}"
@@ -72,10 +74,7 @@ def checked(method: Method) -> Method:
 def with_templates(method: Method, outer: str, pair: str) -> Method:
     """The method with other prompts; empty ones leave its own."""
     for name, template in (("outer", outer), ("pair", pair)):
-        try:
-            template.format(c="", r="")
-        except (KeyError, IndexError, ValueError) as error:
-            raise UserError(f"templates.{name} is {template!r}; expected {{c}} and {{r}} as the only braces") from error
+        check_template(template, "cr", f"templates.{name}")
     return dataclasses.replace(method, outer=outer or method.outer, pair=pair or method.pair)
 
 
@@ -105,6 +104,28 @@ def make_banks(method: Method, model: Model, vocabulary: Vocabulary) -> Banks:
         outer = embed(method.outer, [(number, 0) for number in everything])
     pair = embed(method.pair, [(one, other) for one in first for other in second])
     return Banks(None if outer is None else jnp.asarray(outer), jnp.asarray(pair.reshape(len(first), len(second), -1)))
+
+
+def over_context(methods: Iterable[Method], model: Model, vocabulary: Vocabulary) -> tuple[str, ...]:
+    """The rationales whose prompt, with the longest class name, has more tokens than the text tower reads.
+
+    Found before anything is encoded: a prompt for each rationale and one for each class is looked at, not all pairs.
+    """
+    context, long = model.clip.config.text.context_length, set()
+
+    def tokens(texts: list[str]) -> np.ndarray:
+        return np.array([len(ids) for ids in model.tokenizer(texts, verbose=False)["input_ids"]])
+
+    for method in methods:
+        if "{r}" in method.outer:
+            long |= set(
+                np.flatnonzero(tokens([method.outer.format(c="", r=r) for r in vocabulary.rationales]) > context)
+            )
+        if "{r}" in method.pair:
+            longest = int(np.argmax(tokens([method.pair.format(c=c, r="") for c in vocabulary.classes])))
+            pairs = [method.pair.format(c=vocabulary.classes[longest], r=r) for r in vocabulary.rationales]
+            long |= set(np.flatnonzero(tokens(pairs) > context))
+    return tuple(vocabulary.rationales[number] for number in sorted(long))
 
 
 def _owners(texts: list[str], vocabulary: Vocabulary) -> str:

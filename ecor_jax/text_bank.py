@@ -1,7 +1,8 @@
 """Texts to embeddings: each one encoded once, cut after EOT, kept on disk and never trusted when it does not fit."""
 
+import functools
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ from ecor_jax.checkpoints.model_dir import Model
 from ecor_jax.clip.model import unit
 from ecor_jax.clip.text import TextTower
 from ecor_jax.clip.tokenizer import tokenize
+from ecor_jax.errors import UserError
 
+SHARD = 4096
+"""Texts of a file: what is lost at most when encoding is stopped, and all that is tokenized at once."""
 ROWS = 256
 """Texts of one call of the tower."""
 
@@ -25,49 +29,59 @@ ROWS = 256
 def embed_texts(model: Model, texts: Sequence[str], folder: Path | None = None) -> Float[np.ndarray, "texts embed"]:
     """Unit embeddings of `texts` in their order, float32.
 
-    Read from `folder` (default `cache_folder()`) if a file there was made by the same weights and tokenizer of the
-    same texts and its content is what was written; else computed and kept there.
-    UserError for a text that is empty or longer than the text tower reads.
+    Each SHARD of them is read from `folder` (default `cache_folder()`) if a file there was made by the same weights and
+    tokenizer of the same texts and its content is what was written; else computed and kept there. A shard depends on
+    nothing but its texts, so encoding that was stopped goes on to the same bits.
+    UserError for a text that is empty or longer than the text tower reads, and for embeddings that are not finite.
     """
     folder = folder or cache_folder()
     distinct = list(dict.fromkeys(texts))
-    path = folder / f"{_key(model, distinct)}.safetensors"
-    bank = read_array(path)
-    if bank is None:
-        bank = _encode(model, distinct)
-        write_array(path, bank)
+    bank = np.empty((len(distinct), model.clip.config.embed_dim), np.float32)
+    with tqdm(total=len(distinct), desc="encoding texts", unit="text", mininterval=1, delay=1) as bar:
+        for start in range(0, len(distinct), SHARD):
+            shard = distinct[start : start + SHARD]
+            path = folder / f"{_key(model, shard)}.safetensors"
+            embeddings = read_array(path)
+            if embeddings is None:
+                embeddings = _encode(model, shard, bar.update)
+                if not np.isfinite(embeddings).all():
+                    raise UserError(f"{model.path}: its embeddings of texts are not finite: the weights are damaged")
+                write_array(path, embeddings)
+            else:
+                bar.update(len(shard))
+            bank[start : start + SHARD] = embeddings
     if len(distinct) == len(texts):
         return bank
-    row = {text: number for number, text in enumerate(distinct)}
-    return bank[[row[text] for text in texts]]
+    number = {text: number for number, text in enumerate(distinct)}
+    return bank[[number[text] for text in texts]]
 
 
-def _encode(model: Model, texts: Sequence[str]) -> Float[np.ndarray, "texts embed"]:
+@functools.partial(jax.jit, static_argnums=0)
+def _unit_embeddings(
+    graph: nnx.GraphDef, weights: nnx.State, ids: Int[Array, "rows tokens"]
+) -> Float[Array, "rows embed"]:
+    tower: TextTower = nnx.merge(graph, weights)
+    return unit(tower(ids))
+
+
+def _encode(model: Model, texts: Sequence[str], done: Callable[[int], Any]) -> Float[np.ndarray, "texts embed"]:
     config = model.clip.config
     ids = tokenize(model.tokenizer, texts, config.text.context_length)
     lengths = _eot(ids, config.text.eot_id) + 1
     graph, weights = nnx.split(model.clip.text)
-
-    @jax.jit
-    def encode(weights: nnx.State, ids: Int[Array, "rows tokens"]) -> Float[Array, "rows embed"]:
-        tower: TextTower = nnx.merge(graph, weights)
-        return unit(tower(ids))
-
     # Texts of like length together: the tower is causal and read at EOT, what follows is dead weight.
     order = np.argsort(lengths, kind="stable")
-    bank = np.empty((len(texts), config.embed_dim), np.float32)
-    bar = tqdm(total=len(texts), desc="encoding texts", unit="text", mininterval=1)
-    with bar:
-        for start in range(0, len(texts), ROWS):
-            rows = order[start : start + ROWS]
-            # Few widths and one height, so few programs to compile.
-            width = min(-(-int(lengths[rows].max()) // 8) * 8, config.text.context_length)
-            batch = np.zeros((min(ROWS, _power_of_two(len(texts))), width), np.int32)
-            part = ids[rows, :width]
-            batch[: len(rows), : part.shape[1]] = part
-            bank[rows] = np.asarray(encode(weights, jnp.asarray(batch)))[: len(rows)]
-            bar.update(len(rows))
-    return bank
+    embeddings = np.empty((len(texts), config.embed_dim), np.float32)
+    for start in range(0, len(texts), ROWS):
+        rows = order[start : start + ROWS]
+        # Few widths and one height, so few programs to compile.
+        width = min(-(-int(lengths[rows].max()) // 8) * 8, config.text.context_length)
+        batch = np.zeros((min(ROWS, _power_of_two(len(texts))), width), np.int32)
+        part = ids[rows, :width]
+        batch[: len(rows), : part.shape[1]] = part
+        embeddings[rows] = np.asarray(_unit_embeddings(graph, weights, jnp.asarray(batch)))[: len(rows)]
+        done(len(rows))
+    return embeddings
 
 
 def _eot(ids: Int[np.ndarray, "texts tokens"], eot_id: int | None) -> Int[np.ndarray, "texts"]:
@@ -80,9 +94,10 @@ def _power_of_two(count: int) -> int:
 
 def _key(model: Model, texts: Sequence[str]) -> str:
     """Changes with anything that changes the embeddings."""
-    digest = hashlib.sha256(b"text bank 2\0")
+    digest = hashlib.sha256(b"text bank 3\0")
     digest.update(model.digest.encode())
-    digest.update(str(model.clip.text.dtype).encode())
+    # By its name: what a config calls "float32" is the same as jnp.float32.
+    digest.update(jnp.dtype(model.clip.text.dtype).name.encode())
     backend: Any = model.tokenizer.backend_tokenizer
     digest.update(backend.to_str().encode())
     for text in texts:

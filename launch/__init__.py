@@ -1,1 +1,9 @@
 """Commands, run from the repository root as `python -m launch.NAME`; each takes `--help`."""
+
+import sys
+
+from ecor_jax import stopping
+
+# Before anything that takes time is imported. Python calls the program `-m` as long as it looks for the module.
+if sys.argv[0] == "-m" or stopping.worker_of() is not None:
+    stopping.install()

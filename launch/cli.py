@@ -9,7 +9,7 @@ import ast
 import importlib.util
 import inspect
 import logging
-import signal
+import os
 import sys
 import tempfile
 import traceback
@@ -20,23 +20,37 @@ from typing import Any
 from absl import logging as absl_logging
 from ml_collections import ConfigDict
 
-from ecor_jax.errors import UserError
+from ecor_jax import stopping
+from ecor_jax.errors import UserError, printable
+from ecor_jax.untrusted.files import is_utf8
 
 
 def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:
-    """Parses the command line and calls `main`; a UserError is one line on stderr and exit status 1."""
+    """Parses the command line and calls `main`.
+
+    Exit status: 0 if all went well; 1 after one line on stderr, if the user's input or machine did not do; 2 for a
+    command line that cannot be read; 130 and 143 after Ctrl-C and SIGTERM, what was at work being saved (`stopping`).
+    """
+    stopping.install()
+    for stream in (sys.stdout, sys.stderr):
+        # A process that is stopped does not write out what waits; and names hold what terminals obey.
+        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # pyright: ignore
     args = parser.parse_args(_joined(sys.argv[1:]))
     _quieten_libraries()
-    # A scheduler's polite end is treated as Ctrl-C: files are closed, what is saved stays.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        if foreign := [argument for argument in sys.argv if not is_utf8(argument)]:
+            raise UserError(f"the argument {os.fsencode(foreign[0])!r} is no UTF-8")
         main(args)
     except UserError as error:
-        # One line, whatever bytes a file's name or content brought into it.
-        sys.exit("error: " + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(error)))
-    except KeyboardInterrupt:
-        print("\ninterrupted; the same command goes on from what is saved", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(f"error: {printable(str(error))}")
+    except OSError as error:
+        if error.filename is None:
+            raise
+        sys.exit(f"error: {printable(str(error.filename))}: {error.strerror}")
+    except MemoryError:
+        sys.exit("error: there is not enough memory for this; smaller batches or sets need less")
+    except stopping.Stopped as stopped:
+        stopping.end(str(stopped))
 
 
 def _quieten_libraries() -> None:
@@ -45,9 +59,16 @@ def _quieten_libraries() -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     # What Orbax cannot write or read it raises; before that, each of its threads logs the stack it fails with.
     logging.getLogger("absl").addFilter(lambda record: "orbax" not in Path(record.pathname).parts)
+    # Warnings name files and classes, in one line and without what a terminal would obey.
+    logging.getLogger("absl").addFilter(_print_safely)
     # And after that, TensorStore's remaining writes find nobody waiting for them.
     default = sys.unraisablehook
     sys.unraisablehook = lambda found: None if str(found.exc_value) == "Event loop is closed" else default(found)
+
+
+def _print_safely(record: logging.LogRecord) -> bool:
+    record.msg, record.args = printable(record.getMessage()), ()
+    return True
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:

@@ -19,7 +19,9 @@ def main(args: argparse.Namespace) -> None:
     # Imported late: --help and a mistyped option answer at once.
     from ecor_jax import runs
 
-    options = {name: getattr(args, name) for name in ("rationales", "method", "top_k", "threshold", "what_if")}
+    options = {
+        name: getattr(args, name) for name in ("rationales", "method", "top_k", "on_long", "threshold", "what_if")
+    }
     given = {name: value for name, value in options.items() if value is not None}
     print(f"wrote {runs.explained(args.model, args.images or [], args.pair or [], args.output, given)}")
 
@@ -38,6 +40,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--threshold", type=float, help="cosine that makes a match (default: the model's own)")
     parser.add_argument("--what_if", action="append", metavar="DESCRIPTOR=VALUE", help="what would become of it")
     parser.add_argument("--top_k", type=int, help="pairs for each picture (default: 5)")
+    parser.add_argument(
+        "--on_long", choices=["error", "skip"], help="rationales of more tokens than the model reads (default: error)"
+    )
     return parser
 
 

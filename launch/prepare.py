@@ -9,6 +9,7 @@ import argparse
 
 from absl import logging
 
+from ecor_jax.errors import printable
 from launch import cli
 
 
@@ -19,7 +20,7 @@ def main(args: argparse.Namespace) -> None:
     logging.set_verbosity(logging.WARNING)  # TFDS reports its temporary files
     prepared = prepare(args.source, args.output, args.split, args.on_bad_image)
     for message in prepared.bad:
-        print(f"left out: {message}")
+        print(f"left out: {printable(message)}")
     counts = ", ".join(f"{count} in {split}" for split, count in prepared.counts.items())
     print(f"{args.output}: images: {counts}; unreadable and left out: {len(prepared.bad)}")
 

@@ -22,15 +22,14 @@ def main(args: argparse.Namespace) -> None:
     comparison.model = str(workdir / "clip" / "model")
 
     from ecor_jax import runs
-    from ecor_jax.training.workdir import claim
+    from ecor_jax.training.workdir import claimed
 
-    claim(workdir, comparison.lock())
-    print("1/2 a small CLIP learns from drawings and captions")
-    claim(workdir / "clip", pretraining.lock())
-    if not Path(comparison.model).exists():
-        runs.run(pretraining, workdir / "clip")
-    print("2/2 DROR and ECOR are tuned on harder drawings, and compared with the untuned CLIP")
-    runs.run(comparison, workdir)
+    with claimed(workdir, comparison.lock()):
+        print("1/2 a small CLIP learns from drawings and captions")
+        if not Path(comparison.model).exists():
+            runs.run(pretraining.lock(), workdir / "clip")
+        print("2/2 DROR and ECOR are tuned on harder drawings, and compared with the untuned CLIP")
+        runs.run(comparison, workdir)
     minutes, seconds = divmod(round(time.perf_counter() - start), 60)
     print(f"done in {minutes} min {seconds} s; open {workdir / 'report' / 'index.html'}")
 

@@ -7,7 +7,6 @@ DIR gets config.json, metrics.jsonl, results.json, report/, checkpoints/ and mod
 
 import argparse
 
-from ecor_jax.training.workdir import claim
 from launch import cli
 
 
@@ -16,7 +15,6 @@ def main(args: argparse.Namespace) -> None:
     # Imported late: --help and a mistyped option answer at once.
     from ecor_jax import runs
 
-    claim(args.workdir, config)
     runs.run(config, args.workdir)
 
 

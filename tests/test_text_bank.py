@@ -44,7 +44,7 @@ def encoded(monkeypatch) -> list[list[str]]:
     """The texts that the tower was asked to encode, call by call; it answers with zeros."""
     calls = []
 
-    def encode(model, texts):
+    def encode(model, texts, done):
         calls.append(list(texts))
         return np.zeros((len(texts), model.clip.config.embed_dim), np.float32)
 
@@ -94,7 +94,7 @@ def test_the_first_eot_id_is_read_where_the_configuration_names_one(model, tmp_p
 def test_the_order_is_that_of_the_texts_and_duplicates_are_encoded_once(model, encoded, tmp_path, monkeypatch):
     numbered = {"b": 1.0, "a": 2.0, "c": 3.0}
 
-    def encode(model, texts):
+    def encode(model, texts, done):
         encoded.append(list(texts))
         return np.array([[numbered[text]] for text in texts], np.float32)
 
@@ -105,6 +105,36 @@ def test_the_order_is_that_of_the_texts_and_duplicates_are_encoded_once(model, e
 
 def test_the_second_time_the_file_is_read_and_the_tower_is_not_called(bank, folder, model, encoded):
     np.testing.assert_array_equal(embed_texts(model, TEXTS, folder), bank[0])
+    assert encoded == []
+
+
+def test_what_was_encoded_before_a_stop_is_not_encoded_again(model, monkeypatch, tmp_path):
+    monkeypatch.setattr(text_bank, "SHARD", 2)
+    texts = [f"{number} {'and a long tail ' * (number % 3)}" for number in range(7)]
+    whole, calls, encode = embed_texts(model, texts, tmp_path / "undisturbed"), [], text_bank._encode
+
+    def stopped_at_the_third(model, texts, done):
+        calls.append(texts)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return encode(model, texts, done)
+
+    monkeypatch.setattr(text_bank, "_encode", stopped_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        embed_texts(model, texts, tmp_path / "stopped")
+    np.testing.assert_array_equal(embed_texts(model, texts, tmp_path / "stopped"), whole)
+    assert calls == [texts[0:2], texts[2:4], texts[4:6], texts[4:6], texts[6:7]]
+
+
+def test_weights_that_make_no_numbers_are_an_error_and_nothing_is_kept(model, monkeypatch, tmp_path):
+    monkeypatch.setattr(text_bank, "_encode", lambda model, texts, done: np.full((len(texts), 16), np.nan))
+    with pytest.raises(UserError, match="embeddings of texts are not finite"):
+        embed_texts(model, TEXTS, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_dtype_by_its_name_and_by_its_type_share_the_file(tiny_clip, folder, encoded):
+    embed_texts(load_clip(tiny_clip, dtype=jnp.dtype("float32")), TEXTS, folder)
     assert encoded == []
 
 
@@ -208,7 +238,7 @@ def test_a_cache_that_cannot_be_written_costs_a_warning_only(bank, model, encode
     file = tmp_path / "file"
     file.write_text("no folder")
     assert embed_texts(model, TEXTS, file / "banks").shape == bank[0].shape
-    assert len(warnings) == 1 and "cannot be kept" in warnings[0]
+    assert len(warnings) == 1 and "not kept for the next run" in warnings[0]
 
 
 def test_nothing_half_written_is_left(bank):

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ecor_jax.checkpoints.fields import whole_number
-from ecor_jax.checkpoints.tensor_files import read_json
+from ecor_jax.checkpoints.fields import MOST_LAYERS, positive, whole_number
 from ecor_jax.errors import UserError
+from ecor_jax.untrusted.json_text import read_object
 
 FAMILIES = ("mistral", "llama", "qwen2")
 ROPE_TYPES = ("default", "llama3")
@@ -78,7 +78,7 @@ def read_config(path: Path) -> CausalConfig:
     UserError names a field that does not fit, or that asks for what is not implemented: another kind of rotary
     scaling, quantised weights, biases where this family has none, windows in some layers only.
     """
-    fields = read_json(path)
+    fields = read_object(path)
     family = fields.get("model_type")
     if family not in FAMILIES:
         raise UserError(f"{path}: model_type is {family!r}; expected one of {', '.join(FAMILIES)}")
@@ -109,12 +109,12 @@ def read_config(path: Path) -> CausalConfig:
         vocab_size=number("vocab_size"),
         context_length=context_length,
         width=width,
-        layers=number("num_hidden_layers"),
+        layers=whole_number(fields.get("num_hidden_layers"), f"{path}: num_hidden_layers", MOST_LAYERS),
         heads=heads,
         kv_heads=kv_heads,
         head_size=head_size,
         mlp_width=number("intermediate_size"),
-        norm_eps=_positive(fields.get("rms_norm_eps"), f"{path}: rms_norm_eps"),
+        norm_eps=positive(fields.get("rms_norm_eps"), f"{path}: rms_norm_eps"),
         rope_theta=theta,
         rope_scaling=scaling,
         qkv_bias=family == "qwen2",
@@ -127,7 +127,7 @@ def read_end_tokens(directory: Path) -> tuple[int, ...]:
     """The ids that end an answer: of generation_config.json where it says, else of config.json; () if neither does."""
     for name in ("generation_config.json", "config.json"):
         path = directory / name
-        found = read_json(path).get("eos_token_id") if path.is_file() else None
+        found = read_object(path).get("eos_token_id") if path.is_file() else None
         ids = found if isinstance(found, list) else [] if found is None else [found]
         if any(isinstance(one, bool) or not isinstance(one, int) or one < 0 for one in ids):
             raise UserError(f"{path}: eos_token_id is {found!r}; expected a token's number or a list of them")
@@ -141,7 +141,7 @@ def _rope(path: Path, fields: dict[str, Any], context_length: int) -> tuple[floa
     rope = fields.get("rope_parameters") or fields.get("rope_scaling") or {}
     if not isinstance(rope, dict):
         raise UserError(f"{path}: the rotary scaling is {rope!r}; expected an object")
-    theta = _positive(rope.get("rope_theta", fields.get("rope_theta", 10000.0)), f"{path}: rope_theta")
+    theta = positive(rope.get("rope_theta", fields.get("rope_theta", 10000.0)), f"{path}: rope_theta")
     kind = rope.get("rope_type", rope.get("type", "default"))
     if kind not in ROPE_TYPES:
         raise UserError(f"{path}: rotary scaling of type {kind!r}; implemented are {', '.join(ROPE_TYPES)}")
@@ -150,7 +150,7 @@ def _rope(path: Path, fields: dict[str, Any], context_length: int) -> tuple[floa
     if kind == "default":
         return theta, None
     low, high, factor = (
-        _positive(rope.get(name), f"{path}: rotary scaling: {name}")
+        positive(rope.get(name), f"{path}: rotary scaling: {name}")
         for name in ("low_freq_factor", "high_freq_factor", "factor")
     )
     if low >= high:
@@ -166,12 +166,6 @@ def _window(path: Path, fields: dict[str, Any]) -> int | None:
         raise UserError(f"{path}: sliding_window is missing; expected a number of tokens, or null for none")
     window = fields["sliding_window"]
     return None if window is None else whole_number(window, f"{path}: sliding_window")
-
-
-def _positive(value: Any, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise UserError(f"{name} is {value!r}; expected a positive number")
-    return float(value)
 
 
 def _flag(value: Any, name: str) -> bool:

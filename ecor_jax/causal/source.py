@@ -42,7 +42,7 @@ def read_tokenizer(directory: Path, config: CausalConfig) -> PreTrainedTokenizer
     if not (directory / "tokenizer.json").is_file():
         raise UserError(f"{directory}: no tokenizer; expected tokenizer.json")
     try:
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(directory, local_files_only=True)
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # the tokenizers library raises bare Exception on broken files
         reason = str(error).split("\n")[0]
         raise UserError(f"{directory}: its tokenizer cannot be read ({reason})") from error

@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,17 @@ from jaxtyping import Float
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from ecor_jax.atomic import write_json
 from ecor_jax.bottleneck import Adapter, Bottleneck
-from ecor_jax.checkpoints.model_dir import Model, new_directory, write_clip
-from ecor_jax.checkpoints.tuned import DESCRIPTION
+from ecor_jax.checkpoints.model_dir import DESCRIPTION, HEAD, Model, new_directory, write_clip
 from ecor_jax.checkpoints.weights import weights_digest
 from ecor_jax.clip.model import Clip
 from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.errors import UserError
+from ecor_jax.options import check_template
+from ecor_jax.untrusted.files import read_bytes
+from ecor_jax.untrusted.json_text import read_object
 
-HEAD = "bottleneck.safetensors"
 FORMAT = 2
 
 
@@ -90,8 +91,7 @@ def save_bottleneck(directory: Path, saved: SavedBottleneck, tuned: Clip | None 
         write_clip(partial, clip, saved.model.tokenizer, saved.model.preprocess)
         save_file(_tensors(bottleneck), partial / HEAD)
         description["head_sha256"] = _digest(partial / HEAD)
-        text = json.dumps(description, indent=2, ensure_ascii=False)
-        (partial / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
+        write_json(partial / DESCRIPTION, description)
 
 
 def is_bottleneck(directory: Path) -> bool:
@@ -104,8 +104,9 @@ def load_bottleneck(model: Model) -> SavedBottleneck:
     path = model.path / DESCRIPTION
     if not is_bottleneck(model.path):
         raise UserError(f"{model.path}: no descriptor bottleneck ({HEAD}); train one with launch.train")
+    description = read_object(path)
     try:
-        return _read(json.loads(path.read_text(encoding="utf-8")), model)
+        return _read(description, model)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     except (
@@ -115,7 +116,6 @@ def load_bottleneck(model: Model) -> SavedBottleneck:
         TypeError,
         AttributeError,
         OverflowError,
-        RecursionError,
         SafetensorError,
     ) as error:
         raise UserError(f"{path}: not a description of a bottleneck ({repr(error)[:200]})") from error
@@ -139,12 +139,13 @@ def _read(description: dict[str, Any], model: Model) -> SavedBottleneck:
         raise ValueError("findings and a softmax within groups: expected one of them")
     if threshold is not None and not -1 <= threshold <= 1:
         raise ValueError(f"threshold {threshold!r}; expected a cosine from -1 to 1")
-    template, output = str(description["template"]), str(description["output"])
+    template, output = description["template"], str(description["output"])
+    check_template(template, "d", "template")
     return SavedBottleneck(model, bottleneck, descriptors, template, output, threshold, findings)
 
 
 def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(read_bytes(path)).hexdigest()
 
 
 def _read_findings(found: dict[str, Any] | None, bottleneck: Bottleneck) -> Findings | None:

@@ -1,16 +1,36 @@
 """Checks on single fields of foreign configurations."""
 
+import math
 from typing import Any, get_args
 
 from ecor_jax.clip.config import Activation
 from ecor_jax.errors import UserError
 
+MOST_LAYERS = 512
+MOST = 1 << 20
+"""Of widths, heads, pixels, tokens: four times the largest vocabulary there is."""
 
-def whole_number(value: Any, name: str) -> int:
-    """`value`, if it is a positive whole number; `name` says in the message where it stands."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise UserError(f"{name} is {value!r}; expected a positive whole number")
+
+def whole_number(value: Any, name: str, most: int = MOST) -> int:
+    """`value`, if it is a whole number from 1 to `most`; `name` says in the message where it stands.
+
+    What is larger would be refused anyway, by the shapes of the weights, but only after a model of it was described.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise UserError(f"{name} is {shown(value)}; expected a whole number from 1 to {most:,}")
     return value
+
+
+def positive(value: Any, name: str) -> float:
+    """`value`, if it is a positive finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise UserError(f"{name} is {shown(value)}; expected a positive number")
+    return float(value)
+
+
+def shown(value: Any) -> str:
+    """A value for a message: what a file holds may be long."""
+    return repr(value)[:100]
 
 
 def stated_activation(stated: Any, option: Activation | None, name: str) -> Activation:
@@ -23,15 +43,16 @@ def stated_activation(stated: Any, option: Activation | None, name: str) -> Acti
             )
         return option
     if stated not in get_args(Activation):
-        raise UserError(f"{name} is {stated!r}; expected one of {', '.join(get_args(Activation))}")
+        raise UserError(f"{name} is {shown(stated)}; expected one of {', '.join(get_args(Activation))}")
     if option not in (None, stated):
         raise UserError(f"{name} is {stated!r}, which --activation={option} contradicts")
     return stated
 
 
 def colour(values: Any, name: str, *, positive: bool = False) -> tuple[float, ...]:
-    """`values` as one (positive) number for each of red, green and blue."""
+    """`values` as one finite (positive) number for each of red, green and blue; at most 1,000, of pixels in [0, 1]."""
+    least = 1e-6 if positive else -1000.0
     numbers = isinstance(values, list) and all(isinstance(value, int | float) for value in values)
-    if not numbers or len(values) != 3 or (positive and min(values) <= 0):
-        raise UserError(f"{name} is {values!r}; expected three {'positive ' if positive else ''}numbers")
+    if not numbers or len(values) != 3 or not all(least <= value <= 1000 for value in values):
+        raise UserError(f"{name} is {shown(values)}; expected three {'positive ' if positive else ''}numbers")
     return tuple(float(value) for value in values)

@@ -6,13 +6,14 @@ from typing import Any
 import jax.numpy as jnp
 from transformers import PreTrainedTokenizerBase
 
-from ecor_jax.checkpoints.fields import stated_activation, whole_number
+from ecor_jax.checkpoints.fields import MOST_LAYERS, positive, stated_activation, whole_number
 from ecor_jax.checkpoints.layouts import MATRIX, PATCHES, Entry, layer_norm, linear
-from ecor_jax.checkpoints.tensor_files import find_weights, open_tensors, read_json
+from ecor_jax.checkpoints.tensor_files import find_weights, open_tensors
 from ecor_jax.checkpoints.weights import load_weights
 from ecor_jax.clip.config import Activation, ClipConfig, TextConfig, VisionConfig
 from ecor_jax.clip.model import Clip
 from ecor_jax.errors import UserError
+from ecor_jax.untrusted.json_text import read_object
 
 WEIGHTS = (
     "model.safetensors",
@@ -98,7 +99,7 @@ def read(directory: Path, activation: Activation | None = None, dtype=jnp.float3
 
 def read_config(path: Path, activation: Activation | None = None) -> ClipConfig:
     """The configuration in a config.json of model type `clip`; UserError names a field that does not fit."""
-    fields = read_json(path)
+    fields = read_object(path)
     if fields.get("model_type") != "clip":
         raise UserError(f"{path}: model_type is {fields.get('model_type')!r}; expected 'clip'")
     text = _section(path, fields, "text_config", _TEXT_DEFAULTS)
@@ -118,7 +119,7 @@ def read_config(path: Path, activation: Activation | None = None) -> ClipConfig:
     def tower(section: str, fields: dict[str, Any]) -> dict[str, int]:
         return {
             "width": number(section, fields, "hidden_size"),
-            "layers": number(section, fields, "num_hidden_layers"),
+            "layers": whole_number(fields["num_hidden_layers"], f"{path}: {section}.num_hidden_layers", MOST_LAYERS),
             "heads": number(section, fields, "num_attention_heads"),
             "mlp_width": number(section, fields, "intermediate_size"),
         }
@@ -138,7 +139,7 @@ def read_config(path: Path, activation: Activation | None = None) -> ClipConfig:
         ),
         embed_dim=whole_number(fields.get("projection_dim", 512), f"{path}: projection_dim"),
         activation=stated_activation(text.get("hidden_act"), activation, f"{path}: hidden_act"),
-        layer_norm_eps=text["layer_norm_eps"],
+        layer_norm_eps=positive(text["layer_norm_eps"], f"{path}: layer_norm_eps"),
     )
 
 

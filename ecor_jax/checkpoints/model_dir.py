@@ -2,17 +2,14 @@
 
 import contextlib
 import dataclasses
-import json
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import jax.numpy as jnp
-from safetensors import SafetensorError
 from safetensors.numpy import save_file
 from transformers import PreTrainedTokenizerBase
 
+from ecor_jax import atomic
 from ecor_jax.checkpoints import huggingface, preprocessor
 from ecor_jax.checkpoints.source import read_source
 from ecor_jax.checkpoints.weights import foreign_tensors, weights_digest
@@ -21,6 +18,14 @@ from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.errors import UserError
 
 WEIGHTS = "model.safetensors"
+DESCRIPTION, PROMPTS, HEAD = "ecor.json", "prompts.safetensors", "bottleneck.safetensors"
+"""What tuning adds (`tuned`, `bottleneck_dir`)."""
+OWN = {
+    *(WEIGHTS, DESCRIPTION, PROMPTS, HEAD, "config.json", preprocessor.FILE),
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json"),
+    *("merges.txt", "chat_template.jinja"),
+}
+"""Files that a model directory is rewritten with; others in it are the user's."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,15 +82,17 @@ def write_clip(
     """The files of a model directory, into a directory that exists."""
     tensors = dict(foreign_tensors(clip, huggingface.ENTRIES))
     save_file(tensors, directory / WEIGHTS, metadata={"format": "pt"})
-    _write_json(directory / "config.json", huggingface.config_fields(clip.config, tokenizer))
+    atomic.write_json(directory / "config.json", huggingface.config_fields(clip.config, tokenizer))
     if preprocess is not None:
-        _write_json(directory / preprocessor.FILE, preprocessor.preprocessor_fields(preprocess))
+        atomic.write_json(directory / preprocessor.FILE, preprocessor.preprocessor_fields(preprocess))
     if tokenizer is not None:
         tokenizer.save_pretrained(directory)
 
 
 def check_new(directory: Path, *, overwrite: bool = False) -> None:
     """UserError unless a model directory may be written at `directory`, as `save_clip` says."""
+    if directory.is_symlink():
+        raise UserError(f"{directory}: is a link, which would be replaced; expected a directory, or none yet")
     if directory.exists() and not directory.is_dir():
         raise UserError(f"{directory}: is a file; expected a directory to write")
     if directory.is_dir() and any(directory.iterdir()):
@@ -97,33 +104,9 @@ def check_new(directory: Path, *, overwrite: bool = False) -> None:
 
 @contextlib.contextmanager
 def new_directory(directory: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """A hidden directory beside `directory` to write into, which takes its place when the block ends well."""
+    """A model directory to write, as `save_clip` says; what a user put into an older one is kept."""
     check_new(directory, overwrite=overwrite)
     directory = directory.absolute()
-    partial = directory.with_name(f".{directory.name}.{os.getpid()}.partial")
-    try:
-        partial.mkdir(parents=True)
+    users = [entry.name for entry in directory.iterdir() if entry.name not in OWN] if directory.exists() else []
+    with atomic.new_directory(directory, keep=users) as partial:
         yield partial
-        _take_place(partial, directory)
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{directory}: cannot be written ({error})") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _take_place(partial: Path, directory: Path) -> None:
-    if not directory.exists():
-        partial.rename(directory)
-        return
-    replaced = partial.with_suffix(".replaced")
-    directory.rename(replaced)
-    try:
-        partial.rename(directory)
-    except OSError:
-        replaced.rename(directory)
-        raise
-    shutil.rmtree(replaced)
-
-
-def _write_json(path: Path, fields: dict) -> None:
-    path.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")

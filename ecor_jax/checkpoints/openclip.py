@@ -6,14 +6,15 @@ from typing import Any
 import jax.numpy as jnp
 
 from ecor_jax.checkpoints import openai
-from ecor_jax.checkpoints.fields import colour, stated_activation, whole_number
+from ecor_jax.checkpoints.fields import MOST_LAYERS, colour, positive, stated_activation, whole_number
 from ecor_jax.checkpoints.tensor import Tensor
-from ecor_jax.checkpoints.tensor_files import find_weights, open_tensors, read_json
+from ecor_jax.checkpoints.tensor_files import find_weights, open_tensors
 from ecor_jax.checkpoints.weights import load_weights
 from ecor_jax.clip.config import Activation, ClipConfig, TextConfig, VisionConfig
 from ecor_jax.clip.model import Clip
 from ecor_jax.clip.preprocessing import OPENAI_MEAN, OPENAI_STD, Preprocess
 from ecor_jax.errors import UserError
+from ecor_jax.untrusted.json_text import read_object
 
 CONFIG = "open_clip_config.json"
 WEIGHTS = (
@@ -64,7 +65,7 @@ def read(path: Path, activation: Activation | None = None, dtype=jnp.float32) ->
     """The CLIP in an OpenCLIP directory, or in a weights file with open_clip_config.json beside it."""
     directory = path if path.is_dir() else path.parent
     weights = find_weights(path, WEIGHTS) if path.is_dir() else path
-    fields = read_json(directory / CONFIG)
+    fields = read_object(directory / CONFIG)
     config = read_config(fields.get("model_cfg"), activation, f"{directory / CONFIG}: model_cfg")
     preprocess = _preprocess(
         fields.get("preprocess_cfg", {}), config.vision.image_size, f"{directory / CONFIG}: preprocess_cfg"
@@ -95,13 +96,12 @@ def read_config(fields: Any, activation: Activation | None, source: str) -> Clip
         return whole_number(fields.get(name, default), f"{source}.{section}.{name}")
 
     def tower(section: str, fields: dict[str, Any], default_width: int) -> dict[str, int]:
-        width, ratio = number(section, fields, "width", default_width), fields.get("mlp_ratio", 4.0)
-        if not isinstance(ratio, int | float):
-            raise UserError(f"{source}.{section}.mlp_ratio is {ratio!r}; expected a number")
+        width = number(section, fields, "width", default_width)
+        ratio = positive(fields.get("mlp_ratio", 4.0), f"{source}.{section}.mlp_ratio")
         return {
             "width": width,
-            "layers": number(section, fields, "layers", 12),
-            "mlp_width": int(width * ratio),
+            "layers": whole_number(fields.get("layers", 12), f"{source}.{section}.layers", MOST_LAYERS),
+            "mlp_width": whole_number(int(width * ratio), f"{source}.{section}.width times mlp_ratio"),
         }
 
     vision_tower, text_tower = tower("vision_cfg", vision, 768), tower("text_cfg", text, 512)

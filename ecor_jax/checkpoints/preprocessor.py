@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from ecor_jax.checkpoints.fields import colour, whole_number
-from ecor_jax.checkpoints.tensor_files import read_json
+from ecor_jax.checkpoints.fields import colour, positive, shown, whole_number
 from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.errors import UserError
+from ecor_jax.untrusted.json_text import read_object
 
 FILE = "preprocessor_config.json"
 _BICUBIC = 3  # PIL's number for it
@@ -19,10 +19,13 @@ def read_preprocess(directory: Path) -> Preprocess | None:
     that asks for something else than a bicubic resize to a square, a centre crop, a mean and a deviation.
     """
     if (directory / FILE).is_file():
-        return preprocess_of(read_json(directory / FILE), str(directory / FILE))
+        return preprocess_of(read_object(directory / FILE), str(directory / FILE))
     combined = directory / "processor_config.json"
-    if combined.is_file() and "image_processor" in (fields := read_json(combined)):
-        return preprocess_of(fields["image_processor"], f"{combined}: image_processor")
+    if combined.is_file() and "image_processor" in (fields := read_object(combined)):
+        where, processor = f"{combined}: image_processor", fields["image_processor"]
+        if not isinstance(processor, dict):
+            raise UserError(f"{where} is {shown(processor)}; expected an object")
+        return preprocess_of(processor, where)
     return None
 
 
@@ -36,7 +39,7 @@ def preprocess_of(fields: dict[str, Any], source: str) -> Preprocess:
     for step in ("do_resize", "do_rescale", "do_normalize"):
         expect(step, True, default=True)
     expect("resample", _BICUBIC)
-    if abs(fields.get("rescale_factor", 1 / 255) - 1 / 255) > 1e-9:
+    if abs(positive(fields.get("rescale_factor", 1 / 255), f"{source}: rescale_factor") - 1 / 255) > 1e-9:
         raise UserError(f"{source}: rescale_factor is {fields['rescale_factor']}; expected 1/255")
     mean = colour(fields.get("image_mean"), f"{source}: image_mean")
     std = colour(fields.get("image_std"), f"{source}: image_std", positive=True)

@@ -36,7 +36,7 @@ class Store:
     def __exit__(self, kind, error, trace) -> None:
         try:
             if kind is None:
-                self._written(self._manager.wait_until_finished)
+                self.wait()
         finally:
             # It says again what has been said.
             with contextlib.suppress(*_DISK_ERRORS):
@@ -53,6 +53,10 @@ class Store:
             return
         args = ocp.args.Composite(state=ocp.args.StandardSave(state), data=grain.checkpoint.CheckpointSave(iterator))
         self._written(lambda: self._manager.save(step, args=args))
+
+    def wait(self) -> None:
+        """Until what was saved is on disk."""
+        self._written(self._manager.wait_until_finished)
 
     def restore(self, state: State, iterator: grain.DatasetIterator) -> State:
         """The newest checkpoint, laid out and sharded as `state`; moves `iterator` to where it stood."""

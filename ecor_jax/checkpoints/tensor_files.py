@@ -1,6 +1,5 @@
 """Named tensors in files, read one at a time: safetensors or torch archives, whole or in shards."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from safetensors import SafetensorError, safe_open
 from ecor_jax.checkpoints.tensor import Tensor
 from ecor_jax.checkpoints.torch_zip import open_torch
 from ecor_jax.errors import UserError
+from ecor_jax.untrusted.json_text import read_object
 
 _DTYPES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64", "I64": "int64"}
 
@@ -41,17 +41,6 @@ def open_safetensors(path: Path) -> dict[str, Tensor]:
         raise UserError(f"{path}: not a whole safetensors file ({error})") from error
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object; UserError, naming the file, if it is missing or something else."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as JSON ({error})") from error
-    if not isinstance(value, dict):
-        raise UserError(f"{path}: expected a JSON object, found a {type(value).__name__}")
-    return value
-
-
 def _safetensor(file: Any, name: str) -> Tensor:
     piece = file.get_slice(name)
     dtype = str(piece.get_dtype())
@@ -59,9 +48,9 @@ def _safetensor(file: Any, name: str) -> Tensor:
 
 
 def _open_shards(index: Path) -> dict[str, Tensor]:
-    weight_map = read_json(index).get("weight_map")
-    if not isinstance(weight_map, dict):
-        raise UserError(f"{index}: no weight_map")
+    weight_map = read_object(index).get("weight_map")
+    if not isinstance(weight_map, dict) or not all(isinstance(shard, str) for shard in weight_map.values()):
+        raise UserError(f"{index}: expected a weight_map, {{tensor: file name}}")
     tensors: dict[str, Tensor] = {}
     for shard in sorted(set(weight_map.values())):
         if Path(shard).name != shard:

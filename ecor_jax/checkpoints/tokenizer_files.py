@@ -1,16 +1,15 @@
 """A checkpoint's tokenizer: from its own files, or from OpenAI's list of merges."""
 
-import gzip
-import zlib
 from pathlib import Path
 
 from transformers import AutoTokenizer, CLIPTokenizer, PreTrainedTokenizerBase
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-from ecor_jax.checkpoints.tensor_files import read_json
 from ecor_jax.clip.config import TextConfig
 from ecor_jax.clip.tokenizer import END, START
 from ecor_jax.errors import UserError
+from ecor_jax.untrusted.files import decode_text, gunzip, read_bytes
+from ecor_jax.untrusted.json_text import read_object
 
 _OPENAI_VOCABULARY = 49408
 _FILES = ("tokenizer.json", "vocab.json")
@@ -43,30 +42,33 @@ def openai_tokenizer(merges_file: Path, context_length: int) -> CLIPTokenizer:
     token a merge (the file's first line is a heading, and it goes on beyond the 48,894 merges that are used),
     then start and end of text.
     """
-    try:
-        lines = gzip.decompress(merges_file.read_bytes()).decode("utf-8").split("\n")
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise UserError(f"{merges_file}: not OpenAI's gzipped list of merges ({error})") from error
+    where = f"{merges_file}: not OpenAI's gzipped list of merges"
+    lines = decode_text(gunzip(read_bytes(merges_file), where), where).split("\n")
     characters = list(bytes_to_unicode().values())
     merges = [tuple(line.split()) for line in lines[1 : _OPENAI_VOCABULARY - 2 * len(characters) - 2 + 1]]
     tokens = [*characters, *(c + "</w>" for c in characters), *map("".join, merges), START, END]
     if len(set(tokens)) != _OPENAI_VOCABULARY or any(len(merge) != 2 for merge in merges):
         raise UserError(f"{merges_file}: does not make CLIP's {_OPENAI_VOCABULARY} tokens")
     vocabulary = {token: number for number, token in enumerate(tokens)}
-    return CLIPTokenizer(
-        vocab=vocabulary,
-        merges=merges,  # pyright: ignore[reportArgumentType] (the tokenizers library takes pairs)
-        model_max_length=context_length,
-    )
+    try:
+        return CLIPTokenizer(
+            vocab=vocabulary,
+            merges=merges,  # pyright: ignore[reportArgumentType] (the tokenizers library takes pairs)
+            model_max_length=context_length,
+        )
+    except Exception as error:  # the tokenizers library raises bare Exception
+        raise UserError(f"{merges_file}: its merges do not fit each other ({error})") from error
 
 
 def _pretrained(directory: Path) -> PreTrainedTokenizerBase:
     # Without tokenizer_config.json AutoTokenizer has no class to go by; the files alone are CLIP's.
     known = (directory / "tokenizer_config.json").is_file()
     if known:
-        read_json(directory / "tokenizer_config.json")
+        read_object(directory / "tokenizer_config.json")
+    reader = AutoTokenizer if known else CLIPTokenizer
     try:
-        return (AutoTokenizer if known else CLIPTokenizer).from_pretrained(directory, local_files_only=True)
+        # Without the last word transformers asks whether to run the code that a directory brings along.
+        return reader.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # the tokenizers library raises bare Exception on broken files
         raise UserError(f"{directory}: its tokenizer cannot be read ({error})") from error
 

@@ -4,10 +4,10 @@ The archive's pickle is interpreted by an unpickler that knows the few names a t
 refuses every other; nothing is imported and no code of the file is run.
 """
 
-import collections
 import dataclasses
-import pickle
-import zipfile
+import math
+import reprlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ import numpy as np
 
 from ecor_jax.checkpoints.tensor import Tensor
 from ecor_jax.errors import UserError
+from ecor_jax.untrusted.archives import Archive, is_zip
+from ecor_jax.untrusted.pickles import StandIn, Unpickler, put_items
 
 _STORAGES = {
     "HalfStorage": np.dtype(np.float16),
@@ -25,6 +27,7 @@ _STORAGES = {
 }
 # How TorchScript writes lists; the list is all that matters.
 _LISTS = ("build_intlist", "build_boollist", "build_doublelist", "build_tensorlist")
+MOST_VALUES = 1_000_000
 
 
 def open_torch(path: Path) -> dict[str, Tensor]:
@@ -33,16 +36,12 @@ def open_torch(path: Path) -> dict[str, Tensor]:
     Tensors deeper in nested dicts get dotted names. UserError if the file is no zip archive, is torn, or
     names anything but tensors.
     """
-    try:
-        archive = zipfile.ZipFile(path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error})") from error
-    except Exception as error:  # zipfile meets a damaged archive with BadZipFile and many others
+    if path.is_file() and not is_zip(path):
         raise UserError(
             f"{path}: not a torch zip archive, or a truncated one; an older format must be loaded and saved "
             "again with torch 1.6 or later"
-        ) from error
-    tensors = _Reader(path, archive).load()
+        )
+    tensors = _Reader(Archive(path)).load()
     if not tensors:
         raise UserError(f"{path}: holds no tensors")
     return tensors
@@ -55,76 +54,75 @@ class _Storage:
     size: int
 
 
-class _Module:
+class _Module(StandIn):
     """Stands for a TorchScript module: its attributes and nothing else."""
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    attributes: Any = None
+
+    def set_state(self, state: Any) -> None:
         self.attributes = state
 
 
 class _Reader:
     """One archive: its pickle and the raw storages beside it."""
 
-    def __init__(self, path: Path, archive: zipfile.ZipFile):
-        self.path, self.archive = path, archive
-        pickles = [name for name in archive.namelist() if name.endswith("/data.pkl") and name.count("/") == 1]
+    def __init__(self, archive: Archive):
+        self.path, self.archive = archive.path, archive
+        pickles = [name for name in archive.names if name.endswith("/data.pkl") and name.count("/") == 1]
         if len(pickles) != 1:
-            raise UserError(f"{path}: a zip archive, but not one that torch wrote (no data.pkl)")
+            raise UserError(f"{self.path}: a zip archive, but not one that torch wrote (no data.pkl)")
         self.root = pickles[0].removesuffix("data.pkl")
         order = f"{self.root}byteorder"
-        if order in archive.namelist() and self._bytes(order) != b"little":
-            raise UserError(f"{path}: its numbers are not little-endian")
+        if order in archive.names and archive.read(order) != b"little":
+            raise UserError(f"{self.path}: its numbers are not little-endian")
 
     def load(self) -> dict[str, Tensor]:
+        content = self.archive.read(f"{self.root}data.pkl", stored=True)
         try:
-            with self.archive.open(f"{self.root}data.pkl") as file:
-                return dict(_flatten(_Unpickler(file, self).load()))
+            return dict(_flatten(_Unpickler(content, self).load()))
         except UserError:
             raise
         except Exception as error:  # a broken pickle can fail in any way
-            raise UserError(f"{self.path}: its data.pkl is broken ({error})") from error
+            raise UserError(f"{self.path}: its data.pkl is broken ({str(error)[:200]})") from error
 
     def tensor(self, storage: _Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> Tensor:
         def read() -> np.ndarray:
-            raw = self._bytes(f"{self.root}data/{storage.key}", storage.size * storage.dtype.itemsize)
+            name, size = f"{self.root}data/{storage.key}", storage.size * storage.dtype.itemsize
+            if name not in self.archive.names:
+                raise UserError(f"{self.path}: {name} is missing")
+            raw = self.archive.read(name, stored=True)
+            if len(raw) != size:
+                raise UserError(f"{self.path}: {name} has {len(raw)} bytes; expected {size}")
             flat = np.frombuffer(raw, storage.dtype)
             steps = tuple(stride * storage.dtype.itemsize for stride in strides)
             return np.lib.stride_tricks.as_strided(flat[offset:], shape, steps, writeable=False)
 
         counts = (*shape, *strides, offset)
         if len(shape) != len(strides) or not all(isinstance(n, int) and n >= 0 for n in counts):
-            raise UserError(f"{self.path}: a tensor of shape {shape}, strides {strides} and offset {offset}")
+            odd = reprlib.repr((shape, strides, offset))
+            raise UserError(f"{self.path}: a tensor whose shape, strides and offset are {odd}")
         last = offset + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
-        if 0 not in shape and last >= storage.size:
+        # A few stored numbers may stand for many, but not for more than memory holds.
+        beyond = last >= storage.size or math.prod(shape) > max(storage.size, MOST_VALUES)
+        if 0 not in shape and beyond:
             raise UserError(f"{self.path}: a tensor of shape {shape} reaches beyond its storage {storage.key}")
         return Tensor(shape, storage.dtype.name, read)
 
-    def _bytes(self, name: str, size: int | None = None) -> bytes:
-        try:
-            info = self.archive.getinfo(name)
-            if size is not None and info.file_size != size:
-                raise UserError(f"{self.path}: {name} has {info.file_size} bytes; expected {size}")
-            return self.archive.read(info)
-        except UserError:
-            raise
-        except Exception as error:
-            raise UserError(f"{self.path}: {name} is missing or damaged ({error})") from error
 
-
-class _Unpickler(pickle.Unpickler):
-    def __init__(self, file, reader: _Reader):
-        super().__init__(file)
+class _Unpickler(Unpickler):
+    def __init__(self, content: bytes, reader: _Reader):
+        super().__init__(content)
         self.reader = reader
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "OrderedDict"):
-            return collections.OrderedDict
+            return _dictionary
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
             return self._rebuild_tensor
         if module == "torch" and name in _STORAGES:
             return name  # a string: the pickle can neither call it nor set anything on it
         if module == "torch.jit._pickle" and name in _LISTS:
-            return list
+            return _list
         if module.split(".")[0] == "__torch__":
             return _Module
         raise UserError(
@@ -134,22 +132,37 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, pid: Any) -> _Storage:
         kind, dtype, key, _location, size = pid
-        if kind != "storage" or dtype not in _STORAGES or not isinstance(key, str):
-            raise UserError(f"{self.reader.path}: refers to {pid}, which is no tensor storage")
+        texts = all(isinstance(text, str) for text in (kind, dtype, key))
+        if not texts or kind != "storage" or dtype not in _STORAGES or type(size) is not int or size < 0:
+            raise UserError(f"{self.reader.path}: refers to {reprlib.repr(pid)}, which is no tensor storage")
         return _Storage(key, _STORAGES[dtype], size)
 
     def _rebuild_tensor(self, storage, offset, shape, strides, *_gradient_and_hooks) -> Tensor:
         return self.reader.tensor(storage, offset, tuple(shape), tuple(strides))
 
 
-def _flatten(value: Any, prefix: str = ""):
+def _dictionary(items: Iterable[tuple[str, Any]] = ()) -> dict[str, Any]:
+    """In the place of OrderedDict."""
+    target: dict[str, Any] = {}
+    put_items(target, items)
+    return target
+
+
+def _list(items: list[Any]) -> list[Any]:
+    return items
+
+
+def _flatten(value: Any) -> Iterator[tuple[str, Tensor]]:
     """(dotted name, tensor) of everything below a dict or module; other values are no weights."""
-    if isinstance(value, _Module):
-        value = value.attributes
-    if isinstance(value, dict):
-        for name, part in value.items():
-            full = f"{prefix}{name}"
-            if isinstance(part, Tensor):
-                yield full, part
-            else:
-                yield from _flatten(part, f"{full}.")
+    waiting, seen = [("", value)], 0
+    while waiting:
+        prefix, value = waiting.pop()
+        seen += 1
+        if seen > MOST_VALUES:  # dicts that hold one another several times have no end
+            raise ValueError(f"it holds more than {MOST_VALUES:,} values")
+        if isinstance(value, Tensor) and prefix:
+            yield prefix, value
+        value = value.attributes if isinstance(value, _Module) else value
+        if isinstance(value, dict):
+            dot = f"{prefix}." if prefix else ""
+            waiting += [(f"{dot}{name}", child) for name, child in reversed(value.items())]

@@ -12,13 +12,14 @@ from flax import nnx
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from ecor_jax.checkpoints.model_dir import Model, load_clip, new_directory, write_clip
+from ecor_jax.atomic import write_json
+from ecor_jax.checkpoints.model_dir import DESCRIPTION, PROMPTS, Model, load_clip, new_directory, write_clip
 from ecor_jax.clip.prompts import VisualPrompts, prompt_layers
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
 from ecor_jax.methods import Method, checked
+from ecor_jax.untrusted.json_text import read_object
 
-DESCRIPTION, PROMPTS = "ecor.json", "prompts.safetensors"
 FORMAT = 1
 
 
@@ -68,7 +69,7 @@ def save_tuned(directory: Path, tuned: TunedModel) -> None:
     with new_directory(directory, overwrite=True) as partial:
         write_clip(partial, tuned.model.clip, tuned.model.tokenizer, tuned.model.preprocess)
         save_file(tensors, partial / PROMPTS)
-        (partial / DESCRIPTION).write_text(json.dumps(description, indent=2, ensure_ascii=False) + "\n")
+        write_json(partial / DESCRIPTION, description)
 
 
 def load_tuned(source: str | Path, *, dtype=jnp.float32) -> TunedModel:
@@ -77,8 +78,8 @@ def load_tuned(source: str | Path, *, dtype=jnp.float32) -> TunedModel:
     path = model.path / DESCRIPTION
     if not path.exists():
         return TunedModel(model, {}, None)
+    description = read_object(path)
     try:
-        description = json.loads(path.read_text())
         if description.get("method") == "bottleneck":
             raise UserError(f"{model.path}: a descriptor bottleneck; expected a CLIP or a prompt-tuned model")
         if description["format"] != FORMAT:
@@ -99,18 +100,15 @@ def load_tuned(source: str | Path, *, dtype=jnp.float32) -> TunedModel:
 
 def _read_method(name: str, entry: dict[str, Any], tensors: Mapping[str, np.ndarray], model: Model) -> Tuned:
     layout, vision = entry.pop("prompts"), model.clip.config.vision
-    prompts = VisualPrompts(
-        vision,
-        layout["count"],
-        prompt_layers(",".join(map(str, layout["layers"])), vision.layers),
-        position=layout["position"],
-        rngs=nnx.Rngs(0),
-    )
-    found, expected = tensors[name], prompts.tokens[...]
-    if (found.shape, found.dtype) != (expected.shape, expected.dtype):
+    layers = prompt_layers(",".join(map(str, layout["layers"])), vision.layers)
+    tokens, expected = tensors[name], (len(layers), layout["count"], vision.width)
+    if (tokens.shape, tokens.dtype) != (expected, np.float32):
         raise UserError(
-            f"{model.path / PROMPTS}: {name} has shape {found.shape}, {found.dtype}; expected {expected.shape}, "
-            f"{expected.dtype} by {DESCRIPTION}"
+            f"{model.path / PROMPTS}: {name} has shape {tokens.shape}, {tokens.dtype}; expected {expected}, float32 "
+            f"by {DESCRIPTION}"
         )
-    prompts.tokens[...] = jnp.asarray(found)
+    if not np.isfinite(tokens).all():
+        raise UserError(f"{model.path / PROMPTS}: {name} holds numbers that are not finite")
+    prompts = VisualPrompts(vision, layout["count"], layers, position=layout["position"], rngs=nnx.Rngs(0))
+    prompts.tokens[...] = jnp.asarray(tokens)
     return Tuned(checked(Method(**entry)), prompts)

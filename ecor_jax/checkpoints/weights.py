@@ -48,7 +48,8 @@ def load_module(
 ) -> M:
     """The module that `make` describes, its parameters replaced by `tensors` in the types `make` gives them.
 
-    Missing and unused tensors, wrong shapes and types raise one UserError that names them all. `ignorable`
+    Missing and unused tensors, wrong shapes and types raise one UserError that names them all; numbers that are not
+    finite raise one that names the first. `ignorable`
     tensors are no weights and may be there or not. Needs memory for the model and its largest stacked
     parameter, no more.
     """
@@ -67,6 +68,8 @@ def load_module(
             layers = value if _stacked(entry) else value[None]
             for layer, name in enumerate(names):
                 layers[layer, ...] = entry.layout.read(tensors[name].read())
+                if not np.isfinite(layers[layer, ...]).all():
+                    raise UserError(f"{source}: {name} holds numbers that are not finite")
                 bar.update(layers[layer, ...].nbytes)
             variables[path] = variable.replace(jnp.asarray(value))
     return nnx.merge(graph, nnx.from_flat_state(variables))

@@ -1,15 +1,21 @@
 """A directory of ArrayRecord files, as `prepare` writes it, as a `Source`."""
 
-import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ecor_jax.data.records import BadImage, Record, Source
 from ecor_jax.errors import UserError
+from ecor_jax.untrusted.json_text import read_object
 
 CATEGORIES_FILE = "categories.json"
 """{split: {"classes": [name, ...], "records": [index into classes, ...]}}: labels, without reading images."""
+
+FEATURES_FILE = "features.json"
+_CLASS_KEYS = ("pythonClassName", "python_class_name", "type", "proto_cls")
+"""Where TFDS looks for the name of a class, in the format of today and in the old one."""
+_OWN_FEATURE = re.compile(r"tensorflow_datasets\.(core\.features\.\w+\.)?\w+")
 
 
 def is_array_records(path: Path) -> bool:
@@ -41,6 +47,8 @@ class ArrayRecords(Source):
         try:
             classes, rows = labels[split]["classes"], labels[split]["records"]
             self._categories = tuple(classes[row] for row in rows)
+            if not all(isinstance(name, str) for name in classes):
+                raise TypeError(classes)
         except (KeyError, IndexError, TypeError) as error:
             raise UserError(f"{path} is damaged: no labels in {CATEGORIES_FILE} for {split!r}") from error
         self._records = open_split(path, split)
@@ -67,6 +75,7 @@ class ArrayRecords(Source):
 
 def open_split(path: Path, split: str) -> Sequence[dict[str, Any]]:
     """TFDS's own data source of a split, images left as encoded bytes."""
+    _check_features(path)
     import tensorflow_datasets as tfds  # takes half a second, and most runs read no ArrayRecord
 
     try:
@@ -74,6 +83,23 @@ def open_split(path: Path, split: str) -> Sequence[dict[str, Any]]:
         return builder.as_data_source(split, decoders={"image": tfds.decode.SkipDecoding()})  # pyright: ignore
     except Exception as error:  # of many kinds, for a file of its own that is missing, cut off or altered
         raise UserError(f"{path} is not a readable ArrayRecord directory: {error}") from error
+
+
+def _check_features(path: Path) -> None:
+    """UserError unless the features are TFDS's own: TFDS imports the module of any other that the file names."""
+    waiting: list[Any] = [read_object(path / FEATURES_FILE)]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            named = [value[key] for key in _CLASS_KEYS if isinstance(value.get(key), str) and value[key]]
+            if foreign := [name for name in named if not _OWN_FEATURE.fullmatch(name)]:
+                raise UserError(
+                    f"{path / FEATURES_FILE}: names {foreign[0]!r}; only features of tensorflow_datasets are read, "
+                    "so it was not imported"
+                )
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
 
 
 def to_record(example: dict[str, Any]) -> Record:
@@ -88,8 +114,9 @@ def to_record(example: dict[str, Any]) -> Record:
 
 def _read_labels(path: Path) -> dict[str, dict[str, list]]:
     try:
-        return json.loads((path / CATEGORIES_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path} has no readable {CATEGORIES_FILE}: write it with `python -m launch.prepare` ({error})"
-        ) from error
+        labels = read_object(path / CATEGORIES_FILE)
+    except UserError as error:
+        raise UserError(f"{error}; write the directory with `python -m launch.prepare`") from error
+    if not labels:
+        raise UserError(f"{path / CATEGORIES_FILE}: names no split")
+    return labels

@@ -1,6 +1,5 @@
 """Captions for contrastive pretraining: whole ones, or composed from class names and descriptors."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +10,7 @@ from ecor_jax.data import procedural
 from ecor_jax.data.records import Record, Source
 from ecor_jax.data.vocabulary import normalise_name
 from ecor_jax.errors import UserError
+from ecor_jax.untrusted.json_text import read_object
 
 # The forms in which the rationale prompts will ask, among others: a small text tower knows only what it has read.
 NAME_TEMPLATES = ("a photo of a {name}", "this is a photo of a {name}", "{name}")
@@ -44,12 +44,9 @@ class ListedCaptions(Captions):
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        try:
-            entries = json.loads(self.path.read_text())
-        except (OSError, ValueError) as error:
-            raise UserError(f"{path}: cannot read captions ({error})") from error
-        if not isinstance(entries, dict) or not entries:
-            raise UserError(f"{path}: expected a JSON object of captions, found {type(entries).__name__}")
+        entries = read_object(self.path)
+        if not entries:
+            raise UserError(f"{path}: holds no captions")
         bad = [key for key, entry in entries.items() if not _well_formed(entry)]
         if bad:
             raise UserError(

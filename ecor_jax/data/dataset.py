@@ -1,7 +1,7 @@
 """A rationale dataset as a config names it: a vocabulary, and images to train and to test on."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from PIL import Image
 from ecor_jax.data import procedural
 from ecor_jax.data.concatenated import Concatenated
 from ecor_jax.data.encode import Encode, Preprocess, checked
+from ecor_jax.data.files import some_of
 from ecor_jax.data.images import Renamed, open_images, split_by_class, splits_of, without_classes
 from ecor_jax.data.joined import Joined
 from ecor_jax.data.procedural import Procedural
@@ -36,11 +37,18 @@ class Dataset:
             logging.warning("left out: %s", line)
 
 
-def open_dataset(data: Mapping[str, Any], preprocess: Preprocess, *, training: bool) -> Dataset:
+def open_dataset(
+    data: Mapping[str, Any],
+    preprocess: Preprocess,
+    *,
+    training: bool,
+    too_long: Callable[[Vocabulary], Sequence[str]] = lambda vocabulary: (),
+) -> Dataset:
     """The dataset that `config.data` describes, its images decoded into memory where they fit.
 
     data: images, test_images, rationales, train_split, test_split, holdout, slash, aliases, on_missing, on_bad_image,
-      seed; for the built-in set ('procedural') train_count, test_count and seed alone.
+      on_long, seed; for the built-in set ('procedural') train_count, test_count and seed alone.
+    too_long: the rationales that the text tower cannot read whole; `on_long` says what becomes of them.
     Test images may lie apart, in `test_images`. Else, where no split is named, a folder's own train and test are
     taken, or a share of `holdout` of every class is kept for the test; an evaluation alone then takes all images.
     """
@@ -61,10 +69,30 @@ def open_dataset(data: Mapping[str, Any], preprocess: Preprocess, *, training: b
         vocabulary = Vocabulary.from_json(data["rationales"], slash=data["slash"])
         sets = _splits(data, training)
     left_out: list[str] = []
+    vocabulary = fitting(vocabulary, too_long(vocabulary), data["on_long"], left_out)
     for name in sets if training else ("test",):
         sets[name] = _usable(sets[name], vocabulary, data, preprocess, left_out)
     logging.info("%s", vocabulary.describe())
     return Dataset(vocabulary, sets["train"] if training else None, sets["test"], tuple(left_out))
+
+
+def fitting(vocabulary: Vocabulary, too_long: Sequence[str], on_long: str, left_out: list[str]) -> Vocabulary:
+    """The vocabulary without the rationales that are too long, each a line in `left_out`.
+
+    UserError if there are some and `on_long` is "error", if none remain, or for another `on_long`.
+    """
+    if on_long not in ("error", "skip"):
+        raise UserError(f"on_long is {on_long!r}; expected error or skip")
+    if not too_long:
+        return vocabulary
+    if on_long == "error" or len(too_long) == len(vocabulary.rationales):
+        raise UserError(
+            f"{len(too_long)} of {len(vocabulary.rationales)} rationales have prompts of more tokens than the text "
+            f"tower reads, with the longest class name: {some_of([repr(text[:80]) for text in too_long])} "
+            "(on_long=skip leaves them out)"
+        )
+    left_out += [f"rationale {text!r}: its prompts have more tokens than the text tower reads" for text in too_long]
+    return vocabulary.without(too_long)
 
 
 def _splits(data: Mapping[str, Any], training: bool) -> dict[str, Source]:

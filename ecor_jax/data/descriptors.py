@@ -1,7 +1,6 @@
 """Descriptors in groups: the concepts of a bottleneck, read from one JSON file."""
 
 import dataclasses
-import json
 import string
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy as np
 
 from ecor_jax.data.vocabulary import normalise_name
 from ecor_jax.errors import UserError
+from ecor_jax.untrusted.json_text import read_object
 
 FACES = Path(__file__).with_name("face_descriptors.json")
 """120 phrases in the 19 components of FISWG's feature list; the phrases are ours."""
@@ -33,11 +33,7 @@ class Descriptors:
         softmax would always be one), an empty or a repeated descriptor.
         """
         path = Path(path)
-        try:
-            found = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_unique)
-        except (OSError, ValueError, RecursionError) as error:
-            raise UserError(f"{path}: cannot read descriptors ({error})") from error
-        groups = found.get("groups") if isinstance(found, dict) else None
+        groups = read_object(path).get("groups")
         if not isinstance(groups, dict) or not groups:
             raise UserError(f'{path}: expected {{"groups": {{group: [descriptor, ...]}}}}')
         return cls.from_groups(groups, str(path))
@@ -88,11 +84,3 @@ class Descriptors:
             return " ".join("".join(rng.choice(letters, len(word))) for word in phrase.split())
 
         return dataclasses.replace(self, phrases=tuple(map(scramble, self.phrases)))
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """An object of the file; json would keep the last of equal keys in silence."""
-    keys = [key for key, _ in pairs]
-    if repeated := sorted({key for key in keys if keys.count(key) > 1}):
-        raise ValueError(f"{', '.join(map(repr, repeated))} stands there twice")
-    return dict(pairs)

@@ -6,9 +6,12 @@ import numpy as np
 from PIL import Image
 
 from ecor_jax.data.records import BadImage
+from ecor_jax.untrusted.pictures import check_size
 
 _MAGIC = b"DICM"
 _MAGIC_AT = 128  # bytes: the preamble (PS3.10, 7.1)
+_DEFLATED = b"1.2.840.10008.1.2.1.99"
+"""The transfer syntax that pydicom expands to whatever size it has, before anything of it is known."""
 
 
 def is_dicom(content: bytes) -> bool:
@@ -29,6 +32,8 @@ def decode(content: bytes, name: str) -> Image.Image:
     """
     if not is_dicom(content):
         raise BadImage(f"{name} is not a DICOM file ({len(content)} bytes, without the mark DICM at {_MAGIC_AT})")
+    if _DEFLATED in content:
+        raise BadImage(f"{name} is a DICOM file that is deflated as a whole; save it in another transfer syntax")
     try:
         return Image.fromarray(_pixels(content, name)).convert("RGB")
     except BadImage:
@@ -52,9 +57,7 @@ def _pixels(content: bytes, name: str) -> np.ndarray:
     frames = int(dataset.get("NumberOfFrames") or 1)
     if frames != 1:
         raise BadImage(f"{name} is a DICOM file of {frames} frames; expected one")
-    size, most = dataset.Rows * dataset.Columns, Image.MAX_IMAGE_PIXELS
-    if most and size > most:
-        raise BadImage(f"{name} is a DICOM file of {size} pixels; at most {most} are read")
+    check_size(dataset.Columns, dataset.Rows)
     syntax = dataset.file_meta.TransferSyntaxUID
     try:
         readable = get_decoder(syntax).is_available

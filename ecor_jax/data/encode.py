@@ -1,6 +1,5 @@
 """From a record to the arrays of one example; and a whole set of images decoded into memory."""
 
-import io
 import os
 import struct
 import zlib
@@ -16,6 +15,7 @@ from ecor_jax.data import dicom
 from ecor_jax.data.records import BadImage, InMemory, Record, Source
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
+from ecor_jax.untrusted.pictures import open_picture
 
 Example = dict[str, np.ndarray]
 Preprocess = Callable[[Image.Image], np.ndarray]
@@ -36,6 +36,7 @@ _DECODE_ERRORS = (
     TypeError,
     OverflowError,
     NotImplementedError,
+    MemoryError,
     struct.error,
     zlib.error,
     Image.DecompressionBombError,
@@ -53,12 +54,12 @@ def decode_image(content: bytes, name: str) -> Image.Image:
     A DICOM file is told by its content and read as `dicom.decode` says. Grey levels of more than 8 bits are stretched
     from their least to their largest, as those of a DICOM without a window: what range they use, files do not say.
 
-    Raises BadImage naming `name` if it is no image, is cut off, or is larger than PIL allows.
+    Raises BadImage naming `name` if it is no image, is cut off, or is larger than `untrusted.pictures` allows.
     """
     if dicom.is_dicom(content):
         return dicom.decode(content, name)
     try:
-        image = Image.open(io.BytesIO(content))
+        image = open_picture(content)
         if image.mode == "P" and "transparency" in image.info:
             image = image.convert("RGBA")  # as PIL asks for; the colours are the same, RGB drops the alpha
         if image.mode in _DEEP:
@@ -119,7 +120,7 @@ class Encode:
     """
 
     def __init__(self, vocabulary: Vocabulary, preprocess: Preprocess, augment: Augment = "none"):
-        self._gold = vocabulary.gold
+        self._gold, self._left_out = vocabulary.gold, vocabulary.left_out
         self._class_ids = {name: row for row, name in enumerate(vocabulary.classes)}
         self._rationale_ids = {text: column for column, text in enumerate(vocabulary.rationales)}
         self._image = ImageEncode(preprocess, augment)
@@ -137,12 +138,15 @@ class Encode:
     def _gold_row(self, record: Record, category: int) -> np.ndarray:
         if not record["rationales"]:
             return self._gold[category]
-        if unknown := [text for text in record["rationales"] if text not in self._rationale_ids]:
+        named = [text for text in record["rationales"] if text not in self._left_out]
+        if not named:
+            raise BadImage(f"{record['name']} shows only rationales that are left out: {record['rationales'][0]!r}")
+        if unknown := [text for text in named if text not in self._rationale_ids]:
             raise UserError(
                 f"{record['name']}: rationales that the rationale file does not have: {', '.join(map(repr, unknown))}"
             )
         row = np.zeros(len(self._rationale_ids), bool)
-        row[[self._rationale_ids[text] for text in record["rationales"]]] = True
+        row[[self._rationale_ids[text] for text in named]] = True
         return row
 
 

@@ -1,34 +1,16 @@
 """The image files of a folder or of a zip, by their paths within it."""
 
-import lzma
-import os
-import re
-import struct
-import threading
-import zipfile
-import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from ecor_jax.data.records import BadImage
 from ecor_jax.errors import UserError
+from ecor_jax.untrusted.archives import Archive, is_zip
+from ecor_jax.untrusted.files import read_bytes, walk
 
 TEXT_SUFFIXES = (".txt", ".csv")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".pgm", ".ppm", ".tif", ".tiff", ".dcm")
-_ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
-# What zipfile and its decompressors raise on a damaged member.
-_READ_ERRORS = (
-    OSError,
-    EOFError,
-    ValueError,
-    RuntimeError,  # encrypted, or an unknown compression
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    struct.error,
-)
-_ENCRYPTED = 0x1  # bit of a member's flags
 
 
 class Files(Protocol):
@@ -68,10 +50,8 @@ def open_texts(path: Path) -> Files:
 def _open(path: Path, expected: str) -> Files:
     if path.is_dir():
         return _Folder(path)
-    if zipfile.is_zipfile(path):
+    if is_zip(path) or (path.suffix.lower() == ".zip" and path.exists()):
         return _Zip(path)
-    if path.suffix.lower() == ".zip" and path.exists():
-        raise UserError(f"{path} is not a zip file, or is cut off")
     found = "is a file of another kind" if path.exists() else "does not exist"
     raise UserError(f"{path} {found}: expected {expected}")
 
@@ -81,10 +61,7 @@ def read_text(files: Files, member: str) -> str:
 
     Raises UserError if it cannot be read.
     """
-    try:
-        content = files.read(member)
-    except BadImage as error:
-        raise UserError(f"{files.path}: {error}") from error
+    content = files.read(member)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -115,54 +92,26 @@ def _ending(names: Iterable[str], suffixes: tuple[str, ...]) -> tuple[str, ...]:
 class _Folder(Files):
     def __init__(self, path: Path):
         self.path = path
-        walk = os.walk(path, followlinks=True)
-        found = [(Path(folder).relative_to(path) / name).as_posix() for folder, _, names in walk for name in names]
-        self.members, self.texts = _ending(found, IMAGE_SUFFIXES), _ending(found, TEXT_SUFFIXES)
+        names = tuple(walk(path))
+        self.members, self.texts = _ending(names, IMAGE_SUFFIXES), _ending(names, TEXT_SUFFIXES)
 
     def read(self, member: str) -> bytes:
         try:
-            return (self.path / member).read_bytes()
-        except OSError as error:
-            raise BadImage(f"{member} cannot be read: {error.strerror or error}") from error
+            return read_bytes(self.path / member)
+        except UserError as error:
+            raise BadImage(str(error)) from error
 
 
 class _Zip(Files):
-    """Reads members in place: nothing is unpacked, so no name can lead out of the archive."""
-
     def __init__(self, path: Path):
-        self.path = path
-        self._open()
-        members = self._archive.infolist()
-        for member in members:
-            if re.match(r"[/\\]|[A-Za-z]:", member.filename) or ".." in re.split(r"[/\\]", member.filename):
-                raise UserError(f"{path} names a path outside itself, {member.filename!r}: it is not read")
-        found = [member.filename for member in members]
-        self.members, self.texts = _ending(found, IMAGE_SUFFIXES), _ending(found, TEXT_SUFFIXES)
+        self.path, self._archive = path, Archive(path)
+        names = self._archive.names
+        self.members, self.texts = _ending(names, IMAGE_SUFFIXES), _ending(names, TEXT_SUFFIXES)
         for name in self.members:
-            member = self._archive.getinfo(name)
-            if member.flag_bits & _ENCRYPTED:
-                raise UserError(f"{path} is encrypted ({name!r}): decrypt it first")
-            if member.compress_type not in _ZIP_METHODS:
-                raise UserError(f"{path} uses a compression this Python cannot undo ({name!r}): zip it again")
-
-    def _open(self) -> None:
-        try:
-            self._archive = zipfile.ZipFile(self.path)
-        except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-            raise UserError(f"{self.path} is a broken zip file: {error}") from error
-        self._lock = threading.Lock()
+            self._archive.check(name)
 
     def read(self, member: str) -> bytes:
         try:
-            # One reader at a time: ZipFile counts its open members without a lock. Decoding is not in here.
-            with self._lock:
-                return self._archive.read(member)
-        except _READ_ERRORS as error:
-            raise BadImage(f"{member} cannot be read: {error}") from error
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "members": self.members, "texts": self.texts}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._open()
+            return self._archive.read(member)
+        except UserError as error:
+            raise BadImage(str(error)) from error

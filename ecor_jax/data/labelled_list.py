@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from absl import logging
 
 from ecor_jax.data.files import Files, raise_missing
-from ecor_jax.data.records import BadImage, Record, Source
+from ecor_jax.data.records import Record, Source
 from ecor_jax.data.vocabulary import normalise_name
 from ecor_jax.errors import UserError
+from ecor_jax.untrusted.files import decode_text
 
 LIST_NAME = "label.txt"
 
@@ -52,12 +53,7 @@ def open_list(files: Files, listing: str) -> ListedImages:
     that are the same once normalised; and naming the listed files that are missing.
     """
     where = f"{files.path}: {listing}"
-    try:
-        text = files.read(listing).decode("utf-8-sig")
-    except BadImage as error:
-        raise UserError(f"{files.path}: {error}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{where} is not UTF-8 text (byte {error.start})") from error
+    text = decode_text(files.read(listing), where)
     folder = posixpath.dirname(listing)
     lines: dict[str, int] = {}
     categories: list[str] = []

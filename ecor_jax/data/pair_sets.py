@@ -11,9 +11,10 @@ import numpy as np
 from ecor_jax.data.files import Files, open_files, raise_missing
 from ecor_jax.data.labelled_list import ListedImages
 from ecor_jax.data.pickled_pairs import read_bin
-from ecor_jax.data.records import BadImage, Record, Source
+from ecor_jax.data.records import Record, Source
 from ecor_jax.data.vocabulary import normalise_name
 from ecor_jax.errors import UserError
+from ecor_jax.untrusted.files import decode_text, read_text
 
 _CSV_COLUMNS = ("file_x", "file_y", "Decision")
 
@@ -64,10 +65,7 @@ def open_pairs(name: str, path: str | Path, images: str | Path = "") -> PairSet:
         raise UserError(f"{path}: pairs are read from a .bin, .txt (as LFW's) or .csv, or a .zip with a .csv")
     if not images:
         raise UserError(f"{path} holds no images: give the folder or zip that does")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read as text: {error}") from error
+    text = read_text(path)
     read = _of_lfw if kind == ".txt" else _of_csv
     return read(name, str(path), text, open_files(Path(images)))
 
@@ -223,10 +221,7 @@ def _only_table(files: Files) -> tuple[str, str]:
     tables = []
     for member in files.texts:
         if member.lower().endswith(".csv"):
-            try:
-                text = files.read(member).decode("utf-8-sig")
-            except (BadImage, UnicodeDecodeError) as error:
-                raise UserError(f"{files.path}: {member} cannot be read as text: {error}") from error
+            text = decode_text(files.read(member), f"{files.path}: {member}")
             if set(_CSV_COLUMNS) <= set(_header(text)):
                 tables.append((f"{files.path}: {member}", text))
     if len(tables) != 1:

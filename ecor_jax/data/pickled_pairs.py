@@ -4,8 +4,7 @@ Its unpickler knows the few names that bytes and NumPy arrays of them are descri
 stand-ins for them; it refuses every other name. Nothing is imported, and NumPy's own unpickling is not used.
 """
 
-import io
-import pickle
+import reprlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from ecor_jax.errors import UserError
+from ecor_jax.untrusted.files import read_bytes
+from ecor_jax.untrusted.pickles import StandIn, Unpickler
 
 
 def read_bin(path: Path) -> tuple[list[bytes], np.ndarray]:
@@ -22,16 +23,12 @@ def read_bin(path: Path) -> tuple[list[bytes], np.ndarray]:
     Raises UserError if it is missing, broken, names anything else (which is named), or the counts do not fit.
     """
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
-    try:
-        pair = _Unpickler(content, path).load()
+        pair = _Unpickler(read_bytes(path), path).load()
     except UserError:
         raise
     except Exception as error:  # a broken pickle can fail in any way
         raise UserError(
-            f"{path} is not a verification .bin, or a broken one: {str(error) or type(error).__name__}"
+            f"{path} is not a verification .bin, or a broken one: {str(error)[:200] or type(error).__name__}"
         ) from error
     if not (isinstance(pair, Sequence) and len(pair) == 2):
         raise UserError(f"{path}: found {_kind(pair)}; expected a pair, the images and whether two are the same person")
@@ -50,37 +47,37 @@ def read_bin(path: Path) -> tuple[list[bytes], np.ndarray]:
     )
 
 
-class _Dtype:
+class _Dtype(StandIn):
     """A NumPy dtype, as its name (`u1`); what else its pickle says is about types that are not read."""
 
     def __init__(self, name: str):
         self.name = name
 
-    def __setstate__(self, state: Any) -> None:
+    def set_state(self, state: Any) -> None:
         pass
 
 
-class _Array:
+class _Array(StandIn):
     """A NumPy array: its state and nothing else."""
 
     dtype: Any = None
     shape: Any = ()
     raw: Any = b""
 
-    def __setstate__(self, state: Any) -> None:
+    def set_state(self, state: Any) -> None:
         _version, self.shape, self.dtype, _fortran, self.raw = state
 
     def bytes(self) -> bytes | None:
         """The content of an array of bytes or bools, of shape [n] or, as OpenCV has it, [n, 1]; None for any other."""
         one_byte = isinstance(self.dtype, _Dtype) and self.dtype.name in ("u1", "uint8", "b1", "bool")
-        if not (one_byte and isinstance(self.raw, bytes | bytearray)):
+        if not (one_byte and isinstance(self.raw, bytes)):
             return None
-        return bytes(self.raw) if self.shape in ((len(self.raw),), (len(self.raw), 1)) else None
+        return self.raw if self.shape in ((len(self.raw),), (len(self.raw), 1)) else None
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(Unpickler):
     def __init__(self, content: bytes, path: Path):
-        super().__init__(io.BytesIO(content), encoding="bytes")  # Python 2's strings are bytes
+        super().__init__(content)
         self._path = path
 
     def find_class(self, module: str, name: str) -> Any:
@@ -112,31 +109,28 @@ class _Unpickler(pickle.Unpickler):
 
     def _frombuffer(self, raw: Any, dtype: Any, shape: Any, _order: Any) -> _Array:
         array = _Array()
-        array.raw, array.dtype, array.shape = raw, dtype, shape
+        array.raw, array.dtype, array.shape = self._bytes(raw), dtype, shape
         return array
 
     def _scalar(self, dtype: _Dtype, raw: bytes) -> int:
-        if dtype.name not in ("b1", "bool") or len(_raw(raw)) != 1:
+        if dtype.name not in ("b1", "bool") or len(raw) != 1:
             raise UserError(f"{self._path}: its pickle has a NumPy scalar of type {dtype.name}; expected bools")
-        return bool(_raw(raw)[0])
+        return bool(raw[0])
 
     def _encode(self, text: str, encoding: str | bytes = "latin1") -> bytes:
         return self._bytes(text, encoding)
 
     def _bytes(self, content: Any = b"", encoding: str | bytes = "latin1") -> bytes:
+        if isinstance(content, bytes):
+            return content
         if isinstance(content, str) and _text(encoding) in ("latin1", "latin-1"):
+            self.take(len(content))
             return content.encode("latin1")
-        return _raw(content)
+        raise TypeError(f"{_kind(content)} where bytes were expected")  # bytes(10**12) would ask for the memory
 
 
 def _text(value: str | bytes) -> str:
     return value.decode("ascii") if isinstance(value, bytes) else str(value)
-
-
-def _raw(value: Any) -> bytes:
-    if not isinstance(value, bytes | bytearray):  # bytes(10**12) would ask for the memory
-        raise TypeError(f"{_kind(value)} where bytes were expected")
-    return bytes(value)
 
 
 def _items(value: Any) -> Sequence[Any] | None:
@@ -149,9 +143,9 @@ def _items(value: Any) -> Sequence[Any] | None:
 
 def _image(path: Path, number: int, value: Any) -> bytes:
     content = value.bytes() if isinstance(value, _Array) else value
-    if not isinstance(content, bytes | bytearray):
+    if not isinstance(content, bytes):
         raise UserError(f"{path}: image {number} is {_kind(value)}; expected the bytes of an image file")
-    return bytes(content)
+    return content
 
 
 def _answer(path: Path, number: int, value: Any) -> bool:
@@ -163,6 +157,6 @@ def _answer(path: Path, number: int, value: Any) -> bool:
 def _kind(value: Any) -> str:
     if isinstance(value, _Array):
         name = value.dtype.name if isinstance(value.dtype, _Dtype) else "unknown type"
-        return f"an array of {name} and shape {value.shape}"
+        return f"an array of {name} and shape {reprlib.repr(value.shape)}"
     shown = f" {value!r}" if value is None or isinstance(value, int | float) else ""  # lists may be endless
     return f"{type(value).__name__}{shown}"

@@ -5,8 +5,6 @@ import io
 import json
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +14,7 @@ import grain
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
+from ecor_jax.atomic import beside
 from ecor_jax.data.array_records import CATEGORIES_FILE, open_split, to_record
 from ecor_jax.data.encode import OnBadImage, decode_image, raise_bad_images
 from ecor_jax.data.images import open_images, splits_of
@@ -49,7 +48,7 @@ def prepare(source: str | Path, output: str | Path, split: str = "", on_bad_imag
         raise UserError(f"{output} is there already and is not an empty directory: nothing was written")
     sources = _open_splits(source, split)
     bad: list[BadImage] = []
-    with _writing(output) as folder:
+    with _writing(output), beside(output) as folder:
         # TFDS announces a download and shows bars without an end; the bars here know the number of images.
         tfds.disable_progress_bar()
         readers = {name: partial(_good_records, images, name, bad) for name, images in sources.items()}
@@ -99,17 +98,9 @@ def _good_records(source: Source, split: str, bad: list[BadImage]) -> Iterator[R
 
 
 @contextlib.contextmanager
-def _writing(output: Path) -> Iterator[Path]:
-    """A folder beside `output` to write in, on the same disk; removed at the end, whatever happens."""
+def _writing(output: Path) -> Iterator[None]:
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent)
-        try:
-            yield Path(folder)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-    except OSError as error:
-        raise UserError(f"{output} cannot be written: {error.strerror or error}") from error
+        yield
     except RuntimeError as error:  # as ArrayRecord's writer reports a full disk
         if "write() failed" not in str(error):
             raise

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from ecor_jax.errors import UserError
+from ecor_jax.untrusted.files import read_bytes
 
 MAGIC = 0xCED7230A
 _MAGIC_BYTES = struct.pack("<I", MAGIC)
@@ -128,12 +129,9 @@ def read_index(path: Path) -> tuple[np.ndarray, np.ndarray]:
     Raises UserError for a file that is missing or empty, a line that is not two numbers, or a key given twice.
     """
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be read: {error.strerror or error}; expected the index of the .rec beside it"
-        ) from error
-    content = content.rstrip()
+        content = read_bytes(path).rstrip()
+    except UserError as error:
+        raise UserError(f"{error}; expected the index of the .rec beside it") from error
     if not content:
         raise UserError(f"{path} is empty; expected lines key<TAB>position")
     if bad := re.search(rb"(?m)^(?!\d{1,18}\t\d{1,18}\r?$).*", content):

@@ -1,6 +1,7 @@
 """The classes, their rationales, and which rationale explains which class."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ecor_jax.errors import UserError
+from ecor_jax.untrusted.json_text import read_json
 
 
 def normalise_name(name: str, slash: str = " or ") -> str:
@@ -31,6 +33,8 @@ class Vocabulary:
     """R distinct normalised texts, in the order of their first appearance."""
     gold: np.ndarray
     """bool [C, R]: the class is explained by the rationale. Many-to-many; a row may be empty."""
+    left_out: frozenset[str] = frozenset()
+    """Rationales of the file that are no candidates; pictures may still name them."""
 
     @classmethod
     def from_lists(cls, lists: Mapping[str, Iterable[str]]) -> "Vocabulary":
@@ -57,6 +61,13 @@ class Vocabulary:
         Raises UserError naming every problem of the file at once.
         """
         return cls.from_lists(_read_lists(Path(path), slash))
+
+    def without(self, rationales: Iterable[str]) -> "Vocabulary":
+        """The same classes without some of the rationales, which are `left_out`."""
+        left_out = frozenset(rationales)
+        kept = [column for column, text in enumerate(self.rationales) if text not in left_out]
+        texts = tuple(self.rationales[column] for column in kept)
+        return Vocabulary(self.classes, texts, self.gold[:, kept], self.left_out | left_out)
 
     def to_json(self) -> str:
         """The text of a file that `from_json` reads back as the same classes and gold pairs."""
@@ -136,7 +147,7 @@ def match(
     if len(left_out) == len(source_classes):
         raise UserError(
             f"no class of the images has rationales: images of {_listed(source_classes)}; "
-            f"rationales for {_listed(vocabulary.classes)}"
+            f"rationales for {_listed(vocabulary.classes)}{_wnid_hint(source_classes)}"
         )
     kinds = {
         "image classes that are not in the rationale file": unknown,
@@ -150,6 +161,14 @@ def match(
             "and keeps classes without images as candidates)"
         )
     return Match(left_out, without_images)
+
+
+def _wnid_hint(names: Sequence[str]) -> str:
+    """What to do about folders that WordNet's numbers name, as ImageNet's are."""
+    if not any(re.fullmatch(r"n\d{8}", name) for name in names):
+        return ""
+    form = '{"n01440764": {"name": ..., "rationales": [...]}}'
+    return f"; for folders named as ImageNet's, the rationale file says {form}"
 
 
 class _Object(list[tuple[str, Any]]):
@@ -199,7 +218,7 @@ def _named(entry: tuple[str, Any]) -> tuple[str, Any]:
     folder, value = entry
     if isinstance(value, _Object):
         fields = dict(value)
-        if isinstance(fields.get("name"), str) and "rationales" in fields:
+        if len(fields) == len(value) and isinstance(fields.get("name"), str) and "rationales" in fields:
             return fields["name"], fields["rationales"]
     return folder, value
 
@@ -234,18 +253,7 @@ class _Texts:
 
 
 def _read_object(path: Path) -> _Object:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_Object)
-    except OSError as error:
-        raise UserError(f"rationale file {path}: cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"rationale file {path}: not UTF-8 text (byte {error.start})") from error
-    except json.JSONDecodeError as error:
-        raise UserError(
-            f"rationale file {path}: not JSON: {error.msg}, line {error.lineno} column {error.colno}"
-        ) from error
-    except RecursionError as error:
-        raise UserError(f"rationale file {path}: nested too deeply") from error
+    content = read_json(path, pairs=_Object)
     if not isinstance(content, _Object):
         raise UserError(
             f"rationale file {path}: expected an object {{class: [rationale, ...]}}, found {_kind(content)}"

@@ -20,6 +20,7 @@ from ecor_jax.clip.vision import normalise_pixels
 from ecor_jax.data.encode import Example, ImageEncode
 from ecor_jax.data.pipeline import eval_batches
 from ecor_jax.data.records import Record, Source
+from ecor_jax.errors import UserError
 from ecor_jax.parallel import mesh as meshes
 
 
@@ -71,6 +72,10 @@ def image_features(
             parts.append(np.asarray(features)[mask])
             bar.update(int(mask.sum()))
     features = np.concatenate(parts)
+    if not np.isfinite(features).all():
+        raise UserError(
+            f"{source.origin}: the encoder's features of its pictures are not finite: its weights are damaged"
+        )
     if jax.process_index() == 0:
         write_array(path, features)
     return features
@@ -89,7 +94,7 @@ class _Pixels:
 def _key(vision: SplitVision, preprocess: Preprocess, source: Source, mirrored: bool) -> str:
     """Changes with anything that changes the features."""
     digest = hashlib.sha256(f"image features {1 + mirrored}\0".encode())
-    digest.update(f"{preprocess}{vision.trunk.dtype}{vision.last.activation}\0".encode())
+    digest.update(f"{preprocess}{jnp.dtype(vision.trunk.dtype).name}{vision.last.activation}\0".encode())
     for path, leaf in nnx.to_flat_state(nnx.state(vision)):
         value: Any = leaf[...]
         digest.update(f"{path}{value.shape}".encode() + np.asarray(value).tobytes())

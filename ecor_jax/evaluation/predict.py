@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 from tqdm import tqdm
 
+from ecor_jax.errors import UserError
 from ecor_jax.joint import marginals, top_pairs
 from ecor_jax.methods import Method, categories_and_rationales
 from ecor_jax.parallel import mesh as meshes
@@ -70,4 +71,7 @@ def predict(
             columns = (*categories_and_rationales(method, pairs), np.exp(pairs.log_prob), *first, *second)
             parts.append([np.asarray(column)[mask] for column in (*columns, category, rationales)])
             bar.update(int(mask.sum()))
-    return Predictions(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    predictions = Predictions(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    if not np.isfinite(predictions.probabilities).all():
+        raise UserError(f"{name}: the probabilities are not finite: the weights of the model are damaged")
+    return predictions

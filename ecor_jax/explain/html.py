@@ -4,8 +4,9 @@ import html
 import re
 
 VOID = {"img", "meta", "wbr"}
-# What UTF-8 or an HTML document cannot hold: control characters and lone surrogates (undecodable file names).
-UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+# What UTF-8 or an HTML document cannot hold: control characters and lone surrogates (undecodable file names). And what
+# turns the writing direction around, so that a name shows as another.
+UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class Html(str):

@@ -57,6 +57,6 @@ def pairs_part(pairs: Sequence[ExplainedPair], folder: Path) -> Part:
 
 
 def _written(side: Side, folder: Path, number: int) -> Shown:
-    picture = load_picture(side.image, side.name)
+    picture = load_picture(side.image)
     name = save_picture(picture, folder / "images", f"{number:04d}")
     return Shown(f"images/{name}", shown_size(picture.size))

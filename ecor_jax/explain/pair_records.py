@@ -6,7 +6,6 @@ Similarities and thresholds are cosines in [-1, 1]; activations are fractions in
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from PIL import Image
 
@@ -16,10 +15,10 @@ SUM_TOLERANCE = 1e-4
 
 @dataclass(frozen=True)
 class Side:
-    """One picture of a pair: decoded, or the path of one; `name` is shown and need not be a path."""
+    """One picture of a pair; `name` is shown and need not be a path."""
 
     name: str
-    image: Image.Image | Path
+    image: Image.Image
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,6 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from ecor_jax.errors import UserError
-
 TINY = 128
 """Up to this side in pixels a picture is kept exactly (PNG); a larger one becomes a JPEG."""
 LARGEST_FILE = 640
@@ -13,19 +11,9 @@ LARGEST_SHOWN = 320
 SMALLEST_SHOWN = 192
 
 
-def load_picture(image: Image.Image | Path, name: str) -> Image.Image:
-    """The picture in RGB, turned upright, its longer side at most 640 pixels.
-
-    Raises UserError with the name for what cannot be read as a picture.
-    """
-    try:
-        if isinstance(image, Path):
-            with Image.open(image) as opened:
-                upright = ImageOps.exif_transpose(opened).convert("RGB")
-        else:
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"{name}: cannot be read as a picture ({error})") from error
+def load_picture(image: Image.Image) -> Image.Image:
+    """The picture in RGB, turned upright, its longer side at most 640 pixels."""
+    upright = ImageOps.exif_transpose(image).convert("RGB")
     upright.info = {}  # A photo may say where it was taken, and by whom.
     upright.thumbnail((LARGEST_FILE, LARGEST_FILE), Image.Resampling.LANCZOS)
     return upright

@@ -1,15 +1,12 @@
 """A page's way onto the disk: whole, and over nothing that is not a page of ours."""
 
-import errno
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from ecor_jax.atomic import beside
 from ecor_jax.errors import UserError
 from ecor_jax.explain.document import GENERATOR
 from ecor_jax.explain.html import Html
-
-PARTIAL = ".report.partial"
 
 
 def publish(directory: Path, build: Callable[[Path], Html]) -> Path:
@@ -20,20 +17,14 @@ def publish(directory: Path, build: Callable[[Path], Html]) -> Path:
     Raises UserError where the directory cannot be written, or holds an `index.html` or `images` that is not a page
     of ours.
     """
-    partial = directory / PARTIAL
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        _refuse_foreign(directory)
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
-        try:
-            (partial / "index.html").write_text(build(partial), encoding="utf-8", newline="\n")
-            _replace(directory, partial)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
-        hint = "; free some space and run again" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-        raise UserError(f"{directory}: the report cannot be written ({error.strerror or error}){hint}") from error
+        raise UserError(f"{directory}: the report cannot be written ({error.strerror or error})") from error
+    _refuse_foreign(directory)
+    with beside(directory / "index.html") as partial:
+        (partial / "index.html").write_text(build(partial), encoding="utf-8", newline="\n")
+        _replace(directory, partial)
     return directory / "index.html"
 
 

@@ -5,7 +5,6 @@ Shares, probabilities, confidences and accuracies are fractions in [0, 1].
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 from PIL import Image
@@ -45,11 +44,11 @@ class Explanation:
 class ExplainedPicture:
     """A picture with the explanations of one or several methods, and the gold where it is known.
 
-    `image` is a decoded picture or the path of one; `name` is shown and need not be a path.
+    `name` is shown and need not be a path.
     """
 
     name: str
-    image: Image.Image | Path
+    image: Image.Image
     explanations: Sequence[Explanation]
     gold_category: str | None = None
     gold_rationales: Sequence[str] = ()

@@ -23,7 +23,7 @@ def write_report(report: Report, directory: Path) -> Path:
         if report.pictures:
             (folder / "images").mkdir()
         for index, picture in enumerate(report.pictures, start=1):
-            loaded = load_picture(picture.image, picture.name)
+            loaded = load_picture(picture.image)
             name = save_picture(loaded, folder / "images", f"{index:04d}")
             cards.append(picture_card(picture, f"picture-{index}", f"images/{name}", shown_size(loaded.size)))
         return page(report, cards)

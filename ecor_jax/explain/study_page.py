@@ -65,7 +65,7 @@ def studies_part(studies: Sequence[ExplainedStudy], folder: Path) -> Part:
     (folder / "images").mkdir()
     cards = []
     for number, study in enumerate(studies, start=1):
-        picture = load_picture(study.image, study.name)
+        picture = load_picture(study.image)
         name = save_picture(picture, folder / "images", f"{number:04d}")
         cards.append(study_card(study, f"study-{number}", Shown(f"images/{name}", shown_size(picture.size))))
     return part("studies", "What is found, and why", LEAD, tag("div", *cards, class_="cards"))

@@ -6,7 +6,6 @@ Cosines are in [-1, 1], probabilities fractions in [0, 1]; weights and contribut
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from PIL import Image
 
@@ -95,15 +94,14 @@ class WhatIf:
 class ExplainedStudy:
     """An image with its diagnoses, and what was reported of it.
 
-    `image` is a decoded picture or the path of one; `name` is shown and need not be a path. `what_ifs` goes from a
-    finding to its answers. `reported` are the descriptors that `report_source` ("the radiologist's report", "the
-    labels") says are there.
+    `name` is shown and need not be a path. `what_ifs` goes from a finding to its answers. `reported` are the
+    descriptors that `report_source` ("the radiologist's report", "the labels") says are there.
 
     Raises ValueError for a what-if of no diagnosis or descriptor, or with a probability that its weight does not give.
     """
 
     name: str
-    image: Image.Image | Path
+    image: Image.Image
     diagnoses: Sequence[Diagnosis]
     what_ifs: Mapping[str, Sequence[WhatIf]] = field(default_factory=dict)
     reported: Sequence[str] = ()

@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol
 from absl import logging
 from tqdm import tqdm
 
+from ecor_jax.atomic import new_file
 from ecor_jax.causal.config import read_config
 from ecor_jax.causal.generate import generate
 from ecor_jax.causal.model import Decoder
@@ -27,6 +28,7 @@ from ecor_jax.reports.answers import Rejected, read_answer
 from ecor_jax.reports.prompt import prompt_ids, request
 from ecor_jax.reports.records import Report
 from ecor_jax.reports.statements import Statement
+from ecor_jax.untrusted.json_text import parse_json
 
 DEFAULT_MODEL = "mistralai/Mistral-7B-Instruct-v0.3"
 NEW_TOKENS = 512
@@ -173,9 +175,9 @@ class _Answers:
         file.truncate(whole)
         for number, line in enumerate(content[:whole].decode(errors="replace").split("\n")[:-1], start=1):
             try:
-                found = json.loads(line)
+                found = parse_json(line, f"{path}: line {number}")
                 key, answer = found["prompt"], Answer(found["text"], found["ended"])
-            except (ValueError, TypeError, KeyError, RecursionError) as error:
+            except (UserError, TypeError, KeyError) as error:
                 raise UserError(f"{path}: line {number} is damaged; remove that line") from error
             if not (isinstance(key, str) and isinstance(answer.text, str) and isinstance(answer.ended, bool)):
                 raise UserError(f"{path}: line {number} is damaged; remove that line")
@@ -206,10 +208,8 @@ def _answers_file(path: Path) -> Iterator[_Answers]:
 
 
 def _write_lines(path: Path, lines: Sequence[dict[str, str]]) -> None:
-    partial = path.with_name(path.name + ".partial")
-    with _named(path):
+    with new_file(path) as partial:
         partial.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-        partial.replace(path)
 
 
 @contextlib.contextmanager

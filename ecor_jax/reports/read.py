@@ -1,6 +1,5 @@
 """Reports from a table of Open-I or from the text files of MIMIC-CXR, told apart by what the path is."""
 
-import zipfile
 from pathlib import Path
 
 from ecor_jax.data.files import open_texts, read_text
@@ -8,6 +7,7 @@ from ecor_jax.errors import UserError
 from ecor_jax.reports.openi import read_openi
 from ecor_jax.reports.records import Report
 from ecor_jax.reports.sections import Sections, report_text
+from ecor_jax.untrusted.archives import is_zip
 
 
 def read_reports(path: Path, which: Sections) -> tuple[Report, ...]:
@@ -17,7 +17,7 @@ def read_reports(path: Path, which: Sections) -> tuple[Report, ...]:
     """
     if path.is_file() and path.name.lower().endswith((".csv", ".csv.gz")):
         reports = read_openi(path, which)
-    elif path.is_dir() or zipfile.is_zipfile(path):
+    elif path.is_dir() or is_zip(path):
         files = open_texts(path)
         names = [name for name in files.texts if name.lower().endswith(".txt")]
         reports = tuple(Report(name.removesuffix(".txt"), report_text(read_text(files, name), which)) for name in names)

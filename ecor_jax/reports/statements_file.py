@@ -6,13 +6,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ecor_jax.atomic import new_file
 from ecor_jax.errors import UserError
 from ecor_jax.reports.statements import GROUPS, STATUSES, Statement
+from ecor_jax.untrusted.files import read_text
+from ecor_jax.untrusted.json_text import parse_json
 
 
 def write_statements(names: Sequence[str], found: Mapping[str, Sequence[Statement]], path: Path) -> None:
     """One line for each of `names`; an empty list where nothing was found."""
-    with path.open("w", encoding="utf-8", newline="\n") as file:
+    with new_file(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
         for name in names:
             statements = [dataclasses.asdict(one) for one in found.get(name, ())]
             file.write(json.dumps({"name": name, "statements": statements}, ensure_ascii=False) + "\n")
@@ -20,24 +23,21 @@ def write_statements(names: Sequence[str], found: Mapping[str, Sequence[Statemen
 
 def read_statements(path: str | Path) -> dict[str, tuple[Statement, ...]]:
     """The statements of each report, by its name. UserError names the line that is of another form."""
-    found: dict[str, tuple[Statement, ...]] = {}
-    try:
-        with Path(path).open(encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
-                try:
-                    entry = json.loads(line)
-                    name, statements = str(entry["name"]), tuple(_statement(one) for one in entry["statements"])
-                except (ValueError, KeyError, TypeError, RecursionError) as error:
-                    raise UserError(
-                        f'{path}, line {number}: expected {{"name": ..., "statements": [{{"text": ..., "status": ..., '
-                        f'"group": ...}}]}}, as launch.descriptors writes it ({error})'
-                    ) from error
-                if name in found:
-                    raise UserError(f"{path}, line {number}: report {name!r} stands there twice")
-                found[name] = statements
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot read statements ({error})") from error
-    return found
+    reports: dict[str, tuple[Statement, ...]] = {}
+    for number, line in enumerate(read_text(Path(path)).splitlines(), 1):
+        where = f"{path}, line {number}"
+        entry = parse_json(line, where)
+        try:
+            name, statements = str(entry["name"]), tuple(map(_statement, entry["statements"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f'{where}: expected {{"name": ..., "statements": [{{"text": ..., "status": ..., "group": ...}}]}}, '
+                f"as launch.descriptors writes it ({error})"
+            ) from error
+        if name in reports:
+            raise UserError(f"{where}: report {name!r} stands there twice")
+        reports[name] = statements
+    return reports
 
 
 def _statement(entry: dict[str, Any]) -> Statement:

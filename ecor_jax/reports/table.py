@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ecor_jax.atomic import new_file
 from ecor_jax.reports.statements import STATUSES, Statement
 
 COLUMNS = ("text", "group", "count", "negated", "uncertain")
@@ -43,7 +44,7 @@ def descriptors(reports: Iterable[Sequence[Statement]]) -> tuple[Descriptor, ...
 
 def write_table(found: Sequence[Descriptor], path: Path) -> None:
     """A CSV file with COLUMNS; `count` is of all mentions, `negated` and `uncertain` of those of them."""
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with new_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         writer.writerows((one.text, one.group, one.count, one.negated, one.uncertain) for one in found)

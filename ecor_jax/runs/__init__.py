@@ -10,18 +10,21 @@ import jax
 import jax.numpy as jnp
 
 from ecor_jax.checkpoints.bottleneck_dir import is_bottleneck
+from ecor_jax.checkpoints.model_dir import check_new
 from ecor_jax.config import Config
 from ecor_jax.errors import UserError
-from ecor_jax.training.workdir import alone, write_json
+from ecor_jax.options import check_numbers
+from ecor_jax.training.workdir import claimed, write_results
 
 KINDS = ("pretrain", "rationale", "verification", "diagnosis")
 
 
 def run(config: Config, workdir: Path) -> None:
-    """Runs the task that `config.task` names."""
+    """Runs the task that `config.task` names; UserError, before anything is done, if `workdir` is not for it."""
     module = _module(config)
     # Processes of one run share the folder.
-    with alone(workdir) if jax.process_index() == 0 else contextlib.nullcontext():
+    with claimed(workdir, config) if jax.process_index() == 0 else contextlib.nullcontext():
+        check_new(workdir / "model", overwrite=True)
         module.run(config, workdir)
 
 
@@ -32,7 +35,7 @@ def evaluate(config: Config, model: str, output: Path) -> str:
         raise UserError(f"a config of the task {config.task!r} has nothing to evaluate by")
     results, table = module.evaluate(config, model)
     if jax.process_index() == 0:
-        write_json(output, results)
+        write_results(output, config, results)
     return table
 
 
@@ -41,15 +44,15 @@ def explained(
 ) -> Path:
     """Explains pictures, or pairs of faces, and returns the page.
 
-    options: those that were given, of rationales, method, top_k (pictures), threshold (pairs) and what_if (pairs,
-    chest X-rays). UserError for one that has no meaning for what is explained.
+    options: those that were given, of rationales, method, top_k, on_long (pictures), threshold (pairs) and what_if
+    (pairs, chest X-rays). UserError for one that has no meaning for what is explained.
     """
     if pairs:
         name, what, known = "explain_pairs", pairs, {"threshold", "what_if"}
     elif is_bottleneck(Path(model)):
         name, what, known = "explain_studies", images, {"what_if"}
     else:
-        name, what, known = "explain", images, {"rationales", "method", "top_k"}
+        name, what, known = "explain", images, {"rationales", "method", "top_k", "on_long"}
     if unused := sorted(set(options) - known):
         raise UserError(
             f"--{unused[0]} has no meaning for {'a pair of faces' if pairs else 'what this model explains'}"
@@ -58,12 +61,13 @@ def explained(
 
 
 def _module(config: Config) -> Any:
-    """The file here of the config's task. UserError for an unknown one, and for a seed out of range."""
+    """The file here of the config's task. UserError for an unknown one, and for a number out of its range."""
+    for option in ("task", "seed", "data", "parallel"):
+        if option not in config:
+            raise UserError(f"the config has no {option}; start from one of those in configs/common.py")
     if config.task not in KINDS:
         raise UserError(f"task is {config.task!r}; expected one of {', '.join(KINDS)}")
-    for option, seed in (("seed", config.seed), ("data.seed", config.data.seed)):
-        if not 0 <= seed < 2**32:
-            raise UserError(f"{option} is {seed}; expected a whole number from 0 to {2**32 - 1}")
+    check_numbers(config)
     return importlib.import_module(f"ecor_jax.runs.{config.task}")
 
 

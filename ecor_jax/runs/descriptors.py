@@ -80,11 +80,8 @@ def run(reports_path: Path, output: Path, splitter: str, sections: Sections, bat
         "Splitter": splitter,
         "Time": duration(seconds),
     }
-    try:
-        write_statements([report.name for report in reports], found, output / "statements.jsonl")
-        write_table(table, output / "descriptors.csv")
-    except OSError as error:
-        raise UserError(f"{output}: cannot be written ({error.strerror or error})") from error
+    write_statements([report.name for report in reports], found, output / "statements.jsonl")
+    write_table(table, output / "descriptors.csv")
     page = write_table_page(table, output, f"Descriptors of {reports_path.name}", facts)
     silent = [report.name for report in described if not found.get(report.name)]
     return Summary(page, len(reports), empty, silent, statements, len(table), seconds)

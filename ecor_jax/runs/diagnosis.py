@@ -24,6 +24,7 @@ from ecor_jax.data.study_captions import OneFinding, StudyCaptions
 from ecor_jax.dual_encoder import ClipEncoder, DualEncoder, FileEncoder
 from ecor_jax.errors import UserError
 from ecor_jax.evaluation.classification import AVERAGES
+from ecor_jax.options import check_template
 from ecor_jax.parallel.mesh import make_mesh
 from ecor_jax.runs import compute_dtype
 from ecor_jax.runs.common import adapter_of, check_batch_sizes, clip_of
@@ -32,7 +33,7 @@ from ecor_jax.runs.diagnosis_report import write_report
 from ecor_jax.runs.diagnosis_results import judged, results_of, table
 from ecor_jax.tasks.diagnosis import BlackBox, DiagnosisLoss, DiagnosisTask, FeatureEncode, class_weights
 from ecor_jax.training.loop import checked_optimizer, train
-from ecor_jax.training.workdir import write_json
+from ecor_jax.training.workdir import write_results
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +76,7 @@ def run(config: Config, workdir: Path) -> None:
         if isinstance(encoder, ClipEncoder) and isinstance(first.head, Bottleneck) and first.typical is not None:
             saved = setting.saved(encoder.model, first.head, first.typical)
             save_bottleneck(workdir / "model", saved)
-        write_json(workdir / "results.json", results)
+        write_results(workdir / "results.json", config, results)
         write_report(workdir / "report", config, rows, results, data, workdir, saved is not None)
     print(table(rows))
 
@@ -207,6 +208,7 @@ def _check_options(config: Config, methods: Sequence[str], training: bool) -> No
         raise UserError(f"loss.class_weights is {config.loss.class_weights!r}; expected 'balanced' or 'none'")
     if "{d}" not in config.concepts.template:
         raise UserError(f"concepts.template is {config.concepts.template!r}; expected {{d}} in it")
+    check_template(config.concepts.template, "d", "concepts.template")
     if config.model and config.embeddings:
         raise UserError("both --config.model and --config.embeddings are set; expected one of them")
     if training and not (config.model or config.embeddings) and config.concepts.source != "labels":
@@ -217,11 +219,6 @@ def _check_options(config: Config, methods: Sequence[str], training: bool) -> No
     evaluation = config.evaluation
     if evaluation.average not in AVERAGES:
         raise UserError(f"evaluation.average is {evaluation.average!r}; expected one of {', '.join(AVERAGES)}")
-    for name, value in (("resamples", evaluation.resamples), ("explained", evaluation.explained)):
-        if value < 1:
-            raise UserError(f"evaluation.{name} is {value}; expected at least 1")
-    if config.report.studies < 0:
-        raise UserError(f"report.studies is {config.report.studies}; expected 0 or more")
     compute_dtype(config.dtype)
     checked_optimizer(config)
 

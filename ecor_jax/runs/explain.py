@@ -10,26 +10,34 @@ from absl import logging
 
 from ecor_jax.checkpoints.tuned import Tuned, TunedModel, load_tuned
 from ecor_jax.data.array_records import is_array_records
+from ecor_jax.data.dataset import fitting
 from ecor_jax.data.encode import ImageEncode, picture_of
 from ecor_jax.data.files import IMAGE_SUFFIXES, open_files
 from ecor_jax.data.images import open_images, splits_of
 from ecor_jax.data.joined import join_rationales
 from ecor_jax.data.pipeline import eval_batches
-from ecor_jax.data.records import BadImage, InOrder, Record
+from ecor_jax.data.records import InOrder, Record
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
 from ecor_jax.evaluation.doubly_right import majority_vote
 from ecor_jax.evaluation.predict import Predictions, predict
 from ecor_jax.explain.records import ExplainedPicture, Explanation
 from ecor_jax.explain.report import write_explanations
-from ecor_jax.methods import find_methods, make_banks
+from ecor_jax.methods import find_methods, make_banks, over_context
 from ecor_jax.parallel.mesh import make_mesh
 from ecor_jax.runs.rationale_report import top_pairs_of
 from ecor_jax.tasks.rationale import RationaleModel
+from ecor_jax.untrusted.files import read_bytes
 
 
 def run(
-    model: str, images: Sequence[Path], output: Path, rationales: Path | None = None, method: str = "", top_k: int = 5
+    model: str,
+    images: Sequence[Path],
+    output: Path,
+    rationales: Path | None = None,
+    method: str = "",
+    top_k: int = 5,
+    on_long: str = "error",
 ) -> Path:
     """Writes a page that explains the pictures of `images` and returns its path."""
     records = read_pictures(images)
@@ -39,10 +47,14 @@ def run(
         raise UserError(f"{model} is a plain CLIP: --rationales is needed, a JSON file {{class: [rationale, ...]}}")
     if loaded.rationales_per_prompt != 1:
         vocabulary = join_rationales(vocabulary, loaded.rationales_per_prompt).vocabulary
+    chosen, left_out = _methods(loaded, method), []
+    too_long = over_context([tuned.method for tuned in chosen.values()], loaded.model, vocabulary)
+    vocabulary = fitting(vocabulary, too_long, on_long, left_out)
+    for line in left_out:
+        logging.warning("left out: %s", line)
     pairs = len(vocabulary.classes) * len(vocabulary.rationales)
     if not 1 <= top_k <= pairs:
         raise UserError(f"--top_k is {top_k}; expected 1 to {pairs}, the number of pairs")
-    chosen = _methods(loaded, method)
     answers = {name: _answers(loaded, tuned, vocabulary, records, top_k, name) for name, tuned in chosen.items()}
     pictures = [
         ExplainedPicture(
@@ -69,8 +81,8 @@ def read_pictures(paths: Sequence[Path]) -> list[Record]:
 
 def _read(path: Path) -> Iterator[Callable[[], Record]]:
     """Readers of the picture in a file, or of all those of a folder or zip, however deep, or ArrayRecord directory."""
-    if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES:
-        yield functools.partial(_record, path.read_bytes, str(path))
+    if path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir():
+        yield functools.partial(_record, functools.partial(read_bytes, path), str(path))
     elif is_array_records(path):
         for split in splits_of(path) or ("",):
             source = open_images(path, split=split)
@@ -93,7 +105,7 @@ def _readable(readers: Iterable[Callable[[], Record]]) -> list[Record]:
             record = read()
             picture_of(record)
             records.append(record)
-        except (BadImage, OSError) as error:
+        except UserError as error:
             bad.append(str(error))
     if not records:
         raise UserError(f"no picture can be read: {'; '.join(bad)}")

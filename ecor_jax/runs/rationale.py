@@ -1,6 +1,7 @@
 """From a rationale config to a workdir: methods tuned and evaluated on one dataset, and the report of it."""
 
 import dataclasses
+import functools
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,13 +22,13 @@ from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
 from ecor_jax.evaluation.doubly_right import MODES, NAMES, Judged, judge, rates
 from ecor_jax.evaluation.predict import Predictions, predict
-from ecor_jax.methods import PAIR, Method, find_methods, make_banks, with_templates
+from ecor_jax.methods import PAIR, Method, find_methods, make_banks, over_context, with_templates
 from ecor_jax.parallel.mesh import make_mesh
 from ecor_jax.runs import compute_dtype
 from ecor_jax.runs.rationale_report import write_rationale_report
 from ecor_jax.tasks.rationale import LossOptions, RationaleModel, RationaleTask
 from ecor_jax.training.loop import train
-from ecor_jax.training.workdir import write_json
+from ecor_jax.training.workdir import write_results
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +63,7 @@ def run(config: Config, workdir: Path) -> None:
         save_tuned(workdir / "model", whole)
     print(table(evaluations))
     if jax.process_index() == 0:
-        write_json(workdir / "results.json", _results(config, evaluations))
+        write_results(workdir / "results.json", config, _results(config, evaluations))
         metrics = workdir / "metrics.jsonl"
         write_rationale_report(
             workdir / "report",
@@ -137,10 +138,20 @@ class Setting:
         if loaded.tuned and not training and loaded.rationales_per_prompt != together:
             there = loaded.rationales_per_prompt
             raise UserError(f"data.rationales_per_prompt is {together}; {config.model} was tuned with {there}")
-        self.dataset: Dataset = open_dataset(config.data, self.model.preprocess, training=training)
+        self.dataset: Dataset = open_dataset(
+            config.data,
+            self.model.preprocess,
+            training=training,
+            too_long=functools.partial(over_context, self.methods.values(), self.model),
+        )
         self.joined = None
         if together != 1:
             self.joined = join_rationales(self.dataset.vocabulary, together)
+            if long := over_context(self.methods.values(), self.model, self.joined.vocabulary):
+                raise UserError(
+                    f"data.rationales_per_prompt={together} makes {len(long)} prompts of more tokens than the text "
+                    f"tower reads, as with {long[0][:80]!r}; join fewer"
+                )
         self._check_options()
 
     def _check_options(self) -> None:
@@ -155,8 +166,6 @@ class Setting:
             size = self.config[group].batch_size
             if size < 1 or size % devices:
                 raise UserError(f"{group}.batch_size is {size}; expected a multiple of {devices}, the devices in use")
-        if self.config.report.pictures < 0:
-            raise UserError(f"report.pictures is {self.config.report.pictures}; expected 0 or more")
 
     @property
     def vocabulary(self) -> Vocabulary:

@@ -22,6 +22,7 @@ from ecor_jax.errors import UserError
 from ecor_jax.evaluation.alignment import alignment_proxy
 from ecor_jax.evaluation.face_scores import FaceScores, score_pairs
 from ecor_jax.evaluation.image_features import image_features
+from ecor_jax.options import check_template
 from ecor_jax.parallel.mesh import make_mesh
 from ecor_jax.runs import compute_dtype
 from ecor_jax.runs.common import adapter_of, check_batch_sizes, clip_of
@@ -31,7 +32,7 @@ from ecor_jax.runs.verification_report import Row, faithfulness, write_verificat
 from ecor_jax.tasks.verification import FaceModel, Margin, Recogniser, VerificationTask, check_output, trainable
 from ecor_jax.text_bank import embed_texts
 from ecor_jax.training.loop import checked_optimizer, train
-from ecor_jax.training.workdir import write_json
+from ecor_jax.training.workdir import write_results
 
 
 def run(config: Config, workdir: Path) -> None:
@@ -50,7 +51,7 @@ def run(config: Config, workdir: Path) -> None:
     results = _results(config, rows) | faithfulness(main, setting.pair_sets, config.seed)
     if jax.process_index() == 0:
         trial.save(workdir / "model", face, main)
-        write_json(workdir / "results.json", results)
+        write_results(workdir / "results.json", config, results)
         write_verification(workdir / "report", config, rows, setting.pair_sets, results, setting.descriptors, workdir)
     print(table(rows))
 
@@ -113,6 +114,8 @@ class Setting:
         self.tuned = tuple(part.strip() for part in head.tuned.split(",") if part.strip())
         if "{d}" not in head.template:
             raise UserError(f"bottleneck.template is {head.template!r}; expected {{d}} in it, for the descriptor")
+        check_template(head.template, "d", "bottleneck.template")
+        check_template(config.alignment.template, "c", "alignment.template")
         self.descriptors = Descriptors.from_json(FACES if head.descriptors == "faces" else head.descriptors)
         if not 0 < head.wise <= 1:
             raise UserError(f"bottleneck.wise is {head.wise}; expected a share above 0, at most 1")

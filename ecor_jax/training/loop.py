@@ -11,9 +11,11 @@ import optax
 from flax import nnx
 from tqdm import tqdm
 
+from ecor_jax import stopping
 from ecor_jax.checkpoints.store import Store
 from ecor_jax.config import Config
 from ecor_jax.errors import UserError
+from ecor_jax.options import check_numbers
 from ecor_jax.parallel import mesh as meshes
 from ecor_jax.training.metrics_log import MetricsLog
 from ecor_jax.training.optimizers import make_optimizer
@@ -25,7 +27,8 @@ def train(task: Task, config: Config, workdir: Path, run: str) -> nnx.Module:
 
     config: steps, seed, log_every, checkpoint_every, optimizer (optimizers.make_optimizer), parallel.model.
     run: names this run among others of the workdir, in metrics.jsonl and below checkpoints/.
-    UserError if the loss is no longer finite: the step is named, and nothing of it is saved.
+    UserError if the loss is no longer finite: the step is named, and nothing of it is saved. `stopping.Stopped` after
+    a signal, once the step at work is saved.
     """
     mesh = meshes.make_mesh(config.parallel.model)
     optimizer = checked_optimizer(config)
@@ -36,7 +39,11 @@ def train(task: Task, config: Config, workdir: Path, run: str) -> nnx.Module:
     step_fn = jax.jit(make_step(task, graph, optimizer), donate_argnums=0)
     iterator = iter(task.batches)
 
-    with Store(workdir / "checkpoints" / run) as store, MetricsLog(workdir / "metrics.jsonl", run) as log:
+    with (
+        stopping.deferred(),
+        Store(workdir / "checkpoints" / run) as store,
+        MetricsLog(workdir / "metrics.jsonl", run) as log,
+    ):
         if store.newest is not None:
             state = store.restore(state, iterator)
         start = int(state.step)
@@ -62,18 +69,23 @@ def train(task: Task, config: Config, workdir: Path, run: str) -> nnx.Module:
                     if writes:
                         log.write(number, values | {"examples_per_second": speed})
                     bar.set_postfix(loss=f"{values['loss']:.3f}", images_per_s=f"{speed:.0f}", refresh=False)
-                if number % config.checkpoint_every == 0 or last:
+                stop = stopping.requested()
+                if number % config.checkpoint_every == 0 or last or stop:
                     _check(metrics, number)
                     store.save(number, state, iterator)
                 bar.update()
+                if stop:
+                    store.wait()
+                    raise stopping.Stopped(
+                        f"{run}: stopped at step {number} of {config.steps}, which is saved; "
+                        "the same command goes on from there"
+                    )
     return nnx.merge(graph, state.tuned, state.statistics, frozen)
 
 
 def checked_optimizer(config: Config) -> optax.GradientTransformation:
-    """The optimizer of a config. UserError for an option of the loop, or of it, that is out of range."""
-    for name in ("log_every", "checkpoint_every"):
-        if config[name] < 1:
-            raise UserError(f"{name} is {config[name]}; expected at least 1")
+    """The optimizer of a config. UserError for an option that is out of range."""
+    check_numbers(config)
     return make_optimizer(config.optimizer, config.steps)
 
 

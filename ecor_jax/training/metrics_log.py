@@ -2,11 +2,17 @@
 
 import contextlib
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from absl import logging
+
+from ecor_jax.atomic import new_file
 from ecor_jax.errors import UserError
+from ecor_jax.untrusted.files import read_bytes
+from ecor_jax.untrusted.json_text import parse_json
 
 
 class MetricsLog:
@@ -33,34 +39,42 @@ class MetricsLog:
         """Forgets this run's lines after `step` (they will be written again) and a line cut short by a kill."""
         kept = [line for line in read_metrics(self.path) if line["run"] != self.run or line["step"] <= step]
         self._file.close()
-        partial = self.path.with_suffix(".partial")
-        with _named(self.path):
+        with new_file(self.path) as partial:
             partial.write_text("".join(json.dumps(line) + "\n" for line in kept))
-            partial.replace(self.path)
+        with _named(self.path):
             self._file = self.path.open("a")
 
     def write(self, step: int, values: dict[str, float]) -> None:
         """One line, on disk when this returns."""
         with _named(self.path):
-            self._file.write(json.dumps({"run": self.run, "step": step} | values) + "\n")
+            # JSON has no word for numbers that are not finite.
+            finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
+            self._file.write(json.dumps({"run": self.run, "step": step} | finite) + "\n")
             self._file.flush()
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of a metrics file, oldest first; [] if there is none. UserError for a damaged line."""
+    """The whole lines of a metrics file, oldest first; [] if there is none. UserError for a damaged line.
+
+    A kill may have cut the last line short: what can still be read of it is kept, else a warning says that it is lost.
+    """
     if not path.exists():
         return []
-    lines = path.read_text(errors="replace").split("\n")
-    # What follows the last line break was cut short by a kill.
-    return [_parsed(path, number, line) for number, line in enumerate(lines[:-1], start=1)]
+    *lines, last = read_bytes(path).decode(errors="replace").split("\n")
+    values = [_parsed(path, number, line) for number, line in enumerate(lines, start=1)]
+    try:
+        return [*values, _parsed(path, len(lines) + 1, last)] if last else values
+    except UserError:
+        logging.warning("%s: its last line was cut short and is left out: %s", path, last[:80])
+        return values
 
 
 def _parsed(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
-        value = json.loads(line)
-    except ValueError:
+        value = parse_json(line, str(path))
+    except UserError:
         value = None
-    if not (isinstance(value, dict) and {"run", "step"} <= value.keys()):
+    if not (isinstance(value, dict) and isinstance(value.get("run"), str) and type(value.get("step")) is int):
         raise UserError(f"{path}: line {number} is damaged; expected an object with run and step; remove that line")
     return value
 

@@ -1,12 +1,11 @@
 """Optax optimizers and schedules from a config."""
 
-import math
-
 import jax
 import optax
 
 from ecor_jax.config import Config
 from ecor_jax.errors import UserError
+from ecor_jax.options import check_numbers
 
 
 def make_schedule(config: Config, steps: int) -> optax.Schedule:
@@ -14,10 +13,7 @@ def make_schedule(config: Config, steps: int) -> optax.Schedule:
 
     UserError for an option that makes no sense, as for `make_optimizer`.
     """
-    if steps < 1:
-        raise UserError(f"steps is {steps}; expected at least 1")
-    _check_range(config, "learning_rate", 0, math.inf)
-    _check_range(config, "warmup_steps", 0, math.inf)
+    check_numbers(config, "optimizer.")
     peak, warmup = config.learning_rate, min(config.warmup_steps, max(steps - 1, 0))
     rest = steps - warmup
     schedules = {
@@ -38,10 +34,6 @@ def make_optimizer(config: Config, steps: int) -> optax.GradientTransformation:
     `weight_decay` spares vectors and scalars (biases, norms, temperature), as is usual for CLIP.
     """
     schedule = make_schedule(config, steps)
-    _check_range(config, "weight_decay", 0, math.inf)
-    _check_range(config, "clip_norm", 0, math.inf)
-    _check_range(config, "momentum", 0, 1)
-    _check_range(config, "b2", 0, 1)
 
     def matrices(params):
         return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
@@ -56,9 +48,3 @@ def make_optimizer(config: Config, steps: int) -> optax.GradientTransformation:
     else:
         raise UserError(f"optimizer.name is {config.name!r}; expected 'sgd' or 'adamw'")
     return optax.chain(optax.clip_by_global_norm(config.clip_norm), *chain) if config.clip_norm else optax.chain(*chain)
-
-
-def _check_range(config: Config, name: str, least: float, below: float) -> None:
-    if not least <= config[name] < below:
-        limit = "" if below == math.inf else f" and less than {below}"
-        raise UserError(f"optimizer.{name} is {config[name]}; expected a finite number of at least {least}{limit}")

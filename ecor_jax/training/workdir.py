@@ -1,76 +1,72 @@
-"""The folder of a run, and the config it belongs to."""
+"""The folder of a run: for one process at a time, and for one config for good."""
 
 import contextlib
-import fcntl
+import hashlib
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
+from ecor_jax.atomic import json_text, sweep, write_json
 from ecor_jax.config import Config
 from ecor_jax.errors import UserError
+from ecor_jax.untrusted.json_text import read_object
 
-
-def claim(workdir: Path, config: Config) -> None:
-    """Creates `workdir` for a run of `config`, or finds that it belongs to one.
-
-    A run that left nothing, because its options were wrong, does not keep the folder from one of other options.
-    UserError if it holds a run of another config (the differing options are named) or cannot be written.
-    """
-    if workdir.exists() and not workdir.is_dir():
-        raise UserError(f"{workdir}: is a file; expected a folder for the run")
-    path = workdir / "config.json"
-    new = json.loads(config.to_json())
-    try:
-        if path.exists():
-            old = json.loads(path.read_text())
-            if not isinstance(old, dict):
-                raise ValueError("expected an object of options")
-            differing = _differing(old, new)
-            if differing and any(entry.name != path.name for entry in workdir.iterdir()):
-                raise UserError(
-                    f"{workdir} holds a run of another config; these differ: {', '.join(differing)}. "
-                    "Choose another --workdir, or the same options to continue"
-                )
-            if not differing:
-                return
-        workdir.mkdir(parents=True, exist_ok=True)
-        write_json(path, new)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UserError(f"{path}: cannot be read or written ({reason})") from error
+CONFIG, LOCK = "config.json", ".lock"
 
 
 @contextlib.contextmanager
-def alone(workdir: Path) -> Iterator[None]:
-    """Keeps other processes of this machine out of a workdir; ends with the process, however that ends.
+def claimed(workdir: Path, config: Config) -> Iterator[None]:
+    """Keeps `workdir`, created if need be, for a run of `config`; ends with the process, however that ends.
 
-    UserError if another one is in it. File systems that know no locks are trusted.
+    The lock comes first, so config.json is of the run that is at work. A run that left nothing, because its options
+    were wrong, does not keep the folder from one of other options. What dead processes left half-written is removed.
+    UserError if another process is in it, if it holds a run of another config (the differing options are named), or
+    if it cannot be written.
     """
-    workdir.mkdir(parents=True, exist_ok=True)
-    folder = os.open(workdir, os.O_RDONLY)
+    if workdir.exists() and not workdir.is_dir():
+        raise UserError(f"{workdir}: is a file; expected a folder for the run")
     try:
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"{workdir}: another run is at work in it; wait for it or choose another") from None
-        except OSError:
-            pass
-        yield
-    finally:
-        os.close(folder)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Writes indented JSON; the file is the old one or the new one, never half. UserError if it cannot be written."""
-    partial = path.with_name(path.name + ".partial")
-    text = json.dumps(value, indent=2) + "\n"
-    try:
-        partial.write_text(text)
-        partial.replace(path)
+        workdir.mkdir(parents=True, exist_ok=True)
+        # One object for a path in a process, so that a run may hold its folder around a run within it.
+        lock = FileLock(workdir / LOCK, timeout=0, is_singleton=True).acquire()
+    except Timeout:
+        raise UserError(f"{workdir}: another run is at work in it; wait for it or choose another") from None
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
+        raise UserError(f"{workdir}: cannot be written ({error.strerror or error})") from error
+    with lock:
+        sweep(workdir)
+        _settle(workdir, _resolved(config))
+        yield
+
+
+def write_results(path: Path, config: Config, results: dict[str, Any]) -> None:
+    """Writes results.json, with the config that it came from: `config_sha256`, of config.json as it is on disk."""
+    digest = hashlib.sha256(json_text(_resolved(config)).encode()).hexdigest()
+    write_json(path, results | {"config_sha256": digest})
+
+
+def _settle(workdir: Path, new: dict[str, Any]) -> None:
+    path = workdir / CONFIG
+    if path.exists():
+        differing = _differing(read_object(path), new)
+        if not differing:
+            return
+        if any(entry.name not in (CONFIG, LOCK) for entry in workdir.iterdir()):
+            raise UserError(
+                f"{workdir} holds a run of another config; these differ: {', '.join(differing)}. "
+                "Choose another --workdir, or the same options to continue"
+            )
+    write_json(path, new)
+
+
+def _resolved(config: Config) -> dict[str, Any]:
+    try:
+        return json.loads(config.to_json())
+    except TypeError as error:
+        raise UserError(f"the config cannot be kept as JSON ({error}); expected plain values") from error
 
 
 def _differing(old: Any, new: Any, prefix: str = "") -> list[str]:

@@ -42,7 +42,7 @@ def test_shards(suffix, huggingface_dir, torch, huggingface_tensors, assert_embe
     with pytest.raises(UserError, match="not a plain file name"):
         huggingface.read(huggingface_dir)
     index.write_text("{}")
-    with pytest.raises(UserError, match="no weight_map"):
+    with pytest.raises(UserError, match="expected a weight_map"):
         huggingface.read(huggingface_dir)
 
 
@@ -103,7 +103,7 @@ def test_all_that_does_not_fit_is_reported_at_once(huggingface_dir, torch, huggi
             "layer_norm_eps is 1e-05 in text_config and 1e-06 in vision_config",
         ),
         ("vision_config.num_channels", 4, "num_channels is 4; expected 3"),
-        ("vision_config.image_size", [24, 24], r"image_size is \[24, 24\]; expected a positive whole number"),
+        ("vision_config.image_size", [24, 24], r"image_size is \[24, 24\]; expected a whole number from 1 to"),
         ("vision_config.num_attention_heads", 3, "vision width 128 is not a multiple of its 3 heads"),
         ("vision_config.patch_size", 7, "image_size 24 is not a multiple of patch_size 7"),
         ("vision_config.num_hidden_layers", 4, "missing: vision_model.encoder.layers.3"),
@@ -153,7 +153,7 @@ def test_truncated_safetensors(kept, huggingface_dir):
 
 def test_missing_and_unreadable_files(huggingface_dir):
     (huggingface_dir / "config.json").write_text("{")
-    with pytest.raises(UserError, match=r"config\.json: cannot be read as JSON"):
+    with pytest.raises(UserError, match=r"config\.json: not JSON"):
         huggingface.read(huggingface_dir)
     (huggingface_dir / "config.json").write_text("[]")
     with pytest.raises(UserError, match="expected a JSON object, found a list"):

@@ -109,9 +109,14 @@ def test_the_digest_sees_weights_and_configuration(clip):
 def test_only_an_older_model_is_overwritten_and_only_when_asked(saved, clip, tokenizer, tmp_path):
     with pytest.raises(UserError, match="is not empty"):
         save_clip(saved, clip, tokenizer, None)
-    (saved / "stale").touch()
+    (saved / "notes.txt").write_text("the user's own")
     save_clip(saved, clip, tokenizer, None, overwrite=True)
-    assert not (saved / "stale").exists() and not (saved / "preprocessor_config.json").exists()
+    assert (saved / "notes.txt").read_text() == "the user's own"
+    assert not (saved / "preprocessor_config.json").exists()
+    (tmp_path / "link").symlink_to(saved)
+    with pytest.raises(UserError, match="is a link"):
+        save_clip(tmp_path / "link", clip, tokenizer, None, overwrite=True)
+    (tmp_path / "link").unlink()
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter").touch()
     with pytest.raises(UserError, match="something else than a model"):

@@ -55,11 +55,11 @@ def test_gelu_is_the_default_and_other_defaults_are_open_clips(openclip_dir, edi
         (
             "model_cfg.vision_cfg.layers",
             [3, 4, 6, 3],
-            r"vision_cfg.layers is \[3, 4, 6, 3\]; expected a positive",
+            r"vision_cfg.layers is \[3, 4, 6, 3\]; expected a whole number",
         ),
         ("model_cfg.vision_cfg.pool_type", "avg", "vision_cfg.pool_type is 'avg'"),
         ("model_cfg.vision_cfg.head_width", 80, "head_width 80 does not divide 128"),
-        ("model_cfg.vision_cfg.mlp_ratio", "4", "vision_cfg.mlp_ratio is '4'; expected a number"),
+        ("model_cfg.vision_cfg.mlp_ratio", "4", "vision_cfg.mlp_ratio is '4'; expected a positive number"),
         ("model_cfg.vision_cfg.width", 256, r"conv1.weight \[128, 3, 8, 8\] \(expected \[256, 3, 8, 8\]\)"),
         ("model_cfg.text_cfg.hf_model_name", "roberta", "text_cfg.hf_model_name is 'roberta'"),
         ("model_cfg.text_cfg.pool_type", "eos", "text_cfg.pool_type is 'eos'"),

@@ -62,7 +62,7 @@ def test_missing_and_broken_files(huggingface_dir, tmp_path, config):
     with pytest.raises(UserError, match="its tokenizer cannot be read"):
         read_tokenizer(huggingface_dir, config.text)
     (huggingface_dir / "tokenizer_config.json").write_text("{")
-    with pytest.raises(UserError, match=r"tokenizer_config\.json: cannot be read as JSON"):
+    with pytest.raises(UserError, match=r"tokenizer_config\.json: not JSON"):
         read_tokenizer(huggingface_dir, config.text)
 
 

@@ -103,14 +103,6 @@ def test_a_file_that_is_no_object_of_captions_is_refused(tmp_path, content):
         ListedCaptions(path)
 
 
-def test_a_file_that_cannot_be_read_is_refused(tmp_path):
-    with pytest.raises(UserError, match="cannot read captions"):
-        ListedCaptions(tmp_path / "none.json")
-    (tmp_path / "latin.json").write_bytes('{"café": ["x"]}'.encode("latin1"))
-    with pytest.raises(UserError, match="cannot read captions"):
-        ListedCaptions(tmp_path / "latin.json")
-
-
 @pytest.mark.parametrize(
     "entry",
     [

@@ -129,10 +129,17 @@ def test_aliases_rename_classes(make):
         open_images(path, aliases={"face": "person"})
 
 
-@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_every_zip_method_can_be_read(tmp_path, method):
-    source = open_images(make_zip(tmp_path / "x.zip", ["dog/1.jpg"], method))
-    assert source[0]["image"] == b"dog/1.jpg"
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_zips_whose_expansion_cannot_be_bounded_are_refused(tmp_path, method):
+    with pytest.raises(UserError, match="is neither stored nor deflated; zip it again"):
+        open_images(make_zip(tmp_path / "x.zip", ["dog/1.jpg"], method))
+
+
+def test_a_name_given_twice_is_refused(tmp_path):
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        path = make_zip(tmp_path / "x.zip", ["dog/1.jpg", "dog/1.jpg"])
+    with pytest.raises(UserError, match=r"names 'dog/1\.jpg' twice"):
+        open_images(path)
 
 
 @pytest.mark.parametrize("name", ["/etc/1.jpg", "dog/../../1.jpg", "../1.txt", "C:/dog/1.jpg", "..\\1.jpg"])
@@ -153,7 +160,7 @@ def test_encrypted_zips_are_refused(tmp_path):
     path = make_zip(tmp_path / "x.zip", ["dog/1.jpg"])
     # Version needed 2.0, then the flags, of which bit 0 says encrypted; in the central directory.
     patch(path, b"PK\x01\x02\x14\x03\x14\x00\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01\x00")
-    with pytest.raises(UserError, match=r"x\.zip is encrypted \('dog/1.jpg'\)"):
+    with pytest.raises(UserError, match=r"x\.zip: is encrypted \('dog/1.jpg'\)"):
         open_images(path)
 
 
@@ -163,7 +170,7 @@ def test_a_damaged_member_is_a_bad_image_and_the_others_are_read(tmp_path):
     content[content.index(b"dog/1.jpgdog/1.jpg") + 12] ^= 0xFF
     path.write_bytes(content)
     source = open_images(path)
-    with pytest.raises(BadImage, match=r"dog/1\.jpg cannot be read: Bad CRC-32"):
+    with pytest.raises(BadImage, match=r"dog/1\.jpg cannot be read \(Bad CRC-32"):
         source[0]
     assert source[1]["image"] == b"dog/2.jpg"
 
@@ -171,7 +178,7 @@ def test_a_damaged_member_is_a_bad_image_and_the_others_are_read(tmp_path):
 @settings(max_examples=60)
 @given(data=st.data())
 def test_a_damaged_zip_is_a_user_error_or_reads_its_records(tmp_path_factory, data):
-    method = data.draw(st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA]))
+    method = data.draw(st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]))
     path = make_zip(tmp_path_factory.mktemp("zip") / "x.zip", ["dog/1.jpg", "cat/2.jpg"], method)
     content = bytearray(path.read_bytes())
     del content[data.draw(st.integers(0, len(content))) :]
@@ -190,7 +197,7 @@ def test_a_damaged_zip_is_a_user_error_or_reads_its_records(tmp_path_factory, da
 @pytest.mark.parametrize("content", [b"", b"no zip at all", b"PK\x03\x04 cut off"])
 def test_a_file_that_is_no_zip_says_so(tmp_path, content):
     (tmp_path / "x.zip").write_bytes(content)
-    with pytest.raises(UserError, match="is not a zip file, or is cut off"):
+    with pytest.raises(UserError, match="is a broken zip file, or cut off"):
         open_images(tmp_path / "x.zip")
 
 
@@ -207,7 +214,7 @@ def test_paths_of_no_known_kind(tmp_path, make):
 def test_a_file_that_vanished_is_a_bad_image(tmp_path):
     source = open_images(make_folder(tmp_path, ["dog/1.jpg", "dog/2.jpg"]))
     (tmp_path / "dog/1.jpg").unlink()
-    with pytest.raises(BadImage, match=r"dog/1\.jpg cannot be read: No such file"):
+    with pytest.raises(BadImage, match=r"dog/1\.jpg: cannot be read \(No such file"):
         source[0]
 
 

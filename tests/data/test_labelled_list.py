@@ -77,13 +77,6 @@ def test_a_list_that_does_not_fit(make, lines, message):
         open_images(path)
 
 
-def test_a_list_that_is_no_text(tmp_path):
-    (tmp_path / "1.jpg").write_bytes(b"one")
-    (tmp_path / "label.txt").write_bytes(b"1.jpg\t\xff")
-    with pytest.raises(UserError, match=r"label\.txt is not UTF-8 text \(byte 6\)"):
-        open_images(tmp_path)
-
-
 def test_the_crops_at_hand(shared_data, tmp_path):
     path = shared_data / "faces" / "aligned_crops.zip"
     source = open_images(path)

@@ -108,7 +108,7 @@ def test_a_report_in_latin_1_and_one_that_cannot_be_read(root):
     studies = open_studies(root, root)
     assert studies.take([0]).reports == ("FINDINGS: \xff",)
     path.unlink()
-    with pytest.raises(UserError, match=r"files/p10/p10000000/s50000000\.txt cannot be read"):
+    with pytest.raises(UserError, match=r"files/p10/p10000000/s50000000\.txt: cannot be read"):
         _ = studies.reports
 
 
@@ -265,21 +265,14 @@ def test_tables_that_do_not_fit(root, kind, alter, message):
     assert str(path) in str(error.value) and "\n" not in str(error.value)
 
 
-def test_a_table_that_is_cut_off(root):
-    path = root / "mimic-cxr-2.0.0-chexpert.csv.gz"
-    path.write_bytes(path.read_bytes()[:-30])
-    with pytest.raises(UserError, match=r"chexpert\.csv\.gz cannot be read, or is damaged"):
-        open_studies(root, root)
-
-
 @pytest.mark.parametrize(
     ("reports", "message"),
     [
         ("none", "none does not exist: expected a folder of texts, or a zip"),
         ("empty", r"no texts in .*empty: looked for files ending in \.txt \.csv"),
         ("file.txt", "file.txt is a file of another kind: expected a folder of texts, or a zip"),
-        ("cut.zip", "cut.zip is not a zip file, or is cut off"),
-        ("out.zip", r"out.zip names a path outside itself, '../p1/s1.txt': it is not read"),
+        ("cut.zip", "cut.zip: is a broken zip file, or cut off"),
+        ("out.zip", r"out.zip: names a path outside itself, '../p1/s1.txt': it is not read"),
     ],
 )
 def test_reports_that_are_not_there(root, tmp_path, reports, message):

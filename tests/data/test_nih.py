@@ -155,11 +155,6 @@ def test_reports_have_no_place_with_one_table(table, images, tmp_path):
         open_studies(images(*NAMES), table(*LINES), reports="reports.zip")
 
 
-def test_a_table_that_is_missing(images, tmp_path):
-    with pytest.raises(UserError, match=r"labels\.csv cannot be read"):
-        open_studies(images(*NAMES), tmp_path / "labels.csv")
-
-
 def test_the_subset_at_hand(shared_data):
     folder = shared_data / "xray"
     studies = open_studies(folder / "nih_subset.zip", folder / "nih_labels.csv")

@@ -32,7 +32,7 @@ GZIPPED = gzip.compress(TEXT.encode() * 50, mtime=0)
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("t.csv", None, "t.csv cannot be read, or is damaged: .*No such file"),
+        ("t.csv", None, "t.csv: cannot be read .No such file"),
         ("t.csv", b"", "has no column id, view; its columns are: nothing"),
         ("t.csv", b"id,label\n1,2\n", "has no column view; its columns are: id, label"),
         ("t.csv", b"id,view,id\n1,2,3\n", "has two columns 'id'"),
@@ -41,10 +41,10 @@ GZIPPED = gzip.compress(TEXT.encode() * 50, mtime=0)
         ("t.csv", b'id,view\n1,"PA', "cannot be read, or is damaged: unexpected end of data"),
         ("t.csv", b"id,view\n1,\xff\n", "is no UTF-8 text .byte"),
         ("t.csv", b"id,view\n1," + b"x" * 200_000, "cannot be read, or is damaged: field larger"),
-        ("t.csv.gz", TEXT.encode(), "cannot be read, or is damaged: Not a gzipped file"),
-        ("t.csv.gz", GZIPPED[:-20], "cannot be read, or is damaged"),
-        ("t.csv.gz", GZIPPED[:-8] + b"\0" * 8, "cannot be read, or is damaged: CRC"),
-        ("t.csv.gz", GZIPPED[:15] + b"\xff\xff\xff" + GZIPPED[18:], "cannot be read, or is damaged"),
+        ("t.csv.gz", TEXT.encode(), "is not compressed, or damaged"),
+        ("t.csv.gz", GZIPPED[:-20], "is cut off within its compressed content"),
+        ("t.csv.gz", GZIPPED[:-8] + b"\0" * 8, "is not compressed, or damaged"),
+        ("t.csv.gz", GZIPPED[:15] + b"\xff\xff\xff" + GZIPPED[18:], "is not compressed, or damaged"),
     ],
 )
 def test_what_is_no_whole_table_is_named(tmp_path, name, content, message):

@@ -113,7 +113,7 @@ def test_json_round_trip_keeps_classes_and_pairs(tmp_path_factory, lists):
     [
         ('{"dog": ["tail"],}', "not JSON: .*line 1 column 18"),
         ("", "not JSON"),
-        ("[" * 100_000, "nested too deeply|not JSON"),
+        ("[" * 100_000, "nested more than 100 deep"),
         ([["tail"]], r"expected an object \{class: \[rationale, ...\]\}, found a list"),
         ("null", "found null"),
         ({}, "it has no class"),
@@ -149,16 +149,6 @@ def test_a_class_given_twice_with_one_list_empty_counts_once(tmp_path):
     vocabulary = Vocabulary.from_json(path)
     assert vocabulary.classes == ("coyote", "fox")
     assert pairs(vocabulary) == {("coyote", "fur"), ("fox", "ears")}
-
-
-def test_missing_and_binary_files(tmp_path):
-    with pytest.raises(UserError, match="No such file"):
-        Vocabulary.from_json(tmp_path / "none.json")
-    with pytest.raises(UserError, match="cannot be read"):
-        Vocabulary.from_json(tmp_path)
-    (tmp_path / "binary.json").write_bytes(b'{"dog": ["\xff"]}')
-    with pytest.raises(UserError, match=r"not UTF-8 text \(byte 10\)"):
-        Vocabulary.from_json(tmp_path / "binary.json")
 
 
 JSON = st.recursive(

@@ -251,17 +251,6 @@ def test_writing_again_gives_the_same_bytes_and_leaves_other_files(tmp_path):
     assert set(tree(tmp_path)) == {"index.html", "images/0001.png", "images/0002.png", "results.json"}
 
 
-def test_an_unreadable_picture_is_named_and_the_old_page_stays(tmp_path):
-    write_pairs([match()], tmp_path / "out", "x", "")
-    before = tree(tmp_path / "out")
-    broken = tmp_path / "broken.jpg"
-    broken.write_bytes(b"\xff\xd8\xff\xe0 no more")
-    pair = ExplainedPair(match().first, Side("bob/broken.jpg", broken), 0.83, 0.71, concepts())
-    with pytest.raises(UserError, match=r"bob/broken\.jpg: cannot be read as a picture"):
-        write_pairs([pair], tmp_path / "out", "x", "")
-    assert tree(tmp_path / "out") == before
-
-
 def test_files_of_others_are_never_overwritten(tmp_path):
     (tmp_path / "index.html").write_text("mine")
     with pytest.raises(UserError, match="name a new or empty directory"):
@@ -279,8 +268,8 @@ def test_pictures_of_real_faces(shared_data, tmp_path):
     """PGM, grey: as ORL's come."""
     with zipfile.ZipFile(shared_data / "faces" / "orl.zip") as faces:
         faces.extract("att_faces/s1/1.pgm", tmp_path)
-    face = tmp_path / "att_faces" / "s1" / "1.pgm"
-    pair = ExplainedPair(Side("1.pgm", face), Side("again", face), 0.83, 0.71, concepts())
-    write_pairs([pair], tmp_path / "out", "x", "")
-    with Image.open(face) as original, Image.open(tmp_path / "out" / "images" / "0002.png") as shown:
+    with Image.open(tmp_path / "att_faces" / "s1" / "1.pgm") as original:
+        pair = ExplainedPair(Side("1.pgm", original), Side("again", original), 0.83, 0.71, concepts())
+        write_pairs([pair], tmp_path / "out", "x", "")
+    with Image.open(tmp_path / "out" / "images" / "0002.png") as shown:
         assert np.array_equal(np.asarray(original.convert("RGB")), np.asarray(shown))

@@ -259,8 +259,8 @@ def test_writing_twice_gives_the_same_bytes(tmp_path):
 def test_a_new_report_replaces_the_old_one_and_leaves_other_files(tmp_path):
     write_report(example(), tmp_path)
     (tmp_path / "results.json").write_text("{}")
-    (tmp_path / ".report.partial").mkdir()
-    (tmp_path / ".report.partial" / "left by a killed run").write_text("")
+    (tmp_path / ".index.html.x.ecor.partial").mkdir()
+    (tmp_path / ".index.html.x.ecor.partial" / "left by a killed run").write_text("")
     write_report(Report(title="Empty"), tmp_path)
     assert set(tree(tmp_path)) == {"index.html", "results.json"}
 
@@ -326,8 +326,8 @@ def test_a_photo_is_turned_upright_and_loses_its_metadata(tmp_path):
     exif[0x0112] = 6  # orientation: to be turned by 90 degrees
     exif[0x013B] = "Ada Lovelace"
     photo.save(tmp_path / "photo.jpg", exif=exif, comment=b"at home")
-    shown = ExplainedPicture("photo.jpg", tmp_path / "photo.jpg", [])
-    write_explanations([shown], tmp_path / "out", "x")
+    with Image.open(tmp_path / "photo.jpg") as opened:
+        write_explanations([ExplainedPicture("photo.jpg", opened, [])], tmp_path / "out", "x")
     file = tmp_path / "out" / "images" / "0001.jpg"
     with Image.open(file) as opened:
         assert opened.size == (200, 300)
@@ -342,16 +342,6 @@ def test_pictures_of_any_mode_are_shown(tmp_path, mode):
         assert opened.mode == "RGB"
 
 
-def test_an_unreadable_picture_is_named_and_the_old_report_stays(tmp_path):
-    write_report(example(), tmp_path / "out")
-    before = tree(tmp_path / "out")
-    broken = tmp_path / "broken.jpg"
-    broken.write_bytes(b"\xff\xd8\xff\xe0 no more")
-    with pytest.raises(UserError, match=r"cats/broken\.jpg: cannot be read as a picture"):
-        write_explanations([ExplainedPicture("cats/broken.jpg", broken, [])], tmp_path / "out", "x")
-    assert tree(tmp_path / "out") == before
-
-
 def test_a_full_disk_is_an_error_and_the_old_report_stays(tmp_path, monkeypatch):
     write_report(example(), tmp_path)
     before = tree(tmp_path)
@@ -360,7 +350,7 @@ def test_a_full_disk_is_an_error_and_the_old_report_stays(tmp_path, monkeypatch)
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(UserError, match=f"{tmp_path}: .*No space left on device.*free some space"):
+    with pytest.raises(UserError, match=f"{tmp_path}/index.html: .*No space left on device"):
         write_report(Report(title="New"), tmp_path)
     assert tree(tmp_path) == before
 
@@ -382,6 +372,6 @@ def test_files_of_others_are_never_overwritten(tmp_path, foreign):
 
 
 def test_names_that_no_file_can_hold_are_still_shown(tmp_path, parse):
-    explained = ExplainedPicture("bad\udcff\x00.png", picture(8, 8), [])
+    explained = ExplainedPicture("bad\udcff\x00.png\u202egnp", picture(8, 8), [])
     document = parse(write_explanations([explained], tmp_path, "x").read_text("utf-8"))
-    assert document.all("h3")[0].text() == "bad\ufffd\ufffd.png"
+    assert document.all("h3")[0].text() == "bad\ufffd\ufffd.png\ufffdgnp"

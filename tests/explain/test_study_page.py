@@ -296,16 +296,6 @@ def test_writing_again_gives_the_same_bytes_and_leaves_other_files(tmp_path):
     assert set(tree(tmp_path)) == {"index.html", "images/0001.png", "results.json"}
 
 
-def test_an_unreadable_image_is_named_and_the_old_page_stays(tmp_path):
-    write_studies([study()], tmp_path / "out", "x", "")
-    before = tree(tmp_path / "out")
-    broken = tmp_path / "broken.jpg"
-    broken.write_bytes(b"\xff\xd8\xff\xe0 no more")
-    with pytest.raises(UserError, match=r"s7\.jpg: cannot be read as a picture"):
-        write_studies([study(name="s7.jpg", image=broken)], tmp_path / "out", "x", "")
-    assert tree(tmp_path / "out") == before
-
-
 def test_files_of_others_are_never_overwritten(tmp_path):
     (tmp_path / "index.html").write_text("mine")
     with pytest.raises(UserError, match="name a new or empty directory"):
@@ -317,7 +307,8 @@ def test_a_real_chest_image(shared_data, tmp_path):
     with zipfile.ZipFile(shared_data / "xray" / "nih_subset.zip") as images:
         images.extract(images.namelist()[0], tmp_path)
         image = tmp_path / images.namelist()[0]
-    write_studies([study(image=image)], tmp_path / "out", "x", "")
-    with Image.open(image) as original, Image.open(tmp_path / "out" / "images" / "0001.jpg") as shown:
+    with Image.open(image) as original:
+        write_studies([study(image=original)], tmp_path / "out", "x", "")
+    with Image.open(tmp_path / "out" / "images" / "0001.jpg") as shown:
         difference = np.asarray(original.convert("RGB"), np.int16) - np.asarray(shown, np.int16)
         assert original.size == shown.size and np.abs(difference).mean() < 4

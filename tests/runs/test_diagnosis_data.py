@@ -209,7 +209,7 @@ def test_a_descriptor_file_with_duplicates_or_of_another_form(config, tmp_path, 
 
 def test_a_descriptor_file_that_is_not_there(config):
     config.concepts.descriptors = "/nowhere/own.json"
-    assert "/nowhere/own.json: cannot read descriptors" in refused(config)
+    assert "/nowhere/own.json: cannot be read" in refused(config)
 
 
 # Descriptors out of reports
@@ -408,7 +408,7 @@ def test_statements_of_a_language_model_take_the_place_of_the_rules(mimic_tree, 
     message = refused(config)
     assert f"{config.concepts.statements}: no statements of " in message and "files/p10/p10000000/s50000000" in message
     config.concepts.statements = "/nowhere.jsonl"
-    assert "/nowhere.jsonl: cannot read statements" in refused(config)
+    assert "/nowhere.jsonl: cannot be read" in refused(config)
 
 
 def test_statements_are_of_reports(config):

@@ -215,7 +215,7 @@ def test_a_gradient_that_is_not_finite_is_not_saved(toy, toy_config, tmp_path):
 @pytest.mark.parametrize("option", ["log_every", "checkpoint_every", "steps"])
 @pytest.mark.parametrize("value", [0, -1])
 def test_counts_are_positive(toy, toy_config, tmp_path, option, value):
-    with pytest.raises(UserError, match=f"{option} is {value}; expected at least 1"):
+    with pytest.raises(UserError, match=f"{option} is {value}; expected 1 to"):
         run(toy(), toy_config(**{option: value}), tmp_path)
 
 

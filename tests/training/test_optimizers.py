@@ -115,16 +115,10 @@ def test_gradients_are_clipped_by_their_common_norm():
         ({"warmup_steps": -1}, "optimizer.warmup_steps is -1"),
         ({"weight_decay": -1.0}, "optimizer.weight_decay is -1.0"),
         ({"clip_norm": -1.0}, "optimizer.clip_norm is -1.0"),
-        ({"momentum": 1.0}, "optimizer.momentum is 1.0; expected .* less than 1"),
+        ({"momentum": 1.0}, "optimizer.momentum is 1.0; expected 0 to 0.999999"),
         ({"b2": 1.5}, "optimizer.b2 is 1.5"),
     ],
 )
 def test_an_option_that_makes_no_sense_is_named(changes, message):
     with pytest.raises(UserError, match=message):
         make_optimizer(options(**changes), 10)
-
-
-@pytest.mark.parametrize("steps", [0, -3])
-def test_a_run_has_steps(steps):
-    with pytest.raises(UserError, match=f"steps is {steps}; expected at least 1"):
-        make_optimizer(options(), steps)

@@ -1,17 +1,27 @@
 """A workdir belongs to one config."""
 
+import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from ml_collections import ConfigDict
 
 from ecor_jax.errors import UserError
-from ecor_jax.training.workdir import claim, write_json
+from ecor_jax.training.workdir import claimed, write_results
+
+ROOT = Path(__file__).parents[2]
 
 
 def config(**changes) -> ConfigDict:
     return ConfigDict({"steps": 3, "data": {"images": "a", "seed": 0}, **changes})
+
+
+def claim(workdir: Path, config: ConfigDict) -> None:
+    with claimed(workdir, config):
+        pass
 
 
 def test_a_new_workdir_gets_the_config_as_resolved(tmp_path):
@@ -68,25 +78,30 @@ def test_a_place_that_cannot_be_written():
         claim(Path("/proc/here"), config())
 
 
-def test_json_is_replaced_whole(tmp_path, monkeypatch):
-    write_json(tmp_path / "x.json", {"old": 1})
-    with pytest.raises(TypeError):
-        write_json(tmp_path / "x.json", {"new": object()})
-    assert json.loads((tmp_path / "x.json").read_text()) == {"old": 1}
+def test_one_run_at_a_time_and_the_lock_comes_before_the_config(tmp_path):
+    with claimed(tmp_path, config()):
+        before = (tmp_path / "config.json").read_bytes()
+        with claimed(tmp_path, config()):  # around a run within a run
+            pass
+        program = (
+            "import sys\nfrom ml_collections import ConfigDict\nfrom pathlib import Path\n"
+            "from ecor_jax.training.workdir import claimed\n"
+            "with claimed(Path(sys.argv[1]), ConfigDict({'steps': 4})): print('in')"
+        )
+        ended = subprocess.run([sys.executable, "-c", program, tmp_path], capture_output=True, text=True, cwd=ROOT)
+        assert "another run is at work in it" in ended.stderr and not ended.stdout
+        assert (tmp_path / "config.json").read_bytes() == before
+    claim(tmp_path, config())
 
 
-def test_a_full_disk_is_one_message(tmp_path):
-    (tmp_path / "results.json.partial").symlink_to("/dev/full")
-    with pytest.raises(UserError, match=r"results\.json.*No space left"):
-        write_json(tmp_path / "results.json", {"a": 1})
+def test_results_name_the_config_they_came_from(tmp_path):
+    claim(tmp_path, config())
+    write_results(tmp_path / "results.json", config(), {"accuracy": 0.5, "auroc": float("nan")})
+    digest = hashlib.sha256((tmp_path / "config.json").read_bytes()).hexdigest()
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results == {"accuracy": 0.5, "auroc": None, "config_sha256": digest}
 
 
-def test_one_run_at_a_time(tmp_path):
-    from ecor_jax.training.workdir import alone
-
-    with alone(tmp_path), pytest.raises(UserError, match="another run is at work"), alone(tmp_path):
+def test_a_value_that_is_no_json_is_named(tmp_path):
+    with pytest.raises(UserError, match="cannot be kept as JSON"), claimed(tmp_path, config(data=object())):
         pass
-    with alone(tmp_path / "new"):
-        assert (tmp_path / "new").is_dir()
-    with alone(tmp_path):
-        assert not list(tmp_path.glob("*lock*"))

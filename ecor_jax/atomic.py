@@ -1,0 +1,139 @@
+"""Files and folders that appear whole or not at all, and leave nothing behind when a process dies.
+
+What is being written stands in a folder of its own beside its place, `.NAME.RANDOM.ecor.partial`, in which nobody can
+have planted a link. It is locked as long as its process lives, so that the next writer knows which ones to sweep.
+"""
+
+import contextlib
+import fcntl
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+from ecor_jax.errors import UserError
+
+_SUFFIX = ".ecor.partial"
+_REPLACED = ".replaced"
+"""Within it: the older folder, between the moment it is taken away and the one in which the new one is there."""
+_MASK = os.umask(0)
+os.umask(_MASK)
+
+
+@contextlib.contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """A path to write to; the file takes the place of `path` when the block ends well.
+
+    UserError, naming `path`, if that cannot be written.
+    """
+    with beside(path) as folder:
+        written = folder / path.name
+        yield written
+        _open_to_readers(written)
+        written.replace(path)
+
+
+@contextlib.contextmanager
+def new_directory(path: Path, keep: Iterable[str] = ()) -> Iterator[Path]:
+    """A folder to write into, which takes the place of `path` when the block ends well.
+
+    keep: what of an older folder there is copied into the new one.
+    UserError, naming `path`, if that cannot be written.
+    """
+    with beside(path) as folder:
+        written = folder / path.name
+        written.mkdir()
+        yield written
+        for file in written.rglob("*"):
+            _open_to_readers(file)
+        for name in keep:
+            if (path / name).is_dir() and not (path / name).is_symlink():
+                shutil.copytree(path / name, written / name, symlinks=True)
+            else:
+                shutil.copy2(path / name, written / name, follow_symlinks=False)
+        if path.exists():
+            path.rename(folder / _REPLACED)
+        try:
+            written.rename(path)
+        except OSError:
+            _put_back(folder)
+            raise
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Indented JSON; numbers that are not finite, for which JSON has no word, are null. UserError as `new_file`."""
+    with new_file(path) as partial:
+        partial.write_text(json_text(value), encoding="utf-8")
+
+
+def json_text(value: Any) -> str:
+    """What `write_json` writes."""
+    return json.dumps(_finite(value), indent=2) + "\n"
+
+
+@contextlib.contextmanager
+def beside(path: Path) -> Iterator[Path]:
+    """A folder for this process alone, beside `path`; removed at the end. UserError, naming `path`, as `new_file`."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path.parent)
+        with contextlib.ExitStack() as stack:
+            folder = None
+            while folder is None:
+                made = Path(tempfile.mkdtemp(_SUFFIX, f".{path.name[:50]}.", path.parent))
+                # Another process may sweep it before it is locked.
+                with contextlib.suppress(FileNotFoundError, BlockingIOError):
+                    descriptor = stack.enter_context(_locked(made))
+                    folder = made if os.path.samestat(os.fstat(descriptor), made.stat()) else None
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            yield folder
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path}: cannot be written ({getattr(error, 'strerror', None) or error})") from error
+
+
+def sweep(folder: Path) -> None:
+    """Removes what processes that are dead left in a folder, and puts back what they had taken away there."""
+    for partial in folder.glob(f".*{_SUFFIX}"):
+        if partial.is_dir() and not partial.is_symlink():
+            with contextlib.suppress(OSError), _locked(partial):
+                _put_back(partial)
+                shutil.rmtree(partial)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[int]:
+    """Holds a folder as long as this process lives. BlockingIOError if another one holds it."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _put_back(partial: Path) -> None:
+    """What was taken away returns, unless the new one stands in its place already."""
+    for written in partial.iterdir():
+        place = partial.parent / written.name
+        if written.name != _REPLACED and not place.exists() and (partial / _REPLACED).exists():
+            (partial / _REPLACED).rename(place)
+
+
+def _open_to_readers(path: Path) -> None:
+    """The permissions that any new file would have; safetensors leaves its files to their owner alone."""
+    if path.is_file():
+        path.chmod(0o666 & ~_MASK)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(child) for key, child in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(child) for child in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,92 @@
+"""Ctrl-C and SIGTERM: what is at work is saved first.
+
+A signal never becomes an exception, which could land anywhere: in the middle of a write, or in a garbage collection,
+where it is lost. All threads have both signals blocked, but for one that waits for them, so they are heard even while
+the main thread compiles. While something worth saving is at work (`deferred`) that thread sets a flag, at which the
+work looks between its steps; at any other moment it ends the process at once, without the unwinding that the threads
+of JAX and TensorStore do not survive. Files appear whole or not at all (`atomic`), so nothing is lost by that.
+
+This module imports nothing that takes time: the commands call `install` before everything else.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+STATUSES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+"""How a process ends after each signal, as shells have it."""
+
+_received: signal.Signals | None = None
+_deferrals = 0
+_installed = False
+
+
+class Stopped(Exception):
+    """A signal came, and all is saved; the message says what."""
+
+
+def install() -> None:
+    """From here on this process stops as described above; what it starts inherits that both signals are blocked.
+
+    Worker processes of a data pipeline end when the process that started them does.
+    """
+    global _installed
+    if _installed:
+        return
+    _installed = True
+    if (starter := worker_of()) is not None:
+        threading.Thread(target=lambda: (starter.join(), os._exit(1)), daemon=True).start()
+        return
+    # A shell's background jobs ignore Ctrl-C, and shall.
+    awaited = {number for number in STATUSES if signal.getsignal(number) != signal.SIG_IGN}
+    signal.pthread_sigmask(signal.SIG_BLOCK, awaited)
+    threading.Thread(target=_wait, args=(awaited,), daemon=True).start()
+
+
+def worker_of() -> Any:
+    """The process that started this one as its worker, a `multiprocessing.Process`; None if there is none."""
+    multiprocessing = sys.modules.get("multiprocessing")
+    return multiprocessing and multiprocessing.parent_process()
+
+
+def requested() -> bool:
+    """Whether a signal has come: save, then raise Stopped."""
+    return _received is not None
+
+
+@contextlib.contextmanager
+def deferred() -> Iterator[None]:
+    """Work within looks at `requested` between its steps. Raises Stopped at the end if it came too late for that."""
+    global _deferrals
+    _deferrals += 1
+    try:
+        yield
+    finally:
+        _deferrals -= 1
+    if requested() and not _deferrals:
+        raise Stopped("stopped; the same command goes on from what is saved")
+
+
+def end(message: str) -> NoReturn:
+    """Says `message` and ends the process and its workers, without unwinding, with the status of the signal."""
+    with contextlib.suppress(Exception):  # a list of theirs may be changing
+        for worker in sys.modules["multiprocessing"].active_children():
+            worker.kill()
+    with contextlib.suppress(OSError):
+        os.write(2, f"\n{message}\n".encode(errors="backslashreplace"))
+    os._exit(1 if _received is None else STATUSES[_received])
+
+
+def _wait(awaited: set[signal.Signals]) -> None:
+    global _received
+    while True:
+        number = signal.Signals(signal.sigwait(awaited))
+        again, _received = requested(), number
+        if not _deferrals or again:
+            end("stopped; the same command goes on from what is saved")
+        with contextlib.suppress(OSError):
+            os.write(2, b"\nstopping: what is at work is saved first; once more ends at once\n")

@@ -1,0 +1,119 @@
+"""Regular files, compressed streams and folders, read within bounds."""
+
+import os
+import stat
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from ecor_jax.errors import UserError
+
+EXPANSION = 100
+"""How many times its compressed size a stream may expand to; texts reach about 20, DEFLATE can do 1,032."""
+SMALL = 64 << 20
+"""Bytes that any stream may expand to, however small it is."""
+LINKS = 8
+"""Linked folders that may lie within one another."""
+
+
+def plausible_size(compressed: int) -> int:
+    """Bytes that `compressed` bytes may expand to; more is taken for a bomb."""
+    return max(SMALL, EXPANSION * compressed)
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """A file opened for reading. UserError if it is missing or no regular file: pipes and devices may never end."""
+    try:
+        # Opening a pipe would wait for its writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+        raise UserError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
+    if kind != stat.S_IFREG:
+        os.close(descriptor)
+        what = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe"}.get(kind, "a device")
+        raise UserError(f"{path}: is {what}; expected a file")
+    return os.fdopen(descriptor, "rb")
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a regular file. UserError if it cannot be read."""
+    with open_regular(path) as file:
+        try:
+            return file.read()
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def read_text(path: Path) -> str:
+    """The content of a regular file, gunzipped if its name ends in .gz, as UTF-8. UserError if it is no such text."""
+    content = read_bytes(path)
+    return decode_text(gunzip(content, str(path)) if path.suffix.lower() == ".gz" else content, str(path))
+
+
+def decode_text(content: bytes, where: str) -> str:
+    """UTF-8, a byte order mark left out. UserError, naming `where`, for other bytes."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{where}: is no UTF-8 text (byte {error.start})") from error
+
+
+def gunzip(content: bytes, where: str) -> bytes:
+    """What gzip made `content` of, however many members. UserError if it is damaged, cut off or expands too far."""
+    pieces, rest, most = [], content, plausible_size(len(content))
+    while rest:
+        stream = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        pieces.append(inflate(stream, rest, most, where))
+        most -= len(pieces[-1])
+        rest = stream.unused_data.lstrip(b"\0")  # zeros may pad the end
+    return b"".join(pieces)
+
+
+def inflate(stream: "zlib._Decompress", content: bytes, most: int, where: str) -> bytes:
+    """One whole compressed stream of at most `most` bytes. UserError as `gunzip`."""
+    try:
+        expanded = stream.decompress(content, most + 1)
+    except zlib.error as error:
+        raise UserError(f"{where}: is not compressed, or damaged ({error})") from error
+    if len(expanded) > most:
+        raise UserError(f"{where}: expands to more than {most:,} bytes, which is no plausible content of its size")
+    if not stream.eof:
+        raise UserError(f"{where}: is cut off within its compressed content")
+    return expanded
+
+
+def walk(folder: Path) -> Iterator[str]:
+    """The files below a folder by their paths there, with `/`, in order.
+
+    Linked folders are followed, but never into a folder that they lie in, nor through more than LINKS of them.
+    UserError for a name that is no UTF-8.
+    """
+    waiting: list[tuple[str, frozenset[tuple[int, int]], int]] = [("", frozenset(), 0)]
+    while waiting:
+        below, around, links = waiting.pop()
+        here = folder / below
+        try:
+            status = os.stat(here)
+            entries = sorted(os.scandir(here), key=lambda entry: entry.name)
+        except OSError:  # not ours to read: as if it were empty
+            continue
+        if (status.st_dev, status.st_ino) in around:
+            continue
+        around |= {(status.st_dev, status.st_ino)}
+        for entry in entries:
+            name = f"{below}{entry.name}"
+            if not is_utf8(name):
+                raise UserError(f"{folder}: the name {os.fsencode(name)!r} is no UTF-8; rename it")
+            if entry.is_dir():
+                deeper = links + entry.is_symlink()
+                if deeper <= LINKS:
+                    waiting.append((f"{name}/", around, deeper))
+            else:
+                yield name
+
+
+def is_utf8(name: str) -> bool:
+    """Whether a name could be decoded; Python keeps the bytes of others as lone surrogates."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)

@@ -1,0 +1,107 @@
+"""JSON of others: bounded in size, depth and digits, with every key once and every text whole."""
+
+import json
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ecor_jax.errors import UserError
+from ecor_jax.untrusted.files import decode_text, read_bytes
+
+MOST_BYTES = 256 << 20
+DEPTH = 100
+DIGITS = 40
+"""Of a whole number: transformers writes 31 where a tokenizer has no longest text."""
+
+Pairs = Callable[[list[tuple[str, Any]]], Any]
+
+
+def read_json(path: Path, *, pairs: Pairs | None = None) -> Any:
+    """The value in a JSON file; `pairs` makes an object of its keys and values (default: a dict of distinct keys).
+
+    UserError, naming the file, if it cannot be read or breaks a limit.
+    """
+    return parse_json(read_bytes(path), str(path), pairs=pairs)
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """As `read_json`, of a file that holds an object."""
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: expected a JSON object, found {kind_of(value)}")
+    return value
+
+
+def parse_json(content: bytes | str, where: str, *, pairs: Pairs | None = None) -> Any:
+    """As `read_json`, of the content itself; `where` names it in errors."""
+    if len(content) > MOST_BYTES:
+        raise UserError(f"{where}: {len(content):,} bytes of JSON; at most {MOST_BYTES:,} are read")
+    text = decode_text(content, where) if isinstance(content, bytes) else content
+    try:
+        value = json.loads(
+            text, object_pairs_hook=pairs or _distinct, parse_int=_whole, parse_float=_finite, parse_constant=_constant
+        )
+        if text.count("[") + text.count("{") > DEPTH:
+            _check_depth(value)
+        # Escapes may spell halves of characters, which no file name and no page can hold.
+        if re.search(r"\\u[dD][89a-fA-F]", text):
+            json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError:
+        raise UserError(f"{where}: is nested more than {DEPTH} deep; expected plain JSON") from None
+    except UnicodeEncodeError:
+        raise UserError(f"{where}: a text holds half a character (a lone surrogate); expected whole ones") from None
+    except json.JSONDecodeError as error:
+        raise UserError(f"{where}: not JSON: {error.msg}, line {error.lineno} column {error.colno}") from error
+    except ValueError as error:
+        raise UserError(f"{where}: {error}") from error
+    return value
+
+
+def kind_of(value: Any) -> str:
+    """What a JSON value is, for messages."""
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "a list"
+    return json.dumps(value, ensure_ascii=False)[:100]
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; Python would keep the last of equal keys in silence."""
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        keys = [key for key, _ in pairs]
+        repeated = sorted({key for key in keys if keys.count(key) > 1})
+        raise ValueError(f"{', '.join(map(repr, repeated[:10]))} stands there twice")
+    return value
+
+
+def _check_depth(value: Any) -> None:
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        if depth > DEPTH:
+            raise RecursionError
+        level = [child for parent in level for child in _children(parent)]
+
+
+def _children(value: Any) -> list[Any]:
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [child for child in children if isinstance(child, dict | list | tuple)]
+
+
+def _whole(digits: str) -> int:
+    if (count := len(digits.lstrip("-"))) > DIGITS:
+        raise ValueError(f"a whole number of {count} digits; at most {DIGITS} are read")
+    return int(digits)
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError(f"the number {digits[:30]} is too large")
+    return value
+
+
+def _constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON number")

@@ -1,0 +1,147 @@
+"""Pickles of strangers: data is what Python reads; names, endless memos and shared structures come to nothing."""
+
+import copyreg
+import io
+import pickle
+import pickletools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecor_jax.untrusted.pickles import StandIn, Unpickler
+
+KEYS = st.text(max_size=5) | st.integers()
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),
+    lambda values: st.lists(values) | st.dictionaries(KEYS, values) | st.tuples(values, values),
+    max_leaves=20,
+)
+
+
+@given(VALUES, st.sampled_from([3, 4, 5]))
+def test_data_is_what_python_reads(value, protocol):
+    """Protocols below 3 have no bytes of their own and name a function for them."""
+    assert Unpickler(pickle.dumps(value, protocol)).load() == value
+
+
+class Call:
+    def __reduce__(self):
+        return print, ("ran",)
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_a_name_is_not_looked_up(protocol, capsys):
+    """The base class imports what it is asked for; only a subclass that says how may be asked."""
+    content = pickle.dumps(Call(), protocol)
+
+    class Strict(Unpickler):
+        def find_class(self, module, name):
+            raise LookupError(f"{module}.{name}")
+
+    with pytest.raises(LookupError, match="print"):
+        Strict(content).load()
+    assert not capsys.readouterr().out
+
+
+class Stub(StandIn):
+    state = None
+
+    def set_state(self, state):
+        self.state = state
+
+
+class Stubs(Unpickler):
+    """Knows one name, a function that makes a Stub."""
+
+    def find_class(self, module, name):
+        return self.make
+
+    def make(self, *_):
+        return Stub()
+
+
+def operations(*parts: bytes) -> bytes:
+    return b"\x80\x04" + b"".join(parts) + b"."
+
+
+NAME = b"cm\nn\n"
+
+
+def test_a_state_goes_to_stand_ins_alone():
+    stub = Stubs(operations(NAME, b")R", b"K\x07b")).load()
+    assert isinstance(stub, Stub) and stub.state == 7
+    for target in (NAME, b"]", b"\x8c\x01a"):  # the function itself, a list, a text
+        with pytest.raises(pickle.UnpicklingError, match="sets attributes of what has none"):
+            Stubs(operations(target, b"}\x8c\x01aK\x07sb")).load()
+    assert Stubs(operations(b"}", b"}\x8c\x01aK\x07sb")).load() == {}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(operations(b"\x82\x01"), id="extension"),
+        pytest.param(operations(b"(i__main__\nx\n"), id="INST"),
+        pytest.param(operations(b"(", NAME, b"o"), id="OBJ"),
+        pytest.param(operations(NAME, b")}\x92"), id="NEWOBJ_EX"),
+        pytest.param(operations(b"\x8f(K\x01\x90"), id="set"),
+        pytest.param(operations(b"\x97"), id="buffer"),
+        pytest.param(operations(b"\x96" + (2**40).to_bytes(8, "little")), id="endless bytearray"),
+        pytest.param(operations(b"\x8e" + (2**62).to_bytes(8, "little")), id="endless bytes"),
+        pytest.param(operations(b"]r\0\0\0\x10j\0\0\0\x20"), id="memo that is not there"),
+        pytest.param(operations(b"})K\x01s"), id="a tuple as a key"),
+        pytest.param(operations(b"]K\x01K\x02s"), id="an item of a list"),
+    ],
+)
+def test_other_operations_come_to_nothing(content):
+    copyreg.add_extension("m", "n", 1)
+    try:
+        with pytest.raises((pickle.UnpicklingError, KeyError, EOFError, ValueError, OverflowError)):
+            Stubs(content).load()
+    finally:
+        copyreg.remove_extension("m", "n", 1)
+
+
+def test_a_memo_holds_what_is_in_it_and_not_what_its_numbers_say():
+    unpickler = Unpickler(operations(b"]r\xff\xff\xff\x7f"))
+    assert unpickler.load() == [] and len(unpickler.memo) == 1
+
+
+def test_bytes_are_not_copied_more_often_than_they_are_there():
+    unpickler = Unpickler(bytes(100))
+    unpickler.take(150)
+    with pytest.raises(pickle.UnpicklingError, match="more bytes than it holds"):
+        unpickler.take(51)
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_end_soon(content):
+    try:
+        Stubs(b"\x80\x04" + content).load()
+    except Exception as error:
+        assert not isinstance(error, MemoryError)
+
+
+def test_every_operation_of_data_is_known():
+    """Whatever this Python writes for data is among the operations that are read."""
+    value = [
+        1,
+        -1,
+        2**70,
+        1.5,
+        "a",
+        "é" * 300,
+        b"b",
+        b"b" * 300,
+        bytearray(b"c"),
+        (),
+        (1,),
+        (1, 2),
+        (1, 2, 3),
+        (1,) * 4,
+        {"a": 1},
+    ]
+    for protocol in range(3, pickle.HIGHEST_PROTOCOL + 1):
+        for content in (pickle.dumps(value[:8], protocol), pickle.dumps(value, 5)):
+            used = {operation.code.encode("latin-1")[0] for operation, _, _ in pickletools.genops(io.BytesIO(content))}
+            assert used <= set(Unpickler.dispatch)
