@@ -2,7 +2,6 @@
 
 import argparse
 import importlib
-import signal
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ import pytest
 from absl import logging
 from ml_collections import ConfigDict
 
+from ecor_jax import stopping
 from ecor_jax.errors import UserError
 from launch import cli, train
 
@@ -21,8 +21,9 @@ COMMANDS = sorted(path.stem for path in (ROOT / "launch").glob("*.py") if path.s
 
 @pytest.fixture
 def user(monkeypatch):
-    """`cli.run` as by `python -m launch.X ARGUMENTS`; this process keeps its handlers."""
-    before, verbosity = signal.getsignal(signal.SIGTERM), logging.get_verbosity()
+    """`cli.run` as by `python -m launch.X ARGUMENTS`; this process goes on taking signals as it did."""
+    verbosity = logging.get_verbosity()
+    monkeypatch.setattr(stopping, "install", lambda: None)
     monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
     monkeypatch.chdir(ROOT)
 
@@ -31,7 +32,6 @@ def user(monkeypatch):
         cli.run(main, parser)
 
     yield run
-    signal.signal(signal.SIGTERM, before)
     logging.set_verbosity(verbosity)
 
 
@@ -200,16 +200,27 @@ def test_the_line_and_the_status_of_the_process():
     assert result.stderr.startswith("error: nope.py: no such config") and result.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_end_that_is_asked_for(user, capsys, number):
+@pytest.mark.parametrize(
+    ("raised", "line"),
+    [
+        (OSError(36, "File name too long", "x" * 9), "error: xxxxxxxxx: File name too long"),
+        (MemoryError(), "error: there is not enough memory for this; smaller batches or sets need less"),
+        (UserError("a\x1b[2J\u202eb\n"), r"error: a\x1b[2J\u202eb\n"),
+    ],
+)
+def test_what_a_user_may_meet_is_one_line(user, raised, line):
     def main(args: argparse.Namespace) -> None:
-        signal.raise_signal(number)
-        raise AssertionError("went on")
+        raise raised
 
     with pytest.raises(SystemExit) as ended:
         user(main, cli.parser(""))
-    assert ended.value.code == 130
-    assert capsys.readouterr().err == "\ninterrupted; the same command goes on from what is saved\n"
+    assert ended.value.code == line
+
+
+def test_an_argument_that_is_no_utf_8_is_named(user):
+    with pytest.raises(SystemExit) as ended:
+        user(lambda args: None, train.parser(), "--config=x", "--workdir=a\udcff")
+    assert ended.value.code == r"error: the argument b'--workdir=a\xff' is no UTF-8"
 
 
 def test_a_mistake_of_ours_is_not_hidden(user):

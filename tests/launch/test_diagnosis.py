@@ -65,7 +65,7 @@ def diagnosed(commands, xray_options, tmp_path_factory):
 
 def test_the_workdir(diagnosed):
     names = {entry.name for entry in diagnosed.iterdir()}
-    assert names == {"checkpoints", "config.json", "metrics.jsonl", "model", "report", "results.json"}
+    assert names == {".lock", "checkpoints", "config.json", "metrics.jsonl", "model", "report", "results.json"}
     page = (diagnosed / "report" / "index.html").read_text()
     assert page.count("<img") >= 3 and "Not a medical device" in page and "blunting of the costophrenic angle" in page
     assert all(name in page for name in METHODS)
@@ -175,7 +175,7 @@ def test_descriptors_of_reports_of_a_mimic_shaped_tree(commands, mimic, mimic_op
 def test_statements_that_do_not_fit(called, mimic_options, tmp_path):
     file = tmp_path / "statements.jsonl"
     run = ("--config.methods=bottleneck", f"--config.concepts.statements={file}", f"--workdir={tmp_path / 'run'}")
-    with pytest.raises(UserError, match=r"statements\.jsonl: cannot read statements"):
+    with pytest.raises(UserError, match=r"statements\.jsonl: cannot be read"):
         called(train, *mimic_options, *run)
     file.write_text('{"name": "a", "statements": []}\n{"name": "b"}\n')
     with pytest.raises(UserError, match=r"statements\.jsonl, line 2: expected"):

@@ -28,7 +28,7 @@ def test_a_tuned_model_scores_what_its_run_did(commands, trained, data, tmp_path
     printed = commands.run(
         "evaluate", f"--model={trained / 'model'}", *data, "--config.method=dror,ecor", f"--output={output}"
     )
-    assert output.read_bytes() == (trained / "results.json").read_bytes()
+    assert results(output) == results(trained / "results.json")
     assert "accuracy" in printed.splitlines()[0] and printed.splitlines()[2].split()[0] == "ecor"
     assert [entry.name for entry in output.parent.iterdir()] == ["results.json"]
 

@@ -66,14 +66,14 @@ def model(trained) -> str:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (["--images", "/nowhere.png"], "/nowhere.png does not exist"),
+        (["--images", "/nowhere.png"], "no picture can be read: /nowhere.png: cannot be read"),
         (["--images", "README.md"], "README.md"),
         (["--images", "{bad}"], "no picture can be read: .*bad.png"),
         (["--images", "{good}", "--top_k=0"], "--top_k is 0; expected 1 to 15"),
         (["--images", "{good}", "--top_k=16"], "--top_k is 16; expected 1 to 15"),
         (["--images", "{good}", "--method=foo"], "method is 'foo'; expected one or several of clip, dror, ecor"),
         (["--images", "{good}", "--method=ecor_short"], "no prompts for 'ecor_short'"),
-        (["--images", "{good}", "--rationales=/nowhere.json"], "rationale file /nowhere.json: cannot be read"),
+        (["--images", "{good}", "--rationales=/nowhere.json"], "/nowhere.json: cannot be read"),
         (["--images", "{good}", "--output={good}"], "0.png"),
     ],
 )

@@ -70,7 +70,7 @@ def recognised(commands, face_options, tmp_path_factory):
 
 def test_the_workdir(recognised):
     names = {entry.name for entry in recognised.iterdir()}
-    assert names == {"checkpoints", "config.json", "metrics.jsonl", "model", "report", "results.json"}
+    assert names == {".lock", "checkpoints", "config.json", "metrics.jsonl", "model", "report", "results.json"}
     page = (recognised / "report" / "index.html").read_text()
     assert page.count("<img") >= 8 and "celebrity_pairs" in page and "group_softmax_random" in page
 
