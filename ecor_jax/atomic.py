@@ -1,7 +1,7 @@
 """Files and folders that appear whole or not at all, and leave nothing behind when a process dies.
 
-What is being written stands in a folder of its own beside its place, `.NAME.RANDOM.ecor.partial`, in which nobody can
-have planted a link. It is locked as long as its process lives, so that the next writer knows which ones to sweep.
+What is being written stands in a folder of its own beside its place, `.NAME.HOST.RANDOM.ecor.partial`, in which nobody
+can have planted a link. It is locked as long as its process lives, so that the next writer knows which ones to sweep.
 """
 
 import contextlib
@@ -9,8 +9,11 @@ import fcntl
 import json
 import math
 import os
+import re
 import shutil
+import socket
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,9 @@ from ecor_jax.errors import UserError
 _SUFFIX = ".ecor.partial"
 _REPLACED = ".replaced"
 """Within it: the older folder, between the moment it is taken away and the one in which the new one is there."""
+_HOST = re.sub(r"[^\w-]", "-", socket.gethostname())[:40]
+_ABANDONED = 86400
+"""Seconds after which what another machine left is swept."""
 _MASK = os.umask(0)
 os.umask(_MASK)
 
@@ -84,14 +90,17 @@ def beside(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         sweep(path.parent)
         with contextlib.ExitStack() as stack:
-            folder = None
-            while folder is None:
-                made = Path(tempfile.mkdtemp(_SUFFIX, f".{path.name[:50]}.", path.parent))
-                # Another process may sweep it before it is locked.
-                with contextlib.suppress(FileNotFoundError, BlockingIOError):
-                    descriptor = stack.enter_context(_locked(made))
-                    folder = made if os.path.samestat(os.fstat(descriptor), made.stat()) else None
-            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            locked = False
+            while not locked:
+                folder = Path(tempfile.mkdtemp(_SUFFIX, f".{path.name[:50]}.{_HOST}.", path.parent))
+                stack.callback(shutil.rmtree, folder, ignore_errors=True)
+                try:
+                    descriptor = stack.enter_context(_locked(folder))
+                    locked = os.path.samestat(os.fstat(descriptor), folder.stat())
+                except (FileNotFoundError, BlockingIOError):
+                    pass  # another process swept it before it was locked
+                except OSError:
+                    locked = True  # a file system that knows no locks is trusted, and nothing is swept there
             yield folder
     except (OSError, SafetensorError) as error:
         raise UserError(f"{path}: cannot be written ({getattr(error, 'strerror', None) or error})") from error
@@ -100,10 +109,13 @@ def beside(path: Path) -> Iterator[Path]:
 def sweep(folder: Path) -> None:
     """Removes what processes that are dead left in a folder, and puts back what they had taken away there."""
     for partial in folder.glob(f".*{_SUFFIX}"):
-        if partial.is_dir() and not partial.is_symlink():
-            with contextlib.suppress(OSError), _locked(partial):
-                _put_back(partial)
-                shutil.rmtree(partial)
+        with contextlib.suppress(OSError):
+            # Locks of other machines may not be seen here.
+            ours = f".{_HOST}." in partial.name or time.time() - partial.stat().st_mtime > _ABANDONED
+            if ours and partial.is_dir() and not partial.is_symlink():
+                with _locked(partial):
+                    _put_back(partial)
+                    shutil.rmtree(partial)
 
 
 @contextlib.contextmanager

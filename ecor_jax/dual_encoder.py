@@ -17,6 +17,7 @@ from ecor_jax.data.records import Source
 from ecor_jax.errors import UserError
 from ecor_jax.evaluation.image_features import image_features
 from ecor_jax.text_bank import embed_texts
+from ecor_jax.untrusted.files import open_regular
 from ecor_jax.untrusted.json_text import parse_json
 
 
@@ -64,6 +65,7 @@ class FileEncoder(DualEncoder):
 
     def __init__(self, path: Path):
         self.path = path
+        open_regular(path).close()
         try:
             with safe_open(path, framework="numpy") as file:
                 metadata = file.metadata() or {}

@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 STATUSES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 """How a process ends after each signal, as shells have it."""
 
+_awaited: set[signal.Signals] = set()
 _received: signal.Signals | None = None
 _deferrals = 0
 _installed = False
@@ -42,9 +43,17 @@ def install() -> None:
         threading.Thread(target=lambda: (starter.join(), os._exit(1)), daemon=True).start()
         return
     # A shell's background jobs ignore Ctrl-C, and shall.
-    awaited = {number for number in STATUSES if signal.getsignal(number) != signal.SIG_IGN}
-    signal.pthread_sigmask(signal.SIG_BLOCK, awaited)
-    threading.Thread(target=_wait, args=(awaited,), daemon=True).start()
+    _awaited.update(number for number in STATUSES if signal.getsignal(number) != signal.SIG_IGN)
+    for number in _awaited:
+        # Heard by the thread below, but where a library has let them through again.
+        signal.signal(number, lambda number, frame: _hear(signal.Signals(number)))
+    block()
+    threading.Thread(target=_wait, daemon=True).start()
+
+
+def block() -> None:
+    """Has this thread, and what it starts, blocked again after a library has let the signals through."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _awaited)
 
 
 def worker_of() -> Any:
@@ -81,12 +90,15 @@ def end(message: str) -> NoReturn:
     os._exit(1 if _received is None else STATUSES[_received])
 
 
-def _wait(awaited: set[signal.Signals]) -> None:
-    global _received
+def _wait() -> None:
     while True:
-        number = signal.Signals(signal.sigwait(awaited))
-        again, _received = requested(), number
-        if not _deferrals or again:
-            end("stopped; the same command goes on from what is saved")
-        with contextlib.suppress(OSError):
-            os.write(2, b"\nstopping: what is at work is saved first; once more ends at once\n")
+        _hear(signal.Signals(signal.sigwait(_awaited)))
+
+
+def _hear(number: signal.Signals) -> None:
+    global _received
+    again, _received = requested(), number
+    if not _deferrals or again:
+        end("stopped; the same command goes on from what is saved")
+    with contextlib.suppress(OSError):
+        os.write(2, b"\nstopping: what is at work is saved first; once more ends at once\n")

@@ -1,5 +1,6 @@
 """Files and folders are there whole or not at all; what a dead process left is swept, and nobody else's is touched."""
 
+import errno
 import json
 import os
 import signal
@@ -106,12 +107,28 @@ def test_killed_at_every_moment_nothing_is_lost_and_the_next_one_sweeps(tmp_path
     assert kills > 8
 
 
+def test_a_file_system_without_locks_is_trusted(tmp_path, monkeypatch):
+    def unknown(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(atomic.fcntl, "flock", unknown)
+    atomic.write_json(tmp_path / "x.json", {"a": 1})
+    assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
+
+
 def test_what_a_living_process_writes_and_what_is_not_ours_is_left_alone(tmp_path):
     for name in (".mine.partial", ".x.partial"):
         (tmp_path / name).mkdir()
     (tmp_path / ".link.1.ecor.partial").symlink_to(tmp_path / ".mine.partial")
+    (tmp_path / ".file.elsewhere.1.ecor.partial").mkdir()  # of another machine, not a day old
     with atomic.new_file(tmp_path / "a") as partial:
         atomic.sweep(tmp_path)
         partial.write_text("whole")
     assert (tmp_path / "a").read_text() == "whole"
-    assert {path.name for path in tmp_path.iterdir()} == {".mine.partial", ".x.partial", ".link.1.ecor.partial", "a"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        ".mine.partial",
+        ".x.partial",
+        ".link.1.ecor.partial",
+        ".file.elsewhere.1.ecor.partial",
+        "a",
+    }

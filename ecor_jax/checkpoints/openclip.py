@@ -101,7 +101,7 @@ def read_config(fields: Any, activation: Activation | None, source: str) -> Clip
         return {
             "width": width,
             "layers": whole_number(fields.get("layers", 12), f"{source}.{section}.layers", MOST_LAYERS),
-            "mlp_width": whole_number(int(width * ratio), f"{source}.{section}.width times mlp_ratio"),
+            "mlp_width": whole_number(int(min(width * ratio, 1e18)), f"{source}.{section}.width times mlp_ratio"),
         }
 
     vision_tower, text_tower = tower("vision_cfg", vision, 768), tower("text_cfg", text, 512)

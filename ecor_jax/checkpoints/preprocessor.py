@@ -10,6 +10,7 @@ from ecor_jax.untrusted.json_text import read_object
 
 FILE = "preprocessor_config.json"
 _BICUBIC = 3  # PIL's number for it
+_MOST_PIXELS = 1024  # of a side; twice what the largest CLIP takes
 
 
 def read_preprocess(directory: Path) -> Preprocess | None:
@@ -50,7 +51,7 @@ def preprocess_of(fields: dict[str, Any], source: str) -> Preprocess:
             expect("crop_size", {"height": side, "width": side})
         return Preprocess(side, mean, std, resize="squash")
     expect("do_center_crop", True, default=True)
-    edge = whole_number(size["shortest_edge"] if isinstance(size, dict) else size, f"{source}: size")
+    edge = whole_number(size["shortest_edge"] if isinstance(size, dict) else size, f"{source}: size", _MOST_PIXELS)
     side = _square(fields.get("crop_size"), f"{source}: crop_size")
     if edge < side:
         raise UserError(f"{source}: size {edge} is smaller than crop_size {side}")
@@ -80,4 +81,4 @@ def preprocessor_fields(preprocess: Preprocess) -> dict[str, Any]:
 def _square(size: Any, name: str) -> int:
     if isinstance(size, dict) and size.keys() == {"height", "width"} and size["height"] == size["width"]:
         size = size["height"]
-    return whole_number(size, name)
+    return whole_number(size, name, _MOST_PIXELS)

@@ -9,6 +9,7 @@ from safetensors import SafetensorError, safe_open
 from ecor_jax.checkpoints.tensor import Tensor
 from ecor_jax.checkpoints.torch_zip import open_torch
 from ecor_jax.errors import UserError
+from ecor_jax.untrusted.files import open_regular
 from ecor_jax.untrusted.json_text import read_object
 
 _DTYPES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64", "I64": "int64"}
@@ -34,6 +35,7 @@ def open_tensors(path: Path) -> dict[str, Tensor]:
 
 def open_safetensors(path: Path) -> dict[str, Tensor]:
     """The tensors of one safetensors file."""
+    open_regular(path).close()
     try:
         file = safe_open(path, framework="np")
         return {name: _safetensor(file, name) for name in file.keys()}  # noqa: SIM118

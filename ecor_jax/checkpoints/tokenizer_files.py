@@ -70,13 +70,19 @@ def _pretrained(directory: Path) -> PreTrainedTokenizerBase:
         # Without the last word transformers asks whether to run the code that a directory brings along.
         return reader.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # the tokenizers library raises bare Exception on broken files
-        raise UserError(f"{directory}: its tokenizer cannot be read ({error})") from error
+        reason = str(error).split("\n")[0]
+        if "trust_remote_code" in str(error):
+            reason = "it needs code that the directory brings along (auto_map), which is not run"
+        raise UserError(f"{directory}: its tokenizer cannot be read ({reason})") from error
 
 
 def _check_fit(tokenizer: PreTrainedTokenizerBase, text: TextConfig, source: Path) -> None:
     if len(tokenizer) > text.vocab_size:
         raise UserError(f"{source}: the tokenizer has {len(tokenizer)} tokens; the text tower embeds {text.vocab_size}")
-    ids = tokenizer("a")["input_ids"]
+    try:
+        ids = tokenizer("a")["input_ids"]
+    except Exception as error:  # as above
+        raise UserError(f"{source}: its tokenizer cannot read a text ({error})") from error
     eot = max(ids) if text.eot_id is None else text.eot_id
     if eot not in ids or ids.index(eot) != len(ids) - 1:
         rule = "the largest id" if text.eot_id is None else f"token {eot}"

@@ -27,7 +27,7 @@ _STORAGES = {
 }
 # How TorchScript writes lists; the list is all that matters.
 _LISTS = ("build_intlist", "build_boollist", "build_doublelist", "build_tensorlist")
-MOST_VALUES = 1_000_000
+MOST_VALUES, MOST_LETTERS, MOST_DIMENSIONS = 1_000_000, 1_000, 32
 
 
 def open_torch(path: Path) -> dict[str, Tensor]:
@@ -97,6 +97,8 @@ class _Reader:
             steps = tuple(stride * storage.dtype.itemsize for stride in strides)
             return np.lib.stride_tricks.as_strided(flat[offset:], shape, steps, writeable=False)
 
+        if max(len(shape), len(strides)) > MOST_DIMENSIONS:
+            raise UserError(f"{self.path}: a tensor of {len(shape):,} dimensions; at most {MOST_DIMENSIONS} are read")
         counts = (*shape, *strides, offset)
         if len(shape) != len(strides) or not all(isinstance(n, int) and n >= 0 for n in counts):
             odd = reprlib.repr((shape, strides, offset))
@@ -105,7 +107,9 @@ class _Reader:
         # A few stored numbers may stand for many, but not for more than memory holds.
         beyond = last >= storage.size or math.prod(shape) > max(storage.size, MOST_VALUES)
         if 0 not in shape and beyond:
-            raise UserError(f"{self.path}: a tensor of shape {shape} reaches beyond its storage {storage.key}")
+            raise UserError(
+                f"{self.path}: a tensor of shape {reprlib.repr(shape)} reaches beyond its storage {storage.key}"
+            )
         return Tensor(shape, storage.dtype.name, read)
 
 
@@ -165,4 +169,6 @@ def _flatten(value: Any) -> Iterator[tuple[str, Tensor]]:
         value = value.attributes if isinstance(value, _Module) else value
         if isinstance(value, dict):
             dot = f"{prefix}." if prefix else ""
+            if len(dot) > MOST_LETTERS:
+                raise ValueError(f"a name of more than {MOST_LETTERS:,} letters")
             waiting += [(f"{dot}{name}", child) for name, child in reversed(value.items())]

@@ -18,6 +18,7 @@ from ecor_jax.clip.prompts import VisualPrompts, prompt_layers
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
 from ecor_jax.methods import Method, checked
+from ecor_jax.untrusted.files import open_regular
 from ecor_jax.untrusted.json_text import read_object
 
 FORMAT = 1
@@ -89,6 +90,7 @@ def load_tuned(source: str | Path, *, dtype=jnp.float32) -> TunedModel:
                 f"{path}: its prompts were tuned on other weights (sha256 {description['frozen_sha256'][:12]}) "
                 f"than lie beside it ({model.digest[:12]})"
             )
+        open_regular(model.path / PROMPTS).close()
         tensors = load_file(model.path / PROMPTS)
         tuned = {name: _read_method(name, entry, tensors, model) for name, entry in description["methods"].items()}
         vocabulary = Vocabulary.from_lists(description["vocabulary"])

@@ -46,10 +46,10 @@ class ArrayRecords(Source):
         self.origin = str(path)
         try:
             classes, rows = labels[split]["classes"], labels[split]["records"]
-            self._categories = tuple(classes[row] for row in rows)
-            if not all(isinstance(name, str) for name in classes):
+            if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes) or min(rows) < 0:
                 raise TypeError(classes)
-        except (KeyError, IndexError, TypeError) as error:
+            self._categories = tuple(classes[row] for row in rows)
+        except (KeyError, IndexError, TypeError, ValueError) as error:
             raise UserError(f"{path} is damaged: no labels in {CATEGORIES_FILE} for {split!r}") from error
         self._records = open_split(path, split)
         if len(self._records) != len(rows):

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from ecor_jax.data.records import BadImage
-from ecor_jax.untrusted.pictures import check_size
+from ecor_jax.untrusted.pictures import check_scans, check_size
 
 _MAGIC = b"DICM"
 _MAGIC_AT = 128  # bytes: the preamble (PS3.10, 7.1)
@@ -50,6 +50,7 @@ def _pixels(content: bytes, name: str) -> np.ndarray:
     from pydicom.pixels.decoders.base import get_decoder
     from pydicom.pixels.processing import apply_modality_lut
     from pydicom.pixels.utils import pixel_array
+    from pydicom.uid import JPEGTransferSyntaxes
 
     dataset = dcmread(io.BytesIO(content))
     if "PixelData" not in dataset:
@@ -59,6 +60,8 @@ def _pixels(content: bytes, name: str) -> np.ndarray:
         raise BadImage(f"{name} is a DICOM file of {frames} frames; expected one")
     check_size(dataset.Columns, dataset.Rows)
     syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax in JPEGTransferSyntaxes:
+        check_scans(dataset.PixelData)
     try:
         readable = get_decoder(syntax).is_available
     except NotImplementedError:

@@ -72,12 +72,15 @@ def decode_image(content: bytes, name: str) -> Image.Image:
 
 
 def _shallow(image: Image.Image) -> Image.Image:
-    levels = np.asarray(image, np.float64)
-    low, high = levels.min(), levels.max()
+    levels = np.asarray(image)
+    low, high = float(levels.min()), float(levels.max())
     if not np.isfinite(high - low):
         raise ValueError("grey levels that are not finite")
-    scaled = (levels - low) * (255 / (high - low) if high > low else 0.0)
-    return Image.fromarray(np.rint(scaled).astype(np.uint8))
+    scale, shallow = 255 / (high - low) if high > low else 0.0, np.empty(levels.shape, np.uint8)
+    # Row by row: the largest pictures do not fit into memory four times over.
+    for row, line in enumerate(levels):
+        shallow[row] = np.rint((line.astype(np.float64) - low) * scale)
+    return Image.fromarray(shallow)
 
 
 def picture_of(record: Record) -> Image.Image:

@@ -129,8 +129,10 @@ class _Unpickler(Unpickler):
         raise TypeError(f"{_kind(content)} where bytes were expected")  # bytes(10**12) would ask for the memory
 
 
-def _text(value: str | bytes) -> str:
-    return value.decode("ascii") if isinstance(value, bytes) else str(value)
+def _text(value: Any) -> str:
+    if not isinstance(value, str | bytes):
+        raise TypeError(f"{_kind(value)} where a text was expected")
+    return value.decode("ascii") if isinstance(value, bytes) else value
 
 
 def _items(value: Any) -> Sequence[Any] | None:

@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Callable
+from multiprocessing import resource_tracker
 
 import grain
 import numpy as np
 from absl import flags, logging
 
+from ecor_jax import stopping
 from ecor_jax.data.encode import SKIP_OPTION, Example, OnBadImage
 from ecor_jax.data.records import BadImage, Record, Source
 from ecor_jax.errors import UserError
@@ -135,6 +137,14 @@ def _share(source: Source, batch_size: int, process_count: int) -> int:
     return batch_size // process_count
 
 
+def _start_tracker() -> None:
+    """Python's tracker of what processes share, before Grain starts it: it lets signals through, to workers as well."""
+    # Grain leaves its memory to the tracker, which would speak of leaks at the end of every run.
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker")
+    resource_tracker.ensure_running()
+    stopping.block()
+
+
 def _batched(examples: grain.MapDataset, share: int, workers: int) -> grain.IterDataset[Example]:
     if workers < 0:
         raise UserError(f"{workers} worker processes were asked for; expected 0 or more")
@@ -142,6 +152,7 @@ def _batched(examples: grain.MapDataset, share: int, workers: int) -> grain.Iter
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=max(threads, 2 * share))
     stream = examples.to_iter_dataset(options)
     if workers:
+        _start_tracker()
         if not flags.FLAGS.is_parsed():
             flags.FLAGS.mark_as_parsed()  # Grain's workers read its flags, which nobody else parses
         # Before the batches are made: so the same examples meet in a batch for any number of workers.

@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from ecor_jax.data.files import some_of
 from ecor_jax.data.recordio_file import BrokenRecord, RecordFile, read_index
 from ecor_jax.data.records import BadImage, Record, Source
 from ecor_jax.errors import UserError
@@ -103,7 +102,7 @@ class RecordIO(Source):
     def _by_identity(self, keys: np.ndarray, starts: np.ndarray, images: np.ndarray, identities: range) -> np.ndarray:
         """The categories of `images`, the starts of keys 1 on: by identity, or each asked where that does not tell."""
         categories, known = np.full(len(images), "", object), np.zeros(len(images), bool)
-        if np.isin(np.arange(identities.start, identities.stop), keys).any():  # shuffled sets come without them
+        if len(identities) and _count(keys, identities):  # shuffled sets come without them
             rows = self._rows(keys, identities, "identities")
             for key, start in tqdm(list(zip(identities, starts[rows].tolist(), strict=True)), "identities", delay=2):
                 a, b = self._opened(key, self._range, start, identities.start)
@@ -138,13 +137,17 @@ class RecordIO(Source):
 
     def _rows(self, keys: np.ndarray, wanted: range, what: str) -> np.ndarray:
         """Where these keys are among the sorted `keys`."""
-        numbers = np.arange(wanted.start, wanted.stop)
-        if len(missing := numbers[~np.isin(numbers, keys)]):
+        present = _count(keys, wanted)
+        if lacking := len(wanted) - present:
+            # A file may announce more than there is memory for: the first ones are among these.
+            first = np.arange(wanted.start, min(wanted.stop, wanted.start + present + 10))
+            missing = first[~np.isin(first, keys)].tolist()[:10]
+            more = f" and {lacking - len(missing)} more" if lacking > len(missing) else ""
             raise UserError(
-                f"{self._index} lacks {len(missing)} of the {len(numbers)} {what} that record 0 of {self.path.name} "
-                f"announces: {some_of(missing.tolist())}"
+                f"{self._index} lacks {lacking} of the {len(wanted)} {what} that record 0 of {self.path.name} "
+                f"announces: {', '.join(map(str, missing))}{more}"
             )
-        return np.searchsorted(keys, numbers)
+        return np.searchsorted(keys, np.arange(wanted.start, wanted.stop))
 
     def _opened(self, key: int, read: Callable[..., _T], *arguments: Any) -> _T:
         """What `read` gives, of the record of this key; a broken one is a UserError."""
@@ -152,6 +155,11 @@ class RecordIO(Source):
             return read(*arguments)
         except BrokenRecord as error:
             raise UserError(f"{self.path}: record {key} is broken: {error}") from error
+
+
+def _count(keys: np.ndarray, wanted: range) -> int:
+    """How many of the sorted `keys`, each there once, are in a range."""
+    return int(np.searchsorted(keys, wanted.stop) - np.searchsorted(keys, wanted.start))
 
 
 def _category(labels: tuple[float, ...]) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Row]]:
                 found = ", ".join(header)[:300] or "nothing"
                 raise UserError(f"{path} has no column {', '.join(missing)}; its columns are: {found}")
             # Nameless columns do no harm: NIH's own table ends its lines in a comma.
-            if repeated := sorted({name for name in header if name and header.count(name) > 1}):
+            if repeated := sorted(name for name, count in Counter(header).items() if name and count > 1):
                 raise UserError(f"{path} has two columns {', '.join(map(repr, repeated))}")
             for cells in lines:
                 if len(cells) != len(header):

@@ -12,6 +12,9 @@ import numpy as np
 from ecor_jax.errors import UserError
 from ecor_jax.untrusted.json_text import read_json
 
+MOST_PAIRS = 10**9
+"""Of a class and a rationale; a byte each."""
+
 
 def normalise_name(name: str, slash: str = " or ") -> str:
     """Lower case, `_` and `-` as spaces, `/` as `slash`, runs of white space as one space.
@@ -43,6 +46,10 @@ class Vocabulary:
         for rationales in lists.values():
             for rationale in rationales:
                 columns.setdefault(rationale, len(columns))
+        if len(lists) * len(columns) > MOST_PAIRS:
+            raise UserError(
+                f"{len(lists):,} classes and {len(columns):,} rationales make more than {MOST_PAIRS:,} pairs"
+            )
         gold = np.zeros((len(lists), len(columns)), bool)
         for row, rationales in enumerate(lists.values()):
             gold[row, [columns[rationale] for rationale in rationales]] = True
@@ -60,7 +67,11 @@ class Vocabulary:
 
         Raises UserError naming every problem of the file at once.
         """
-        return cls.from_lists(_read_lists(Path(path), slash))
+        lists = _read_lists(Path(path), slash)
+        try:
+            return cls.from_lists(lists)
+        except UserError as error:
+            raise UserError(f"rationale file {path}: {error}") from error
 
     def without(self, rationales: Iterable[str]) -> "Vocabulary":
         """The same classes without some of the rationales, which are `left_out`."""
@@ -200,7 +211,8 @@ def _read_lists(path: Path, slash: str) -> dict[str, list[str]]:
     elif not problems and not any(lists.values()):
         problems.append("no class has a rationale")
     if problems:
-        raise UserError(f"rationale file {path}: {'; '.join(problems)}")
+        more = f"; and {len(problems) - 20} more" if len(problems) > 20 else ""
+        raise UserError(f"rationale file {path}: {'; '.join(problems[:20])}{more}")
     return lists
 
 

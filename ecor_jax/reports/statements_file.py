@@ -24,7 +24,9 @@ def write_statements(names: Sequence[str], found: Mapping[str, Sequence[Statemen
 def read_statements(path: str | Path) -> dict[str, tuple[Statement, ...]]:
     """The statements of each report, by its name. UserError names the line that is of another form."""
     reports: dict[str, tuple[Statement, ...]] = {}
-    for number, line in enumerate(read_text(Path(path)).splitlines(), 1):
+    # Not splitlines: other marks that end a line may stand within a text.
+    *lines, last = read_text(Path(path)).split("\n")
+    for number, line in enumerate([*lines, last] if last else lines, 1):
         where = f"{path}, line {number}"
         entry = parse_json(line, where)
         try:

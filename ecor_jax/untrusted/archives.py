@@ -4,6 +4,7 @@ import re
 import threading
 import zipfile
 import zlib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ class Archive:
             if re.match(r"[/\\]|[A-Za-z]:", name) or ".." in re.split(r"[/\\]", name):
                 raise UserError(f"{path}: names a path outside itself, {name!r}: it is not read")
         if len(set(self.names)) < len(self.names):
-            repeated = next(name for name in self.names if self.names.count(name) > 1)
+            repeated = Counter(self.names).most_common(1)[0][0]
             raise UserError(f"{path}: names {repeated!r} twice; zip it again")
 
     def check(self, name: str) -> None:
@@ -61,8 +62,8 @@ class Archive:
             )
         try:
             # One reader at a time: ZipFile counts its open members without a lock. Decoding is not in here.
-            with self._lock:
-                return self._archive.read(member)
+            with self._lock, self._archive.open(member) as file:
+                return file.read(member.file_size + 1)  # bounded, where its header lies
         except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
             raise UserError(f"{self.path}: {name} cannot be read ({error})") from error
 

@@ -13,8 +13,10 @@ EXPANSION = 100
 """How many times its compressed size a stream may expand to; texts reach about 20, DEFLATE can do 1,032."""
 SMALL = 64 << 20
 """Bytes that any stream may expand to, however small it is."""
-LINKS = 8
-"""Linked folders that may lie within one another."""
+LINKS = 100_000
+"""Linked folders that a walk goes through: every class of a set may be one, but they may also fan out without end."""
+_PIECE = 4096
+"""Compressed bytes that are looked at at once: what a member leaves of them is copied."""
 
 
 def plausible_size(compressed: int) -> int:
@@ -62,37 +64,36 @@ def decode_text(content: bytes, where: str) -> str:
 
 def gunzip(content: bytes, where: str) -> bytes:
     """What gzip made `content` of, however many members. UserError if it is damaged, cut off or expands too far."""
-    pieces, rest, most = [], content, plausible_size(len(content))
-    while rest:
+    expanded, start, most = bytearray(), 0, plausible_size(len(content))
+    # Zeros may pad the end.
+    while start < len(content) and (content[start] or content[start:].strip(b"\0")):
         stream = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-        pieces.append(inflate(stream, rest, most, where))
-        most -= len(pieces[-1])
-        rest = stream.unused_data.lstrip(b"\0")  # zeros may pad the end
-    return b"".join(pieces)
-
-
-def inflate(stream: "zlib._Decompress", content: bytes, most: int, where: str) -> bytes:
-    """One whole compressed stream of at most `most` bytes. UserError as `gunzip`."""
-    try:
-        expanded = stream.decompress(content, most + 1)
-    except zlib.error as error:
-        raise UserError(f"{where}: is not compressed, or damaged ({error})") from error
-    if len(expanded) > most:
-        raise UserError(f"{where}: expands to more than {most:,} bytes, which is no plausible content of its size")
-    if not stream.eof:
-        raise UserError(f"{where}: is cut off within its compressed content")
-    return expanded
+        while not stream.eof:
+            piece = content[start : start + _PIECE]
+            if not piece:
+                raise UserError(f"{where}: is cut off within its compressed content")
+            try:
+                expanded += stream.decompress(piece, most - len(expanded) + 1)
+            except zlib.error as error:
+                raise UserError(f"{where}: is not compressed, or damaged ({error})") from error
+            if len(expanded) > most:
+                raise UserError(
+                    f"{where}: expands to more than {most:,} bytes, which is no plausible content of its size"
+                )
+            start += len(piece) - len(stream.unused_data)
+    return bytes(expanded)
 
 
 def walk(folder: Path) -> Iterator[str]:
     """The files below a folder by their paths there, with `/`, in order.
 
-    Linked folders are followed, but never into a folder that they lie in, nor through more than LINKS of them.
-    UserError for a name that is no UTF-8.
+    Linked folders are followed, but never into a folder that they lie in. UserError for more than LINKS of them, and
+    for a name that is no UTF-8.
     """
-    waiting: list[tuple[str, frozenset[tuple[int, int]], int]] = [("", frozenset(), 0)]
+    waiting: list[tuple[str, frozenset[tuple[int, int]]]] = [("", frozenset())]
+    links = 0
     while waiting:
-        below, around, links = waiting.pop()
+        below, around = waiting.pop()
         here = folder / below
         try:
             status = os.stat(here)
@@ -107,9 +108,10 @@ def walk(folder: Path) -> Iterator[str]:
             if not is_utf8(name):
                 raise UserError(f"{folder}: the name {os.fsencode(name)!r} is no UTF-8; rename it")
             if entry.is_dir():
-                deeper = links + entry.is_symlink()
-                if deeper <= LINKS:
-                    waiting.append((f"{name}/", around, deeper))
+                links += entry.is_symlink()
+                if links > LINKS:
+                    raise UserError(f"{folder}: its folders are links more than {LINKS:,} times; expected a tree")
+                waiting.append((f"{name}/", around))
             else:
                 yield name
 

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -70,8 +71,7 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object; Python would keep the last of equal keys in silence."""
     value = dict(pairs)
     if len(value) < len(pairs):
-        keys = [key for key, _ in pairs]
-        repeated = sorted({key for key in keys if keys.count(key) > 1})
+        repeated = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
         raise ValueError(f"{', '.join(map(repr, repeated[:10]))} stands there twice")
     return value
 
@@ -87,7 +87,9 @@ def _check_depth(value: Any) -> None:
 
 def _children(value: Any) -> list[Any]:
     children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return [child for child in children if isinstance(child, dict | list | tuple)]
+    # Objects that were made lists of pairs count once, as others do.
+    values = (child[1] if isinstance(child, tuple) else child for child in children)
+    return [child for child in values if isinstance(child, dict | list)]
 
 
 def _whole(digits: str) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 _OPERATIONS = """
-PROTO FRAME STOP MARK POP POP_MARK NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT
+PROTO FRAME STOP MARK POP POP_MARK NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG LONG1 FLOAT BINFLOAT
 STRING BINSTRING SHORT_BINSTRING BINBYTES SHORT_BINBYTES BINBYTES8 UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8
 EMPTY_LIST LIST APPEND APPENDS EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_DICT
 GET BINGET LONG_BINGET PUT BINPUT LONG_BINPUT MEMOIZE GLOBAL STACK_GLOBAL REDUCE NEWOBJ BINPERSID
@@ -74,7 +74,11 @@ class Unpickler(pickle._Unpickler):
         put_items(target, zip(items[::2], items[1::2], strict=True))
         self.append(target)
 
+    def _refuse(self) -> None:
+        raise pickle.UnpicklingError("it asks for more than data is made of")
+
     dispatch: ClassVar[dict[int, Any]] = {
+        **dict.fromkeys(range(256), _refuse),
         **{code: pickle._Unpickler.dispatch[code] for code in _CODES},
         ord(pickle.BYTEARRAY8): _load_bytearray8,
         ord(pickle.BUILD): _load_build,

@@ -10,6 +10,8 @@ MOST_PIXELS = 89_478_485
 """As Pillow's own bound: a quarter of a GiB in RGB."""
 MOST_ELONGATED = 100
 """How many times as long as wide a picture may be: its shorter side is what models scale it by."""
+MOST_SCANS = 100
+"""Of a progressive JPEG; cameras and programs write about ten."""
 
 
 class Implausible(ValueError):
@@ -23,7 +25,16 @@ def open_picture(content: bytes) -> Image.Image:
     """
     picture = Image.open(io.BytesIO(content), formats=FORMATS)
     check_size(*picture.size)
+    if picture.format in ("JPEG", "MPO"):
+        check_scans(content)
     return picture
+
+
+def check_scans(content: bytes) -> None:
+    """Implausible for a JPEG of many scans: each goes over all pixels, in however few bytes."""
+    # The mark occurs in no compressed data of a JPEG.
+    if (scans := content.count(b"\xff\xda")) > MOST_SCANS:
+        raise Implausible(f"it has {scans:,} scans; at most {MOST_SCANS} are read")
 
 
 def check_size(width: int, height: int) -> None:

