@@ -7,6 +7,10 @@ class UserError(Exception):
     Commands print the message as one line and exit with status 1; anything else is a bug and keeps its traceback.
     """
 
+    def __init__(self, message: str):
+        # Names in files may hold halves of characters, which no terminal and no page can show.
+        super().__init__(message.encode(errors="backslashreplace").decode())
+
 
 def printable(text: str) -> str:
     """The text in one line: line breaks, controls of the terminal and of the writing direction are spelled out."""

@@ -8,7 +8,7 @@ from ecor_jax.checkpoints.model_dir import load_clip
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
 from ecor_jax.joint import TopPairs
-from ecor_jax.methods import METHODS, categories_and_rationales, find_methods, make_banks, with_templates
+from ecor_jax.methods import METHODS, categories_and_rationales, find_methods, make_banks, over_context, with_templates
 
 WORDS = Vocabulary.from_lists({"cat": ["a long tail", "whiskers"], "dog": ["a long tail", "a wet nose"]})
 
@@ -94,6 +94,26 @@ def test_a_prompt_over_the_context_length_names_the_class_of_its_rationale(tiny_
     with pytest.raises(UserError, match=r"tokens.*reads at most 77.*rationales of class seal\)") as caught:
         make_banks(METHODS["ecor"], load_clip(tiny_clip), words)
     assert "cat" not in str(caught.value).split("rationales of class")[1]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_rationales_over_the_context_are_found_without_looking_at_all_pairs(tiny_clip, name):
+    """By all pairs, slowly: what has a prompt that is too long with some class."""
+    model, method = load_clip(tiny_clip), METHODS[name]
+    lists = {"cat " * 12 + "cat": ["fur", "tail " * 25], "dog": ["nose " * 12, "legs " * 120], "seal": ["paws"]}
+    words = Vocabulary.from_lists(lists)
+
+    def tokens(template, c, r):
+        text = template.format(c=c, r=r)
+        return len(model.tokenizer(text, verbose=False)["input_ids"]) if "{r}" in template else 0
+
+    slow = [
+        r
+        for r in words.rationales
+        if any(max(tokens(t, c, r) for t in (method.outer, method.pair)) > 77 for c in words.classes)
+    ]
+    assert over_context([method], model, words) == tuple(slow)
+    assert 0 < len(slow) < len(words.rationales)
 
 
 def test_methods_by_name():

@@ -195,3 +195,13 @@ def split(directory, suffix, torch, tensors):
     index.write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
     assert set(open_tensors(index)) == set(tensors)
     return index
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_named(value, huggingface_dir, torch, huggingface_tensors):
+    tensors = {name: tensor.clone() for name, tensor in huggingface_tensors.items()}
+    tensors["text_projection.weight"][1, 2] = value
+    torch.save(tensors, huggingface_dir / "pytorch_model.bin")
+    (huggingface_dir / "model.safetensors").unlink(missing_ok=True)
+    with pytest.raises(UserError, match=r"text_projection\.weight holds numbers that are not finite"):
+        huggingface.read(huggingface_dir)

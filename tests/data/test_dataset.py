@@ -13,6 +13,8 @@ from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.data.dataset import JoinedEncode, open_dataset
 from ecor_jax.data.encode import Encode
 from ecor_jax.data.joined import join_rationales
+from ecor_jax.data.records import BadImage, Record
+from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
 
 
@@ -24,9 +26,9 @@ def logged(monkeypatch) -> list[str]:
     return lines
 
 
-def opened(images, rationales, *, training=True, **options):
+def opened(images, rationales, *, training=True, too_long=(), **options):
     data = rationale().data.to_dict() | {"images": str(images), "rationales": str(rationales)} | options
-    return open_dataset(data, Preprocess(16), training=training)
+    return open_dataset(data, Preprocess(16), training=training, too_long=lambda vocabulary: too_long)
 
 
 def pixels(source) -> list[bytes]:
@@ -133,6 +135,35 @@ def test_a_class_with_an_empty_list_is_left_out_too(flat, tmp_path):
     with pytest.raises(UserError, match="empty list of rationales: dog"):
         opened(flat, path)
     assert set(opened(flat, path, on_missing="allow").test.classes) == {"cat", "grey seal"}
+
+
+def test_rationales_too_long_are_an_error_or_left_out(tiny_pictures, logged):
+    long = ("whiskers", "flippers")
+    with pytest.raises(UserError, match=r"2 of 5 rationales have prompts of more tokens.*'whiskers', 'flippers'.*skip"):
+        opened(*tiny_pictures, too_long=long)
+    with pytest.raises(UserError, match="1 image classes with an empty list of rationales: grey seal"):
+        opened(*tiny_pictures, too_long=long, on_long="skip")
+    dataset = opened(*tiny_pictures, too_long=long, on_long="skip", on_missing="allow")
+    assert dataset.vocabulary.rationales == ("a long tail", "a wet nose", "four legs")
+    assert dataset.test.classes == ("cat", "dog")
+    assert sum("more tokens than the text tower reads" in line for line in logged) == 2
+    with pytest.raises(UserError, match="5 of 5 rationales"):
+        opened(*tiny_pictures, too_long=opened(*tiny_pictures).vocabulary.rationales, on_long="skip")
+
+
+def test_a_picture_may_name_rationales_that_are_left_out():
+    vocabulary = Vocabulary.from_lists({"cat": ["a tail", "fur"], "dog": ["fur"]}).without(["a tail"])
+    encode, image = Encode(vocabulary, Preprocess(16)), np.zeros((16, 16, 3), np.uint8)
+    record = Record(image=image, category="cat", rationales=("a tail", "fur"), name="a.png")
+    assert encode(record, np.random.default_rng(0))["rationales"].tolist() == [True]
+    with pytest.raises(BadImage, match=r"a\.png shows only rationales that are left out: 'a tail'"):
+        encode(record | {"rationales": ("a tail",)}, np.random.default_rng(0))
+
+
+def test_folders_of_imagenet_get_a_hint(tmp_path, tiny_pictures):
+    shutil.copytree(tiny_pictures[0] / "train" / "cat", tmp_path / "images" / "n01440764")
+    with pytest.raises(UserError, match=r'for folders named as ImageNet\'s.*\{"n01440764": \{"name"'):
+        opened(tmp_path / "images", tiny_pictures[1], training=False)
 
 
 def test_bad_images_are_an_error_or_left_out(flat, tiny_pictures, logged):

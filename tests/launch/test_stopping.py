@@ -16,11 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
-
-from ecor_jax import text_bank
-from ecor_jax.checkpoints.model_dir import load_clip
 
 FILE = Path(__file__).absolute()
 ROOT = FILE.parents[2]

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from configs import common
+from ecor_jax import runs
 from ecor_jax.errors import UserError
 from ecor_jax.runs import rationale
 from launch import cli, train
@@ -203,3 +205,12 @@ def test_evaluation_asks_for_no_training_batch(tiny_clip, tiny_pictures):
     config.model, config.data.images, config.data.rationales = str(tiny_clip), *map(str, tiny_pictures)
     config.data.batch_size = 7
     assert rationale.Setting(config, training=False).dataset.train is None
+
+
+@pytest.mark.parametrize("option", ["task", "seed", "data"])
+def test_a_config_without_an_option_that_all_have(option, tmp_path):
+    config = common.rationale()
+    del config[option]
+    with pytest.raises(UserError, match=f"the config has no {option}; start from one of those in configs/common"):
+        runs.run(config, tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -224,6 +224,16 @@ def test_a_batch_that_the_devices_cannot_share(toy, toy_config, tmp_path):
         run(toy(batch=6), toy_config(), tmp_path)
 
 
+def test_a_signal_saves_the_step_at_work_and_the_run_goes_on_from_there(whole, toy, toy_config, tmp_path, monkeypatch):
+    asked = iter([False, False, True])
+    monkeypatch.setattr(loop.stopping, "requested", lambda: next(asked))
+    with pytest.raises(loop.stopping.Stopped, match="toy: stopped at step 3 of 7, which is saved"):
+        run(toy(), toy_config(checkpoint_every=100), tmp_path)
+    monkeypatch.undo()
+    assert list(saved(tmp_path)) == [3]
+    np.testing.assert_array_equal(run(toy(), toy_config(checkpoint_every=100), tmp_path), whole[2])
+
+
 @pytest.fixture
 def swept():
     yield

@@ -61,6 +61,17 @@ def test_a_damaged_line_is_named(tmp_path, line):
         read_metrics(tmp_path / "m")
 
 
+@pytest.mark.parametrize(("torn", "kept"), [('{"run": "a", "step": 2}', 2), ('{"run": "a", "st', 1), ("[2", 1)])
+def test_a_last_line_without_its_end_is_kept_if_it_can_be_read_and_mended(tmp_path, torn, kept):
+    (tmp_path / "m").write_text('{"run": "a", "step": 1}\n' + torn)
+    assert len(read_metrics(tmp_path / "m")) == kept
+    with MetricsLog(tmp_path / "m", "a") as log:
+        log.drop_after(2)
+        log.write(3, {"loss": 1.0})
+    assert [line["step"] for line in read_metrics(tmp_path / "m")] == [*[1, 2][:kept], 3]
+    assert (tmp_path / "m").read_text().endswith("\n")
+
+
 def test_a_full_disk_is_one_message():
     with (
         pytest.raises(UserError, match=r"metrics\.jsonl.*No space left"),
