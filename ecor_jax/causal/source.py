@@ -8,6 +8,7 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 from ecor_jax.causal.config import CausalConfig, read_end_tokens
 from ecor_jax.checkpoints.hub import local_copy
 from ecor_jax.errors import UserError
+from ecor_jax.untrusted.files import open_regular
 
 _WEIGHTS = "model*.safetensors"
 _OTHERS = ("*.json", "*.jinja")  # newer chat templates are files of their own
@@ -26,7 +27,7 @@ def files_digest(directory: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(path for pattern in (_WEIGHTS, *_OTHERS) for path in directory.glob(pattern)):
         try:
-            with path.open("rb") as file:
+            with open_regular(path) as file:
                 content = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
