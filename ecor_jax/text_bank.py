@@ -35,12 +35,12 @@ def embed_texts(model: Model, texts: Sequence[str], folder: Path | None = None) 
     UserError for a text that is empty or longer than the text tower reads, and for embeddings that are not finite.
     """
     folder = folder or cache_folder()
-    distinct = list(dict.fromkeys(texts))
+    distinct, digest = list(dict.fromkeys(texts)), _digest_of(model)
     bank = np.empty((len(distinct), model.clip.config.embed_dim), np.float32)
     with tqdm(total=len(distinct), desc="encoding texts", unit="text", mininterval=1, delay=1) as bar:
         for start in range(0, len(distinct), SHARD):
             shard = distinct[start : start + SHARD]
-            path = folder / f"{_key(model, shard)}.safetensors"
+            path = folder / _file_name(digest, shard)
             embeddings = read_array(path)
             if embeddings is None:
                 embeddings = _encode(model, shard, bar.update)
@@ -92,14 +92,19 @@ def _power_of_two(count: int) -> int:
     return 1 << (count - 1).bit_length()
 
 
-def _key(model: Model, texts: Sequence[str]) -> str:
-    """Changes with anything that changes the embeddings."""
+def _digest_of(model: Model) -> Any:
+    """A sha256 that changes with anything of the model that changes the embeddings; texts are still to come."""
     digest = hashlib.sha256(b"text bank 3\0")
     digest.update(model.digest.encode())
     # By its name: what a config calls "float32" is the same as jnp.float32.
     digest.update(jnp.dtype(model.clip.text.dtype).name.encode())
     backend: Any = model.tokenizer.backend_tokenizer
     digest.update(backend.to_str().encode())
+    return digest
+
+
+def _file_name(model: Any, texts: Sequence[str]) -> str:
+    digest = model.copy()
     for text in texts:
         digest.update(text.encode() + b"\0")
-    return digest.hexdigest()
+    return f"{digest.hexdigest()}.safetensors"
