@@ -54,8 +54,9 @@ class Archive:
         member = self._archive.getinfo(name)
         if stored and member.compress_type != zipfile.ZIP_STORED:
             raise UserError(f"{self.path}: {name!r} is compressed; expected it stored")
-        most = plausible_size(member.compress_size) if member.compress_type == zipfile.ZIP_DEFLATED else self._size()
-        if member.file_size > most:
+        size = self.path.stat().st_size
+        most = plausible_size(member.compress_size) if member.compress_type == zipfile.ZIP_DEFLATED else size
+        if member.file_size > most or member.compress_size > size:
             raise UserError(
                 f"{self.path}: {name!r} expands from {member.compress_size:,} to {member.file_size:,} bytes, "
                 "which is no plausible content of its size"
@@ -66,9 +67,6 @@ class Archive:
                 return file.read(member.file_size + 1)  # bounded, where its header lies
         except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
             raise UserError(f"{self.path}: {name} cannot be read ({error})") from error
-
-    def _size(self) -> int:
-        return self.path.stat().st_size
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path}
