@@ -6,6 +6,7 @@ can have planted a link. It is locked as long as its process lives, so that the 
 
 import contextlib
 import fcntl
+import functools
 import json
 import math
 import os
@@ -26,7 +27,7 @@ _SUFFIX = ".ecor.partial"
 _REPLACED = ".replaced"
 """Within it: the older folder, between the moment it is taken away and the one in which the new one is there."""
 _HOST = re.sub(r"[^\w-]", "-", socket.gethostname())[:40]
-_ABANDONED = 86400
+_ABANDONED = 7 * 86400
 """Seconds after which what another machine left is swept."""
 _MASK = os.umask(0)
 os.umask(_MASK)
@@ -88,7 +89,7 @@ def beside(path: Path) -> Iterator[Path]:
     """A folder for this process alone, beside `path`; removed at the end. UserError, naming `path`, as `new_file`."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        sweep(path.parent)
+        _sweep_once(path.parent.absolute())
         with contextlib.ExitStack() as stack:
             locked = False
             while not locked:
@@ -127,6 +128,12 @@ def _locked(folder: Path) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+@functools.cache
+def _sweep_once(folder: Path) -> None:
+    """A cache may hold many thousands of files, and gets as many."""
+    sweep(folder)
 
 
 def _put_back(partial: Path) -> None:

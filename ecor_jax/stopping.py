@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -22,6 +23,7 @@ STATUSES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 _awaited: set[signal.Signals] = set()
 _received: signal.Signals | None = None
+_since = 0.0
 _deferrals = 0
 _installed = False
 
@@ -39,8 +41,8 @@ def install() -> None:
     if _installed:
         return
     _installed = True
-    if (starter := worker_of()) is not None:
-        threading.Thread(target=lambda: (starter.join(), os._exit(1)), daemon=True).start()
+    if (parent := starter()) is not None:
+        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
         return
     # A shell's background jobs ignore Ctrl-C, and shall.
     _awaited.update(number for number in STATUSES if signal.getsignal(number) != signal.SIG_IGN)
@@ -56,7 +58,7 @@ def block() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, _awaited)
 
 
-def worker_of() -> Any:
+def starter() -> Any:
     """The process that started this one as its worker, a `multiprocessing.Process`; None if there is none."""
     multiprocessing = sys.modules.get("multiprocessing")
     return multiprocessing and multiprocessing.parent_process()
@@ -69,7 +71,10 @@ def requested() -> bool:
 
 @contextlib.contextmanager
 def deferred() -> Iterator[None]:
-    """Work within looks at `requested` between its steps. Raises Stopped at the end if it came too late for that."""
+    """Work within looks at `requested` between its steps. Raises Stopped at the end if it came too late for that.
+
+    Once more, a second later or after that, ends the process at once.
+    """
     global _deferrals
     _deferrals += 1
     try:
@@ -96,8 +101,11 @@ def _wait() -> None:
 
 
 def _hear(number: signal.Signals) -> None:
-    global _received
-    again, _received = requested(), number
+    global _received, _since
+    # Who forwards a signal that the terminal sends to all alike sends it twice, and means it once.
+    again = requested() and time.monotonic() - _since > 1
+    if not requested():
+        _received, _since = number, time.monotonic()
     if not _deferrals or again:
         end("stopped; the same command goes on from what is saved")
     with contextlib.suppress(OSError):

@@ -74,7 +74,7 @@ def _encode(model: Model, texts: Sequence[str], done: Callable[[int], Any]) -> F
     embeddings = np.empty((len(texts), config.embed_dim), np.float32)
     for start in range(0, len(texts), ROWS):
         rows = order[start : start + ROWS]
-        # Few widths and one height, so few programs to compile.
+        # Few widths, and one height but for the last shard's, so few programs to compile.
         width = min(-(-int(lengths[rows].max()) // 8) * 8, config.text.context_length)
         batch = np.zeros((min(ROWS, _power_of_two(len(texts))), width), np.int32)
         part = ids[rows, :width]

@@ -5,5 +5,5 @@ import sys
 from ecor_jax import stopping
 
 # Before anything that takes time is imported. Python calls the program `-m` as long as it looks for the module.
-if sys.argv[0] == "-m" or stopping.worker_of() is not None:
+if sys.argv[0] == "-m" or stopping.starter() is not None:
     stopping.install()

@@ -13,6 +13,7 @@ import os
 import sys
 import tempfile
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,8 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
     command line that cannot be read; 130 and 143 after Ctrl-C and SIGTERM, what was at work being saved (`stopping`).
     """
     stopping.install()
-    for stream in (sys.stdout, sys.stderr):
-        # A process that is stopped does not write out what waits; and names hold what terminals obey.
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None where they are closed
+        # A process that is stopped does not write out what waits.
         stream.reconfigure(line_buffering=True, errors="backslashreplace")  # pyright: ignore
     args = parser.parse_args(_joined(sys.argv[1:]))
     _quieten_libraries()
@@ -43,6 +44,8 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
         main(args)
     except UserError as error:
         sys.exit(f"error: {printable(str(error))}")
+    except BrokenPipeError:
+        os._exit(141)  # the reader has seen enough, as after `| head`
     except OSError as error:
         if error.filename is None:
             raise
@@ -55,6 +58,8 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
 
 def _quieten_libraries() -> None:
     absl_logging.set_verbosity(absl_logging.WARNING)
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    warnings.showwarning = lambda message, *_, **__: print(f"warning: {printable(str(message))}", file=sys.stderr)
     for noisy in ("orbax", "jax", "httpx", "huggingface_hub", "grain"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     # What Orbax cannot write or read it raises; before that, each of its threads logs the stack it fails with.

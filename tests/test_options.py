@@ -10,7 +10,7 @@ from ecor_jax.errors import UserError
 from ecor_jax.options import check_numbers, check_template, numbers, range_of
 from launch.cli import read_config
 
-CONFIGS = [path for path in sorted(Path(common.__file__).parent.glob("*.py")) if "def get_config()" in path.read_text()]
+CONFIGS = [path for path in sorted(Path(common.__file__).parent.glob("*.py")) if "def get_config(" in path.read_text()]
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

@@ -100,6 +100,9 @@ def check_new(directory: Path, *, overwrite: bool = False) -> None:
             raise UserError(f"{directory}: is not empty")
         if not (directory / WEIGHTS).is_file():
             raise UserError(f"{directory}: holds something else than a model; it will not be overwritten")
+        for entry in directory.iterdir():
+            if not (entry.is_file() or entry.is_dir() or entry.is_symlink()):
+                raise UserError(f"{entry}: is a pipe or a device, which cannot be kept; move it away")
 
 
 @contextlib.contextmanager

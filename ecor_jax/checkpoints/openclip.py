@@ -12,7 +12,7 @@ from ecor_jax.checkpoints.tensor_files import find_weights, open_tensors
 from ecor_jax.checkpoints.weights import load_weights
 from ecor_jax.clip.config import Activation, ClipConfig, TextConfig, VisionConfig
 from ecor_jax.clip.model import Clip
-from ecor_jax.clip.preprocessing import OPENAI_MEAN, OPENAI_STD, Preprocess
+from ecor_jax.clip.preprocessing import MOST_SIDE, OPENAI_MEAN, OPENAI_STD, Preprocess
 from ecor_jax.errors import UserError
 from ecor_jax.untrusted.json_text import read_object
 
@@ -113,7 +113,7 @@ def read_config(fields: Any, activation: Activation | None, source: str) -> Clip
         activation = stated_activation(stated, activation, f"{source}.quick_gelu")
     return ClipConfig(
         VisionConfig(
-            image_size=number("vision_cfg", vision, "image_size", 224),
+            image_size=whole_number(vision.get("image_size", 224), f"{source}.vision_cfg.image_size", MOST_SIDE),
             patch_size=number("vision_cfg", vision, "patch_size", 16),
             heads=vision_tower["width"] // head_width,
             **vision_tower,

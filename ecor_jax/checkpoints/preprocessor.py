@@ -4,13 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from ecor_jax.checkpoints.fields import colour, positive, shown, whole_number
-from ecor_jax.clip.preprocessing import Preprocess
+from ecor_jax.clip.preprocessing import MOST_SIDE, Preprocess
 from ecor_jax.errors import UserError
 from ecor_jax.untrusted.json_text import read_object
 
 FILE = "preprocessor_config.json"
 _BICUBIC = 3  # PIL's number for it
-_MOST_PIXELS = 1024  # of a side; twice what the largest CLIP takes
 
 
 def read_preprocess(directory: Path) -> Preprocess | None:
@@ -51,7 +50,7 @@ def preprocess_of(fields: dict[str, Any], source: str) -> Preprocess:
             expect("crop_size", {"height": side, "width": side})
         return Preprocess(side, mean, std, resize="squash")
     expect("do_center_crop", True, default=True)
-    edge = whole_number(size["shortest_edge"] if isinstance(size, dict) else size, f"{source}: size", _MOST_PIXELS)
+    edge = whole_number(size["shortest_edge"] if isinstance(size, dict) else size, f"{source}: size", MOST_SIDE)
     side = _square(fields.get("crop_size"), f"{source}: crop_size")
     if edge < side:
         raise UserError(f"{source}: size {edge} is smaller than crop_size {side}")
@@ -81,4 +80,4 @@ def preprocessor_fields(preprocess: Preprocess) -> dict[str, Any]:
 def _square(size: Any, name: str) -> int:
     if isinstance(size, dict) and size.keys() == {"height", "width"} and size["height"] == size["width"]:
         size = size["height"]
-    return whole_number(size, name, _MOST_PIXELS)
+    return whole_number(size, name, MOST_SIDE)

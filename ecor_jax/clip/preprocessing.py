@@ -6,7 +6,11 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
+from ecor_jax.errors import UserError
+
 OPENAI_MEAN, OPENAI_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+MOST_SIDE = 1024
+"""Twice what the largest CLIP looks at."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,6 +19,7 @@ class Preprocess:
 
     resize: 'shortest' scales the shorter side to `resize_to` (default `size`) and crops the centre; 'squash'
       scales both sides to `size`, ignoring the aspect ratio.
+    UserError for more than MOST_SIDE pixels of a side, to which every picture would be scaled.
     PIL's bicubic filter is part of a checkpoint: jax.image and torch resize differ from it visibly.
     """
 
@@ -23,6 +28,11 @@ class Preprocess:
     std: tuple[float, ...] = OPENAI_STD
     resize: Literal["shortest", "squash"] = "shortest"
     resize_to: int | None = None
+
+    def __post_init__(self):
+        for side in (self.size, self.resize_to or self.size):
+            if not 1 <= side <= MOST_SIDE:
+                raise UserError(f"pictures are to be scaled to {side} pixels; expected 1 to {MOST_SIDE}")
 
     def __call__(self, image: Image.Image) -> np.ndarray:
         """uint8 [size, size, 3] of any PIL image."""

@@ -13,6 +13,8 @@ CATEGORIES_FILE = "categories.json"
 """{split: {"classes": [name, ...], "records": [index into classes, ...]}}: labels, without reading images."""
 
 FEATURES_FILE = "features.json"
+INFO_FILE = "dataset_info.json"
+_SHARD_KEYS, _TEMPLATE_KEYS = ("shardLengths", "shard_lengths"), ("filepathTemplate", "filepath_template")
 _CLASS_KEYS = ("pythonClassName", "python_class_name", "type", "proto_cls")
 """Where TFDS looks for the name of a class, in the format of today and in the old one."""
 _OWN_FEATURE = re.compile(r"tensorflow_datasets\.(core\.features\.\w+\.)?\w+")
@@ -20,7 +22,7 @@ _OWN_FEATURE = re.compile(r"tensorflow_datasets\.(core\.features\.\w+\.)?\w+")
 
 def is_array_records(path: Path) -> bool:
     """Whether the path is a directory that TFDS wrote."""
-    return (path / "dataset_info.json").is_file()
+    return (path / INFO_FILE).exists()
 
 
 def splits_of_array_records(path: Path) -> tuple[str, ...]:
@@ -86,11 +88,23 @@ def open_split(path: Path, split: str) -> Sequence[dict[str, Any]]:
 
 
 def _check_features(path: Path) -> None:
-    """UserError unless the features are TFDS's own: TFDS imports the module of any other that the file names."""
-    waiting: list[Any] = [read_object(path / FEATURES_FILE)]
+    """UserError unless TFDS can be let at a directory: it trusts what stands there.
+
+    It imports the module of any feature that is not its own, opens pipes, follows names of files out of the directory,
+    and lists as many files as it is told there are.
+    """
+    files = [entry for entry in path.iterdir() if not entry.is_dir()]
+    if odd := [file for file in files if not file.is_file()]:
+        raise UserError(f"{odd[0]}: is a pipe, a device or a broken link; expected a file")
+    waiting: list[Any] = [read_object(path / FEATURES_FILE), read_object(path / INFO_FILE)]
     while waiting:
         value = waiting.pop()
         if isinstance(value, dict):
+            shards = next((value[key] for key in _SHARD_KEYS if isinstance(value.get(key), list)), [])
+            if len(shards) > len(files):
+                raise UserError(f"{path / INFO_FILE}: lists {len(shards):,} files; there are {len(files)}")
+            if any("/" in str(value.get(key, "")) for key in _TEMPLATE_KEYS):
+                raise UserError(f"{path / INFO_FILE}: names files outside of its directory, which are not read")
             named = [value[key] for key in _CLASS_KEYS if isinstance(value.get(key), str) and value[key]]
             if foreign := [name for name in named if not _OWN_FEATURE.fullmatch(name)]:
                 raise UserError(

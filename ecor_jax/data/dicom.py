@@ -47,10 +47,11 @@ def _pixels(content: bytes, name: str) -> np.ndarray:
     """uint8 [rows, columns], or [rows, columns, 3] if in colour."""
     # Takes a while, and most runs read no DICOM.
     from pydicom import dcmread
+    from pydicom.encaps import get_frame
     from pydicom.pixels.decoders.base import get_decoder
     from pydicom.pixels.processing import apply_modality_lut
     from pydicom.pixels.utils import pixel_array
-    from pydicom.uid import JPEGTransferSyntaxes
+    from pydicom.uid import JPEG2000TransferSyntaxes, JPEGTransferSyntaxes
 
     dataset = dcmread(io.BytesIO(content))
     if "PixelData" not in dataset:
@@ -60,8 +61,8 @@ def _pixels(content: bytes, name: str) -> np.ndarray:
         raise BadImage(f"{name} is a DICOM file of {frames} frames; expected one")
     check_size(dataset.Columns, dataset.Rows)
     syntax = dataset.file_meta.TransferSyntaxUID
-    if syntax in JPEGTransferSyntaxes:
-        check_scans(dataset.PixelData)
+    if syntax in JPEGTransferSyntaxes or syntax in JPEG2000TransferSyntaxes:
+        _check_frame(get_frame(dataset.PixelData, 0, number_of_frames=1), (dataset.Columns, dataset.Rows))
     try:
         readable = get_decoder(syntax).is_available
     except NotImplementedError:
@@ -80,6 +81,15 @@ def _pixels(content: bytes, name: str) -> np.ndarray:
         )
     grey = np.rint(_brightness(apply_modality_lut(stored, dataset), dataset) * 255).astype(np.uint8)
     return 255 - grey if kind == "MONOCHROME1" else grey
+
+
+def _check_frame(frame: bytes, expected: tuple[int, int]) -> None:
+    """ValueError for a compressed frame of another size than the file says: it would be decoded before that shows."""
+    with Image.open(io.BytesIO(frame), formats=("JPEG", "JPEG2000")) as picture:
+        if picture.size != expected:
+            raise ValueError(f"its frame has {picture.size} pixels; expected {expected}")
+        if picture.format == "JPEG":
+            check_scans(frame)
 
 
 def _brightness(values: np.ndarray, dataset) -> np.ndarray:

@@ -1,5 +1,6 @@
 """The image files of a folder or of a zip, by their paths within it."""
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -7,7 +8,7 @@ from typing import Protocol
 from ecor_jax.data.records import BadImage
 from ecor_jax.errors import UserError
 from ecor_jax.untrusted.archives import Archive, is_zip
-from ecor_jax.untrusted.files import read_bytes, walk
+from ecor_jax.untrusted.files import is_utf8, read_bytes, walk
 
 TEXT_SUFFIXES = (".txt", ".csv")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".pgm", ".ppm", ".tif", ".tiff", ".dcm")
@@ -36,6 +37,7 @@ def open_files(path: Path) -> Files:
     files = _open(path, "a folder of images, a zip, or a directory written by launch.prepare")
     if not files.members:
         raise UserError(f"no images in {path}: looked for files ending in {' '.join(IMAGE_SUFFIXES)}")
+    _check_names(path, files.members)
     return files
 
 
@@ -44,7 +46,13 @@ def open_texts(path: Path) -> Files:
     files = _open(path, "a folder of texts, or a zip")
     if not files.texts:
         raise UserError(f"no texts in {path}: looked for files ending in {' '.join(TEXT_SUFFIXES)}")
+    _check_names(path, files.texts)
     return files
+
+
+def _check_names(path: Path, names: Sequence[str]) -> None:
+    if foreign := [name for name in names if not is_utf8(name)]:
+        raise UserError(f"{path}: the name {os.fsencode(foreign[0])!r} is no UTF-8; rename it")
 
 
 def _open(path: Path, expected: str) -> Files:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ecor_jax.errors import UserError
-from ecor_jax.untrusted.files import read_bytes
+from ecor_jax.untrusted.files import open_regular, read_bytes
 
 MAGIC = 0xCED7230A
 _MAGIC_BYTES = struct.pack("<I", MAGIC)
@@ -44,11 +44,11 @@ class RecordFile:
         try:
             if not path.is_file():
                 raise UserError(f"{path} {'is not a file' if path.exists() else 'does not exist'}: expected a .rec")
-            self._descriptor = os.open(path, os.O_RDONLY)
-            self.size = os.fstat(self._descriptor).st_size
+            file = open_regular(path)
+            self._descriptor, self.size = file.fileno(), os.fstat(file.fileno()).st_size
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
-        weakref.finalize(self, os.close, self._descriptor)
+        weakref.finalize(self, file.close)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path}

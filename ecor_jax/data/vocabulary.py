@@ -12,8 +12,8 @@ import numpy as np
 from ecor_jax.errors import UserError
 from ecor_jax.untrusted.json_text import read_json
 
-MOST_PAIRS = 10**9
-"""Of a class and a rationale; a byte each."""
+MOST_PAIRS = 2 * 10**7
+"""Of a class and a rationale, each of which is a prompt to encode; ImageNet has 4.2 million."""
 
 
 def normalise_name(name: str, slash: str = " or ") -> str:

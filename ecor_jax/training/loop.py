@@ -1,5 +1,6 @@
 """The training loop: batches in, steps, log lines, checkpoints. It knows no task."""
 
+import contextlib
 import math
 import time
 from pathlib import Path
@@ -40,7 +41,8 @@ def train(task: Task, config: Config, workdir: Path, run: str) -> nnx.Module:
     iterator = iter(task.batches)
 
     with (
-        stopping.deferred(),
+        # Several processes would have to agree on a step; until they can, each ends at once.
+        stopping.deferred() if jax.process_count() == 1 else contextlib.nullcontext(),
         Store(workdir / "checkpoints" / run) as store,
         MetricsLog(workdir / "metrics.jsonl", run) as log,
     ):

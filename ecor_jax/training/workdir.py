@@ -15,6 +15,8 @@ from ecor_jax.errors import UserError
 from ecor_jax.untrusted.json_text import read_object
 
 CONFIG, LOCK = "config.json", ".lock"
+_ADDED = {"data": {"on_long": "error"}}
+"""Options that configs of older versions lack, as those did without."""
 
 
 @contextlib.contextmanager
@@ -51,8 +53,13 @@ def write_results(path: Path, config: Config, results: dict[str, Any]) -> None:
 def _settle(workdir: Path, new: dict[str, Any]) -> None:
     path = workdir / CONFIG
     if path.exists():
-        differing = _differing(read_object(path), new)
+        old = read_object(path)
+        for group, options in _ADDED.items():
+            if isinstance(old.get(group), dict) and isinstance(new.get(group), dict):
+                old[group] = {name: value for name, value in options.items() if name in new[group]} | old[group]
+        differing = _differing(old, new)
         if not differing:
+            write_json(path, new)
             return
         if any(entry.name not in (CONFIG, LOCK) for entry in workdir.iterdir()):
             raise UserError(

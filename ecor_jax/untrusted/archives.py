@@ -36,9 +36,12 @@ class Archive:
         for name in self.names:
             if re.match(r"[/\\]|[A-Za-z]:", name) or ".." in re.split(r"[/\\]", name):
                 raise UserError(f"{path}: names a path outside itself, {name!r}: it is not read")
-        if len(set(self.names)) < len(self.names):
-            repeated = Counter(self.names).most_common(1)[0][0]
-            raise UserError(f"{path}: names {repeated!r} twice; zip it again")
+        # Some programs write folders again for each of their files.
+        names = Counter(name for name in self.names if not name.endswith("/"))
+        if names and max(names.values()) > 1:
+            raise UserError(f"{path}: names {names.most_common(1)[0][0]!r} twice; zip it again")
+        if (total := sum(member.file_size for member in members)) > plausible_size(path.stat().st_size):
+            raise UserError(f"{path}: expands to {total:,} bytes, which is no plausible content of its size")
 
     def check(self, name: str) -> None:
         """UserError for a member that is encrypted, or compressed in another way than zip's usual one."""

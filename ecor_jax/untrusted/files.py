@@ -1,11 +1,11 @@
 """Regular files, compressed streams and folders, read within bounds."""
 
+import io
 import os
 import stat
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from ecor_jax.errors import UserError
 
@@ -24,7 +24,7 @@ def plausible_size(compressed: int) -> int:
     return max(SMALL, EXPANSION * compressed)
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> io.BufferedReader:
     """A file opened for reading. UserError if it is missing or no regular file: pipes and devices may never end."""
     try:
         # Opening a pipe would wait for its writer.
@@ -39,10 +39,13 @@ def open_regular(path: Path) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
-def read_bytes(path: Path) -> bytes:
-    """The content of a regular file. UserError if it cannot be read."""
+def read_bytes(path: Path, most: int | None = None) -> bytes:
+    """The content of a regular file. UserError if it cannot be read, or has more than `most` bytes."""
     with open_regular(path) as file:
         try:
+            size = os.fstat(file.fileno()).st_size
+            if most is not None and size > most:
+                raise UserError(f"{path}: has {size:,} bytes; at most {most:,} are read")
             return file.read()
         except OSError as error:
             raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
@@ -85,10 +88,9 @@ def gunzip(content: bytes, where: str) -> bytes:
 
 
 def walk(folder: Path) -> Iterator[str]:
-    """The files below a folder by their paths there, with `/`, in order.
+    """The files below a folder by their paths there, with `/`; those of a folder in order, before its folders.
 
-    Linked folders are followed, but never into a folder that they lie in. UserError for more than LINKS of them, and
-    for a name that is no UTF-8.
+    Linked folders are followed, but never into a folder that they lie in. UserError for more than LINKS of them.
     """
     waiting: list[tuple[str, frozenset[tuple[int, int]]]] = [("", frozenset())]
     links = 0
@@ -103,17 +105,24 @@ def walk(folder: Path) -> Iterator[str]:
         if (status.st_dev, status.st_ino) in around:
             continue
         around |= {(status.st_dev, status.st_ino)}
+        folders = []
         for entry in entries:
             name = f"{below}{entry.name}"
-            if not is_utf8(name):
-                raise UserError(f"{folder}: the name {os.fsencode(name)!r} is no UTF-8; rename it")
-            if entry.is_dir():
+            if _is_folder(entry):
                 links += entry.is_symlink()
                 if links > LINKS:
                     raise UserError(f"{folder}: its folders are links more than {LINKS:,} times; expected a tree")
-                waiting.append((f"{name}/", around))
+                folders.append((f"{name}/", around))
             else:
                 yield name
+        waiting += reversed(folders)
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def is_utf8(name: str) -> bool:

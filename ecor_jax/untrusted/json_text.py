@@ -11,7 +11,7 @@ from typing import Any
 from ecor_jax.errors import UserError
 from ecor_jax.untrusted.files import decode_text, read_bytes
 
-MOST_BYTES = 256 << 20
+MOST_BYTES = 64 << 20
 DEPTH = 100
 DIGITS = 40
 """Of a whole number: transformers writes 31 where a tokenizer has no longest text."""
@@ -24,7 +24,7 @@ def read_json(path: Path, *, pairs: Pairs | None = None) -> Any:
 
     UserError, naming the file, if it cannot be read or breaks a limit.
     """
-    return parse_json(read_bytes(path), str(path), pairs=pairs)
+    return parse_json(read_bytes(path, MOST_BYTES), str(path), pairs=pairs)
 
 
 def read_object(path: Path) -> dict[str, Any]:

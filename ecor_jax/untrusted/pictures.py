@@ -1,17 +1,22 @@
 """Encoded pictures of others: few formats, and no more pixels than fit into memory."""
 
 import io
+import re
 
 from PIL import Image
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "PPM", "TIFF")
 """Pillow knows forty more, some of which start other programs (EPS) or allocate what a header says."""
-MOST_PIXELS = 89_478_485
-"""As Pillow's own bound: a quarter of a GiB in RGB."""
+MOST_PIXELS = Image.MAX_IMAGE_PIXELS = 178_956_970
+"""Where Pillow ends in an error unless it is told otherwise; half a GiB in RGB. Phones take 108 million."""
 MOST_ELONGATED = 100
 """How many times as long as wide a picture may be: its shorter side is what models scale it by."""
 MOST_SCANS = 100
 """Of a progressive JPEG; cameras and programs write about ten."""
+_MARK = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
+"""Not those of a JPEG that stand within compressed data."""
+_SCAN, _END = b"\xda", b"\xd9"
+_TILE_WIDTH, _TILE_LENGTH = 322, 323
 
 
 class Implausible(ValueError):
@@ -27,14 +32,22 @@ def open_picture(content: bytes) -> Image.Image:
     check_size(*picture.size)
     if picture.format in ("JPEG", "MPO"):
         check_scans(content)
+    if picture.format == "TIFF":
+        # A tile is decoded whole, however little of it is in the picture.
+        tags = picture.tag_v2  # pyright: ignore[reportAttributeAccessIssue] (of TIFF alone)
+        check_size(tags.get(_TILE_WIDTH, 1), tags.get(_TILE_LENGTH, 1))
     return picture
 
 
 def check_scans(content: bytes) -> None:
     """Implausible for a JPEG of many scans: each goes over all pixels, in however few bytes."""
-    # The mark occurs in no compressed data of a JPEG.
-    if (scans := content.count(b"\xff\xda")) > MOST_SCANS:
-        raise Implausible(f"it has {scans:,} scans; at most {MOST_SCANS} are read")
+    scans, place = 0, 2
+    while (mark := _MARK.search(content, place)) and mark[1] != _END and scans <= MOST_SCANS:
+        scans += mark[1] == _SCAN
+        # Every mark is followed by the length of what belongs to it; after a scan's come its compressed data.
+        place = mark.end() + int.from_bytes(content[mark.end() : mark.end() + 2])
+    if scans > MOST_SCANS:
+        raise Implausible(f"it has more than {MOST_SCANS} scans")
 
 
 def check_size(width: int, height: int) -> None:

@@ -1,6 +1,7 @@
 import contextlib
 import io
 import pickle
+import struct
 
 import numpy as np
 import pytest
@@ -221,3 +222,22 @@ def test_flat_and_endless_grey_levels():
     assert not np.asarray(decode_image(tiff(300), "x")).any()
     with pytest.raises(BadImage, match=r"x cannot be decoded: grey levels that are not finite"):
         decode_image(tiff(np.nan), "x")
+
+
+def test_what_follows_a_jpeg_is_none_of_it():
+    """As phones hang a film behind a picture, whose bytes look like anything."""
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8), (9, 99, 199)).save(file, "JPEG", progressive=True)
+    assert decode_image(file.getvalue() + b"\xff\xda\0\2" * 1000, "x.jpg").size == (8, 8)
+
+
+def test_a_tile_beyond_the_picture_is_not_decoded():
+    with pytest.raises(BadImage, match=r"x\.tif cannot be decoded: it has 20000x20000 pixels"):
+        decode_image(tiled(20_000), "x.tif")
+
+
+def tiled(side: int) -> bytes:
+    """A TIFF of 16x16 grey pixels in one tile of `side` pixels, which is not there."""
+    entries = {256: 16, 257: 16, 258: 8, 259: 1, 262: 1, 277: 1, 322: side, 323: side, 324: 8, 325: 1}
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries.items())
+    return b"II*\0" + struct.pack("<I", 8) + struct.pack("<H", len(entries)) + directory + bytes(4)

@@ -274,3 +274,19 @@ def test_the_photographs_at_hand(shared_data):
     assert splits_of(cifar) == ("test", "train")
     assert len(open_images(cifar, split="train")) == 10_000
     assert len(open_images(shared_data / "images" / "tinyimagenet_val.zip").classes) == 200
+
+
+def test_many_members_may_not_expand_together_to_what_none_may_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr("ecor_jax.untrusted.files.SMALL", 1000)
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(30):
+            archive.writestr(f"{number}.jpg", bytes(90_000))
+    with pytest.raises(UserError, match="expands to 2,700,000 bytes, which is no plausible content"):
+        open_images(path)
+
+
+def test_folders_that_a_zip_names_twice_do_no_harm(tmp_path):
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        path = make_zip(tmp_path / "x.zip", ["dog/", "dog/1.jpg", "dog/"])
+    assert open_images(path).categories == ("dog",)

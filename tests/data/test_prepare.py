@@ -162,5 +162,5 @@ def test_damaged_directories_are_user_errors(folder, tmp_path):
     with pytest.raises((UserError, BadImage)):
         open_images(output)[0]
     (output / "dataset_info.json").write_text("no json")
-    with pytest.raises(UserError, match="is not a readable ArrayRecord directory"):
+    with pytest.raises(UserError, match=r"dataset_info\.json: not JSON"):
         open_images(output)

@@ -51,6 +51,15 @@ def test_every_differing_option_is_named(tmp_path):
     assert (tmp_path / "config.json").read_bytes() == before
 
 
+def test_a_workdir_of_before_an_option_was_there_goes_on(tmp_path):
+    claim(tmp_path, config())
+    (tmp_path / "checkpoints").mkdir()
+    claim(tmp_path, config(data={"images": "a", "seed": 0, "on_long": "error"}))
+    assert json.loads((tmp_path / "config.json").read_text())["data"]["on_long"] == "error"
+    with pytest.raises(UserError, match=r"data.on_long \('error' there, 'skip' now\)"):
+        claim(tmp_path, config(data={"images": "a", "seed": 0, "on_long": "skip"}))
+
+
 def test_a_run_that_left_nothing_gives_way(tmp_path):
     """Its options were wrong: with the right ones the same command goes through."""
     claim(tmp_path, config())

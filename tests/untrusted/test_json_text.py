@@ -60,7 +60,7 @@ def test_what_stays_just_within_a_limit_is_read():
 def test_a_file_too_large_is_not_parsed(monkeypatch, tmp_path):
     monkeypatch.setattr(json_text, "MOST_BYTES", 10)
     (tmp_path / "x.json").write_text("[1, 2, 3, 4]")
-    with pytest.raises(UserError, match=r"x\.json: 12 bytes of JSON; at most 10 are read"):
+    with pytest.raises(UserError, match=r"x\.json: has 12 bytes; at most 10 are read"):
         read_object(tmp_path / "x.json")
 
 
