@@ -89,14 +89,15 @@ def range_of(name: str) -> tuple[float, float] | None:
     return next((RANGES[end] for end in ends if end in RANGES), None)
 
 
-def check_template(template: Any, letters: str, option: str) -> None:
-    """UserError unless the only braces of a template are `{x}` for some of the `letters`.
+def check_template(template: Any, letters: str, option: str, *, needed: bool = False) -> None:
+    """UserError unless the only braces of a template are `{x}` for some (if `needed`, all) of the `letters`.
 
     Python's format strings do more: they reach into objects and fill gigabytes with spaces.
     """
     rest = str(template)
     for letter in letters:
         rest = rest.replace(f"{{{letter}}}", "")
-    if not isinstance(template, str) or "{" in rest or "}" in rest:
+    lacking = needed and not all(f"{{{letter}}}" in str(template) for letter in letters)
+    if not isinstance(template, str) or "{" in rest or "}" in rest or lacking:
         expected = " and ".join(f"{{{letter}}}" for letter in letters)
         raise UserError(f"{option} is {str(template)[:100]!r}; expected {expected} as the only braces")

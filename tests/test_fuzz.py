@@ -1,4 +1,4 @@
-"""The fuzzer of `fuzz.py`, for a moment: every reader meets a few mutated files, always the same."""
+"""The fuzzer of `fuzz.py`, for a moment: every reader meets good files, and a few mutated ones."""
 
 import contextlib
 import importlib.util
@@ -10,63 +10,39 @@ import pytest
 
 from ecor_jax.errors import UserError
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads memory from /proc")
+pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"), pytest.mark.filterwarnings("ignore")]
 
 # Test modules cannot import one another.
 spec = importlib.util.spec_from_file_location("tests_fuzz", Path(__file__).with_name("fuzz.py"))
-assert spec and spec.loader
-sys.modules["tests_fuzz"] = fuzzer = importlib.util.module_from_spec(spec)
+fuzzer = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(fuzzer)
 
 
 @pytest.mark.parametrize("reader", fuzzer.READERS)
-def test_mutated_files_are_read_or_refused(reader):
-    result = fuzzer.fuzz(reader, seconds=1.2, most=500)
-    assert result.executions and not result.faults, result.errors
+def test_good_files_are_read_and_mutated_ones_read_or_refused(reader, tmp_path):
+    contents, name, read = fuzzer.READERS[reader]
+    for content in contents:
+        (tmp_path / name).write_bytes(fuzzer.PACKED.get(reader, bytes)(content))
+        # Of OpenCLIP's files the weights, read last, are missing.
+        with pytest.raises(UserError, match="torch zip") if reader == "openclip" else contextlib.nullcontext():
+            read(tmp_path / name)
+    assert not fuzzer.fuzz(reader, seconds=0.3, seed=0, keep=tmp_path, most=200)[1]
 
 
-def hide_a_memory_error(*_):
+def hide_a_memory_error(_):
     try:
         bytearray(1 << 50)
     except MemoryError as error:
         raise UserError("hidden") from error
 
 
-def never_return(*_):
-    while True:
-        with contextlib.suppress(Exception):
-            time.sleep(1)
+FAULTY = {"KeyError": {}.__getitem__, "MemoryError": hide_a_memory_error, "SystemExit": lambda _: time.sleep(9)}
 
 
-def say_half_a_character(*_):
-    raise UserError("\ud800")
-
-
-@pytest.mark.parametrize(
-    ("read", "kind"),
-    [
-        ({}.__getitem__, "TypeError"),
-        (hide_a_memory_error, "MemoryError"),
-        (never_return, "Overtime"),
-        (say_half_a_character, "UnicodeEncodeError"),
-    ],
-)
-def test_every_kind_of_fault_is_told_and_kept(read, kind, monkeypatch, tmp_path):
+@pytest.mark.parametrize("kind", FAULTY)
+def test_every_kind_of_fault_is_told_and_kept(kind, monkeypatch, tmp_path):
     monkeypatch.setattr(fuzzer, "SECONDS", 0.05)
-    monkeypatch.setitem(fuzzer.READERS, "bad", (lambda: [(b"seed", fuzzer.same)], read))
-    result = fuzzer.fuzz("bad", seconds=5, most=2, keep=tmp_path)
-    assert list(result.faults.values()) == [2] and next(iter(result.faults)).startswith(kind)
+    monkeypatch.setitem(fuzzer.READERS, "bad", ([b"good"], "x", FAULTY[kind]))
+    faults = fuzzer.fuzz("bad", seconds=5, seed=0, keep=tmp_path, most=2)[1]
+    assert [(name.split()[0], count) for name, count in faults.items()] == [(kind, 2)]
     assert (tmp_path / "bad.1").is_file()
-
-
-@pytest.mark.parametrize("reader", fuzzer.READERS)
-def test_what_is_mutated_is_good(reader, tmp_path):
-    make, read = fuzzer.READERS[reader]
-    for content, pack in make():
-        # Only of OpenCLIP are the weights left out.
-        with (
-            pytest.raises(UserError, match="not a whole safetensors")
-            if reader == "openclip"
-            else contextlib.nullcontext()
-        ):
-            read(pack(content), tmp_path)

@@ -49,10 +49,10 @@ def stated_activation(stated: Any, option: Activation | None, name: str) -> Acti
     return stated
 
 
-def colour(values: Any, name: str, *, positive: bool = False) -> tuple[float, ...]:
+def colour(values: Any, name: str, *, above_zero: bool = False) -> tuple[float, ...]:
     """`values` as one finite (positive) number for each of red, green and blue; at most 1,000, of pixels in [0, 1]."""
-    least = 1e-6 if positive else -1000.0
+    least = 1e-6 if above_zero else -1000.0
     numbers = isinstance(values, list) and all(isinstance(value, int | float) for value in values)
     if not numbers or len(values) != 3 or not all(least <= value <= 1000 for value in values):
-        raise UserError(f"{name} is {shown(values)}; expected three {'positive ' if positive else ''}numbers")
+        raise UserError(f"{name} is {shown(values)}; expected three {'positive ' if above_zero else ''}numbers")
     return tuple(float(value) for value in values)

@@ -138,7 +138,7 @@ def _preprocess(fields: Any, image_size: int, source: str) -> Preprocess:
     if mode not in ("shortest", "squash"):
         raise UserError(f"{source}.resize_mode is {mode!r}; expected 'shortest' or 'squash'")
     mean = colour(fields.get("mean", list(OPENAI_MEAN)), f"{source}.mean")
-    std = colour(fields.get("std", list(OPENAI_STD)), f"{source}.std", positive=True)
+    std = colour(fields.get("std", list(OPENAI_STD)), f"{source}.std", above_zero=True)
     return Preprocess(image_size, mean, std, resize=mode)
 
 

@@ -42,7 +42,7 @@ def preprocess_of(fields: dict[str, Any], source: str) -> Preprocess:
     if abs(positive(fields.get("rescale_factor", 1 / 255), f"{source}: rescale_factor") - 1 / 255) > 1e-9:
         raise UserError(f"{source}: rescale_factor is {fields['rescale_factor']}; expected 1/255")
     mean = colour(fields.get("image_mean"), f"{source}: image_mean")
-    std = colour(fields.get("image_std"), f"{source}: image_std", positive=True)
+    std = colour(fields.get("image_std"), f"{source}: image_std", above_zero=True)
     size = fields.get("size")
     if isinstance(size, dict) and "shortest_edge" not in size:
         side = _square(size, f"{source}: size")

@@ -206,9 +206,7 @@ def _check_options(config: Config, methods: Sequence[str], training: bool) -> No
         raise UserError(f"methods begins with {methods[0]}; expected one in words: the first is saved and explained")
     if config.loss.class_weights not in ("balanced", "none"):
         raise UserError(f"loss.class_weights is {config.loss.class_weights!r}; expected 'balanced' or 'none'")
-    if "{d}" not in config.concepts.template:
-        raise UserError(f"concepts.template is {config.concepts.template!r}; expected {{d}} in it")
-    check_template(config.concepts.template, "d", "concepts.template")
+    check_template(config.concepts.template, "d", "concepts.template", needed=True)
     if config.model and config.embeddings:
         raise UserError("both --config.model and --config.embeddings are set; expected one of them")
     if training and not (config.model or config.embeddings) and config.concepts.source != "labels":

@@ -112,9 +112,7 @@ class Setting:
         self.mesh = make_mesh(config.parallel.model)
         head = config.bottleneck
         self.tuned = tuple(part.strip() for part in head.tuned.split(",") if part.strip())
-        if "{d}" not in head.template:
-            raise UserError(f"bottleneck.template is {head.template!r}; expected {{d}} in it, for the descriptor")
-        check_template(head.template, "d", "bottleneck.template")
+        check_template(head.template, "d", "bottleneck.template", needed=True)
         check_template(config.alignment.template, "c", "alignment.template")
         self.descriptors = Descriptors.from_json(FACES if head.descriptors == "faces" else head.descriptors)
         if not 0 < head.wise <= 1:

@@ -241,7 +241,7 @@ def test_embeddings_of_another_encoder(called, xray_options, radiographs, tmp_pa
         (["--config.evaluation.resamples=0"], "evaluation.resamples is 0"),
         (["--config.evaluation.explained=0"], "evaluation.explained is 0"),
         (["--config.concepts.descriptors=faces.json"], "faces.json: cannot be read"),
-        (["--config.concepts.template=x-ray"], "expected {d} in it"),
+        (["--config.concepts.template=x-ray"], "expected {d} as the only braces"),
         (["--config.loss.class_weights=some"], "loss.class_weights is 'some'"),
         (["--config.loss.concept_weight=-1"], "loss.concept_weight is -1"),
         (["--config.evaluation.average=mean"], "evaluation.average is 'mean'"),

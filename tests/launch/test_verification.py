@@ -148,7 +148,7 @@ def test_two_steps_and_a_stop_are_four_steps(commands, recognised, face_options,
     [
         (["--config.bottleneck.tuned=nose"], "bottleneck.tuned names 'nose'"),
         (["--config.bottleneck.adapter.width=0"], "adapter.width is 0"),
-        (["--config.bottleneck.template=a face"], "expected {d} in it"),
+        (["--config.bottleneck.template=a face"], "expected {d} as the only braces"),
         (["--config.bottleneck.output=faces"], "bottleneck.output is 'faces'"),
         (["--config.bottleneck.size=7"], "an identity needs that of the descriptors, 120"),
         (["--config.bottleneck.wise=0"], "bottleneck.wise is 0"),
