@@ -13,7 +13,7 @@ EXPANSION = 100
 """How many times its compressed size a stream may expand to; texts reach about 20, DEFLATE can do 1,032."""
 SMALL = 64 << 20
 """Bytes that any stream may expand to, however small it is."""
-LINKS = 100_000
+LINKS = 50_000
 """Linked folders that a walk goes through: every class of a set may be one, but they may also fan out without end."""
 _PIECE = 4096
 """Compressed bytes that are looked at at once: what a member leaves of them is copied."""
