@@ -122,7 +122,7 @@ def test_frequencies_by_hand(read):
         ({"model_type": "qwen2", "use_sliding_window": True}, "use_sliding_window is True"),
         ({"model_type": "qwen2", "layer_types": ["sliding_attention"]}, "layer_types is .*only full_attention"),
         ({"sliding_window": ...}, "sliding_window is missing"),
-        ({"sliding_window": 0}, "sliding_window is 0; expected a positive whole number"),
+        ({"sliding_window": 0}, "sliding_window is 0; expected a whole number"),
         ({"num_key_value_heads": ...}, "num_key_value_heads is None"),
         ({"num_key_value_heads": 5}, "num_attention_heads 32 is not a multiple of num_key_value_heads 5"),
         ({"hidden_size": 4095}, "hidden_size 4095 is not a multiple of num_attention_heads 32"),
