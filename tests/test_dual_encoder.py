@@ -169,7 +169,7 @@ def test_a_file_that_is_cut_off(path):
 
 def test_a_file_that_is_not_there(tmp_path):
     assert "cannot be read" in refused(tmp_path / "nowhere.safetensors")
-    assert "not a file of embeddings" in refused(tmp_path)
+    assert "is a folder; expected a file" in refused(tmp_path)
 
 
 # CLIPs

@@ -246,7 +246,7 @@ def test_embeddings_of_another_encoder(called, xray_options, radiographs, tmp_pa
         (["--config.loss.concept_weight=-1"], "loss.concept_weight is -1"),
         (["--config.evaluation.average=mean"], "evaluation.average is 'mean'"),
         (["--config.embeddings=e.safetensors"], "both --config.model and --config.embeddings"),
-        (["--config.model=", "--config.embeddings=e.safetensors"], "e.safetensors: not a file of embeddings"),
+        (["--config.model=", "--config.embeddings=e.safetensors"], "e.safetensors: cannot be read"),
         (["--config.data.images=/nowhere"], "/nowhere"),
         (["--config.data.tables=/nowhere.csv"], "/nowhere.csv"),
         (["--config.optimizer.name=adam3"], "adam3"),
