@@ -13,7 +13,7 @@ def data_folder() -> str:
 
 
 def pretrain() -> Config:
-    """Contrastive pretraining of a CLIP from scratch or from a model directory (`ecor_jax/runs/pretrain.py`)."""
+    """Contrastive pretraining of a CLIP from scratch or from a model directory (`ecor_jax/tasks/pretrain/task.py`)."""
     return ConfigDict(
         {
             "task": "pretrain",
@@ -54,14 +54,14 @@ def pretrain() -> Config:
 
 
 def rationale() -> Config:
-    """Prompt tuning and evaluation on a rationale dataset (`ecor_jax/runs/rationale.py`)."""
+    """Prompt tuning and evaluation on a rationale dataset (`ecor_jax/tasks/rationale/task.py`)."""
     return ConfigDict(
         {
             "task": "rationale",
             "seed": 0,
             "model": "",  # model directory or hub id
             "dtype": "float32",  # of the vision tower's computations; bfloat16 on accelerators
-            "method": "clip,dror,ecor",  # one or several of ecor_jax/methods.py
+            "method": "clip,dror,ecor",  # one or several of ecor_jax/tasks/rationale/methods.py
             "templates": {"outer": "", "pair": ""},  # other prompts for all methods; empty: their own
             "loss": {"candidates": "vocabulary", "gold": "draw", "outer_weight": 1.0, "pair_weight": 1.0},
             "prompts": {
@@ -150,7 +150,7 @@ def small_clip(config: Config) -> Config:
 
 
 def verification() -> Config:
-    """A descriptor bottleneck for face verification (`ecor_jax/runs/verification.py`)."""
+    """A descriptor bottleneck for face verification (`ecor_jax/tasks/verification/task.py`)."""
     return ConfigDict(
         {
             "task": "verification",
@@ -216,13 +216,13 @@ def verification() -> Config:
 
 
 def diagnosis() -> Config:
-    """Chest X-rays through descriptors, and the black boxes beside them (`ecor_jax/runs/diagnosis.py`)."""
+    """Chest X-rays through descriptors, and the black boxes beside them (`ecor_jax/tasks/concepts/task.py`)."""
     return ConfigDict(
         {
             "task": "diagnosis",
             "seed": 0,
             "model": "",  # model directory or hub id
-            "embeddings": "",  # or a file of another dual encoder's embeddings (ecor_jax/dual_encoder.py)
+            "embeddings": "",  # or a file of another dual encoder's embeddings (ecor_jax/tasks/concepts/encoder.py)
             "pretrain": ConfigDict(),  # a pretraining config for the CLIP, where neither is named
             "dtype": "float32",
             # Some of bottleneck, bottleneck_push_absent, bottleneck_no_concept_loss, random_descriptors, black_box,

@@ -6,8 +6,9 @@ Images and tables are MIMIC-CXR-JPG's, reports MIMIC-CXR's (`files/` of both in 
 descriptors come from the training patients' reports. Expected in the paper: accuracy 83.78, precision 84.77, recall
 83.78, F1 84.19, of a random 85:15 split. Here the official split is taken: encoders of chest X-rays (CheXzero, BioViL,
 most likely the paper's) were trained on MIMIC's training patients, of whom a random split would test on many. BioViL's
-towers are no CLIP's: embeddings of theirs go in as a file (--config.embeddings, ecor_jax/dual_encoder.py). Not run by
-the authors, who have no MIMIC data. Research software; no medical device.
+towers are no CLIP's: embeddings of theirs go in as a file (--config.embeddings,
+ecor_jax/tasks/concepts/encoder.py). Not run by the authors, who have no MIMIC data. Research software; no medical
+device.
 """
 
 from configs.common import data_folder, diagnosis

@@ -14,9 +14,9 @@ from launch import cli
 def main(args: argparse.Namespace) -> None:
     config = cli.load_config(args)
     # Imported late: --help and a mistyped option answer at once.
-    from ecor_jax import runs
+    from ecor_jax.tasks import base
 
-    print(runs.evaluate(config, args.model, cli.output_file(args.output)))
+    print(base.evaluate(config, args.model, cli.output_file(args.output)))
 
 
 def parser() -> argparse.ArgumentParser:

@@ -17,13 +17,13 @@ from launch import cli
 
 def main(args: argparse.Namespace) -> None:
     # Imported late: --help and a mistyped option answer at once.
-    from ecor_jax import runs
+    from ecor_jax.tasks import base
 
     options = {
         name: getattr(args, name) for name in ("rationales", "method", "top_k", "on_long", "threshold", "what_if")
     }
     given = {name: value for name, value in options.items() if value is not None}
-    print(f"wrote {runs.explained(args.model, args.images or [], args.pair or [], args.output, given)}")
+    print(f"wrote {base.explained(args.model, args.images or [], args.pair or [], args.output, given)}")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -21,15 +21,15 @@ def main(args: argparse.Namespace) -> None:
     pretraining.seed = comparison.seed = args.seed
     comparison.model = str(workdir / "clip" / "model")
 
-    from ecor_jax import runs
+    from ecor_jax.tasks import base
     from ecor_jax.training.workdir import claimed
 
     with claimed(workdir, comparison.lock()):
         print("1/2 a small CLIP learns from drawings and captions")
         if not Path(comparison.model).exists():
-            runs.run(pretraining.lock(), workdir / "clip")
+            base.run(pretraining.lock(), workdir / "clip")
         print("2/2 DROR and ECOR are tuned on harder drawings, and compared with the untuned CLIP")
-        runs.run(comparison, workdir)
+        base.run(comparison, workdir)
     minutes, seconds = divmod(round(time.perf_counter() - start), 60)
     print(f"done in {minutes} min {seconds} s; open {workdir / 'report' / 'index.html'}")
 

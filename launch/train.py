@@ -13,9 +13,9 @@ from launch import cli
 def main(args: argparse.Namespace) -> None:
     config = cli.load_config(args)
     # Imported late: --help and a mistyped option answer at once.
-    from ecor_jax import runs
+    from ecor_jax.tasks import base
 
-    runs.run(config, args.workdir)
+    base.run(config, args.workdir)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -5,11 +5,10 @@ from pathlib import Path
 import pytest
 
 from configs.face_rows import ROWS
-from ecor_jax import runs
 from ecor_jax.clip.config import PRESETS
 from ecor_jax.errors import UserError
-from ecor_jax.methods import find_methods
-from ecor_jax.runs.diagnosis import METHODS
+from ecor_jax.tasks.concepts.task import METHODS
+from ecor_jax.tasks.rationale.methods import find_methods
 from launch.cli import read_config
 
 CONFIGS = sorted(path for path in Path("configs").glob("*.py") if "def get_config" in path.read_text())
@@ -18,7 +17,7 @@ CONFIGS = sorted(path for path in Path("configs").glob("*.py") if "def get_confi
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_config(path):
     config = read_config(path).lock()
-    assert config.task in runs.KINDS
+    assert config.task in base.KINDS
     if config.task == "rationale":
         assert find_methods(config.method)
         assert config.data.name

@@ -22,7 +22,7 @@ from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.clip.split import SplitVision
 from ecor_jax.margins import NormStatistics
 from ecor_jax.parallel.mesh import batch_sharding, global_batch, make_mesh, place
-from ecor_jax.tasks.verification import FaceModel, Margin, VerificationTask
+from ecor_jax.tasks.verification.model import FaceModel, Margin, VerificationTask
 from ecor_jax.training.step import Statistic, TrainState, make_step
 
 pytestmark = pytest.mark.usefixtures("strict_dtypes")

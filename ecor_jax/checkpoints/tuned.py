@@ -17,7 +17,7 @@ from ecor_jax.checkpoints.model_dir import DESCRIPTION, PROMPTS, Model, load_cli
 from ecor_jax.clip.prompts import VisualPrompts, prompt_layers
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
-from ecor_jax.methods import Method, checked
+from ecor_jax.tasks.rationale.methods import Method, checked
 from ecor_jax.untrusted.files import open_regular
 from ecor_jax.untrusted.json_text import read_object
 

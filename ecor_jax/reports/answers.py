@@ -3,7 +3,7 @@
 import re
 from typing import Literal, NamedTuple
 
-from ecor_jax.evaluation.descriptor_sets import STOP_WORDS
+from ecor_jax.metrics.descriptor_sets import STOP_WORDS
 from ecor_jax.reports.anatomy import group_of
 from ecor_jax.reports.normalise import normalise
 from ecor_jax.reports.prompt import NOTHING

@@ -13,7 +13,7 @@ from ecor_jax.checkpoints.tuned import Tuned, TunedModel, load_tuned, save_tuned
 from ecor_jax.clip.prompts import VisualPrompts
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
-from ecor_jax.methods import METHODS, with_templates
+from ecor_jax.tasks.rationale.methods import METHODS, with_templates
 
 LISTS = {"cat": ["whiskers", "a tail"], "owl": [], "dog": ["a tail", "größe"]}
 

@@ -186,7 +186,7 @@ def test_statements_that_do_not_fit(called, mimic_options, tmp_path):
 
 
 def test_a_clip_is_pretrained_on_the_training_patients_alone(called, xray_options, radiographs, tmp_path, monkeypatch):
-    from ecor_jax.runs import pretrain
+    from ecor_jax.tasks.pretrain import task as pretrain
 
     seen = []
 

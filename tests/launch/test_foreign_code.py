@@ -22,7 +22,7 @@ from ecor_jax.checkpoints.tuned import Tuned, TunedModel, save_tuned
 from ecor_jax.clip.prompts import VisualPrompts, prompt_layers
 from ecor_jax.data.prepare import prepare
 from ecor_jax.data.vocabulary import Vocabulary
-from ecor_jax.methods import METHODS
+from ecor_jax.tasks.rationale.methods import METHODS
 
 ROOT = Path(__file__).parents[2]
 EXTENSION = 240

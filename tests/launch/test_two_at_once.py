@@ -42,7 +42,7 @@ from pathlib import Path
 
 root, seed, tries = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 sys.path.insert(0, os.getcwd())
-import ecor_jax.runs
+import ecor_jax.tasks.base
 from ecor_jax.errors import UserError
 from launch import cli, train
 
@@ -54,7 +54,7 @@ def held(config, workdir):
     assert (workdir / "work").read_text() == str(config.seed)
     (workdir / "results.json").write_text(json.dumps({"seed": config.seed}))
 
-sys.modules["ecor_jax.runs.rationale"] = toy = types.ModuleType("toy")
+sys.modules["ecor_jax.tasks.rationale.task"] = toy = types.ModuleType("toy")
 toy.run = held
 
 def start(workdir, number, message):
@@ -159,7 +159,7 @@ root, name, seed, tries = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(
 sys.path.insert(0, os.getcwd())
 from launch import cli
 module = importlib.import_module(f"launch.{name}")
-import ecor_jax.runs.rationale, ecor_jax.data.prepare
+import ecor_jax.tasks.rationale.task, ecor_jax.data.prepare
 EVENTS = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod", "shutil.rmtree")
 
 def start(output, deadly):

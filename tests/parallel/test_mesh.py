@@ -14,9 +14,9 @@ from ecor_jax.checkpoints.model_dir import load_clip
 from ecor_jax.clip.prompts import Prompt, VisualPrompts
 from ecor_jax.errors import UserError
 from ecor_jax.joint import Banks
-from ecor_jax.methods import METHODS
 from ecor_jax.parallel.mesh import batch_sharding, global_batch, make_mesh, place
-from ecor_jax.tasks.rationale import LossOptions, RationaleModel, RationaleTask
+from ecor_jax.tasks.rationale.methods import METHODS
+from ecor_jax.tasks.rationale.model import LossOptions, RationaleModel, RationaleTask
 from ecor_jax.training.step import TrainState, make_step
 
 pytestmark = pytest.mark.usefixtures("strict_dtypes")

@@ -16,8 +16,8 @@ from ecor_jax.clip.config import VisionConfig, preset
 from ecor_jax.clip.model import Clip
 from ecor_jax.clip.prompts import Prompt, VisualPrompts
 from ecor_jax.joint import Banks
-from ecor_jax.methods import METHODS
-from ecor_jax.tasks.rationale import LossOptions, RationaleModel, RationaleTask
+from ecor_jax.tasks.rationale.methods import METHODS
+from ecor_jax.tasks.rationale.model import LossOptions, RationaleModel, RationaleTask
 from ecor_jax.training.step import TrainState, make_step
 
 pytestmark = pytest.mark.usefixtures("strict_dtypes")

@@ -48,11 +48,11 @@ from ecor_jax.data.recordio import RecordIO
 from ecor_jax.data.recordio_file import read_index
 from ecor_jax.data.tables import read_table
 from ecor_jax.data.vocabulary import Vocabulary
-from ecor_jax.dual_encoder import FileEncoder
 from ecor_jax.errors import UserError
 from ecor_jax.reports.language_model import _answers_file
 from ecor_jax.reports.statements_file import read_statements
-from ecor_jax.runs.explain import read_pictures
+from ecor_jax.tasks.concepts.encoder import FileEncoder
+from ecor_jax.tasks.rationale.explain import read_pictures
 from ecor_jax.training.metrics_log import read_metrics
 from ecor_jax.training.workdir import claimed
 

@@ -1,0 +1,150 @@
+"""Are two pictures of the same person? insightface's ten-fold protocol, and curves of errors, on distances of pairs.
+
+Everywhere a pair is taken for the same person if its distance is less than a threshold, strictly.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from ecor_jax.errors import UserError
+from ecor_jax.metrics.auroc import auroc
+
+FOLDS = 10
+THRESHOLDS = np.arange(0, 4, 0.01)
+"""The 400 thresholds of squared distance that the protocol tries (deepinsight/insightface, verification.py)."""
+
+
+class TenFold(NamedTuple):
+    """The mean of the folds' accuracies, these accuracies, and the threshold that each fold was judged by."""
+
+    accuracy: float
+    fold_accuracies: Float[np.ndarray, "folds"]
+    thresholds: Float[np.ndarray, "folds"]
+
+
+class Roc(NamedTuple):
+    """Shares of the different pairs (FAR) and of the same ones (TAR) that are accepted below each threshold.
+
+    One point for every way in which a threshold can split the pairs: from (0, 0), rising, to (1, 1). `same` and
+    `different` count the pairs of either kind.
+    """
+
+    far: Float[np.ndarray, "n"]
+    tar: Float[np.ndarray, "n"]
+    threshold: Float[np.ndarray, "n"]
+    same: int
+    different: int
+
+
+class TarAtFar(NamedTuple):
+    """The largest TAR at a FAR of at most `far`, and its threshold of squared distance.
+
+    `resolved` is False where a single false accept is already too many, because 1 / (number of different pairs) is
+    above `far`: the TAR is then the one without any false accept, and says nothing of `far`.
+    """
+
+    far: float
+    tar: float
+    threshold: float
+    resolved: bool
+
+
+def pair_distances(first: Float[np.ndarray, "P m"], second: Float[np.ndarray, "P m"]) -> Float[np.ndarray, "P"]:
+    """Squared L2 distance of each pair of rows, in float64; for rows of unit length it is 2 - 2 cosine, in [0, 4].
+
+    Raises UserError where an embedding is not finite.
+    """
+    distances = np.square(first.astype(np.float64) - second.astype(np.float64)).sum(axis=1)
+    _require_finite(distances)
+    return distances
+
+
+def ten_fold(
+    distances: Float[np.ndarray, "P"],
+    same: Bool[np.ndarray, "P"],
+    folds: int = FOLDS,
+    thresholds: Float[np.ndarray, "T"] = THRESHOLDS,
+) -> TenFold:
+    """Verification accuracy by the protocol of deepinsight/insightface (verification.py, calculate_roc).
+
+    The pairs, in their order, are cut into folds as scikit-learn's KFold does without shuffling: the first
+    P % folds of them hold one pair more. For each fold the first of `thresholds` (rising) that is most accurate on all
+    the other folds is applied to it. Raises UserError for fewer pairs than folds, and for distances not finite.
+    """
+    if not 2 <= folds <= len(distances):
+        raise UserError(f"{len(distances)} pairs in {folds} folds; expected at least 2 folds and a pair for each")
+    _require_finite(distances)
+    pieces = zip(np.array_split(distances, folds), np.array_split(same, folds), strict=True)
+    right = np.stack([_right_answers(*piece, thresholds) for piece in pieces])
+    sizes = np.array([len(piece) for piece in np.array_split(same, folds)])
+    # Counts have the order of the accuracies and no rounding: the ties are those of exact arithmetic.
+    best = np.argmax(right.sum(axis=0) - right, axis=1)
+    accuracies = right[np.arange(folds), best] / sizes
+    return TenFold(float(np.mean(accuracies)), accuracies, thresholds[best])
+
+
+def roc(distances: Float[np.ndarray, "P"], same: Bool[np.ndarray, "P"]) -> Roc | None:
+    """The exact curve; None where all pairs are the same or all are different.
+
+    Pairs of equal distance are accepted together. The last threshold is the float that follows the largest distance.
+    """
+    _require_finite(distances)
+    positives, negatives = _sorted_kinds(distances, same)
+    if not len(positives) or not len(negatives):
+        return None
+    thresholds = every_threshold(distances)
+    far = np.searchsorted(negatives, thresholds, side="left") / len(negatives)
+    tar = np.searchsorted(positives, thresholds, side="left") / len(positives)
+    return Roc(far, tar, thresholds, len(positives), len(negatives))
+
+
+def every_threshold(distances: Float[np.ndarray, "P"]) -> Float[np.ndarray, "n"]:
+    """Rising thresholds for all ways in which one can split the pairs: each distance, and the float after the last.
+
+    For embeddings that lie close together: there the protocol's steps of .01 leave few ways, or none.
+    """
+    values = np.unique(distances.astype(np.float64))
+    return np.append(values, np.nextafter(values[-1], np.inf))
+
+
+def auc(distances: Float[np.ndarray, "P"], same: Bool[np.ndarray, "P"]) -> float | None:
+    """Area under the ROC curve; None where all pairs are the same or all are different.
+
+    The share of (same, different) couples of pairs whose same pair is the nearer one, where equal distances count
+    half.
+    """
+    _require_finite(distances)
+    return auroc(-distances, same)
+
+
+def tar_at_far(curve: Roc | None, far: float) -> TarAtFar | None:
+    """The largest TAR whose FAR is at most `far` (in [0, 1]); None where there is no curve."""
+    if curve is None:
+        return None
+    place = int(np.searchsorted(curve.far, far, side="right")) - 1
+    return TarAtFar(far, float(curve.tar[place]), float(curve.threshold[place]), 1 / curve.different <= far)
+
+
+def _right_answers(
+    distances: Float[np.ndarray, "P"], same: Bool[np.ndarray, "P"], thresholds: Float[np.ndarray, "T"]
+) -> Int[np.ndarray, "T"]:
+    """How many of the pairs each of `thresholds` judges rightly."""
+    positives, negatives = _sorted_kinds(distances, same)
+    accepted = np.searchsorted(positives, thresholds, side="left")
+    return accepted + len(negatives) - np.searchsorted(negatives, thresholds, side="left")
+
+
+def _sorted_kinds(distances: np.ndarray, same: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rising distances of the same and of the different pairs."""
+    return np.sort(distances[same]), np.sort(distances[~same])
+
+
+def _require_finite(distances: np.ndarray) -> None:
+    bad = int(np.count_nonzero(~np.isfinite(distances)))
+    if bad:
+        raise UserError(
+            f"{bad} of {len(distances)} pairs have a distance that is not finite; the embeddings are broken: "
+            "has the training diverged?"
+        )

@@ -1,0 +1,151 @@
+"""Explanations of a user's own pictures."""
+
+import functools
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from absl import logging
+
+from ecor_jax.checkpoints.tuned import Tuned, TunedModel, load_tuned
+from ecor_jax.data.array_records import is_array_records
+from ecor_jax.data.dataset import fitting
+from ecor_jax.data.encode import ImageEncode, picture_of
+from ecor_jax.data.files import IMAGE_SUFFIXES, open_files
+from ecor_jax.data.images import open_images, splits_of
+from ecor_jax.data.joined import join_rationales
+from ecor_jax.data.pipeline import eval_batches
+from ecor_jax.data.records import InOrder, Record
+from ecor_jax.data.vocabulary import Vocabulary
+from ecor_jax.errors import UserError
+from ecor_jax.explain.records import ExplainedPicture, Explanation
+from ecor_jax.explain.report import write_explanations
+from ecor_jax.metrics.doubly_right import majority_vote
+from ecor_jax.parallel.mesh import make_mesh
+from ecor_jax.tasks.rationale.methods import find_methods, make_banks, over_context
+from ecor_jax.tasks.rationale.model import RationaleModel
+from ecor_jax.tasks.rationale.predict import Predictions, predict
+from ecor_jax.tasks.rationale.report import top_pairs_of
+from ecor_jax.untrusted.files import read_bytes
+
+
+def run(
+    model: str,
+    images: Sequence[Path],
+    output: Path,
+    rationales: Path | None = None,
+    method: str = "",
+    top_k: int = 5,
+    on_long: str = "error",
+) -> Path:
+    """Writes a page that explains the pictures of `images` and returns its path."""
+    records = read_pictures(images)
+    loaded = load_tuned(model)
+    vocabulary = Vocabulary.from_json(rationales) if rationales else loaded.vocabulary
+    if vocabulary is None:
+        raise UserError(f"{model} is a plain CLIP: --rationales is needed, a JSON file {{class: [rationale, ...]}}")
+    if loaded.rationales_per_prompt != 1:
+        vocabulary = join_rationales(vocabulary, loaded.rationales_per_prompt).vocabulary
+    chosen, left_out = _methods(loaded, method), []
+    too_long = over_context([tuned.method for tuned in chosen.values()], loaded.model, vocabulary)
+    vocabulary = fitting(vocabulary, too_long, on_long, left_out)
+    for line in left_out:
+        logging.warning("left out: %s", line)
+    pairs = len(vocabulary.classes) * len(vocabulary.rationales)
+    if not 1 <= top_k <= pairs:
+        raise UserError(f"--top_k is {top_k}; expected 1 to {pairs}, the number of pairs")
+    answers = {name: _answers(loaded, tuned, vocabulary, records, top_k, name) for name, tuned in chosen.items()}
+    pictures = [
+        ExplainedPicture(
+            name=record["name"],
+            image=picture_of(record),
+            explanations=[
+                Explanation(
+                    name,
+                    top_pairs_of(predictions, row, vocabulary),
+                    vocabulary.classes[majority_vote(predictions.categories[row : row + 1])[0]],
+                )
+                for name, predictions in answers.items()
+            ],
+        )
+        for row, record in enumerate(records)
+    ]
+    return write_explanations(pictures, output, "What it sees, and why")
+
+
+def read_pictures(paths: Sequence[Path]) -> list[Record]:
+    """The pictures of files, folders, zips and ArrayRecord directories; UserError if none can be read."""
+    return _readable(itertools.chain.from_iterable(map(_read, paths)))
+
+
+def _read(path: Path) -> Iterator[Callable[[], Record]]:
+    """Readers of the picture in a file, or of all those of a folder or zip, however deep, or ArrayRecord directory."""
+    if path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir():
+        yield functools.partial(_record, functools.partial(read_bytes, path), str(path))
+    elif is_array_records(path):
+        for split in splits_of(path) or ("",):
+            source = open_images(path, split=split)
+            yield from (functools.partial(source.__getitem__, row) for row in range(len(source)))
+    else:
+        files = open_files(path)
+        for member in files.members:
+            yield functools.partial(_record, functools.partial(files.read, member), member)
+
+
+def _record(read: Callable[[], bytes], name: str) -> Record:
+    return Record(image=read(), category="", rationales=(), name=name)
+
+
+def _readable(readers: Iterable[Callable[[], Record]]) -> list[Record]:
+    """The records with a picture; a warning names each of the others, UserError if no picture remains."""
+    records, bad = [], []
+    for read in readers:
+        try:
+            record = read()
+            picture_of(record)
+            records.append(record)
+        except UserError as error:
+            bad.append(str(error))
+    if not records:
+        raise UserError(f"no picture can be read: {'; '.join(bad)}")
+    for message in bad:
+        logging.warning("left out: %s", message)
+    return records
+
+
+def _methods(loaded: TunedModel, names: str) -> dict[str, Tuned]:
+    if not names:
+        return dict(loaded.tuned) or {"ecor": Tuned(find_methods("ecor")["ecor"], None)}
+    chosen = {}
+    for name, method in find_methods(names).items():
+        if loaded.tuned and method.tuned and name not in loaded.tuned:
+            raise UserError(f"{loaded.model.path}: no prompts for {name!r}; it has those of {', '.join(loaded.tuned)}")
+        chosen[name] = loaded.tuned.get(name, Tuned(method, None))
+    return chosen
+
+
+class _Unlabelled:
+    """Pixels without gold, in the form of a labelled example."""
+
+    def __init__(self, image: ImageEncode, rationales: int):
+        self.image, self.rationales = image, rationales
+
+    def __call__(self, record: Record, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        return {
+            "image": self.image(record, rng),
+            "category": np.asarray(0, np.int32),
+            "rationales": np.zeros(self.rationales, bool),
+        }
+
+
+def _answers(
+    loaded: TunedModel, tuned: Tuned, vocabulary: Vocabulary, records: Sequence[Record], top_k: int, name: str
+) -> Predictions:
+    model = RationaleModel(loaded.model, tuned.prompts, make_banks(tuned.method, loaded.model, vocabulary))
+    encode = _Unlabelled(ImageEncode(loaded.model.preprocess), len(vocabulary.rationales))
+    mesh = make_mesh()
+    batch = min(64, len(records))
+    batch += -batch % mesh.shape["data"]
+    batches = eval_batches(InOrder(records, origin="the pictures to explain"), encode, batch_size=batch)
+    return predict(model, tuned.method, batches, top_k=top_k, mesh=mesh, total=len(records), name=name)

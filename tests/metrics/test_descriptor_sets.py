@@ -1,0 +1,142 @@
+"""Agreement of sets of descriptors: by hand, against every possible matching, and whatever the order."""
+
+import json
+from itertools import permutations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecor_jax.errors import UserError
+from ecor_jax.metrics.descriptor_sets import SetScores, alike, equal, set_agreement
+
+WORDS = ["pleural", "effusion", "effusions", "left", "of", "the", "heart", "no", "large"]
+DESCRIPTORS = st.lists(st.lists(st.sampled_from(WORDS), max_size=4).map(" ".join), max_size=4)
+STUDIES = st.lists(st.tuples(DESCRIPTORS, DESCRIPTORS), min_size=1, max_size=4)
+
+
+def agreement(studies, match):
+    return set_agreement([said for said, _ in studies], [truth for _, truth in studies], match)
+
+
+def slow_matched(said, truth, match):
+    """The best of all ways to pair the smaller set with the larger."""
+    said, truth = ({" ".join(text.lower().split()) for text in texts} for texts in (said, truth))
+    small, large = sorted((list(said), list(truth)), key=len)
+    return max(sum(map(match, small, chosen)) for chosen in permutations(large, len(small))), len(said), len(truth)
+
+
+def slow_scores(matched, said, truth):
+    if said == truth == 0:
+        return 1, 1, 1
+    precision, recall = matched / said if said else 0, matched / truth if truth else 0
+    return precision, recall, 2 * precision * recall / (precision + recall) if matched else 0
+
+
+@given(STUDIES, st.sampled_from([equal, alike]))
+def test_equals_every_matching_tried(studies, match):
+    counts = [slow_matched(*study, match) for study in studies]
+    found = agreement(studies, match)
+    assert found.micro == pytest.approx(slow_scores(*map(sum, zip(*counts, strict=True))))
+    each = [slow_scores(*count) for count in counts]
+    assert found.macro == pytest.approx([sum(column) / len(each) for column in zip(*each, strict=True)])
+
+
+@given(STUDIES, st.sampled_from([equal, alike]), st.randoms())
+def test_order_changes_nothing(studies, match, random):
+    found = agreement(studies, match)
+    shuffled = [tuple(random.sample(texts, len(texts)) for texts in study) for study in studies]
+    assert agreement(shuffled, match) == found
+    random.shuffle(shuffled)
+    assert agreement(shuffled, match).micro == found.micro
+    assert agreement(shuffled, match).macro == pytest.approx(found.macro)
+
+
+@given(STUDIES)
+def test_scores_are_shares_and_alike_finds_whatever_equal_finds(studies):
+    strict, loose = agreement(studies, equal), agreement(studies, alike)
+    for one, other in zip((*strict.micro, *strict.macro), (*loose.micro, *loose.macro), strict=True):
+        assert 0 <= one <= other + 1e-12 <= 1 + 2e-12
+
+
+@given(DESCRIPTORS, DESCRIPTORS)
+def test_the_two_sides_change_places(said, truth):
+    there, back = agreement([(said, truth)], alike).micro, agreement([(truth, said)], alike).micro
+    assert there == SetScores(back.recall, back.precision, back.f1)
+
+
+def test_by_hand():
+    said = [["Blunting of the  left costophrenic angle", "large heart"], ["clear lungs"]]
+    truth = [["blunting of the left costophrenic angle", "pleural effusion", "enlarged heart", "rib fracture"], []]
+    strict = set_agreement(said, truth, equal)
+    assert strict.micro == pytest.approx((1 / 3, 1 / 4, 2 / 7))
+    assert strict.macro == pytest.approx(((1 / 2 + 0) / 2, (1 / 4 + 0) / 2, (1 / 3 + 0) / 2))
+    assert strict.studies == ((1, 2, 4), (0, 1, 0))
+
+
+def test_results_have_intervals_over_patients():
+    """Of two patients a resample has one or both: the interval runs from the worse to the better."""
+    said, truth = [["fluid"], ["fluid", "air"], ["mass"]], [["fluid"], ["fluid"], ["air"]]
+    found = set_agreement(said, truth, equal)
+    results = json.loads(json.dumps(found.as_results(["a", "a", "b"], resamples=500)))
+    assert results["micro"] == {
+        "precision": 2 / 4, "precision_interval": [0, 2 / 3],
+        "recall": 2 / 3, "recall_interval": [0, 1],
+        "f1": 4 / 7, "f1_interval": [0, 4 / 5],
+    }  # fmt: skip
+    assert results["macro"]["precision"] == 1.5 / 3 and results["macro"]["precision_interval"] == [0, 1.5 / 2]
+    assert results["macro"]["f1_interval"] == pytest.approx([0, (1 + 2 / 3) / 2])
+
+
+def test_nothing_named_at_all_has_no_interval_of_its_precision():
+    results = set_agreement([[]], [["fluid"]], equal).as_results(["a"], resamples=20)
+    assert results["micro"]["precision_interval"] is None and results["micro"]["recall_interval"] == [0, 0]
+    assert results["macro"]["precision"] == 0 and results["macro"]["precision_interval"] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ("pleural effusions", "pleural effusion", True),
+        ("left pleural effusion", "pleural effusion", True),
+        ("effusion", "left pleural effusion", False),
+        ("heart size", "normal heart", False),
+        ("no pleural effusion", "pleural effusion", False),
+        ("no pleural effusion", "without pleural effusion", True),
+        ("no effusion", "no pneumothorax", False),
+        ("possible pleural effusion", "pleural effusion", False),
+        ("possible effusion", "possible effusions", True),
+        ("of the", "of the", True),
+        ("of the", "in the", False),
+        ("", "", True),
+    ],
+)
+def test_alike(first, second, expected):
+    assert alike(first, second) is expected and alike(second, first) is expected
+
+
+def test_one_descriptor_matches_one_only():
+    found = set_agreement([["left pleural effusion", "pleural effusion"]], [["pleural effusions"]], alike)
+    assert found.micro == pytest.approx((1 / 2, 1, 2 / 3))
+
+
+def test_a_greedy_matching_would_miss_one():
+    """The first is like both, the second only like the one that the first would take."""
+    said = ["acute basal pleural effusion", "acute effusion"]
+    truth = ["acute pleural effusion", "basal pleural effusion"]
+    assert [[alike(one, other) for other in truth] for one in said] == [[True, True], [True, False]]
+    assert set_agreement([said], [truth], alike).micro == (1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("said", "truth", "expected"), [([], [], (1, 1, 1)), (["effusion"], [], (0, 0, 0)), ([], ["effusion"], (0, 0, 0))]
+)
+def test_empty_sets(said, truth, expected):
+    for match in (equal, alike):
+        found = set_agreement([said], [truth], match)
+        assert found.micro == found.macro == expected
+
+
+def test_no_study_is_refused():
+    with pytest.raises(UserError, match="no study"):
+        set_agreement([], [], equal)

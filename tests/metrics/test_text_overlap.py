@@ -1,0 +1,151 @@
+"""ROUGE-L and METEOR: the issue's case of another order, slow definitions, and which METEOR it is."""
+
+import re
+import socket
+from importlib.metadata import version
+
+import nltk
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nltk.corpus import wordnet
+
+from ecor_jax.errors import UserError
+from ecor_jax.metrics.descriptor_sets import equal, set_agreement
+from ecor_jax.metrics.text_overlap import meteor, rouge, text_overlap
+
+LONG, SHORT = "blunting of the left costophrenic angle", "enlarged cardiac silhouette"
+
+# Words that the stemmer leaves as they are: the slow scores need none.
+WORD = st.sampled_from(["lung", "left", "clear", "heart", "big"])
+SENTENCES = st.lists(st.lists(WORD, min_size=1, max_size=4).map(" ".join), max_size=3)
+TEXTS = st.lists(st.tuples(SENTENCES, SENTENCES), min_size=1, max_size=3)
+
+
+@pytest.fixture(autouse=True)
+def no_wordnet(tmp_path, monkeypatch):
+    """NLTK looks in an empty folder, whatever this machine has, and the network may not be touched."""
+    monkeypatch.setattr(nltk.data, "path", [str(tmp_path)])
+    monkeypatch.setattr(socket, "socket", lambda *_, **__: pytest.fail("the network was touched"))
+    wordnet._unload()
+    yield
+    wordnet._unload()
+
+
+def slow_rouge_l(said, truth):
+    said, truth = " ".join(said).split(), " ".join(truth).split()
+    longest = 0
+    for mask in range(2 ** len(said)):
+        part = [word for place, word in enumerate(said) if mask >> place & 1]
+        rest = iter(truth)
+        if len(part) > longest and all(word in rest for word in part):
+            longest = len(part)
+    return 2 * longest / (len(said) + len(truth)) if said and truth else 0
+
+
+def value(scores, name):
+    (found,) = [score.value for score in scores if score.name == name]
+    return found
+
+
+def test_the_same_two_sentences_in_another_order():
+    """ROUGE-L is two thirds (the longer sentence alone is common), though the same things were said."""
+    found = text_overlap([[LONG, SHORT]], [[SHORT, LONG]])
+    assert value(found, "rouge_l") == pytest.approx(6 / 9)
+    assert value(found, "rouge_lsum") == 1
+    # All nine words in two chunks.
+    assert value(found, "meteor_exact_stem") == pytest.approx(1 - 0.5 * (2 / 9) ** 3)
+    assert set_agreement([[LONG, SHORT]], [[SHORT, LONG]], equal).micro.f1 == 1
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.tuples(SENTENCES, SENTENCES).filter(lambda s: len(" ".join(s[0]).split()) < 9), min_size=1, max_size=2)
+)
+def test_rouge_l_equals_every_subsequence_tried(texts):
+    found = rouge([said for said, _ in texts], [truth for _, truth in texts])
+    expected = sum(slow_rouge_l(said, truth) for said, truth in texts) / len(texts)
+    assert value(found, "rouge_l") == pytest.approx(expected)
+
+
+@given(TEXTS, st.randoms())
+def test_scores_are_shares_and_rouge_lsum_minds_no_order_of_sentences(texts, random):
+    said, truth = ([study[side] for study in texts] for side in (0, 1))
+    shuffled = [random.sample(sentences, len(sentences)) for sentences in said]
+    found, again = text_overlap(said, truth), text_overlap(shuffled, truth)
+    assert all(0 <= score.value <= 1 for score in found)
+    assert value(found, "rouge_lsum") == pytest.approx(value(again, "rouge_lsum"))
+
+
+def test_case_punctuation_and_line_breaks_change_nothing():
+    plain, other = [["clear lungs", "normal heart size"]], [["Clear lungs.", "Normal\nheart size;"]]
+    assert [score.value for score in rouge(plain, other)] == [1, 1]
+    assert meteor(other, plain).value == meteor(plain, plain).value
+
+
+def test_stems_match_in_both():
+    said, truth = [["pleural effusions"]], [["pleural effusion"]]
+    assert [score.value for score in rouge(said, truth)] == [1, 1]
+    assert meteor(said, truth).value == pytest.approx(1 - 0.5 * (1 / 2) ** 3)
+
+
+def test_meteor_by_hand():
+    """Three of four predicted and of five reported words match, in two chunks: 'clear left' and 'heart'."""
+    found = meteor([["clear left mass", "heart"]], [["clear left lung", "big heart"]])
+    precision, recall = 3 / 4, 3 / 5
+    mean = precision * recall / (0.9 * precision + 0.1 * recall)
+    assert found.value == pytest.approx(mean * (1 - 0.5 * (2 / 3) ** 3))
+
+
+def test_the_score_is_the_mean_of_the_studies():
+    said, truth = [["clear lungs"], ["big heart"]], [["clear lungs"], ["rib fracture"]]
+    assert [score.each for score in rouge(said, truth)] == [(1, 0), (1, 0)]
+    assert [score.value for score in rouge(said, truth)] == [0.5, 0.5]
+    assert meteor(said, truth).each == (meteor(said[:1], truth[:1]).value, 0)
+    assert meteor(said, truth).value == meteor(said[:1], truth[:1]).value / 2
+
+
+def test_empty_texts_score_nothing():
+    assert [score.value for score in text_overlap([[], ["heart"], []], [["heart"], [], []])] == [0, 0, 0]
+
+
+def test_what_computed_a_score_is_named():
+    names = [(score.name, score.implementation) for score in text_overlap([["heart"]], [["heart"]])]
+    assert [name for name, _ in names] == ["rouge_l", "rouge_lsum", "meteor_exact_stem"]
+    assert all(f"rouge-score {version('rouge-score')}" in text and "stemmer" in text for _, text in names[:2])
+    assert f"nltk {version('nltk')}" in names[2][1] and "no WordNet" in names[2][1]
+
+
+def write_wordnet(folder):
+    """A WordNet in its own format that holds one set of synonyms: mass, lump."""
+    folder.mkdir(parents=True)
+    for kind in ("adj", "adv", "verb", "noun"):
+        for name in (f"index.{kind}", f"data.{kind}", f"{kind}.exc"):
+            (folder / name).write_text("")
+    (folder / "lexnames").write_text("00\tnoun.Tops\t1\n")
+    (folder / "index.sense").write_text("")
+    (folder / "data.noun").write_text("00000000 00 n 02 mass 0 lump 0 000 | a swelling\n")
+    (folder / "index.noun").write_text("lump n 1 0 1 0 00000000\nmass n 1 0 1 0 00000000\n")
+
+
+def test_with_wordnet_synonyms_match_and_the_name_says_so(tmp_path):
+    said, truth = [["left mass"]], [["left lump"]]
+    without = meteor(said, truth)
+    write_wordnet(tmp_path / "corpora" / "wordnet")
+    found = meteor(said, truth)
+    assert without.name == "meteor_exact_stem" and without.value == pytest.approx(0.5 * (1 - 0.5))
+    assert found.name == "meteor" and found.value == pytest.approx(1 - 0.5 * (1 / 2) ** 3)
+    assert re.search(", WordNet$", found.implementation)
+
+
+@pytest.mark.parametrize("damage", ["lexnames", "index.noun"])
+def test_a_damaged_wordnet_is_no_missing_one(damage, tmp_path):
+    write_wordnet(tmp_path / "corpora" / "wordnet")
+    (tmp_path / "corpora" / "wordnet" / damage).write_text("torn")
+    with pytest.raises(UserError, match="NLTK's data holds a WordNet that cannot be read"):
+        meteor([["left mass"]], [["left lump"]])
+
+
+def test_no_study_is_refused():
+    with pytest.raises(UserError, match="no study"):
+        text_overlap([], [])

@@ -1,0 +1,176 @@
+"""Contrastive pretraining: the loss against slow NumPy on the towers' embeddings, and how captions become ids."""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from ecor_jax.checkpoints.model_dir import load_clip
+from ecor_jax.clip.preprocessing import Preprocess
+from ecor_jax.clip.vision import normalise_pixels
+from ecor_jax.data.encode import ImageEncode
+from ecor_jax.data.records import Record
+from ecor_jax.errors import UserError
+from ecor_jax.tasks.pretrain.model import CaptionEncode, PretrainTask
+
+pytestmark = pytest.mark.usefixtures("strict_dtypes")
+
+BATCHES: Any = None
+GROUP = np.array([7, 3, 7, 9], np.int32)
+TEXTS = ["a cat", "a dog with a wet nose", "a cat", "four legs and a long tail"]
+
+
+@pytest.fixture
+def model(tiny_clip):
+    """Its own copy for each test: the sigmoid loss changes the temperature it starts from."""
+    return load_clip(tiny_clip)
+
+
+@pytest.fixture
+def batch(model):
+    text = np.zeros((4, 40), np.int32)
+    for row, ids in zip(text, model.tokenizer(TEXTS)["input_ids"], strict=True):
+        row[: len(ids)] = ids
+    image = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3)).astype(np.uint8)
+    arrays = {"image": image, "text": text, "group": GROUP, "mask": np.ones(4, bool)}
+    return {name: jnp.asarray(array) for name, array in arrays.items()}
+
+
+def cosines(clip, preprocess, batch, kept=None) -> np.ndarray:
+    """Of every image and text, float64."""
+
+    def unit(rows):
+        rows = np.asarray(rows, np.float64)
+        return rows / np.sqrt((rows**2).sum(axis=1, keepdims=True))
+
+    pixels = normalise_pixels(batch["image"], preprocess.mean, preprocess.std)
+    images = nnx.jit(lambda tower, pixels: tower(pixels, kept_patches=kept))(clip.vision, pixels)
+    return unit(images) @ unit(nnx.jit(lambda tower, ids: tower(ids))(clip.text, batch["text"])).T
+
+
+def cross_entropy(logits, wanted) -> float:
+    shifted = logits - logits.max()
+    log_shares = shifted - np.log(np.exp(shifted).sum())
+    return -float(np.mean([value for value, match in zip(log_shares, wanted, strict=True) if match]))
+
+
+def loss_of(task, batch, seed=0):
+    loss, metrics = jax.jit(lambda batch: task.loss(task.model, batch, jax.random.key(seed)))(batch)
+    return float(loss), {name: float(total) / float(count) for name, (total, count) in metrics.items()}
+
+
+def test_softmax_loss_and_retrieval_equal_a_slow_loop(model, batch):
+    task = PretrainTask(model.clip, BATCHES, model.preprocess)
+    logits = cosines(model.clip, model.preprocess, batch) / 0.07  # the temperature it starts from
+    same = np.equal.outer(GROUP, GROUP)
+    values = [(cross_entropy(logits[i], same[i]) + cross_entropy(logits[:, i], same[i])) / 2 for i in range(4)]
+    loss, metrics = loss_of(task, batch)
+    assert loss == pytest.approx(np.mean(values), rel=1e-5)
+    assert metrics == {"retrieval": pytest.approx(np.mean([same[i, np.argmax(logits[i])] for i in range(4)]))}
+
+
+def test_sigmoid_loss_equals_a_slow_loop_and_starts_from_weak_positives(model, batch):
+    task = PretrainTask(model.clip, BATCHES, model.preprocess, loss="sigmoid")
+    logits = 10 * cosines(model.clip, model.preprocess, batch) - 10  # SigLIP, section 3.2
+    total = 0.0
+    for i in range(4):
+        for j in range(4):
+            z = logits[i, j] if GROUP[i] == GROUP[j] else -logits[i, j]
+            total += math.log1p(math.exp(-z))
+    assert loss_of(task, batch)[0] == pytest.approx(total / 4, rel=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
+def test_everything_is_trained_and_the_bias_only_with_the_sigmoid(model, batch, loss):
+    task = PretrainTask(model.clip, BATCHES, model.preprocess, loss=loss)
+    graph, tuned, rest = nnx.split(task.model, task.trainable, ...)
+    assert not jax.tree.leaves(rest)
+    gradients = nnx.to_pure_dict(
+        jax.jit(jax.grad(lambda tuned: task.loss(nnx.merge(graph, tuned, rest), batch, jax.random.key(0))[0]))(tuned)
+    )
+    assert ("logit_bias" in gradients) == (loss == "sigmoid")
+    flat = {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(gradients)}
+    assert all(np.isfinite(leaf).all() for leaf in flat.values())
+    # All but the key's bias, which shifts every score of a query alike.
+    assert [
+        name for name, leaf in flat.items() if not np.abs(leaf).max() > 1e-7 and "['key']['bias']" not in name
+    ] == []
+
+
+def test_kept_patches_are_few_and_drawn_anew(model, batch):
+    whole = PretrainTask(model.clip, BATCHES, model.preprocess)
+    all_kept = PretrainTask(model.clip, BATCHES, model.preprocess, kept_patches=4)
+    assert loss_of(all_kept, batch)[0] == pytest.approx(loss_of(whole, batch)[0], rel=1e-5)
+    task = PretrainTask(model.clip, BATCHES, model.preprocess, kept_patches=1)
+    run = jax.jit(lambda key: task.loss(task.model, batch, key)[0])
+    losses = [float(run(jax.random.key(seed))) for seed in (0, 0, 1, 2)]
+    assert losses[0] == losses[1] and len(set(losses)) > 1
+    assert loss_of(whole, batch, seed=1) == loss_of(whole, batch, seed=2)
+
+
+@pytest.mark.parametrize("kept", [0, -1, 5])
+def test_an_impossible_number_of_patches_is_refused(model, kept):
+    with pytest.raises(UserError, match=f"kept_patches is {kept}; the tower has 4 patches"):
+        PretrainTask(model.clip, BATCHES, model.preprocess, kept_patches=kept)
+
+
+def test_an_unknown_loss_is_refused(model):
+    with pytest.raises(UserError, match="loss is 'hinge'; expected 'softmax' or 'sigmoid'"):
+        PretrainTask(model.clip, BATCHES, model.preprocess, loss="hinge")  # pyright: ignore
+
+
+class Said:
+    """The caption that a record's name holds."""
+
+    def __call__(self, record, rng):
+        return record["name"]
+
+    def corpus(self):
+        return iter(())
+
+
+def encode(model, caption, category="cat", *, length=40, positives="text"):
+    captions = CaptionEncode(ImageEncode(Preprocess(16)), Said(), model.tokenizer, length, positives)
+    record = Record(image=np.zeros((16, 16, 3), np.uint8), category=category, rationales=(), name=caption)
+    return captions(record, np.random.default_rng(0))
+
+
+def test_a_caption_becomes_its_ids_padded(model):
+    found = encode(model, "a dog")
+    ids = model.tokenizer("a dog")["input_ids"]
+    assert found["text"].shape == (40,) and found["text"].dtype == np.int32
+    assert found["text"].tolist() == ids + [0] * (40 - len(ids))
+    assert found["image"].shape == (16, 16, 3)
+
+
+@pytest.mark.parametrize("length", [4, 7])
+def test_a_long_caption_is_cut_and_still_ends_in_eot(model, length):
+    ids = model.tokenizer("a dog with four legs and a wet nose")["input_ids"]
+    assert len(ids) > 7
+    text = encode(model, "a dog with four legs and a wet nose", length=length)["text"]
+    assert text.tolist() == [*ids[: length - 1], model.tokenizer.eos_token_id]
+    exact = encode(model, "a dog with four legs and a wet nose", length=len(ids))["text"]
+    assert exact.tolist() == ids
+
+
+def test_groups_are_equal_captions_or_classes(model):
+    def group(caption, category, positives):
+        found = encode(model, caption, category, positives=positives)["group"]
+        assert found.dtype == np.int32 and found >= 0
+        return int(found)
+
+    assert group("a cat", "cat", "text") == group("a cat", "dog", "text") == group("A  Cat", "dog", "text")
+    assert group("a cat", "cat", "text") != group("a dog", "cat", "text")
+    assert group("a cat", "cat", "category") == group("a tail", "cat", "category")
+    assert group("a cat", "cat", "category") != group("a cat", "dog", "category")
+    # The same in every process: no seeded hash.
+    assert group("a cat", "cat", "category") == 0x9E5E43A8 >> 1
+
+
+def test_unknown_positives_are_refused(model):
+    with pytest.raises(UserError, match=r"data\.positives is 'image'; expected 'text' or 'category'"):
+        encode(model, "a cat", positives="image")

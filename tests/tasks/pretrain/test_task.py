@@ -1,0 +1,88 @@
+"""runs.pretrain through launch.train: a CLIP from drawings, and what is refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ecor_jax.checkpoints.model_dir import load_clip
+from ecor_jax.errors import UserError
+from launch import cli, train
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def pretrain(monkeypatch):
+    """launch.train of a few steps on drawings in `workdir`, with the given changes."""
+
+    def call(workdir: Path, **changes: object) -> None:
+        options = {
+            "model": "tiny/16-8",
+            "kept_patches": 0,
+            "steps": 2,
+            "data.count": 24,
+            "data.batch_size": 8,
+            "log_every": 1,
+        }
+        given = [f"--config.{key}={value}" for key, value in {**options, **changes}.items()]
+        arguments = ["--config=configs/pretrain_drawings.py", f"--workdir={workdir}", *cli._joined(given)]
+        train.main(train.parser().parse_args(arguments))
+
+    monkeypatch.chdir(ROOT)
+    return call
+
+
+def test_a_clip_is_made_and_not_made_again(pretrain, tmp_path):
+    pretrain(tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [(line["run"], line["step"]) for line in lines] == [("pretrain", 1), ("pretrain", 2)]
+    # Softmax over 8 texts that say nothing yet: about log 8, equal captions aside.
+    assert 1.0 < lines[0]["loss"] < 4.0
+    assert 0 <= lines[0]["retrieval"] <= 1
+    model = load_clip(tmp_path / "model")
+    # It is told in the drawings' words: nothing of a caption is unknown to it.
+    assert (
+        model.tokenizer.decode(model.tokenizer("a drawing")["input_ids"], skip_special_tokens=True).strip()
+        == "a drawing"
+    )
+    pretrain(tmp_path)
+    again = load_clip(tmp_path / "model")
+    assert again.digest == model.digest
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 2
+
+
+OPTIONS = {
+    "data.count=0": "no images in",
+    "data.batch_size=32": "a batch of 32 is larger than the 24 images",
+    "data.batch_size=12": "a batch of 12 cannot be shared evenly among 8 devices",
+    "data.text_length=78": "data.text_length is 78; expected 2 to 77",
+    "data.positives=none": "data.positives is 'none'; expected 'text' or 'category'",
+    "data.on_bad_image=no": "data.on_bad_image is 'no'; expected one of error, skip",
+    "data.images=": "--config.data.images is not set",
+    "data.images=/nowhere": "--config.data.captions is not set",
+    "kept_patches=5": "kept_patches is 5; the tower has 4 patches",
+    "loss=hinge": "loss is 'hinge'; expected 'softmax' or 'sigmoid'",
+    "model=huge/9-9": "huge/9-9",
+    "dtype=float16": "dtype is 'float16'",
+}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_an_option(pretrain, tmp_path, option):
+    key, _, value = option.partition("=")
+    with pytest.raises(UserError) as error:
+        pretrain(tmp_path, **{key: value})
+    assert OPTIONS[option] in str(error.value)
+
+
+def test_drawings_fit_a_clip_of_any_size(tiny_clip):
+    """They are drawn at 64 pixels; the tiny CLIP reads 16."""
+    from ecor_jax.tasks.rationale import task as rationale
+
+    config = cli.read_config(ROOT / "configs" / "quickstart.py")
+    config.model, config.data.train_count, config.data.test_count = str(tiny_clip), 8, 8
+    setting = rationale.Setting(config, training=True)
+    image = setting.dataset.test[0]["image"]
+    assert isinstance(image, np.ndarray) and image.shape == (16, 16, 3) and image.std() > 0

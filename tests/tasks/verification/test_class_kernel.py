@@ -1,0 +1,78 @@
+"""The centres of millions of identities over eight devices: what a step needs, compiled and never run."""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+from jax.sharding import NamedSharding, PartitionSpec
+
+from ecor_jax.bottleneck import Bottleneck
+from ecor_jax.clip.config import preset
+from ecor_jax.clip.model import Clip
+from ecor_jax.clip.preprocessing import Preprocess
+from ecor_jax.clip.split import SplitVision
+from ecor_jax.parallel.mesh import batch_sharding, make_mesh
+from ecor_jax.tasks.verification.model import FaceModel, Margin, Recogniser, VerificationTask
+from ecor_jax.training.step import Statistic, TrainState, make_step
+
+DEVICES, BATCH, SIZE = 8, 512, 512
+OPTIMIZER = optax.adamw(3e-4)
+
+
+def memory(identities: int, sampled: float):
+    """Of one device of eight, all of them along `model`, in a step of AdaFace with AdamW."""
+    bank = np.eye(12, 16, dtype=np.float32)
+    groups = tuple(row // 4 for row in range(12))
+    head = Bottleneck(bank, groups, scale=10.0, size=SIZE, start="orthogonal", rngs=nnx.Rngs(0))
+    face = FaceModel(SplitVision(Clip(preset("tiny/16-8"), rngs=nnx.Rngs(0)).vision), head, Preprocess(16))
+    batches: Any = None
+    margin = Margin("adaface", sampled=sampled)
+    options = {"batch_size": 1, "shards": DEVICES, "rngs": nnx.Rngs(1)}
+    task = VerificationTask(face, 64, ("aggregation",), batches, margin, **options)
+    task.sampled = None if sampled == 1 else round(sampled * -(-identities // DEVICES))
+    # Shapes alone: 10 million centres are 20 GB, thrice with Adam's moments.
+    task.model = nnx.eval_shape(lambda: Recogniser(face, identities, DEVICES, nnx.Rngs(0)))
+    mesh = make_mesh(DEVICES)
+    rows = task.model.centres.shape[0]
+
+    def abstract(leaf: Any) -> jax.ShapeDtypeStruct:
+        spec = PartitionSpec("model") if leaf.shape[:1] == (rows,) else PartitionSpec()
+        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=NamedSharding(mesh, spec))
+
+    graph, tuned, statistics, frozen = nnx.split(task.model, task.trainable, Statistic, ...)
+    tuned, statistics = nnx.to_pure_dict(tuned), nnx.to_pure_dict(statistics)
+    optimizer = jax.eval_shape(OPTIMIZER.init, tuned)
+    key = jax.eval_shape(lambda: jax.random.key_data(jax.random.key(0)))
+    state = TrainState(tuned, statistics, optimizer, jax.ShapeDtypeStruct((), jnp.int32), key)
+    shapes = {"image": ((BATCH, 16, 16, 3), np.uint8), "label": ((BATCH,), np.int32), "mask": ((BATCH,), np.bool_)}
+    batch = {name: jax.ShapeDtypeStruct(*shape, sharding=batch_sharding(mesh)) for name, shape in shapes.items()}
+    step = jax.jit(make_step(task, graph, OPTIMIZER), donate_argnums=0)
+    return step.lower(jax.tree.map(abstract, state), jax.tree.map(abstract, frozen), batch).compile().memory_analysis()
+
+
+@pytest.mark.parametrize(
+    ("identities", "sampled", "most"),
+    [
+        # `most`: arrays of a device's logits, or of its centres where they are the larger ones, that it may hold.
+        (85_742, 1.0, 6),
+        (10_000_000, 1.0, 6),
+        (10_000_000, 0.1, 6),
+    ],
+)
+def test_a_device_holds_its_share_of_the_centres_alone(identities, sampled, most, record_property):
+    found = memory(identities, sampled)
+    own = math.ceil(identities / DEVICES)
+    kernel, logits = 4 * own * SIZE, 4 * BATCH * math.ceil(own * sampled)
+    held, temporary = found.argument_size_in_bytes, found.temp_size_in_bytes
+    record_property("argument_bytes", held)
+    record_property("temporary_bytes", temporary)
+    print(f"\n{identities:,} identities, {sampled:.0%} of them a step: {held / 2**30:.3f} GiB held, "
+          f"{temporary / 2**30:.3f} GiB temporary on each of {DEVICES} devices")  # fmt: skip
+    # The centres and both moments, split; the rest of the model is small.
+    assert 3 * kernel <= held < 3 * kernel + 2**22
+    assert temporary < most * max(kernel, logits) + 2**24

@@ -1,0 +1,80 @@
+"""What a verification run makes of its config."""
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+
+from ecor_jax.checkpoints.model_dir import load_clip
+from ecor_jax.errors import UserError
+from ecor_jax.tasks.verification.task import Setting, Trial, interpolated
+from launch.cli import ConfigDict, read_config
+
+
+@pytest.fixture
+def config(shared_data, monkeypatch) -> ConfigDict:
+    from pathlib import Path
+
+    monkeypatch.setenv("ECOR_DATA", str(shared_data))
+    config = read_config(Path(__file__).parents[3] / "configs" / "faces_orl.py")
+    config.data.batch_size = 32
+    return config
+
+
+@pytest.fixture
+def setting(config) -> Setting:
+    return Setting(config, training=True)
+
+
+def test_wise_ft_is_a_weighted_mean(setting, tiny_clip):
+    start = nnx.state(Trial(setting, load_clip(tiny_clip)).face_model(), nnx.Param)
+    end = jax.tree.map(lambda leaf: leaf + 2, start)
+    for path, leaf in nnx.to_flat_state(interpolated(start, end, 0.25)):
+        before = dict(nnx.to_flat_state(start))[path][...]
+        np.testing.assert_allclose(leaf[...], np.asarray(before) + 0.5, rtol=1e-6, err_msg=str(path))
+
+
+def test_nobody_is_trained_on_and_judged_by(setting):
+    train, held_out = setting.faces.train, setting.faces.held_out
+    assert (len(train.classes), len(held_out.classes), len(train), len(held_out)) == (30, 10, 300, 100)
+    assert not set(train.classes) & set(held_out.classes)
+    pairs = setting.pair_sets
+    # 10 people with 10 pictures each; the celebrities' table has 300 lines.
+    assert list(pairs) == ["orl", "celebrity_pairs"]
+    assert (len(pairs["orl"].same), int(pairs["orl"].same.sum())) == (2 * 450, 450)
+    assert (len(pairs["celebrity_pairs"].same), int(pairs["celebrity_pairs"].same.sum())) == (300, 38)
+
+
+def test_a_subset_of_those_to_train_on(config):
+    config.data.subset = 40
+    some = Setting(config, training=True).faces
+    assert (len(some.train), len(some.held_out)) == (40, 100)
+    config.data.subset = 301
+    with pytest.raises(UserError, match=r"data\.subset is 301; expected 0 to 300"):
+        Setting(config, training=True)
+
+
+def test_scrambled_descriptors_are_other_words(config, tiny_clip):
+    config.bottleneck.scrambled = True
+    trial = Trial(Setting(config, training=True), load_clip(tiny_clip))
+    banks = [np.asarray(trial.face_model(scrambled=kind).bottleneck.bank[...]) for kind in (None, True, False)]
+    np.testing.assert_array_equal(banks[0], banks[1])
+    assert np.abs(banks[1] - banks[2]).max() > 0.1
+
+
+def test_pairs_are_looked_at_before_a_training(config, tmp_path):
+    config.data.name = "celebrity_pairs"
+    with pytest.raises(UserError, match=r"data\.name is 'celebrity_pairs', as pairs in the config are"):
+        Setting(config, training=True)
+    config.data.name = "orl"
+    for number in (1, 2):
+        (tmp_path / f"{number}.png").write_bytes(b"no picture")
+    config.pairs.celebrity_pairs.path = str(tmp_path / "pairs.csv")
+    for rows, message in (
+        (9, "9 pairs in celebrity_pairs; expected at least 10"),
+        (10, "2 pictures of pairs cannot be"),
+    ):
+        (tmp_path / "pairs.csv").write_text("file_x,file_y,Decision\n" + "1.png,2.png,Yes\n" * rows)
+        config.pairs.celebrity_pairs.images = str(tmp_path)
+        with pytest.raises(UserError, match=message):
+            Setting(config, training=True)
