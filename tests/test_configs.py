@@ -7,6 +7,7 @@ import pytest
 from configs.face_rows import ROWS
 from ecor_jax.clip.config import PRESETS
 from ecor_jax.errors import UserError
+from ecor_jax.tasks import base
 from ecor_jax.tasks.concepts.task import METHODS
 from ecor_jax.tasks.rationale.methods import find_methods
 from launch.cli import read_config
