@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from ecor_jax.data.files import some_of
 from ecor_jax.errors import UserError
-from ecor_jax.explain.formatting import duration
+from ecor_jax.pages.numbers import duration
 from ecor_jax.reports.read import read_reports
 from ecor_jax.reports.records import Report
 from ecor_jax.reports.sections import Sections

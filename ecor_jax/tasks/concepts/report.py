@@ -1,43 +1,34 @@
-"""The report of a diagnosis run."""
+"""The page of a diagnosis run."""
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ecor_jax.bottleneck import Bottleneck
 from ecor_jax.checkpoints.bottleneck_dir import Findings
 from ecor_jax.data.encode import picture_of
-from ecor_jax.explain.diagnosis_page import write_diagnosis
-from ecor_jax.explain.diagnosis_records import (
-    Agreement,
-    DiagnosisReport,
-    DiagnosisRow,
-    DiagnosisScore,
-    Figure,
-    WeightRow,
-)
-from ecor_jax.explain.records import Reliability, ReliabilityBin
-from ecor_jax.explain.study_records import ExplainedStudy
-from ecor_jax.metrics.calibration import expected_calibration_error, reliability
+from ecor_jax.metrics.calibration import Bin, expected_calibration_error, reliability
 from ecor_jax.metrics.classification import calibration_pairs, two_classes
 from ecor_jax.metrics.diagnosis import DiagnosisScores, FindingScores
-from ecor_jax.metrics.verification import roc
+from ecor_jax.metrics.verification import Roc, roc
+from ecor_jax.pages.page import write_page
 from ecor_jax.tasks.base import Log
 from ecor_jax.tasks.concepts.data import DiagnosisData
+from ecor_jax.tasks.concepts.explanation import ExplainedStudy
 from ecor_jax.tasks.concepts.options import ConceptsOptions
 from ecor_jax.tasks.concepts.results import Row
-from ecor_jax.tasks.concepts.studies import Study, explained_studies, linear
+from ecor_jax.tasks.concepts.studies import NOTICE, READING, Study, explained_studies, linear
 
-MEASURES = {
-    "rouge_l": "ROUGE-L",
-    "rouge_lsum": "ROUGE-Lsum",
-    "meteor": "METEOR",
-    "meteor_exact_stem": "METEOR without synonyms",
-}
-"""Of text (`text_overlap`), as the page calls them."""
+
+class DescriptorWeights(NamedTuple):
+    """What each finding's logit gains per unit of a descriptor's cosine, and the size of the largest of these."""
+
+    phrase: str
+    group: str
+    by_finding: Mapping[str, float]
+    strength: float
 
 
 def write_report(
@@ -51,59 +42,83 @@ def write_report(
     """Writes `directory/index.html`: the table, curves, weights, explained studies of the first method."""
     main = next(iter(rows.values()))
     findings = data.classes[1:] if config.data.single_label else data.classes
-    kept, lines = results.get("kept", {}), log.metrics
-    report = DiagnosisReport(
-        title=f"{', '.join(findings)}, and why: {config.data.name}",
-        intro="A chest X-ray is compared with descriptors; how well each fits decides, through one weight a finding.",
-        dataset=config.data.name,
+    scores = {name: {method: _scores(row, name) for method, row in rows.items()} for name in findings}
+    if len(findings) > 1:
+        scores["mean"] = {method: row.main for method, row in rows.items()}
+    studies = _examples(main, data, config)
+    # Of two classes the last column is the finding's.
+    columns = {name: number - len(findings) for number, name in enumerate(findings)}
+    return write_page(
+        directory,
+        "concepts.html",
+        title=f"{config.data.name}: {', '.join(findings)}",
+        kind="What is found in chest X-rays, and why",
+        intro="A chest X-ray is compared with descriptors; how well each fits decides, through one weight a finding. "
+        + NOTICE,
         facts=_facts(config, data),
-        rows=[DiagnosisRow(name, _row_scores(row, findings)) for name, row in rows.items()],
-        average=config.evaluation.average,
-        differences={name: _figure(one) for name, one in results["auroc_differences"].items()},
-        roc={
-            finding: {
-                name: _roc(row.probabilities[:, column - len(findings)], data.test.targets[:, column - len(findings)])
-                for name, row in rows.items()
-            }
-            for column, finding in enumerate(findings)
+        medical=True,
+        scores=scores,
+        silent={
+            (name, method)
+            for name, column in columns.items()
+            for method, row in rows.items()
+            if not (row.probabilities[:, column] > 0.5).any()
         },
-        calibration={name: _reliability(row, data, config) for name, row in rows.items()},
-        studies=_examples(main, data, config),
+        differences=results["auroc_differences"],
+        roc=_rocs(rows, columns, scores, data),
+        calibration={method: _reliability(row, data, config) for method, row in rows.items()},
+        ece=expected_calibration_error,
+        studies=studies,
         weights=_weights(main, data, config),
-        kept_accuracy=_kept(kept, "accuracy"),
-        kept_auroc=_kept(kept, "auroc"),
-        agreement=_agreement(results["explanations"]) if "explanations" in results else None,
-        loss={name: [(line["step"], line["loss"]) for line in lines if line["run"] == name] for name in rows},
+        kept=_kept(results.get("kept", {})),
+        agreement=results.get("explanations"),
+        metrics=log.metrics,
         commands=[f"python -m launch.explain --model={log.model} --images PICTURE --output=page"] if log.model else [],
-        notes=_notes(config, results["left_out"]),
+        left_out=results["left_out"],
+        notes=[*_notes(config), *(READING if studies else ())],
     )
-    return write_diagnosis(report, directory)
 
 
-def _kept(kept: Mapping[str, Mapping[str, Any]], what: str) -> dict[str, dict[int, Figure]]:
-    return {name: {int(count): _named(one, what) for count, one in counts.items()} for name, counts in kept.items()}
+def _scores(row: Row, finding: str) -> DiagnosisScores:
+    return row.scores.findings[finding] if isinstance(row.scores, FindingScores) else row.scores
 
 
-def _agreement(found: Mapping[str, Any]) -> Agreement:
-    """Of the sets the means over studies, as the measures of text are."""
-    names = {"precision": "Precision", "recall": "Recall", "f1": "F1"}
-    sets = {
-        match: {title: _named(scores["macro"], name) for name, title in names.items()}
-        for match, scores in found["sets"].items()
+def _rocs(
+    rows: Mapping[str, Row],
+    columns: Mapping[str, int],
+    scores: Mapping[str, Mapping[str, DiagnosisScores]],
+    data: DiagnosisData,
+) -> dict[str, dict[str, tuple[Roc, float]]]:
+    """By finding and method; none of a finding that all test studies have, or none of them."""
+    found = {}
+    for name, column in columns.items():
+        gold = data.test.targets[:, column]
+        known = ~np.isnan(gold)
+        # A distance is small where two things are alike; here a small one is a high probability.
+        curves = {
+            method: (roc(1 - row.probabilities[known, column], gold[known] == 1), scores[name][method].auroc)
+            for method, row in rows.items()
+        }
+        if all(curve is not None for curve, _ in curves.values()):
+            found[name] = curves
+    return found
+
+
+def _kept(kept: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, dict[int, tuple[float, Any]]]]:
+    """Accuracy and AUROC by method and number of concepts, with their intervals; what is not defined is left out."""
+    figures = {
+        what: {
+            method: {
+                int(count): (values[what.lower()], values[f"{what.lower()}_interval"])
+                for count, values in counts.items()
+                if values[what.lower()] is not None
+            }
+            for method, counts in kept.items()
+        }
+        for what in ("accuracy", "AUROC")
     }
-    text = {MEASURES[name]: _figure(one) for name, one in found["text"].items()}
-    return Agreement(found["reference"], found["studies"], found["without_report"], text, sets)
-
-
-def _named(scores: Mapping[str, Any], name: str) -> Figure:
-    return _figure({"value": scores[name], "interval": scores[f"{name}_interval"]})
-
-
-def _figure(found: Mapping[str, Any] | None) -> Figure:
-    """Of results.json, where a value and its interval may be missing."""
-    if found is None:
-        return Figure(None)
-    return Figure(found["value"], found["interval"] and tuple(found["interval"]))
+    figures = {what: {name: curve for name, curve in curves.items() if curve} for what, curves in figures.items()}
+    return {what: curves for what, curves in figures.items() if curves}
 
 
 def _facts(config: ConceptsOptions, data: DiagnosisData) -> dict[str, str]:
@@ -115,7 +130,7 @@ def _facts(config: ConceptsOptions, data: DiagnosisData) -> dict[str, str]:
         for name, part in parts
     ]
     return {
-        "Encoders": config.model or config.embeddings or "a CLIP pretrained for this run (clip/model)",
+        "Encoders": config.model or config.embeddings or "a CLIP pretrained for this run",
         "Data": "; ".join(counts),
         "Descriptors": f"{len(data.descriptors.phrases)}, known to be present by {config.concepts.source}",
         "Adapter": f"width {head.adapter.width}, alpha {head.adapter.alpha}" if head.adapter.width else "none",
@@ -125,7 +140,7 @@ def _facts(config: ConceptsOptions, data: DiagnosisData) -> dict[str, str]:
     }
 
 
-def _notes(config: ConceptsOptions, left_out: Sequence[str]) -> list[str]:
+def _notes(config: ConceptsOptions) -> list[str]:
     lines = [
         "Intervals hold 95 % of bootstrap resamples of the test patients; they say nothing of another training run.",
         "Random descriptors have random letters in the place of every word: what they reach owes nothing to meaning.",
@@ -142,48 +157,33 @@ def _notes(config: ConceptsOptions, left_out: Sequence[str]) -> list[str]:
         )
     if config.loss.class_weights == "balanced":
         lines.append("Classes were balanced in training: probabilities are those of findings as frequent as not.")
-    shown = [f"Left out: {line}." for line in left_out[:5]]
-    return lines + shown + ([f"And {len(left_out) - 5} more lines, in results.json."] if len(left_out) > 5 else [])
+    return lines
 
 
-def _row_scores(row: Row, findings: Sequence[str]) -> dict[str, DiagnosisScore]:
-    if not isinstance(row.scores, FindingScores):
-        return {findings[0]: _score(row.scores)}
-    each = {name: _score(one) for name, one in row.scores.findings.items()}
-    return each | ({"mean": _score(row.scores.macro)} if len(each) > 1 else {})
-
-
-def _score(scores: DiagnosisScores) -> DiagnosisScore:
-    names = {field.name for field in dataclasses.fields(DiagnosisScore)} & {f.name for f in dataclasses.fields(scores)}
-    return DiagnosisScore(**{name: getattr(scores, name) for name in names})
-
-
-def _roc(probability: np.ndarray, gold: np.ndarray) -> list[tuple[float, float]]:
-    known = ~np.isnan(gold)
-    # A distance is small where two things are alike; here a small one is a high probability.
-    curve = roc(1 - probability[known], gold[known] == 1)
-    return [] if curve is None else list(zip(curve.far.tolist(), curve.tar.tolist(), strict=True))
-
-
-def _reliability(row: Row, data: DiagnosisData, config: ConceptsOptions) -> Reliability:
+def _reliability(row: Row, data: DiagnosisData, config: ConceptsOptions) -> tuple[Bin, ...]:
     """Of several findings that of all of them together."""
     if config.data.single_label:
         pairs = calibration_pairs(row.probabilities, np.argmax(data.test.targets, axis=1))
     else:
         known = ~np.isnan(data.test.targets)
         pairs = calibration_pairs(*two_classes(row.probabilities[known], data.test.targets[known]))
-    bins = reliability(*pairs)
-    return Reliability([ReliabilityBin(*entry) for entry in bins], expected_calibration_error(bins))
+    return reliability(*pairs)
 
 
-def _weights(row: Row, data: DiagnosisData, config: ConceptsOptions) -> list[WeightRow]:
+def _weights(row: Row, data: DiagnosisData, config: ConceptsOptions) -> list[DescriptorWeights]:
+    """The strongest first; what is no number counts as nothing."""
     if not isinstance(row.head, Bottleneck) or row.typical is None:
         return []
     end = linear(row.head, Findings(data.classes, config.data.single_label, row.typical))
-    words = data.descriptors
+    words, strengths = data.descriptors, np.abs(np.nan_to_num(end.weight)).max(axis=1)
     return [
-        WeightRow(phrase, words.groups[group], dict(zip(end.findings, weights.tolist(), strict=True)))
-        for phrase, group, weights in zip(words.phrases, words.group_of, end.weight, strict=True)
+        DescriptorWeights(
+            words.phrases[number],
+            words.groups[words.group_of[number]],
+            dict(zip(end.findings, end.weight[number].tolist(), strict=True)),
+            float(strengths[number]),
+        )
+        for number in np.argsort(-strengths, kind="stable").tolist()
     ]
 
 

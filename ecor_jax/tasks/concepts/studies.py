@@ -14,10 +14,23 @@ from PIL import Image
 from ecor_jax.bottleneck import Bottleneck
 from ecor_jax.checkpoints.bottleneck_dir import Findings
 from ecor_jax.data.descriptors import Descriptors
-from ecor_jax.explain.study_records import Diagnosis, Evidence, ExplainedStudy, WhatIf, sigmoid
+from ecor_jax.tasks.concepts.explanation import Diagnosis, Evidence, ExplainedStudy, WhatIf, sigmoid
 from ecor_jax.tasks.concepts.model import BlackBox
 
 TOP_WHAT_IFS = 3
+NOTICE = "Research software, not a medical device."
+READING = (
+    "Any picture gets an answer. One that is no chest X-ray gets one all the same, and it means nothing.",
+    "The cosines of CLIP bunch together: every image has nearly the same cosine with a descriptor, whether it is "
+    "there or not. So a cosine is compared with the typical one, its mean over the training images. Seen means beyond "
+    "the typical, by however little: about half of all images are beyond it for any descriptor.",
+    "What a descriptor adds is its weight times its cosine beyond the typical. It is exact: with the logit of a "
+    "typical image, all of it adds up to the logit, whose sigmoid is the probability. It says how the model came to "
+    "its number, not what is wrong in the image.",
+    "A descriptor that is not seen speaks for a finding where the model learnt that its absence does.",
+    "A what-if changes one cosine and leaves all others as they are. In a real image they would move together.",
+)
+"""What to keep in mind of explained studies."""
 
 
 class Answers(NamedTuple):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from absl import logging
 
+from ecor_jax.atomic import write_json
 from ecor_jax.checkpoints.tuned import Tuned, TunedModel, load_tuned
 from ecor_jax.data.array_records import is_array_records
 from ecor_jax.data.encode import ImageEncode, picture_of
@@ -18,15 +19,14 @@ from ecor_jax.data.pipeline import eval_batches
 from ecor_jax.data.records import InOrder, Record
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
-from ecor_jax.explain.records import ExplainedPicture, Explanation
-from ecor_jax.explain.report import write_explanations
 from ecor_jax.metrics.doubly_right import majority_vote
+from ecor_jax.pages.page import write_page
 from ecor_jax.parallel.mesh import make_mesh
 from ecor_jax.tasks.rationale.data import fitting
+from ecor_jax.tasks.rationale.explanation import ExplainedPicture, explanation_of
 from ecor_jax.tasks.rationale.methods import find_methods, make_banks, over_context
 from ecor_jax.tasks.rationale.model import RationaleModel
 from ecor_jax.tasks.rationale.predict import Predictions, predict
-from ecor_jax.tasks.rationale.report import top_pairs_of
 from ecor_jax.untrusted.files import read_bytes
 
 
@@ -39,7 +39,7 @@ def run(
     top_k: int = 5,
     on_long: str = "error",
 ) -> Path:
-    """Writes a page that explains the pictures of `images` and returns its path."""
+    """Writes a page that explains the pictures of `images`, with explanations.json beside it; returns its path."""
     records = read_pictures(images)
     loaded = load_tuned(model)
     vocabulary = Vocabulary.from_json(rationales) if rationales else loaded.vocabulary
@@ -56,22 +56,35 @@ def run(
     if not 1 <= top_k <= pairs:
         raise UserError(f"--top_k is {top_k}; expected 1 to {pairs}, the number of pairs")
     answers = {name: _answers(loaded, tuned, vocabulary, records, top_k, name) for name, tuned in chosen.items()}
+    voted = {name: majority_vote(predictions.categories) for name, predictions in answers.items()}
     pictures = [
         ExplainedPicture(
-            name=record["name"],
-            image=picture_of(record),
-            explanations=[
-                Explanation(
-                    name,
-                    top_pairs_of(predictions, row, vocabulary),
-                    vocabulary.classes[majority_vote(predictions.categories[row : row + 1])[0]],
-                )
+            record["name"],
+            picture_of(record),
+            [
+                explanation_of(name, predictions, number, vocabulary, voted[name][number])
                 for name, predictions in answers.items()
             ],
         )
-        for row, record in enumerate(records)
+        for number, record in enumerate(records)
     ]
-    return write_explanations(pictures, output, "What it sees, and why")
+    page = write_page(
+        output,
+        "rationale.html",
+        title=Path(records[0]["name"]).name if len(records) == 1 else f"{len(records)} pictures",
+        kind=f"Categories with reasons, by {', '.join(answers)}",
+        intro="What the model sees in each picture, and why. It knows its own categories alone: a picture of "
+        "anything else gets one of them all the same.",
+        facts={
+            "Model": model,
+            "Classes": str(len(vocabulary.classes)),
+            "Rationales": str(len(vocabulary.rationales)),
+        },
+        pictures=pictures,
+        left_out=left_out,
+    )
+    write_json(output / "explanations.json", [picture.to_dict() for picture in pictures])
+    return page
 
 
 def read_pictures(paths: Sequence[Path]) -> list[Record]:

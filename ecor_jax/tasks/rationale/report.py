@@ -1,4 +1,4 @@
-"""The report of a rationale run: results as `ecor_jax.explain` shows them."""
+"""The page of a rationale run."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,23 +8,12 @@ import numpy as np
 
 from ecor_jax.data.encode import picture_of
 from ecor_jax.data.vocabulary import Vocabulary
-from ecor_jax.explain.records import (
-    Calibration,
-    ExplainedPicture,
-    Explanation,
-    MethodRow,
-    Outcomes,
-    Pair,
-    Reliability,
-    ReliabilityBin,
-    Report,
-)
-from ecor_jax.explain.report import write_report
-from ecor_jax.metrics.calibration import expected_calibration_error, reliability
-from ecor_jax.metrics.doubly_right import NAMES, rates
+from ecor_jax.metrics.calibration import Bin, expected_calibration_error, reliability
+from ecor_jax.metrics.doubly_right import rates
+from ecor_jax.pages.page import write_page
 from ecor_jax.tasks.rationale.data import Dataset
+from ecor_jax.tasks.rationale.explanation import ExplainedPicture, explanation_of
 from ecor_jax.tasks.rationale.options import RationaleOptions
-from ecor_jax.tasks.rationale.predict import Predictions
 
 if TYPE_CHECKING:
     from ecor_jax.tasks.rationale.task import Evaluation
@@ -47,30 +36,30 @@ def write_rationale_report(
 
     seconds: of tuning and evaluating each method (since the run was last started).
     """
-    curves = {name: [line for line in metrics if line["run"] == name] for name in evaluations}
-    trained = {name: lines for name, lines in curves.items() if lines}
     classes = len(vocabulary.classes) <= MOST_CLASSES
-    report = Report(
-        title=f"What it sees, and why: {config.data.name}",
+    return write_page(
+        directory,
+        "rationale.html",
+        title=_title(config),
+        kind=f"Categories with reasons, by {', '.join(evaluations)}",
         intro="Each method names the category of a picture and the rationales it gives for it. "
         "A picture is doubly right only if both are.",
-        dataset=config.data.name,
         facts=_facts(config, vocabulary, dataset),
-        methods=[
-            MethodRow(name, _outcomes(evaluation.judged.outcome), seconds=seconds[name])
-            for name, evaluation in evaluations.items()
-        ],
+        methods={name: evaluation.rates for name, evaluation in evaluations.items()},
+        seconds=seconds,
         pictures=_pictures(config.report.pictures, vocabulary, dataset, evaluations),
-        classes={name: _classes(vocabulary, evaluation) for name, evaluation in evaluations.items()} if classes else {},
-        calibration={name: _calibration(evaluation.predictions) for name, evaluation in evaluations.items()},
-        loss={name: [(line["step"], line["loss"]) for line in lines] for name, lines in trained.items()},
-        images_per_second={
-            name: [(line["step"], line["examples_per_second"]) for line in lines] for name, lines in trained.items()
-        },
+        classes={name: _classes(vocabulary, evaluation) for name, evaluation in evaluations.items() if classes},
+        calibration=_calibration(evaluations),
+        ece=expected_calibration_error,
+        metrics=metrics,
         commands=commands,
-        notes=[f"Left out: {line}" for line in dataset.left_out],
+        left_out=dataset.left_out,
     )
-    return write_report(report, directory)
+
+
+def _title(config: RationaleOptions) -> str:
+    """The name of the data: that of the pictures' own folder or file where the config has none of its own."""
+    return config.data.name if config.data.name not in ("", "folder") else Path(config.data.images).name
 
 
 def _facts(config: RationaleOptions, vocabulary: Vocabulary, dataset: Dataset) -> dict[str, str]:
@@ -86,65 +75,49 @@ def _facts(config: RationaleOptions, vocabulary: Vocabulary, dataset: Dataset) -
     if dataset.train is not None:
         facts["Training pictures"] = str(len(dataset.train))
         facts["Steps"] = f"{config.steps} of {config.data.batch_size} pictures"
-    return facts
-
-
-def _outcomes(outcome: np.ndarray) -> Outcomes:
-    shares = rates(outcome)
-    return Outcomes(*(shares[name] for name in NAMES), count=int(shares["count"]))
+    return {name: value for name, value in facts.items() if value}
 
 
 def _pictures(
     count: int, vocabulary: Vocabulary, dataset: Dataset, evaluations: Mapping[str, "Evaluation"]
 ) -> list[ExplainedPicture]:
     """Pictures spread evenly over the test set, so over the classes."""
-    rows = np.unique(np.linspace(0, len(dataset.test) - 1, min(count, len(dataset.test))).astype(int))
-    # The answers leave out what could not be read, so rows agree only where nothing was skipped on the way.
-    some = next(iter(evaluations.values())).predictions
-    if len(some.gold_category) != len(dataset.test):
+    numbers = np.unique(np.linspace(0, len(dataset.test) - 1, min(count, len(dataset.test))).astype(int)).tolist()
+    # The answers leave out what could not be read, so numbers agree only where nothing was skipped on the way.
+    gold = next(iter(evaluations.values())).predictions
+    if len(gold.gold_category) != len(dataset.test):
         return []
-    return [
-        ExplainedPicture(
-            name=dataset.test[int(row)]["name"],
-            image=picture_of(dataset.test[int(row)]),
-            explanations=[
-                Explanation(
-                    name,
-                    top_pairs_of(evaluation.predictions, int(row), vocabulary),
-                    vocabulary.classes[evaluation.judged.voted[row]],
-                    _OUTCOMES[evaluation.judged.outcome[row]],
-                )
-                for name, evaluation in evaluations.items()
-            ],
-            gold_category=vocabulary.classes[some.gold_category[row]],
-            gold_rationales=[vocabulary.rationales[r] for r in np.flatnonzero(some.gold_rationales[row])],
-        )
-        for row in rows
-    ]
+    pictures = []
+    for number in numbers:
+        record = dataset.test[number]
+        explanations = [
+            explanation_of(
+                name,
+                evaluation.predictions,
+                number,
+                vocabulary,
+                int(evaluation.judged.voted[number]),
+                int(evaluation.judged.outcome[number]),
+            )
+            for name, evaluation in evaluations.items()
+        ]
+        reasons = [vocabulary.rationales[r] for r in np.flatnonzero(gold.gold_rationales[number])]
+        category = vocabulary.classes[gold.gold_category[number]]
+        pictures.append(ExplainedPicture(record["name"], picture_of(record), explanations, category, reasons))
+    return pictures
 
 
-_OUTCOMES = ("RR", "RW", "WR", "WW")
-
-
-def top_pairs_of(predictions: Predictions, row: int, vocabulary: Vocabulary) -> list[Pair]:
-    """The top pairs of image `row`, in words."""
-    columns = (predictions.categories[row], predictions.rationales[row], predictions.probabilities[row])
-    return [Pair(vocabulary.classes[c], vocabulary.rationales[r], float(p)) for c, r, p in zip(*columns, strict=True)]
-
-
-def _classes(vocabulary: Vocabulary, evaluation: "Evaluation") -> dict[str, Outcomes]:
+def _classes(vocabulary: Vocabulary, evaluation: "Evaluation") -> dict[str, dict[str, float | int]]:
     gold = evaluation.predictions.gold_category
-    return {vocabulary.classes[c]: _outcomes(evaluation.judged.outcome[gold == c]) for c in np.unique(gold)}
+    return {vocabulary.classes[c]: rates(evaluation.judged.outcome[gold == c]) for c in np.unique(gold)}
 
 
-def _calibration(predictions: Predictions) -> Calibration:
-    right_reason = np.take_along_axis(predictions.gold_rationales, predictions.rationale[:, None], axis=1)[:, 0]
-
-    def diagram(confidence: np.ndarray, correct: np.ndarray) -> Reliability:
-        bins = reliability(confidence, correct)
-        return Reliability([ReliabilityBin(*entry) for entry in bins], expected_calibration_error(bins))
-
-    return Calibration(
-        diagram(predictions.category_confidence, predictions.category == predictions.gold_category),
-        diagram(predictions.rationale_confidence, right_reason),
-    )
+def _calibration(evaluations: Mapping[str, "Evaluation"]) -> dict[str, tuple[Bin, ...]]:
+    """Of every method's categories, then of their reasons."""
+    categories, reasons = {}, {}
+    for name, evaluation in evaluations.items():
+        said = evaluation.predictions
+        right_reason = np.take_along_axis(said.gold_rationales, said.rationale[:, None], axis=1)[:, 0]
+        categories[f"{name}, category"] = reliability(said.category_confidence, said.category == said.gold_category)
+        reasons[f"{name}, reason"] = reliability(said.rationale_confidence, right_reason)
+    return categories | reasons

@@ -15,8 +15,8 @@ from ecor_jax.checkpoints.bottleneck_dir import SavedBottleneck
 from ecor_jax.clip.split import SplitVision
 from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.errors import UserError
-from ecor_jax.explain.pair_records import Concept, ExplainedPair, Intervention, Side
 from ecor_jax.metrics.faithfulness import Head, similarity
+from ecor_jax.tasks.verification.explanation import Concept, ExplainedPair, Intervention, Side
 from ecor_jax.tasks.verification.model import FaceModel
 
 
@@ -67,6 +67,15 @@ def head_of(face: FaceModel) -> Head | None:
 
 
 TOP_INTERVENTIONS = 3
+READING = (
+    "Shares are relative: in each picture the concepts of a group add up to 100%. A large share says that the picture "
+    "fits this concept better than the others of its group, not that the concept is there, nor how sure that is.",
+    "Shares near the even spread say next to nothing, whatever their order. They are written with as many digits as "
+    "it takes to tell the pictures apart, which does not make a small difference a sure one.",
+    "What the concepts add is exact: all of it, with the bias where there is one, is the similarity. It says how the "
+    "number came about, not what makes two faces those of one person.",
+)
+"""What to keep in mind of explained pairs."""
 
 
 def explained_pairs(
@@ -78,11 +87,14 @@ def explained_pairs(
     threshold: float,
     same: Sequence[bool | None],
     asked: Mapping[int, float] = MappingProxyType({}),
+    threshold_source: str = "",
+    typical: Mapping[str, float] = MappingProxyType({}),
 ) -> list[ExplainedPair]:
     """The pairs of pictures in `rows` of `seen`, with every concept's exact share in their similarity.
 
     asked: concepts to set in the second picture, to a share of their group; without any, those that move the
     similarity most: of a match down, when set to nothing, else up, when set to what they are in the first picture.
+    threshold_source, typical: as `ExplainedPair` has them.
     """
     first, second = (seen.activations[[row[side] for row in rows]] for side in (0, 1))
     cosines = similarity(first, second, head)
@@ -103,6 +115,8 @@ def explained_pairs(
             same=same[n],
             bias=float(shares.bias[n]),
             interventions=_interventions(first[n], second[n], head, descriptors, bool(cosines[n] > threshold), asked),
+            threshold_source=threshold_source,
+            typical=typical,
         )
         for n in range(len(rows))
     ]

@@ -12,14 +12,13 @@ from ecor_jax.bottleneck import similarity_shares
 from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.data.encode import picture_of
 from ecor_jax.data.pair_sets import PairSet
-from ecor_jax.explain.pair_records import ExplainedPair, Side
-from ecor_jax.explain.verification_page import write_verification_report
-from ecor_jax.explain.verification_records import BenchmarkScore, TarScore, VerificationReport, VerificationRow
-from ecor_jax.metrics.faithfulness import deletion, strongest_only
+from ecor_jax.metrics.faithfulness import Head, deletion, strongest_only
+from ecor_jax.pages.page import write_page
 from ecor_jax.tasks.base import Log
+from ecor_jax.tasks.verification.explanation import ExplainedPair, Side
 from ecor_jax.tasks.verification.model import FaceModel
 from ecor_jax.tasks.verification.options import VerificationOptions
-from ecor_jax.tasks.verification.pairs import Seen, explained_pairs, head_of
+from ecor_jax.tasks.verification.pairs import READING, Seen, explained_pairs, head_of
 from ecor_jax.tasks.verification.scores import FaceScores, score_pairs
 
 KEPT = (1, 2, 3, 5, 10, 20, 40, 80)
@@ -78,47 +77,42 @@ def write_verification(
     log: Log,
 ) -> Path:
     """Writes `directory/index.html`: the table, curves, explained pairs of the first row and the first set."""
-    name, main = next(iter(rows.items()))
+    (name, main), scores = next(iter(rows.items())), {name: row.scores for name, row in rows.items()}
+    pairs = _examples(config.report.pairs, main, pair_sets, descriptors)
+    # Where all pairs are of one kind, accuracy says next to nothing: it is kept out of the average.
+    telling = [key for key, score in main.scores.items() if not score.one_kind]
     kept = results.get("faithfulness", {}).get("kept", {})
-    lines = [line for line in log.metrics if line["run"] == name]
-    report = VerificationReport(
-        title=f"The same person, and why: {config.data.name}",
+    return write_page(
+        directory,
+        "verification.html",
+        title=", ".join(pair_sets),
+        kind="The same person or not, through descriptors",
         intro="Two pictures are compared through characteristic descriptors: what the model finds in both decides.",
-        dataset=", ".join(pair_sets),
         facts=_facts(config, pair_sets, descriptors),
-        rows=[
-            VerificationRow(
-                one, {key: _benchmark(score) for key, score in row.scores.items()}, row.proxy, seconds=row.seconds
-            )
-            for one, row in rows.items()
-        ],
-        roc={
-            key: {
-                one: list(zip(curve.far.tolist(), curve.tar.tolist(), strict=True))
-                for one, row in rows.items()
-                if (curve := row.scores[key].roc) is not None
-            }
-            for key in pair_sets
-        },
-        kept={name: [(int(n), accuracy) for n, accuracy in kept.items()]} if kept else {},
-        pairs=_examples(config.report.pairs, main, pair_sets, descriptors),
-        loss={name: [(line["step"], line["loss"]) for line in lines]} if lines else {},
-        commands=[f"python -m launch.explain --model={log.model} --pair FIRST SECOND --output=page"]
-        if log.model
-        else [],
+        rows=rows,
+        telling=telling,
+        averages={one: float(np.mean([found[key].folds.accuracy for key in telling])) for one, found in scores.items()}
+        if telling
+        else {},
+        majority=float(np.mean([main.scores[key].majority for key in telling])) if telling else None,
+        aligned=any(row.proxy is not None for row in rows.values()),
+        roc={key: {one: (found[key].roc, found[key].auc) for one, found in scores.items()} for key in telling},
+        pairs=pairs,
+        kept={"accuracy": {name: {int(n): (accuracy, None) for n, accuracy in kept.items()}}} if kept else {},
+        metrics=[line for line in log.metrics if line["run"] == name],
+        commands=[f"python -m launch.explain --model={log.model} --pair FIRST SECOND --output=page"] * bool(log.model),
         notes=[
             "Every picture is embedded as it is and mirrored; thresholds are chosen on nine folds of the pairs and "
             "applied to the tenth (insightface's protocol).",
-            "Threshold of the explained pairs: the mean of the folds' thresholds on their own set.",
+            *(READING if pairs else ()),
         ],
     )
-    return write_verification_report(report, directory)
 
 
 def _facts(config: VerificationOptions, pair_sets: Mapping[str, PairSet], descriptors: Descriptors) -> dict[str, str]:
     head = config.bottleneck
     return {
-        "Model": config.model or "pretrained for this run (clip/model)",
+        "Model": config.model or "pretrained for this run",
         "Tuned": ", ".join(head.tuned) or "nothing",
         "Decides": head.output,
         "Descriptors": f"{len(descriptors.phrases)} in {len(descriptors.groups)} groups"
@@ -128,15 +122,6 @@ def _facts(config: VerificationOptions, pair_sets: Mapping[str, PairSet], descri
         "Pairs": "; ".join(f"{name} {len(pairs.same)}" for name, pairs in pair_sets.items()),
         "Seed": str(config.seed),
     }
-
-
-def _benchmark(score: FaceScores) -> BenchmarkScore:
-    return BenchmarkScore(
-        score.folds.accuracy,
-        score.auc,
-        [TarScore(tar.far, tar.tar, tar.resolved) for tar in score.tar],
-        one_kind=score.same in (0, score.pairs),
-    )
 
 
 def _examples(count: int, row: Row, pair_sets: Mapping[str, PairSet], descriptors: Descriptors) -> list[ExplainedPair]:
@@ -151,7 +136,27 @@ def _examples(count: int, row: Row, pair_sets: Mapping[str, PairSet], descriptor
     rows = [(int(pairs.first[number]), int(pairs.second[number])) for number in chosen]
     sides = [(_side(pairs, first), _side(pairs, second)) for first, second in rows]
     same = [bool(pairs.same[number]) for number in chosen]
-    return explained_pairs(row.seen[name], head, descriptors, sides, rows, row.scores[name].threshold, same)
+    return explained_pairs(
+        row.seen[name],
+        head,
+        descriptors,
+        sides,
+        rows,
+        row.scores[name].threshold,
+        same,
+        threshold_source=f"learnt on the {len(pairs.same):,} pairs of {name}: the mean of ten folds",
+        typical=_typical(row.seen[name], pairs, head, descriptors),
+    )
+
+
+def _typical(seen: Seen, pairs: PairSet, head: Head, descriptors: Descriptors) -> dict[str, float]:
+    """What each group adds to the similarity of a pair of the same person, on average."""
+    if not pairs.same.any():
+        return {}
+    first, second = seen.activations[pairs.first[pairs.same]], seen.activations[pairs.second[pairs.same]]
+    shares = similarity_shares(*(jnp.asarray(array) for array in (first, second, *head)))
+    added = np.bincount(descriptors.group_of, np.asarray(shares.concepts, np.float64).mean(axis=0))
+    return dict(zip(descriptors.groups, added.tolist(), strict=True))
 
 
 def _side(pairs: PairSet, row: int) -> Side:

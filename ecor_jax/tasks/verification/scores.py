@@ -43,6 +43,21 @@ class FaceScores:
         """Cosine above which a pair is taken for the same: of the folds' own thresholds, the mean."""
         return 1 - float(np.mean(self.fine.thresholds)) / 2
 
+    @property
+    def one_kind(self) -> bool:
+        """Whether all pairs are of the same person, or none is."""
+        return self.same in (0, self.pairs)
+
+    @property
+    def frequent(self) -> str:
+        """The answer that is more often right."""
+        return "same" if 2 * self.same > self.pairs else "different"
+
+    @property
+    def majority(self) -> float:
+        """The accuracy of always giving that answer."""
+        return max(self.same, self.pairs - self.same) / self.pairs
+
     def as_results(self) -> dict[str, Any]:
         """As results.json has them. A TAR whose FAR the pairs cannot resolve is left out."""
         return {

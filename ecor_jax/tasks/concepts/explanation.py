@@ -1,20 +1,30 @@
-"""What a page of explained studies shows, as plain data.
+"""What is found in an image, and what each descriptor adds to that: records, and what of them to show first.
 
 Cosines are in [-1, 1], probabilities fractions in [0, 1]; weights and contributions are in units of the logit.
 """
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from PIL import Image
 
+from ecor_jax.tasks.plain import Plain
+
 TOLERANCE = 1e-3
 """Sums in float32 may miss the model's probability by this much; more is no rounding."""
+KINDS = {
+    (True, True): "Seen, and speaks for it",
+    (True, False): "Seen, but speaks against it",
+    (False, True): "Not seen, which speaks for it",
+    (False, False): "Not seen, which speaks against it",
+}
+"""Of evidence: whether it is seen, and whether it is for the finding."""
 
 
-@dataclass(frozen=True)
-class Evidence:
+@dataclasses.dataclass(frozen=True)
+class Evidence(Plain):
     """A descriptor's part in one finding: `weight` is what the finding's logit gains per unit of the cosine.
 
     `typical` is the mean cosine of the descriptor over the training images: cosines of CLIP bunch together, so only
@@ -26,6 +36,7 @@ class Evidence:
     cosine: float
     typical: float
     weight: float
+    derived = ("contribution", "seen")
 
     @property
     def contribution(self) -> float:
@@ -38,8 +49,8 @@ class Evidence:
         return self.cosine > self.typical
 
 
-@dataclass(frozen=True)
-class Diagnosis:
+@dataclasses.dataclass(frozen=True)
+class Diagnosis(Plain):
     """One finding: its probability, and the evidence whose contributions make up its logit.
 
     `base` is the logit of a typical image: the bias, and weight times typical cosine over all descriptors. Of two
@@ -55,6 +66,7 @@ class Diagnosis:
     evidence: Sequence[Evidence]
     gold: bool | None = None
     threshold: float = 0.5
+    derived = ("logit", "found")
 
     def __post_init__(self) -> None:
         expected = sigmoid(self.logit)
@@ -67,7 +79,7 @@ class Diagnosis:
     @property
     def logit(self) -> float:
         """The base and all contributions."""
-        return math.fsum([self.base, *(one.contribution for one in self.evidence)])
+        return math.fsum([self.base, *(evidence.contribution for evidence in self.evidence)])
 
     @property
     def found(self) -> bool:
@@ -79,9 +91,38 @@ class Diagnosis:
         """Whether the answer is that of the gold, where there is one."""
         return None if self.gold is None else self.found == self.gold
 
+    def ranked(self) -> list[Evidence]:
+        """The evidence by the size of its contribution; ties keep the order in which they are given."""
+        return sorted(self.evidence, key=lambda evidence: -abs(evidence.contribution))
 
-@dataclass(frozen=True)
-class WhatIf:
+    def selected(self, top: int) -> "Selection":
+        """The `top` strongest of each kind of evidence."""
+        kinds: dict[str, list[Evidence]] = {kind: [] for kind in KINDS.values()}
+        rest = []
+        for evidence in self.ranked():
+            kind = kinds[KINDS[evidence.seen, evidence.contribution > 0]]
+            if evidence.contribution and len(kind) < top:
+                kind.append(evidence)
+            else:
+                rest.append(evidence.contribution)
+        return Selection({name: kind for name, kind in kinds.items() if kind}, math.fsum(rest), len(rest))
+
+
+class Selection(NamedTuple):
+    """The strongest evidence of each kind, each by the size of its contribution, and the sum of all the rest.
+
+    What is shown and `rest` (of `left_out` descriptors) add up to all contributions. "Seen" is a cosine beyond the
+    typical; evidence is for the finding where its contribution is positive. Evidence that contributes nothing is of
+    no kind.
+    """
+
+    kinds: Mapping[str, Sequence[Evidence]]
+    rest: float
+    left_out: int
+
+
+@dataclasses.dataclass(frozen=True)
+class WhatIf(Plain):
     """The probability of a finding if the cosine of this one descriptor were `cosine_to`."""
 
     descriptor: str
@@ -90,8 +131,8 @@ class WhatIf:
     probability: float
 
 
-@dataclass(frozen=True)
-class ExplainedStudy:
+@dataclasses.dataclass(frozen=True)
+class ExplainedStudy(Plain):
     """An image with its diagnoses, and what was reported of it.
 
     `name` is shown and need not be a path. `what_ifs` goes from a finding to its answers. `reported` are the
@@ -103,29 +144,44 @@ class ExplainedStudy:
     name: str
     image: Image.Image
     diagnoses: Sequence[Diagnosis]
-    what_ifs: Mapping[str, Sequence[WhatIf]] = field(default_factory=dict)
+    what_ifs: Mapping[str, Sequence[WhatIf]] = dataclasses.field(default_factory=dict)
     reported: Sequence[str] = ()
     report_source: str = ""
 
     def __post_init__(self) -> None:
-        diagnoses = {one.finding: one for one in self.diagnoses}
+        diagnoses = {diagnosis.finding: diagnosis for diagnosis in self.diagnoses}
         for finding, what_ifs in self.what_ifs.items():
             if finding not in diagnoses:
                 raise ValueError(f"{self.name}: what-ifs of {finding!r}, which is none of {list(diagnoses)}")
-            for one in what_ifs:
-                self._check(diagnoses[finding], one)
+            for asked in what_ifs:
+                self._check(diagnoses[finding], asked)
 
     def _check(self, diagnosis: Diagnosis, asked: WhatIf) -> None:
-        weights = [one.weight for one in diagnosis.evidence if one.descriptor == asked.descriptor]
+        weights = [evidence.weight for evidence in diagnosis.evidence if evidence.descriptor == asked.descriptor]
         if not weights:
             raise ValueError(f"{self.name}: a what-if of {asked.descriptor!r}, which is no evidence")
         moved = asked.cosine_to - asked.cosine_from
         expected = [sigmoid(diagnosis.logit + weight * moved) for weight in weights]
-        if not any(abs(one - asked.probability) <= TOLERANCE for one in expected):
+        if not any(abs(probability - asked.probability) <= TOLERANCE for probability in expected):
             raise ValueError(
                 f"{self.name}: the what-if of {asked.descriptor!r} says a probability of {asked.probability}, its "
                 f"weight gives {expected[0]:.6g}"
             )
+
+    def compared(self) -> dict[str, bool | None]:
+        """What was reported, and whether the model sees it: None where it has no such descriptor.
+
+        Capitals and spaces do not count.
+        """
+
+        def normal(descriptor: str) -> str:
+            return " ".join(descriptor.casefold().split())
+
+        seen: dict[str, bool] = {}
+        for evidence in (evidence for diagnosis in self.diagnoses for evidence in diagnosis.evidence):
+            name = normal(evidence.descriptor)
+            seen[name] = seen.get(name, False) or evidence.seen
+        return {descriptor: seen.get(normal(descriptor)) for descriptor in self.reported}
 
 
 def sigmoid(logit: float) -> float:

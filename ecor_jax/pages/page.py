@@ -1,0 +1,124 @@
+"""A page: a template, filled in and published with its pictures as one folder that needs no network."""
+
+import itertools
+import re
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+import jinja2
+from PIL import Image, ImageOps
+
+from ecor_jax.atomic import beside
+from ecor_jax.errors import UserError
+from ecor_jax.pages import charts, numbers
+
+HERE = Path(__file__).parent
+GENERATOR = '<meta name="generator" content="ecor_jax">'
+"""In every page, so that an older page of ours is known and may be replaced."""
+UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What UTF-8 or HTML cannot hold, such as halves of characters in names of files, and what turns the direction of
+writing around, so that a name shows as another."""
+TINY = 128
+"""Up to this side in pixels a picture is kept exactly (PNG); a larger one becomes a JPEG."""
+LARGEST_FILE = 640
+SMALLEST_SHOWN, LARGEST_SHOWN = 192, 320
+OPTIONAL = {"kind": "", "intro": "", "facts": {}, "metrics": (), "commands": (), "notes": (), "left_out": ()}
+"""What every template may use, and who writes a page may leave out."""
+
+
+def write_page(directory: Path, template: str | Path, /, **context: Any) -> Path:
+    """Writes `index.html` and its `images/` into the directory and returns the path of the page.
+
+    template: the name of one of ours, or the path of another, which may extend `base.html`. It is filled with the
+    context, in which `title` must be, and with `picture`, the macros `m`, the charts and the numbers of this package.
+    All texts are escaped.
+
+    The page is complete before an older one there is replaced; other files there are left alone. The same context
+    gives the same bytes. UserError where the directory cannot be written, or holds an `index.html` or `images` that
+    is not a page of ours.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{directory}: the page cannot be written ({error.strerror or error})") from error
+    _refuse_foreign(directory)
+    with beside(directory / "index.html") as partial:
+        text = _rendered(partial, template, OPTIONAL | context)
+        (partial / "index.html").write_text(text, encoding="utf-8", newline="\n")
+        _replace(directory, partial)
+    return directory / "index.html"
+
+
+def _rendered(folder: Path, template: str | Path, context: dict[str, Any]) -> str:
+    own = [template.parent] if isinstance(template, Path) else []
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([*own, HERE / "templates", HERE]),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.do"],
+    )
+    functions = {name: getattr(numbers, name) for name in numbers.FILTERS}
+    environment.filters |= functions | {"filename": lambda path: PurePosixPath(path).name or str(path)}
+    environment.globals |= functions | {name: getattr(charts, name) for name in charts.FUNCTIONS}
+    environment.globals |= {"picture": _Pictures(folder), "contents": [], "next_id": itertools.count(1).__next__}
+    environment.globals["m"] = environment.get_template("macros.html").module
+    name = template.name if isinstance(template, Path) else template
+    return UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", environment.get_template(name).render(context))
+
+
+class Shown(NamedTuple):
+    """The file of a picture, relative to the page, and its size in CSS pixels."""
+
+    src: str
+    width: int
+    height: int
+
+
+class _Pictures:
+    """Saves pictures below the folder as `images/0001.png`, `images/0002.jpg` and so on."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.count = folder / "images", 0
+
+    def __call__(self, image: Image.Image) -> Shown:
+        """In RGB, turned upright, small, and without the metadata of the original."""
+        upright = ImageOps.exif_transpose(image).convert("RGB")
+        upright.info = {}  # A photo may say where it was taken, and by whom.
+        upright.thumbnail((LARGEST_FILE, LARGEST_FILE), Image.Resampling.LANCZOS)
+        self.folder.mkdir(exist_ok=True)
+        self.count += 1
+        longer = max(upright.size)
+        if longer <= TINY:
+            name = f"{self.count:04d}.png"
+            upright.save(self.folder / name, optimize=True)
+        else:
+            name = f"{self.count:04d}.jpg"
+            upright.save(self.folder / name, quality=88)
+        scale = min(max(longer, SMALLEST_SHOWN), LARGEST_SHOWN) / longer
+        width, height = (max(1, round(side * scale)) for side in upright.size)
+        return Shown(f"images/{name}", width, height)
+
+
+def _refuse_foreign(directory: Path) -> None:
+    index = directory / "index.html"
+    if index.is_file():
+        ours = GENERATOR in index.read_text("utf-8", errors="replace")
+    else:
+        ours = not index.exists() and not (directory / "images").exists()
+    if not ours:
+        raise UserError(
+            f"{directory}: has an index.html or images of its own, which the page would overwrite; "
+            "name a new or empty directory"
+        )
+
+
+def _replace(directory: Path, partial: Path) -> None:
+    """The page first: wherever this is cut short, the directory is known as ours and can be rewritten."""
+    (partial / "index.html").replace(directory / "index.html")
+    images = directory / "images"
+    if images.exists():
+        images.rename(partial / "old")
+    if (partial / "images").exists():
+        (partial / "images").rename(images)
