@@ -192,7 +192,7 @@ def _load(directory: Path, config: PretrainedConfig) -> Any:
 
     path = find_weights(directory, ("model.safetensors", "model.safetensors.index.json"))
     stored = {name: tensor for name, tensor in open_tensors(path).items() if not name.endswith("rotary_emb.inv_freq")}
-    # Without the last word a config.json could name an attention of its own, to be fetched as code.
+    # Where no attention is named here, a config.json may name one of its own, to be fetched as code.
     options = {"trust_remote_code": False, "attn_implementation": "sdpa"}
     try:
         with torch.device("meta"):

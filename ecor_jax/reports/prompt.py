@@ -44,8 +44,8 @@ present: right chest port"""
 
 def request(report: str) -> str:
     """The instructions, one worked example, and the report."""
-    parts = (INSTRUCTIONS, f"Report: {EXAMPLE_REPORT}", f"Descriptors:\n{EXAMPLE_ANSWER}", f"Report: {report}")
-    return "\n\n".join((*parts, "Descriptors:"))
+    paragraphs = (INSTRUCTIONS, f"Report: {EXAMPLE_REPORT}", f"Descriptors:\n{EXAMPLE_ANSWER}", f"Report: {report}")
+    return "\n\n".join((*paragraphs, "Descriptors:"))
 
 
 MAX_LENGTH = 120  # characters; of the descriptors that the rules find in Open-I, one in ten thousand is longer

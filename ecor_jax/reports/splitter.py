@@ -36,9 +36,9 @@ _FRACTURES = words_of("fracture fractures")
 
 def split(text: str) -> tuple[Statement, ...]:
     """The statements of a report (`sections.report_text`) in order of mention, none twice; () for an empty one."""
-    parts = (segments(clause) for sentence in sentences(text) for clause in clauses(sentence))
+    by_clause = (segments(clause) for sentence in sentences(text) for clause in clauses(sentence))
     statements: dict[Statement, None] = {}
-    for segment in itertools.chain.from_iterable(parts):
+    for segment in itertools.chain.from_iterable(by_clause):
         for phrase in _noun_phrases(segment.text):
             for located in _located(phrase, segment.about):
                 if descriptor := normalise(located):

@@ -58,9 +58,9 @@ def contents(folder):
 def test_statements_and_what_is_kept_apart(tmp_path, caplog):
     logging.set_verbosity(logging.INFO)
     with caplog.at_level("INFO", logger="absl"):
-        found = collect(Scripted(), REPORTS, tmp_path, 2)
+        statements = collect(Scripted(), REPORTS, tmp_path, 2)
     clear = (Statement("clear lungs", "present", "lungs"),)
-    assert found == {
+    assert statements == {
         "a": (Statement("normal heart size", "present", "heart"), Statement("pleural effusion", "absent", "pleura")),
         "b": clear,
         "empty": (),
@@ -71,7 +71,7 @@ def test_statements_and_what_is_kept_apart(tmp_path, caplog):
         "d": clear,
         "e": (),
     }
-    assert list(found) == [report.name for report in REPORTS]
+    assert list(statements) == [report.name for report in REPORTS]
     faults = [("not of the asked form", "Sure!"), ("repeated", "present: clear lungs")]
     faults.append(("not in the report", "absent: edema"))
     assert lines(tmp_path / "rejected.jsonl") == [
@@ -109,8 +109,8 @@ def test_another_model_or_another_text_is_asked_anew(tmp_path):
     assert collect(other, REPORTS, tmp_path, 2) == {report.name: () for report in REPORTS}
     assert sorted(other.asked) == sorted(ANSWERS)
     changed = Scripted(answers={"Clear lungs.": "present: clear lungs"})
-    found = collect(changed, [Report("b", "Clear lungs."), REPORTS[0]], tmp_path, 1)
-    assert changed.asked == ["Clear lungs."] and found["b"] == first["b"] and found["a"] == first["a"]
+    statements = collect(changed, [Report("b", "Clear lungs."), REPORTS[0]], tmp_path, 1)
+    assert changed.asked == ["Clear lungs."] and statements["b"] == first["b"] and statements["a"] == first["a"]
     # The first model's answers are still there.
     once_more = Scripted()
     assert collect(once_more, REPORTS, tmp_path, 2) == first and once_more.asked == []
@@ -118,8 +118,8 @@ def test_another_model_or_another_text_is_asked_anew(tmp_path):
 
 def test_a_report_beyond_the_context_is_kept_apart_and_the_others_go_on(tmp_path):
     model = Scripted(room=len(REPORTS[0].text) + 1)
-    found = collect(model, REPORTS, tmp_path, 2)
-    assert found["c"] == () and len(found["a"]) == 2
+    statements = collect(model, REPORTS, tmp_path, 2)
+    assert statements["c"] == () and len(statements["a"]) == 2
     rejected = lines(tmp_path / "rejected.jsonl")
     assert {"name": "c", "reason": "report longer than the context", "line": ""} in rejected
     assert REPORTS[3].text not in model.asked
