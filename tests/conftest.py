@@ -36,8 +36,6 @@ CHECKED = (
     "metrics.text_overlap",
     "metrics.verification",
     "margins",
-    "causal.generate",
-    "causal.model",
     "clip.model",
     "clip.text",
     "clip.transformer",

@@ -18,8 +18,7 @@ from ecor_jax.data.vocabulary import normalise_name
 from ecor_jax.errors import UserError
 from ecor_jax.reports.sections import report_text
 from ecor_jax.reports.splitter import split
-from ecor_jax.reports.statements import phrase
-from ecor_jax.reports.statements_file import read_statements
+from ecor_jax.reports.statements import phrase, read_statements
 from ecor_jax.tasks.concepts.options import Concepts, ConceptsData, ConceptsOptions
 
 

@@ -10,12 +10,10 @@ from tqdm import tqdm
 from ecor_jax.data.files import some_of
 from ecor_jax.errors import UserError
 from ecor_jax.explain.formatting import duration
-from ecor_jax.reports.read import read_reports
-from ecor_jax.reports.records import Report
+from ecor_jax.reports.read import Report, read_reports
 from ecor_jax.reports.sections import Sections
 from ecor_jax.reports.splitter import split
-from ecor_jax.reports.statements import Statement
-from ecor_jax.reports.statements_file import write_statements
+from ecor_jax.reports.statements import Statement, write_statements
 from ecor_jax.reports.table import descriptors, write_table
 from ecor_jax.reports.table_page import write_table_page
 
@@ -68,23 +66,23 @@ def run(reports_path: Path, output: Path, splitter: str, sections: Sections, bat
 
         splitter = DEFAULT_MODEL
     start = time.monotonic()
-    found = _split(described, output, splitter, batch_size)
+    statements = _split(described, output, splitter, batch_size)
     seconds = time.monotonic() - start
-    table = descriptors(found.values())
-    statements = sum(map(len, found.values()))
+    table = descriptors(statements.values())
+    count = sum(map(len, statements.values()))
     facts = {
         "Reports": f"{len(reports):,}",
         "Empty": f"{len(empty):,}",
-        "Statements": f"{statements:,}",
+        "Statements": f"{count:,}",
         "Descriptors": f"{len(table):,}",
         "Splitter": splitter,
         "Time": duration(seconds),
     }
-    write_statements([report.name for report in reports], found, output / "statements.jsonl")
+    write_statements([report.name for report in reports], statements, output / "statements.jsonl")
     write_table(table, output / "descriptors.csv")
     page = write_table_page(table, output, f"Descriptors of {reports_path.name}", facts)
-    silent = [report.name for report in described if not found.get(report.name)]
-    return Summary(page, len(reports), empty, silent, statements, len(table), seconds)
+    silent = [report.name for report in described if not statements.get(report.name)]
+    return Summary(page, len(reports), empty, silent, count, len(table), seconds)
 
 
 def _make(output: Path) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from ecor_jax.reports.anatomy import group_of
+from ecor_jax.reports.words import group_of
 
 
 @pytest.mark.parametrize(
