@@ -5,12 +5,12 @@ import json
 
 import numpy as np
 import pytest
+from ecor_jax.metrics.diagnosis import score_classes, score_findings
 
 from ecor_jax.errors import UserError
 from ecor_jax.metrics.bootstrap import Interval, bootstrap_interval
 from ecor_jax.metrics.calibration import expected_calibration_error, reliability
 from ecor_jax.metrics.classification import statistics
-from ecor_jax.metrics.diagnosis import score_classes, score_findings
 
 GOLD = np.array([1] * 4 + [0] * 6)
 RISK = np.array([0.9, 0.8, 0.7, 0.4, 0.6, 0.3, 0.2, 0.2, 0.1, 0.1])
