@@ -75,8 +75,8 @@ def bootstrap_intervals(
     rng, result = np.random.default_rng(seed), None
     while missing > 0 and wanted.any():
         with warnings.catch_warnings():
-            # SciPy's own intervals have no use for a resample without figure, so they are taken below.
-            warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+            # SciPy's own intervals are NaN, with a warning, where a resample has no figure: ours are taken below.
+            warnings.simplefilter("ignore", RuntimeWarning)
             result = stats.bootstrap(
                 (everyone,),
                 figures,

@@ -158,7 +158,8 @@ def _ranking(
     precision = _ratio(above, above + totals[False] - below[False])
     with np.errstate(invalid="ignore"):
         auroc = np.einsum("rp,rp->r", own, below[False] + upto[False]) / (2 * totals[True] * totals[False])[:, 0]
-        return auroc, np.einsum("rp,rp->r", own, precision) / totals[True][:, 0]
+        average_precision = np.einsum("rp,rp->r", own, precision) / totals[True][:, 0]
+    return auroc, np.where(np.isnan(auroc), np.nan, average_precision)
 
 
 def _mean_where(defined: np.ndarray, values: np.ndarray) -> np.ndarray:
