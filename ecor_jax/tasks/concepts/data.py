@@ -15,7 +15,7 @@ from ecor_jax.data.studies import POSITIVE, Studies
 from ecor_jax.data.study_files import open_studies
 from ecor_jax.data.study_labels import Uncertain, select, targets_of
 from ecor_jax.data.vocabulary import normalise_name
-from ecor_jax.errors import UserError
+from ecor_jax.errors import UserError, needs
 from ecor_jax.reports.sections import report_text
 from ecor_jax.reports.splitter import split
 from ecor_jax.reports.statements import phrase, read_statements
@@ -53,6 +53,9 @@ def open_diagnosis(options: ConceptsOptions) -> DiagnosisData:
     for option in ("images", "tables"):
         if not getattr(data, option):
             raise UserError(f"--config.data.{option} is not set: expected a path")
+    # What compares texts is needed after the training: its absence had better be known before.
+    for package in ("nltk", "rouge_score"):
+        needs(package, "xray")
     classes = data.findings
     if not classes or (data.single_label and len(classes) != 2):
         expected = "two: what is not there, and the finding" if data.single_label else "at least one"
