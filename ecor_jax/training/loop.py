@@ -67,7 +67,7 @@ def train(task: Task, config: Config, workdir: Path, run: str) -> nnx.Module:
                 last = number == config.steps
                 if number % config.log_every == 0 or last:
                     values = _check(metrics, number)
-                    speed = clock.examples_per_second(number, len(batch["mask"]))
+                    speed = clock.examples_per_second(number, len(next(iter(batch.values()))))
                     if writes:
                         log.write(number, values | {"examples_per_second": speed})
                     bar.set_postfix(loss=f"{values['loss']:.3f}", images_per_s=f"{speed:.0f}", refresh=False)

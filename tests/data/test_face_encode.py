@@ -3,11 +3,11 @@ import pickle
 
 import numpy as np
 import pytest
+from ecor_jax.data.face_encode import FaceEncode, augmented
 from PIL import Image, ImageEnhance
 
 from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.data import face_encode
-from ecor_jax.data.face_encode import FaceEncode, augmented
 from ecor_jax.data.pipeline import train_batches
 from ecor_jax.data.records import BadImage, InMemory, Record
 from ecor_jax.errors import UserError

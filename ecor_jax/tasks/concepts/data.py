@@ -8,14 +8,14 @@ import numpy as np
 from jaxtyping import Bool, Float
 from tqdm import tqdm
 
-from ecor_jax.config import Config
+from ecor_jax.config import Config, comma_list
 from ecor_jax.data.descriptors import XRAYS, Descriptors
 from ecor_jax.data.files import some_of
-from ecor_jax.data.patient_split import check_no_overlap, split_patients
-from ecor_jax.data.studies import POSITIVE, Studies
-from ecor_jax.data.study_files import open_studies
-from ecor_jax.data.study_labels import Uncertain, select, targets_of
 from ecor_jax.data.vocabulary import normalise_name
+from ecor_jax.data.xray import open_studies
+from ecor_jax.data.xray.labels import Uncertain, select, targets_of
+from ecor_jax.data.xray.patient_split import check_no_overlap, split_patients
+from ecor_jax.data.xray.studies import POSITIVE, Studies
 from ecor_jax.errors import UserError
 from ecor_jax.reports.sections import SECTIONS, report_text
 from ecor_jax.reports.splitter import split
@@ -25,7 +25,7 @@ from ecor_jax.reports.statements_file import read_statements
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """Studies with targets (`study_labels.select`) and what holds of each.
+    """Studies with targets (`labels.select`) and what holds of each.
 
     present: of the descriptors of the model. phrases: all that its report, or its labels, say of it, whether the model
     knows them or not; none where there is no report.
@@ -54,7 +54,7 @@ def open_diagnosis(config: Config) -> DiagnosisData:
     for option in ("images", "tables"):
         if not data[option]:
             raise UserError(f"--config.data.{option} is not set: expected a path")
-    classes = tuple(name.strip() for name in data.findings.split(",") if name.strip())
+    classes = comma_list(data.findings)
     if not classes or (data.single_label and len(classes) != 2):
         expected = "two: what is not there, and the finding" if data.single_label else "at least one"
         raise UserError(f"data.findings names {', '.join(classes) or 'nothing'}; expected {expected}")
@@ -94,7 +94,7 @@ def _split(studies: Studies, classes: Sequence[str], data: Config) -> tuple[np.n
 
 
 def _selected(studies: Studies, classes: Sequence[str], data: Config) -> tuple[Studies, np.ndarray]:
-    views = [view.strip() for view in data.views.split(",") if view.strip()]
+    views = comma_list(data.views)
     return select(studies, findings=classes, views=views, uncertain=data.uncertain, single_label=data.single_label)
 
 

@@ -15,12 +15,12 @@ from jaxtyping import Float
 from ecor_jax.bottleneck import Bottleneck
 from ecor_jax.checkpoints.bottleneck_dir import Findings, SavedBottleneck, load_bottleneck, save_bottleneck
 from ecor_jax.checkpoints.model_dir import Model, load_clip
-from ecor_jax.config import Config
+from ecor_jax.config import Config, comma_list
 from ecor_jax.data.descriptors import Descriptors
-from ecor_jax.data.patient_split import check_no_overlap
 from ecor_jax.data.pipeline import train_batches
-from ecor_jax.data.records import InOrder, Record
-from ecor_jax.data.study_captions import OneFinding, StudyCaptions
+from ecor_jax.data.records import Arrays
+from ecor_jax.data.xray.captions import OneFinding, StudyCaptions
+from ecor_jax.data.xray.patient_split import check_no_overlap
 from ecor_jax.errors import UserError
 from ecor_jax.metrics.classification import AVERAGES
 from ecor_jax.options import check_template
@@ -29,7 +29,7 @@ from ecor_jax.tasks.base import compute_dtype
 from ecor_jax.tasks.common import adapter_of, check_batch_sizes, clip_of
 from ecor_jax.tasks.concepts.data import DiagnosisData, open_diagnosis
 from ecor_jax.tasks.concepts.encoder import ClipEncoder, DualEncoder, FileEncoder
-from ecor_jax.tasks.concepts.model import BlackBox, DiagnosisLoss, DiagnosisTask, FeatureEncode, class_weights
+from ecor_jax.tasks.concepts.model import BlackBox, DiagnosisLoss, DiagnosisTask, class_weights
 from ecor_jax.tasks.concepts.report import write_report
 from ecor_jax.tasks.concepts.results import judged, results_of, table
 from ecor_jax.training.loop import checked_optimizer, train
@@ -112,7 +112,7 @@ class Setting:
 
     def __init__(self, config: Config, training: bool):
         self.config, self.mesh = config, make_mesh(config.parallel.model)
-        self.methods = tuple(dict.fromkeys(name.strip() for name in config.methods.split(",") if name.strip()))
+        self.methods = tuple(dict.fromkeys(comma_list(config.methods)))
         _check_options(config, self.methods, training)
         check_batch_sizes(config, self.mesh)
         self.data: DiagnosisData = open_diagnosis(config)
@@ -149,16 +149,10 @@ class Setting:
         config, method, part = self.config, METHODS[name], self.data.train
         template = config.concepts.template
         bank = encoder.texts([template.replace("{d}", phrase) for phrase in self.words(method).phrases])
-        names = part.studies.names
-        records = [Record(image=b"", category="", rationales=(), name=name) for name in names]
-        encode = FeatureEncode(
-            dict(zip(names, features, strict=True)),
-            dict(zip(names, part.targets, strict=True)),
-            dict(zip(names, part.present, strict=True)),
-        )
+        columns = {"features": features, "target": part.targets, "present": part.present}
         batches = train_batches(
-            InOrder(records, part.studies.origin),
-            encode,
+            Arrays(columns, part.studies.origin),
+            None,
             batch_size=config.data.batch_size,
             seed=config.seed,
             process_index=jax.process_index(),

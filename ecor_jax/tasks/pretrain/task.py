@@ -12,17 +12,18 @@ from ecor_jax.clip.config import PRESETS, preset
 from ecor_jax.clip.model import Clip
 from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.clip.tokenizer import learn_tokenizer
-from ecor_jax.config import Config
+from ecor_jax.config import Config, path_list
 from ecor_jax.data.captions import Captions, ListedCaptions, ProceduralCaptions
-from ecor_jax.data.concatenated import Concatenated
-from ecor_jax.data.encode import ImageEncode, checked
+from ecor_jax.data.encode import CaptionLabels, Encode
 from ecor_jax.data.images import open_images
+from ecor_jax.data.in_memory import checked
 from ecor_jax.data.pipeline import train_batches
 from ecor_jax.data.procedural import Procedural
 from ecor_jax.data.records import Source
+from ecor_jax.data.sources import Concatenated
 from ecor_jax.errors import UserError
 from ecor_jax.tasks.base import compute_dtype
-from ecor_jax.tasks.pretrain.model import CaptionEncode, Pretrainer, PretrainTask
+from ecor_jax.tasks.pretrain.model import Pretrainer, PretrainTask
 from ecor_jax.training.loop import train
 
 
@@ -44,19 +45,13 @@ def run(config: Config, workdir: Path, data: tuple[Source, Captions] | None = No
     longest = clip.config.text.context_length
     if not 2 <= config.data.text_length <= longest:
         raise UserError(f"data.text_length is {config.data.text_length}; expected 2 to {longest} tokens")
-    source, bad = checked(source, preprocess, config.data.on_bad_image)
+    source, bad = checked(source, preprocess, config.data.on_bad_image, augment=config.data.augment)
     for name in bad:
         logging.warning("left out: %s", name)
-    encode = CaptionEncode(
-        ImageEncode(preprocess, config.data.augment),
-        captions,
-        tokenizer,
-        config.data.text_length,
-        config.data.positives,
-    )
+    labels = CaptionLabels(captions, tokenizer, config.data.text_length, config.data.positives)
     batches = train_batches(
         source,
-        encode,
+        Encode(preprocess, labels, config.data.augment),
         batch_size=config.data.batch_size,
         seed=config.seed,
         workers=config.data.workers,
@@ -76,7 +71,7 @@ def _data(data: Config) -> tuple[Source, Captions]:
     for option in ("images", "captions"):
         if not data[option]:
             raise UserError(f"--config.data.{option} is not set: expected a path")
-    source = Concatenated([open_images(path, split=data.split) for path in data.images.split(",")])
+    source = Concatenated([open_images(path, split=data.split) for path in path_list(data.images)])
     captions = ListedCaptions(data.captions)
     captions.check(source)
     return source, captions

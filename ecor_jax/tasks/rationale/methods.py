@@ -9,6 +9,7 @@ import numpy as np
 
 from ecor_jax.checkpoints.model_dir import Model
 from ecor_jax.clip.tokenizer import TextTooLong
+from ecor_jax.config import comma_list
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
 from ecor_jax.joint import Banks, TopPairs
@@ -57,7 +58,7 @@ METHODS: dict[str, Method] = {
 
 def find_methods(names: str) -> dict[str, Method]:
     """The methods of a comma-separated list; UserError, with all there are, for one that is unknown."""
-    chosen = [name.strip() for name in names.split(",") if name.strip()]
+    chosen = comma_list(names)
     unknown = [name for name in chosen if name not in METHODS]
     if unknown or not chosen:
         raise UserError(f"method is {names!r}; expected one or several of {', '.join(METHODS)}, with commas")

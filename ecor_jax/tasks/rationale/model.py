@@ -65,7 +65,7 @@ class LossOptions:
 
 
 class RationaleTask:
-    """Prompts trained on {"image", "category", "rationales", "mask"} batches; everything else is frozen."""
+    """Prompts trained on {"image", "category", "rationales"} batches; everything else is frozen."""
 
     trainable = Prompt
 
@@ -87,7 +87,7 @@ class RationaleTask:
             outer, inner = batch["category"], rationale
         else:
             outer, inner = rationale, batch["category"]
-        asked = batch["mask"] & batch["rationales"].any(axis=1)
+        asked = batch["rationales"].any(axis=1)
         if self.options.candidates == "batch":
             terms = _batch_terms(images, banks, scale, outer, inner, asked)
         else:

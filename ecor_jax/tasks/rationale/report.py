@@ -8,7 +8,7 @@ import numpy as np
 
 from ecor_jax.config import Config
 from ecor_jax.data.dataset import Dataset
-from ecor_jax.data.encode import picture_of
+from ecor_jax.data.decode import picture_of
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.explain.records import (
     Calibration,

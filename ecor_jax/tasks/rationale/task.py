@@ -14,8 +14,9 @@ from ecor_jax.checkpoints.model_dir import Model
 from ecor_jax.checkpoints.tuned import Tuned, TunedModel, load_tuned, save_tuned
 from ecor_jax.clip.prompts import VisualPrompts, prompt_layers
 from ecor_jax.config import Config
-from ecor_jax.data.dataset import Dataset, JoinedEncode, open_dataset
-from ecor_jax.data.encode import Augment, Encode
+from ecor_jax.data.augment import Augment
+from ecor_jax.data.dataset import Dataset, open_dataset
+from ecor_jax.data.encode import Encode, GoldLabels
 from ecor_jax.data.joined import join_rationales
 from ecor_jax.data.pipeline import eval_batches, train_batches
 from ecor_jax.data.vocabulary import Vocabulary
@@ -235,9 +236,8 @@ class Setting:
     def _model(self, method: Method, prompts: VisualPrompts | None) -> RationaleModel:
         return RationaleModel(self.model, prompts, make_banks(method, self.model, self.vocabulary))
 
-    def _encode(self, augment: Augment) -> Any:
-        encode = Encode(self.dataset.vocabulary, self.model.preprocess, augment)
-        return JoinedEncode(encode, self.joined) if self.joined else encode
+    def _encode(self, augment: Augment) -> Encode:
+        return Encode(self.model.preprocess, GoldLabels(self.dataset.vocabulary, self.joined), augment)
 
     def _reading(self) -> dict[str, Any]:
         return {

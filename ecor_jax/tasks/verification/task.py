@@ -13,9 +13,9 @@ from ecor_jax.bottleneck import Bottleneck
 from ecor_jax.checkpoints.bottleneck_dir import SavedBottleneck, is_bottleneck, load_bottleneck, save_bottleneck
 from ecor_jax.checkpoints.model_dir import Model, load_clip
 from ecor_jax.clip.split import SplitVision
-from ecor_jax.config import Config
+from ecor_jax.config import Config, comma_list
 from ecor_jax.data.descriptors import FACES, Descriptors
-from ecor_jax.data.face_encode import FaceEncode
+from ecor_jax.data.encode import Encode, IdentityLabels
 from ecor_jax.data.images import open_images
 from ecor_jax.data.pipeline import train_batches
 from ecor_jax.errors import UserError
@@ -111,7 +111,7 @@ class Setting:
         self.config = config
         self.mesh = make_mesh(config.parallel.model)
         head = config.bottleneck
-        self.tuned = tuple(part.strip() for part in head.tuned.split(",") if part.strip())
+        self.tuned = comma_list(head.tuned)
         check_template(head.template, "d", "bottleneck.template", needed=True)
         check_template(config.alignment.template, "c", "alignment.template")
         self.descriptors = Descriptors.from_json(FACES if head.descriptors == "faces" else head.descriptors)
@@ -174,7 +174,12 @@ class Trial:
             self.setting.tuned,
             train_batches(
                 faces,
-                FaceEncode(self.model.preprocess, people, data.augment, data.image_size),
+                Encode(
+                    self.model.preprocess,
+                    IdentityLabels(people),
+                    "adaface" if data.augment else "none",
+                    data.image_size,
+                ),
                 batch_size=data.batch_size,
                 seed=config.seed,
                 workers=data.workers,

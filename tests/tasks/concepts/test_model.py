@@ -16,7 +16,8 @@ from ml_collections import ConfigDict
 
 from ecor_jax.bottleneck import Adapter, Bottleneck
 from ecor_jax.data.pipeline import train_batches
-from ecor_jax.data.records import InOrder, Record
+from ecor_jax.data.records import Record
+from ecor_jax.data.sources import InOrder
 from ecor_jax.errors import UserError
 from ecor_jax.tasks.concepts.model import BlackBox, DiagnosisLoss, DiagnosisTask, FeatureEncode, class_weights
 from ecor_jax.training.loop import train
