@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from PIL import Image
@@ -29,8 +29,7 @@ class Encode:
     augment: of the original picture (`augment.OF_ORIGINALS`), the preprocessed one (`augment.MIRRORED`), or "none".
     expected_size: sides of the original in pixels; 0 for any.
 
-    Raises UserError for another `augment`. Calls raise BadImage for a picture that cannot be decoded or has another
-    size, and what `labels` raises.
+    Calls raise BadImage for a picture that cannot be decoded or has another size, and what `labels` raises.
     """
 
     def __init__(
@@ -40,8 +39,6 @@ class Encode:
         augment: Augment = "none",
         expected_size: int = 0,
     ):
-        if augment not in get_args(Augment):
-            raise UserError(f"augment is {augment!r}; expected one of {', '.join(get_args(Augment))}")
         self._preprocess, self._labels, self._augment, self._size = preprocess, labels, augment, expected_size
 
     def __call__(self, record: Record | Preprocessed, rng: np.random.Generator) -> Example:
@@ -130,8 +127,6 @@ class CaptionLabels:
         text_length: int,
         positives: Literal["text", "category"],
     ):
-        if positives not in ("text", "category"):
-            raise UserError(f"data.positives is {positives!r}; expected 'text' or 'category'")
         self._captions, self._tokenizer = captions, tokenizer
         self._text_length, self._positives = text_length, positives
 

@@ -4,7 +4,6 @@ import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import get_args
 
 import numpy as np
 from PIL import Image
@@ -15,7 +14,6 @@ from ecor_jax.data.decode import picture_of
 from ecor_jax.data.encode import Preprocess
 from ecor_jax.data.records import BadImage, OnBadImage, Preprocessed, Record, Source, raise_bad_images
 from ecor_jax.data.sources import Subset
-from ecor_jax.errors import UserError
 
 MEMORY_LIMIT = 2 << 30  # bytes of the pictures that `checked` keeps
 
@@ -29,6 +27,10 @@ class InMemory(Source):
     @property
     def categories(self) -> tuple[str, ...]:
         return self._source.categories
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple((record or self._source[row])["name"] for row, record in enumerate(self._loaded))
 
     def __len__(self) -> int:
         return len(self._source)
@@ -44,9 +46,7 @@ def checked(
     source: Source,
     preprocess: Preprocess,
     on_bad_image: OnBadImage = "error",
-    *,
     augment: Augment = "none",
-    progress: bool = True,
 ) -> tuple[Source, tuple[str, ...]]:
     """The readable pictures of a source, for an encoder that augments so, and a message for each one left out.
 
@@ -55,10 +55,8 @@ def checked(
 
     Raises:
         UserError: some images are unreadable (all are counted, ten named), unless `on_bad_image` is "skip"
-            and there are others; or `on_bad_image` is neither.
+            and there are others.
     """
-    if on_bad_image not in get_args(OnBadImage):
-        raise UserError(f"data.on_bad_image is {on_bad_image!r}; expected one of {', '.join(get_args(OnBadImage))}")
     shape = preprocess(Image.new("RGB", (8, 8))).shape
     if len(source) * int(np.prod(shape)) > MEMORY_LIMIT:
         return source, ()
@@ -88,7 +86,7 @@ def checked(
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         loads = pool.map(load, range(len(source)))
-        loaded = list(tqdm(loads, "reading images", len(source), disable=not progress, unit="image"))
+        loaded = list(tqdm(loads, "reading images", len(source), unit="image"))
     bad = [record for record in loaded if isinstance(record, BadImage)]
     raise_bad_images(bad, len(source), source.origin, on_bad_image)
     good = [row for row, record in enumerate(loaded) if not isinstance(record, BadImage)]
