@@ -52,7 +52,9 @@ def predict(
     first, second = (outer, inner) if method.order == "category_first" else (inner, outer)
     columns = (*categories_and_rationales(method, pairs), np.exp(pairs.log_prob), *first, *second, *gold)
     predictions = Predictions(*map(np.asarray, columns))
-    if not np.isfinite(predictions.probabilities).all():
+    # Where all is NaN, the search for the top pairs finds none, and gives them the probability 0.
+    numbers = predictions.probabilities, predictions.category_confidence
+    if not all(np.isfinite(values).all() for values in numbers):
         raise UserError(f"{name}: the probabilities are not finite: the weights of the model are damaged")
     return predictions
 
