@@ -72,9 +72,9 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def mimic_tree() -> ModuleType:
-    """The module data/mimic_tree.py, builders of MIMIC-shaped folders: test modules cannot import one another."""
+    """The module data/xray/mimic_tree.py, builders of MIMIC-shaped folders: test modules cannot import one another."""
     name = "tests_mimic_tree"
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / "data" / "mimic_tree.py")
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / "data" / "xray" / "mimic_tree.py")
     assert spec and spec.loader
     sys.modules[name] = module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

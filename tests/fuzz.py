@@ -40,7 +40,7 @@ from ecor_jax.checkpoints.tokenizer_files import openai_tokenizer
 from ecor_jax.checkpoints.torch_zip import open_torch
 from ecor_jax.clip.config import preset
 from ecor_jax.clip.preprocessing import Preprocess
-from ecor_jax.data.encode import decode_image
+from ecor_jax.data.decode import decode_image
 from ecor_jax.data.files import open_files
 from ecor_jax.data.pickled_pairs import read_bin
 from ecor_jax.data.recordio import RecordIO

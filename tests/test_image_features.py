@@ -9,7 +9,8 @@ from ecor_jax import image_features as module
 from ecor_jax.checkpoints.model_dir import load_clip
 from ecor_jax.clip.split import SplitVision
 from ecor_jax.clip.vision import normalise_pixels
-from ecor_jax.data.records import InOrder, Record
+from ecor_jax.data.records import Record
+from ecor_jax.data.sources import InOrder
 from ecor_jax.errors import UserError
 from ecor_jax.image_features import image_features
 from ecor_jax.parallel.mesh import make_mesh

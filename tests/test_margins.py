@@ -408,7 +408,6 @@ def faces() -> dict[str, np.ndarray]:
     return {
         "image": rng.integers(0, 256, (BATCH, 16, 16, 3)).astype(np.uint8),
         "label": np.concatenate([[0, MANY - 1, 5, 5], rng.integers(0, MANY, BATCH - 4)]).astype(np.int32),
-        "mask": np.ones(BATCH, bool),
     }
 
 

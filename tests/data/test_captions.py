@@ -9,7 +9,8 @@ import pytest
 from ecor_jax.data import procedural
 from ecor_jax.data.captions import DESCRIPTOR_TEMPLATES, NAME_TEMPLATES, ListedCaptions, ProceduralCaptions
 from ecor_jax.data.procedural import Procedural
-from ecor_jax.data.records import InMemory, Record
+from ecor_jax.data.records import Record
+from ecor_jax.data.sources import InOrder
 from ecor_jax.errors import UserError
 
 ENTRIES = {
@@ -80,8 +81,7 @@ def test_a_picture_without_captions_is_named(captions):
 
 
 def source(*categories):
-    count = len(categories)
-    return InMemory(np.zeros((count, 4, 4, 3), np.uint8), categories, ((),) * count, ("",) * count, "a folder")
+    return InOrder([record("", category) for category in categories], "a folder")
 
 
 def test_classes_without_captions_are_listed_before_the_start(tmp_path):

@@ -14,8 +14,8 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.pixels.processing import apply_voi_lut
 
+from ecor_jax.data.decode import decode_image
 from ecor_jax.data.dicom import decode, is_dicom
-from ecor_jax.data.encode import decode_image
 from ecor_jax.data.images import open_images
 from ecor_jax.data.records import BadImage
 from ecor_jax.untrusted import pictures

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecor_jax.data.images import open_images, split_by_class, splits_of, without_classes
+from ecor_jax.data.images import open_images, splits_of
 from ecor_jax.data.records import BadImage, Source
+from ecor_jax.data.sources import Renamed, split_by_class, without_classes
 from ecor_jax.errors import UserError
 
 
@@ -123,10 +124,11 @@ def test_classes_named_like_splits_are_classes(make):
 
 def test_aliases_rename_classes(make):
     path = make(["Faces_easy/1.jpg", "dog/1.jpg"])
-    assert open_images(path, aliases={"faces easy": "Person"}).classes == ("dog", "person")
-    assert open_images(path, aliases={"Faces_easy": "dog"}).categories == ("dog", "dog")
+    source = open_images(path)
+    assert Renamed(source, {"faces easy": "Person"}).classes == ("dog", "person")
+    assert Renamed(source, {"Faces_easy": "dog"}).categories == ("dog", "dog")
     with pytest.raises(UserError, match=r"images(\.zip)? has no class to rename: 'face'"):
-        open_images(path, aliases={"face": "person"})
+        Renamed(source, {"face": "person"})
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
@@ -219,7 +221,7 @@ def test_a_file_that_vanished_is_a_bad_image(tmp_path):
 
 
 def test_sources_survive_pickling(make):
-    source = open_images(make(["dog/1.jpg", "cat/tail/1.jpg"]), aliases={"dog": "fox"})
+    source = Renamed(open_images(make(["dog/1.jpg", "cat/tail/1.jpg"])), {"dog": "fox"})
     assert labels(pickle.loads(pickle.dumps(source))) == labels(source)
 
 
@@ -266,7 +268,7 @@ def test_without_classes(tmp_path):
 
 
 def test_the_photographs_at_hand(shared_data):
-    caltech = open_images(shared_data / "images" / "caltech101.zip", aliases={"Faces_easy": "person"})
+    caltech = Renamed(open_images(shared_data / "images" / "caltech101.zip"), {"Faces_easy": "person"})
     assert (len(caltech), len(caltech.classes)) == (2000, 100)
     train, test = split_by_class(caltech, holdout=0.25, seed=0)
     assert (len(train), len(test)) == (1500, 500)

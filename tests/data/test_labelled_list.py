@@ -40,7 +40,6 @@ def test_the_list_says_classes_and_order(make, top):
     assert source[0] == {"image": b"three", "category": "anna b", "rationales": (), "name": f"{top}images/3.jpg"}
     assert [pickle.loads(pickle.dumps(source))[row]["image"] for row in range(3)] == [b"three", b"one", b"two"]
     assert splits_of(path) == ()
-    assert open_images(path, aliases={"7": "clara"}).classes == ("anna b", "clara")
 
 
 def test_a_list_in_one_of_several_folders_is_not_the_list(make):

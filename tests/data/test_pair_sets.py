@@ -5,6 +5,7 @@ import os
 import pickle
 import struct
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ from PIL import Image
 
 from ecor_jax.data.images import open_images
 from ecor_jax.data.pair_sets import PairSet, open_pairs, pairs_within
-from ecor_jax.data.records import InMemory
+from ecor_jax.data.records import Record
+from ecor_jax.data.sources import InOrder
 from ecor_jax.errors import UserError
 
 
@@ -375,10 +377,14 @@ def test_paths_of_no_known_kind(tmp_path, shared_data):
         open_pairs("x", tmp_path / "pairs.txt", tmp_path / "none")
 
 
-def people(categories: str) -> InMemory:
-    count = len(categories)
-    images = np.zeros((count, 1, 1, 3), np.uint8)
-    return InMemory(images, tuple(categories), ((),) * count, tuple(map(str, range(count))), "letters")
+def people(categories: Sequence[str]) -> InOrder:
+    return InOrder(
+        [
+            Record(image=b"", category=category, rationales=(), name=str(number))
+            for number, category in enumerate(categories)
+        ],
+        "letters",
+    )
 
 
 def slow_pairs(categories: str, alike: bool) -> set[tuple[int, int]]:
@@ -431,9 +437,7 @@ def test_fewer_different_pairs_than_same_ones_are_spread():
 
 
 def test_unknown_people_form_no_pairs(shared_data):
-    source = people("aabb")
-    source._categories = ("a", "", "b", "b")
     with pytest.raises(UserError, match="1 of 4 images in letters have no category"):
-        pairs_within("x", source, 0)
+        pairs_within("x", people(["a", "", "b", "b"]), 0)
     orl = pairs_within("orl", open_images(shared_data / "faces" / "orl.zip"), 0)
     assert len(orl.first) == 40 * 45 * 2 and orl.same.reshape(10, -1).mean(axis=1).tolist() == [0.5] * 10

@@ -42,8 +42,7 @@ def batch() -> dict[str, np.ndarray]:
     return {
         "image": rng.integers(0, 256, (BATCH, 16, 16, 3)).astype(np.uint8),
         "category": rng.integers(0, CLASSES, BATCH).astype(np.int32),
-        "rationales": rng.random((BATCH, RATIONALES)) < 0.5,
-        "mask": np.arange(BATCH) < BATCH - 1,
+        "rationales": (rng.random((BATCH, RATIONALES)) < 0.5) & (np.arange(BATCH) < BATCH - 1)[:, None],
     }
 
 

@@ -39,8 +39,8 @@ from ecor_jax.checkpoints.torch_zip import open_torch
 from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.data.array_records import splits_of_array_records
 from ecor_jax.data.captions import ListedCaptions
+from ecor_jax.data.decode import decode_image
 from ecor_jax.data.descriptors import Descriptors
-from ecor_jax.data.encode import decode_image
 from ecor_jax.data.files import open_files
 from ecor_jax.data.pickled_pairs import read_bin
 from ecor_jax.data.recordio import RecordIO

@@ -10,11 +10,11 @@ from tqdm import tqdm
 
 from ecor_jax.data.descriptors import XRAYS, Descriptors
 from ecor_jax.data.files import some_of
-from ecor_jax.data.patient_split import check_no_overlap, split_patients
-from ecor_jax.data.studies import POSITIVE, Studies
-from ecor_jax.data.study_files import open_studies
-from ecor_jax.data.study_labels import Uncertain, select, targets_of
 from ecor_jax.data.vocabulary import normalise_name
+from ecor_jax.data.xray import open_studies
+from ecor_jax.data.xray.labels import Uncertain, select, targets_of
+from ecor_jax.data.xray.patient_split import check_no_overlap, split_patients
+from ecor_jax.data.xray.studies import POSITIVE, Studies
 from ecor_jax.errors import UserError, needs
 from ecor_jax.reports.sections import report_text
 from ecor_jax.reports.splitter import split
@@ -24,7 +24,7 @@ from ecor_jax.tasks.concepts.options import Concepts, ConceptsData, ConceptsOpti
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """Studies with targets (`study_labels.select`) and what holds of each.
+    """Studies with targets (`labels.select`) and what holds of each.
 
     present: of the descriptors of the model. phrases: all that its report, or its labels, say of it, whether the model
     knows them or not; none where there is no report.

@@ -9,7 +9,7 @@ import numpy as np
 
 from ecor_jax.bottleneck import Bottleneck
 from ecor_jax.checkpoints.bottleneck_dir import Findings
-from ecor_jax.data.encode import picture_of
+from ecor_jax.data.decode import picture_of
 from ecor_jax.explain.diagnosis_page import write_diagnosis
 from ecor_jax.explain.diagnosis_records import (
     Agreement,

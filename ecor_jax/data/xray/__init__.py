@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from ecor_jax.data import nih
 from ecor_jax.data.files import open_files, open_texts
-from ecor_jax.data.joins import OnMissing
-from ecor_jax.data.mimic import open_mimic
-from ecor_jax.data.studies import Studies
+from ecor_jax.data.xray import nih
+from ecor_jax.data.xray.joins import OnMissing
+from ecor_jax.data.xray.mimic import open_mimic
+from ecor_jax.data.xray.studies import Studies
 from ecor_jax.errors import UserError
 
 

@@ -1,14 +1,14 @@
-"""From a record of a face to an image and an identity, with AdaFace's augmentations."""
+"""Augmentations of original pictures, drawn anew at every call: a crop, and those of AdaFace."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
+from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageEnhance
 
-from ecor_jax.data.encode import Example, Preprocess, picture_of
-from ecor_jax.data.records import BadImage, Record
-from ecor_jax.errors import UserError
+Augment = Literal["none", "flip", "crop_flip", "adaface"]
+"""None; half of the pictures mirrored; `crop` and then half of them mirrored; `adaface`."""
 
 SHARE = 0.2
 """Of the images that get a crop; as many, drawn apart, lose resolution, and as many change their colours."""
@@ -29,46 +29,26 @@ _UP = (
 _COLOURS = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
 
 
-class FaceEncode:
-    """A record as {"image": uint8 [size, size, 3], "label": int32 []}; the label is its category's row in `identities`.
+def crop(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """A part of the picture, in its shape, anywhere, of 0.5 to 1 of its area."""
+    side = rng.uniform(0.5, 1) ** 0.5
+    width, height = max(1, round(picture.width * side)), max(1, round(picture.height * side))
+    left, upper = rng.integers(picture.width - width + 1), rng.integers(picture.height - height + 1)
+    return picture.crop((int(left), int(upper), int(left) + width, int(upper) + height))
 
-    Arrays are taken as crops of the original size: nothing here expects preprocessed images.
 
-    With `augment`, the crop is augmented before `preprocess` as AdaFace does (arXiv 2204.00964; released code
-    mk-minchul/AdaFace, data.py), in this order, each step for a share of .2 of the images, drawn at every call:
-    a part of it, of .2 to 1 of the area and a shape of 3:4 to 4:3, stays where it is and the rest turns black; it is
-    shrunk to a square of .2 to 1 of its height and enlarged again, each by a filter drawn from five; brightness,
-    contrast and saturation are scaled by .5 to 1.5, in a random order. At last half of all images are mirrored.
+def adaface(face: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """An RGB picture of the same size, augmented as AdaFace does (arXiv 2204.00964; mk-minchul/AdaFace, data.py).
+
+    In this order, each step for a share of .2 of the pictures: a part, of .2 to 1 of the area and a shape of 3:4 to
+    4:3, stays where it is and the rest turns black; the picture is shrunk to a square of .2 to 1 of its height and
+    enlarged again, each by a filter drawn from five; brightness, contrast and saturation are scaled by .5 to 1.5, in
+    a random order. At last half of all pictures are mirrored.
 
     Deviations: AdaFace's images are BGR, ours RGB, so saturation and contrast weigh the channels in the right order;
     PIL's filters smooth before they shrink, where OpenCV's linear, cubic and Lanczos ones leave aliasing, and
     PIL's Lanczos has 3 lobes for OpenCV's 4; CLIP's resize follows.
-
-    expected_size: sides of the crop in pixels; 0 for any. Calls raise BadImage for an image of another size or one
-    that cannot be decoded, and UserError for an unknown category.
     """
-
-    def __init__(self, preprocess: Preprocess, identities: Sequence[str], augment: bool, expected_size: int = 0):
-        self._preprocess = preprocess
-        self._rows = {name: row for row, name in enumerate(identities)}
-        self._augment = augment
-        self._size = expected_size
-
-    def __call__(self, record: Record, rng: np.random.Generator) -> Example:
-        label = self._rows.get(record["category"])
-        if label is None:
-            raise UserError(f"{record['name']}: {record['category']!r} is none of the {len(self._rows)} identities")
-        face = picture_of(record)
-        if self._size and face.size != (self._size, self._size):
-            found = f"{face.width}x{face.height}"
-            raise BadImage(f"{record['name']} is {found} pixels; expected {self._size}x{self._size}")
-        if self._augment:
-            face = augmented(face, rng)
-        return {"image": self._preprocess(face), "label": np.asarray(label, np.int32)}
-
-
-def augmented(face: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """An RGB picture of the same size, augmented as `FaceEncode` says."""
     if rng.random() < SHARE:
         face = _part_on_black(face, rng)
     if rng.random() < SHARE:
@@ -114,3 +94,12 @@ def _other_colours(face: Image.Image, rng: np.random.Generator) -> Image.Image:
     for which in rng.permutation(len(_COLOURS)):
         face = _COLOURS[which](face).enhance(rng.uniform(0.5, 1.5))
     return face
+
+
+OF_ORIGINALS: Mapping[str, Callable[[Image.Image, np.random.Generator], Image.Image]] = {
+    "crop_flip": crop,
+    "adaface": adaface,
+}
+"""What changes the original picture, before it is preprocessed."""
+MIRRORED = ("flip", "crop_flip")
+"""What mirrors half of the preprocessed pictures."""

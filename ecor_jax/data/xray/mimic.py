@@ -8,10 +8,10 @@ import numpy as np
 from absl import logging
 
 from ecor_jax.data.files import Files, some_of
-from ecor_jax.data.joins import OnMissing, images_by_key, keep_existing, left_out
-from ecor_jax.data.patient_split import check_no_overlap
-from ecor_jax.data.studies import NEGATIVE, POSITIVE, UNCERTAIN, UNMENTIONED, Studies
 from ecor_jax.data.tables import TABLE_SUFFIXES, Row, read_table
+from ecor_jax.data.xray.joins import OnMissing, images_by_key, keep_existing, left_out
+from ecor_jax.data.xray.patient_split import check_no_overlap
+from ecor_jax.data.xray.studies import NEGATIVE, POSITIVE, UNCERTAIN, UNMENTIONED, Studies
 from ecor_jax.errors import UserError
 
 StudyKey = tuple[str, str]
@@ -30,7 +30,7 @@ def open_mimic(files: Files, tables: Path, report_files: Files, on_missing: OnMi
 
     Images are files p<subject>/s<study>/<dicom> with any suffix, reports p<subject>/s<study>.txt, below any folders.
     Images of studies that `chexpert` lacks are left out (the published tables have some); those that `split` lacks
-    are kept, with split ''. Raises UserError as `study_files.open_studies` says.
+    are kept, with split ''. Raises UserError as `open_studies` says.
     """
     label_table, image_table = _table(tables, "chexpert"), _table(tables, "metadata")
     if not (label_table and image_table):

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ecor_jax.data.encode import decode_image
-from ecor_jax.data.patient_split import check_no_overlap
-from ecor_jax.data.study_files import open_studies
-from ecor_jax.data.study_labels import select
+from ecor_jax.data.decode import decode_image
+from ecor_jax.data.xray import open_studies
+from ecor_jax.data.xray.labels import select
+from ecor_jax.data.xray.patient_split import check_no_overlap
 from ecor_jax.errors import UserError
 
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecor_jax.data.files import Files
-from ecor_jax.data.studies import Studies
-from ecor_jax.data.study_labels import select
+from ecor_jax.data.xray.labels import select
+from ecor_jax.data.xray.studies import Studies
 from ecor_jax.errors import UserError
 
 FINDINGS = ("Edema", "No Finding", "Pleural Effusion")

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ecor_jax.data.encode import decode_image
-from ecor_jax.data.nih import FINDINGS
+from ecor_jax.data.decode import decode_image
 from ecor_jax.data.records import BadImage
-from ecor_jax.data.study_files import open_studies
+from ecor_jax.data.xray import open_studies
+from ecor_jax.data.xray.nih import FINDINGS
 from ecor_jax.errors import UserError
 
 # The header of the published table, with the comma at its end.

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from ecor_jax.data.descriptors import XRAYS, Descriptors
-from ecor_jax.data.nih import FINDINGS
-from ecor_jax.data.records import InOrder, Record
-from ecor_jax.data.study_captions import DESCRIPTOR_TEMPLATES, NAME_SHARE, NAME_TEMPLATES, OneFinding, StudyCaptions
+from ecor_jax.data.records import Record
+from ecor_jax.data.sources import InOrder
 from ecor_jax.data.vocabulary import normalise_name
+from ecor_jax.data.xray.captions import DESCRIPTOR_TEMPLATES, NAME_SHARE, NAME_TEMPLATES, OneFinding, StudyCaptions
+from ecor_jax.data.xray.nih import FINDINGS
 from ecor_jax.errors import UserError
 
 DESCRIPTORS = Descriptors.from_groups(

@@ -6,7 +6,7 @@ import numpy as np
 
 from ecor_jax.data.captions import Captions
 from ecor_jax.data.descriptors import Descriptors
-from ecor_jax.data.records import Record, Source
+from ecor_jax.data.records import Labels, Record, Source
 from ecor_jax.data.vocabulary import normalise_name
 from ecor_jax.errors import UserError
 
@@ -52,7 +52,7 @@ class StudyCaptions(Captions):
     def __init__(self, descriptors: Descriptors):
         self._groups = {normalise_name(group): phrases for group, phrases in descriptors.as_groups().items()}
 
-    def __call__(self, record: Record, rng: np.random.Generator) -> str:
+    def __call__(self, record: Labels, rng: np.random.Generator) -> str:
         finding = record["category"]
         if rng.random() < NAME_SHARE:
             return NAME_TEMPLATES[rng.integers(len(NAME_TEMPLATES))].format(finding=finding)

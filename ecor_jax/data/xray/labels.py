@@ -7,8 +7,8 @@ import numpy as np
 from absl import logging
 from jaxtyping import Float32, Int8
 
-from ecor_jax.data.studies import POSITIVE, UNCERTAIN, UNMENTIONED, Studies
 from ecor_jax.data.vocabulary import normalise_name
+from ecor_jax.data.xray.studies import POSITIVE, UNCERTAIN, UNMENTIONED, Studies
 from ecor_jax.errors import UserError
 
 Uncertain = Literal["drop", "zeros", "ones"]

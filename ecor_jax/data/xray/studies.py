@@ -14,7 +14,7 @@ POSITIVE, NEGATIVE, UNCERTAIN, UNMENTIONED = 1, 0, -1, -2
 
 
 class Studies(Source):
-    """N images with F findings; `study_files.open_studies` reads them from tables.
+    """N images with F findings; `open_studies` reads them from tables.
 
     The category of a record is its positive findings in the order of `findings`, normalised and joined by "|"
     ("edema|pleural effusion", "no finding"); '' where there is none. Its name is the image's path.

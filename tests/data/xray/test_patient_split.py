@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecor_jax.data.patient_split import check_no_overlap, split_patients
+from ecor_jax.data.xray.patient_split import check_no_overlap, split_patients
 from ecor_jax.errors import UserError
 
 people = st.lists(st.integers(0, 12).map(str), min_size=2, max_size=60).filter(lambda ids: len(set(ids)) > 1)

@@ -5,9 +5,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from ecor_jax.data.files import Files
-from ecor_jax.data.joins import OnMissing, images_by_key, keep_existing
-from ecor_jax.data.studies import NEGATIVE, POSITIVE, UNMENTIONED, Studies
 from ecor_jax.data.tables import read_table
+from ecor_jax.data.xray.joins import OnMissing, images_by_key, keep_existing
+from ecor_jax.data.xray.studies import NEGATIVE, POSITIVE, UNMENTIONED, Studies
 from ecor_jax.errors import UserError
 
 COLUMNS = ("Image Index", "Finding Labels", "Patient ID", "View Position")
@@ -34,7 +34,7 @@ def open_nih(files: Files, table: Path, on_missing: OnMissing = "error") -> Stud
     """The images that the table lists, in its order, found by their names without folders and suffix.
 
     Labels are POSITIVE or NEGATIVE, all UNMENTIONED where the cell is empty. There are no reports, and no splits
-    in this table. Raises UserError as `study_files.open_studies` says.
+    in this table. Raises UserError as `open_studies` says.
     """
     rows: dict[str, tuple[str, str, list[int]]] = {}
     for line, row in read_table(table, COLUMNS):
