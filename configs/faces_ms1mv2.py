@@ -6,15 +6,17 @@ ROW is one of configs/face_rows.py. Expects insightface's faces_emore below the 
 alignment proxy. Published for table6/base_adapter: LFW 98.38, CFP-FP 90.88, CALFW 89.36, AgeDB 81.18, CPLFW 87.71.
 """
 
-from configs.common import data_folder, verification
+from configs.common import data_folder
 from configs.face_rows import apply_row
 from ecor_jax.config import Config
+from ecor_jax.options import defaults
+from ecor_jax.tasks.verification.options import VerificationOptions
 
 PAIRS = ("lfw", "cfp_fp", "calfw", "agedb_30", "cplfw")
 
 
 def get_config(row: str = "table6/base_adapter") -> Config:
-    config = verification()
+    config = defaults(VerificationOptions)
     faces = f"{data_folder()}/faces_emore"
     config.model = "laion/CLIP-ViT-L-14-laion2B-s32B-b82K"
     config.dtype = "bfloat16"

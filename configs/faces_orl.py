@@ -7,13 +7,15 @@ on Tiny-ImageNet first (a quarter of an hour on two CPU cores). Expected: see RE
 """
 
 from configs import pretrain_tiny_imagenet
-from configs.common import data_folder, verification
+from configs.common import data_folder
 from configs.face_rows import apply_row
 from ecor_jax.config import Config
+from ecor_jax.options import defaults
+from ecor_jax.tasks.verification.options import VerificationOptions
 
 
 def get_config(row: str = "table6/base_adapter") -> Config:
-    config = verification()
+    config = defaults(VerificationOptions)
     faces = f"{data_folder()}/faces"
     config.pretrain = pretrain_tiny_imagenet.get_config()
     config.pretrain.steps = 900

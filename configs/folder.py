@@ -9,12 +9,13 @@ images: class/picture, or class/rationale/picture; with or without train/ and te
 rationales: {"class": ["what can be seen of it", ...], ...}.
 """
 
-from configs.common import rationale
 from ecor_jax.config import Config
+from ecor_jax.options import defaults
+from ecor_jax.tasks.rationale.options import RationaleOptions
 
 
 def get_config() -> Config:
-    config = rationale()
+    config = defaults(RationaleOptions)
     config.method = "ecor"
     config.data.name = "folder"
     return config

@@ -3,12 +3,13 @@
 python -m launch.train --config=configs/pretrain_drawings.py --workdir=runs/drawings_clip
 """
 
-from configs.common import pretrain
 from ecor_jax.config import Config
+from ecor_jax.options import defaults
+from ecor_jax.tasks.pretrain.options import PretrainOptions
 
 
 def get_config() -> Config:
-    config = pretrain()
+    config = defaults(PretrainOptions)
     config.model = "small/64-16"
     config.data.images = "procedural"
     config.data.count = 8000

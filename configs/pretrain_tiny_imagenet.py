@@ -10,9 +10,11 @@ A quarter of the patches, then half of them, then all, each stage going on from 
 Expected: see RESULTS.md. It knows 200 classes of small pictures; it stands in for no published CLIP.
 """
 
-from configs.common import data_folder, pretrain
+from configs.common import data_folder
 from ecor_jax.config import Config
 from ecor_jax.errors import UserError
+from ecor_jax.options import defaults
+from ecor_jax.tasks.pretrain.options import PretrainOptions
 
 STAGES = ("quarter", "half", "whole")
 
@@ -20,7 +22,7 @@ STAGES = ("quarter", "half", "whole")
 def get_config(stage: str = "quarter") -> Config:
     if stage not in STAGES:
         raise UserError(f"no stage {stage!r}; there are: {', '.join(STAGES)}")
-    config = pretrain()
+    config = defaults(PretrainOptions)
     images = f"{data_folder()}/images"
     config.data.images = f"{images}/tinyimagenet_train_a.zip,{images}/tinyimagenet_train_b.zip"
     config.data.split = "train"

@@ -5,12 +5,14 @@
 Expected: see RESULTS.md. Compare orderings with the papers, not numbers.
 """
 
-from configs.common import data_folder, rationale, small_clip
+from configs.common import data_folder, small_clip
 from ecor_jax.config import Config
+from ecor_jax.options import defaults
+from ecor_jax.tasks.rationale.options import RationaleOptions
 
 
 def get_config() -> Config:
-    config = small_clip(rationale())
+    config = small_clip(defaults(RationaleOptions))
     images = f"{data_folder()}/images"
     config.data.name = "tiny_imagenet"
     config.data.images = f"{images}/tinyimagenet_train_a.zip"

@@ -11,12 +11,14 @@ ecor_jax/tasks/concepts/encoder.py). Not run by the authors, who have no MIMIC d
 device.
 """
 
-from configs.common import data_folder, diagnosis
+from configs.common import data_folder
 from ecor_jax.config import Config
+from ecor_jax.options import defaults
+from ecor_jax.tasks.concepts.options import ConceptsOptions
 
 
 def get_config() -> Config:
-    config = diagnosis()
+    config = defaults(ConceptsOptions)
     folder = f"{data_folder()}/mimic-cxr"
     config.model = "models/chexzero"
     config.concepts.source = "reports"

@@ -8,16 +8,19 @@ another CLIP: --config.seed=1 --config.data.seed=1 --config.pretrain.seed=1. Exp
 software; no medical device.
 """
 
-from configs.common import data_folder, diagnosis, pretrain
+from configs.common import data_folder
 from ecor_jax.config import Config
+from ecor_jax.options import defaults
+from ecor_jax.tasks.concepts.options import ConceptsOptions
+from ecor_jax.tasks.pretrain.options import PretrainOptions
 
 
 def get_config() -> Config:
-    config = diagnosis()
+    config = defaults(ConceptsOptions)
     folder = f"{data_folder()}/xray"
     config.data.name = "nih"
     config.data.images, config.data.tables = f"{folder}/nih_subset.zip", f"{folder}/nih_labels.csv"
-    config.pretrain = pretrain()
+    config.pretrain = defaults(PretrainOptions)
     config.pretrain.model = "small/128-16"
     # The images are those of data.images, of the training patients; the captions are made of their labels.
     config.pretrain.data.positives = "category"

@@ -5,7 +5,7 @@ come out).
 """
 
 import math
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -52,6 +52,24 @@ class Adapter(nnx.Module):
         adapted = self.up(jax.nn.relu(self.down(features)))
         adapted = jax.nn.relu(adapted) if self.last_relu else adapted
         return self.alpha * features + (1 - self.alpha) * adapted
+
+
+class AdapterOptions(Protocol):
+    """What a config says of an adapter; of width 0 there is none."""
+
+    @property
+    def width(self) -> int: ...
+    @property
+    def alpha(self) -> float: ...
+    @property
+    def last_relu(self) -> bool: ...
+
+
+def adapter_of(options: AdapterOptions, embed_dim: int, rngs: nnx.Rngs) -> Adapter | None:
+    """The adapter that options describe; None of width 0."""
+    if not options.width:
+        return None
+    return Adapter(embed_dim, options.width, alpha=options.alpha, last_relu=options.last_relu, rngs=rngs)
 
 
 class Bottleneck(nnx.Module):

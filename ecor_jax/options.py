@@ -1,92 +1,112 @@
-"""Options of a run that are numbers, in their ranges: checked before anything heavy."""
+"""Options of a run: a frozen dataclass has their types, ranges and defaults, a config file gives their values.
 
-import math
-from collections.abc import Iterator
-from typing import Any
+A field's annotation says what is allowed: `Literal` values, numbers `Within` a range, texts whose `Braces` are filled
+in later, `Names` with commas, or a group of options, which is a dataclass again.
+"""
+
+import dataclasses
+import types
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from ml_collections import ConfigDict
 
 from ecor_jax.config import Config
 from ecor_jax.errors import UserError
 
-RANGES: dict[str, tuple[float, float]] = {
-    "seed": (0, 2**32 - 1),
-    "steps": (1, 10**9),
-    "log_every": (1, 10**9),
-    "checkpoint_every": (1, 10**9),
-    "kept_patches": (0, 2**20),
-    "loss.outer_weight": (0, 1e6),
-    "loss.pair_weight": (0, 1e6),
-    "loss.concept_weight": (0, 1e6),
-    "prompts.count": (1, 4096),
-    "parallel.model": (1, 2**20),
-    # Data.
-    "batch_size": (1, 2**20),
-    "workers": (0, 1024),
-    "text_length": (2, 2**20),
-    "count": (0, 10**8),
-    "train_count": (0, 10**8),
-    "test_count": (0, 10**8),
-    "holdout": (0, 1),
-    "rationales_per_prompt": (0, 1000),
-    "held_out": (0, 10**9),
-    "subset": (0, 10**9),
-    "image_size": (0, 2**16),
-    "patients": (0, 10**9),
-    "test": (0, 1),
-    # Optimizer.
-    "learning_rate": (0, 1e6),
-    "warmup_steps": (0, 10**9),
-    "weight_decay": (0, 1e6),
-    "momentum": (0, 0.999999),
-    "b2": (0, 0.999999),
-    "clip_norm": (0, 1e6),
-    # Heads and margins.
-    "width": (0, 2**16),
-    "black_box_width": (1, 2**16),
-    "alpha": (0, 1),
-    "wise": (0, 1),
-    "bottleneck.scale": (0, 1e4),
-    "bottleneck.size": (0, 2**16),
-    "margin.margin": (0, math.pi),
-    "margin.concentration": (0, 10),
-    "margin.rate": (0, 1),
-    "margin.scale": (0, 1e4),
-    "margin.sampled": (0, 1),
-    "concepts.least": (1, 10**9),
-    "concepts.most": (1, 10**6),
-    # Judging and showing. An evaluation's batch is padded to its full size, however few pictures there are.
-    "evaluation.batch_size": (1, 2**14),
-    "top_k": (1, 10**6),
-    "resamples": (1, 10**6),
-    "explained": (1, 10**6),
-    "report.pictures": (0, 10**4),
-    "report.pairs": (0, 10**4),
-    "report.studies": (0, 10**4),
-}
-"""Least and most of an option, both allowed, by its name or the end of it; some are narrower where they are used."""
+Options = TypeVar("Options")
 
 
-def check_numbers(config: Config, prefix: str = "") -> None:
-    """UserError for the first number that is outside of its range; `prefix` stands before the names of options."""
-    for name, value in numbers(config, prefix):
-        least, most = range_of(name) or (-math.inf, math.inf)
-        if not least <= value <= most:
-            raise UserError(f"{name} is {value}; expected {least:,} to {most:,}")
+class Within(NamedTuple):
+    """The least and the most of a number, both allowed. What depends on the data is narrower where it is used."""
+
+    least: float
+    most: float
 
 
-def numbers(config: Config, prefix: str = "") -> Iterator[tuple[str, float]]:
-    """Names and values of all options that are numbers."""
-    for key, value in config.items():
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            yield prefix + key, value
-        elif hasattr(value, "items"):
-            yield from numbers(value, f"{prefix}{key}.")
+class Braces(NamedTuple):
+    """The letters that a template may (if `needed`, must) have in braces, such as {c}."""
+
+    letters: str
+    needed: bool = False
 
 
-def range_of(name: str) -> tuple[float, float] | None:
-    """The range of an option, by the longest end of its name that has one."""
-    parts = name.split(".")
-    ends = (".".join(parts[start:]) for start in range(len(parts)))
-    return next((RANGES[end] for end in ends if end in RANGES), None)
+Names = Annotated[tuple[str, ...], "in a config: a text with commas between them"]
+Seed = Annotated[int, Within(0, 2**32 - 1)]
+Count = Annotated[int, Within(0, 10**9)]
+Positive = Annotated[int, Within(1, 10**9)]
+Share = Annotated[float, Within(0, 1)]
+Weight = Annotated[float, Within(0, 1e6)]
+BatchSize = Annotated[int, Within(1, 2**20)]
+# An evaluation's batch is padded to its full size, however few pictures there are.
+EvaluationBatchSize = Annotated[int, Within(1, 2**14)]
+Workers = Annotated[int, Within(0, 1024)]
+Shown = Annotated[int, Within(0, 10**4)]
+DataType = Literal["float32", "bfloat16"]
+OnBad = Literal["error", "skip"]
+
+
+def defaults(kind: type) -> Config:
+    """The config that a config file starts from: every option of the dataclass at its default."""
+    return ConfigDict(plain(kind()))
+
+
+def plain(options: Any) -> dict[str, Any]:
+    """Options as the plain values of a config: `read` gives them back."""
+    return {field.name: _plain(getattr(options, field.name)) for field in dataclasses.fields(options)}
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return plain(value)
+    if isinstance(value, Mapping):
+        return {name: _plain(entry) for name, entry in value.items()}
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return {} if value is None else value
+
+
+def read(kind: type[Options], config: Config | Mapping[str, Any], prefix: str = "") -> Options:
+    """The options of a config, every one checked; what the config lacks is at its default.
+
+    UserError for an option that does not exist, or whose value is of another type or not allowed. `prefix` stands
+    before the options' names in errors.
+    """
+    values = config.to_dict() if isinstance(config, ConfigDict) else dict(config)
+    hints = get_type_hints(kind, include_extras=True)
+    if unknown := sorted(set(values) - set(hints)):
+        raise UserError(f"--config.{prefix}{unknown[0]}: no such option; there are: {', '.join(sorted(hints))}")
+    return kind(**{name: _value(hints[name], value, prefix + name) for name, value in values.items()})
+
+
+def _value(annotation: Any, value: Any, name: str) -> Any:
+    hint: Any
+    hint, *extras = get_args(annotation) if get_origin(annotation) is Annotated else (annotation,)
+    origin: Any = get_origin(hint)
+    if origin in (Union, types.UnionType):  # a group, or None where the config leaves it empty
+        return _value(get_args(hint)[0], value, name) if value else None
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        if not isinstance(value, Mapping):
+            raise UserError(f"{name} is {value!r}; expected a group of options")
+        return read(hint, value, f"{name}.")
+    if origin is Literal:
+        if value not in get_args(hint):
+            raise UserError(f"{name} is {value!r}; expected one of {', '.join(get_args(hint))}")
+        return value
+    if origin is tuple:
+        texts = value.split(",") if isinstance(value, str) else value
+        return tuple(dict.fromkeys(text.strip() for text in texts if text.strip()))
+    if origin is Mapping:
+        return {entry: _value(get_args(hint)[1], options, f"{name}.{entry}") for entry, options in value.items()}
+    allowed: Any = (int, float) if hint is float else hint
+    if not isinstance(value, allowed) or (isinstance(value, bool) and hint is not bool):
+        raise UserError(f"{name} is {value!r}; expected {hint.__name__}")
+    for extra in extras:
+        if isinstance(extra, Within) and not extra.least <= value <= extra.most:
+            raise UserError(f"{name} is {value}; expected {extra.least:,} to {extra.most:,}")
+        if isinstance(extra, Braces):
+            check_template(value, extra.letters, name, needed=extra.needed)
+    return hint(value)
 
 
 def check_template(template: Any, letters: str, option: str, *, needed: bool = False) -> None:

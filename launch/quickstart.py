@@ -15,23 +15,15 @@ from launch import cli
 
 
 def main(args: argparse.Namespace) -> None:
-    start, workdir = time.perf_counter(), args.workdir
-    pretraining = cli.read_config(Path("configs/pretrain_drawings.py"))
-    comparison = cli.read_config(Path("configs/quickstart.py"))
-    pretraining.seed = comparison.seed = args.seed
-    comparison.model = str(workdir / "clip" / "model")
+    start = time.perf_counter()
+    config = cli.read_config(Path("configs/quickstart.py"))
+    config.update_from_flattened_dict({"seed": args.seed, "pretrain.seed": args.seed})
 
     from ecor_jax.tasks import base
-    from ecor_jax.training.workdir import claimed
 
-    with claimed(workdir, comparison.lock()):
-        print("1/2 a small CLIP learns from drawings and captions")
-        if not Path(comparison.model).exists():
-            base.run(pretraining.lock(), workdir / "clip")
-        print("2/2 DROR and ECOR are tuned on harder drawings, and compared with the untuned CLIP")
-        base.run(comparison, workdir)
+    base.run(config.lock(), args.workdir)
     minutes, seconds = divmod(round(time.perf_counter() - start), 60)
-    print(f"done in {minutes} min {seconds} s; open {workdir / 'report' / 'index.html'}")
+    print(f"done in {minutes} min {seconds} s; open {args.workdir / 'report' / 'index.html'}")
 
 
 def parser() -> argparse.ArgumentParser:

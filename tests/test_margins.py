@@ -22,7 +22,7 @@ from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.clip.split import SplitVision
 from ecor_jax.margins import NormStatistics
 from ecor_jax.parallel.mesh import batch_sharding, global_batch, make_mesh, place
-from ecor_jax.tasks.verification.model import FaceModel, Margin, VerificationTask
+from ecor_jax.tasks.verification.model import FaceModel, Margin, VerificationLearner
 from ecor_jax.training.step import Statistic, TrainState, make_step
 
 pytestmark = pytest.mark.usefixtures("strict_dtypes")
@@ -348,14 +348,14 @@ OPTIMIZER = optax.sgd(0.1, momentum=0.9)
 SAMPLED = [1.0, 0.25]
 
 
-def make_task(shards: int, sampled: float, name: Any = "adaface") -> VerificationTask:
+def make_task(shards: int, sampled: float, name: Any = "adaface") -> VerificationLearner:
     rng = np.random.default_rng(0)
     bank = rng.normal(size=(7, 16)).astype(np.float32)
     bank /= np.linalg.norm(bank, axis=1, keepdims=True)
     bottleneck = Bottleneck(bank, (0, 0, 1, 1, 1, 2, 2), scale=10.0, size=EMBED, start="orthogonal", rngs=nnx.Rngs(1))
     vision = SplitVision(Clip(preset("tiny/16-8"), rngs=nnx.Rngs(0)).vision)
     batches: Any = None
-    return VerificationTask(
+    return VerificationLearner(
         FaceModel(vision, bottleneck, Preprocess(16)),
         MANY,
         ("aggregation",),

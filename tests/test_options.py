@@ -1,48 +1,93 @@
-"""Every number of every config is in a range, and what is outside is named before a run begins."""
+"""Options: a dataclass's annotations say what is allowed, and everything else is named before a run begins."""
 
+import dataclasses
 import math
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import pytest
 
 from configs import common
 from ecor_jax.errors import UserError
-from ecor_jax.options import check_numbers, check_template, numbers, range_of
+from ecor_jax.options import Within, check_template, defaults, plain, read
+from ecor_jax.tasks.base import TASKS, options_of, task_of
+from ecor_jax.tasks.rationale.options import RationaleOptions
+from ecor_jax.tasks.verification.options import VerificationOptions
 from launch.cli import read_config
 
 CONFIGS = [path for path in sorted(Path(common.__file__).parent.glob("*.py")) if "def get_config(" in path.read_text()]
 
 
+def annotations(kind: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every option of a dataclass, and of the groups in it."""
+    for name, hint in get_type_hints(kind, include_extras=True).items():
+        groups = [part for part in (hint, *get_args(hint)) if dataclasses.is_dataclass(part)]
+        for group in groups:
+            yield from annotations(group, f"{prefix}{name}.")
+        if not groups:
+            yield prefix + name, hint
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_number_has_a_range(task):
+    for name, hint in annotations(task_of(task).Options):
+        bare = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+        if bare in (int, float):
+            assert any(isinstance(extra, Within) for extra in get_args(hint)), name
+
+
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_every_number_of_a_config_has_a_range_and_is_in_it(path):
+def test_the_options_of_every_config_are_read_and_written(path):
     config = read_config(path)
-    assert not [name for name, _ in numbers(config) if range_of(name) is None]
-    check_numbers(config)
+    task, options = options_of(config)
+    assert plain(options) == config.to_dict() and read(task.Options, plain(options)) == options
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("seed", -1),
-        ("data.seed", 2**32),
-        ("steps", 0),
-        ("log_every", 0),
-        ("loss.pair_weight", -1.0),
-        ("loss.outer_weight", math.nan),
-        ("optimizer.learning_rate", math.inf),
-        ("prompts.count", 10**5),
-        ("evaluation.batch_size", 10**6),
-        ("report.pictures", -1),
-    ],
-)
-def test_a_number_out_of_its_range_is_named(name, value):
-    config = common.rationale()
-    parent, _, key = name.rpartition(".")
-    group = config[parent] if parent else config
-    with group.ignore_type():
-        group[key] = value
-    with pytest.raises(UserError, match=rf"{name} is {value}; expected [\d,.]+ to [\d,.]+"):
-        check_numbers(config)
+def test_what_a_config_lacks_is_at_its_default():
+    options = read(RationaleOptions, {"steps": 7, "data": {"images": "photos", "train_count": 3}})
+    assert options == dataclasses.replace(
+        RationaleOptions(),
+        steps=7,
+        data=dataclasses.replace(RationaleOptions().data, images="photos", train_count=3),
+    )
+    assert read(RationaleOptions, {"method": " clip, ecor,clip ,"}).method == ("clip", "ecor")
+    assert read(VerificationOptions, {"pairs": {"lfw": {"path": "lfw.bin"}}}).pairs["lfw"].images == ""
+
+
+RANGE = r"expected [\d,.e+-]+ to [\d,.e+-]+"
+REFUSED = {
+    "seed": (-1, RANGE),
+    "data.seed": (2**32, RANGE),
+    "steps": (0, RANGE),
+    "loss.pair_weight": (-1.0, RANGE),
+    "loss.outer_weight": (math.nan, RANGE),
+    "optimizer.learning_rate": (math.inf, RANGE),
+    "prompts.count": (10**5, RANGE),
+    "evaluation.batch_size": (10**6, RANGE),
+    "report.pictures": (True, "expected int"),
+    "log_every": (2.5, "expected int"),
+    "data.images": (3, "expected str"),
+    "data": ("photos", "expected a group of options"),
+    "evaluation.mode": ("kind", "expected one of strict, dror"),
+    "templates.pair": ("{x}", r"expected \{c\} and \{r\} as the only braces"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_not_allowed_is_named(name):
+    value, expected = REFUSED[name]
+    given: Any = value
+    for key in reversed(name.split(".")):
+        given = {key: given}
+    with pytest.raises(UserError, match=rf"^{name} is .*; {expected}"):
+        read(RationaleOptions, given)
+
+
+@pytest.mark.parametrize("given", [{"colour": 1}, {"data": {"colour": 1}}, {"pretrain": {"data": {"colour": 1}}}])
+def test_an_option_that_does_not_exist(given: Mapping):
+    with pytest.raises(UserError, match=r"^--config\.(data\.|pretrain\.data\.)?colour: no such option; there are: "):
+        read(RationaleOptions, given)
 
 
 @pytest.mark.parametrize("template", ["{c.__class__}", "{c:>999999999}", "{c!r}", "{d}", "{", "{{c}}", "{}", "{0}", 3])
@@ -50,3 +95,10 @@ def test_a_template_has_its_letters_in_braces_and_nothing_else(template):
     check_template("{c} and {r}, {c}", "cr", "templates.pair")
     with pytest.raises(UserError, match=r"templates\.pair is .*; expected \{c\} and \{r\} as the only braces"):
         check_template(template, "cr", "templates.pair")
+
+
+def test_defaults_are_a_config_that_can_be_changed():
+    config = defaults(RationaleOptions)
+    config.steps, config.data.images = 5, "photos"
+    assert (config.method, config.pretrain.to_dict()) == ("clip,dror,ecor", {})
+    assert read(RationaleOptions, config).data.images == "photos" and defaults(RationaleOptions).steps == 300

@@ -1,42 +1,256 @@
-"""From a config to a workdir: data, model, task, loop, results. One file a kind of run."""
+"""What a task is, and the one driver of all tasks: from a config to a workdir, from a model to results.
 
+A task says which rows its results have, how each is trained (or not), judged, saved and shown. The driver keeps the
+folder, goes over the rows, and writes what they give.
+"""
+
+import abc
 import contextlib
 import importlib
-from collections.abc import Mapping, Sequence
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
+from flax import nnx
 
+from ecor_jax.atomic import new_file
 from ecor_jax.checkpoints.bottleneck_dir import is_bottleneck
 from ecor_jax.checkpoints.model_dir import check_new
 from ecor_jax.config import Config
+from ecor_jax.data.captions import Captions
+from ecor_jax.data.records import Source
 from ecor_jax.errors import UserError
-from ecor_jax.options import check_numbers
+from ecor_jax.options import plain, read
+from ecor_jax.parallel.mesh import make_mesh
+from ecor_jax.training.loop import Validate, train
+from ecor_jax.training.metrics_log import read_metrics
+from ecor_jax.training.options import Training
+from ecor_jax.training.step import Learner
 from ecor_jax.training.workdir import claimed, write_results
 
-KINDS = ("pretrain", "rationale", "verification", "diagnosis")
+TASKS = {
+    "pretrain": "ecor_jax.tasks.pretrain.task:Pretrain",
+    "rationale": "ecor_jax.tasks.rationale.task:Rationale",
+    "verification": "ecor_jax.tasks.verification.task:Verification",
+    "concepts": "ecor_jax.tasks.concepts.task:ConceptBottleneck",
+}
+"""Module and class of each name; `config.task` may also be a MODULE:CLASS of the user's own."""
+
+TaskOptions = TypeVar("TaskOptions", bound=Training)
+Judgement = TypeVar("Judgement")
 
 
-def run(config: Config, workdir: Path) -> None:
-    """Runs the task that `config.task` names; UserError, before anything is done, if `workdir` is not for it."""
-    module = _module(config)
-    # Processes of one run share the folder.
-    with claimed(workdir, config) if jax.process_index() == 0 else contextlib.nullcontext():
+class Row(NamedTuple, Generic[Judgement]):
+    """A row of the results: its model, how that was judged, and the seconds that both took."""
+
+    model: Any
+    judgement: Judgement
+    seconds: float
+
+
+class Task(abc.ABC, Generic[TaskOptions, Judgement]):
+    """One kind of run. What it is made with is checked before anything that takes time.
+
+    options: of the config. training: whether rows are trained, or those of a model directory judged.
+    """
+
+    Options: ClassVar[type]
+    """The dataclass of its options: a subclass of `Training`."""
+
+    rows: Sequence[str]
+    """Names of the results' rows; `open` may set them."""
+
+    def __init__(self, options: TaskOptions, *, training: bool):
+        self.options, self.training = options, training
+        self.mesh = make_mesh(options.parallel.model)
+
+    @property
+    def needs_clip(self) -> bool:
+        """Whether a CLIP has to be pretrained where the options name no model."""
+        return True
+
+    def captions(self) -> tuple[Source, Captions] | None:
+        """Pictures and captions to pretrain a CLIP on; None for those that `options.pretrain` names."""
+        return None
+
+    @abc.abstractmethod
+    def open(self, model: str) -> None:
+        """Loads the model that all rows share: a directory or hub id."""
+
+    @abc.abstractmethod
+    def learner(self, row: str) -> Learner | None:
+        """What the loop trains for a row; None where nothing is trained."""
+
+    def validate(self, row: str) -> Validate | None:
+        """Judges a learner's model on the validation part; None where the config keeps none."""
+        return None
+
+    @abc.abstractmethod
+    def model(self, row: str, trained: nnx.Module | None) -> Any:
+        """What is judged and kept of a row: made of what the loop gave; if nothing, of what `open` loaded."""
+
+    @abc.abstractmethod
+    def judge(self, row: str, model: Any) -> Judgement:
+        """How good the model of a row is on the test part."""
+
+    def save(self, directory: Path, rows: Mapping[str, Row[Judgement]]) -> bool:
+        """Writes the model directory of a run; False where there is nothing to keep."""
+        return False
+
+    @abc.abstractmethod
+    def results(self, rows: Mapping[str, Row[Judgement]]) -> dict[str, Any]:
+        """What results.json holds; {} for a task that is not judged."""
+
+    def table(self, rows: Mapping[str, Row[Judgement]]) -> str:
+        """The results for a terminal."""
+        return ""
+
+    def page(
+        self, directory: Path, rows: Mapping[str, Row[Judgement]], results: Mapping[str, Any], log: "Log"
+    ) -> Path | None:
+        """Writes the page of a run or an evaluation; None for a task that has none."""
+        return None
+
+    def answers(self, rows: Mapping[str, Row[Judgement]]) -> Iterable[Mapping[str, Any]]:
+        """What was answered for each picture (or pair) of the test part, as plain values."""
+        raise UserError(f"a config of the task {self.options.task!r} has no answers a picture")
+
+
+class Log(NamedTuple):
+    """What a page tells of the training. metrics: lines of metrics.jsonl. model: the directory, if one was written."""
+
+    metrics: Sequence[Mapping[str, Any]] = ()
+    model: Path | None = None
+
+
+def task_of(name: str) -> type[Task]:
+    """The task of a name of TASKS, or of MODULE:CLASS. UserError if there is none."""
+    module, colon, attribute = TASKS.get(name, name).partition(":")
+    if not colon:
+        raise UserError(f"task is {name!r}; expected one of {', '.join(TASKS)}, or MODULE:CLASS of your own")
+    try:
+        task = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"task is {name!r}, which cannot be imported ({error})") from error
+    if not (isinstance(task, type) and issubclass(task, Task)):
+        raise UserError(f"task is {name!r}; expected a subclass of ecor_jax.tasks.base.Task")
+    return task
+
+
+def options_of(config: Config) -> tuple[type[Task], Any]:
+    """The task that a config names, and its options, every one checked."""
+    if "task" not in config:
+        raise UserError("the config names no task; start from one of those in configs/")
+    task = task_of(config["task"])
+    return task, read(task.Options, config)
+
+
+def run(config: Config, workdir: Path) -> dict[str, Any]:
+    """Trains and judges every row of a config: writes model/, results.json and report/ and returns the results.
+
+    UserError, before anything is done, if `workdir` is not for this config.
+    """
+    return _run(*options_of(config), workdir)
+
+
+def _run(task_class: type[Task], options: Any, workdir: Path, **given: Any) -> dict[str, Any]:
+    writes = jax.process_index() == 0  # processes of one run share the folder
+    resolved = plain(options)
+    with claimed(workdir, resolved, plain(task_class.Options())) if writes else contextlib.nullcontext():
         check_new(workdir / "model", overwrite=True)
-        module.run(config, workdir)
+        task = task_class(options, training=True, **given)
+        task.open(options.model or _pretrained(task, workdir))
+        rows = {}
+        for name in task.rows:
+            start, learner = time.perf_counter(), task.learner(name)
+            trained = None if learner is None else train(learner, options, workdir, name, _validate(task, name))
+            rows[name] = _judged(task, name, trained, start)
+        results = task.results(rows)
+        saved = workdir / "model" if writes and task.save(workdir / "model", rows) else None
+        if results:
+            print(task.table(rows))
+        if writes and results:
+            write_results(workdir / "results.json", resolved, results)
+            task.page(workdir / "report", rows, results, Log(read_metrics(workdir / "metrics.jsonl"), saved))
+        return results
 
 
-def evaluate(config: Config, model: str, output: Path) -> str:
-    """Judges a model on the data of a config: writes the results to `output` and returns them as a table."""
-    module = _module(config)
-    if not hasattr(module, "evaluate"):
-        raise UserError(f"a config of the task {config.task!r} has nothing to evaluate by")
-    results, table = module.evaluate(config, model)
+def _pretrained(task: Task, workdir: Path) -> str:
+    """A CLIP made as `options.pretrain` says, below the workdir: the first of two steps."""
+    first = getattr(task.options, "pretrain", None)
+    if first is None or not task.needs_clip:
+        return ""
+    folder = workdir / "clip"
+    there = (folder / "model").is_dir()
+    print(f"1/2 pretrain: a CLIP, {first.steps} steps{', is there already' if there else ''} ({folder})")
+    if not there:
+        captions = task.captions()
+        _run(task_of(first.task), first, folder, **({} if captions is None else {"captions": captions}))
+    print(f"2/2 {task.options.task}: {', '.join(task.rows)} ({workdir})")
+    return str(folder / "model")
+
+
+def _judged(task: Task, name: str, trained: nnx.Module | None, start: float) -> Row:
+    model = task.model(name, trained)
+    judgement = task.judge(name, model)
+    return Row(model, judgement, time.perf_counter() - start)
+
+
+def _validate(task: Task, name: str) -> Validate | None:
+    validate = task.validate(name)
+    if validate is None and (task.options.eval_every or task.options.best):
+        raise UserError(
+            f"eval_every is {task.options.eval_every} and best {task.options.best!r}, but the config keeps no "
+            "validation part (data.validation)"
+        )
+    if task.options.best and not task.options.eval_every:
+        raise UserError(f"best is {task.options.best!r}, but eval_every is 0: nothing is evaluated on the way")
+    return validate
+
+
+def evaluate(
+    config: Config, model: str, output: Path | None = None, report: Path | None = None, answers: Path | None = None
+) -> tuple[dict[str, Any], str]:
+    """Judges a model directory (or hub id) on the data of a config; returns the results and a table of them.
+
+    output: results.json. report: folder of a page. answers: a file of one JSON object a picture.
+    """
+    task_class, options = options_of(config)
+    task = task_class(options, training=False)
+    task.open(model)
+    rows = {name: _judged(task, name, None, time.perf_counter()) for name in task.rows}
+    results = task.results(rows)
+    if not results:
+        raise UserError(f"a config of the task {options.task!r} has nothing to evaluate by")
     if jax.process_index() == 0:
-        write_results(output, config, results)
-    return table
+        if output is not None:
+            write_results(output, plain(options), results)
+        if report is not None:
+            task.page(report, rows, results, Log())
+        if answers is not None:
+            _write_lines(answers, task.answers(rows))
+    return results, task.table(rows)
+
+
+def _write_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
+    with new_file(path) as partial, partial.open("w") as file:
+        file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+
+
+def compute_dtype(name: str) -> Any:
+    """What the towers compute in, by its name in a config."""
+    return jnp.dtype(name)
+
+
+def check_batch_sizes(options: Any, devices: int, *, training: bool) -> None:
+    """UserError for a batch that the devices cannot share evenly."""
+    for group in ("data", "evaluation") if training else ("evaluation",):
+        if (size := getattr(options, group).batch_size) % devices:
+            raise UserError(f"{group}.batch_size is {size}; expected a multiple of {devices}, the devices in use")
 
 
 def explained(
@@ -58,22 +272,3 @@ def explained(
             f"--{unused[0]} has no meaning for {'a pair of faces' if pairs else 'what this model explains'}"
         )
     return importlib.import_module(f"ecor_jax.tasks.{name}.explain").run(model, what, output, **options)
-
-
-def _module(config: Config) -> Any:
-    """The file here of the config's task. UserError for an unknown one, and for a number out of its range."""
-    for option in ("task", "seed", "data", "parallel"):
-        if option not in config:
-            raise UserError(f"the config has no {option}; start from one of those in configs/common.py")
-    if config.task not in KINDS:
-        raise UserError(f"task is {config.task!r}; expected one of {', '.join(KINDS)}")
-    check_numbers(config)
-    folder = {"diagnosis": "concepts"}.get(config.task, config.task)
-    return importlib.import_module(f"ecor_jax.tasks.{folder}.task")
-
-
-def compute_dtype(name: str) -> Any:
-    """What the towers compute in, by its name in a config."""
-    if name not in ("float32", "bfloat16"):
-        raise UserError(f"dtype is {name!r}; expected 'float32' or 'bfloat16'")
-    return jnp.dtype(name)

@@ -3,47 +3,52 @@
 import contextlib
 import math
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 from flax import nnx
 from tqdm import tqdm
 
 from ecor_jax import stopping
 from ecor_jax.checkpoints.store import Store
-from ecor_jax.config import Config
 from ecor_jax.errors import UserError
-from ecor_jax.options import check_numbers
 from ecor_jax.parallel import mesh as meshes
+from ecor_jax.training.best import PREFIX, Best
 from ecor_jax.training.metrics_log import MetricsLog
 from ecor_jax.training.optimizers import make_optimizer
-from ecor_jax.training.step import Statistic, Task, TrainState, make_step
+from ecor_jax.training.options import Training
+from ecor_jax.training.step import Learner, Statistic, TrainState, make_step
+
+Validate = Callable[[nnx.Module], Mapping[str, float]]
+"""Numbers of a model on the validation part."""
 
 
-def train(task: Task, config: Config, workdir: Path, run: str) -> nnx.Module:
-    """Trains `task.model` for `config.steps` steps and returns it; continues from the newest checkpoint.
+def train(learner: Learner, options: Training, workdir: Path, run: str, validate: Validate | None = None) -> nnx.Module:
+    """Trains `learner.model` for `options.steps` steps and returns it; continues from the newest checkpoint.
 
-    config: steps, seed, log_every, checkpoint_every, optimizer (optimizers.make_optimizer), parallel.model.
     run: names this run among others of the workdir, in metrics.jsonl and below checkpoints/.
+    validate: called every `options.eval_every` steps; what it returns is logged, its names after "validation_". Where
+    `options.best` names one of these numbers, the model is returned as it was when that was best.
     UserError if the loss is no longer finite: the step is named, and nothing of it is saved. `stopping.Stopped` after
     a signal, once the step at work is saved.
     """
-    mesh = meshes.make_mesh(config.parallel.model)
-    optimizer = checked_optimizer(config)
-    graph, tuned, statistics, frozen = nnx.split(task.model, task.trainable, Statistic, ...)
+    mesh = meshes.make_mesh(options.parallel.model)
+    optimizer = make_optimizer(options.optimizer, options.steps)
+    graph, tuned, statistics, frozen = nnx.split(learner.model, learner.trainable, Statistic, ...)
     tuned, statistics = (nnx.to_pure_dict(meshes.place(part, mesh)) for part in (tuned, statistics))
     frozen = meshes.place(frozen, mesh)
-    state = _initial_state(tuned, statistics, optimizer, config.seed, mesh)
-    step_fn = jax.jit(make_step(task, graph, optimizer), donate_argnums=0)
-    iterator = iter(task.batches)
+    state = _initial_state(tuned, statistics, optimizer, options.seed, mesh)
+    step_fn = jax.jit(make_step(learner, graph, optimizer), donate_argnums=0)
+    iterator = iter(learner.batches)
 
     with (
         # Several processes would have to agree on a step; until they can, each ends at once.
         stopping.deferred() if jax.process_count() == 1 else contextlib.nullcontext(),
         Store(workdir / "checkpoints" / run) as store,
+        Best(options.best, workdir / "checkpoints" / f"{run}_best") as best,
         MetricsLog(workdir / "metrics.jsonl", run) as log,
     ):
         if store.newest is not None:
@@ -52,43 +57,44 @@ def train(task: Task, config: Config, workdir: Path, run: str) -> nnx.Module:
         # Several processes share the folder; what they would log is the same.
         writes = jax.process_index() == 0
         if writes:
-            log.drop_after(start)
+            best.resume(log.drop_after(start))
         clock = _Clock(start)
         previous = None
-        bar = tqdm(total=config.steps, initial=start, desc=run, unit="step", mininterval=1, dynamic_ncols=True)
+        bar = tqdm(total=options.steps, initial=start, desc=run, unit="step", mininterval=1, dynamic_ncols=True)
         with bar:
-            for number in range(start + 1, config.steps + 1):
+            for number in range(start + 1, options.steps + 1):
                 batch = meshes.global_batch(next(iterator), mesh)
                 state, metrics = step_fn(state, frozen, batch)
                 # Looked at one step late, so that the device is never waited for.
                 if previous:
                     _check(previous, number - 1)
                 previous = metrics
-                last = number == config.steps
-                if number % config.log_every == 0 or last:
+                last = number == options.steps
+                evaluates = options.eval_every > 0 and (number % options.eval_every == 0 or last)
+                if number % options.log_every == 0 or last or evaluates:
                     values = _check(metrics, number)
-                    speed = clock.examples_per_second(number, len(batch["mask"]))
-                    if writes:
-                        log.write(number, values | {"examples_per_second": speed})
+                    values["examples_per_second"] = speed = clock.examples_per_second(number, len(batch["mask"]))
                     bar.set_postfix(loss=f"{values['loss']:.3f}", images_per_s=f"{speed:.0f}", refresh=False)
+                    if validate is not None and evaluates:
+                        validation = dict(validate(nnx.merge(graph, state.tuned, state.statistics, frozen)))
+                        best.see(number, validation, state, iterator)
+                        values |= {PREFIX + name: value for name, value in validation.items()}
+                        clock = _Clock(number)
+                    if writes:
+                        log.write(number, values)
                 stop = stopping.requested()
-                if number % config.checkpoint_every == 0 or last or stop:
+                if number % options.checkpoint_every == 0 or last or stop:
                     _check(metrics, number)
                     store.save(number, state, iterator)
                 bar.update()
                 if stop:
                     store.wait()
                     raise stopping.Stopped(
-                        f"{run}: stopped at step {number} of {config.steps}, which is saved; "
+                        f"{run}: stopped at step {number} of {options.steps}, which is saved; "
                         "the same command goes on from there"
                     )
+        state = best.restore(state, iterator)
     return nnx.merge(graph, state.tuned, state.statistics, frozen)
-
-
-def checked_optimizer(config: Config) -> optax.GradientTransformation:
-    """The optimizer of a config. UserError for an option that is out of range."""
-    check_numbers(config)
-    return make_optimizer(config.optimizer, config.steps)
 
 
 def _initial_state(tuned: Any, statistics: Any, optimizer: Any, seed: int, mesh: Any) -> TrainState:

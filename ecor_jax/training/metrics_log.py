@@ -35,14 +35,18 @@ class MetricsLog:
         with contextlib.suppress(OSError):
             self._file.close()
 
-    def drop_after(self, step: int) -> None:
-        """Forgets this run's lines after `step` (they will be written again) and a line cut short by a kill."""
+    def drop_after(self, step: int) -> list[dict[str, Any]]:
+        """Forgets this run's lines after `step` (they will be written again) and a line cut short by a kill.
+
+        Returns this run's lines that remain.
+        """
         kept = [line for line in read_metrics(self.path) if line["run"] != self.run or line["step"] <= step]
         self._file.close()
         with new_file(self.path) as partial:
             partial.write_text("".join(json.dumps(line) + "\n" for line in kept))
         with _named(self.path):
             self._file = self.path.open("a")
+        return [line for line in kept if line["run"] == self.run]
 
     def write(self, step: int, values: dict[str, float]) -> None:
         """One line, on disk when this returns."""

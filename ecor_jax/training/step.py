@@ -19,7 +19,7 @@ class Statistic(nnx.Variable):
     """What a loss keeps from step to step without a gradient, such as running means: part of the state."""
 
 
-class Task(Protocol):
+class Learner(Protocol):
     """What the loop trains: it knows the model and the loss, and nothing of steps, devices or files."""
 
     @property
@@ -53,7 +53,7 @@ class TrainState(NamedTuple):
 Step = Callable[[TrainState, Any, Batch], tuple[TrainState, Metrics]]
 
 
-def make_step(task: Task, graph: nnx.GraphDef, optimizer: optax.GradientTransformation) -> Step:
+def make_step(learner: Learner, graph: nnx.GraphDef, optimizer: optax.GradientTransformation) -> Step:
     """`step(state, frozen, batch) -> (state, metrics)`, to be jitted with the state donated."""
 
     def step(state: TrainState, frozen: nnx.State, batch: Batch) -> tuple[TrainState, Metrics]:
@@ -61,7 +61,7 @@ def make_step(task: Task, graph: nnx.GraphDef, optimizer: optax.GradientTransfor
 
         def loss_of(tuned):
             model = nnx.merge(graph, tuned, state.statistics, frozen)
-            loss, metrics = task.loss(model, batch, key)
+            loss, metrics = learner.loss(model, batch, key)
             return loss, (metrics, nnx.to_pure_dict(nnx.state(model, Statistic)))
 
         (loss, (metrics, statistics)), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.tuned)

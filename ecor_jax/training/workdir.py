@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,18 +9,17 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ecor_jax.atomic import json_text, sweep, write_json
-from ecor_jax.config import Config
 from ecor_jax.errors import UserError
 from ecor_jax.untrusted.json_text import read_object
 
 CONFIG, LOCK = "config.json", ".lock"
-_ADDED = {"data": {"on_long": "error"}}
-"""Options that configs of older versions lack, as those did without."""
 
 
 @contextlib.contextmanager
-def claimed(workdir: Path, config: Config) -> Iterator[None]:
+def claimed(workdir: Path, config: dict[str, Any], defaults: dict[str, Any]) -> Iterator[None]:
     """Keeps `workdir`, created if need be, for a run of `config`; ends with the process, however that ends.
+
+    config: the options as plain values. defaults: what options are that an older version's config.json lacks.
 
     The lock comes first, so config.json is of the run that is at work. A run that left nothing, because its options
     were wrong, does not keep the folder from one of other options. What dead processes left half-written is removed.
@@ -40,40 +38,38 @@ def claimed(workdir: Path, config: Config) -> Iterator[None]:
         raise UserError(f"{workdir}: cannot be written ({error.strerror or error})") from error
     with lock:
         sweep(workdir)
-        _settle(workdir, _resolved(config))
+        _settle(workdir, config, defaults)
         yield
 
 
-def write_results(path: Path, config: Config, results: dict[str, Any]) -> None:
+def write_results(path: Path, config: dict[str, Any], results: dict[str, Any]) -> None:
     """Writes results.json, with the config that it came from: `config_sha256`, of config.json as it is on disk."""
-    digest = hashlib.sha256(json_text(_resolved(config)).encode()).hexdigest()
+    digest = hashlib.sha256(json_text(config).encode()).hexdigest()
     write_json(path, results | {"config_sha256": digest})
 
 
-def _settle(workdir: Path, new: dict[str, Any]) -> None:
+def _settle(workdir: Path, new: dict[str, Any], defaults: dict[str, Any]) -> None:
     path = workdir / CONFIG
-    if path.exists():
-        old = read_object(path)
-        for group, options in _ADDED.items():
-            if isinstance(old.get(group), dict) and isinstance(new.get(group), dict):
-                old[group] = {name: value for name, value in options.items() if name in new[group]} | old[group]
-        differing = _differing(old, new)
-        if not differing:
-            write_json(path, new)
-            return
-        if any(entry.name not in (CONFIG, LOCK) for entry in workdir.iterdir()):
-            raise UserError(
-                f"{workdir} holds a run of another config; these differ: {', '.join(differing)}. "
-                "Choose another --workdir, or the same options to continue"
-            )
+    old = read_object(path) if path.exists() else None
+    if old == new:
+        return
+    differing = [] if old is None else _differing(_completed(old, defaults), new)
+    if differing and any(entry.name not in (CONFIG, LOCK) for entry in workdir.iterdir()):
+        raise UserError(
+            f"{workdir} holds a run of another config; these differ: {', '.join(differing)}. "
+            "Choose another --workdir, or the same options to continue"
+        )
     write_json(path, new)
 
 
-def _resolved(config: Config) -> dict[str, Any]:
-    try:
-        return json.loads(config.to_json())
-    except TypeError as error:
-        raise UserError(f"the config cannot be kept as JSON ({error}); expected plain values") from error
+def _completed(old: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """The config of an older version, with the options that came since at their defaults."""
+    groups = {
+        name: _completed(value, defaults[name])
+        for name, value in old.items()
+        if isinstance(value, dict) and isinstance(defaults.get(name), dict) and value
+    }
+    return defaults | old | groups
 
 
 def _differing(old: Any, new: Any, prefix: str = "") -> list[str]:

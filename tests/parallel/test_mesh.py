@@ -16,7 +16,7 @@ from ecor_jax.errors import UserError
 from ecor_jax.joint import Banks
 from ecor_jax.parallel.mesh import batch_sharding, global_batch, make_mesh, place
 from ecor_jax.tasks.rationale.methods import METHODS
-from ecor_jax.tasks.rationale.model import LossOptions, RationaleModel, RationaleTask
+from ecor_jax.tasks.rationale.model import RationaleLearner, RationaleLoss, RationaleModel
 from ecor_jax.training.step import TrainState, make_step
 
 pytestmark = pytest.mark.usefixtures("strict_dtypes")
@@ -25,14 +25,14 @@ CLASSES, RATIONALES, BATCH = 4, 5, 16
 
 
 @pytest.fixture(scope="module")
-def task(tiny_clip) -> RationaleTask:
+def task(tiny_clip) -> RationaleLearner:
     model, rng = load_clip(tiny_clip), np.random.default_rng(0)
     rows = [rng.normal(size=shape) for shape in ((RATIONALES, 16), (RATIONALES, CLASSES, 16))]
     banks = Banks(*(jnp.asarray(row / np.linalg.norm(row, axis=-1, keepdims=True), jnp.float32) for row in rows))
     prompts = VisualPrompts(model.clip.config.vision, 2, (0, 1), rngs=nnx.Rngs(1))
     batches: Any = None
-    return RationaleTask(
-        RationaleModel(model, prompts, banks), METHODS["ecor"], batches, LossOptions(candidates="batch")
+    return RationaleLearner(
+        RationaleModel(model, prompts, banks), METHODS["ecor"], batches, RationaleLoss(candidates="batch")
     )
 
 

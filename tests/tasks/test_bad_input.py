@@ -5,11 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from ml_collections import ConfigDict
 
-from configs import common
 from ecor_jax.errors import UserError
+from ecor_jax.options import read
 from ecor_jax.tasks import base
-from ecor_jax.tasks.rationale import task as rationale
+from ecor_jax.tasks.rationale.options import RationaleOptions
+from ecor_jax.tasks.rationale.task import Rationale
 from launch import cli, train
 
 ROOT = Path(__file__).parents[2]
@@ -49,7 +51,7 @@ OPTIONS = {
     "task=tuning": "task is 'tuning'; expected one of pretrain, rationale",
     "method=best": "method is 'best'; expected one or several of clip, dror, ecor",
     "method=": "method is ''; expected one or several of",
-    "dtype=float99": "dtype is 'float99'; expected 'float32' or 'bfloat16'",
+    "dtype=float99": "dtype is 'float99'; expected one of float32, bfloat16",
     "dtype=int32": "dtype is 'int32'; expected",
     "data.seed=99999999999999999999": "data.seed is 99999999999999999999; expected",
     "optimizer.name=adam": "optimizer.name is 'adam'",
@@ -58,8 +60,8 @@ OPTIONS = {
     "prompts.position=top": "prompts.position is 'top'; expected",
     "prompts.initialisation=zero": "prompts.initialisation is 'zero'; expected",
     "templates.pair={x}": "templates.pair is '{x}'; expected {c} and {r} as the only braces",
-    "loss.candidates=all": "loss.candidates is 'all'; expected 'vocabulary' or 'batch'",
-    "loss.gold=best": "loss.gold is 'best'; expected 'draw' or 'pseudo'",
+    "loss.candidates=all": "loss.candidates is 'all'; expected one of vocabulary, batch",
+    "loss.gold=best": "loss.gold is 'best'; expected one of draw, pseudo",
     "evaluation.top_k=0": "evaluation.top_k is 0; expected 1 to 1,000,000",
     "evaluation.top_k=16": "evaluation.top_k is 16; expected 1 to 15, the number of pairs",
     "evaluation.mode=kind": "evaluation.mode is 'kind'; expected one of strict, dror",
@@ -74,13 +76,13 @@ OPTIONS = {
     "data.rationales=/nowhere.json": "/nowhere.json: cannot be read (No such file or directory)",
     "data.on_bad_image=ignore": "data.on_bad_image is 'ignore'; expected one of error, skip",
     "data.on_missing=ignore": "data.on_missing is 'ignore'; expected one of error, allow",
-    "data.on_long=cut": "on_long is 'cut'; expected error or skip",
-    "data.augment=all": "augment is 'all'; expected one of none, flip, crop_flip",
+    "data.on_long=cut": "data.on_long is 'cut'; expected one of error, skip",
+    "data.augment=all": "data.augment is 'all'; expected one of none, flip, crop_flip",
     "data.train_split=first": "has no images in a folder 'first'; at its top: test, train",
     "data.aliases=seal": "data.aliases: seal; expected image class=vocabulary class",
     "parallel.model=3": "parallel.model is 3; expected a divisor of the 8 devices",
     "report.pictures=-1": "report.pictures is -1; expected 0 to 10,000",
-    "data.colour=red": "--config.data.colour: no such option; there are: checkpoint_every",
+    "data.colour=red": "--config.data.colour: no such option; there are: best, checkpoint_every",
 }
 
 
@@ -175,8 +177,7 @@ def test_bad_images_are_skipped_and_told(tiny_clip, tiny_pictures, pictures, tmp
     config = cli.read_config(ROOT / "configs" / "folder.py")
     config.model, config.data.images, config.data.rationales = str(tiny_clip), str(pictures), str(tiny_pictures[1])
     config.data.on_bad_image = "skip"
-    setting = rationale.Setting(config, training=True)
-    assert len(setting.dataset.test) == 14
+    assert len(opened(config, training=True).dataset.test) == 14
     assert "left out: test/cat/3.png" in caplog.text
 
 
@@ -204,13 +205,16 @@ def test_evaluation_asks_for_no_training_batch(tiny_clip, tiny_pictures):
     config = cli.read_config(ROOT / "configs" / "folder.py")
     config.model, config.data.images, config.data.rationales = str(tiny_clip), *map(str, tiny_pictures)
     config.data.batch_size = 7
-    assert rationale.Setting(config, training=False).dataset.train is None
+    assert opened(config, training=False).dataset.train is None
 
 
-@pytest.mark.parametrize("option", ["task", "seed", "data"])
-def test_a_config_without_an_option_that_all_have(option, tmp_path):
-    config = common.rationale()
-    del config[option]
-    with pytest.raises(UserError, match=f"the config has no {option}; start from one of those in configs/common"):
-        base.run(config, tmp_path)
+def opened(config, *, training: bool) -> Rationale:
+    task = Rationale(read(RationaleOptions, config), training=training)
+    task.open(config.model)
+    return task
+
+
+def test_a_config_without_a_task(tmp_path):
+    with pytest.raises(UserError, match="the config names no task; start from one of those in configs/"):
+        base.run(ConfigDict({"seed": 0}), tmp_path)
     assert not list(tmp_path.iterdir())

@@ -17,7 +17,7 @@ from ecor_jax.clip.model import Clip
 from ecor_jax.clip.prompts import Prompt, VisualPrompts
 from ecor_jax.joint import Banks
 from ecor_jax.tasks.rationale.methods import METHODS
-from ecor_jax.tasks.rationale.model import LossOptions, RationaleModel, RationaleTask
+from ecor_jax.tasks.rationale.model import RationaleLearner, RationaleLoss, RationaleModel
 from ecor_jax.training.step import TrainState, make_step
 
 pytestmark = pytest.mark.usefixtures("strict_dtypes")
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("strict_dtypes")
 CLASSES, RATIONALES, BATCH = 4, 6, 8
 
 
-class AllTrained(RationaleTask):
+class AllTrained(RationaleLearner):
     """The same task with the whole vision tower trained: what freezing is compared with."""
 
     trainable = nnx.Param  # Prompt is one
@@ -41,7 +41,7 @@ def model(tiny_clip):
     return dataclasses.replace(loaded, clip=Clip(config, rngs=nnx.Rngs(0)))
 
 
-def make_task(model, kind: type[RationaleTask], layers: tuple[int, ...] = (0, 1, 2)) -> RationaleTask:
+def make_task(model, kind: type[RationaleLearner], layers: tuple[int, ...] = (0, 1, 2)) -> RationaleLearner:
     rng = np.random.default_rng(0)
     embed = model.clip.config.embed_dim
     banks = Banks(
@@ -50,7 +50,7 @@ def make_task(model, kind: type[RationaleTask], layers: tuple[int, ...] = (0, 1,
     )
     prompts = VisualPrompts(model.clip.config.vision, 2, layers, rngs=nnx.Rngs(1))
     batches: Any = None
-    return kind(RationaleModel(model, prompts, banks), METHODS["ecor"], batches, LossOptions())
+    return kind(RationaleModel(model, prompts, banks), METHODS["ecor"], batches, RationaleLoss())
 
 
 def make_batch() -> dict[str, jax.Array]:
@@ -63,7 +63,7 @@ def make_batch() -> dict[str, jax.Array]:
     }
 
 
-def start(task: RationaleTask, optimizer: optax.GradientTransformation):
+def start(task: RationaleLearner, optimizer: optax.GradientTransformation):
     """The step, its state and the frozen rest, as the loop makes them."""
     graph, tuned, frozen = nnx.split(task.model, task.trainable, ...)
     tuned = nnx.to_pure_dict(tuned)
@@ -83,9 +83,9 @@ def operations(program) -> float:
 def programs(model):
     """The compiled step of both, and the forward pass alone. A scanned body is counted once, in all three alike."""
     optimizer = optax.sgd(1e-2, momentum=0.9)
-    ours = start(make_task(model, RationaleTask), optimizer)
+    ours = start(make_task(model, RationaleLearner), optimizer)
     whole = start(make_task(model, AllTrained), optimizer)
-    task = make_task(model, RationaleTask)
+    task = make_task(model, RationaleLearner)
     graph, state = nnx.split(task.model)
 
     def forward(state, batch):
@@ -126,7 +126,7 @@ def test_the_step_keeps_no_gradients_of_weights_in_memory(programs, model):
 
 @pytest.mark.parametrize("optimizer", [optax.sgd(1e-2, momentum=0.9), optax.adamw(1e-2)], ids=["sgd", "adamw"])
 def test_state_and_optimizer_hold_arrays_of_prompts_only(model, optimizer):
-    _, state, frozen = start(make_task(model, RationaleTask), optimizer)
+    _, state, frozen = start(make_task(model, RationaleLearner), optimizer)
     assert [leaf.shape for leaf in jax.tree.leaves(state.tuned)] == [(3, 2, 64)]
     # Moments, and the counters of schedules.
     assert {leaf.shape for leaf in jax.tree.leaves(state.optimizer)} <= {(3, 2, 64), ()}
@@ -138,7 +138,7 @@ def test_state_and_optimizer_hold_arrays_of_prompts_only(model, optimizer):
 def test_a_checkpoint_takes_the_space_of_prompts(model, tmp_path):
     import grain
 
-    _, state, _ = start(make_task(model, RationaleTask), optax.sgd(1e-2, momentum=0.9))
+    _, state, _ = start(make_task(model, RationaleLearner), optax.sgd(1e-2, momentum=0.9))
     with Store(tmp_path / "checkpoints") as store:
         store.save(1, state, iter(grain.MapDataset.range(4).to_iter_dataset()))
     stored = sum(path.stat().st_size for path in (tmp_path / "checkpoints").rglob("*") if path.is_file())
@@ -148,7 +148,7 @@ def test_a_checkpoint_takes_the_space_of_prompts(model, tmp_path):
 
 @pytest.mark.parametrize("layers", [(0,), (1, 2)])
 def test_steps_change_prompts_and_leave_every_frozen_array_bit_identical(model, layers):
-    task = make_task(model, RationaleTask, layers)
+    task = make_task(model, RationaleLearner, layers)
     before = jax.tree.map(np.array, nnx.to_pure_dict(nnx.state(task.model)))
     step, state, frozen = start(task, optax.sgd(1e-2, momentum=0.9))
     graph = nnx.split(task.model, task.trainable, ...)[0]
@@ -170,7 +170,7 @@ def test_steps_change_prompts_and_leave_every_frozen_array_bit_identical(model, 
 
 
 def test_the_step_compiles_once(model):
-    step, state, frozen = start(make_task(model, RationaleTask), optax.sgd(1e-2, momentum=0.9))
+    step, state, frozen = start(make_task(model, RationaleLearner), optax.sgd(1e-2, momentum=0.9))
     jitted = jax.jit(step)
     for _ in range(3):
         state, _ = jitted(state, frozen, make_batch())

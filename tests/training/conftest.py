@@ -8,7 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from ml_collections import ConfigDict
+
+from ecor_jax.options import read
+from ecor_jax.training.options import Training
 
 
 class Tuned(nnx.Param):
@@ -53,31 +55,18 @@ def toy() -> Callable[..., ToyTask]:
     return ToyTask
 
 
-def _config(**options) -> ConfigDict:
-    config = ConfigDict(
-        {
-            "seed": 5,
-            "steps": 7,
-            "log_every": 2,
-            "checkpoint_every": 3,
-            "parallel": {"model": 1},
-            "optimizer": {
-                "name": "adamw",
-                "learning_rate": 0.05,
-                "warmup_steps": 2,
-                "schedule": "cosine",
-                "weight_decay": 0.0,
-                "momentum": 0.9,
-                "b2": 0.99,
-                "clip_norm": 0.0,
-            },
-        }
-    )
-    config.update_from_flattened_dict(options)
-    return config
+def _options(**changes) -> Training:
+    optimizer = {"learning_rate": 0.05, "warmup_steps": 2, "b2": 0.99}
+    given: dict = {"seed": 5, "steps": 7, "log_every": 2, "checkpoint_every": 3}
+    for name, value in changes.items():
+        if name.startswith("optimizer."):
+            optimizer[name.removeprefix("optimizer.")] = value
+        else:
+            given[name] = value
+    return read(Training, given | {"optimizer": optimizer})
 
 
 @pytest.fixture(scope="session")
-def toy_config() -> Callable[..., ConfigDict]:
-    """The toy's config; options as keywords, `**{"optimizer.name": "sgd"}` for those of a group."""
-    return _config
+def toy_config() -> Callable[..., Training]:
+    """The toy's options as keywords, `**{"optimizer.name": "sgd"}` for those of a group."""
+    return _options

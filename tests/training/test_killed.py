@@ -36,7 +36,7 @@ def start(deadly):
                 os.kill(os.getpid(), signal.SIGKILL)
     if deadly:
         sys.addaudithook(watch)
-    model = train(toy.ToyTask(), toy._config(checkpoint_every=2, log_every=1), workdir, "toy")
+    model = train(toy.ToyTask(), toy._options(checkpoint_every=2, log_every=1), workdir, "toy")
     np.save(workdir / "slope.npy", np.asarray(model.slope[...]))
     print("finished after", count, "operations", flush=True)
 

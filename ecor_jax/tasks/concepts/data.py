@@ -8,7 +8,6 @@ import numpy as np
 from jaxtyping import Bool, Float
 from tqdm import tqdm
 
-from ecor_jax.config import Config
 from ecor_jax.data.descriptors import XRAYS, Descriptors
 from ecor_jax.data.files import some_of
 from ecor_jax.data.patient_split import check_no_overlap, split_patients
@@ -17,10 +16,11 @@ from ecor_jax.data.study_files import open_studies
 from ecor_jax.data.study_labels import Uncertain, select, targets_of
 from ecor_jax.data.vocabulary import normalise_name
 from ecor_jax.errors import UserError
-from ecor_jax.reports.sections import SECTIONS, report_text
+from ecor_jax.reports.sections import report_text
 from ecor_jax.reports.splitter import split
 from ecor_jax.reports.statements import phrase
 from ecor_jax.reports.statements_file import read_statements
+from ecor_jax.tasks.concepts.options import Concepts, ConceptsData, ConceptsOptions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,13 +48,13 @@ class DiagnosisData:
     pretraining: Studies
 
 
-def open_diagnosis(config: Config) -> DiagnosisData:
+def open_diagnosis(options: ConceptsOptions) -> DiagnosisData:
     """What the options below `data` and `concepts` name. UserError for one that is out of range."""
-    data = config.data
+    data = options.data
     for option in ("images", "tables"):
-        if not data[option]:
+        if not getattr(data, option):
             raise UserError(f"--config.data.{option} is not set: expected a path")
-    classes = tuple(name.strip() for name in data.findings.split(",") if name.strip())
+    classes = data.findings
     if not classes or (data.single_label and len(classes) != 2):
         expected = "two: what is not there, and the finding" if data.single_label else "at least one"
         raise UserError(f"data.findings names {', '.join(classes) or 'nothing'}; expected {expected}")
@@ -63,23 +63,23 @@ def open_diagnosis(config: Config) -> DiagnosisData:
         studies = _some_patients(studies, classes, data)
     train, test = _split(studies, classes, data)
     chosen = [_selected(studies.take(rows), classes, data) for rows in (train, test)]
-    descriptors, held = _concepts([part for part, _ in chosen], classes, config)
+    descriptors, held = _concepts([part for part, _ in chosen], classes, options)
     parts = [Part(*one, *what) for one, what in zip(chosen, held, strict=True)]
     return DiagnosisData(classes, descriptors, *parts, pretraining=studies.take(train))
 
 
-def _some_patients(studies: Studies, classes: Sequence[str], data: Config) -> Studies:
+def _some_patients(studies: Studies, classes: Sequence[str], data: ConceptsData) -> Studies:
     """The studies of `data.patients` patients, drawn from those that have an image to choose."""
     patients = np.unique(_selected(studies, classes, data)[0].patients)
-    if not 0 < data.patients <= len(patients):
+    if data.patients > len(patients):
         raise UserError(f"data.patients is {data.patients}; expected 0 (all) to {len(patients)}")
     drawn = set(np.random.default_rng(data.seed).choice(patients, data.patients, replace=False).tolist())
     return studies.take([row for row, patient in enumerate(studies.patients) if patient in drawn])
 
 
-def _split(studies: Studies, classes: Sequence[str], data: Config) -> tuple[np.ndarray, np.ndarray]:
+def _split(studies: Studies, classes: Sequence[str], data: ConceptsData) -> tuple[np.ndarray, np.ndarray]:
     """Rows to train on and to test on."""
-    if not 0 <= data.test < 1:
+    if data.test == 1:
         raise UserError(f"data.test is {data.test}; expected a share of the patients, or 0 for the official split")
     if data.test:
         wanted = set(map(normalise_name, classes))
@@ -93,31 +93,26 @@ def _split(studies: Studies, classes: Sequence[str], data: Config) -> tuple[np.n
     return rows[0], rows[1]
 
 
-def _selected(studies: Studies, classes: Sequence[str], data: Config) -> tuple[Studies, np.ndarray]:
-    views = [view.strip() for view in data.views.split(",") if view.strip()]
-    return select(studies, findings=classes, views=views, uncertain=data.uncertain, single_label=data.single_label)
+def _selected(studies: Studies, classes: Sequence[str], data: ConceptsData) -> tuple[Studies, np.ndarray]:
+    return select(studies, findings=classes, views=data.views, uncertain=data.uncertain, single_label=data.single_label)
 
 
 Held = list[tuple[Bool[np.ndarray, "studies concepts"], Sequence[Sequence[str]]]]
 
 
-def _concepts(parts: Sequence[Studies], classes: Sequence[str], config: Config) -> tuple[Descriptors, Held]:
+def _concepts(parts: Sequence[Studies], classes: Sequence[str], options: ConceptsOptions) -> tuple[Descriptors, Held]:
     """The descriptors, and of the studies of each part `present` and `phrases`."""
-    concepts = config.concepts
+    concepts = options.concepts
     if concepts.source == "labels":
         if concepts.statements:
             raise UserError("concepts.statements is set, but concepts.source is 'labels'; expected 'reports'")
         descriptors = Descriptors.from_json(XRAYS if concepts.descriptors == "xrays" else concepts.descriptors)
         _check_groups(descriptors, classes)
-        present = [_held_by_labels(part, descriptors, config.data.uncertain) for part in parts]
+        present = [_held_by_labels(part, descriptors, options.data.uncertain) for part in parts]
         return descriptors, [(rows, [_of(row, descriptors) for row in rows]) for rows in present]
-    if concepts.source == "reports":
-        if concepts.sections not in SECTIONS:
-            raise UserError(f"concepts.sections is {concepts.sections!r}; expected one of {', '.join(SECTIONS)}")
-        said = [_phrases(part, concepts) for part in parts]
-        descriptors = _of_reports(parts[0], said[0], concepts)
-        return descriptors, [(_held(rows, descriptors), [list(row) for row in rows]) for rows in said]
-    raise UserError(f"concepts.source is {concepts.source!r}; expected 'labels' or 'reports'")
+    said = [_phrases(part, concepts) for part in parts]
+    descriptors = _of_reports(parts[0], said[0], concepts)
+    return descriptors, [(_held(rows, descriptors), [list(row) for row in rows]) for rows in said]
 
 
 def _check_groups(descriptors: Descriptors, classes: Sequence[str]) -> None:
@@ -146,7 +141,7 @@ def _of(row: np.ndarray, descriptors: Descriptors) -> list[str]:
     return [descriptors.phrases[concept] for concept in np.flatnonzero(row)]
 
 
-def _phrases(studies: Studies, concepts: Config) -> list[dict[str, str]]:
+def _phrases(studies: Studies, concepts: Concepts) -> list[dict[str, str]]:
     """Of each study's report what it says is there or not there, as a phrase, with its group; doubts are left out."""
     names = [name.removesuffix(".txt") for name in studies.report_names]
     if concepts.statements:
@@ -163,14 +158,11 @@ def _phrases(studies: Studies, concepts: Config) -> list[dict[str, str]]:
     ]
 
 
-def _of_reports(studies: Studies, said: Sequence[dict[str, str]], concepts: Config) -> Descriptors:
+def _of_reports(studies: Studies, said: Sequence[dict[str, str]], concepts: Concepts) -> Descriptors:
     """The descriptors that stand in at least `concepts.least` of the reports, the `concepts.most` most frequent.
 
     Spellings that are the same once normalised are one descriptor, written as most reports write it.
     """
-    for option in ("least", "most"):
-        if concepts[option] < 1:
-            raise UserError(f"concepts.{option} is {concepts[option]}; expected at least 1")
     reports = dict(zip(studies.report_names, said, strict=True))
     reports.pop("", None)
     if not reports:

@@ -53,7 +53,7 @@ class DiagnosisLoss:
             raise UserError(f"loss.concept_weight is {self.concept_weight}; expected a finite number of at least 0")
 
 
-class DiagnosisTask:
+class ConceptsLearner:
     """A head trained on {"features", "target", "present", "mask"} batches; the encoders are frozen, outside of it.
 
     target: float [classes], 1 for what is there; of one label a one-hot row, of several NaN where nothing is known.

@@ -9,7 +9,6 @@ import numpy as np
 
 from ecor_jax.bottleneck import Bottleneck
 from ecor_jax.checkpoints.bottleneck_dir import Findings
-from ecor_jax.config import Config
 from ecor_jax.data.encode import picture_of
 from ecor_jax.explain.diagnosis_page import write_diagnosis
 from ecor_jax.explain.diagnosis_records import (
@@ -26,10 +25,11 @@ from ecor_jax.metrics.calibration import expected_calibration_error, reliability
 from ecor_jax.metrics.classification import calibration_pairs, two_classes
 from ecor_jax.metrics.diagnosis import DiagnosisScores, FindingScores
 from ecor_jax.metrics.verification import roc
+from ecor_jax.tasks.base import Log
 from ecor_jax.tasks.concepts.data import DiagnosisData
+from ecor_jax.tasks.concepts.options import ConceptsOptions
 from ecor_jax.tasks.concepts.results import Row
 from ecor_jax.tasks.concepts.studies import Study, explained_studies, linear
-from ecor_jax.training.metrics_log import read_metrics
 
 MEASURES = {
     "rouge_l": "ROUGE-L",
@@ -42,20 +42,16 @@ MEASURES = {
 
 def write_report(
     directory: Path,
-    config: Config,
+    config: ConceptsOptions,
     rows: Mapping[str, Row],
     results: Mapping[str, Any],
     data: DiagnosisData,
-    workdir: Path,
-    saved: bool,
+    log: Log,
 ) -> Path:
-    """Writes `directory/index.html`: the table, curves, weights, explained studies of the first method.
-
-    saved: whether `workdir` has a model, which the page then says how to use.
-    """
+    """Writes `directory/index.html`: the table, curves, weights, explained studies of the first method."""
     main = next(iter(rows.values()))
     findings = data.classes[1:] if config.data.single_label else data.classes
-    kept, lines = results.get("kept", {}), read_metrics(workdir / "metrics.jsonl")
+    kept, lines = results.get("kept", {}), log.metrics
     report = DiagnosisReport(
         title=f"{', '.join(findings)}, and why: {config.data.name}",
         intro="A chest X-ray is compared with descriptors; how well each fits decides, through one weight a finding.",
@@ -78,7 +74,7 @@ def write_report(
         kept_auroc=_kept(kept, "auroc"),
         agreement=_agreement(results["explanations"]) if "explanations" in results else None,
         loss={name: [(line["step"], line["loss"]) for line in lines if line["run"] == name] for name in rows},
-        commands=[f"python -m launch.explain --model={workdir / 'model'} --images PICTURE --output=page"] * saved,
+        commands=[f"python -m launch.explain --model={log.model} --images PICTURE --output=page"] if log.model else [],
         notes=_notes(config, results["left_out"]),
     )
     return write_diagnosis(report, directory)
@@ -110,7 +106,7 @@ def _figure(found: Mapping[str, Any] | None) -> Figure:
     return Figure(found["value"], found["interval"] and tuple(found["interval"]))
 
 
-def _facts(config: Config, data: DiagnosisData) -> dict[str, str]:
+def _facts(config: ConceptsOptions, data: DiagnosisData) -> dict[str, str]:
     head, parts = config.head, (("train", data.train), ("test", data.test))
     counts = [
         f"{name} {len(part.studies)} images of {len(set(part.studies.patients))} patients ("
@@ -129,7 +125,7 @@ def _facts(config: Config, data: DiagnosisData) -> dict[str, str]:
     }
 
 
-def _notes(config: Config, left_out: Sequence[str]) -> list[str]:
+def _notes(config: ConceptsOptions, left_out: Sequence[str]) -> list[str]:
     lines = [
         "Intervals hold 95 % of bootstrap resamples of the test patients; they say nothing of another training run.",
         "Random descriptors have random letters in the place of every word: what they reach owes nothing to meaning.",
@@ -169,7 +165,7 @@ def _roc(probability: np.ndarray, gold: np.ndarray) -> list[tuple[float, float]]
     return [] if curve is None else list(zip(curve.far.tolist(), curve.tar.tolist(), strict=True))
 
 
-def _reliability(row: Row, data: DiagnosisData, config: Config) -> Reliability:
+def _reliability(row: Row, data: DiagnosisData, config: ConceptsOptions) -> Reliability:
     """Of several findings that of all of them together."""
     if config.data.single_label:
         pairs = calibration_pairs(row.probabilities, np.argmax(data.test.targets, axis=1))
@@ -180,7 +176,7 @@ def _reliability(row: Row, data: DiagnosisData, config: Config) -> Reliability:
     return Reliability([ReliabilityBin(*entry) for entry in bins], expected_calibration_error(bins))
 
 
-def _weights(row: Row, data: DiagnosisData, config: Config) -> list[WeightRow]:
+def _weights(row: Row, data: DiagnosisData, config: ConceptsOptions) -> list[WeightRow]:
     if not isinstance(row.head, Bottleneck) or row.typical is None:
         return []
     end = linear(row.head, Findings(data.classes, config.data.single_label, row.typical))
@@ -191,7 +187,7 @@ def _weights(row: Row, data: DiagnosisData, config: Config) -> list[WeightRow]:
     ]
 
 
-def _examples(row: Row, data: DiagnosisData, config: Config) -> list[ExplainedStudy]:
+def _examples(row: Row, data: DiagnosisData, config: ConceptsOptions) -> list[ExplainedStudy]:
     """Test studies spread evenly over the probabilities, as many of each gold of the last finding as there are."""
     count, test = config.report.studies, data.test
     if not isinstance(row.head, Bottleneck) or row.cosines is None or row.typical is None or not count:

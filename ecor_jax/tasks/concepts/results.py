@@ -9,7 +9,6 @@ from jaxtyping import Float
 
 from ecor_jax.bottleneck import Bottleneck
 from ecor_jax.checkpoints.bottleneck_dir import Findings
-from ecor_jax.config import Config
 from ecor_jax.metrics.bootstrap import (
     Difference,
     Interval,
@@ -25,6 +24,7 @@ from ecor_jax.metrics.diagnosis import DiagnosisScores, FindingScores, score_cla
 from ecor_jax.metrics.text_overlap import text_overlap
 from ecor_jax.tasks.concepts.data import DiagnosisData, Part
 from ecor_jax.tasks.concepts.model import BlackBox
+from ecor_jax.tasks.concepts.options import ConceptsOptions
 from ecor_jax.tasks.concepts.studies import Linear, answers, linear, probabilities
 
 KEPT = (1, 2, 3, 5, 10, 20, 40, 80)
@@ -57,7 +57,7 @@ def judged(
     features: Float[np.ndarray, "studies embed"],
     typical: Float[np.ndarray, "concepts"] | None,
     data: DiagnosisData,
-    config: Config,
+    config: ConceptsOptions,
 ) -> Row:
     """A head on the features of the test studies."""
     said = answers(head, features)
@@ -66,7 +66,7 @@ def judged(
     return Row(head, found, said.cosines, typical, _scores(found, data, config))
 
 
-def _scores(found: np.ndarray, data: DiagnosisData, config: Config) -> DiagnosisScores | FindingScores:
+def _scores(found: np.ndarray, data: DiagnosisData, config: ConceptsOptions) -> DiagnosisScores | FindingScores:
     test, options = data.test, _bootstrap(config)
     average, patients = config.evaluation.average, test.studies.patients
     if config.data.single_label:
@@ -74,7 +74,7 @@ def _scores(found: np.ndarray, data: DiagnosisData, config: Config) -> Diagnosis
     return score_findings(found, test.targets, patients, data.classes, average, **options)
 
 
-def results_of(rows: Mapping[str, Row], data: DiagnosisData, config: Config) -> dict[str, Any]:
+def results_of(rows: Mapping[str, Row], data: DiagnosisData, config: ConceptsOptions) -> dict[str, Any]:
     """results.json: every method's scores, how far the first is ahead of each other one, its explanations.
 
     "kept": of the first method and of CONTROL, where they are bottlenecks, by number of concepts kept.
@@ -102,13 +102,13 @@ def _counts(part: Part, classes: Sequence[str]) -> dict[str, Any]:
     return {"count": len(part.studies), "patients": len(set(part.studies.patients)), "positive": dict(positives)}
 
 
-def _difference(main: Row, other: Row, data: DiagnosisData, config: Config) -> dict[str, Any] | None:
+def _difference(main: Row, other: Row, data: DiagnosisData, config: ConceptsOptions) -> dict[str, Any] | None:
     first, second = (_figures(row.probabilities, data, config).auroc for row in (main, other))
     found: Difference | None = paired_difference(first, second, data.test.studies.patients, **_bootstrap(config))
     return found and {"value": found.value, "interval": found.interval and list(found.interval)}
 
 
-def _explanations(row: Row, data: DiagnosisData, config: Config) -> dict[str, Any]:
+def _explanations(row: Row, data: DiagnosisData, config: ConceptsOptions) -> dict[str, Any]:
     """What the model says of each test study against all that its report, or its labels, say holds of it.
 
     Studies of which these say nothing are left out ("without_report"); scores are means over the others ("studies").
@@ -165,7 +165,7 @@ def reasons(row: Row, data: DiagnosisData, most: int, single_label: bool) -> lis
     ]
 
 
-def _kept(row: Row, data: DiagnosisData, config: Config) -> dict[str, Any]:
+def _kept(row: Row, data: DiagnosisData, config: ConceptsOptions) -> dict[str, Any]:
     """Accuracy and AUROC with the n largest weights of every finding alone (NEC, Srivastava et al. 2024).
 
     A concept that is cut has its typical cosine everywhere, so what is left is a base all studies share.
@@ -197,20 +197,20 @@ def _linear(row: Row, data: DiagnosisData, single_label: bool) -> Linear:
     return linear(row.head, Findings(data.classes, single_label, row.typical))
 
 
-def _figures(found: Float[np.ndarray, "studies outputs"], data: DiagnosisData, config: Config) -> Statistics:
+def _figures(found: Float[np.ndarray, "studies outputs"], data: DiagnosisData, config: ConceptsOptions) -> Statistics:
     """The figures of probabilities of the test studies."""
     if config.data.single_label:
         return statistics(found, np.argmax(data.test.targets, axis=1), config.evaluation.average)
     return finding_statistics(found, data.test.targets, config.evaluation.average)
 
 
-def _interval(figure: Statistic, patients: Sequence[str], config: Config) -> list[float] | None:
+def _interval(figure: Statistic, patients: Sequence[str], config: ConceptsOptions) -> list[float] | None:
     """As results.json has it."""
     found = bootstrap_interval(figure, patients, **_bootstrap(config))
     return found and list(found)
 
 
-def _bootstrap(config: Config) -> dict[str, int]:
+def _bootstrap(config: ConceptsOptions) -> dict[str, int]:
     return {"resamples": config.evaluation.resamples, "seed": config.seed}
 
 

@@ -1,8 +1,8 @@
-"""From a diagnosis config to a workdir: heads trained on frozen features, judged on other patients, and explained."""
+"""Classification through descriptors: heads trained on frozen features, judged on other pictures, and explained."""
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,28 +12,24 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Float
 
-from ecor_jax.bottleneck import Bottleneck
+from ecor_jax.bottleneck import Bottleneck, adapter_of
 from ecor_jax.checkpoints.bottleneck_dir import Findings, SavedBottleneck, load_bottleneck, save_bottleneck
 from ecor_jax.checkpoints.model_dir import Model, load_clip
-from ecor_jax.config import Config
+from ecor_jax.data.captions import Captions
 from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.data.patient_split import check_no_overlap
 from ecor_jax.data.pipeline import train_batches
-from ecor_jax.data.records import InOrder, Record
+from ecor_jax.data.records import InOrder, Record, Source
 from ecor_jax.data.study_captions import OneFinding, StudyCaptions
 from ecor_jax.errors import UserError
-from ecor_jax.metrics.classification import AVERAGES
-from ecor_jax.options import check_template
-from ecor_jax.parallel.mesh import make_mesh
-from ecor_jax.tasks.base import compute_dtype
-from ecor_jax.tasks.common import adapter_of, check_batch_sizes, clip_of
+from ecor_jax.tasks import base
+from ecor_jax.tasks.base import Log, Task, check_batch_sizes, compute_dtype
 from ecor_jax.tasks.concepts.data import DiagnosisData, open_diagnosis
 from ecor_jax.tasks.concepts.encoder import ClipEncoder, DualEncoder, FileEncoder
-from ecor_jax.tasks.concepts.model import BlackBox, DiagnosisLoss, DiagnosisTask, FeatureEncode, class_weights
+from ecor_jax.tasks.concepts.model import BlackBox, ConceptsLearner, DiagnosisLoss, FeatureEncode, class_weights
+from ecor_jax.tasks.concepts.options import ConceptsOptions
 from ecor_jax.tasks.concepts.report import write_report
-from ecor_jax.tasks.concepts.results import judged, results_of, table
-from ecor_jax.training.loop import checked_optimizer, train
-from ecor_jax.training.workdir import write_results
+from ecor_jax.tasks.concepts.results import Row, judged, results_of, table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,134 +52,144 @@ METHODS = {
 }
 
 
-def run(config: Config, workdir: Path) -> None:
-    """Trains every method of `config.methods` on the same features and judges it on the same patients.
+class ConceptBottleneck(Task[ConceptsOptions, Row]):
+    """Every method of `options.methods` on the same features; a row's model is its head."""
 
-    Writes model/ (the first method, if it is a bottleneck over a CLIP), results.json and report/; where no model is
-    named, clip/ with the one it pretrains first, on the images of the training patients alone.
-    """
-    setting = Setting(config, training=True)
-    data, encoder = setting.data, setting.encoder(workdir)
-    features = {"train": encoder.images(data.train.studies), "test": encoder.images(data.test.studies)}
-    rows = {}
-    for name in setting.methods:
-        head = setting.trained(name, encoder, features["train"], workdir)
-        rows[name] = judged(head, features["test"], typical_cosines(head, features["train"]), data, config)
-    results = results_of(rows, data, config)
-    first = rows[setting.methods[0]]
-    if jax.process_index() == 0:
-        saved = None
-        if isinstance(encoder, ClipEncoder) and isinstance(first.head, Bottleneck) and first.typical is not None:
-            saved = setting.saved(encoder.model, first.head, first.typical)
-            save_bottleneck(workdir / "model", saved)
-        write_results(workdir / "results.json", config, results)
-        write_report(workdir / "report", config, rows, results, data, workdir, saved is not None)
-    print(table(rows))
+    Options = ConceptsOptions
 
-
-def evaluate(config: Config, model: str) -> tuple[dict[str, Any], str]:
-    """results.json and a table of a trained bottleneck on the patients that the config keeps for the test.
-
-    UserError for a model of other findings or descriptors, or one that was trained on some of these patients.
-    """
-    setting = Setting(config, training=False)
-    saved, data = load_bottleneck(load_clip(model, dtype=compute_dtype(config.dtype))), setting.data
-    findings = saved.findings
-    if findings is None:
-        raise UserError(f"{model} is a bottleneck for faces; expected one of a diagnosis")
-    found, asked = (
-        f"{', '.join(names)} ({'one label' if single else 'several labels'})"
-        for names, single in ((findings.names, findings.single_label), (data.classes, config.data.single_label))
-    )
-    if found != asked:
-        raise UserError(f"{model} tells {found}; the config names {asked}")
-    if saved.descriptors.phrases != data.descriptors.phrases:
-        raise UserError(f"{model} has other descriptors than the config; what is present of them is not known")
-    tested, known = data.test.studies.patients, set(findings.trained_on)
-    seen = [patient for patient, digest in zip(tested, hashed(tested), strict=True) if digest in known]
-    check_no_overlap(seen, tested, where=f"{model} and the test images")
-    features = setting.clip_encoder(saved.model).images(data.test.studies)
-    rows = {"bottleneck": judged(saved.bottleneck, features, findings.typical, data, config)}
-    return results_of(rows, data, config), table(rows)
-
-
-class Setting:
-    """What a config says, checked before anything heavy begins, and the heads it asks for."""
-
-    def __init__(self, config: Config, training: bool):
-        self.config, self.mesh = config, make_mesh(config.parallel.model)
-        self.methods = tuple(dict.fromkeys(name.strip() for name in config.methods.split(",") if name.strip()))
-        _check_options(config, self.methods, training)
-        check_batch_sizes(config, self.mesh)
-        self.data: DiagnosisData = open_diagnosis(config)
+    def __init__(self, options: ConceptsOptions, *, training: bool):
+        super().__init__(options, training=training)
+        self.rows = options.methods
+        _check_options(options, training)
+        check_batch_sizes(options, self.mesh.shape["data"], training=True)
+        self.data: DiagnosisData = open_diagnosis(options)
         if training:
-            self._check_training()
+            size, count = options.data.batch_size, len(self.data.train.studies)
+            if size > count:
+                raise UserError(f"data.batch_size is {size}; there are {count} images to train on")
+            for name in self.rows:
+                self._loss(METHODS[name])
+                self._head(METHODS[name], np.zeros((len(self.data.descriptors.phrases), 1), np.float32))
 
-    def _check_training(self) -> None:
-        size, count = self.config.data.batch_size, len(self.data.train.studies)
-        if size > count:
-            raise UserError(f"data.batch_size is {size}; there are {count} images to train on")
-        for name in self.methods:
-            self._loss(METHODS[name])
-            self._head(METHODS[name], np.zeros((len(self.data.descriptors.phrases), 1), np.float32))
+    @property
+    def needs_clip(self) -> bool:
+        return not self.options.embeddings
 
-    def encoder(self, workdir: Path) -> DualEncoder:
-        """The one that the config names; else a CLIP pretrained below the workdir."""
-        config, descriptors = self.config, self.data.descriptors
-        if config.embeddings:
-            return FileEncoder(Path(config.embeddings))
-        captioned = None
-        if not config.model:
-            captioned = OneFinding(self.data.pretraining, descriptors.groups), StudyCaptions(descriptors)
-        return self.clip_encoder(clip_of(config, workdir, captioned))
+    def captions(self) -> tuple[Source, Captions]:
+        """Pictures of the training patients alone, and captions from their labels."""
+        return OneFinding(self.data.pretraining, self.data.descriptors.groups), StudyCaptions(self.data.descriptors)
 
-    def clip_encoder(self, model: Model) -> ClipEncoder:
-        """A CLIP, to encode as the config says."""
-        config = self.config
-        return ClipEncoder(model, batch_size=config.evaluation.batch_size, mesh=self.mesh, workers=config.data.workers)
+    def open(self, model: str) -> None:
+        options = self.options
+        self.saved: SavedBottleneck | None = None
+        if options.embeddings and self.training:
+            self.encoder: DualEncoder = FileEncoder(Path(options.embeddings))
+        else:
+            if not model:
+                raise UserError("--config.model is not set: expected a CLIP, as a model directory or a hub id")
+            clip = load_clip(model, dtype=compute_dtype(options.dtype))
+            workers, batch_size = options.data.workers, options.evaluation.batch_size
+            self.encoder = ClipEncoder(clip, batch_size=batch_size, mesh=self.mesh, workers=workers)
+            if not self.training:
+                self.rows = ("bottleneck",)
+                self.saved = self._stored(clip, model)
+        if self.training:
+            self.features = self.encoder.images(self.data.train.studies)
+        self.tested = self.encoder.images(self.data.test.studies)
 
-    def trained(
-        self, name: str, encoder: DualEncoder, features: Float[np.ndarray, "studies embed"], workdir: Path
-    ) -> Bottleneck | BlackBox:
-        """The head of a method, trained on the features of the training studies."""
-        config, method, part = self.config, METHODS[name], self.data.train
-        template = config.concepts.template
-        bank = encoder.texts([template.replace("{d}", phrase) for phrase in self.words(method).phrases])
+    def _stored(self, clip: Model, model: str) -> SavedBottleneck:
+        """The bottleneck of a model directory.
+
+        UserError for one of other findings or descriptors, or one that was trained on some of the test's patients.
+        """
+        saved, data = load_bottleneck(clip), self.data
+        findings = saved.findings
+        if findings is None:
+            raise UserError(f"{model} is a bottleneck for faces; expected one of a diagnosis")
+        found, asked = (
+            f"{', '.join(names)} ({'one label' if single else 'several labels'})"
+            for names, single in (
+                (findings.names, findings.single_label),
+                (data.classes, self.options.data.single_label),
+            )
+        )
+        if found != asked:
+            raise UserError(f"{model} tells {found}; the config names {asked}")
+        if saved.descriptors.phrases != data.descriptors.phrases:
+            raise UserError(f"{model} has other descriptors than the config; what is present of them is not known")
+        tested, known = data.test.studies.patients, set(findings.trained_on)
+        seen = [patient for patient, digest in zip(tested, hashed(tested), strict=True) if digest in known]
+        check_no_overlap(seen, tested, where=f"{model} and the test images")
+        return saved
+
+    def learner(self, row: str) -> ConceptsLearner:
+        """The head of a method, to be trained on the features of the training studies."""
+        options, method, part = self.options, METHODS[row], self.data.train
+        template = options.concepts.template
+        bank = self.encoder.texts([template.replace("{d}", phrase) for phrase in self._words(method).phrases])
         names = part.studies.names
         records = [Record(image=b"", category="", rationales=(), name=name) for name in names]
         encode = FeatureEncode(
-            dict(zip(names, features, strict=True)),
+            dict(zip(names, self.features, strict=True)),
             dict(zip(names, part.targets, strict=True)),
             dict(zip(names, part.present, strict=True)),
         )
         batches = train_batches(
             InOrder(records, part.studies.origin),
             encode,
-            batch_size=config.data.batch_size,
-            seed=config.seed,
+            batch_size=options.data.batch_size,
+            seed=options.seed,
             process_index=jax.process_index(),
             process_count=jax.process_count(),
         )
-        head = train(DiagnosisTask(self._head(method, bank), batches, self._loss(method)), config, workdir, name)
-        assert isinstance(head, Bottleneck | BlackBox)
-        return head
+        return ConceptsLearner(self._head(method, bank), batches, self._loss(method))
 
-    def words(self, method: Method) -> Descriptors:
-        """The descriptors of a method."""
-        return self.data.descriptors.scrambled(self.config.seed) if method.scrambled else self.data.descriptors
+    def model(self, row: str, trained: nnx.Module | None) -> Bottleneck | BlackBox:
+        if trained is None:
+            assert self.saved is not None
+            return self.saved.bottleneck
+        assert isinstance(trained, Bottleneck | BlackBox)
+        return trained
 
-    def saved(self, model: Model, head: Bottleneck, typical: Float[np.ndarray, "concepts"]) -> SavedBottleneck:
-        """A trained bottleneck as a model directory holds it."""
+    def judge(self, row: str, model: Bottleneck | BlackBox) -> Row:
+        if self.saved is not None and self.saved.findings is not None:
+            typical = self.saved.findings.typical
+        else:
+            typical = typical_cosines(model, self.features)
+        return judged(model, self.tested, typical, self.data, self.options)
+
+    def save(self, directory: Path, rows: Mapping[str, base.Row[Row]]) -> bool:
+        """The first method, if it is a bottleneck over a CLIP."""
+        first = rows[self.rows[0]].judgement
+        if not isinstance(self.encoder, ClipEncoder) or not isinstance(first.head, Bottleneck) or first.typical is None:
+            return False
         patients = tuple(sorted(set(hashed(self.data.pretraining.patients))))
-        findings = Findings(self.data.classes, self.config.data.single_label, typical, patients)
-        template = self.config.concepts.template
-        return SavedBottleneck(model, head, self.data.descriptors, template, "aggregated", None, findings)
+        findings = Findings(self.data.classes, self.options.data.single_label, first.typical, patients)
+        template, clip = self.options.concepts.template, self.encoder.model
+        saved = SavedBottleneck(clip, first.head, self.data.descriptors, template, "aggregated", None, findings)
+        save_bottleneck(directory, saved)
+        return True
+
+    def results(self, rows: Mapping[str, base.Row[Row]]) -> dict[str, Any]:
+        return results_of({name: row.judgement for name, row in rows.items()}, self.data, self.options)
+
+    def table(self, rows: Mapping[str, base.Row[Row]]) -> str:
+        return table({name: row.judgement for name, row in rows.items()})
+
+    def page(
+        self, directory: Path, rows: Mapping[str, base.Row[Row]], results: Mapping[str, Any], log: Log
+    ) -> Path | None:
+        shown = {name: row.judgement for name, row in rows.items()}
+        return write_report(directory, self.options, shown, results, self.data, log)
+
+    def _words(self, method: Method) -> Descriptors:
+        return self.data.descriptors.scrambled(self.options.seed) if method.scrambled else self.data.descriptors
 
     def _loss(self, method: Method) -> DiagnosisLoss:
-        loss, single, data = self.config.loss, self.config.data.single_label, self.data
+        loss, single, data = self.options.loss, self.options.data.single_label, self.data
         weights = class_weights(data.train.targets, data.classes, single, loss.class_weights == "balanced")
         weight = loss.concept_weight if method.concept_weight is None else method.concept_weight
-        if method.kind == "bottleneck" and weight and not self.config.head.adapter.width:
+        if method.kind == "bottleneck" and weight and not self.options.head.adapter.width:
             raise UserError(
                 f"head.adapter.width is 0 and loss.concept_weight {weight}: with frozen encoders only an adapter can "
                 "move the cosines; set one, or the weight to 0"
@@ -191,34 +197,34 @@ class Setting:
         return DiagnosisLoss(single, weights, weight, method.push_absent)
 
     def _head(self, method: Method, bank: Float[np.ndarray, "concepts embed"]) -> Bottleneck | BlackBox:
-        head, rngs, size = self.config.head, nnx.Rngs(self.config.seed), len(self.data.classes)
+        head, rngs, size = self.options.head, nnx.Rngs(self.options.seed), len(self.data.classes)
         if method.kind != "bottleneck":
             return BlackBox(bank.shape[1], head.black_box_width if method.kind == "mlp" else 0, size, rngs=rngs)
-        adapter = adapter_of(head.adapter, bank.shape[1], rngs)
-        options = {"scale": 1.0, "size": size, "start": head.start, "use_bias": head.use_bias}
-        return Bottleneck(bank, None, **options, adapter=adapter, rngs=rngs)
+        return Bottleneck(
+            bank,
+            None,
+            scale=1.0,
+            size=size,
+            start=head.start,
+            use_bias=head.use_bias,
+            adapter=adapter_of(head.adapter, bank.shape[1], rngs),
+            rngs=rngs,
+        )
 
 
-def _check_options(config: Config, methods: Sequence[str], training: bool) -> None:
+def _check_options(options: ConceptsOptions, training: bool) -> None:
+    methods = options.methods
     if not methods or set(methods) - set(METHODS):
-        raise UserError(f"methods is {config.methods!r}; expected some of {', '.join(METHODS)}")
+        raise UserError(f"methods is {','.join(methods)!r}; expected some of {', '.join(METHODS)}")
     if METHODS[methods[0]].scrambled:
         raise UserError(f"methods begins with {methods[0]}; expected one in words: the first is saved and explained")
-    if config.loss.class_weights not in ("balanced", "none"):
-        raise UserError(f"loss.class_weights is {config.loss.class_weights!r}; expected 'balanced' or 'none'")
-    check_template(config.concepts.template, "d", "concepts.template", needed=True)
-    if config.model and config.embeddings:
+    if options.model and options.embeddings:
         raise UserError("both --config.model and --config.embeddings are set; expected one of them")
-    if training and not (config.model or config.embeddings) and config.concepts.source != "labels":
+    if training and not (options.model or options.embeddings) and options.concepts.source != "labels":
         raise UserError(
-            f"--config.model is not set, and concepts.source is {config.concepts.source!r}; "
+            f"--config.model is not set, and concepts.source is {options.concepts.source!r}; "
             "a CLIP is pretrained on captions from 'labels' alone"
         )
-    evaluation = config.evaluation
-    if evaluation.average not in AVERAGES:
-        raise UserError(f"evaluation.average is {evaluation.average!r}; expected one of {', '.join(AVERAGES)}")
-    compute_dtype(config.dtype)
-    checked_optimizer(config)
 
 
 def hashed(patients: Sequence[str]) -> list[str]:

@@ -34,7 +34,7 @@ class Pretrainer(nnx.Module):
             self.logit_bias = nnx.Param(jnp.float32(-10))
 
 
-class PretrainTask:
+class PretrainLearner:
     """All of CLIP trained on {"image", "text", "group", "mask"} batches.
 
     Images and texts of the same `group` are positives of each other.

@@ -1,7 +1,9 @@
-"""From a pretraining config to a workdir with a CLIP in it."""
+"""Contrastive pretraining of a CLIP on pictures and captions: one row, which is kept and not judged."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import jax
 from absl import logging
@@ -12,7 +14,6 @@ from ecor_jax.clip.config import PRESETS, preset
 from ecor_jax.clip.model import Clip
 from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.clip.tokenizer import learn_tokenizer
-from ecor_jax.config import Config
 from ecor_jax.data.captions import Captions, ListedCaptions, ProceduralCaptions
 from ecor_jax.data.concatenated import Concatenated
 from ecor_jax.data.encode import ImageEncode, checked
@@ -21,60 +22,77 @@ from ecor_jax.data.pipeline import train_batches
 from ecor_jax.data.procedural import Procedural
 from ecor_jax.data.records import Source
 from ecor_jax.errors import UserError
-from ecor_jax.tasks.base import compute_dtype
-from ecor_jax.tasks.pretrain.model import CaptionEncode, Pretrainer, PretrainTask
-from ecor_jax.training.loop import train
+from ecor_jax.tasks.base import Row, Task, compute_dtype
+from ecor_jax.tasks.pretrain.model import CaptionEncode, Pretrainer, PretrainLearner
+from ecor_jax.tasks.pretrain.options import PretrainData, PretrainOptions
 
 
-def run(config: Config, workdir: Path, data: tuple[Source, Captions] | None = None) -> None:
-    """Pretrains (or continues) a CLIP on images and captions and writes `workdir/model`.
+class Pretrain(Task[PretrainOptions, None]):
+    """A CLIP from scratch, or one that goes on from another.
 
-    data: images and captions in the place of those that `config.data` names.
+    captions: pictures and captions in the place of those that the options name.
     """
-    source, captions = _data(config.data) if data is None else data
-    if config.model in PRESETS:
-        shape = preset(config.model)
-        tokenizer = learn_tokenizer(captions.corpus(), shape.text.vocab_size, shape.text.context_length)
-        shape = dataclasses.replace(shape, text=dataclasses.replace(shape.text, vocab_size=len(tokenizer)))
-        preprocess = Preprocess(shape.vision.image_size)
-        clip = Clip(shape, dtype=compute_dtype(config.dtype), rngs=nnx.Rngs(config.seed))
-    else:
-        model = load_clip(config.model, dtype=compute_dtype(config.dtype))
-        clip, tokenizer, preprocess = model.clip, model.tokenizer, model.preprocess
-    longest = clip.config.text.context_length
-    if not 2 <= config.data.text_length <= longest:
-        raise UserError(f"data.text_length is {config.data.text_length}; expected 2 to {longest} tokens")
-    source, bad = checked(source, preprocess, config.data.on_bad_image)
-    for name in bad:
-        logging.warning("left out: %s", name)
-    encode = CaptionEncode(
-        ImageEncode(preprocess, config.data.augment),
-        captions,
-        tokenizer,
-        config.data.text_length,
-        config.data.positives,
-    )
-    batches = train_batches(
-        source,
-        encode,
-        batch_size=config.data.batch_size,
-        seed=config.seed,
-        workers=config.data.workers,
-        process_index=jax.process_index(),
-        process_count=jax.process_count(),
-        on_bad_image=config.data.on_bad_image,
-    )
-    task = PretrainTask(clip, batches, preprocess, loss=config.loss, kept_patches=config.kept_patches or None)
-    trained = train(task, config, workdir, "pretrain")
-    assert isinstance(trained, Pretrainer)
-    save_clip(workdir / "model", trained.clip, tokenizer, preprocess, overwrite=True)
+
+    Options = PretrainOptions
+    rows = ("pretrain",)
+
+    def __init__(self, options: PretrainOptions, *, training: bool, captions: tuple[Source, Captions] | None = None):
+        super().__init__(options, training=training)
+        self.source, self.texts = captions or _open(options.data)
+
+    def open(self, model: str) -> None:
+        options = self.options
+        if model in PRESETS:
+            shape = preset(model)
+            self.tokenizer = learn_tokenizer(self.texts.corpus(), shape.text.vocab_size, shape.text.context_length)
+            shape = dataclasses.replace(shape, text=dataclasses.replace(shape.text, vocab_size=len(self.tokenizer)))
+            self.preprocess = Preprocess(shape.vision.image_size)
+            self.clip = Clip(shape, dtype=compute_dtype(options.dtype), rngs=nnx.Rngs(options.seed))
+        else:
+            loaded = load_clip(model, dtype=compute_dtype(options.dtype))
+            self.clip, self.tokenizer, self.preprocess = loaded.clip, loaded.tokenizer, loaded.preprocess
+        longest = self.clip.config.text.context_length
+        if options.data.text_length > longest:
+            raise UserError(f"data.text_length is {options.data.text_length}; expected 2 to {longest} tokens")
+        self.source, bad = checked(self.source, self.preprocess, options.data.on_bad_image)
+        for name in bad:
+            logging.warning("left out: %s", name)
+
+    def learner(self, row: str) -> PretrainLearner:
+        options, data = self.options, self.options.data
+        image = ImageEncode(self.preprocess, data.augment)
+        batches = train_batches(
+            self.source,
+            CaptionEncode(image, self.texts, self.tokenizer, data.text_length, data.positives),
+            batch_size=data.batch_size,
+            seed=options.seed,
+            workers=data.workers,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+            on_bad_image=data.on_bad_image,
+        )
+        kept = options.kept_patches or None
+        return PretrainLearner(self.clip, batches, self.preprocess, loss=options.loss, kept_patches=kept)
+
+    def model(self, row: str, trained: nnx.Module | None) -> Clip | None:
+        return trained.clip if isinstance(trained, Pretrainer) else None
+
+    def judge(self, row: str, model: Clip | None) -> None:
+        """A CLIP is judged by what is built on it."""
+
+    def save(self, directory: Path, rows: Mapping[str, Row[None]]) -> bool:
+        save_clip(directory, rows["pretrain"].model, self.tokenizer, self.preprocess, overwrite=True)
+        return True
+
+    def results(self, rows: Mapping[str, Row[None]]) -> dict[str, Any]:
+        return {}
 
 
-def _data(data: Config) -> tuple[Source, Captions]:
+def _open(data: PretrainData) -> tuple[Source, Captions]:
     if data.images == "procedural":
         return Procedural(data.count, style="pretrain", seed=data.seed), ProceduralCaptions()
     for option in ("images", "captions"):
-        if not data[option]:
+        if not getattr(data, option):
             raise UserError(f"--config.data.{option} is not set: expected a path")
     source = Concatenated([open_images(path, split=data.split) for path in data.images.split(",")])
     captions = ListedCaptions(data.captions)

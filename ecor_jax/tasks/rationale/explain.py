@@ -10,7 +10,6 @@ from absl import logging
 
 from ecor_jax.checkpoints.tuned import Tuned, TunedModel, load_tuned
 from ecor_jax.data.array_records import is_array_records
-from ecor_jax.data.dataset import fitting
 from ecor_jax.data.encode import ImageEncode, picture_of
 from ecor_jax.data.files import IMAGE_SUFFIXES, open_files
 from ecor_jax.data.images import open_images, splits_of
@@ -23,6 +22,7 @@ from ecor_jax.explain.records import ExplainedPicture, Explanation
 from ecor_jax.explain.report import write_explanations
 from ecor_jax.metrics.doubly_right import majority_vote
 from ecor_jax.parallel.mesh import make_mesh
+from ecor_jax.tasks.rationale.data import fitting
 from ecor_jax.tasks.rationale.methods import find_methods, make_banks, over_context
 from ecor_jax.tasks.rationale.model import RationaleModel
 from ecor_jax.tasks.rationale.predict import Predictions, predict
@@ -116,9 +116,9 @@ def _readable(readers: Iterable[Callable[[], Record]]) -> list[Record]:
 
 def _methods(loaded: TunedModel, names: str) -> dict[str, Tuned]:
     if not names:
-        return dict(loaded.tuned) or {"ecor": Tuned(find_methods("ecor")["ecor"], None)}
+        return dict(loaded.tuned) or {"ecor": Tuned(find_methods(("ecor",))["ecor"], None)}
     chosen = {}
-    for name, method in find_methods(names).items():
+    for name, method in find_methods(names.split(",")).items():
         if loaded.tuned and method.tuned and name not in loaded.tuned:
             raise UserError(f"{loaded.model.path}: no prompts for {name!r}; it has those of {', '.join(loaded.tuned)}")
         chosen[name] = loaded.tuned.get(name, Tuned(method, None))

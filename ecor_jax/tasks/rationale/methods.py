@@ -1,7 +1,7 @@
 """The methods that are compared: which prompts, and how P(category, rationale | image) is put together from them."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal, get_args
 
 import jax.numpy as jnp
@@ -55,13 +55,12 @@ METHODS: dict[str, Method] = {
 }
 
 
-def find_methods(names: str) -> dict[str, Method]:
-    """The methods of a comma-separated list; UserError, with all there are, for one that is unknown."""
-    chosen = [name.strip() for name in names.split(",") if name.strip()]
-    unknown = [name for name in chosen if name not in METHODS]
-    if unknown or not chosen:
-        raise UserError(f"method is {names!r}; expected one or several of {', '.join(METHODS)}, with commas")
-    return {name: METHODS[name] for name in chosen}
+def find_methods(names: Sequence[str]) -> dict[str, Method]:
+    """The methods of these names; UserError, with all there are, for one that is unknown or where there is none."""
+    if not names or set(names) - set(METHODS):
+        given = ",".join(names)
+        raise UserError(f"method is {given!r}; expected one or several of {', '.join(METHODS)}, with commas")
+    return {name: METHODS[name] for name in names}
 
 
 def checked(method: Method) -> Method:

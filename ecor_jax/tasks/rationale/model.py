@@ -1,8 +1,5 @@
 """Visual prompt tuning for the joint distribution of categories and rationales (ECOR, DROR)."""
 
-import dataclasses
-from typing import Literal
-
 import grain
 import jax
 import jax.numpy as jnp
@@ -13,10 +10,10 @@ from ecor_jax.checkpoints.model_dir import Model
 from ecor_jax.clip.model import unit
 from ecor_jax.clip.prompts import Prompt, VisualPrompts
 from ecor_jax.clip.vision import normalise_pixels
-from ecor_jax.errors import UserError
 from ecor_jax.joint import Bank, Banks
 from ecor_jax.losses import candidate_loss, softmax_contrastive_loss
 from ecor_jax.tasks.rationale.methods import Method
+from ecor_jax.tasks.rationale.options import RationaleLoss
 from ecor_jax.training.step import Batch, Metrics
 
 
@@ -41,30 +38,7 @@ class RationaleModel(nnx.Module):
         return Banks(None if self.outer_bank is None else self.outer_bank[...], self.pair_bank[...])
 
 
-@dataclasses.dataclass(frozen=True)
-class LossOptions:
-    """What the papers leave open.
-
-    candidates: 'vocabulary', softmax over all rationales, then over all classes given the gold one, as inference
-      does; 'batch', symmetric InfoNCE over the batch, equal texts being positives.
-    gold: which of an image's gold rationales a step asks for: one 'draw'n at random, or the 'pseudo' label, the
-      one the model itself finds likeliest (DROR's on real ImageNet photographs).
-    outer_weight, pair_weight: of the two terms; 1 and 1 in the paper.
-    """
-
-    candidates: Literal["vocabulary", "batch"] = "vocabulary"
-    gold: Literal["draw", "pseudo"] = "draw"
-    outer_weight: float = 1.0
-    pair_weight: float = 1.0
-
-    def __post_init__(self):
-        if self.candidates not in ("vocabulary", "batch"):
-            raise UserError(f"loss.candidates is {self.candidates!r}; expected 'vocabulary' or 'batch'")
-        if self.gold not in ("draw", "pseudo"):
-            raise UserError(f"loss.gold is {self.gold!r}; expected 'draw' or 'pseudo'")
-
-
-class RationaleTask:
+class RationaleLearner:
     """Prompts trained on {"image", "category", "rationales", "mask"} batches; everything else is frozen."""
 
     trainable = Prompt
@@ -74,7 +48,7 @@ class RationaleTask:
         model: RationaleModel,
         method: Method,
         batches: grain.IterDataset,
-        options: LossOptions,
+        options: RationaleLoss,
     ):
         self.model, self.method, self.batches, self.options = model, method, batches, options
 

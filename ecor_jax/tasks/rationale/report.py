@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ecor_jax.config import Config
-from ecor_jax.data.dataset import Dataset
 from ecor_jax.data.encode import picture_of
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.explain.records import (
@@ -24,8 +22,9 @@ from ecor_jax.explain.records import (
 from ecor_jax.explain.report import write_report
 from ecor_jax.metrics.calibration import expected_calibration_error, reliability
 from ecor_jax.metrics.doubly_right import NAMES, rates
+from ecor_jax.tasks.rationale.data import Dataset
+from ecor_jax.tasks.rationale.options import RationaleOptions
 from ecor_jax.tasks.rationale.predict import Predictions
-from ecor_jax.training.metrics_log import read_metrics
 
 if TYPE_CHECKING:
     from ecor_jax.tasks.rationale.task import Evaluation
@@ -36,11 +35,11 @@ MOST_CLASSES = 120
 
 def write_rationale_report(
     directory: Path,
-    config: Config,
+    config: RationaleOptions,
     vocabulary: Vocabulary,
     dataset: Dataset,
     evaluations: Mapping[str, "Evaluation"],
-    metrics: Path,
+    metrics: Sequence[Mapping[str, Any]],
     seconds: Mapping[str, float],
     commands: Sequence[str],
 ) -> Path:
@@ -48,7 +47,7 @@ def write_rationale_report(
 
     seconds: of tuning and evaluating each method (since the run was last started).
     """
-    curves = {name: [line for line in read_metrics(metrics) if line["run"] == name] for name in evaluations}
+    curves = {name: [line for line in metrics if line["run"] == name] for name in evaluations}
     trained = {name: lines for name, lines in curves.items() if lines}
     classes = len(vocabulary.classes) <= MOST_CLASSES
     report = Report(
@@ -74,7 +73,7 @@ def write_rationale_report(
     return write_report(report, directory)
 
 
-def _facts(config: Config, vocabulary: Vocabulary, dataset: Dataset) -> dict[str, str]:
+def _facts(config: RationaleOptions, vocabulary: Vocabulary, dataset: Dataset) -> dict[str, str]:
     facts = {
         "Model": config.model,
         "Test pictures": str(len(dataset.test)),

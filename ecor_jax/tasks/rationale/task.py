@@ -1,34 +1,33 @@
-"""From a rationale config to a workdir: methods tuned and evaluated on one dataset, and the report of it."""
+"""Prompt tuning and evaluation of methods on a rationale dataset: one row a method."""
 
 import dataclasses
 import functools
-import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from flax import nnx
 
-from ecor_jax.checkpoints.model_dir import Model
 from ecor_jax.checkpoints.tuned import Tuned, TunedModel, load_tuned, save_tuned
 from ecor_jax.clip.prompts import VisualPrompts, prompt_layers
-from ecor_jax.config import Config
-from ecor_jax.data.dataset import Dataset, JoinedEncode, open_dataset
 from ecor_jax.data.encode import Augment, Encode
 from ecor_jax.data.joined import join_rationales
 from ecor_jax.data.pipeline import eval_batches, train_batches
+from ecor_jax.data.records import Source
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
-from ecor_jax.metrics.doubly_right import MODES, NAMES, Judged, judge, rates
-from ecor_jax.parallel.mesh import make_mesh
-from ecor_jax.tasks.base import compute_dtype
-from ecor_jax.tasks.rationale.methods import PAIR, Method, find_methods, make_banks, over_context, with_templates
-from ecor_jax.tasks.rationale.model import LossOptions, RationaleModel, RationaleTask
+from ecor_jax.joint import Banks
+from ecor_jax.metrics.doubly_right import NAMES, Judged, judge, rates
+from ecor_jax.tasks.base import Log, Row, Task, check_batch_sizes, compute_dtype
+from ecor_jax.tasks.rationale.data import Dataset, JoinedEncode, open_dataset
+from ecor_jax.tasks.rationale.methods import PAIR, find_methods, make_banks, over_context, with_templates
+from ecor_jax.tasks.rationale.model import RationaleLearner, RationaleModel
+from ecor_jax.tasks.rationale.options import RationaleOptions
 from ecor_jax.tasks.rationale.predict import Predictions, predict
 from ecor_jax.tasks.rationale.report import write_rationale_report
-from ecor_jax.training.loop import train
-from ecor_jax.training.workdir import write_results
+from ecor_jax.training.loop import Validate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,184 +43,124 @@ class Evaluation:
         return rates(self.judged.outcome)
 
 
-def run(config: Config, workdir: Path) -> None:
-    """Tunes and evaluates every method of `config.method`; writes model/, results.json and report/."""
-    setting = Setting(config, training=True)
-    tuned: dict[str, Tuned] = {}
-    evaluations: dict[str, Evaluation] = {}
-    seconds: dict[str, float] = {}
-    for name, method in setting.methods.items():
-        start = time.perf_counter()
-        prompts = setting.tune(name, method, workdir) if method.tuned else None
-        if prompts is not None:
-            tuned[name] = Tuned(method, prompts)
-        evaluations[name] = setting.evaluate(name, method, prompts)
-        seconds[name] = time.perf_counter() - start
-    if tuned and jax.process_index() == 0:
-        together = config.data.rationales_per_prompt
-        whole = TunedModel(setting.model, tuned, setting.dataset.vocabulary, together)
-        save_tuned(workdir / "model", whole)
-    print(table(evaluations))
-    if jax.process_index() == 0:
-        write_results(workdir / "results.json", config, _results(config, evaluations))
-        metrics = workdir / "metrics.jsonl"
-        write_rationale_report(
-            workdir / "report",
-            config,
-            setting.vocabulary,
-            setting.dataset,
-            evaluations,
-            metrics,
-            seconds,
-            commands=[f"python -m launch.explain --model={workdir / 'model'} --images PICTURE --output=page"]
-            if tuned
-            else [],
-        )
+class Rationale(Task[RationaleOptions, Evaluation]):
+    """ECOR, DROR, CLIP and the ablations: prompts tuned on one frozen CLIP, judged on one set of pictures.
 
-
-def evaluate(config: Config, model: str) -> tuple[dict[str, Any], str]:
-    """results.json and a table of every method of `config.method`, with the prompts that `model` holds.
-
-    A plain CLIP is evaluated untuned.
-
-    UserError if the model was tuned, but not for one of the methods.
+    A row's model is its prompts alone (None: untuned): the tower is the same for all, and text banks are large.
     """
-    config = config.copy_and_resolve_references()
-    with config.unlocked():
-        config.model = model
-    setting = Setting(config, training=False)
-    evaluations = {}
-    for name, method in setting.methods.items():
-        prompts = None
-        if setting.tuned and method.tuned:
-            if name not in setting.tuned:
-                raise UserError(f"{model}: no prompts for {name!r}; it has those of {', '.join(setting.tuned)}")
-            # In the words it was tuned with, where the config names no others.
-            tuned, templates = setting.tuned[name], config.templates
-            method, prompts = with_templates(tuned.method, templates.outer, templates.pair), tuned.prompts
-        evaluations[name] = setting.evaluate(name, method, prompts)
-    return _results(config, evaluations), table(evaluations)
 
+    Options = RationaleOptions
 
-def _results(config: Config, evaluations: Mapping[str, Evaluation]) -> dict[str, Any]:
-    """Outcome rates by method."""
-    methods = {name: evaluation.rates for name, evaluation in evaluations.items()}
-    return {"dataset": config.data.name, "seed": config.seed, "methods": methods}
-
-
-def table(evaluations: Mapping[str, Evaluation]) -> str:
-    """The rates of all methods, in per cent, for a terminal."""
-    names = (*NAMES, "accuracy")
-    lines = [f"{'':22}" + "".join(f"{name:>10}" for name in names) + f"{'count':>8}"]
-    for method, evaluation in evaluations.items():
-        shares = evaluation.rates
-        lines.append(f"{method:22}" + "".join(f"{100 * shares[name]:10.2f}" for name in names) + f"{shares['count']:8}")
-    return "\n".join(lines)
-
-
-class Setting:
-    """What all methods of a run share: the frozen CLIP, the images and the vocabulary."""
-
-    def __init__(self, config: Config, *, training: bool):
-        self.config = config
+    def __init__(self, options: RationaleOptions, *, training: bool):
+        super().__init__(options, training=training)
         self.methods = {
-            name: with_templates(method, config.templates.outer, config.templates.pair)
-            for name, method in find_methods(config.method).items()
+            name: with_templates(method, options.templates.outer, options.templates.pair)
+            for name, method in find_methods(options.method).items()
         }
-        self.mesh = make_mesh(config.parallel.model)
-        if not config.model:
+        self.rows = tuple(self.methods)
+        self._banks: tuple[str, Banks] | None = None
+
+    def open(self, model: str) -> None:
+        options = self.options
+        if not model:
             raise UserError("--config.model is not set: expected a CLIP, as a model directory or a hub id")
-        loaded = load_tuned(config.model, dtype=compute_dtype(config.dtype))
-        self.model: Model = loaded.model
-        self.tuned = loaded.tuned
-        together = config.data.rationales_per_prompt
-        if loaded.tuned and not training and loaded.rationales_per_prompt != together:
+        loaded = load_tuned(model, dtype=compute_dtype(options.dtype))
+        self.clip, self.tuned = loaded.model, {} if self.training else loaded.tuned
+        for name in self.rows:
+            if self.tuned and self.methods[name].tuned:
+                if name not in self.tuned:
+                    raise UserError(f"{model}: no prompts for {name!r}; it has those of {', '.join(self.tuned)}")
+                # In the words it was tuned with, where the config names no others.
+                templates = options.templates
+                self.methods[name] = with_templates(self.tuned[name].method, templates.outer, templates.pair)
+        together = options.data.rationales_per_prompt
+        if self.tuned and loaded.rationales_per_prompt != together:
             there = loaded.rationales_per_prompt
-            raise UserError(f"data.rationales_per_prompt is {together}; {config.model} was tuned with {there}")
+            raise UserError(f"data.rationales_per_prompt is {together}; {model} was tuned with {there}")
         self.dataset: Dataset = open_dataset(
-            config.data,
-            self.model.preprocess,
-            training=training,
-            too_long=functools.partial(over_context, self.methods.values(), self.model),
+            options.data,
+            self.clip.preprocess,
+            training=self.training,
+            too_long=functools.partial(over_context, self.methods.values(), self.clip),
         )
         self.joined = None
         if together != 1:
             self.joined = join_rationales(self.dataset.vocabulary, together)
-            if long := over_context(self.methods.values(), self.model, self.joined.vocabulary):
+            if long := over_context(self.methods.values(), self.clip, self.joined.vocabulary):
                 raise UserError(
                     f"data.rationales_per_prompt={together} makes {len(long)} prompts of more tokens than the text "
                     f"tower reads, as with {long[0][:80]!r}; join fewer"
                 )
-        self._check_options()
-
-    def _check_options(self) -> None:
-        """What would else be found out after the training."""
-        evaluation, devices = self.config.evaluation, self.mesh.shape["data"]
         pairs = len(self.vocabulary.classes) * len(self.vocabulary.rationales)
-        if evaluation.mode not in MODES:
-            raise UserError(f"evaluation.mode is {evaluation.mode!r}; expected one of {', '.join(MODES)}")
-        if not 1 <= evaluation.top_k <= pairs:
-            raise UserError(f"evaluation.top_k is {evaluation.top_k}; expected 1 to {pairs}, the number of pairs")
-        for group in ("data", "evaluation") if self.dataset.train is not None else ("evaluation",):
-            size = self.config[group].batch_size
-            if size < 1 or size % devices:
-                raise UserError(f"{group}.batch_size is {size}; expected a multiple of {devices}, the devices in use")
+        if options.evaluation.top_k > pairs:
+            raise UserError(
+                f"evaluation.top_k is {options.evaluation.top_k}; expected 1 to {pairs}, the number of pairs"
+            )
+        check_batch_sizes(options, self.mesh.shape["data"], training=self.training)
 
     @property
     def vocabulary(self) -> Vocabulary:
         """The candidates: the dataset's, or sets of its rationales joined."""
         return self.joined.vocabulary if self.joined else self.dataset.vocabulary
 
-    def tune(self, name: str, method: Method, workdir: Path) -> VisualPrompts:
-        """Prompts trained for a method."""
+    def learner(self, row: str) -> RationaleLearner | None:
+        """Prompts to train for a method, if it is a tuned one."""
+        if not self.methods[row].tuned:
+            return None
         assert self.dataset.train is not None
-        config, prompts = self.config, self.config.prompts
-        task = RationaleTask(
-            self._model(
-                method,
-                VisualPrompts(
-                    self.model.clip.config.vision,
-                    prompts.count,
-                    prompt_layers(prompts.layers, self.model.clip.config.vision.layers),
-                    position=prompts.position,
-                    initialisation=prompts.initialisation,
-                    rngs=nnx.Rngs(config.seed),
-                ),
-            ),
-            method,
-            train_batches(
-                self.dataset.train,
-                self._encode(config.data.augment),
-                batch_size=config.data.batch_size,
-                seed=config.seed,
-                **self._reading(),
-            ),
-            LossOptions(**config.loss),
+        options, prompts = self.options, self.options.prompts
+        fresh = VisualPrompts(
+            self.clip.clip.config.vision,
+            prompts.count,
+            prompt_layers(prompts.layers, self.clip.clip.config.vision.layers),
+            position=prompts.position,
+            initialisation=prompts.initialisation,
+            rngs=nnx.Rngs(options.seed),
         )
-        trained = train(task, config, workdir, name)
-        assert isinstance(trained, RationaleModel) and trained.prompts is not None
-        return trained.prompts
-
-    def evaluate(self, name: str, method: Method, prompts: VisualPrompts | None) -> Evaluation:
-        """The method's answers for all test images, and how right they are."""
-        config = self.config
-        batches = eval_batches(
-            self.dataset.test,
-            self._encode("none"),
-            batch_size=config.evaluation.batch_size,
+        batches = train_batches(
+            self.dataset.train,
+            self._encode(options.data.augment),
+            batch_size=options.data.batch_size,
+            seed=options.seed,
             **self._reading(),
         )
+        return RationaleLearner(self._with(row, fresh), self.methods[row], batches, options.loss)
+
+    def validate(self, row: str) -> Validate | None:
+        if self.dataset.validation is None:
+            return None
+
+        def rates_of(model: nnx.Module) -> dict[str, float]:
+            assert isinstance(model, RationaleModel) and self.dataset.validation is not None
+            return self._evaluate(row, model, self.dataset.validation, "validate").rates
+
+        return rates_of
+
+    def model(self, row: str, trained: nnx.Module | None) -> VisualPrompts | None:
+        if isinstance(trained, RationaleModel):
+            return trained.prompts
+        return self.tuned[row].prompts if row in self.tuned else None
+
+    def judge(self, row: str, model: VisualPrompts | None) -> Evaluation:
+        """The method's answers for all test images, and how right they are."""
+        return self._evaluate(row, self._with(row, model), self.dataset.test, "evaluate")
+
+    def _evaluate(self, row: str, model: RationaleModel, source: Source, name: str) -> Evaluation:
+        options, method = self.options, self.methods[row]
+        batches = eval_batches(
+            source, self._encode("none"), batch_size=options.evaluation.batch_size, **self._reading()
+        )
         predictions = predict(
-            self._model(method, prompts),
+            model,
             method,
             batches,
-            top_k=config.evaluation.top_k,
+            top_k=options.evaluation.top_k,
             mesh=self.mesh,
-            total=len(self.dataset.test),
-            name=f"evaluate {name}",
+            total=len(source),
+            name=f"{name} {row}",
         )
         judged = judge(
-            config.evaluation.mode,
+            options.evaluation.mode,
             predictions.categories,
             predictions.rationales,
             predictions.gold_category,
@@ -232,17 +171,88 @@ class Setting:
         )
         return Evaluation(predictions, judged)
 
-    def _model(self, method: Method, prompts: VisualPrompts | None) -> RationaleModel:
-        return RationaleModel(self.model, prompts, make_banks(method, self.model, self.vocabulary))
+    def save(self, directory: Path, rows: Mapping[str, Row[Evaluation]]) -> bool:
+        tuned = {name: Tuned(self.methods[name], row.model) for name, row in rows.items() if row.model is not None}
+        if tuned:
+            together = self.options.data.rationales_per_prompt
+            save_tuned(directory, TunedModel(self.clip, tuned, self.dataset.vocabulary, together))
+        return bool(tuned)
+
+    def results(self, rows: Mapping[str, Row[Evaluation]]) -> dict[str, Any]:
+        """Outcome rates by method."""
+        methods = {name: row.judgement.rates for name, row in rows.items()}
+        return {"dataset": self.options.data.name, "seed": self.options.seed, "methods": methods}
+
+    def table(self, rows: Mapping[str, Row[Evaluation]]) -> str:
+        """The rates of all methods, in per cent."""
+        names = (*NAMES, "accuracy")
+        lines = [f"{'':22}" + "".join(f"{name:>10}" for name in names) + f"{'count':>8}"]
+        for name, row in rows.items():
+            shares = row.judgement.rates
+            cells = "".join(f"{100 * shares[rate]:10.2f}" for rate in names)
+            lines.append(f"{name:22}{cells}{shares['count']:8}")
+        return "\n".join(lines)
+
+    def page(
+        self, directory: Path, rows: Mapping[str, Row[Evaluation]], results: Mapping[str, Any], log: Log
+    ) -> Path | None:
+        return write_rationale_report(
+            directory,
+            self.options,
+            self.vocabulary,
+            self.dataset,
+            {name: row.judgement for name, row in rows.items()},
+            log.metrics,
+            {name: row.seconds for name, row in rows.items()},
+            commands=[f"python -m launch.explain --model={log.model} --images PICTURE --output=page"]
+            if log.model
+            else [],
+        )
+
+    def answers(self, rows: Mapping[str, Row[Evaluation]]) -> Iterator[dict[str, Any]]:
+        """Of each picture its class and what every method says: the class it votes for, and its top pairs."""
+        classes, rationales, test = self.vocabulary.classes, self.vocabulary.rationales, self.dataset.test
+        predictions = {name: row.judgement.predictions for name, row in rows.items()}
+        first = next(iter(predictions.values()))
+        if len(first.gold_category) != len(test):
+            raise UserError("pictures were left out while they were read; there are no answers a picture")
+        for number in range(len(test)):
+            yield {
+                "name": test[number]["name"],
+                "category": classes[first.gold_category[number]],
+                "rationales": [rationales[column] for column in np.flatnonzero(first.gold_rationales[number])],
+                "methods": {
+                    method: {
+                        "category": classes[rows[method].judgement.judged.voted[number]],
+                        "outcome": NAMES[rows[method].judgement.judged.outcome[number]],
+                        "pairs": [
+                            {"category": classes[c], "rationale": rationales[r], "probability": float(p)}
+                            for c, r, p in zip(
+                                found.categories[number],
+                                found.rationales[number],
+                                found.probabilities[number],
+                                strict=True,
+                            )
+                        ],
+                    }
+                    for method, found in predictions.items()
+                },
+            }
+
+    def _with(self, row: str, prompts: VisualPrompts | None) -> RationaleModel:
+        if self._banks is None or self._banks[0] != row:  # one at a time: they are large
+            self._banks = None
+            self._banks = row, make_banks(self.methods[row], self.clip, self.vocabulary)
+        return RationaleModel(self.clip, prompts, self._banks[1])
 
     def _encode(self, augment: Augment) -> Any:
-        encode = Encode(self.dataset.vocabulary, self.model.preprocess, augment)
+        encode = Encode(self.dataset.vocabulary, self.clip.preprocess, augment)
         return JoinedEncode(encode, self.joined) if self.joined else encode
 
     def _reading(self) -> dict[str, Any]:
         return {
-            "workers": self.config.data.workers,
+            "workers": self.options.data.workers,
             "process_index": jax.process_index(),
             "process_count": jax.process_count(),
-            "on_bad_image": self.config.data.on_bad_image,
+            "on_bad_image": self.options.data.on_bad_image,
         }

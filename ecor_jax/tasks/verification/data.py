@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 from tqdm import tqdm
 
-from ecor_jax.config import Config
 from ecor_jax.data.encode import picture_of
 from ecor_jax.data.files import some_of
 from ecor_jax.data.images import Subset, open_images
@@ -13,41 +12,56 @@ from ecor_jax.data.pair_sets import PairSet, open_pairs, pairs_within
 from ecor_jax.data.records import BadImage, Source
 from ecor_jax.errors import UserError
 from ecor_jax.metrics.verification import FOLDS
+from ecor_jax.tasks.verification.options import FaceData, VerificationOptions
 
 
 @dataclasses.dataclass(frozen=True)
 class Faces:
-    """No person is in both; `held_out` is None where none was kept."""
+    """No person is in two parts; `validation` and `held_out` are None where none was kept."""
 
     train: Source
+    validation: Source | None
     held_out: Source | None
 
 
-def open_faces(data: Config) -> Faces:
-    """The people of `data.images`, `data.held_out` of them drawn for the pairs. UserError for options out of range."""
+def open_faces(data: FaceData) -> Faces:
+    """The people of `data.images`; some are drawn for the test's pairs, others for those that settings are chosen by.
+
+    UserError for numbers that the pictures do not allow.
+    """
     if not data.images:
-        raise UserError("--config.data.images is not set: expected a path")
+        raise UserError("--options.data.images is not set: expected a path")
     source = open_images(data.images, split=data.split)
     people = source.classes
-    if not 0 <= data.held_out < len(people) - 1:
-        raise UserError(f"data.held_out is {data.held_out}; expected 0 to {len(people) - 2} of {len(people)} people")
+    if data.held_out + data.validation >= len(people) - 1:
+        kept = f"data.held_out is {data.held_out}" + (f" and data.validation {data.validation}" * (data.validation > 0))
+        raise UserError(f"{kept}; expected 0 to {len(people) - 2} of {len(people)} people")
     order = np.random.default_rng(data.seed).permutation(len(people))
-    held_out = {people[row] for row in order[: data.held_out]}
-    rows = {held: [n for n, name in enumerate(source.categories) if (name in held_out) == held] for held in (0, 1)}
-    if not 0 <= data.subset <= len(rows[0]):
-        raise UserError(f"data.subset is {data.subset}; expected 0 to {len(rows[0])}, the images to train on")
+    part_of = dict.fromkeys(people, "train")
+    part_of |= {people[number]: "held_out" for number in order[: data.held_out]}
+    part_of |= {people[number]: "validation" for number in order[data.held_out :][: data.validation]}
+    pictures = {
+        part: [number for number, name in enumerate(source.categories) if part_of[name] == part]
+        for part in ("train", "validation", "held_out")
+    }
+    train = pictures["train"]
+    if data.subset > len(train):
+        raise UserError(f"data.subset is {data.subset}; expected 0 to {len(train)}, the images to train on")
     if data.subset:
-        drawn = np.random.default_rng(data.seed).choice(len(rows[0]), data.subset, replace=False)
-        rows[0] = [rows[0][row] for row in np.sort(drawn)]
-    return Faces(Subset(source, rows[0]), Subset(source, rows[1]) if held_out else None)
+        drawn = np.random.default_rng(data.seed).choice(len(train), data.subset, replace=False)
+        train = [train[number] for number in np.sort(drawn)]
+    validation, held_out = (
+        Subset(source, pictures[part]) if pictures[part] else None for part in ("validation", "held_out")
+    )
+    return Faces(Subset(source, train), validation, held_out)
 
 
-def open_pair_sets(config: Config, faces: Faces | None) -> dict[str, PairSet]:
+def open_pair_sets(options: VerificationOptions, faces: Faces | None) -> dict[str, PairSet]:
     """The held-out people's pairs, then those of the config, by name."""
     sets = {}
     if faces is not None and faces.held_out is not None:
-        sets[config.data.name] = pairs_within(config.data.name, faces.held_out, config.data.seed)
-    for name, entry in config.pairs.items():
+        sets[options.data.name] = pairs_within(options.data.name, faces.held_out, options.data.seed)
+    for name, entry in options.pairs.items():
         if name in sets:
             raise UserError(f"data.name is {name!r}, as pairs in the config are; expected another name")
         sets[name] = open_pairs(name, entry.path, entry.images)

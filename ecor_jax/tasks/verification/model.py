@@ -1,9 +1,6 @@
 """Face recognition through descriptors (arXiv 2411.04008, section 3.1): identities told apart with a margin."""
 
-import dataclasses
-import math
 from collections.abc import Sequence
-from typing import Literal
 
 import grain
 import jax.numpy as jnp
@@ -18,6 +15,7 @@ from ecor_jax.clip.split import SplitVision
 from ecor_jax.clip.vision import normalise_pixels
 from ecor_jax.errors import UserError
 from ecor_jax.margins import NormStatistics
+from ecor_jax.tasks.verification.options import Margin
 from ecor_jax.training.step import Batch, Metrics, Statistic
 
 OUTPUTS = ("features", "activations", "aggregated")
@@ -31,33 +29,6 @@ PARTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "projection": (("vision", "trunk", "projection"),),
     "encoder": (("vision",),),
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class Margin:
-    """The loss of a run.
-
-    margin: added to the angle or taken off the cosine. concentration: h of AdaFace. rate: of AdaFace's moving
-    averages (t_alpha in its code). scale: s. sampled: share of the classes that take part in a step (Partial FC).
-    """
-
-    name: Literal["adaface", "arcface", "cosface"] = "adaface"
-    margin: float = 0.5
-    concentration: float = 0.333
-    rate: float = 0.01
-    scale: float = 64.0
-    sampled: float = 1.0
-
-    def __post_init__(self):
-        if self.name not in ("adaface", "arcface", "cosface"):
-            raise UserError(f"margin.name is {self.name!r}; expected 'adaface', 'arcface' or 'cosface'")
-        if not 0 < self.sampled <= 1:
-            raise UserError(f"margin.sampled is {self.sampled}; expected a share above 0, at most 1")
-        if not 0 <= self.rate <= 1:
-            raise UserError(f"margin.rate is {self.rate}; expected a share from 0 to 1")
-        for name in ("margin", "concentration", "scale"):
-            if not 0 <= (value := getattr(self, name)) < math.inf:
-                raise UserError(f"margin.{name} is {value}; expected a finite number of at least 0")
 
 
 class FaceModel(nnx.Module):
@@ -74,7 +45,8 @@ class FaceModel(nnx.Module):
         preprocess: Preprocess,
         output: str = "aggregated",
     ):
-        check_output(output)
+        if output not in OUTPUTS:
+            raise UserError(f"output is {output!r}; expected one of {', '.join(OUTPUTS)}")
         self.vision, self.bottleneck, self.output = vision, bottleneck, output
         self.mean, self.std = preprocess.mean, preprocess.std
 
@@ -112,7 +84,7 @@ class Recogniser(nnx.Module):
         self.norm_std = Statistic(jnp.float32(100))
 
 
-class VerificationTask:
+class VerificationLearner:
     """Identities of {"image", "label", "mask"} batches told apart; `tuned` names parts of PARTS.
 
     shards: into how many ranges the centres are split when they are sampled (the mesh's axis `model`).
@@ -187,12 +159,6 @@ class VerificationTask:
         statistics = margins.update_statistics(norms, before, self.margin.rate)
         model.norm_mean[...], model.norm_std[...] = statistics
         return margins.adaface(own, norms, statistics, self.margin.margin, self.margin.concentration)
-
-
-def check_output(output: str) -> None:
-    """UserError for what is none of OUTPUTS."""
-    if output not in OUTPUTS:
-        raise UserError(f"bottleneck.output is {output!r}; expected one of {', '.join(OUTPUTS)}")
 
 
 def trainable(tuned: Sequence[str], bottleneck: Bottleneck, output: str) -> nnx.filterlib.Filter:

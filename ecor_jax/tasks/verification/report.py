@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from ecor_jax.bottleneck import similarity_shares
-from ecor_jax.config import Config
 from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.data.encode import picture_of
 from ecor_jax.data.pair_sets import PairSet
@@ -17,10 +16,11 @@ from ecor_jax.explain.pair_records import ExplainedPair, Side
 from ecor_jax.explain.verification_page import write_verification_report
 from ecor_jax.explain.verification_records import BenchmarkScore, TarScore, VerificationReport, VerificationRow
 from ecor_jax.metrics.faithfulness import deletion, strongest_only
+from ecor_jax.tasks.base import Log
 from ecor_jax.tasks.verification.model import FaceModel
+from ecor_jax.tasks.verification.options import VerificationOptions
 from ecor_jax.tasks.verification.pairs import Seen, explained_pairs, head_of
 from ecor_jax.tasks.verification.scores import FaceScores, score_pairs
-from ecor_jax.training.metrics_log import read_metrics
 
 KEPT = (1, 2, 3, 5, 10, 20, 40, 80)
 """Numbers of concepts that the faithfulness tests keep or delete."""
@@ -70,17 +70,17 @@ def faithfulness(row: Row, pair_sets: Mapping[str, PairSet], seed: int) -> dict[
 
 def write_verification(
     directory: Path,
-    config: Config,
+    config: VerificationOptions,
     rows: Mapping[str, Row],
     pair_sets: Mapping[str, PairSet],
     results: Mapping[str, Any],
     descriptors: Descriptors,
-    workdir: Path,
+    log: Log,
 ) -> Path:
     """Writes `directory/index.html`: the table, curves, explained pairs of the first row and the first set."""
     name, main = next(iter(rows.items()))
     kept = results.get("faithfulness", {}).get("kept", {})
-    lines = [line for line in read_metrics(workdir / "metrics.jsonl") if line["run"] == "verification"]
+    lines = [line for line in log.metrics if line["run"] == name]
     report = VerificationReport(
         title=f"The same person, and why: {config.data.name}",
         intro="Two pictures are compared through characteristic descriptors: what the model finds in both decides.",
@@ -103,7 +103,9 @@ def write_verification(
         kept={name: [(int(n), accuracy) for n, accuracy in kept.items()]} if kept else {},
         pairs=_examples(config.report.pairs, main, pair_sets, descriptors),
         loss={name: [(line["step"], line["loss"]) for line in lines]} if lines else {},
-        commands=[f"python -m launch.explain --model={workdir / 'model'} --pair FIRST SECOND --output=page"],
+        commands=[f"python -m launch.explain --model={log.model} --pair FIRST SECOND --output=page"]
+        if log.model
+        else [],
         notes=[
             "Every picture is embedded as it is and mirrored; thresholds are chosen on nine folds of the pairs and "
             "applied to the tenth (insightface's protocol).",
@@ -113,11 +115,11 @@ def write_verification(
     return write_verification_report(report, directory)
 
 
-def _facts(config: Config, pair_sets: Mapping[str, PairSet], descriptors: Descriptors) -> dict[str, str]:
+def _facts(config: VerificationOptions, pair_sets: Mapping[str, PairSet], descriptors: Descriptors) -> dict[str, str]:
     head = config.bottleneck
     return {
         "Model": config.model or "pretrained for this run (clip/model)",
-        "Tuned": head.tuned or "nothing",
+        "Tuned": ", ".join(head.tuned) or "nothing",
         "Decides": head.output,
         "Descriptors": f"{len(descriptors.phrases)} in {len(descriptors.groups)} groups"
         + (", scrambled" if head.scrambled else ""),

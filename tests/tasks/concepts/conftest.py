@@ -11,14 +11,14 @@ import pytest
 from flax import nnx
 from PIL import Image
 
-from configs.common import diagnosis
 from ecor_jax.bottleneck import Bottleneck
-from ecor_jax.config import Config
 from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.data.records import Record
 from ecor_jax.metrics.diagnosis import score_classes, score_findings
+from ecor_jax.options import defaults, read
 from ecor_jax.tasks.concepts.data import DiagnosisData, Part
 from ecor_jax.tasks.concepts.model import BlackBox
+from ecor_jax.tasks.concepts.options import ConceptsOptions
 from ecor_jax.tasks.concepts.results import Row
 from ecor_jax.tasks.concepts.studies import probabilities
 
@@ -48,7 +48,7 @@ class Films:
 @dataclasses.dataclass(frozen=True)
 class Case:
     data: DiagnosisData
-    config: Config
+    config: ConceptsOptions
 
     def row(self, cosines: np.ndarray, typical: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> Row:
         """A bottleneck that has these cosines and weights."""
@@ -77,12 +77,12 @@ def case() -> Callable[..., Case]:
     """Test studies with these targets, patients and phrases; those trained on are the same and do not matter."""
 
     def build(targets, patients, phrases, *, source: str = "reports", single_label: bool = True) -> Case:
-        config = diagnosis()
+        config = defaults(ConceptsOptions)
         config.concepts.source, config.data.single_label, config.data.name = source, single_label, "films"
         config.evaluation.resamples, config.report.studies = 60, 2
         targets, films = np.asarray(targets, np.float32), Films(list(patients))
         part = Part(films, targets, np.zeros((len(targets), len(DESCRIPTORS.phrases)), bool), phrases)  # pyright: ignore
         classes = ("No Finding", "Effusion") if single_label else ("Effusion", "Edema", "Mass")[: targets.shape[1]]
-        return Case(DiagnosisData(classes, DESCRIPTORS, part, part, films), config)  # pyright: ignore
+        return Case(DiagnosisData(classes, DESCRIPTORS, part, part, films), read(ConceptsOptions, config))  # pyright: ignore
 
     return build

@@ -12,14 +12,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from ml_collections import ConfigDict
 
 from ecor_jax.bottleneck import Adapter, Bottleneck
 from ecor_jax.data.pipeline import train_batches
 from ecor_jax.data.records import InOrder, Record
 from ecor_jax.errors import UserError
-from ecor_jax.tasks.concepts.model import BlackBox, DiagnosisLoss, DiagnosisTask, FeatureEncode, class_weights
+from ecor_jax.options import read
+from ecor_jax.tasks.concepts.model import BlackBox, ConceptsLearner, DiagnosisLoss, FeatureEncode, class_weights
 from ecor_jax.training.loop import train
+from ecor_jax.training.options import Training
 
 ROWS, EMBED, CONCEPTS = 32, 8, 6
 ONES = np.ones(2, np.float32)
@@ -83,11 +84,11 @@ def stream(rows: Rows) -> grain.IterDataset:
     return train_batches(InOrder(records, "the toys"), FeatureEncode(*columns), batch_size=16, seed=4)
 
 
-def task_of(rows: Rows, loss: DiagnosisLoss = SINGLE, kind: str = "bottleneck", **options) -> DiagnosisTask:
-    return DiagnosisTask(head(kind, **options), stream(rows), loss)
+def task_of(rows: Rows, loss: DiagnosisLoss = SINGLE, kind: str = "bottleneck", **options) -> ConceptsLearner:
+    return ConceptsLearner(head(kind, **options), stream(rows), loss)
 
 
-def config(steps: int, rate: float = 0.05) -> ConfigDict:
+def config(steps: int, rate: float = 0.05) -> Training:
     optimizer = {
         "name": "adamw",
         "learning_rate": rate,
@@ -99,17 +100,17 @@ def config(steps: int, rate: float = 0.05) -> ConfigDict:
         "clip_norm": 0.0,
     }
     options = {"steps": steps, "seed": 5, "log_every": 1, "checkpoint_every": 100, "optimizer": optimizer}
-    return ConfigDict(options | {"parallel": {"model": 1}})
+    return read(Training, options | {"parallel": {"model": 1}})
 
 
-def loss_of(task: DiagnosisTask, rows: Rows, model: nnx.Module | None = None):
+def loss_of(task: ConceptsLearner, rows: Rows, model: nnx.Module | None = None):
     """The task's loss and metrics on all rows, nothing promoted in silence."""
     batch = {name: jnp.asarray(values) for name, values in rows.items()}
     with jax.numpy_dtype_promotion("strict"):
         return task.loss(task.model if model is None else model, batch, jax.random.key(0))
 
 
-def gradients_of(task: DiagnosisTask, rows: Rows) -> dict[str, np.ndarray]:
+def gradients_of(task: ConceptsLearner, rows: Rows) -> dict[str, np.ndarray]:
     """By path; of the parameters alone."""
     graph, tuned, rest = nnx.split(task.model, task.trainable, ...)
     found = jax.grad(lambda tuned: loss_of(task, rows, nnx.merge(graph, tuned, rest))[0])(tuned)

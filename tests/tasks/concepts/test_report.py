@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from ecor_jax.tasks.base import Log
 from ecor_jax.tasks.concepts.report import write_report
 from ecor_jax.tasks.concepts.results import results_of
 
@@ -24,7 +25,9 @@ def page(case, tmp_path):
             for name in ("bottleneck", "random_descriptors")
         }
         results = results_of(rows, made.data, made.config)
-        file = write_report(tmp_path / "report", made.config, rows, results, made.data, tmp_path, saved)
+        file = write_report(
+            tmp_path / "report", made.config, rows, results, made.data, Log((), tmp_path / "model" if saved else None)
+        )
         return file.read_text("utf-8"), results
 
     return write

@@ -1,5 +1,6 @@
 """What a diagnosis run measures, against sums done by hand: reasons, agreement with reports, concepts kept, table."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -95,8 +96,9 @@ def test_explanations_are_compared_with_the_whole_report(case):
 
 def test_no_more_descriptors_are_explained_than_asked(case):
     made, row = single(case, [film(blunt=0.2, fluid=0.1, meniscus=0.1)] * 2, [["fluid"]] * 2)
-    made.config.evaluation.explained = 1
-    found = results_of({"bottleneck": row}, made.data, made.config)["explanations"]
+    evaluation = dataclasses.replace(made.config.evaluation, explained=1)
+    options = dataclasses.replace(made.config, evaluation=evaluation)
+    found = results_of({"bottleneck": row}, made.data, options)["explanations"]
     assert found["sets"]["equal"]["micro"]["recall"] == 0
 
 

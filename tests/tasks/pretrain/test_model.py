@@ -15,7 +15,7 @@ from ecor_jax.clip.vision import normalise_pixels
 from ecor_jax.data.encode import ImageEncode
 from ecor_jax.data.records import Record
 from ecor_jax.errors import UserError
-from ecor_jax.tasks.pretrain.model import CaptionEncode, PretrainTask
+from ecor_jax.tasks.pretrain.model import CaptionEncode, PretrainLearner
 
 pytestmark = pytest.mark.usefixtures("strict_dtypes")
 
@@ -64,7 +64,7 @@ def loss_of(task, batch, seed=0):
 
 
 def test_softmax_loss_and_retrieval_equal_a_slow_loop(model, batch):
-    task = PretrainTask(model.clip, BATCHES, model.preprocess)
+    task = PretrainLearner(model.clip, BATCHES, model.preprocess)
     logits = cosines(model.clip, model.preprocess, batch) / 0.07  # the temperature it starts from
     same = np.equal.outer(GROUP, GROUP)
     values = [(cross_entropy(logits[i], same[i]) + cross_entropy(logits[:, i], same[i])) / 2 for i in range(4)]
@@ -74,7 +74,7 @@ def test_softmax_loss_and_retrieval_equal_a_slow_loop(model, batch):
 
 
 def test_sigmoid_loss_equals_a_slow_loop_and_starts_from_weak_positives(model, batch):
-    task = PretrainTask(model.clip, BATCHES, model.preprocess, loss="sigmoid")
+    task = PretrainLearner(model.clip, BATCHES, model.preprocess, loss="sigmoid")
     logits = 10 * cosines(model.clip, model.preprocess, batch) - 10  # SigLIP, section 3.2
     total = 0.0
     for i in range(4):
@@ -86,7 +86,7 @@ def test_sigmoid_loss_equals_a_slow_loop_and_starts_from_weak_positives(model, b
 
 @pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
 def test_everything_is_trained_and_the_bias_only_with_the_sigmoid(model, batch, loss):
-    task = PretrainTask(model.clip, BATCHES, model.preprocess, loss=loss)
+    task = PretrainLearner(model.clip, BATCHES, model.preprocess, loss=loss)
     graph, tuned, rest = nnx.split(task.model, task.trainable, ...)
     assert not jax.tree.leaves(rest)
     gradients = nnx.to_pure_dict(
@@ -102,10 +102,10 @@ def test_everything_is_trained_and_the_bias_only_with_the_sigmoid(model, batch, 
 
 
 def test_kept_patches_are_few_and_drawn_anew(model, batch):
-    whole = PretrainTask(model.clip, BATCHES, model.preprocess)
-    all_kept = PretrainTask(model.clip, BATCHES, model.preprocess, kept_patches=4)
+    whole = PretrainLearner(model.clip, BATCHES, model.preprocess)
+    all_kept = PretrainLearner(model.clip, BATCHES, model.preprocess, kept_patches=4)
     assert loss_of(all_kept, batch)[0] == pytest.approx(loss_of(whole, batch)[0], rel=1e-5)
-    task = PretrainTask(model.clip, BATCHES, model.preprocess, kept_patches=1)
+    task = PretrainLearner(model.clip, BATCHES, model.preprocess, kept_patches=1)
     run = jax.jit(lambda key: task.loss(task.model, batch, key)[0])
     losses = [float(run(jax.random.key(seed))) for seed in (0, 0, 1, 2)]
     assert losses[0] == losses[1] and len(set(losses)) > 1
@@ -115,12 +115,12 @@ def test_kept_patches_are_few_and_drawn_anew(model, batch):
 @pytest.mark.parametrize("kept", [0, -1, 5])
 def test_an_impossible_number_of_patches_is_refused(model, kept):
     with pytest.raises(UserError, match=f"kept_patches is {kept}; the tower has 4 patches"):
-        PretrainTask(model.clip, BATCHES, model.preprocess, kept_patches=kept)
+        PretrainLearner(model.clip, BATCHES, model.preprocess, kept_patches=kept)
 
 
 def test_an_unknown_loss_is_refused(model):
     with pytest.raises(UserError, match="loss is 'hinge'; expected 'softmax' or 'sigmoid'"):
-        PretrainTask(model.clip, BATCHES, model.preprocess, loss="hinge")  # pyright: ignore
+        PretrainLearner(model.clip, BATCHES, model.preprocess, loss="hinge")  # pyright: ignore
 
 
 class Said:

@@ -1,4 +1,4 @@
-"""runs.pretrain through launch.train: a CLIP from drawings, and what is refused."""
+"""Pretraining through launch.train: a CLIP from drawings, and what is refused."""
 
 import json
 from pathlib import Path
@@ -58,12 +58,12 @@ OPTIONS = {
     "data.batch_size=32": "a batch of 32 is larger than the 24 images",
     "data.batch_size=12": "a batch of 12 cannot be shared evenly among 8 devices",
     "data.text_length=78": "data.text_length is 78; expected 2 to 77",
-    "data.positives=none": "data.positives is 'none'; expected 'text' or 'category'",
+    "data.positives=none": "data.positives is 'none'; expected one of text, category",
     "data.on_bad_image=no": "data.on_bad_image is 'no'; expected one of error, skip",
     "data.images=": "--config.data.images is not set",
     "data.images=/nowhere": "--config.data.captions is not set",
     "kept_patches=5": "kept_patches is 5; the tower has 4 patches",
-    "loss=hinge": "loss is 'hinge'; expected 'softmax' or 'sigmoid'",
+    "loss=hinge": "loss is 'hinge'; expected one of softmax, sigmoid",
     "model=huge/9-9": "huge/9-9",
     "dtype=float16": "dtype is 'float16'",
 }
@@ -79,10 +79,12 @@ def test_an_option(pretrain, tmp_path, option):
 
 def test_drawings_fit_a_clip_of_any_size(tiny_clip):
     """They are drawn at 64 pixels; the tiny CLIP reads 16."""
-    from ecor_jax.tasks.rationale import task as rationale
+    from ecor_jax.options import read
+    from ecor_jax.tasks.rationale.task import Rationale
 
     config = cli.read_config(ROOT / "configs" / "quickstart.py")
     config.model, config.data.train_count, config.data.test_count = str(tiny_clip), 8, 8
-    setting = rationale.Setting(config, training=True)
-    image = setting.dataset.test[0]["image"]
+    task = Rationale(read(Rationale.Options, config), training=True)
+    task.open(config.model)
+    image = task.dataset.test[0]["image"]
     assert isinstance(image, np.ndarray) and image.shape == (16, 16, 3) and image.std() > 0

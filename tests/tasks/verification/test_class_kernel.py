@@ -17,7 +17,7 @@ from ecor_jax.clip.model import Clip
 from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.clip.split import SplitVision
 from ecor_jax.parallel.mesh import batch_sharding, make_mesh
-from ecor_jax.tasks.verification.model import FaceModel, Margin, Recogniser, VerificationTask
+from ecor_jax.tasks.verification.model import FaceModel, Margin, Recogniser, VerificationLearner
 from ecor_jax.training.step import Statistic, TrainState, make_step
 
 DEVICES, BATCH, SIZE = 8, 512, 512
@@ -33,7 +33,7 @@ def memory(identities: int, sampled: float):
     batches: Any = None
     margin = Margin("adaface", sampled=sampled)
     options = {"batch_size": 1, "shards": DEVICES, "rngs": nnx.Rngs(1)}
-    task = VerificationTask(face, 64, ("aggregation",), batches, margin, **options)
+    task = VerificationLearner(face, 64, ("aggregation",), batches, margin, **options)
     task.sampled = None if sampled == 1 else round(sampled * -(-identities // DEVICES))
     # Shapes alone: 10 million centres are 20 GB, thrice with Adam's moments.
     task.model = nnx.eval_shape(lambda: Recogniser(face, identities, DEVICES, nnx.Rngs(0)))

@@ -1,40 +1,43 @@
 """What a verification run makes of its config."""
 
+from pathlib import Path
+
 import jax
 import numpy as np
 import pytest
 from flax import nnx
 
-from ecor_jax.checkpoints.model_dir import load_clip
 from ecor_jax.errors import UserError
-from ecor_jax.tasks.verification.task import Setting, Trial, interpolated
+from ecor_jax.options import read
+from ecor_jax.tasks.verification.task import Verification, interpolated
 from launch.cli import ConfigDict, read_config
 
 
 @pytest.fixture
 def config(shared_data, monkeypatch) -> ConfigDict:
-    from pathlib import Path
-
     monkeypatch.setenv("ECOR_DATA", str(shared_data))
     config = read_config(Path(__file__).parents[3] / "configs" / "faces_orl.py")
     config.data.batch_size = 32
     return config
 
 
-@pytest.fixture
-def setting(config) -> Setting:
-    return Setting(config, training=True)
+def task(config, model: Path | None = None) -> Verification:
+    made = Verification(read(Verification.Options, config), training=True)
+    if model is not None:
+        made.open(str(model))
+    return made
 
 
-def test_wise_ft_is_a_weighted_mean(setting, tiny_clip):
-    start = nnx.state(Trial(setting, load_clip(tiny_clip)).face_model(), nnx.Param)
+def test_wise_ft_is_a_weighted_mean(config, tiny_clip):
+    start = nnx.state(task(config, tiny_clip).model("untuned", None), nnx.Param)
     end = jax.tree.map(lambda leaf: leaf + 2, start)
     for path, leaf in nnx.to_flat_state(interpolated(start, end, 0.25)):
         before = dict(nnx.to_flat_state(start))[path][...]
         np.testing.assert_allclose(leaf[...], np.asarray(before) + 0.5, rtol=1e-6, err_msg=str(path))
 
 
-def test_nobody_is_trained_on_and_judged_by(setting):
+def test_nobody_is_trained_on_and_judged_by(config):
+    setting = task(config)
     train, held_out = setting.faces.train, setting.faces.held_out
     assert (len(train.classes), len(held_out.classes), len(train), len(held_out)) == (30, 10, 300, 100)
     assert not set(train.classes) & set(held_out.classes)
@@ -47,17 +50,18 @@ def test_nobody_is_trained_on_and_judged_by(setting):
 
 def test_a_subset_of_those_to_train_on(config):
     config.data.subset = 40
-    some = Setting(config, training=True).faces
+    some = task(config).faces
     assert (len(some.train), len(some.held_out)) == (40, 100)
     config.data.subset = 301
     with pytest.raises(UserError, match=r"data\.subset is 301; expected 0 to 300"):
-        Setting(config, training=True)
+        task(config)
 
 
 def test_scrambled_descriptors_are_other_words(config, tiny_clip):
     config.bottleneck.scrambled = True
-    trial = Trial(Setting(config, training=True), load_clip(tiny_clip))
-    banks = [np.asarray(trial.face_model(scrambled=kind).bottleneck.bank[...]) for kind in (None, True, False)]
+    made = task(config, tiny_clip)
+    rows = ("untuned", "group_softmax_random", "group_softmax")
+    banks = [np.asarray(made.model(row, None).bottleneck.bank[...]) for row in rows]
     np.testing.assert_array_equal(banks[0], banks[1])
     assert np.abs(banks[1] - banks[2]).max() > 0.1
 
@@ -65,7 +69,7 @@ def test_scrambled_descriptors_are_other_words(config, tiny_clip):
 def test_pairs_are_looked_at_before_a_training(config, tmp_path):
     config.data.name = "celebrity_pairs"
     with pytest.raises(UserError, match=r"data\.name is 'celebrity_pairs', as pairs in the config are"):
-        Setting(config, training=True)
+        task(config)
     config.data.name = "orl"
     for number in (1, 2):
         (tmp_path / f"{number}.png").write_bytes(b"no picture")
@@ -77,4 +81,15 @@ def test_pairs_are_looked_at_before_a_training(config, tmp_path):
         (tmp_path / "pairs.csv").write_text("file_x,file_y,Decision\n" + "1.png,2.png,Yes\n" * rows)
         config.pairs.celebrity_pairs.images = str(tmp_path)
         with pytest.raises(UserError, match=message):
-            Setting(config, training=True)
+            task(config)
+
+
+def test_settings_are_chosen_by_people_of_their_own(config):
+    config.data.validation = 6
+    made = task(config)
+    parts = [set(part.classes) for part in (made.faces.train, made.faces.validation, made.faces.held_out)]
+    assert [len(part) for part in parts] == [24, 6, 10] and len(set.union(*parts)) == 40
+    assert len(made.validation.same) == 2 * 6 * 45
+    config.data.validation = 29
+    with pytest.raises(UserError, match=r"data\.held_out is 10 and data\.validation 29; expected 0 to 38 of 40"):
+        task(config)

@@ -1,8 +1,7 @@
 """A rationale dataset as a config names it: a vocabulary, and images to train and to test on."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from absl import logging
@@ -18,16 +17,21 @@ from ecor_jax.data.procedural import Procedural
 from ecor_jax.data.records import Record, Source
 from ecor_jax.data.vocabulary import Vocabulary, folder_names, match
 from ecor_jax.errors import UserError
+from ecor_jax.tasks.rationale.options import RationaleData
 
 PROCEDURAL = "procedural"
 
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """`train` and `test` share no image; `train` is None where only an evaluation was asked for."""
+    """No image is in two parts; `train` and `validation` are None where only an evaluation was asked for.
+
+    validation: to choose settings by; None, too, where the options keep none.
+    """
 
     vocabulary: Vocabulary
     train: Source | None
+    validation: Source | None
     test: Source
     left_out: tuple[str, ...]
     """Bad images and classes that were left out, a line each."""
@@ -38,42 +42,41 @@ class Dataset:
 
 
 def open_dataset(
-    data: Mapping[str, Any],
+    data: RationaleData,
     preprocess: Preprocess,
     *,
     training: bool,
     too_long: Callable[[Vocabulary], Sequence[str]] = lambda vocabulary: (),
 ) -> Dataset:
-    """The dataset that `config.data` describes, its images decoded into memory where they fit.
+    """The dataset that the options describe, its images decoded into memory where they fit.
 
-    data: images, test_images, rationales, train_split, test_split, holdout, slash, aliases, on_missing, on_bad_image,
-      on_long, seed; for the built-in set ('procedural') train_count, test_count and seed alone.
     too_long: the rationales that the text tower cannot read whole; `on_long` says what becomes of them.
     Test images may lie apart, in `test_images`. Else, where no split is named, a folder's own train and test are
     taken, or a share of `holdout` of every class is kept for the test; an evaluation alone then takes all images.
     """
-    if data["on_missing"] not in ("error", "allow"):
-        raise UserError(f"data.on_missing is {data['on_missing']!r}; expected one of error, allow")
-    if data["images"] == PROCEDURAL:
-        seeds = np.random.SeedSequence(data["seed"]).generate_state(2)
+    if data.images == PROCEDURAL:
+        seeds = np.random.SeedSequence(data.seed).generate_state(2)
         size = len(preprocess(Image.new("RGB", (8, 8))))  # drawn as large as the tower looks at it
         sets: dict[str, Source] = {
-            name: Procedural(data[f"{name}_count"], style="target", seed=int(seed), size=size)
+            name: Procedural(getattr(data, f"{name}_count"), style="target", seed=int(seed), size=size)
             for name, seed in zip(("train", "test"), seeds, strict=True)
         }
         vocabulary = procedural.vocabulary()
     else:
         for option in ("images", "rationales"):
-            if not data[option]:
+            if not getattr(data, option):
                 raise UserError(f"--config.data.{option} is not set: expected a path")
-        vocabulary = Vocabulary.from_json(data["rationales"], slash=data["slash"])
+        vocabulary = Vocabulary.from_json(data.rationales, slash=data.slash)
         sets = _splits(data, training)
     left_out: list[str] = []
-    vocabulary = fitting(vocabulary, too_long(vocabulary), data["on_long"], left_out)
-    for name in sets if training else ("test",):
+    vocabulary = fitting(vocabulary, too_long(vocabulary), data.on_long, left_out)
+    sets = sets if training else {"test": sets["test"]}
+    if training and data.validation:
+        sets |= _validation(sets["train"], data)
+    for name in sets:
         sets[name] = _usable(sets[name], vocabulary, data, preprocess, left_out)
     logging.info("%s", vocabulary.describe())
-    return Dataset(vocabulary, sets["train"] if training else None, sets["test"], tuple(left_out))
+    return Dataset(vocabulary, sets.get("train"), sets.get("validation"), sets["test"], tuple(left_out))
 
 
 def fitting(vocabulary: Vocabulary, too_long: Sequence[str], on_long: str, left_out: list[str]) -> Vocabulary:
@@ -81,8 +84,6 @@ def fitting(vocabulary: Vocabulary, too_long: Sequence[str], on_long: str, left_
 
     UserError if there are some and `on_long` is "error", if none remain, or for another `on_long`.
     """
-    if on_long not in ("error", "skip"):
-        raise UserError(f"on_long is {on_long!r}; expected error or skip")
     if not too_long:
         return vocabulary
     if on_long == "error" or len(too_long) == len(vocabulary.rationales):
@@ -95,31 +96,44 @@ def fitting(vocabulary: Vocabulary, too_long: Sequence[str], on_long: str, left_
     return vocabulary.without(too_long)
 
 
-def _splits(data: Mapping[str, Any], training: bool) -> dict[str, Source]:
-    train, test = data["train_split"], data["test_split"]
-    if data["test_images"]:
-        sets = {"test": _open(data, data["test_images"], test)}
-        return sets | ({"train": _open(data, data["images"], train)} if training else {})
-    if not (train or test) and {"train", "test"} <= set(splits_of(data["images"])):
+def _splits(data: RationaleData, training: bool) -> dict[str, Source]:
+    train, test = data.train_split, data.test_split
+    if data.test_images:
+        sets = {"test": _open(data, data.test_images, test)}
+        return sets | ({"train": _open(data, data.images, train)} if training else {})
+    if not (train or test) and {"train", "test"} <= set(splits_of(data.images)):
         train, test = "train", "test"
     if train and test:
-        return {"test": _open(data, data["images"], test)} | (
-            {"train": _open(data, data["images"], train)} if training else {}
+        return {"test": _open(data, data.images, test)} | (
+            {"train": _open(data, data.images, train)} if training else {}
         )
     if not training:
-        return {"test": _open(data, data["images"], test)}
-    whole = _open(data, data["images"], train)
-    train_part, test_part = split_by_class(whole, holdout=data["holdout"], seed=data["seed"])
-    return {"train": train_part, "test": _open(data, data["images"], test) if test else test_part}
+        return {"test": _open(data, data.images, test)}
+    whole = _open(data, data.images, train)
+    train_part, test_part = split_by_class(whole, holdout=data.holdout, seed=data.seed)
+    return {"train": train_part, "test": _open(data, data.images, test) if test else test_part}
 
 
-def _open(data: Mapping[str, Any], paths: str, split: str) -> Source:
+def _validation(train: Source, data: RationaleData) -> dict[str, Source]:
+    """What remains to train on, and the validation part: a share of every class, or a split of the images."""
+    try:
+        share = float(data.validation)
+    except ValueError:
+        return {"train": train, "validation": _open(data, data.images, data.validation)}
+    if not 0 < share < 1:
+        raise UserError(f"data.validation is {share}; expected a share between 0 and 1, or the name of a split")
+    # Another draw than the holdout's, which may be of the same images.
+    kept, validation = split_by_class(train, holdout=share, seed=data.seed + 1)
+    return {"train": kept, "validation": validation}
+
+
+def _open(data: RationaleData, paths: str, split: str) -> Source:
     """The images of one path, or of several with commas, under the vocabulary's class names."""
     sources = [open_images(path, split=split) for path in paths.split(",")]
     source = sources[0] if len(sources) == 1 else Concatenated(sources)
-    folders = folder_names(data["rationales"], data["slash"])
+    folders = folder_names(data.rationales, data.slash)
     known = {folder: name for folder, name in folders.items() if folder in source.classes}
-    aliases = known | _aliases(data["aliases"])
+    aliases = known | _aliases(data.aliases)
     return Renamed(source, aliases) if aliases else source
 
 
@@ -134,17 +148,17 @@ def _aliases(text: str) -> dict[str, str]:
 def _usable(
     source: Source,
     vocabulary: Vocabulary,
-    data: Mapping[str, Any],
+    data: RationaleData,
     preprocess: Preprocess,
     left_out: list[str],
 ) -> Source:
     """The images that can be read and judged."""
-    if data["images"] != PROCEDURAL:
-        found = match(vocabulary, source.classes, data["on_missing"])
+    if data.images != PROCEDURAL:
+        found = match(vocabulary, source.classes, data.on_missing)
         if found.left_out:
             left_out.append(found.describe())
             source = without_classes(source, found.left_out)
-    source, bad = checked(source, preprocess, data["on_bad_image"])
+    source, bad = checked(source, preprocess, data.on_bad_image)
     left_out += bad
     return source
 

@@ -8,14 +8,15 @@ import pytest
 from absl import logging as absl_logging
 from PIL import Image
 
-from configs.common import rationale
 from ecor_jax.clip.preprocessing import Preprocess
-from ecor_jax.data.dataset import JoinedEncode, open_dataset
 from ecor_jax.data.encode import Encode
 from ecor_jax.data.joined import join_rationales
 from ecor_jax.data.records import BadImage, Record
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
+from ecor_jax.options import read
+from ecor_jax.tasks.rationale.data import JoinedEncode, open_dataset
+from ecor_jax.tasks.rationale.options import RationaleData
 
 
 @pytest.fixture(autouse=True)
@@ -27,8 +28,10 @@ def logged(monkeypatch) -> list[str]:
 
 
 def opened(images, rationales, *, training=True, too_long=(), **options):
-    data = rationale().data.to_dict() | {"images": str(images), "rationales": str(rationales)} | options
-    return open_dataset(data, Preprocess(16), training=training, too_long=lambda vocabulary: too_long)
+    given = {"images": str(images), "rationales": str(rationales)} | options
+    return open_dataset(
+        read(RationaleData, given, "data."), Preprocess(16), training=training, too_long=lambda vocabulary: too_long
+    )
 
 
 def pixels(source) -> list[bytes]:
@@ -222,3 +225,17 @@ def test_joined_gold_of_image_level_rationales(tmp_path):
         gold[one["category"], one["rationales"]] = [joined.vocabulary.rationales[number] for number in chosen]
     # No image shows both; what the dog has, one of the cats shows.
     assert gold == {("cat", ("fur",)): ["fur"], ("cat", ("a tail",)): [], ("dog", ("fur",)): ["fur"]}
+
+
+def test_a_validation_part_is_taken_from_what_is_trained_on(tiny_pictures, flat):
+    whole = opened(flat, tiny_pictures[1], holdout=0.25)
+    parts = opened(flat, tiny_pictures[1], holdout=0.25, validation="0.5")
+    assert names(parts.test) == names(whole.test) and whole.validation is None
+    assert per_class(parts.validation) == per_class(parts.train) == {"cat": 3, "dog": 3, "grey seal": 3}
+    assert sorted(names(parts.train) + names(parts.validation)) == sorted(names(whole.train))
+    assert names(opened(flat, tiny_pictures[1], holdout=0.25, validation="0.5").train) == names(parts.train)
+    named = opened(*tiny_pictures, validation="test")
+    assert names(named.validation) == names(named.test)
+    assert opened(*tiny_pictures, validation="0.5", training=False).validation is None
+    with pytest.raises(UserError, match=r"data\.validation is 1\.5; expected a share between 0 and 1, or the name of"):
+        opened(*tiny_pictures, validation="1.5")

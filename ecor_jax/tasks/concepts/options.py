@@ -1,0 +1,134 @@
+"""The options of classification through descriptors."""
+
+import dataclasses
+from typing import Annotated, Literal
+
+from ecor_jax.options import (
+    BatchSize,
+    Braces,
+    Count,
+    EvaluationBatchSize,
+    Names,
+    OnBad,
+    Positive,
+    Seed,
+    Share,
+    Shown,
+    Weight,
+    Within,
+    Workers,
+)
+from ecor_jax.tasks.pretrain.options import OnClip
+from ecor_jax.training.options import Optimizer
+
+
+@dataclasses.dataclass(frozen=True)
+class Concepts:
+    """Where the descriptors come from.
+
+    source: 'labels', the descriptors of a picture's classes hold of it; 'reports', those that its report states.
+    descriptors: of labels: a JSON file {class: [descriptor, ...]}, or 'xrays', the built-in ones.
+    statements: of reports: statements.jsonl of launch.descriptors; empty: the rules split the reports.
+    sections: what of a report the rules read. least: reports that a descriptor must stand in. most: descriptors.
+    template: the prompt; {d} is the descriptor and {c}, if any, a class that it belongs to.
+    """
+
+    source: Literal["labels", "reports"] = "labels"
+    descriptors: str = "xrays"
+    statements: str = ""
+    sections: Literal["findings+impression", "last"] = "findings+impression"
+    least: Positive = 10
+    most: Annotated[int, Within(1, 10**6)] = 200
+    template: Annotated[str, Braces("d", needed=True)] = "{d}"
+
+
+@dataclasses.dataclass(frozen=True)
+class HeadAdapter:
+    """A residual MLP on the features (CLIP-Adapter). width: of its hidden layer; 0: no adapter. alpha: its share."""
+
+    width: Annotated[int, Within(0, 2**16)] = 32
+    alpha: Share = 0.5
+    last_relu: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Head:
+    """start: of the aggregation matrix. black_box_width: of the hidden layer of black_box_mlp."""
+
+    adapter: HeadAdapter = HeadAdapter()
+    start: Literal["zeros", "orthogonal"] = "zeros"
+    use_bias: bool = True
+    black_box_width: Annotated[int, Within(1, 2**16)] = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class ConceptsLoss:
+    """concept_weight: of the concept loss; 2 in the paper. class_weights: 'balanced' shifts the probabilities."""
+
+    concept_weight: Weight = 2.0
+    class_weights: Literal["none", "balanced"] = "none"
+
+
+@dataclasses.dataclass(frozen=True)
+class ConceptsData:
+    """Labelled pictures.
+
+    kind: 'xrays' are NIH's or MIMIC's chest X-rays, split by patient.
+    images: a folder or zip; of MIMIC-CXR-JPG the folder that holds files/. tables: NIH's csv of labels, or the folder
+    of MIMIC's tables. reports: MIMIC's folder of reports, if it is another than that of the images.
+    findings: columns of the tables; of a single label the classes, the positive last. views: with commas; empty: all.
+    uncertain: what becomes of uncertain labels. patients: drawn of those with such images; 0: all.
+    test: share of the patients; 0: the official split. seed: of the split.
+    """
+
+    kind: Literal["xrays"] = "xrays"
+    name: str = ""
+    images: str = ""
+    tables: str = ""
+    reports: str = ""
+    findings: Names = ("No Finding", "Effusion")
+    single_label: bool = True
+    views: Names = ()
+    uncertain: Literal["drop", "zeros", "ones"] = "drop"
+    patients: Count = 0
+    test: Share = 0.3
+    on_missing: OnBad = "error"
+    batch_size: BatchSize = 64
+    workers: Workers = 0
+    seed: Seed = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class ConceptsEvaluation:
+    """average: of precision, recall and F1. resamples: of the bootstrap. explained: reasons given for an answer."""
+
+    batch_size: EvaluationBatchSize = 64
+    average: Literal["binary", "weighted", "macro"] = "binary"
+    resamples: Annotated[int, Within(1, 10**6)] = 2000
+    explained: Annotated[int, Within(1, 10**6)] = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class ConceptsReport:
+    """studies: that the report shows."""
+
+    studies: Shown = 12
+
+
+@dataclasses.dataclass(frozen=True)
+class ConceptsOptions(OnClip):
+    """embeddings: instead of a model, a file of another dual encoder's embeddings (tasks/concepts/encoder.py).
+
+    methods: some of METHODS in tasks/concepts/task.py; the first is saved and explained.
+    """
+
+    task: str = "concepts"
+    embeddings: str = ""
+    methods: Names = ("bottleneck", "bottleneck_push_absent", "random_descriptors", "black_box", "black_box_mlp")
+    concepts: Concepts = Concepts()
+    head: Head = Head()
+    loss: ConceptsLoss = ConceptsLoss()
+    data: ConceptsData = ConceptsData()
+    optimizer: Optimizer = Optimizer(learning_rate=5e-3, warmup_steps=0, schedule="constant")
+    evaluation: ConceptsEvaluation = ConceptsEvaluation()
+    report: ConceptsReport = ConceptsReport()

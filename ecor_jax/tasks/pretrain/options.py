@@ -1,0 +1,61 @@
+"""The options of contrastive pretraining."""
+
+import dataclasses
+from typing import Annotated, Literal
+
+from ecor_jax.options import BatchSize, OnBad, Positive, Seed, Within, Workers
+from ecor_jax.training.options import Optimizer, Training
+
+
+@dataclasses.dataclass(frozen=True)
+class PretrainData:
+    """Pictures and their captions.
+
+    images: a folder, a zip or an ArrayRecord directory, several with commas; 'procedural', the built-in drawings.
+    captions: a JSON file (`data.captions`).
+    positives: what makes a caption fit a picture besides its own: an equal 'text', or the same 'category'.
+    text_length: tokens; longer captions are cut.
+    count, seed: of the built-in drawings alone.
+    """
+
+    images: str = ""
+    split: str = ""
+    captions: str = ""
+    positives: Literal["text", "category"] = "text"
+    text_length: Annotated[int, Within(2, 2**20)] = 28
+    batch_size: BatchSize = 256
+    augment: Literal["none", "flip", "crop_flip"] = "crop_flip"
+    workers: Workers = 0
+    on_bad_image: OnBad = "error"
+    count: Annotated[int, Within(0, 10**8)] = 0
+    seed: Seed = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class PretrainOptions(Training):
+    """A CLIP from scratch, or from another.
+
+    model: a preset of `clip.config`, or a model directory or hub id to go on from.
+    kept_patches: patches of a picture that a step looks at (FLIP); 0: all.
+    """
+
+    task: str = "pretrain"
+    model: str = "small/64-8"
+    loss: Literal["softmax", "sigmoid"] = "softmax"
+    kept_patches: Annotated[int, Within(0, 2**20)] = 0
+    data: PretrainData = PretrainData()
+    steps: Positive = 1000
+    optimizer: Optimizer = Optimizer(warmup_steps=200, weight_decay=0.1, b2=0.98, clip_norm=1.0)
+    log_every: Positive = 20
+    checkpoint_every: Positive = 500
+
+
+@dataclasses.dataclass(frozen=True)
+class OnClip(Training):
+    """What every task on top of a CLIP has.
+
+    model: a model directory or hub id. pretrain: where no model is named, how to make one first.
+    """
+
+    model: str = ""
+    pretrain: PretrainOptions | None = None

@@ -1,0 +1,128 @@
+"""The options of prompt tuning and evaluation on a rationale dataset."""
+
+import dataclasses
+from typing import Annotated, Literal
+
+from ecor_jax.options import (
+    BatchSize,
+    Braces,
+    EvaluationBatchSize,
+    Names,
+    OnBad,
+    Positive,
+    Seed,
+    Share,
+    Shown,
+    Weight,
+    Within,
+    Workers,
+)
+from ecor_jax.tasks.pretrain.options import OnClip
+from ecor_jax.training.options import Optimizer
+
+Drawn = Annotated[int, Within(0, 10**8)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Templates:
+    """Other prompts for all methods; empty: their own."""
+
+    outer: Annotated[str, Braces("cr")] = ""
+    pair: Annotated[str, Braces("cr")] = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class RationaleLoss:
+    """What the papers leave open.
+
+    candidates: 'vocabulary', a softmax over all rationales, then over all classes given the gold one, as inference
+      does; 'batch', symmetric InfoNCE over the batch, equal texts being positives.
+    gold: which of a picture's gold rationales a step asks for: a 'draw' at random, or the 'pseudo' label, the one that
+      the model itself finds likeliest (DROR's on real ImageNet photographs).
+    outer_weight, pair_weight: of the two terms; 1 and 1 in the paper.
+    """
+
+    candidates: Literal["vocabulary", "batch"] = "vocabulary"
+    gold: Literal["draw", "pseudo"] = "draw"
+    outer_weight: Weight = 1.0
+    pair_weight: Weight = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Prompts:
+    """Visual prompt tokens (`clip.prompts`). layers: shallow, deep, or numbers of layers with commas."""
+
+    count: Annotated[int, Within(1, 4096)] = 3
+    layers: str = "shallow"
+    position: Literal["after_cls", "end"] = "after_cls"
+    initialisation: Literal["vpt", "normal"] = "vpt"
+
+
+@dataclasses.dataclass(frozen=True)
+class RationaleData:
+    """Pictures and rationales (`data.dataset`).
+
+    images: a folder tree, a zip or an ArrayRecord directory, several with commas; test_images where the test's lie
+      apart; 'procedural', the built-in drawings, of which train_count and test_count are drawn.
+    rationales: a JSON file {class: [rationale, ...]}.
+    holdout: share of every class kept for the test where the pictures have no splits.
+    validation: of the training pictures, to choose settings by: a share of every class, or the name of a split.
+    slash: what / becomes in class names. aliases: class of the pictures=class of the rationales, with commas.
+    on_missing: what to do about classes that only the pictures or only the rationales have.
+    on_long: about rationales of more tokens than the text tower reads.
+    rationales_per_prompt: several are joined by " and "; 0: all of a class.
+    seed: of the holdout, the validation part and the drawings.
+    """
+
+    name: str = ""
+    images: str = ""
+    test_images: str = ""
+    rationales: str = ""
+    train_split: str = ""
+    test_split: str = ""
+    holdout: Share = 0.2
+    validation: str = ""
+    slash: str = " or "
+    aliases: str = ""
+    on_missing: Literal["error", "allow"] = "error"
+    on_long: OnBad = "error"
+    on_bad_image: OnBad = "error"
+    rationales_per_prompt: Annotated[int, Within(0, 1000)] = 1
+    augment: Literal["none", "flip", "crop_flip"] = "none"
+    batch_size: BatchSize = 64
+    workers: Workers = 0
+    seed: Seed = 0
+    train_count: Drawn = 0
+    test_count: Drawn = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class RationaleEvaluation:
+    """mode: what counts as a right rationale (`metrics.doubly_right`). top_k: pairs that vote."""
+
+    mode: Literal["strict", "dror"] = "strict"
+    top_k: Annotated[int, Within(1, 10**6)] = 5
+    batch_size: EvaluationBatchSize = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class RationaleReport:
+    """pictures: that the report shows."""
+
+    pictures: Shown = 24
+
+
+@dataclasses.dataclass(frozen=True)
+class RationaleOptions(OnClip):
+    """method: one or several of tasks/rationale/methods.py, each a row of the results."""
+
+    task: str = "rationale"
+    method: Names = ("clip", "dror", "ecor")
+    templates: Templates = Templates()
+    loss: RationaleLoss = RationaleLoss()
+    prompts: Prompts = Prompts()
+    data: RationaleData = RationaleData()
+    steps: Positive = 300
+    optimizer: Optimizer = Optimizer(learning_rate=1e-2)
+    evaluation: RationaleEvaluation = RationaleEvaluation()
+    report: RationaleReport = RationaleReport()

@@ -1,0 +1,53 @@
+"""The options that everything trained has in common."""
+
+import dataclasses
+from typing import Annotated, Literal
+
+from ecor_jax.options import Count, DataType, Positive, Seed, Weight, Within
+
+Momentum = Annotated[float, Within(0, 0.999999)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimizer:
+    """SGD with `momentum` or AdamW with `b2`, after clipping the gradient's norm to `clip_norm` (0: no clipping).
+
+    The learning rate rises for `warmup_steps`, then follows the schedule: cosine or linear to zero, or constant.
+    """
+
+    name: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: Weight = 1e-3
+    warmup_steps: Count = 20
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    weight_decay: Weight = 0.0
+    momentum: Momentum = 0.9
+    b2: Momentum = 0.999
+    clip_norm: Weight = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Parallel:
+    """model: devices that share one copy of the sharded arrays (`parallel.mesh`)."""
+
+    model: Annotated[int, Within(1, 2**20)] = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """What the loop reads, and what names the task.
+
+    dtype: what the towers compute in; bfloat16 on accelerators.
+    eval_every: steps between evaluations on the validation part; 0: none.
+    best: a number of these evaluations; the weights at its best are kept, not the last ones. Empty: the last.
+    """
+
+    task: str = ""
+    seed: Seed = 0
+    dtype: DataType = "float32"
+    steps: Positive = 300
+    optimizer: Optimizer = Optimizer()
+    parallel: Parallel = Parallel()
+    log_every: Positive = 10
+    checkpoint_every: Positive = 100
+    eval_every: Count = 0
+    best: str = ""
