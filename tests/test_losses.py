@@ -103,19 +103,6 @@ def test_hand_worked_values():
     np.testing.assert_allclose(sigmoid(logits, np.eye(2, dtype=bool)), expected, rtol=1e-6)
 
 
-def test_equal_texts_are_never_negatives():
-    # Texts 0 and 3 are equal, and so are 1, 2 and 4; every image fits its own and no other.
-    positives = jnp.asarray(same([0, 1, 1, 0, 1]))
-    logits = 100 * positives.astype(jnp.float32)
-    # Nothing is left to learn: the loss is the entropy of the even target, and does not pull.
-    np.testing.assert_allclose(softmax(logits, positives), np.log([2, 3, 3, 2, 3]), rtol=1e-5)
-    pull = jax.grad(lambda logits: jnp.mean(softmax_contrastive_loss(logits, positives)))(logits)
-    np.testing.assert_allclose(pull, 0, atol=1e-6)
-    # Taken for negatives, they would.
-    pull = jax.grad(lambda logits: jnp.mean(softmax_contrastive_loss(logits, jnp.eye(SIZE, dtype=bool))))(logits)
-    assert pull[0, 3] > 0.05
-
-
 @settings(max_examples=10, deadline=None)
 @given(seeds, groups)
 def test_values_and_gradients_are_finite_at_the_sharpest_temperature(seed, group):
@@ -217,27 +204,6 @@ def test_multi_label_loss_and_its_slope_equal_pytorchs(seed, scale, unknown):
     losses, slope = torch_multi_label(logits, target, weight, known)
     np.testing.assert_allclose(multi_label(logits, given_target, weight), losses, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(multi_label_slope(logits, given_target, weight), slope, rtol=1e-4, atol=1e-6)
-
-
-def test_hand_worked_findings():
-    # sigmoid(log 3) = 3/4, sigmoid(0) = 1/2.
-    logits = np.array([[math.log(3), math.log(3), 0.0]] * 2, np.float32)
-    target = np.array([[1, 0, 1], [0, math.nan, math.nan]], np.float32)
-    weight = np.array([2, 5, 3], np.float32)
-    expected = [(2 * math.log(4 / 3) + math.log(4) + 3 * math.log(2)) / 3, math.log(4)]
-    np.testing.assert_allclose(multi_label(logits, target, weight), expected, rtol=1e-6)
-
-
-def test_findings_that_are_not_known_take_no_part():
-    logits, (target, weight) = cosines(1, 4), findings(1)
-    target[0], target[1, 2] = np.nan, np.nan
-    losses, slope = multi_label(logits, target, weight), np.asarray(multi_label_slope(logits, target, weight))
-    assert float(losses[0]) == 0 and np.isfinite(losses).all()
-    np.testing.assert_array_equal(slope == 0, np.isnan(target))
-    # Whatever the logit is there.
-    moved = logits.copy()
-    moved[0], moved[1, 2] = 80.0, -80.0
-    np.testing.assert_array_equal(multi_label(moved, target, weight), losses)
 
 
 @pytest.mark.parametrize("size", [100.0, 1e4, 1e30])

@@ -6,8 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from ecor_jax.data.images import open_images, split_by_class, splits_of, without_classes
 from ecor_jax.data.records import BadImage, Source
@@ -178,25 +176,6 @@ def test_a_damaged_member_or_lost_file_is_a_bad_image_and_the_others_are_read(tm
     (tmp_path / "dog/1.jpg").unlink()
     with pytest.raises(BadImage, match=r"dog/1\.jpg: cannot be read \(No such file"):
         folder[0]
-
-
-@settings(max_examples=60)
-@given(data=st.data())
-def test_a_damaged_zip_is_a_user_error_or_reads_its_records(tmp_path_factory, data):
-    method = data.draw(st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]))
-    path = make_zip(tmp_path_factory.mktemp("zip") / "x.zip", ["dog/1.jpg", "cat/2.jpg"], method)
-    content = bytearray(path.read_bytes())
-    del content[data.draw(st.integers(0, len(content))) :]
-    for _ in range(data.draw(st.integers(0, 3))):
-        if content:
-            content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-    path.write_bytes(content)
-    try:
-        source = open_images(path)
-        for row in range(len(source)):
-            source[row]
-    except UserError:
-        pass
 
 
 def test_paths_of_no_known_kind(tmp_path, make):

@@ -134,22 +134,6 @@ def test_bad_files_name_the_file_and_the_fault(tmp_path, content, message):
     assert "rationales.json" in str(error.value)
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-)
-
-
-@given(content=JSON | st.dictionaries(st.text(max_size=5), st.lists(st.text(max_size=5) | JSON)))
-def test_any_json_is_a_vocabulary_or_a_user_error(tmp_path_factory, content):
-    try:
-        vocabulary = Vocabulary.from_json(write(tmp_path_factory.mktemp("any"), content))
-    except UserError:
-        return
-    assert vocabulary.gold.shape == (len(vocabulary.classes), len(vocabulary.rationales))
-    assert vocabulary.gold.any(axis=0).all()
-
-
 VOCABULARY = Vocabulary.from_lists({"dog": ["tail"], "cat": ["fur"], "stone": [], "bee": ["wings"]})
 
 
