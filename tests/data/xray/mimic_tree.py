@@ -1,7 +1,6 @@
 """Folders of the shape of MIMIC-CXR-JPG, for tests only.
 
-What is in them is not MIMIC: pictures are synthetic, or NIH's; reports are made up, or Open-I's, put beside pictures
-of other people because their findings have the same name. Nothing that is measured on such a folder is a result.
+What is in them is not MIMIC: pictures are synthetic and reports are made up. Nothing measured on them is a result.
 """
 
 import csv
@@ -12,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from zipfile import ZipFile
 
 import numpy as np
 from PIL import Image
@@ -34,14 +32,6 @@ FINDINGS = (
     "Support Devices",
 )
 """The columns of the chexpert table, in its order."""
-
-_OF_NIH = {
-    "Effusion": "Pleural Effusion",
-    "Infiltration": "Lung Opacity",
-    "Mass": "Lung Lesion",
-    "Nodule": "Lung Lesion",
-    "Pleural_Thickening": "Pleural Other",
-}
 
 
 @dataclass
@@ -143,40 +133,6 @@ def synthetic(
                         suffix,
                     )
                 )
-    return pictures
-
-
-def of_nih_and_openi(data: Path, most: int = 1000) -> list[Picture]:
-    """Up to `most` of NIH's pictures; their NIH patients and labels in MIMIC's terms, with texts of Open-I.
-
-    An image is a study. A text is one whose MeSH terms name a finding of the image (or that is "normal"), none where
-    there is no such text. The last patients, some 15 %, are the test split.
-    """
-    with gzip.open(data / "xray" / "openi_reports.csv.gz", "rt", encoding="utf-8", newline="") as file:
-        texts = [row for row in csv.DictReader(file) if row["findings"] or row["impression"]]
-    with open(data / "xray" / "nih_labels.csv", encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))[:most]
-    patients = sorted({int(row["Patient ID"]) for row in rows})
-    tested = set(patients[len(patients) * 85 // 100 :])
-    pictures = []
-    with ZipFile(data / "xray" / "nih_subset.zip") as archive:
-        for number, row in enumerate(rows):
-            named = row["Finding Labels"].split("|")
-            words = [name.lower().replace("_", " ").replace("no finding", "normal") for name in named]
-            fitting = [text for text in texts if any(word in text["mesh"].lower() for word in words)]
-            text = fitting[number % len(fitting)] if fitting else None
-            pictures.append(
-                Picture(
-                    10_000_000 + int(row["Patient ID"]),
-                    50_000_000 + number,
-                    hashlib.sha1(row["Image Index"].encode()).hexdigest(),
-                    archive.read(row["Image Index"]),
-                    row["View Position"],
-                    "test" if int(row["Patient ID"]) in tested else "train",
-                    {name: 1.0 for name in (_OF_NIH.get(name, name) for name in named) if name in FINDINGS},
-                    as_report(text["findings"], text["impression"]) if text else "",
-                )
-            )
     return pictures
 
 

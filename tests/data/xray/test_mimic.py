@@ -13,7 +13,6 @@ import pytest
 
 from ecor_jax.data.decode import decode_image
 from ecor_jax.data.xray import open_studies
-from ecor_jax.data.xray.labels import select
 from ecor_jax.data.xray.patient_split import check_no_overlap
 from ecor_jax.errors import UserError
 
@@ -63,9 +62,10 @@ def test_what_the_tables_say_of_every_image(mimic_tree, pictures, root):
     assert again.reports == studies.reports and again[5] == studies[5]
 
 
-@pytest.mark.parametrize("images", ["root", "files", "zip"])
-@pytest.mark.parametrize("reports", ["root", "files", "zip"])
-@pytest.mark.parametrize("gzipped", [False, True])
+@pytest.mark.parametrize(
+    ("images", "reports", "gzipped"),
+    [("root", "files", False), ("files", "zip", True), ("zip", "root", False), ("files", "files", True)],
+)
 def test_images_tables_and_reports_in_places_of_their_own(mimic_tree, pictures, tmp_path, images, reports, gzipped):
     whole = mimic_tree.write_tree(tmp_path / "whole", pictures, gzipped=gzipped)
     tables = tmp_path / "tables"
@@ -138,7 +138,10 @@ def test_dicoms(mimic_tree, tmp_path):
 
 
 def test_tables_that_do_not_join_are_counted_and_listed(root, caplog):
-    change(root, "chexpert", lambda header, rows: [header, *rows[1:], ["10000099", "59999999", *[""] * 14]])
+    # The first study is said to be of another patient, and one more is added.
+    others = ["10000077", "50000000"], ["10000099", "59999999"]
+    added = [[*keys, *[""] * 14] for keys in others]
+    change(root, "chexpert", lambda header, rows: [header, *rows[1:], *added])
     change(root, "split", lambda header, rows: [header, *rows[1:], ["abc", "59999999", "10000099", "test"]])
     (root / "files/p10/p10000001/s50000002/extra.jpg").write_bytes(b"x")
     studies = open_studies(root, root)
@@ -149,24 +152,22 @@ def test_tables_that_do_not_join_are_counted_and_listed(root, caplog):
     assert len(lost) == 2 and all(line.startswith("p10000000/s50000000/") for line in lost)
     assert set(studies.left_out) - set(lost) == {
         "files/p10/p10000001/s50000002/extra.jpg: an image that it does not list (mimic-cxr-2.0.0-metadata.csv.gz)",
+        "p10000077/s50000000: a study without images (mimic-cxr-2.0.0-metadata.csv.gz)",
         "p10000099/s59999999: a study without images (mimic-cxr-2.0.0-metadata.csv.gz)",
         "p10000099/s59999999/abc: no such image in metadata (mimic-cxr-2.0.0-split.csv.gz)",
     }
     assert "2 left out (its study has no labels): p10000000/s50000000/" in caplog.text
     assert "1 images are in no split: p10000000/s50000000/" in caplog.text
+    (root / "mimic-cxr-2.0.0-split.csv.gz").unlink()
+    assert set(open_studies(root, root).splits) == {""}
+    assert "has no table of split" in caplog.text
 
 
-def test_a_study_of_another_patient_does_not_join(root):
-    def swap(header: list[str], rows: list[list[str]]) -> list[list[str]]:
-        return [header, ["10000077", *rows[0][1:]], *rows[1:]]
-
-    change(root, "chexpert", swap)
-    studies = open_studies(root, root)
-    assert len(studies) == 22
-    assert "p10000077/s50000000: a study without images (mimic-cxr-2.0.0-metadata.csv.gz)" in studies.left_out
-
-
-def test_if_nothing_joins_it_is_an_error(root):
+def test_tables_that_are_missing_of_a_kind_twice_or_that_never_join(root):
+    shutil.copy(root / "mimic-cxr-2.0.0-split.csv.gz", root / "mimic-cxr-2.1.0-split.csv.gz")
+    with pytest.raises(UserError, match=r"2 tables of split, mimic-cxr-2\.0\.0-split\.csv\.gz and mimic-cxr-2\.1\.0-"):
+        open_studies(root, root)
+    (root / "mimic-cxr-2.1.0-split.csv.gz").unlink()
     change(root, "chexpert", lambda header, rows: [header, *([f"2{row[0]}", *row[1:]] for row in rows)])
     expected = (
         r"no row of .*metadata.csv.gz joins one of .*chexpert.csv.gz on subject_id and study_id: "
@@ -174,6 +175,12 @@ def test_if_nothing_joins_it_is_an_error(root):
     )
     with pytest.raises(UserError, match=expected):
         open_studies(root, root)
+    for kind in ("metadata", "chexpert"):
+        (root / f"mimic-cxr-2.0.0-{kind}.csv.gz").unlink()
+        with pytest.raises(
+            UserError, match=rf"has no table of (chexpert, )?{kind}.*: expected mimic-cxr-2\.0\.0-\{{chex"
+        ):
+            open_studies(root, root)
 
 
 def test_listed_images_that_are_missing(root, pictures):
@@ -184,12 +191,6 @@ def test_listed_images_that_are_missing(root, pictures):
     studies = open_studies(root, root, on_missing="skip")
     assert len(studies) == 21 and "10000001" not in studies.patients
     assert studies.left_out == tuple(f"{name}: no such image (mimic-cxr-2.0.0-metadata.csv.gz)" for name in gone)
-
-
-def test_without_official_splits(root, caplog):
-    (root / "mimic-cxr-2.0.0-split.csv.gz").unlink()
-    assert set(open_studies(root, root).splits) == {""}
-    assert "has no table of split" in caplog.text
 
 
 def test_official_splits_share_no_patient(root):
@@ -207,19 +208,6 @@ def test_official_splits_share_no_patient(root):
     path = change(root, "split", leak)
     expected = f"{path}, test and train: a patient in two splits is refused, found 1: 10000000"
     with pytest.raises(UserError, match=f"^{re.escape(expected)}$"):
-        open_studies(root, root)
-
-
-@pytest.mark.parametrize("kind", ["chexpert", "metadata"])
-def test_a_table_that_is_missing(root, kind):
-    (root / f"mimic-cxr-2.0.0-{kind}.csv.gz").unlink()
-    with pytest.raises(UserError, match=rf"has no table of {kind}: expected mimic-cxr-2\.0\.0-\{{chexpert,split"):
-        open_studies(root, root)
-
-
-def test_two_tables_of_one_kind(root):
-    shutil.copy(root / "mimic-cxr-2.0.0-split.csv.gz", root / "mimic-cxr-2.1.0-split.csv.gz")
-    with pytest.raises(UserError, match=r"2 tables of split, mimic-cxr-2\.0\.0-split\.csv\.gz and mimic-cxr-2\.1\.0-"):
         open_studies(root, root)
 
 
@@ -289,16 +277,3 @@ def test_reports_that_are_not_there(root, tmp_path, reports, message):
 def _logged(caplog):
     """absl's log lines are seen whatever was logged before."""
     caplog.set_level(logging.INFO, logger="absl")
-
-
-def test_a_tree_of_real_pictures_and_texts(mimic_tree, shared_data, tmp_path):
-    root = mimic_tree.write_tree(tmp_path, mimic_tree.of_nih_and_openi(shared_data, 300))
-    studies = open_studies(root, root)
-    assert len(studies) == 300 and set(studies.splits) == {"train", "test"}
-    assert sum(bool(report) for report in studies.reports) > 250
-    assert all("FINAL REPORT" in report for report in studies.reports if report)
-    chosen, targets = select(studies, findings=["No Finding", "Pleural Effusion"], single_label=True)
-    assert {"no finding"} < set(chosen.categories) and targets.sum(axis=0).min() > 0
-    nih = open_studies(shared_data / "xray/nih_subset.zip", shared_data / "xray/nih_labels.csv").take(range(300))
-    effusion = nih.labels[:, nih.findings.index("Effusion")] == 1
-    np.testing.assert_array_equal(studies.labels[:, studies.findings.index("Pleural Effusion")] == 1, effusion)

@@ -61,7 +61,10 @@ def images(request, tmp_path):
 
 
 def test_the_table_says_order_labels_patients_and_views(table, images):
-    studies = open_studies(images(*NAMES), table(*LINES))
+    place = images(*NAMES)
+    studies = open_studies(place, table(*LINES))
+    with pytest.raises(UserError, match=r"is one table, as NIH's: expected no path to reports, found reports\.zip"):
+        open_studies(place, table(*LINES), reports="reports.zip")
     assert studies.patients == ("3", "1", "1") and studies.views == ("PA", "AP", "PA")
     assert studies.findings == FINDINGS and len(FINDINGS) == 15
     assert studies.categories == ("hernia|no finding", "effusion|pleural thickening", "")
@@ -74,25 +77,17 @@ def test_the_table_says_order_labels_patients_and_views(table, images):
         for row, name in enumerate(NAMES):
             category = studies.categories[row]
             assert source[row] == {"image": name.encode(), "category": category, "rationales": (), "name": name}
-
-
-def test_some_of_the_rows(table, images):
-    studies = open_studies(images(*NAMES), table(*LINES))
     some = studies.take([2, 0])
     assert len(some) == 2 and some.patients == ("1", "3") and some.views == ("PA", "PA")
     assert some.categories == ("", "hernia|no finding") and some[1]["name"] == NAMES[0]
     np.testing.assert_array_equal(some.labels, studies.labels[[2, 0]])
 
 
-def test_images_of_another_suffix_are_found(table, images):
-    assert open_studies(images("a/00000001_001.jpg"), table(LINES[2]))[0]["name"] == "a/00000001_001.jpg"
-
-
-def test_a_gzipped_table(table, images):
-    path = table(*LINES)
+def test_images_of_another_suffix_and_a_gzipped_table(table, images):
+    path = table(LINES[2])
     gzipped = path.with_suffix(".csv.gz")
     gzipped.write_bytes(gzip.compress(path.read_bytes()))
-    assert open_studies(images(*NAMES), gzipped).patients == ("3", "1", "1")
+    assert open_studies(images("a/00000001_001.jpg"), gzipped)[0]["name"] == "a/00000001_001.jpg"
 
 
 def test_listed_images_that_are_missing(table, images):
@@ -107,11 +102,14 @@ def test_listed_images_that_are_missing(table, images):
     )
 
 
-def test_if_all_are_missing_none_can_be_skipped(table, images):
+def test_none_can_be_skipped_if_all_are_missing_or_no_column_says_labels(table, images):
+    path, listing = images("other.png"), table(*LINES)
     with pytest.raises(UserError, match="names 3 images that do not exist"):
-        open_studies(images("other.png"), table(*LINES), on_missing="skip")
+        open_studies(path, listing, on_missing="skip")
     with pytest.raises(UserError, match="on_missing is 'pass'; expected one of error, skip"):
-        open_studies(images("other.png"), table(*LINES), on_missing="pass")  # pyright: ignore[reportArgumentType]
+        open_studies(path, listing, on_missing="pass")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(UserError, match="no column Finding Labels; its columns are: Image Index, Labels, Patient ID"):
+        open_studies(path, table(header="Image Index,Labels,Patient ID,View Position"))
 
 
 def test_images_that_are_not_listed_are_left_out(table, images, caplog):
@@ -142,17 +140,6 @@ def test_lines_that_do_not_fit(table, images, lines, message):
     path = table(*lines)
     with pytest.raises(UserError, match=f"{re.escape(str(path))},? {message}"):
         open_studies(images(*NAMES), path)
-
-
-def test_an_absent_column(table, images):
-    path = table(header="Image Index,Labels,Patient ID,View Position")
-    with pytest.raises(UserError, match="no column Finding Labels; its columns are: Image Index, Labels, Patient ID"):
-        open_studies(images(*NAMES), path)
-
-
-def test_reports_have_no_place_with_one_table(table, images, tmp_path):
-    with pytest.raises(UserError, match=r"is one table, as NIH's: expected no path to reports, found reports\.zip"):
-        open_studies(images(*NAMES), table(*LINES), reports="reports.zip")
 
 
 def test_the_subset_at_hand(shared_data):

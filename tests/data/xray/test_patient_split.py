@@ -1,3 +1,4 @@
+import math
 import re
 
 import numpy as np
@@ -29,14 +30,10 @@ def test_the_order_of_the_rows_does_not_matter(patients, seed):
     assert {patients[row] for row in test} == {patients[::-1][row] for row in reversed_test}
 
 
-def test_the_seed_decides():
-    patients = [str(number) for number in range(50)]
+def test_the_share_is_of_patients_and_the_seed_decides():
+    patients = [str(number) for number in range(40) for _ in range(1 + number % 5)]
     draws = [tuple(split_patients(patients, test=0.3, seed=seed)[1]) for seed in (0, 0, 1)]
     assert draws[0] == draws[1] != draws[2]
-
-
-def test_the_share_is_of_patients():
-    patients = [str(number) for number in range(40) for _ in range(1 + number % 5)]
     for share, count in ((0.15, 6), (0.5, 20), (0.001, 1), (0.999, 39)):
         _, test = split_patients(patients, test=share, seed=3)
         assert len({patients[row] for row in test}) == count
@@ -74,16 +71,20 @@ def test_uncertain_and_unmentioned_are_not_positive():
         np.testing.assert_array_equal(plain[1], coded[1])
 
 
-@pytest.mark.parametrize("share", [0, 1, -0.1, 15, float("nan")])
-def test_a_share_outside_0_to_1(share):
-    with pytest.raises(UserError, match=f"test on is {share}; expected a number between 0 and 1"):
-        split_patients(["a", "b"], test=share, seed=0)
-
-
-@pytest.mark.parametrize("patients", [[], ["a", "a"]])
-def test_too_few_patients(patients):
-    with pytest.raises(UserError, match=f"number of patients is {len(set(patients))}; expected at least 2"):
-        split_patients(patients, test=0.5, seed=0)
+@pytest.mark.parametrize(
+    ("patients", "share", "message"),
+    [
+        *(
+            (["a", "b"], share, f"test on is {share}; expected a number between 0 and 1")
+            for share in (0, 1, -0.1, math.nan)
+        ),
+        ([], 0.5, "number of patients is 0; expected at least 2"),
+        (["a", "a"], 0.5, "number of patients is 1; expected at least 2"),
+    ],
+)
+def test_what_cannot_be_split(patients, share, message):
+    with pytest.raises(UserError, match=message):
+        split_patients(patients, test=share, seed=0)
 
 
 def test_a_patient_in_two_splits_is_refused():
