@@ -1,13 +1,13 @@
 """Pictures on disk as a `Source`: a folder tree, a zip, a RecordIO file, or a directory of ArrayRecord files."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from ecor_jax.data.array_records import ArrayRecords, is_array_records, splits_of_array_records
 from ecor_jax.data.files import Files, open_files
-from ecor_jax.data.labelled_list import find_list, open_list
+from ecor_jax.data.labelled_list import LabelledFiles, find_list, open_list
 from ecor_jax.data.recordio import RecordIO
-from ecor_jax.data.records import Record, Source
+from ecor_jax.data.records import Source
 from ecor_jax.data.vocabulary import normalise_name
 from ecor_jax.errors import UserError
 
@@ -57,40 +57,18 @@ def splits_of(path: str | Path) -> tuple[str, ...]:
     return () if find_list(files) else _splits(files.members, _wrapping(files.members, ""))
 
 
-class ImageFiles(Source):
+def _by_folders(files: Files, members: Sequence[str], top: str) -> LabelledFiles:
     """Image files whose folders below `top` say what they show: `class/image` or `class/rationale/image`."""
-
-    def __init__(self, files: Files, members: Sequence[str], top: str):
-        self._files = files
-        self.origin = str(files.path)
-        self._members = tuple(members)
-        self._folders = tuple(name.removeprefix(top).rpartition("/")[0] for name in members)
-        self._labels = {folder: _label(folder) for folder in set(self._folders)}
-        depths = set(map(len, self._labels.values()))
-        if not (depths == {0} or depths <= {1, 2}):
-            odd = next(name for name, folder in self._places() if len(self._labels[folder]) not in (1, 2))
-            raise UserError(
-                f"{files.path}: expected class/image or class/rationale/image everywhere, or no folders; found {odd}"
-            )
-        self._categories = tuple("".join(self._labels[folder][:1]) for folder in self._folders)
-
-    def _places(self) -> Iterable[tuple[str, str]]:
-        return zip(self._members, self._folders, strict=True)
-
-    @property
-    def categories(self) -> tuple[str, ...]:
-        return self._categories
-
-    def __len__(self) -> int:
-        return len(self._members)
-
-    def __getitem__(self, index: int) -> Record:
-        return Record(
-            image=self._files.read(self._members[index]),
-            category=self._categories[index],
-            rationales=self._labels[self._folders[index]][1:],
-            name=self._members[index],
+    folders = [name.removeprefix(top).rpartition("/")[0] for name in members]
+    label_of = {folder: _label(folder) for folder in set(folders)}
+    depths = set(map(len, label_of.values()))
+    if not (depths == {0} or depths <= {1, 2}):
+        odd = next(name for name, folder in zip(members, folders, strict=True) if len(label_of[folder]) not in (1, 2))
+        raise UserError(
+            f"{files.path}: expected class/image or class/rationale/image everywhere, or no folders; found {odd}"
         )
+    labels = [label_of[folder] for folder in folders]
+    return LabelledFiles(files, members, ["".join(label[:1]) for label in labels], [label[1:] for label in labels])
 
 
 def _label(folder: str) -> tuple[str, ...]:
@@ -111,13 +89,13 @@ def _open_tree(path: Path, split: str) -> Source:
     if not split:
         if splits := _splits(files.members, top):
             raise UserError(f"{path} holds the splits {', '.join(splits)}: choose one (the option `split`)")
-        return ImageFiles(files, files.members, top)
+        return _by_folders(files, files.members, top)
     members = [name for name in files.members if name.startswith(f"{top}{split}/")]
     if not members:
         tops = sorted(_first_parts(files.members, top))
         more = f" and {len(tops) - 10} more" if len(tops) > 10 else ""
         raise UserError(f"{path} has no images in a folder {split!r}; at its top: {', '.join(tops[:10])}{more}")
-    return ImageFiles(files, members, f"{top}{split}/")
+    return _by_folders(files, members, f"{top}{split}/")
 
 
 def _wrapping(members: Sequence[str], split: str) -> str:
