@@ -34,7 +34,7 @@ def open_files(path: Path) -> Files:
 
     Raises UserError if the path is missing, is neither a folder nor a zip, or has no image.
     """
-    files = _open(path, "a folder of images, a zip, or a directory written by launch.prepare")
+    files = _open(path, "a folder of images, a zip, or a directory written by ecor-jax prepare")
     if not files.members:
         raise UserError(f"no images in {path}: looked for files ending in {' '.join(IMAGE_SUFFIXES)}")
     _check_names(path, files.members)

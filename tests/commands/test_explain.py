@@ -7,8 +7,8 @@ import zipfile
 import pytest
 from PIL import Image
 
+from ecor_jax.commands import explain
 from ecor_jax.errors import UserError
-from launch import explain
 
 
 def pictures(output) -> int:
