@@ -30,9 +30,11 @@ def main(args: argparse.Namespace) -> None:
 
 def parser() -> argparse.ArgumentParser:
     parser = cli.parser(__doc__)
-    parser.add_argument("--source", required=True, metavar="PATH_OR_HUB_ID")
+    parser.add_argument("--source", required=True, metavar="PATH_OR_HUB_ID", help="the weights to convert")
     parser.add_argument("--output", required=True, type=cli.a_path, metavar="DIR", help="must not exist, or be empty")
-    parser.add_argument("--activation", choices=["quick_gelu", "gelu"], help="of sources that do not state theirs")
+    parser.add_argument(
+        "--activation", choices=["quick_gelu", "gelu"], help="activation of sources that do not state theirs"
+    )
     parser.add_argument(
         "--tokenizer",
         type=Path,

@@ -39,7 +39,10 @@ def parser() -> argparse.ArgumentParser:
         "--sections",
         default="findings+impression",
         choices=["last", "findings+impression"],
-        help="what of a report is read; `last` is its impression, else findings, else last paragraph",
+        help="what of a report is read (default: %(default)s); "
+        "`last`: its impression, else findings, else last paragraph",
     )
-    parser.add_argument("--batch_size", type=int, default=8, help="reports a language model answers at once")
+    parser.add_argument(
+        "--batch_size", type=int, default=8, help="reports a language model answers at once (default: %(default)s)"
+    )
     return parser

@@ -30,15 +30,27 @@ def parser() -> argparse.ArgumentParser:
     parser = cli.parser(__doc__)
     parser.add_argument("--model", required=True, metavar="DIR", help="model directory or hub id")
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--images", nargs="+", type=cli.a_path, metavar="PATH", help="what to explain")
     what.add_argument(
-        "--pair", nargs=2, action="append", type=cli.a_path, metavar=("FIRST", "SECOND"), help="two faces"
+        "--images", nargs="+", type=cli.a_path, metavar="PATH", help="pictures, or folders or zips of them"
+    )
+    what.add_argument(
+        "--pair", nargs=2, action="append", type=cli.a_path, metavar=("FIRST", "SECOND"), help="two pictures of faces"
     )
     parser.add_argument("--output", required=True, type=cli.a_path, metavar="DIR", help="folder of the page")
-    parser.add_argument("--rationales", type=cli.a_path, metavar="FILE.json", help="{class: [rationale, ...]}")
+    parser.add_argument(
+        "--rationales",
+        type=cli.a_path,
+        metavar="FILE.json",
+        help="{class: [rationale, ...]} (default: those the model was tuned on)",
+    )
     parser.add_argument("--method", help="methods, with commas (default: those tuned, or ecor)")
     parser.add_argument("--threshold", type=float, help="cosine that makes a match (default: the model's own)")
-    parser.add_argument("--what_if", action="append", metavar="DESCRIPTOR=VALUE", help="what would become of it")
+    parser.add_argument(
+        "--what_if",
+        action="append",
+        metavar="DESCRIPTOR=VALUE",
+        help="sets a descriptor and shows what would become of the answer",
+    )
     parser.add_argument("--top_k", type=int, help="pairs for each picture (default: 5)")
     parser.add_argument(
         "--on_long", choices=["error", "skip"], help="rationales of more tokens than the model reads (default: error)"

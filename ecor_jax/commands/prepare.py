@@ -42,6 +42,6 @@ def parser() -> argparse.ArgumentParser:
         "--on_bad_image",
         default="error",
         choices=["error", "skip"],
-        help="what to do about unreadable images",
+        help="what to do about unreadable images (default: %(default)s)",
     )
     return parser

@@ -29,5 +29,7 @@ def main(args: argparse.Namespace) -> None:
 def parser() -> argparse.ArgumentParser:
     parser = cli.parser(__doc__)
     cli.add_workdir(parser)
-    parser.add_argument("--seed", type=int, default=0, help="of the weights, the prompts and the order of the pictures")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the weights, the prompts and the order of the pictures (default: 0)"
+    )
     return parser

@@ -41,6 +41,13 @@ def open_files(path: Path) -> Files:
     return files
 
 
+def read_picture(path: Path) -> bytes:
+    """The content of a file that is to be a picture, whatever its name. UserError if it cannot be read."""
+    if not path.exists():
+        raise UserError(f"{path} does not exist: expected a picture")
+    return read_bytes(path)
+
+
 def open_texts(path: Path) -> Files:
     """A folder or zip for the sake of its texts, reports for one: as `open_files`, with texts in place of images."""
     files = _open(path, "a folder of texts, or a zip")
