@@ -17,6 +17,7 @@ from ml_collections import ConfigDict
 from ml_collections.config_flags import config_flags
 
 import ecor_jax
+from ecor_jax.config import Config
 from ecor_jax.errors import UserError
 
 
@@ -105,18 +106,18 @@ def _config_error(path: Path, file: Path, error: BaseException) -> str:
     return f"{path}, line {lines[-1]}: {what}" if lines else f"{path}: {what}"
 
 
-def set_option(config: ConfigDict, key: str, value: str) -> None:
+def set_option(config: Config, key: str, value: str) -> None:
     """Sets `a.b` to `value`, read as the type that stands there.
 
     UserError for an unknown key (with those that exist) or a value of another type.
     """
     options = _options(config)
     if key not in options:
-        if group := [name for name in options if name.startswith(f"{key}.")]:
-            raise UserError(f"--config.{key} is a group of options: {', '.join(group)}")
+        if inner := [name for name in options if name.startswith(f"{key}.")]:
+            raise UserError(f"--config.{key} is a group of options: {', '.join(inner)}")
         raise UserError(f"--config.{key}: no such option; there are: {', '.join(sorted(options))}")
     *parents, name = key.split(".")
-    group = functools.reduce(operator.getitem, parents, config)
+    group: Any = functools.reduce(operator.getitem, parents, config)
     group[name] = _parsed(f"--config.{key}", value, group[name])
 
 
@@ -129,10 +130,10 @@ def _parsed(option: str, value: str, old: Any) -> Any:
         values(["", argument])
     except (flags.Error, ValueError, SyntaxError, TypeError):
         raise UserError(f"{option}={value}: expected {type(old).__name__}, like {old!r}") from None
-    return config.value
+    return config["value"]
 
 
-def _options(config: ConfigDict, prefix: str = "") -> dict[str, Any]:
+def _options(config: Config, prefix: str = "") -> dict[str, Any]:
     """Every option by its whole key; a group without options counts as one."""
     options = {}
     for key, value in config.items():
