@@ -6,8 +6,8 @@ PATH is Open-I's table of reports (.csv, .csv.gz with uid, findings, impression)
 MIMIC-CXR has them. DIR gets statements.jsonl (a line a report), descriptors.csv and a page, index.html.
 
 The splitter is `rules` (offline, seconds for thousands of reports), or a causal language model: `model` is
-mistralai/Mistral-7B-Instruct-v0.3, anything else a hub id or a local directory. A model goes on from what an
-interrupted run saved.
+mistralai/Mistral-7B-Instruct-v0.3, anything else a hub id or a local directory. It needs PyTorch (the extra `reports`)
+and goes on from what an interrupted run saved.
 """
 
 import argparse
@@ -17,10 +17,10 @@ from ecor_jax.commands import cli
 
 def main(args: argparse.Namespace) -> None:
     # Imported late: --help and a mistyped option answer at once.
-    from ecor_jax.runs import descriptors
+    from ecor_jax.reports import run
 
-    found = descriptors.run(args.reports, args.output, args.splitter, args.sections, args.batch_size)
-    print("\n".join(found.lines()))
+    summary = run.run(args.reports, args.output, args.splitter, args.sections, args.batch_size)
+    print("\n".join(summary.lines()))
 
 
 def parser() -> argparse.ArgumentParser:

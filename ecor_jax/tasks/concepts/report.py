@@ -9,7 +9,7 @@ import numpy as np
 
 from ecor_jax.bottleneck import Bottleneck
 from ecor_jax.checkpoints.bottleneck_dir import Findings
-from ecor_jax.data.encode import picture_of
+from ecor_jax.data.decode import picture_of
 from ecor_jax.explain.diagnosis_page import write_diagnosis
 from ecor_jax.explain.diagnosis_records import (
     Agreement,
@@ -23,7 +23,7 @@ from ecor_jax.explain.records import Reliability, ReliabilityBin
 from ecor_jax.explain.study_records import ExplainedStudy
 from ecor_jax.metrics.calibration import expected_calibration_error, reliability
 from ecor_jax.metrics.classification import calibration_pairs, two_classes
-from ecor_jax.metrics.diagnosis import DiagnosisScores, FindingScores
+from ecor_jax.metrics.scores import ClassificationScores, LabelScores
 from ecor_jax.metrics.verification import roc
 from ecor_jax.tasks.base import Log
 from ecor_jax.tasks.concepts.data import DiagnosisData
@@ -147,13 +147,13 @@ def _notes(config: ConceptsOptions, left_out: Sequence[str]) -> list[str]:
 
 
 def _row_scores(row: Row, findings: Sequence[str]) -> dict[str, DiagnosisScore]:
-    if not isinstance(row.scores, FindingScores):
+    if not isinstance(row.scores, LabelScores):
         return {findings[0]: _score(row.scores)}
-    each = {name: _score(one) for name, one in row.scores.findings.items()}
+    each = {name: _score(one) for name, one in row.scores.labels.items()}
     return each | ({"mean": _score(row.scores.macro)} if len(each) > 1 else {})
 
 
-def _score(scores: DiagnosisScores) -> DiagnosisScore:
+def _score(scores: ClassificationScores) -> DiagnosisScore:
     names = {field.name for field in dataclasses.fields(DiagnosisScore)} & {f.name for f in dataclasses.fields(scores)}
     return DiagnosisScore(**{name: getattr(scores, name) for name in names})
 
@@ -170,8 +170,7 @@ def _reliability(row: Row, data: DiagnosisData, config: ConceptsOptions) -> Reli
     if config.data.single_label:
         pairs = calibration_pairs(row.probabilities, np.argmax(data.test.targets, axis=1))
     else:
-        known = ~np.isnan(data.test.targets)
-        pairs = calibration_pairs(*two_classes(row.probabilities[known], data.test.targets[known]))
+        pairs = calibration_pairs(*two_classes(row.probabilities.ravel(), data.test.targets.ravel()))
     bins = reliability(*pairs)
     return Reliability([ReliabilityBin(*entry) for entry in bins], expected_calibration_error(bins))
 

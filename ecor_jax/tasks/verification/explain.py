@@ -5,9 +5,10 @@ from pathlib import Path
 
 from ecor_jax.checkpoints.bottleneck_dir import load_bottleneck
 from ecor_jax.checkpoints.model_dir import load_clip
-from ecor_jax.data.encode import picture_of
+from ecor_jax.data.decode import picture_of
 from ecor_jax.data.files import read_picture
-from ecor_jax.data.records import InOrder, Record
+from ecor_jax.data.records import Record
+from ecor_jax.data.sources import InOrder
 from ecor_jax.errors import UserError
 from ecor_jax.explain.pair_page import write_pairs
 from ecor_jax.explain.pair_records import Side

@@ -86,7 +86,7 @@ class Recogniser(nnx.Module):
 
 
 class VerificationLearner:
-    """Identities of {"image", "label", "mask"} batches told apart; `tuned` names parts of PARTS.
+    """Identities of {"image", "label"} batches told apart; `tuned` names parts of PARTS.
 
     shards: into how many ranges the centres are split when they are sampled (the mesh's axis `model`).
     """

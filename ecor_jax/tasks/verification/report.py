@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ecor_jax.bottleneck import similarity_shares
+from ecor_jax.data.decode import picture_of
 from ecor_jax.data.descriptors import Descriptors
-from ecor_jax.data.encode import picture_of
 from ecor_jax.data.pair_sets import PairSet
 from ecor_jax.explain.pair_records import ExplainedPair, Side
 from ecor_jax.explain.verification_page import write_verification_report
