@@ -55,7 +55,7 @@ settings.load_profile("ecor")
 def pytest_configure() -> None:
     """When a restore is refused, TensorStore's other reads find nobody waiting, at some time in a later test.
 
-    The commands pass over the same message (launch/cli.py).
+    The commands pass over the same message (ecor_jax/commands/cli.py).
     """
     default = sys.unraisablehook
     sys.unraisablehook = lambda found: None if str(found.exc_value) == "Event loop is closed" else default(found)

@@ -77,6 +77,13 @@ def test_a_bank_is_what_each_text_gives_alone_and_uncut(bank, model):
     assert bank[0].dtype == np.float32
 
 
+def test_progress_goes_by_tokens_and_ends_at_all_texts(model):
+    """Short texts come first: half of the texts are less than half of the work."""
+    told: list[int] = []
+    text_bank._encode(model, ["cat"] * text_bank.ROWS + ["a dog with four legs and a wet nose"] * 200, told.append)
+    assert sum(told) == text_bank.ROWS + 200 and 0 < told[0] < 0.7 * text_bank.ROWS
+
+
 def test_many_texts_of_ragged_lengths_in_several_calls_of_the_tower(model, monkeypatch, tmp_path):
     monkeypatch.setattr(text_bank, "ROWS", 4)
     texts = [f"{number} {'and a long tail ' * (number % 5)}" for number in range(11)]

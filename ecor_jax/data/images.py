@@ -15,7 +15,7 @@ SPLIT_NAMES = ("train", "training", "val", "valid", "validation", "test")
 
 
 def open_images(path: str | Path, *, split: str = "") -> Source:
-    """The images of a folder tree, a zip, a `.rec`, or a directory written by `launch.prepare`, in a fixed order.
+    """The images of a folder tree, a zip, a `.rec`, or a directory written by `ecor-jax prepare`, in a fixed order.
 
     A tree holds `class/image` or `class/rationale/image` (DROR, arXiv 2212.06202: the second folder is what
     this very image shows); images that all lie at the top have category ''. A single folder around several

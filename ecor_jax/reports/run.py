@@ -49,7 +49,7 @@ class Summary:
 
 
 def run(reports_path: Path, output: Path, splitter: str, sections: Sections, batch_size: int) -> Summary:
-    """Splits every report and writes the three files into `output`; see launch/descriptors.py for the options.
+    """Splits every report and writes the three files into `output`; see commands/descriptors.py for the options.
 
     UserError for reports that cannot be read, none that says anything, or an output that cannot be written.
     """

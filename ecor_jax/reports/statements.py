@@ -67,7 +67,7 @@ def read_statements(path: str | Path) -> dict[str, tuple[Statement, ...]]:
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f'{where}: expected {{"name": ..., "statements": [{{"text": ..., "status": ..., "group": ...}}]}}, '
-                f"as launch.descriptors writes it ({error})"
+                f"as ecor-jax descriptors writes it ({error})"
             ) from error
         if name in reports:
             raise UserError(f"{where}: report {name!r} stands there twice")

@@ -137,7 +137,7 @@ def test_a_model_needs_its_tokenizer_and_preprocessing(saved):
         load_clip(saved)
     (saved / "hidden").rename(saved / "preprocessor_config.json")
     (saved / "tokenizer.json").unlink()
-    with pytest.raises(UserError, match=r"no tokenizer.*launch\.convert.*--tokenizer"):
+    with pytest.raises(UserError, match=r"no tokenizer.*ecor-jax convert.*--tokenizer"):
         load_clip(saved)
 
 

@@ -139,7 +139,7 @@ def test_damaged_directories_are_user_errors(folder, tmp_path):
         open_images(output)
     labels.unlink()
     with pytest.raises(
-        UserError, match=r"categories\.json: cannot be read .*; write the directory with `python -m launch.prepare`"
+        UserError, match=r"categories\.json: cannot be read .*; write the directory with `ecor-jax prepare`"
     ):
         open_images(output)
     labels.write_text(json.dumps(whole))

@@ -1,4 +1,4 @@
-"""What users get wrong, through launch.train: one clear line, before any long work, and nothing of theirs is lost."""
+"""What users get wrong, through ecor-jax train: one clear line, before any long work, and nothing of theirs is lost."""
 
 import json
 import shutil
@@ -7,19 +7,19 @@ from pathlib import Path
 import pytest
 from ml_collections import ConfigDict
 
+from ecor_jax.commands import cli, train
 from ecor_jax.errors import UserError
 from ecor_jax.options import read
 from ecor_jax.tasks import base
 from ecor_jax.tasks.rationale.options import RationaleOptions
 from ecor_jax.tasks.rationale.task import Rationale
-from launch import cli, train
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def refused(tiny_clip, tiny_pictures, tmp_path, monkeypatch):
-    """The message of launch.train with the given changes to a good run; no step may be trained."""
+    """The message of ecor-jax train with the given changes to a good run; no step may be trained."""
 
     def never(*_):
         raise AssertionError("the training began")
@@ -33,9 +33,9 @@ def refused(tiny_clip, tiny_pictures, tmp_path, monkeypatch):
             "steps": 2,
         }
         given = [f"--config.{key.replace('__', '.')}={value}" for key, value in {**options, **changes}.items()]
-        arguments = ["--config=configs/folder.py", f"--workdir={tmp_path / 'run'}", *cli._joined(given)]
+        arguments = ["--config=configs/folder.py", f"--workdir={tmp_path / 'run'}", *given]
         with pytest.raises(UserError) as error:
-            train.main(train.parser().parse_args(arguments))
+            train.main(cli.parse(train.parser(), arguments))
         assert "\n" not in str(error.value)
         return str(error.value)
 

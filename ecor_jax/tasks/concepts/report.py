@@ -74,7 +74,7 @@ def write_report(
         kept_auroc=_kept(kept, "auroc"),
         agreement=_agreement(results["explanations"]) if "explanations" in results else None,
         loss={name: [(line["step"], line["loss"]) for line in lines if line["run"] == name] for name in rows},
-        commands=[f"python -m launch.explain --model={log.model} --images PICTURE --output=page"] if log.model else [],
+        commands=[f"ecor-jax explain --model={log.model} --images PICTURE --output=page"] if log.model else [],
         notes=_notes(config, results["left_out"]),
     )
     return write_diagnosis(report, directory)

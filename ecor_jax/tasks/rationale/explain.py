@@ -12,7 +12,7 @@ from ecor_jax.config import comma_list
 from ecor_jax.data.array_records import is_array_records
 from ecor_jax.data.decode import picture_of
 from ecor_jax.data.encode import Encode
-from ecor_jax.data.files import IMAGE_SUFFIXES, open_files
+from ecor_jax.data.files import IMAGE_SUFFIXES, open_files, read_picture
 from ecor_jax.data.images import open_images, splits_of
 from ecor_jax.data.joined import join_rationales
 from ecor_jax.data.pipeline import eval_batches
@@ -29,7 +29,7 @@ from ecor_jax.tasks.rationale.methods import find_methods, make_banks, over_cont
 from ecor_jax.tasks.rationale.model import RationaleModel
 from ecor_jax.tasks.rationale.predict import Predictions, predict
 from ecor_jax.tasks.rationale.report import top_pairs_of
-from ecor_jax.untrusted.files import read_bytes
+from ecor_jax.untrusted.archives import is_zip
 
 
 def run(
@@ -83,8 +83,9 @@ def read_pictures(paths: Sequence[Path]) -> list[Record]:
 
 def _read(path: Path) -> Iterator[Callable[[], Record]]:
     """Readers of the picture in a file, or of all those of a folder or zip, however deep, or ArrayRecord directory."""
-    if path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir():
-        yield functools.partial(_record, functools.partial(read_bytes, path), str(path))
+    zipped = is_zip(path) or path.suffix.lower() == ".zip"
+    if not path.is_dir() and (path.suffix.lower() in IMAGE_SUFFIXES or not zipped):
+        yield functools.partial(_record, functools.partial(read_picture, path), str(path))
     elif is_array_records(path):
         for split in splits_of(path) or ("",):
             source = open_images(path, split=split)

@@ -205,9 +205,7 @@ class Rationale(Task[RationaleOptions, Evaluation]):
             {name: row.judgement for name, row in rows.items()},
             log.metrics,
             {name: row.seconds for name, row in rows.items()},
-            commands=[f"python -m launch.explain --model={log.model} --images PICTURE --output=page"]
-            if log.model
-            else [],
+            commands=[f"ecor-jax explain --model={log.model} --images PICTURE --output=page"] if log.model else [],
         )
 
     def answers(self, rows: Mapping[str, Row[Evaluation]]) -> Iterator[dict[str, Any]]:

@@ -103,9 +103,7 @@ def write_verification(
         kept={name: [(int(n), accuracy) for n, accuracy in kept.items()]} if kept else {},
         pairs=_examples(config.report.pairs, main, pair_sets, descriptors),
         loss={name: [(line["step"], line["loss"]) for line in lines]} if lines else {},
-        commands=[f"python -m launch.explain --model={log.model} --pair FIRST SECOND --output=page"]
-        if log.model
-        else [],
+        commands=[f"ecor-jax explain --model={log.model} --pair FIRST SECOND --output=page"] if log.model else [],
         notes=[
             "Every picture is embedded as it is and mirrored; thresholds are chosen on nine folds of the pairs and "
             "applied to the tenth (insightface's protocol).",

@@ -6,9 +6,9 @@ import shutil
 
 import pytest
 
+from ecor_jax.commands import evaluate, explain, train
 from ecor_jax.errors import UserError
 from ecor_jax.tasks.rationale import task as rationale
-from launch import evaluate, explain, train
 
 DATA = ("--config=configs/folder.py", "--config.data.name=squares")
 

@@ -15,9 +15,9 @@ import pytest
 
 from ecor_jax.array_cache import read_array, write_array
 from ecor_jax.atomic import new_directory, write_json
+from ecor_jax.commands import train
 from ecor_jax.errors import UserError
 from ecor_jax.training.metrics_log import MetricsLog, read_metrics
-from launch import train
 
 ROOT = Path(__file__).parents[2]
 TRIES = int(os.environ.get("ECOR_TRIES", "0"))
@@ -44,7 +44,7 @@ root, seed, tries = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 sys.path.insert(0, os.getcwd())
 import ecor_jax.tasks.base
 from ecor_jax.errors import UserError
-from launch import cli, train
+from ecor_jax.commands import cli, train
 
 EVENTS = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.scandir", "fcntl.flock", "fcntl.lockf")
 
@@ -62,7 +62,7 @@ def start(workdir, number, message):
         if event in EVENTS and (event.startswith("fcntl") or str(workdir) in str(arguments[:2])):
             os.kill(os.getpid(), signal.SIGSTOP)
     arguments = ["--config=configs/folder.py", f"--workdir={workdir}", f"--config.seed={number}"]
-    args = train.parser().parse_args(cli._joined(arguments))
+    args = cli.parse(train.parser(), arguments)
     sys.addaudithook(watch)
     try:
         train.main(args)
@@ -157,8 +157,8 @@ from pathlib import Path
 
 root, name, seed, tries = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 sys.path.insert(0, os.getcwd())
-from launch import cli
-module = importlib.import_module(f"launch.{name}")
+from ecor_jax.commands import cli
+module = importlib.import_module(f"ecor_jax.commands.{name}")
 import ecor_jax.tasks.rationale.task, ecor_jax.data.prepare
 EVENTS = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod", "shutil.rmtree")
 
@@ -174,7 +174,7 @@ def start(output, deadly):
                 os.kill(os.getpid(), signal.SIGKILL)
     sys.addaudithook(watch)
     arguments = [argument.replace("OUTPUT", str(output)) for argument in sys.argv[5:]]
-    module.main(module.parser().parse_args(cli._joined(arguments)))
+    module.main(cli.parse(module.parser(), arguments))
     (root.parent / "count").write_text(str(count))
 
 chance, kills, most = random.Random(seed), 0, 0

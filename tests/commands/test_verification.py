@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
+from ecor_jax.commands import evaluate, explain, train
 from ecor_jax.errors import UserError
-from launch import evaluate, explain, train
 
 
 @pytest.fixture(scope="session")

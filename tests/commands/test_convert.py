@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from ecor_jax.checkpoints.model_dir import load_clip
+from ecor_jax.commands import convert
 from ecor_jax.errors import UserError
-from launch import convert
 
 torch = pytest.importorskip("torch")
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from launch import cli, quickstart
+from ecor_jax.commands import config_files, quickstart
 
 
 def shrunk(path):
@@ -22,11 +22,11 @@ def shrunk(path):
     return config
 
 
-READ = cli.read_config
+READ = config_files.read_config
 
 
 def test_it_makes_a_clip_compares_three_methods_and_writes_the_page(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(cli, "read_config", shrunk)
+    monkeypatch.setattr(quickstart, "read_config", shrunk)
     args = quickstart.parser().parse_args([f"--workdir={tmp_path / 'run'}", "--seed=3"])
     quickstart.main(args)
     results = json.loads((tmp_path / "run" / "results.json").read_text())

@@ -1,6 +1,6 @@
 """Ctrl-C and SIGTERM at any moment: the right status, no traceback, and the same command ends as if nothing had been.
 
-`python tests/launch/test_stopping.py 200` sends 200 signals and tells how each ended.
+`python tests/commands/test_stopping.py 200` sends 200 signals and tells how each ended.
 """
 
 import collections

@@ -349,7 +349,7 @@ from pathlib import Path
 cases = json.loads(Path("cases.json").read_text())
 copyreg.add_extension("builtins", "exec", int(sys.argv[1]))
 from ecor_jax.errors import UserError
-from launch import cli
+from ecor_jax.commands import cli
 
 seen = []
 def watch(event, arguments):
@@ -360,9 +360,9 @@ def watch(event, arguments):
 sys.addaudithook(watch)
 
 def call(name, *arguments):
-    module = importlib.import_module(f"launch.{name}")
+    module = importlib.import_module(f"ecor_jax.commands.{name}")
     try:
-        module.main(module.parser().parse_args(cli._joined(arguments)))
+        module.main(cli.parse(module.parser(), arguments))
     except UserError as error:
         return f"error: {error}"
     except BaseException:

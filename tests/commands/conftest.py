@@ -71,9 +71,9 @@ def called(monkeypatch) -> Callable[..., None]:
     """A command in this process: its `main`, with arguments as on the command line."""
 
     def call(module, *arguments: object) -> None:
-        from launch import cli
+        from ecor_jax.commands import cli
 
-        module.main(module.parser().parse_args(cli._joined([str(argument) for argument in arguments])))
+        module.main(cli.parse(module.parser(), [str(argument) for argument in arguments]))
 
     monkeypatch.chdir(ROOT)
     return call

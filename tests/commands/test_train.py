@@ -1,4 +1,4 @@
-"""launch.train end to end: what it leaves behind, and that nothing that happens to it is seen in the result."""
+"""ecor-jax train end to end: what it leaves behind, and that nothing that happens to it is seen in the result."""
 
 import json
 import random
@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from ecor_jax.commands import train
 from ecor_jax.errors import UserError
-from launch import train
 
 
 def metrics(workdir) -> list[dict]:

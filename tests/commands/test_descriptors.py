@@ -4,8 +4,8 @@ import time
 
 import pytest
 
+from ecor_jax.commands import descriptors
 from ecor_jax.errors import UserError
-from launch import descriptors
 
 ROWS = """uid,findings,impression
 7,The lungs are clear. No effusion.,

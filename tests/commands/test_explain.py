@@ -7,8 +7,8 @@ import zipfile
 import pytest
 from PIL import Image
 
+from ecor_jax.commands import explain
 from ecor_jax.errors import UserError
-from launch import explain
 
 
 def pictures(output) -> int:
@@ -21,8 +21,9 @@ def test_a_file_a_folder_and_a_zip(commands, trained, tiny_pictures, tmp_path):
     with zipfile.ZipFile(tmp_path / "dogs.zip", "w") as archive:
         for path in sorted((tiny_pictures[0] / "test" / "dog").iterdir()):
             archive.write(path, f"some/where/{path.name}")
+    shutil.copy(cats / "0.png", tmp_path / "picture")
     printed = commands.run(
-        "explain", f"--model={trained / 'model'}", "--images", cats / "0.png", cats, tmp_path / "dogs.zip",
+        "explain", f"--model={trained / 'model'}", "--images", tmp_path / "picture", cats, tmp_path / "dogs.zip",
         f"--output={tmp_path / 'page'}",
     )  # fmt: skip
     assert printed == f"wrote {tmp_path / 'page' / 'index.html'}\n"
@@ -66,8 +67,10 @@ def model(trained) -> str:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (["--images", "/nowhere.png"], "no picture can be read: /nowhere.png: cannot be read"),
-        (["--images", "README.md"], "README.md"),
+        (["--images", "/nowhere.png"], "no picture can be read: /nowhere.png does not exist: expected a picture"),
+        (["--images", "/nowhere"], "no picture can be read: /nowhere does not exist: expected a picture"),
+        (["--images", "README.md"], "README.md is not an image that can be decoded"),
+        (["--model={run}", "--images", "{good}"], "is the folder of a run; its model is .*model$"),
         (["--images", "{bad}"], "no picture can be read: .*bad.png"),
         (["--images", "{good}", "--top_k=0"], "--top_k is 0; expected 1 to 15"),
         (["--images", "{good}", "--top_k=16"], "--top_k is 16; expected 1 to 15"),
@@ -77,8 +80,8 @@ def model(trained) -> str:
         (["--images", "{good}", "--output={good}"], "0.png"),
     ],
 )
-def test_what_cannot_be_explained(called, model, tiny_pictures, tmp_path, given, message):
-    places = {"good": tiny_pictures[0] / "test" / "cat" / "0.png", "bad": tmp_path / "bad.png"}
+def test_what_cannot_be_explained(called, model, trained, tiny_pictures, tmp_path, given, message):
+    places = {"run": trained, "good": tiny_pictures[0] / "test" / "cat" / "0.png", "bad": tmp_path / "bad.png"}
     places["bad"].write_bytes(b"nothing")
     before = places["good"].read_bytes()
     arguments = [option.format(**places) for option in given]
