@@ -115,7 +115,7 @@ def diagnosis(saved, single_label: bool) -> SavedBottleneck:
     words = Descriptors.from_groups({"heart": ["big"], "lungs": ["a", "b", "c", "d"]}, "here", least=1)
     bank = np.asarray(saved.bottleneck.bank[...])
     head = Bottleneck(bank, None, scale=1.0, size=len(names), start="orthogonal", rngs=nnx.Rngs(3))
-    findings = Findings(names, single_label, TYPICAL)
+    findings = Findings(names, single_label, TYPICAL, ("patient",))
     return SavedBottleneck(saved.model, head, words, "{d}", "aggregated", None, findings)
 
 
@@ -132,7 +132,7 @@ def test_a_diagnosis_comes_back_to_the_bit(saved, directory, single_label):
     assert again.bottleneck.adapter is None
     assert again.findings is not None and kept.findings is not None
     assert again.findings.names == kept.findings.names
-    assert again.findings.single_label is single_label
+    assert again.findings.single_label is single_label and again.findings.trained_on == ("patient",)
     np.testing.assert_array_equal(again.findings.typical, TYPICAL, strict=True)
 
 

@@ -116,6 +116,17 @@ def test_an_evaluation_of_images_without_splits_takes_all(flat, tiny_pictures):
     assert found.train is None and len(found.test) == 24
 
 
+def test_images_of_several_paths_with_commas(tiny_pictures, tmp_path):
+    """Each with splits of its own; a folder may have a comma in its name, and is then no two."""
+    comma, more = shutil.copytree(tiny_pictures[0], tmp_path / "some,more"), tmp_path / "more"
+    assert len(opened(comma, tiny_pictures[1]).train) == 24
+    shutil.copytree(tiny_pictures[0], more)
+    found = opened(f"{tiny_pictures[0]}, {more}", tiny_pictures[1])
+    assert per_class(found.train) == {"cat": 16, "dog": 16, "grey seal": 16} and len(found.test) == 30
+    with pytest.raises(UserError, match=r"/nowhere does not exist"):
+        opened(f"{more},/nowhere", tiny_pictures[1])
+
+
 def test_aliases_rename_classes_of_images(flat, tiny_pictures):
     (flat / "dog").rename(flat / "Canis_lupus")
     with pytest.raises(UserError, match="canis lupus"):
