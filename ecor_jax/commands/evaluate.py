@@ -16,7 +16,9 @@ def main(args: argparse.Namespace) -> None:
     # Imported late: --help and a mistyped option answer at once.
     from ecor_jax.tasks import base
 
-    print(base.evaluate(config, args.model, cli.output_file(args.output)))
+    files = [path and cli.output_file(path) for path in (args.output, args.answers)]
+    _, table = base.evaluate(config, args.model, files[0], args.report, files[1])
+    print(table)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -24,4 +26,11 @@ def parser() -> argparse.ArgumentParser:
     cli.add_config(parser)
     parser.add_argument("--model", required=True, metavar="DIR", help="model directory or hub id")
     parser.add_argument("--output", required=True, metavar="FILE.json", type=cli.a_path, help="where the results go")
+    parser.add_argument("--report", metavar="DIR", type=cli.a_path, help="folder of a page (default: none is written)")
+    parser.add_argument(
+        "--answers",
+        metavar="FILE.jsonl",
+        type=cli.a_path,
+        help="file of a line of JSON for each picture or pair (default: none is written)",
+    )
     return parser

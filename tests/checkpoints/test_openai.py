@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ecor_jax.checkpoints import openai
+from ecor_jax.checkpoints.source import read_source
 from ecor_jax.checkpoints.weights import flat_parameters
 from ecor_jax.errors import UserError
 
@@ -19,8 +20,9 @@ def test_a_state_dict_embeds_as_the_torch_model(tmp_path, torch, openai_model, c
         "vocab_size": torch.tensor(9),
     }
     torch.save(openai_model.state_dict() | numbers, tmp_path / "model.pt")
-    clip, preprocess = openai.read(tmp_path / "model.pt")
-    assert clip.config == config and preprocess.size == 24
+    read = read_source(tmp_path / "model.pt")
+    clip, preprocess = read.clip, read.preprocess
+    assert clip.config == config and preprocess and preprocess.size == 24
     assert_embeds(clip)
     assert openai.read(tmp_path / "model.pt", "gelu", jnp.bfloat16)[0].config.activation == "gelu"
 

@@ -26,8 +26,11 @@ def results(path) -> dict:
 def test_a_tuned_model_scores_what_its_run_did(commands, trained, data, tmp_path):
     output = tmp_path / "new" / "results.json"
     printed = commands.run(
-        "evaluate", f"--model={trained / 'model'}", *data, "--config.method=dror,ecor", f"--output={output}"
-    )
+        "evaluate", f"--model={trained / 'model'}", *data, "--config.method=dror,ecor", f"--output={output}",
+        f"--report={tmp_path / 'page'}", f"--answers={tmp_path / 'answers.jsonl'}",
+    )  # fmt: skip
+    assert "<img" in (tmp_path / "page" / "index.html").read_text()
+    assert len([json.loads(line) for line in (tmp_path / "answers.jsonl").read_text().splitlines()]) == 15
     assert results(output) == results(trained / "results.json")
     assert "accuracy" in printed.splitlines()[0] and printed.splitlines()[2].split()[0] == "ecor"
     assert [entry.name for entry in output.parent.iterdir()] == ["results.json"]

@@ -12,13 +12,11 @@ from ecor_jax.commands import config_files, quickstart
 
 def shrunk(path):
     config = READ(path)
-    config.steps, config.log_every, config.checkpoint_every = 2, 1, 2
-    config.data.batch_size = 16
-    if config.task == "pretrain":
-        config.model, config.data.count = "tiny/16-8", 48
-    else:
-        config.data.train_count, config.data.test_count, config.report.pictures = 48, 24, 3
-        config.evaluation.batch_size, config.prompts.count = 16, 2
+    for run in (config, config.pretrain):
+        run.steps, run.log_every, run.checkpoint_every, run.data.batch_size = 2, 1, 2, 16
+    config.pretrain.model, config.pretrain.data.count = "tiny/16-8", 48
+    config.data.train_count, config.data.test_count, config.report.pictures = 48, 24, 3
+    config.evaluation.batch_size, config.prompts.count = 16, 2
     return config
 
 

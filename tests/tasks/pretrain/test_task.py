@@ -8,6 +8,7 @@ import pytest
 
 from ecor_jax.checkpoints.model_dir import load_clip
 from ecor_jax.commands import cli, train
+from ecor_jax.commands.config_files import read_config
 from ecor_jax.errors import UserError
 
 ROOT = Path(__file__).parents[3]
@@ -82,7 +83,7 @@ def test_drawings_fit_a_clip_of_any_size(tiny_clip):
     from ecor_jax.options import read
     from ecor_jax.tasks.rationale.task import Rationale
 
-    config = cli.read_config(ROOT / "configs" / "quickstart.py")
+    config = read_config(ROOT / "configs" / "quickstart.py")
     config.model, config.data.train_count, config.data.test_count = str(tiny_clip), 8, 8
     task = Rationale(read(Rationale.Options, config), training=True)
     task.open(config.model)
