@@ -190,12 +190,12 @@ def test_a_clip_is_pretrained_on_the_training_patients_alone(called, xray_option
 
     seen = []
 
-    def stop(config, workdir, data):
-        source, _ = data
-        seen.extend((source[row]["name"], source[row]["category"]) for row in range(len(source)))
+    def stop(task, model):
+        records = [task.source[number] for number in range(len(task.source))]
+        seen.extend((record["name"], record["category"]) for record in records)
         raise UserError("stopped")
 
-    monkeypatch.setattr(pretrain, "run", stop)
+    monkeypatch.setattr(pretrain.Pretrain, "open", stop)
     with pytest.raises(UserError, match="stopped"):
         called(train, *xray_options, "--config.model=", f"--workdir={tmp_path / 'run'}")
     patients = {int(name[:8]) for name, _ in seen}
