@@ -25,7 +25,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from ml_collections import ConfigDict
 from PIL import Image
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
@@ -263,7 +262,7 @@ JSON: dict[str, Read] = {
     "bottleneck/ecor.json": read_bottleneck,
     "metrics.jsonl": read_metrics,
     "answers.jsonl": lambda path: _answers_file(path).__enter__(),
-    "workdir/config.json": lambda path: claimed(path.parent, ConfigDict({"steps": 1})).__enter__(),
+    "workdir/config.json": lambda path: claimed(path.parent, {"steps": 1}, {"steps": 1}).__enter__(),
 }
 for _name, _read in JSON.items():
     # Of lines that runs wrote themselves no more is said than that they are damaged. DROR's rationales give keys twice.
