@@ -8,6 +8,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from ecor_jax.commands import cli, train
+from ecor_jax.commands.config_files import read_config
 from ecor_jax.errors import UserError
 from ecor_jax.options import read
 from ecor_jax.tasks import base
@@ -174,7 +175,7 @@ def test_all_images_bad_cannot_be_skipped(refused, pictures):
 
 def test_bad_images_are_skipped_and_told(tiny_clip, tiny_pictures, pictures, tmp_path, caplog):
     (pictures / "test" / "cat" / "3.png").write_bytes(b"nothing")
-    config = cli.read_config(ROOT / "configs" / "folder.py")
+    config = read_config(ROOT / "configs" / "folder.py")
     config.model, config.data.images, config.data.rationales = str(tiny_clip), str(pictures), str(tiny_pictures[1])
     config.data.on_bad_image = "skip"
     assert len(opened(config, training=True).dataset.test) == 14
@@ -202,7 +203,7 @@ def test_the_workdir_of_a_refused_run_can_be_used_again(refused, tmp_path):
 
 
 def test_evaluation_asks_for_no_training_batch(tiny_clip, tiny_pictures):
-    config = cli.read_config(ROOT / "configs" / "folder.py")
+    config = read_config(ROOT / "configs" / "folder.py")
     config.model, config.data.images, config.data.rationales = str(tiny_clip), *map(str, tiny_pictures)
     config.data.batch_size = 7
     assert opened(config, training=False).dataset.train is None
