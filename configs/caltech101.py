@@ -1,6 +1,6 @@
 """Caltech-101 with 459 rationales.
 
-    python -m launch.train --config=configs/caltech101.py --workdir=runs/caltech101
+    ecor-jax train --config=configs/caltech101.py --workdir=runs/caltech101
 
 Expected: published (DROR, table of RR in %): CLIP 5.99, DROR 23.64; ECOR reports more.
 Needs the weights of OpenAI's ViT-L/14.

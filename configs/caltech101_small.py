@@ -1,6 +1,6 @@
 """Caltech-101 with the small CLIP of configs/pretrain_tiny_imagenet.py, all methods and ablations.
 
-    python -m launch.train --config=configs/caltech101_small.py --workdir=runs/caltech101_small
+    ecor-jax train --config=configs/caltech101_small.py --workdir=runs/caltech101_small
 
 Expected: see RESULTS.md. Compare orderings with the papers, not numbers.
 """

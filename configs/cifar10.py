@@ -1,6 +1,6 @@
 """CIFAR-10 with 56 rationales.
 
-    python -m launch.train --config=configs/cifar10.py --workdir=runs/cifar10
+    ecor-jax train --config=configs/cifar10.py --workdir=runs/cifar10
 
 Expected: published (DROR, table of RR in %): CLIP 42.57, DROR 70.82; ECOR reports more.
 Needs the weights of OpenAI's ViT-L/14.

@@ -1,6 +1,6 @@
 """CIFAR-100 with 461 rationales.
 
-    python -m launch.train --config=configs/cifar100.py --workdir=runs/cifar100
+    ecor-jax train --config=configs/cifar100.py --workdir=runs/cifar100
 
 Expected: published (DROR, table of RR in %): CLIP 6.43, DROR 22.27; ECOR reports more.
 Needs the weights of OpenAI's ViT-L/14.

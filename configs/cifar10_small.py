@@ -1,6 +1,6 @@
 """CIFAR-10 with the small CLIP of configs/pretrain_tiny_imagenet.py, all methods and ablations.
 
-    python -m launch.train --config=configs/cifar10_small.py --workdir=runs/cifar10_small
+    ecor-jax train --config=configs/cifar10_small.py --workdir=runs/cifar10_small
 
 Expected: see RESULTS.md. Compare orderings with the papers, not numbers.
 """

@@ -1,6 +1,6 @@
 """The paper's faces (arXiv 2411.04008, section 4.1): 500k images of MS1MV2, five benchmarks, ViT-L/14 of LAION-2B.
 
-    python -m launch.train --config=configs/faces_ms1mv2.py[:ROW] --workdir=runs/faces_ms1mv2
+    ecor-jax train --config=configs/faces_ms1mv2.py[:ROW] --workdir=runs/faces_ms1mv2
 
 ROW is one of configs/face_rows.py. Expects insightface's faces_emore below the data folder, and CIFAR-10 for the
 alignment proxy. Published for table6/base_adapter: LFW 98.38, CFP-FP 90.88, CALFW 89.36, AgeDB 81.18, CPLFW 87.71.

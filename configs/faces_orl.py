@@ -1,6 +1,6 @@
 """Faces on the data here: 30 people of ORL to train on, 10 held out, and photographs of celebrities.
 
-    python -m launch.train --config=configs/faces_orl.py[:ROW] --workdir=runs/faces_orl
+    ecor-jax train --config=configs/faces_orl.py[:ROW] --workdir=runs/faces_orl
 
 ROW is one of configs/face_rows.py, such as table5/base. Unless --config.model names a CLIP, a small one is pretrained
 on Tiny-ImageNet first (a quarter of an hour on two CPU cores). Expected: see RESULTS.md.

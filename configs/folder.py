@@ -1,8 +1,8 @@
-"""Your own pictures and rationales: for `launch.train` and `launch.evaluate` alike.
+"""Your own pictures and rationales: for `ecor-jax train` and `ecor-jax evaluate` alike.
 
-    python -m launch.train --config=configs/folder.py --workdir=DIR --config.model=CLIP_DIR_OR_HUB_ID \\
+    ecor-jax train --config=configs/folder.py --workdir=DIR --config.model=CLIP_DIR_OR_HUB_ID \\
         --config.data.images=FOLDER_OR_ZIP_OR_ARRAYRECORD --config.data.rationales=FILE.json
-    python -m launch.evaluate --config=configs/folder.py --model=DIR/model --output=results.json \\
+    ecor-jax evaluate --config=configs/folder.py --model=DIR/model --output=results.json \\
         --config.data.images=... --config.data.rationales=...
 
 images: class/picture, or class/rationale/picture; with or without train/ and test/ around them.

@@ -1,6 +1,6 @@
 """Food-101 with 399 rationales.
 
-    python -m launch.train --config=configs/food101.py --workdir=runs/food101
+    ecor-jax train --config=configs/food101.py --workdir=runs/food101
 
 Expected: published (DROR, table of RR in %): CLIP 5.73, DROR 25.27; ECOR reports more.
 Needs the weights of OpenAI's ViT-L/14.

@@ -1,6 +1,6 @@
 """ImageNet with 4,246 rationales; deep prompts, as both papers use for large sets.
 
-    python -m launch.train --config=configs/imagenet.py --workdir=runs/imagenet
+    ecor-jax train --config=configs/imagenet.py --workdir=runs/imagenet
 
 Expected: published (DROR, table of RR in %): CLIP 0.68, DROR 3.63; ECOR about 8.9.
 Needs the weights of OpenAI's ViT-B/32.

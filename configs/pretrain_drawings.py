@@ -1,6 +1,6 @@
 """A small CLIP from the built-in drawings and their captions, in about two minutes on two cores.
 
-python -m launch.train --config=configs/pretrain_drawings.py --workdir=runs/drawings_clip
+ecor-jax train --config=configs/pretrain_drawings.py --workdir=runs/drawings_clip
 """
 
 from ecor_jax.config import Config

@@ -1,11 +1,11 @@
 """A small CLIP from Tiny-ImageNet (64 px, 200 classes x 200 images) and class descriptors as captions.
 
-    python -m launch.train --config=configs/pretrain_tiny_imagenet.py --workdir=runs/tiny_clip
+    ecor-jax train --config=configs/pretrain_tiny_imagenet.py --workdir=runs/tiny_clip
 
 A quarter of the patches, then half of them, then all, each stage going on from the one before:
 
-    python -m launch.train --config=configs/pretrain_tiny_imagenet.py:half --workdir=runs/tiny_clip_half
-    python -m launch.train --config=configs/pretrain_tiny_imagenet.py:whole --workdir=runs/tiny_clip_whole
+    ecor-jax train --config=configs/pretrain_tiny_imagenet.py:half --workdir=runs/tiny_clip_half
+    ecor-jax train --config=configs/pretrain_tiny_imagenet.py:whole --workdir=runs/tiny_clip_whole
 
 Expected: see RESULTS.md. It knows 200 classes of small pictures; it stands in for no published CLIP.
 """

@@ -1,6 +1,6 @@
-"""Prompt tuning on the built-in drawings: what `python -m launch.quickstart` tunes, after it made a CLIP.
+"""Prompt tuning on the built-in drawings: what `ecor-jax quickstart` tunes, after it made a CLIP.
 
-    python -m launch.train --config=configs/quickstart.py --workdir=DIR
+    ecor-jax train --config=configs/quickstart.py --workdir=DIR
 
 A small CLIP is pretrained first (two minutes on two cores), unless --config.model names one.
 

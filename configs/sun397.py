@@ -1,6 +1,6 @@
 """SUN397 with 1,700 rationales.
 
-    python -m launch.train --config=configs/sun397.py --workdir=runs/sun397
+    ecor-jax train --config=configs/sun397.py --workdir=runs/sun397
 
 Expected: published (DROR, table of RR in %): CLIP 0.94, DROR 6.7; ECOR reports more.
 Needs the weights of OpenAI's ViT-L/14.

@@ -1,6 +1,6 @@
 """Tiny-ImageNet, which the small CLIP was pretrained on, with DROR's rationales (its captions used 280 of the 1,004).
 
-    python -m launch.train --config=configs/tiny_imagenet_small.py --workdir=runs/tiny_imagenet_small
+    ecor-jax train --config=configs/tiny_imagenet_small.py --workdir=runs/tiny_imagenet_small
 
 Expected: see RESULTS.md. Compare orderings with the papers, not numbers.
 """

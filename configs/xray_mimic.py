@@ -1,6 +1,6 @@
 """Pleural effusion on MIMIC-CXR-JPG, after the paper (arXiv 2411.04008, section 4.2): 10 epochs of about 20,000 images.
 
-    python -m launch.train --config=configs/xray_mimic.py --workdir=runs/xray_mimic --config.model=models/chexzero
+    ecor-jax train --config=configs/xray_mimic.py --workdir=runs/xray_mimic --config.model=models/chexzero
 
 Images and tables are MIMIC-CXR-JPG's, reports MIMIC-CXR's (`files/` of both in one folder, or --config.data.reports);
 descriptors come from the training patients' reports. Expected in the paper: accuracy 83.78, precision 84.77, recall

@@ -1,6 +1,6 @@
 """Effusion against No Finding on the NIH subset here, through descriptors, with a small CLIP pretrained for it.
 
-    python -m launch.train --config=configs/xray_nih.py --workdir=runs/xray_nih
+    ecor-jax train --config=configs/xray_nih.py --workdir=runs/xray_nih
 
 Patients are split first; the small CLIP is pretrained on the images of the training patients alone, with captions made
 from their labels (a quarter of an hour on two CPU cores), unless --config.model names a CLIP. Another split and

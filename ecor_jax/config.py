@@ -1,5 +1,6 @@
 """The type of a run's config in annotations."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml_collections import ConfigDict
@@ -9,3 +10,15 @@ if TYPE_CHECKING:
     Config = Any
 else:
     Config = ConfigDict
+
+
+def comma_list(text: str) -> tuple[str, ...]:
+    """The items between the commas of an option, without the spaces around them; empty ones are left out."""
+    return tuple(item.strip() for item in text.split(",") if item.strip())
+
+
+def path_list(text: str) -> tuple[str, ...]:
+    """The paths of an option that names one, or several with commas: a path may have a comma in its name."""
+    paths = comma_list(text)
+    several = not Path(text).exists() and any(Path(path).exists() for path in paths)
+    return paths if several else (text,)

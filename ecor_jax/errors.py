@@ -1,5 +1,7 @@
 """The one exception that stands for a mistake the user can mend, and how to show what files and names hold."""
 
+import importlib.util
+
 
 class UserError(Exception):
     """Bad input or a bad option: the message names it, says what was found and what was expected.
@@ -10,6 +12,12 @@ class UserError(Exception):
     def __init__(self, message: str):
         # Names in files may hold halves of characters, which no terminal and no page can show.
         super().__init__(message.encode(errors="backslashreplace").decode())
+
+
+def needs(package: str, extra: str) -> None:
+    """Raises UserError that names the extra to install, where the optional `package` (as imported) is missing."""
+    if importlib.util.find_spec(package) is None:
+        raise UserError(f'this needs {package}, which is not installed: pip install "ecor-jax[{extra}]"')
 
 
 def printable(text: str) -> str:

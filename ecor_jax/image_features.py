@@ -1,5 +1,6 @@
 """Features of all images of a set, and of their mirror images, kept on disk so that a second look is free."""
 
+import dataclasses
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -8,20 +9,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
-from tqdm import tqdm
 
 from ecor_jax.array_cache import cache_folder, read_array, write_array
 from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.clip.split import SplitVision
 from ecor_jax.clip.vision import normalise_pixels
-from ecor_jax.data.encode import Example, ImageEncode
+from ecor_jax.data.encode import Encode
 from ecor_jax.data.pipeline import eval_batches
-from ecor_jax.data.records import Record, Source
+from ecor_jax.data.records import Source
 from ecor_jax.errors import UserError
-from ecor_jax.parallel import mesh as meshes
+from ecor_jax.parallel.map_batches import map_batches
 
 
 def image_features(
@@ -45,33 +44,16 @@ def image_features(
     found = read_array(path)
     if found is not None:
         return found
-    graph, state = nnx.split(vision)
-    state = meshes.place(state, mesh)
-
-    @jax.jit
-    def encode(state: nnx.State, images: Array):
-        tower: SplitVision = nnx.merge(graph, state)
-        pixels = normalise_pixels(images, preprocess.mean, preprocess.std)
-        views = (pixels, pixels[:, :, ::-1]) if mirrored else (pixels,)
-        return jnp.stack([tower(view) for view in views], axis=1)
-
     batches = eval_batches(
         source,
-        _Pixels(ImageEncode(preprocess)),
+        Encode(preprocess),
         batch_size=batch_size,
         workers=workers,
         process_index=jax.process_index(),
         process_count=jax.process_count(),
     )
-    parts = []
-    with tqdm(total=len(source), desc=name, unit="image", mininterval=1) as bar:
-        for batch in batches:
-            placed = meshes.global_batch(batch, mesh)
-            answer = encode(state, placed["image"]), placed["mask"]
-            features, mask = multihost_utils.process_allgather(answer, tiled=True)
-            parts.append(np.asarray(features)[mask])
-            bar.update(int(mask.sum()))
-    features = np.concatenate(parts)
+    encode = _Views(preprocess.mean, preprocess.std, mirrored)
+    features = map_batches(encode, vision, batches, mesh, total=len(source), name=name)
     if not np.isfinite(features).all():
         raise UserError(
             f"{source.origin}: the encoder's features of its pictures are not finite: its weights are damaged"
@@ -81,14 +63,18 @@ def image_features(
     return features
 
 
-class _Pixels:
-    """A record as {"image": uint8 [size, size, 3]}."""
+@dataclasses.dataclass(frozen=True)
+class _Views:
+    """Features of a batch [batch, views, embed]."""
 
-    def __init__(self, image: ImageEncode):
-        self.image = image
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    mirrored: bool
 
-    def __call__(self, record: Record, rng: np.random.Generator) -> Example:
-        return {"image": self.image(record, rng)}
+    def __call__(self, tower: SplitVision, batch: dict[str, Array]) -> Array:
+        pixels = normalise_pixels(batch["image"], self.mean, self.std)
+        views = (pixels, pixels[:, :, ::-1]) if self.mirrored else (pixels,)
+        return jnp.stack([tower(view) for view in views], axis=1)
 
 
 def _key(vision: SplitVision, preprocess: Preprocess, source: Source, mirrored: bool) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args
 
 from ml_collections import ConfigDict
 
-from ecor_jax.config import Config
+from ecor_jax.config import Config, comma_list
 from ecor_jax.errors import UserError
 
 Options = TypeVar("Options")
@@ -94,8 +94,7 @@ def _value(annotation: Any, value: Any, name: str) -> Any:
             raise UserError(f"{name} is {value!r}; expected one of {', '.join(get_args(hint))}")
         return value
     if origin is tuple:
-        texts = value.split(",") if isinstance(value, str) else value
-        return tuple(dict.fromkeys(text.strip() for text in texts if text.strip()))
+        return tuple(dict.fromkeys(comma_list(value if isinstance(value, str) else ",".join(value))))
     if origin is Mapping:
         return {entry: _value(get_args(hint)[1], options, f"{name}.{entry}") for entry, options in value.items()}
     allowed: Any = (int, float) if hint is float else hint

@@ -65,6 +65,7 @@ def _unit_embeddings(
 
 
 def _encode(model: Model, texts: Sequence[str], done: Callable[[int], Any]) -> Float[np.ndarray, "texts embed"]:
+    """`done` is told of as many texts as their share of the tokens: they are encoded from short to long."""
     config = model.clip.config
     ids = tokenize(model.tokenizer, texts, config.text.context_length)
     lengths = _eot(ids, config.text.eot_id) + 1
@@ -72,6 +73,7 @@ def _encode(model: Model, texts: Sequence[str], done: Callable[[int], Any]) -> F
     # Texts of like length together: the tower is causal and read at EOT, what follows is dead weight.
     order = np.argsort(lengths, kind="stable")
     embeddings = np.empty((len(texts), config.embed_dim), np.float32)
+    reached = np.diff(np.round(np.cumsum(lengths[order]) / lengths.sum() * len(texts)).astype(int), prepend=0)
     for start in range(0, len(texts), ROWS):
         rows = order[start : start + ROWS]
         # Few widths, and one height but for the last shard's, so few programs to compile.
@@ -80,7 +82,7 @@ def _encode(model: Model, texts: Sequence[str], done: Callable[[int], Any]) -> F
         part = ids[rows, :width]
         batch[: len(rows), : part.shape[1]] = part
         embeddings[rows] = np.asarray(_unit_embeddings(graph, weights, jnp.asarray(batch)))[: len(rows)]
-        done(len(rows))
+        done(int(reached[start : start + ROWS].sum()))
     return embeddings
 
 

@@ -1,4 +1,4 @@
-"""Commands, run from the repository root as `python -m launch.NAME`; each takes `--help`."""
+"""The commands of ecor_jax/commands as modules: `python -m launch.NAME` from the root of a clone is `ecor-jax NAME`."""
 
 import sys
 

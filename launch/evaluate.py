@@ -1,31 +1,8 @@
-"""Evaluates a model on a rationale dataset, on pairs of faces, or on chest X-rays, as the config says.
+"""`python -m launch.evaluate`, which is `ecor-jax evaluate`."""
 
-    python -m launch.evaluate --model=DIR --config=configs/folder.py --config.data.images=... \\
-        --config.data.rationales=FILE.json --config.method=ecor --output=results.json
+import sys
 
-DIR is any converted CLIP (but of chest X-rays), or a tuned model (`WORKDIR/model`).
-"""
-
-import argparse
-
-from launch import cli
-
-
-def main(args: argparse.Namespace) -> None:
-    config = cli.load_config(args)
-    # Imported late: --help and a mistyped option answer at once.
-    from ecor_jax.tasks import base
-
-    print(base.evaluate(config, args.model, cli.output_file(args.output)))
-
-
-def parser() -> argparse.ArgumentParser:
-    parser = cli.parser(__doc__)
-    cli.add_config(parser)
-    parser.add_argument("--model", required=True, metavar="DIR", help="model directory or hub id")
-    parser.add_argument("--output", required=True, metavar="FILE.json", type=cli.a_path, help="where the results go")
-    return parser
-
+from ecor_jax.commands import run
 
 if __name__ == "__main__":
-    cli.run(main, parser())
+    run("evaluate", sys.argv[1:], "python -m launch.evaluate")

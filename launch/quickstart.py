@@ -1,37 +1,8 @@
-"""From nothing to explanations, in minutes, on a laptop: the whole program once, on drawings it makes itself.
+"""`python -m launch.quickstart`, which is `ecor-jax quickstart`."""
 
-    python -m launch.quickstart --workdir=DIR
+import sys
 
-Pretrains a small CLIP (DIR/clip), tunes DROR and ECOR on it, compares them with the untuned CLIP and writes
-DIR/report/index.html, a page of pictures, each with what the model sees and why. The same command continues a run
-that was stopped.
-"""
-
-import argparse
-import time
-from pathlib import Path
-
-from launch import cli
-
-
-def main(args: argparse.Namespace) -> None:
-    start = time.perf_counter()
-    config = cli.read_config(Path("configs/quickstart.py"))
-    config.update_from_flattened_dict({"seed": args.seed, "pretrain.seed": args.seed})
-
-    from ecor_jax.tasks import base
-
-    base.run(config.lock(), args.workdir)
-    minutes, seconds = divmod(round(time.perf_counter() - start), 60)
-    print(f"done in {minutes} min {seconds} s; open {args.workdir / 'report' / 'index.html'}")
-
-
-def parser() -> argparse.ArgumentParser:
-    parser = cli.parser(__doc__)
-    cli.add_workdir(parser)
-    parser.add_argument("--seed", type=int, default=0, help="of the weights, the prompts and the order of the pictures")
-    return parser
-
+from ecor_jax.commands import run
 
 if __name__ == "__main__":
-    cli.run(main, parser())
+    run("quickstart", sys.argv[1:], "python -m launch.quickstart")

@@ -1,29 +1,8 @@
-"""Trains what a config says. The same command continues a run that was stopped.
+"""`python -m launch.train`, which is `ecor-jax train`."""
 
-    python -m launch.train --config=configs/X.py --workdir=DIR [--config.key=value ...]
+import sys
 
-DIR gets config.json, metrics.jsonl, results.json, report/, checkpoints/ and model/.
-"""
-
-import argparse
-
-from launch import cli
-
-
-def main(args: argparse.Namespace) -> None:
-    config = cli.load_config(args)
-    # Imported late: --help and a mistyped option answer at once.
-    from ecor_jax.tasks import base
-
-    base.run(config, args.workdir)
-
-
-def parser() -> argparse.ArgumentParser:
-    parser = cli.parser(__doc__)
-    cli.add_config(parser)
-    cli.add_workdir(parser)
-    return parser
-
+from ecor_jax.commands import run
 
 if __name__ == "__main__":
-    cli.run(main, parser())
+    run("train", sys.argv[1:], "python -m launch.train")

@@ -25,19 +25,16 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 CHECKED = (
     "losses",
     "joint",
-    "metrics.auroc",
     "metrics.bootstrap",
     "metrics.calibration",
     "metrics.classification",
     "metrics.descriptor_sets",
-    "metrics.diagnosis",
     "metrics.doubly_right",
     "metrics.faithfulness",
+    "metrics.scores",
     "metrics.text_overlap",
     "metrics.verification",
     "margins",
-    "causal.generate",
-    "causal.model",
     "clip.model",
     "clip.text",
     "clip.transformer",
@@ -58,7 +55,7 @@ settings.load_profile("ecor")
 def pytest_configure() -> None:
     """When a restore is refused, TensorStore's other reads find nobody waiting, at some time in a later test.
 
-    The commands pass over the same message (launch/cli.py).
+    The commands pass over the same message (ecor_jax/commands/cli.py).
     """
     default = sys.unraisablehook
     sys.unraisablehook = lambda found: None if str(found.exc_value) == "Event loop is closed" else default(found)
@@ -75,9 +72,9 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def mimic_tree() -> ModuleType:
-    """The module data/mimic_tree.py, builders of MIMIC-shaped folders: test modules cannot import one another."""
+    """The module data/xray/mimic_tree.py, builders of MIMIC-shaped folders: test modules cannot import one another."""
     name = "tests_mimic_tree"
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / "data" / "mimic_tree.py")
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / "data" / "xray" / "mimic_tree.py")
     assert spec and spec.loader
     sys.modules[name] = module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

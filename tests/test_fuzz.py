@@ -26,7 +26,11 @@ def test_good_files_are_read_and_mutated_ones_read_or_refused(reader, tmp_path):
         # Of OpenCLIP's files the weights, read last, are missing.
         with pytest.raises(UserError, match="torch zip") if reader == "openclip" else contextlib.nullcontext():
             read(tmp_path / name)
-    assert not fuzzer.fuzz(reader, seconds=0.3, seed=0, keep=tmp_path, most=200)[1]
+    assert not fuzzer.fuzz(reader, seconds=0.6, seed=0, keep=tmp_path, most=400)[1]
+
+
+def refuse(_):
+    raise UserError("no name of a file")
 
 
 def hide_a_memory_error(_):
@@ -36,7 +40,12 @@ def hide_a_memory_error(_):
         raise UserError("hidden") from error
 
 
-FAULTY = {"KeyError": {}.__getitem__, "MemoryError": hide_a_memory_error, "SystemExit": lambda _: time.sleep(9)}
+FAULTY = {
+    "UserError": refuse,
+    "KeyError": {}.__getitem__,
+    "MemoryError": hide_a_memory_error,
+    "SystemExit": lambda _: time.sleep(9),
+}
 
 
 @pytest.mark.parametrize("kind", FAULTY)

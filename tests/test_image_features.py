@@ -3,13 +3,13 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from PIL import Image
 
 from ecor_jax import image_features as module
 from ecor_jax.checkpoints.model_dir import load_clip
 from ecor_jax.clip.split import SplitVision
 from ecor_jax.clip.vision import normalise_pixels
-from ecor_jax.data.records import InOrder, Record
+from ecor_jax.data.records import Record
+from ecor_jax.data.sources import InOrder
 from ecor_jax.errors import UserError
 from ecor_jax.image_features import image_features
 from ecor_jax.parallel.mesh import make_mesh
@@ -20,7 +20,7 @@ def model(tiny_clip):
     return load_clip(tiny_clip)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def source():
     pictures = np.random.default_rng(0).integers(0, 256, (11, 16, 16, 3), dtype=np.uint8)
     return InOrder([Record(image=p, category="", rationales=(), name=f"{n}") for n, p in enumerate(pictures)], "here")
@@ -33,8 +33,15 @@ def features(model, source, folder, vision=None, mirrored=True):
     )
 
 
-def test_a_picture_and_its_mirror_image(model, source, tmp_path):
-    found = features(model, source, tmp_path)
+@pytest.fixture(scope="module")
+def first(model, source, tmp_path_factory):
+    """Features of all pictures, and the folder they are kept in."""
+    folder = tmp_path_factory.mktemp("features")
+    return features(model, source, folder), folder
+
+
+def test_a_picture_and_its_mirror_image(model, source, first):
+    found = first[0]
     assert found.shape == (11, 2, model.clip.config.embed_dim)
     for row in (0, 7, 10):
         image = source[row]["image"]
@@ -43,42 +50,31 @@ def test_a_picture_and_its_mirror_image(model, source, tmp_path):
             np.testing.assert_allclose(found[row, side], model.clip.vision(normalised)[0], atol=1e-5)
 
 
-def test_without_mirror_images(model, source, tmp_path):
-    both = features(model, source, tmp_path)
-    np.testing.assert_array_equal(features(model, source, tmp_path, mirrored=False), both[:, :1])
+def test_the_second_time_nothing_is_computed_but_a_torn_file_is_made_again(model, source, first, tmp_path, monkeypatch):
+    (kept,) = first[1].iterdir()
+    (tmp_path / kept.name).write_bytes(kept.read_bytes())
+    computed = []
+    whole = module.eval_batches
+    monkeypatch.setattr(module, "eval_batches", lambda *a, **options: computed.append(a) or whole(*a, **options))
+    np.testing.assert_array_equal(features(model, source, tmp_path), first[0])
+    assert not computed
+    (tmp_path / kept.name).write_bytes(kept.read_bytes()[:-1] + bytes([kept.read_bytes()[-1] ^ 1]))
+    np.testing.assert_array_equal(features(model, source, tmp_path), first[0])
+    assert computed
 
 
-def test_the_second_time_nothing_is_computed(model, source, tmp_path, monkeypatch):
-    first = features(model, source, tmp_path)
-    monkeypatch.setattr(module, "eval_batches", lambda *_, **__: pytest.fail("computed again"))
-    np.testing.assert_array_equal(features(model, source, tmp_path), first)
-
-
-def test_other_weights_and_other_pictures_are_computed(model, source, tmp_path):
-    first = features(model, source, tmp_path)
+def test_other_weights_other_pictures_and_no_mirror_images_are_computed(model, source, first):
+    both, folder = first
+    np.testing.assert_array_equal(features(model, source, folder, mirrored=False), both[:, :1])
     vision = SplitVision(model.clip.vision)
     vision.last.mlp_out.bias[...] += 0.1
-    assert not np.array_equal(features(model, source, tmp_path, vision), first)
+    assert not np.array_equal(features(model, source, folder, vision), both)
     records = [source[row] for row in range(11)]
     records[3] = {**records[3], "image": records[4]["image"]}
-    again = features(model, InOrder(records, "here"), tmp_path)
-    np.testing.assert_array_equal(again[3], first[4])
-
-
-def test_a_torn_file_is_made_again(model, source, tmp_path):
-    first = features(model, source, tmp_path)
-    (path,) = tmp_path.iterdir()
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
-    np.testing.assert_array_equal(features(model, source, tmp_path), first)
+    np.testing.assert_array_equal(features(model, InOrder(records, "here"), folder)[3], both[4])
 
 
 def test_a_bad_picture_stops_it(model, tmp_path):
-    good = Image.new("RGB", (4, 4))
-    records = [
-        Record(image=np.asarray(good), category="", rationales=(), name="good"),
-        Record(image=b"no picture", category="", rationales=(), name="bad.png"),
-    ]
+    bad = Record(image=b"no picture", category="", rationales=(), name="bad.png")
     with pytest.raises(UserError, match=r"bad\.png is not an image"):
-        features(model, InOrder([records[1]] * 2, "here"), tmp_path)
+        features(model, InOrder([bad] * 2, "here"), tmp_path)

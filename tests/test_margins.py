@@ -111,42 +111,32 @@ def example(seed, classes=IDENTITIES):
     return cosines, norms, rng.integers(0, classes, SIZE).astype(np.int32)
 
 
-@settings(max_examples=25, deadline=None)
-@given(seeds, st.sampled_from(NAMES), st.sampled_from([0.0, 0.35, 0.5, 1.0]), st.sampled_from([1.0, 30.0, 64.0]))
-def test_losses_are_those_of_the_original_heads(seed, name, margin, scale):
+@settings(max_examples=30, deadline=None)
+@given(
+    seeds,
+    st.sampled_from(NAMES),
+    st.sampled_from([0.0, 0.35, 0.5, 1.0]),
+    st.sampled_from([1.0, 30.0, 64.0]),
+    st.sampled_from([100.0, 2.0]),  # of 2, AdaFace's quality is cut off at -1 and 1
+)
+def test_losses_are_those_of_the_original_heads(seed, name, margin, scale, std):
     cosines, norms, labels = example(seed)
-    slow = SlowAdaFace(margin, 0.333, 0.3)
+    slow = SlowAdaFace(margin, 0.333, 0.1, std=std)
     heads = {
         "adaface": lambda: slow(cosines, norms, labels),
         "arcface": lambda: slow_arcface(cosines, labels, margin),
         "cosface": lambda: slow_cosface(cosines, labels, margin),
     }
     expected = slow_cross_entropy(heads[name](), labels, scale)
-    found, after = losses_of(name, cosines, norms, labels, start(), scale=scale, margin=margin)
+    found, after = losses_of(name, cosines, norms, labels, start(std=std), scale=scale, margin=margin, rate=0.1)
     np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-6 * scale)
     np.testing.assert_allclose(after, [slow.mean, slow.std], rtol=1e-5)
 
 
-def test_adaface_over_several_steps_keeps_the_buffers_of_the_original():
-    slow, statistics = SlowAdaFace(0.5, 0.333, 0.3), start()
-    for step in range(5):
-        cosines, norms, labels = example(step)
-        expected = slow_cross_entropy(slow(cosines, norms, labels), labels, 64.0)
-        found, statistics = losses_of("adaface", cosines, norms, labels, statistics, margin=0.5)
-        np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-4)
-    assert abs(slow.mean - 20) > 3 and slow.std < 40  # they did move
-    np.testing.assert_allclose(statistics, [slow.mean, slow.std], rtol=1e-5)
-
-
-@pytest.mark.parametrize(("norm", "logit"), [(30.0, -0.283352), (10.0, 8.866089), (20.0, 6.4)])
-def test_golden_values_of_adaface(norm, logit):
-    found = margins.adaface(jnp.array([0.6]), jnp.array([norm]), start(20, 5), 0.5, 0.333)
-    assert 64 * float(found[0]) == pytest.approx(logit, abs=2e-5)
-
-
-def test_the_defaults_are_those_of_the_papers():
-    cosine, norm = jnp.array([0.6]), jnp.array([30.0])
-    assert 64 * float(margins.adaface(cosine, norm, start(20, 5))[0]) == pytest.approx(-0.283352, abs=2e-5)
+def test_hand_worked_values_with_the_defaults_of_the_papers():
+    cosine = jnp.array([0.6])
+    for norm, logit in ((30.0, -0.283352), (10.0, 8.866089), (20.0, 6.4)):
+        assert 64 * float(margins.adaface(cosine, jnp.array([norm]), start(20, 5))[0]) == pytest.approx(logit, abs=2e-5)
     assert float(margins.arcface(cosine)[0]) == pytest.approx(math.cos(math.acos(0.6) + 0.5), abs=1e-6)
     assert float(margins.cosface(cosine)[0]) == pytest.approx(0.25, abs=1e-6)
     # Two classes, cosines .6 and .1 to the wrong one: log(1 + e^(16 (.1 - .25))), by hand.
@@ -154,15 +144,6 @@ def test_the_defaults_are_those_of_the_papers():
         jnp.array([[0.1, 0.6]]), jnp.array([1]), jnp.array([0, 1]), margins.cosface(cosine), scale=16.0
     )
     assert float(loss[0]) == pytest.approx(math.log1p(math.exp(-2.4)), rel=1e-5)
-
-
-def test_quality_is_cut_off_at_one():
-    """z of AdaFace: a norm far from the mean counts as one three deviations away."""
-    near = margins.adaface(jnp.array([0.6, 0.6]), jnp.array([36.0, 4.0]), start(20, 5))
-    far = margins.adaface(jnp.array([0.6, 0.6]), jnp.array([90.0, 0.1]), start(20, 5))
-    np.testing.assert_allclose(near, far, atol=1e-6)
-    angle = math.acos(0.6)
-    np.testing.assert_allclose(far, [math.cos(angle - 0.5) - 1, math.cos(angle + 0.5)], atol=1e-5)
 
 
 @settings(max_examples=20, deadline=None)
@@ -252,38 +233,20 @@ def test_gradients_are_those_of_the_original_heads(name):
 # Statistics
 
 
-norm_lists = st.lists(st.floats(0, 200, width=32), min_size=2, max_size=5)
-
-
-def update(norms, statistics, rate):
-    return margins.update_statistics(jnp.asarray(norms), statistics, rate)
-
-
 @settings(max_examples=25, deadline=None)
-@given(st.lists(norm_lists, min_size=1, max_size=4), st.sampled_from([0.01, 0.3, 1.0]))
+@given(
+    st.lists(st.lists(st.floats(0, 200, width=32), min_size=1, max_size=5), min_size=1, max_size=4),
+    st.sampled_from([0.01, 0.3, 1.0]),
+)
 def test_statistics_are_moving_averages_of_numpys(batches, rate):
+    """A batch of one has no deviation, and leaves the average of it as it is."""
     found, mean, std = start(), 20.0, 100.0
     for batch in batches:
-        found = update(np.array(batch, np.float32), found, rate)
+        found = margins.update_statistics(jnp.asarray(np.array(batch, np.float32)), found, rate)
         safe = np.clip(np.array(batch, np.float64), 1e-3, 100)
         mean = rate * safe.mean() + (1 - rate) * mean
-        std = rate * safe.std(ddof=1) + (1 - rate) * std
+        std = rate * safe.std(ddof=1) + (1 - rate) * std if len(batch) > 1 else std
     np.testing.assert_allclose(found, [mean, std], rtol=1e-4, atol=1e-4)
-
-
-def test_a_batch_of_one_has_no_deviation():
-    found = update(jnp.array([30.0]), start(20, 5), 0.1)
-    np.testing.assert_allclose(found, [21, 5], rtol=1e-6)
-
-
-def test_statistics_are_of_the_whole_batch_however_it_lies():
-    norms = np.random.default_rng(0).uniform(5, 40, 32).astype(np.float32)
-    alone = update(jax.device_put(norms, jax.devices()[0]), start(), 0.5)
-    for model in (1, 2):
-        spread = jax.device_put(norms, batch_sharding(make_mesh(model)))
-        np.testing.assert_allclose(update(spread, start(), 0.5), alone, rtol=1e-6)
-    # A mean of each device's own deviations, a usual mistake, would be another.
-    assert abs(np.mean(norms.reshape(8, 4).std(axis=1, ddof=1)) - norms.std(ddof=1)) > 0.5
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -300,6 +263,8 @@ def test_losses_are_the_same_however_the_batch_lies(name):
     found, after = losses_of(name, *spread, start(), margin=0.5)
     np.testing.assert_allclose(found, alone, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(after, statistics, rtol=1e-6)
+    # A mean of each device's own deviations, a usual mistake, would be another.
+    assert abs(np.mean(arrays[1].reshape(8, 4).std(axis=1, ddof=1)) - arrays[1].std(ddof=1)) > 0.3
 
 
 # Columns
@@ -408,7 +373,6 @@ def faces() -> dict[str, np.ndarray]:
     return {
         "image": rng.integers(0, 256, (BATCH, 16, 16, 3)).astype(np.uint8),
         "label": np.concatenate([[0, MANY - 1, 5, 5], rng.integers(0, MANY, BATCH - 4)]).astype(np.int32),
-        "mask": np.ones(BATCH, bool),
     }
 
 
@@ -488,7 +452,7 @@ def test_a_transfer_of_logits_would_be_seen(placed):
 
 
 def test_logits_stay_on_the_device_that_made_them(both, shape):
-    (program, *_), _, sampled = both
+    (program, *_), (alone, *_), sampled = both
     assert any("all-reduce" in line for _, line in transfers(program))  # else nothing was looked at
     # Sums, and gradients of embeddings, for each example; where classes are drawn, the lot of each.
     most = ROWS if sampled < 1 else 2 * BATCH * EMBED
@@ -496,13 +460,9 @@ def test_logits_stay_on_the_device_that_made_them(both, shape):
     rows, columns = {BATCH, BATCH // shape[0]}, {ROWS, MANY, ROWS // shape[1], int(ROWS * sampled) // shape[1]}
     moved = [size for sizes, _ in transfers(program) for size in sizes]
     assert [size for size in moved if rows & set(size) and columns & set(size)] == []
-
-
-def test_no_device_holds_the_logits_of_all(both):
-    (program, *_), (alone, *_), sampled = both
+    # Nor does any device hold all of them.
     logits = 4 * BATCH * int(ROWS * sampled)
-    assert alone.memory_analysis().temp_size_in_bytes > logits
-    assert program.memory_analysis().temp_size_in_bytes < logits
+    assert alone.memory_analysis().temp_size_in_bytes > logits > program.memory_analysis().temp_size_in_bytes
 
 
 def test_a_step_gives_the_same_on_every_mesh(both, shape):
@@ -520,17 +480,11 @@ def test_a_step_gives_the_same_on_every_mesh(both, shape):
     assert all(leaf.sharding.is_fully_replicated for leaf in jax.tree.leaves(state.statistics))
 
 
-def test_only_sampled_centres_move(both):
+def test_only_sampled_centres_move_and_padding_never(both):
     (_, state, _), _, sampled = both
-    before = np.asarray(make_task(1, 1.0).model.centres[...])
-    moved = (np.asarray(state.tuned["centres"])[:MANY] != before[:MANY]).any(axis=1)
-    assert moved[faces()["label"]].all()
-    # A few lie so far off that float32 rounds their gradients away, and three are padding.
-    assert ROWS * sampled * 0.9 < moved.sum() <= ROWS * sampled
-
-
-def test_padding_centres_never_move(both):
-    (_, state, _), _, _ = both
     before = np.asarray(make_task(4, 1.0).model.centres[...])
     assert len(before) == ROWS
-    np.testing.assert_array_equal(np.asarray(state.tuned["centres"])[MANY:], before[MANY:])
+    moved = (np.asarray(state.tuned["centres"]) != before).any(axis=1)
+    assert moved[faces()["label"]].all() and not moved[MANY:].any()
+    # A few lie so far off that float32 rounds their gradients away, and three are padding.
+    assert ROWS * sampled * 0.9 < moved.sum() <= ROWS * sampled

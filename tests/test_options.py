@@ -9,12 +9,12 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import pytest
 
 from configs import common
+from ecor_jax.commands.config_files import read_config
 from ecor_jax.errors import UserError
 from ecor_jax.options import Within, check_template, defaults, plain, read
 from ecor_jax.tasks.base import TASKS, options_of, task_of
 from ecor_jax.tasks.rationale.options import RationaleOptions
 from ecor_jax.tasks.verification.options import VerificationOptions
-from launch.cli import read_config
 
 CONFIGS = [path for path in sorted(Path(common.__file__).parent.glob("*.py")) if "def get_config(" in path.read_text()]
 

@@ -77,18 +77,17 @@ def test_a_bank_is_what_each_text_gives_alone_and_uncut(bank, model):
     assert bank[0].dtype == np.float32
 
 
+def test_progress_goes_by_tokens_and_ends_at_all_texts(model):
+    """Short texts come first: half of the texts are less than half of the work."""
+    told: list[int] = []
+    text_bank._encode(model, ["cat"] * text_bank.ROWS + ["a dog with four legs and a wet nose"] * 200, told.append)
+    assert sum(told) == text_bank.ROWS + 200 and 0 < told[0] < 0.7 * text_bank.ROWS
+
+
 def test_many_texts_of_ragged_lengths_in_several_calls_of_the_tower(model, monkeypatch, tmp_path):
     monkeypatch.setattr(text_bank, "ROWS", 4)
     texts = [f"{number} {'and a long tail ' * (number % 5)}" for number in range(11)]
     np.testing.assert_allclose(embed_texts(model, texts, tmp_path), one_by_one(model, texts), atol=1e-6)
-
-
-def test_the_first_eot_id_is_read_where_the_configuration_names_one(model, tmp_path):
-    eot = model.tokenizer.eos_token_id
-    config = dataclasses.replace(model.clip.config, text=dataclasses.replace(model.clip.config.text, eot_id=eot))
-    named = dataclasses.replace(model, clip=type(model.clip)(config, rngs=nnx.Rngs(0)), digest="named")
-    # These weights are the fixture's, by their seed; EOT is the largest id, so both conventions agree.
-    np.testing.assert_allclose(embed_texts(named, TEXTS[:2], tmp_path), one_by_one(model, TEXTS[:2]), atol=1e-6)
 
 
 def test_the_order_is_that_of_the_texts_and_duplicates_are_encoded_once(model, encoded, tmp_path, monkeypatch):
@@ -103,8 +102,13 @@ def test_the_order_is_that_of_the_texts_and_duplicates_are_encoded_once(model, e
     assert encoded == [["b", "a", "c"]]
 
 
-def test_the_second_time_the_file_is_read_and_the_tower_is_not_called(bank, folder, model, encoded):
+def test_the_second_time_the_file_is_read_and_the_tower_is_not_called(bank, folder, model, tiny_clip, encoded):
+    assert [path.suffix for path in folder.iterdir()] == [".safetensors"]
     np.testing.assert_array_equal(embed_texts(model, TEXTS, folder), bank[0])
+    # Nor for other repetitions of the same texts, or the same dtype said otherwise.
+    repeated = [*dict.fromkeys(TEXTS), "fur"]
+    np.testing.assert_array_equal(embed_texts(model, repeated, folder), bank[0][[0, 1, 2, 4, 4]])
+    embed_texts(load_clip(tiny_clip, dtype=jnp.dtype("float32")), TEXTS, folder)
     assert encoded == []
 
 
@@ -131,17 +135,6 @@ def test_weights_that_make_no_numbers_are_an_error_and_nothing_is_kept(model, mo
     with pytest.raises(UserError, match="embeddings of texts are not finite"):
         embed_texts(model, TEXTS, tmp_path)
     assert not list(tmp_path.iterdir())
-
-
-def test_a_dtype_by_its_name_and_by_its_type_share_the_file(tiny_clip, folder, encoded):
-    embed_texts(load_clip(tiny_clip, dtype=jnp.dtype("float32")), TEXTS, folder)
-    assert encoded == []
-
-
-def test_other_repetitions_of_the_same_texts_share_the_file(bank, folder, model, encoded):
-    distinct = list(dict.fromkeys(TEXTS))
-    np.testing.assert_array_equal(embed_texts(model, [*distinct, "fur"], folder), bank[0][[0, 1, 2, 4, 4]])
-    assert encoded == []
 
 
 def other_tokenizer(model: Model) -> Model:
@@ -173,28 +166,6 @@ def test_another_file_for_anything_that_changes_the_embeddings(folder, model, en
     assert len(list(folder.iterdir())) == 2
 
 
-def truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-7])
-
-
-def flip_a_bit(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(bytes(content))
-
-
-def cut_the_header(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:20])
-
-
-def without_checksum(path: Path) -> None:
-    save_file(load_file(path), path)
-
-
-def other_tensor(path: Path) -> None:
-    save_file({"weights": np.zeros(3, np.float32)}, path)
-
-
 def a_folder(path: Path) -> None:
     path.unlink()
     path.mkdir()
@@ -203,14 +174,15 @@ def a_folder(path: Path) -> None:
 @pytest.mark.parametrize(
     "harm",
     [
-        truncate,
-        flip_a_bit,
-        cut_the_header,
-        without_checksum,
-        other_tensor,
+        lambda path: path.write_bytes(path.read_bytes()[:-7]),
+        lambda path: path.write_bytes(path.read_bytes()[:-1] + bytes([path.read_bytes()[-1] ^ 1])),
+        lambda path: path.write_bytes(path.read_bytes()[:20]),
         lambda path: path.write_bytes(b""),
+        lambda path: save_file(load_file(path), path),
+        lambda path: save_file({"weights": np.zeros(3, np.float32)}, path),
         a_folder,
     ],
+    ids=["truncated", "a bit flipped", "header cut", "empty", "without checksum", "another tensor", "a folder"],
 )
 def test_a_file_that_is_not_what_was_written_is_made_again(bank, folder, model, encoded, warnings, harm):
     (path,) = folder.iterdir()
@@ -239,10 +211,6 @@ def test_a_cache_that_cannot_be_written_costs_a_warning_only(bank, model, encode
     file.write_text("no folder")
     assert embed_texts(model, TEXTS, file / "banks").shape == bank[0].shape
     assert len(warnings) == 1 and "not kept for the next run" in warnings[0]
-
-
-def test_nothing_half_written_is_left(bank):
-    assert [path.suffix for path in bank[1].iterdir()] == [".safetensors"]
 
 
 def test_where_the_cache_is(monkeypatch, tmp_path):

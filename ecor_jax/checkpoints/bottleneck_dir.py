@@ -103,7 +103,7 @@ def load_bottleneck(model: Model) -> SavedBottleneck:
     """The bottleneck beside a loaded CLIP. UserError if there is none, or its parts do not fit each other."""
     path = model.path / DESCRIPTION
     if not is_bottleneck(model.path):
-        raise UserError(f"{model.path}: no descriptor bottleneck ({HEAD}); train one with launch.train")
+        raise UserError(f"{model.path}: no descriptor bottleneck ({HEAD}); train one with ecor-jax train")
     description = read_object(path)
     try:
         return _read(description, model)

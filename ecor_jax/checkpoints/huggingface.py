@@ -88,6 +88,9 @@ def has_weights(directory: Path) -> bool:
 
 def read(directory: Path, activation: Activation | None = None, dtype=jnp.float32) -> Clip:
     """The CLIP in a Hugging Face directory; `activation` is for a config.json that does not state it."""
+    # A workdir has a config.json too, that of its run.
+    if not has_weights(directory) and (directory / "model" / "config.json").is_file():
+        raise UserError(f"{directory}: is the folder of a run; its model is {directory / 'model'}")
     if not (directory / "config.json").is_file():
         raise UserError(
             f"{directory}: not a model; expected config.json (Hugging Face) or open_clip_config.json (OpenCLIP)"

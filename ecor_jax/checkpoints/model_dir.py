@@ -51,9 +51,7 @@ def load_clip(source: str | Path, *, dtype=jnp.float32) -> Model:
     """
     found = read_source(source, dtype=dtype)
     if found.tokenizer is None:
-        raise UserError(
-            f"{found.path}: no tokenizer; python -m launch.convert --source={source} --tokenizer=... adds one"
-        )
+        raise UserError(f"{found.path}: no tokenizer; ecor-jax convert --source={source} --tokenizer=... adds one")
     if found.preprocess is None:
         raise UserError(f"{found.path}: no {preprocessor.FILE}")
     return Model(found.clip, found.tokenizer, found.preprocess, weights_digest(found.clip), found.path)

@@ -130,7 +130,7 @@ def _read_labels(path: Path) -> dict[str, dict[str, list]]:
     try:
         labels = read_object(path / CATEGORIES_FILE)
     except UserError as error:
-        raise UserError(f"{error}; write the directory with `python -m launch.prepare`") from error
+        raise UserError(f"{error}; write the directory with `ecor-jax prepare`") from error
     if not labels:
         raise UserError(f"{path / CATEGORIES_FILE}: names no split")
     return labels

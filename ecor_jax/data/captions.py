@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from ecor_jax.data import procedural
-from ecor_jax.data.records import Record, Source
+from ecor_jax.data.records import Labels, Source
 from ecor_jax.data.vocabulary import normalise_name
 from ecor_jax.errors import UserError
 from ecor_jax.untrusted.json_text import read_object
@@ -26,7 +26,7 @@ DESCRIPTOR_TEMPLATES = (
 class Captions(Protocol):
     """Texts that go with a picture."""
 
-    def __call__(self, record: Record, rng: np.random.Generator) -> str:
+    def __call__(self, record: Labels, rng: np.random.Generator) -> str:
         """One caption of this record, drawn with `rng`."""
         ...
 
@@ -56,7 +56,7 @@ class ListedCaptions(Captions):
         self._entries: Mapping[str, list[str] | dict] = entries
         self._by_class = {normalise_name(key): entry for key, entry in entries.items()}
 
-    def __call__(self, record: Record, rng: np.random.Generator) -> str:
+    def __call__(self, record: Labels, rng: np.random.Generator) -> str:
         entry = self._entry(record["name"], record["category"])
         if isinstance(entry, list):
             return entry[rng.integers(len(entry))]
@@ -104,12 +104,12 @@ def _well_formed(entry: object) -> bool:
 class ProceduralCaptions(Captions):
     """Captions of the built-in set: what is drawn in this very picture."""
 
-    def __call__(self, record: Record, rng: np.random.Generator) -> str:
+    def __call__(self, record: Labels, rng: np.random.Generator) -> str:
         return procedural.caption(record, rng)
 
     def corpus(self) -> Iterator[str]:
         rng, words = np.random.default_rng(0), procedural.vocabulary()
         for row, category in enumerate(words.classes):
-            shown = Record(image=b"", category=category, rationales=words.rationales_of(row), name="")
+            shown = Labels(category=category, rationales=words.rationales_of(row), name="")
             for _ in range(200):
                 yield procedural.caption(shown, rng)

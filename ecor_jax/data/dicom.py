@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from ecor_jax.data.records import BadImage
+from ecor_jax.errors import needs
 from ecor_jax.untrusted.pictures import check_scans, check_size
 
 _MAGIC = b"DICM"
@@ -28,12 +29,14 @@ def decode(content: bytes, name: str) -> Image.Image:
     MIMIC-CXR-JPG's own files are the least to the greatest value with the histogram equalised: not the same.
 
     Raises BadImage naming `name` for what is no DICOM file, is damaged, holds no pixels, several frames or
-    indexed colours, is larger than PIL allows, or is compressed in a way that no installed decoder reads.
+    indexed colours, is larger than PIL allows, or is compressed in a way that no installed decoder reads; UserError
+    where pydicom is not installed.
     """
     if not is_dicom(content):
         raise BadImage(f"{name} is not a DICOM file ({len(content)} bytes, without the mark DICM at {_MAGIC_AT})")
     if _DEFLATED in content:
         raise BadImage(f"{name} is a DICOM file that is deflated as a whole; save it in another transfer syntax")
+    needs("pydicom", "xray")
     try:
         return Image.fromarray(_pixels(content, name)).convert("RGB")
     except BadImage:

@@ -34,11 +34,18 @@ def open_files(path: Path) -> Files:
 
     Raises UserError if the path is missing, is neither a folder nor a zip, or has no image.
     """
-    files = _open(path, "a folder of images, a zip, or a directory written by launch.prepare")
+    files = _open(path, "a folder of images, a zip, or a directory written by ecor-jax prepare")
     if not files.members:
         raise UserError(f"no images in {path}: looked for files ending in {' '.join(IMAGE_SUFFIXES)}")
     _check_names(path, files.members)
     return files
+
+
+def read_picture(path: Path) -> bytes:
+    """The content of a file that is to be a picture, whatever its name. UserError if it cannot be read."""
+    if not path.exists():
+        raise UserError(f"{path} does not exist: expected a picture")
+    return read_bytes(path)
 
 
 def open_texts(path: Path) -> Files:

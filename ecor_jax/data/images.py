@@ -1,50 +1,45 @@
 """Pictures on disk as a `Source`: a folder tree, a zip, a RecordIO file, or a directory of ArrayRecord files."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
 
 from ecor_jax.data.array_records import ArrayRecords, is_array_records, splits_of_array_records
 from ecor_jax.data.files import Files, open_files
-from ecor_jax.data.labelled_list import find_list, open_list
+from ecor_jax.data.labelled_list import LabelledFiles, find_list, open_list
 from ecor_jax.data.recordio import RecordIO
-from ecor_jax.data.records import Record, Source
+from ecor_jax.data.records import Source
 from ecor_jax.data.vocabulary import normalise_name
 from ecor_jax.errors import UserError
 
 SPLIT_NAMES = ("train", "training", "val", "valid", "validation", "test")
 
 
-def open_images(path: str | Path, *, split: str = "", aliases: Mapping[str, str] | None = None) -> Source:
-    """The images of a folder tree, a zip, a `.rec`, or a directory written by `launch.prepare`, in a fixed order.
+def open_images(path: str | Path, *, split: str = "") -> Source:
+    """The images of a folder tree, a zip, a `.rec`, or a directory written by `ecor-jax prepare`, in a fixed order.
 
     A tree holds `class/image` or `class/rationale/image` (DROR, arXiv 2212.06202: the second folder is what
     this very image shows); images that all lie at the top have category ''. A single folder around several
     classes is passed over. Where a `label.txt` lies beside the images, it says which there are and their classes
     (`labelled_list.open_list`). Neither such a tree nor a `.rec` (`recordio.RecordIO`) has splits. Names are
-    normalised, then `aliases` {class: name it gets instead} are applied.
+    normalised.
 
     Args:
         path: the folder, zip file, `.rec` file or ArrayRecord directory. Nothing is unpacked: zips are read in place.
         split: only what lies below this top folder (`train`), or this split of an ArrayRecord directory.
-        aliases: other names for some of the classes.
 
     Raises:
         UserError: the path is missing or of no such kind, the zip is broken, encrypted or names a path
-            outside itself, the `.rec` or its `.idx` is damaged, the split or an alias names nothing, a class
-            cannot be told, or there is no image.
+            outside itself, the `.rec` or its `.idx` is damaged, the split names nothing, a class cannot be told,
+            or there is no image.
     """
     path = Path(path)
     if is_array_records(path):
-        source: Source = ArrayRecords(path, split)
-    elif _is_recordio(path):
+        return ArrayRecords(path, split)
+    if _is_recordio(path):
         if split:
             raise UserError(f"{path} has no split {split!r}: a .rec file has none")
-        source = RecordIO(path)
-    else:
-        source = _open_tree(path, split)
-    return Renamed(source, aliases) if aliases else source
+        return RecordIO(path)
+    return _open_tree(path, split)
 
 
 def splits_of(path: str | Path) -> tuple[str, ...]:
@@ -62,119 +57,18 @@ def splits_of(path: str | Path) -> tuple[str, ...]:
     return () if find_list(files) else _splits(files.members, _wrapping(files.members, ""))
 
 
-def split_by_class(source: Source, *, holdout: float, seed: int) -> tuple["Subset", "Subset"]:
-    """A training part and a test part, of `holdout` of every class (rounded, at least one image of each).
-
-    Depends on nothing but the order of the source and the seed. Raises UserError for a share outside 0 to 1,
-    and naming the classes that have too few images for both parts.
-    """
-    if not 0 < holdout < 1:
-        raise UserError(f"data.holdout is {holdout}; expected a share between 0 and 1")
-    rows_of: dict[str, list[int]] = {}
-    for row, category in enumerate(source.categories):
-        rows_of.setdefault(category, []).append(row)
-    tested = {name: max(1, round(holdout * len(rows))) for name, rows in rows_of.items()}
-    small = [f"{name} ({len(rows)})" for name, rows in sorted(rows_of.items()) if tested[name] >= len(rows)]
-    if small:
-        raise UserError(
-            f"a holdout of {holdout} leaves no image to train on in {len(small)} classes: {', '.join(small)}"
-        )
-    train = [
-        row
-        for name in sorted(rows_of)
-        for row in np.random.default_rng([seed, *name.encode()]).permutation(rows_of[name])[tested[name] :]
-    ]
-    chosen = set(train)
-    test = [row for row in range(len(source)) if row not in chosen]
-    return Subset(source, sorted(train)), Subset(source, test)
-
-
-class Subset(Source):
-    """Some records of a source, by their indices, in the order given."""
-
-    def __init__(self, source: Source, indices: Sequence[int]):
-        self._source = source
-        self._indices = np.asarray(indices, np.int64)
-        self.origin = source.origin
-        categories = source.categories
-        self._categories = tuple(categories[index] for index in self._indices)
-
-    @property
-    def categories(self) -> tuple[str, ...]:
-        return self._categories
-
-    def __len__(self) -> int:
-        return len(self._indices)
-
-    def __getitem__(self, index: int) -> Record:
-        return self._source[int(self._indices[index])]
-
-
-def without_classes(source: Source, names: Sequence[str]) -> Subset:
-    """The records of a source whose category is none of `names`."""
-    unwanted = set(names)
-    return Subset(source, [row for row, name in enumerate(source.categories) if name not in unwanted])
-
-
-class Renamed(Source):
-    """A source whose categories go by other names.
-
-    Raises UserError for an alias of a class that the source does not have.
-    """
-
-    def __init__(self, source: Source, aliases: Mapping[str, str]):
-        self._source = source
-        self.origin = source.origin
-        self._aliases = {normalise_name(old): normalise_name(new) for old, new in aliases.items()}
-        if unknown := sorted(set(self._aliases) - set(source.classes)):
-            raise UserError(f"{source.origin} has no class to rename: {', '.join(map(repr, unknown))}")
-        self._categories = tuple(self._aliases.get(name, name) for name in source.categories)
-
-    @property
-    def categories(self) -> tuple[str, ...]:
-        return self._categories
-
-    def __len__(self) -> int:
-        return len(self._source)
-
-    def __getitem__(self, index: int) -> Record:
-        return {**self._source[index], "category": self._categories[index]}
-
-
-class ImageFiles(Source):
+def _by_folders(files: Files, members: Sequence[str], top: str) -> LabelledFiles:
     """Image files whose folders below `top` say what they show: `class/image` or `class/rationale/image`."""
-
-    def __init__(self, files: Files, members: Sequence[str], top: str):
-        self._files = files
-        self.origin = str(files.path)
-        self._members = tuple(members)
-        self._folders = tuple(name.removeprefix(top).rpartition("/")[0] for name in members)
-        self._labels = {folder: _label(folder) for folder in set(self._folders)}
-        depths = set(map(len, self._labels.values()))
-        if not (depths == {0} or depths <= {1, 2}):
-            odd = next(name for name, folder in self._places() if len(self._labels[folder]) not in (1, 2))
-            raise UserError(
-                f"{files.path}: expected class/image or class/rationale/image everywhere, or no folders; found {odd}"
-            )
-        self._categories = tuple("".join(self._labels[folder][:1]) for folder in self._folders)
-
-    def _places(self) -> Iterable[tuple[str, str]]:
-        return zip(self._members, self._folders, strict=True)
-
-    @property
-    def categories(self) -> tuple[str, ...]:
-        return self._categories
-
-    def __len__(self) -> int:
-        return len(self._members)
-
-    def __getitem__(self, index: int) -> Record:
-        return Record(
-            image=self._files.read(self._members[index]),
-            category=self._categories[index],
-            rationales=self._labels[self._folders[index]][1:],
-            name=self._members[index],
+    folders = [name.removeprefix(top).rpartition("/")[0] for name in members]
+    label_of = {folder: _label(folder) for folder in set(folders)}
+    depths = set(map(len, label_of.values()))
+    if not (depths == {0} or depths <= {1, 2}):
+        odd = next(name for name, folder in zip(members, folders, strict=True) if len(label_of[folder]) not in (1, 2))
+        raise UserError(
+            f"{files.path}: expected class/image or class/rationale/image everywhere, or no folders; found {odd}"
         )
+    labels = [label_of[folder] for folder in folders]
+    return LabelledFiles(files, members, ["".join(label[:1]) for label in labels], [label[1:] for label in labels])
 
 
 def _label(folder: str) -> tuple[str, ...]:
@@ -195,13 +89,13 @@ def _open_tree(path: Path, split: str) -> Source:
     if not split:
         if splits := _splits(files.members, top):
             raise UserError(f"{path} holds the splits {', '.join(splits)}: choose one (the option `split`)")
-        return ImageFiles(files, files.members, top)
+        return _by_folders(files, files.members, top)
     members = [name for name in files.members if name.startswith(f"{top}{split}/")]
     if not members:
         tops = sorted(_first_parts(files.members, top))
         more = f" and {len(tops) - 10} more" if len(tops) > 10 else ""
         raise UserError(f"{path} has no images in a folder {split!r}; at its top: {', '.join(tops[:10])}{more}")
-    return ImageFiles(files, members, f"{top}{split}/")
+    return _by_folders(files, members, f"{top}{split}/")
 
 
 def _wrapping(members: Sequence[str], split: str) -> str:

@@ -1,4 +1,4 @@
-"""Images whose classes stand in a list beside them, `label.txt`: aligned face crops often come so."""
+"""Image files with labels, and lists of them beside the images, `label.txt`: aligned face crops often come so."""
 
 import posixpath
 from collections.abc import Sequence
@@ -14,25 +14,41 @@ from ecor_jax.untrusted.files import decode_text
 LIST_NAME = "label.txt"
 
 
-class ListedImages(Source):
-    """Some image files of a folder or zip, with the category given for each ('' if unknown); no rationales."""
+class LabelledFiles(Source):
+    """Some image files of a folder or zip, with the category ('' if unknown) of each, and its rationales."""
 
-    def __init__(self, files: Files, members: Sequence[str], categories: Sequence[str]):
+    def __init__(
+        self,
+        files: Files,
+        members: Sequence[str],
+        categories: Sequence[str],
+        rationales: Sequence[tuple[str, ...]] = (),
+    ):
         self.origin = str(files.path)
         self._files = files
         self._members = tuple(members)
         self._categories = tuple(categories)
+        self._rationales = tuple(rationales) or ((),) * len(members)
 
     @property
     def categories(self) -> tuple[str, ...]:
         return self._categories
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self._members
 
     def __len__(self) -> int:
         return len(self._members)
 
     def __getitem__(self, index: int) -> Record:
         member = self._members[index]
-        return Record(image=self._files.read(member), category=self._categories[index], rationales=(), name=member)
+        return Record(
+            image=self._files.read(member),
+            category=self._categories[index],
+            rationales=self._rationales[index],
+            name=member,
+        )
 
 
 def find_list(files: Files) -> str:
@@ -44,7 +60,7 @@ def find_list(files: Files) -> str:
     return ""
 
 
-def open_list(files: Files, listing: str) -> ListedImages:
+def open_list(files: Files, listing: str) -> LabelledFiles:
     """The images that a list names, in its order; its lines are `path<TAB>class`, paths relative to the list.
 
     Classes are normalised. Images that the list does not name are no part of the source; their number is logged.
@@ -78,4 +94,4 @@ def open_list(files: Files, listing: str) -> ListedImages:
     raise_missing(where, [member for member in lines if member not in members])
     if more := len(files.members) - len(lines):
         logging.warning("%s: %d images are not listed and left out", where, more)
-    return ListedImages(files, tuple(lines), categories)
+    return LabelledFiles(files, tuple(lines), categories)

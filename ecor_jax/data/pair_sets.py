@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ecor_jax.data.files import Files, open_files, raise_missing
-from ecor_jax.data.labelled_list import ListedImages
+from ecor_jax.data.labelled_list import LabelledFiles
 from ecor_jax.data.pickled_pairs import read_bin
 from ecor_jax.data.records import Record, Source
 from ecor_jax.data.vocabulary import normalise_name
@@ -206,7 +206,7 @@ def _of_names(
     first = np.asarray([rows[one] for one, _, _ in pairs], np.int64)
     second = np.asarray([rows[other] for _, other, _ in pairs], np.int64)
     same = np.asarray([alike for *_, alike in pairs], bool)
-    return PairSet(name, ListedImages(files, members, categories), first, second, same)
+    return PairSet(name, LabelledFiles(files, members, categories), first, second, same)
 
 
 def _header(text: str) -> list[str]:

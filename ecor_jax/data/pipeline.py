@@ -3,23 +3,23 @@
 import os
 from collections.abc import Callable
 from multiprocessing import resource_tracker
+from typing import Any
 
 import grain
 import numpy as np
 from absl import flags, logging
 
 from ecor_jax import stopping
-from ecor_jax.data.encode import SKIP_OPTION, Example, OnBadImage
-from ecor_jax.data.records import BadImage, Record, Source
+from ecor_jax.data.records import SKIP_OPTION, Arrays, BadImage, Example, OnBadImage, Preprocessed, Record, Source
 from ecor_jax.errors import UserError
 
-Encoder = Callable[[Record, np.random.Generator], Example]
+Encoder = Callable[[Record | Preprocessed, np.random.Generator], Example]
 """Turns a record into arrays of fixed shapes; picklable. Raises BadImage for an image it cannot decode."""
 
 
 def train_batches(
-    source: Source,
-    encode: Encoder,
+    source: Source | Arrays,
+    encode: Encoder | None,
     *,
     batch_size: int,
     seed: int,
@@ -36,14 +36,15 @@ def train_batches(
 
     Args:
         source: N records.
-        encode: gives the arrays of one example; its generator is seeded by (seed, position in the stream).
+        encode: gives the arrays of one example; its generator is seeded by (seed, position in the stream). None
+            for Arrays, which are examples already.
         batch_size: of all processes together; N at most.
         workers: processes that read and decode, beside this one's threads; 0 for threads only.
         process_index, process_count: this process takes every `process_count`-th example of the stream.
         on_bad_image: "skip" logs unreadable images and goes on to the next.
 
     Returns:
-        Batches of what `encode` gives, [batch_size / process_count, ...], and "mask": bool, all True.
+        Batches of what `encode` gives, [batch_size / process_count, ...].
 
     Raises:
         UserError: the set is empty or smaller than a batch, or the batch cannot be shared evenly; from the
@@ -71,8 +72,8 @@ def eval_batches(
     """This process's share of the batches: every example once, in order, as many batches for every process.
 
     Batch k, put together from the shares in the order of the processes, holds the records k * batch_size to
-    (k + 1) * batch_size - 1. Where none is left, and for skipped bad images, all arrays are 0 and "mask" is
-    False. Arguments, result and errors as in `train_batches`; but a set smaller than a batch is fine, and the
+    (k + 1) * batch_size - 1, and "mask", bool. Where none is left, and for skipped bad images, all arrays are 0 and
+    "mask" is False. Arguments, result and errors as in `train_batches`; but a set smaller than a batch is fine, and the
     generator that `encode` gets depends on the record's index alone.
     """
     share = _share(source, batch_size, process_count)
@@ -85,7 +86,7 @@ def eval_batches(
 class _Example:
     """Reads and encodes the record of an index; None for a bad image that is to be skipped."""
 
-    def __init__(self, source: Source, encode: Encoder, on_bad_image: OnBadImage):
+    def __init__(self, source: Source | Arrays, encode: Encoder | None, on_bad_image: OnBadImage):
         self._source = source
         self._encode = encode
         self._on_bad_image = on_bad_image
@@ -93,7 +94,8 @@ class _Example:
 
     def __call__(self, index: int, rng: np.random.Generator) -> Example | None:
         try:
-            return {**self._encode(self._source[index], rng), "mask": np.asarray(True)}
+            loaded: Any = self._source.load(index)
+            return loaded if self._encode is None else self._encode(loaded, rng)
         except BadImage as error:
             if self._on_bad_image == "error":
                 raise UserError(f"{self._source.origin}: {error} ({SKIP_OPTION} leaves such images out)") from error
@@ -103,7 +105,7 @@ class _Example:
             return None
 
     def blank(self) -> Example:
-        """An example of zeros, in the shapes of the first readable one; its mask is False."""
+        """An example of zeros, in the shapes of the first readable one."""
         for index in range(len(self._source)):
             if (example := self(index, np.random.default_rng(index))) is not None:
                 return {key: np.zeros_like(value) for key, value in example.items()}
@@ -111,10 +113,10 @@ class _Example:
 
 
 class _Rows:
-    """The example for each row of this process's batches on end; blank beyond the last record."""
+    """The example for each row of this process's batches on end, and its mask; blank beyond the last record."""
 
     def __init__(self, example: _Example, blank: Example, count: int, share: int, batch_size: int, first: int):
-        self._example, self._blank, self._count = example, blank, count
+        self._example, self._blank, self._count = example, {**blank, "mask": np.asarray(False)}, count
         self._share, self._batch_size, self._first = share, batch_size, first
 
     def __call__(self, row: int) -> Example:
@@ -123,10 +125,10 @@ class _Rows:
         if index >= self._count:
             return self._blank
         example = self._example(index, np.random.default_rng(index))
-        return self._blank if example is None else example
+        return self._blank if example is None else {**example, "mask": np.asarray(True)}
 
 
-def _share(source: Source, batch_size: int, process_count: int) -> int:
+def _share(source: Source | Arrays, batch_size: int, process_count: int) -> int:
     """Examples of a batch for each process."""
     if not len(source):
         raise UserError(f"no images in {source.origin}")

@@ -16,10 +16,10 @@ from tqdm import tqdm
 
 from ecor_jax.atomic import beside
 from ecor_jax.data.array_records import CATEGORIES_FILE, open_split, to_record
-from ecor_jax.data.encode import OnBadImage, decode_image, raise_bad_images
+from ecor_jax.data.decode import decode_image
 from ecor_jax.data.images import open_images, splits_of
 from ecor_jax.data.rationale_builder.builder import LabelledImages
-from ecor_jax.data.records import BadImage, Record, Source
+from ecor_jax.data.records import BadImage, OnBadImage, Record, Source, raise_bad_images
 from ecor_jax.errors import UserError
 
 ONLY_SPLIT = "train"

@@ -1,28 +1,61 @@
-"""What every source of images yields, and what a source is."""
+"""What a source of pictures is and what it yields; arrays in its place; and what becomes of bad pictures."""
 
-from collections.abc import Sequence
-from typing import Protocol, TypedDict
+from collections.abc import Mapping
+from typing import Literal, Protocol, TypedDict
 
 import numpy as np
 
 from ecor_jax.errors import UserError
+
+Example = dict[str, np.ndarray]
+"""The arrays of one example, by name."""
+OnBadImage = Literal["error", "skip"]
+SKIP_OPTION = "--config.data.on_bad_image=skip"
 
 
 class BadImage(UserError):
     """One image that cannot be read or decoded: the message names it and says why."""
 
 
-class Record(TypedDict):
-    """One picture with what is known about it; texts are normalised (`vocabulary.normalise_name`)."""
+def raise_bad_images(
+    bad: list[BadImage], count: int, origin: str, on_bad_image: OnBadImage, option: str = SKIP_OPTION
+) -> None:
+    """UserError about the unreadable ones of `count` images, unless they may be skipped and leave others."""
+    if bad and (on_bad_image == "error" or len(bad) == count):
+        named = "; ".join(map(str, bad[:10])) + (f"; and {len(bad) - 10} more" if len(bad) > 10 else "")
+        hint = "" if len(bad) == count else f" ({option} leaves them out)"
+        raise UserError(f"{len(bad)} of {count} images in {origin} cannot be read: {named}{hint}")
 
-    image: bytes | np.ndarray
-    """Bytes of an image file, or a decoded and preprocessed picture uint8 [size, size, 3]."""
+
+class Labels(TypedDict):
+    """What is known about a picture; texts are normalised (`vocabulary.normalise_name`)."""
+
     category: str
     """Name of its class; '' if unknown."""
     rationales: tuple[str, ...]
     """Gold rationales of this very image; () where only its class's list is known."""
     name: str
     """Path within its source, for messages."""
+
+
+class Record(TypedDict):
+    """One picture with what is known about it: `Labels`, and the picture."""
+
+    category: str
+    rationales: tuple[str, ...]
+    name: str
+    image: bytes | np.ndarray
+    """The original picture: bytes of an image file, or decoded, uint8 [height, width, 3]."""
+
+
+class Preprocessed(TypedDict):
+    """What a vision tower looks at, with what is known about the picture: `Labels`, and its pixels."""
+
+    category: str
+    rationales: tuple[str, ...]
+    name: str
+    pixels: np.ndarray
+    """uint8 [size, size, 3]."""
 
 
 class Source(Protocol):
@@ -52,49 +85,19 @@ class Source(Protocol):
         """Raises BadImage if this record cannot be read."""
         ...
 
-
-class InOrder(Source):
-    """Records that are in memory already."""
-
-    def __init__(self, records: Sequence[Record], origin: str):
-        self._records, self.origin = records, origin
-
-    @property
-    def categories(self) -> tuple[str, ...]:
-        return tuple(record["category"] for record in self._records)
-
-    def __len__(self) -> int:
-        return len(self._records)
-
-    def __getitem__(self, index: int) -> Record:
-        return self._records[index]
+    def load(self, index: int) -> Record | Preprocessed:
+        """What an encoder takes: the record, or what it was preprocessed to where that is in memory already."""
+        return self[index]
 
 
-class InMemory(Source):
-    """Decoded pictures uint8 [N, size, size, 3], and for each its category, rationales and name."""
+class Arrays:
+    """Examples that are arrays already, [N, ...] each; `pipeline.train_batches` takes them without an encoder."""
 
-    def __init__(
-        self,
-        images: np.ndarray,
-        categories: tuple[str, ...],
-        rationales: tuple[tuple[str, ...], ...],
-        names: tuple[str, ...],
-        origin: str,
-    ):
-        self._images, self._categories, self._rationales, self._names = images, categories, rationales, names
-        self.origin = origin
-
-    @property
-    def categories(self) -> tuple[str, ...]:
-        return self._categories
+    def __init__(self, columns: Mapping[str, np.ndarray], origin: str):
+        self._columns, self.origin = columns, origin
 
     def __len__(self) -> int:
-        return len(self._images)
+        return len(next(iter(self._columns.values())))
 
-    def __getitem__(self, index: int) -> Record:
-        return Record(
-            image=self._images[index],
-            category=self._categories[index],
-            rationales=self._rationales[index],
-            name=self._names[index],
-        )
+    def load(self, index: int) -> Example:
+        return {name: column[index] for name, column in self._columns.items()}

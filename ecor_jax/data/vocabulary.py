@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ecor_jax.errors import UserError
-from ecor_jax.untrusted.json_text import read_json
+from ecor_jax.untrusted.json_text import JsonObject, kind_of, read_json
 
 MOST_PAIRS = 2 * 10**7
 """Of a class and a rationale, each of which is a prompt to encode; ImageNet has 4.2 million."""
@@ -182,10 +182,6 @@ def _wnid_hint(names: Sequence[str]) -> str:
     return f"; for folders named as ImageNet's, the rationale file says {form}"
 
 
-class _Object(list[tuple[str, Any]]):
-    """A JSON object as its pairs, so that a key given twice is seen."""
-
-
 def _read_lists(path: Path, slash: str) -> dict[str, list[str]]:
     """The file as {normalised class: [normalised rationale, ...]}."""
     content = _read_object(path)
@@ -196,8 +192,8 @@ def _read_lists(path: Path, slash: str) -> dict[str, list[str]]:
         name = normalise_name(raw_name, slash)
         if not name:
             problems.append(f"class {raw_name!r} has an empty name")
-        elif not isinstance(value, list) or isinstance(value, _Object):
-            problems.append(f"class {raw_name!r}: expected a list of rationales, found {_kind(value)}")
+        elif not isinstance(value, list) or isinstance(value, JsonObject):
+            problems.append(f"class {raw_name!r}: expected a list of rationales, found {kind_of(value)}")
         elif spelled.setdefault(name, raw_name) != raw_name:
             problems.append(f"classes {spelled[name]!r} and {raw_name!r} are the same, {name!r}, once normalised")
         elif lists.get(name) and value:
@@ -221,14 +217,14 @@ def folder_names(path: str | Path, slash: str = " or ") -> dict[str, str]:
     return {
         normalise_name(folder): normalise_name(_named((folder, value))[0], slash)
         for folder, value in _read_object(Path(path))
-        if isinstance(value, _Object)
+        if isinstance(value, JsonObject)
     }
 
 
 def _named(entry: tuple[str, Any]) -> tuple[str, Any]:
     """(name, rationales) of a class, however it is written."""
     folder, value = entry
-    if isinstance(value, _Object):
+    if isinstance(value, JsonObject):
         fields = dict(value)
         if len(fields) == len(value) and isinstance(fields.get("name"), str) and "rationales" in fields:
             return fields["name"], fields["rationales"]
@@ -243,12 +239,12 @@ class _Texts:
     problems: list[str]
 
     def of(self, item: Any) -> Iterator[str]:
-        if not isinstance(item, _Object):
+        if not isinstance(item, JsonObject):
             yield from self._text(item)
             return
         for part, attributes in item:
-            if not isinstance(attributes, list) or isinstance(attributes, _Object):
-                found = _kind(attributes)
+            if not isinstance(attributes, list) or isinstance(attributes, JsonObject):
+                found = kind_of(attributes)
                 self.problems.append(f"{self.where}, part {part!r}: expected a list of attributes, found {found}")
                 continue
             for part_text in self._text(part):
@@ -257,28 +253,20 @@ class _Texts:
 
     def _text(self, item: Any) -> Iterator[str]:
         if not isinstance(item, str):
-            self.problems.append(f"{self.where}: expected a rationale in words, found {_kind(item)}")
+            self.problems.append(f"{self.where}: expected a rationale in words, found {kind_of(item)}")
         elif not (text := normalise_name(item)):
             self.problems.append(f"{self.where}: a rationale is empty ({item!r})")
         else:
             yield text
 
 
-def _read_object(path: Path) -> _Object:
-    content = read_json(path, pairs=_Object)
-    if not isinstance(content, _Object):
+def _read_object(path: Path) -> JsonObject:
+    content = read_json(path, pairs=JsonObject)
+    if not isinstance(content, JsonObject):
         raise UserError(
-            f"rationale file {path}: expected an object {{class: [rationale, ...]}}, found {_kind(content)}"
+            f"rationale file {path}: expected an object {{class: [rationale, ...]}}, found {kind_of(content)}"
         )
     return content
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, _Object):
-        return "an object"
-    if isinstance(value, list):
-        return "a list"
-    return json.dumps(value, ensure_ascii=False)
 
 
 def _listed(names: Sequence[str], most: int = 10) -> str:

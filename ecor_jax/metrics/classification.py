@@ -1,119 +1,115 @@
-"""Figures of classification as functions of a resample of the studies, and calibration.
+"""Figures of classification, into classes that exclude each other or by labels that may hold together.
 
 Definitions are scikit-learn's, with `labels` all C classes and `zero_division=0`: the precision of a class that is
-never predicted is 0, and so are the recall of one that no study has and the F1 of one that is neither. The predicted
-class is the most probable one (of equals the first, so a finding is called present above a probability of .5).
-"""
+never predicted is 0, and so are the recall of one that no example has and the F1 of one that is neither. The
+predicted class is the most probable one (of equals the first, so a label is predicted above a probability of .5).
+The macro average of recall is what others call balanced accuracy.
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+AUROC and average precision are those of the last of two classes; of more, each class against the others, averaged
+(of average precisions: mAP). Brier score: mean squared error of the probabilities, summed over classes (Brier 1950),
+in [0, 2]; of two classes that of the last one, in [0, 1].
+"""
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    precision_recall_fscore_support,
+    roc_auc_score,
+)
 
 from ecor_jax.errors import UserError
-from ecor_jax.metrics.auroc import weighted_auroc
-from ecor_jax.metrics.bootstrap import Statistic, Weights, point, ratio
+from ecor_jax.metrics.bootstrap import Statistic, Weights
 
+FIGURES = ("accuracy", "precision", "recall", "f1", "auroc", "average_precision", "brier")
 AVERAGES = ("weighted", "macro", "binary")
-"""Of precision, recall and F1: mean of the classes by their number of studies; plain mean; the last class alone."""
+"""Of precision, recall and F1: mean of the classes by their number of examples; plain mean; the last class alone."""
+
+Gold = Int[np.ndarray, "N"] | Float[np.ndarray, "N C"]
+"""The class of each example, or of each label whether it holds: 1, 0, or NaN where that is not known."""
 
 
-class Statistics(NamedTuple):
-    """The figures of one method as functions of a resample: what `bootstrap.paired_difference` compares.
+def figures(probabilities: Float[np.ndarray, "N C"], gold: Gold, average: str) -> dict[str, float]:
+    """FIGURES of N examples; AUROC and average precision are NaN where a class is missing.
 
-    brier: mean squared error of the probabilities, summed over classes (Brier 1950); of two classes that of the last
-    one. In [0, 1] for two classes and in [0, 2] for more, as scikit-learn's brier_score_loss.
+    A label is taken as two classes, absent and present, over the examples of which it is known; the figures are the
+    plain means over labels, those of AUROC and average precision over the labels that have them.
+
+    Raises UserError for an unknown average, "binary" of more than two classes, no example (of some label),
+    probabilities that are none, and gold that is no class or label.
     """
-
-    accuracy: Statistic
-    precision: Statistic
-    recall: Statistic
-    f1: Statistic
-    auroc: Statistic
-    brier: Statistic
-
-
-def statistics(probabilities: Float[np.ndarray, "N C"], gold: Int[np.ndarray, "N"], average: str) -> Statistics:
-    """The figures of `score_classes`, for any resample of the N studies."""
+    if gold.ndim == 2:
+        labels = [figures(*two_classes(*column), average) for column in zip(probabilities.T, gold.T, strict=True)]
+        values = np.array([[label[name] for name in FIGURES] for label in labels])
+        return dict(zip(FIGURES, _mean_where(~np.isnan(values), values).tolist(), strict=True))
     _check(probabilities, gold, average)
-    classes = np.arange(probabilities.shape[1])
-    said = probabilities.argmax(axis=1)[:, None] == classes
-    true = gold[:, None] == classes
-    right = (said & true).astype(np.float64)
-    errors = np.square(probabilities.astype(np.float64) - true)
-    ones = np.ones(len(gold))
-
-    def mean(values: Float[np.ndarray, "resamples C"], support: Float[np.ndarray, "resamples C"]) -> np.ndarray:
-        if average == "binary":
-            averaged = values[:, -1]
-        elif average == "macro":
-            averaged = values.mean(axis=1)
-        else:
-            averaged = _ratio((values * support).sum(axis=1), support.sum(axis=1))
-        # A resample may hold no study of which this finding is known.
-        return np.where(support.sum(axis=1) > 0, averaged, np.nan)
-
-    def precision(weights: Weights) -> np.ndarray:
-        return mean(_ratio(weights @ right, weights @ said), weights @ true)
-
-    def recall(weights: Weights) -> np.ndarray:
-        return mean(_ratio(weights @ right, weights @ true), weights @ true)
-
-    def f1(weights: Weights) -> np.ndarray:
-        return mean(_ratio(2 * weights @ right, weights @ said + weights @ true), weights @ true)
-
-    def auroc(weights: Weights) -> np.ndarray:
-        if len(classes) == 2:
-            return weighted_auroc(probabilities[:, 1], true[:, 1], weights)
-        areas = [weighted_auroc(probabilities[:, c], true[:, c], weights) for c in classes]
-        return mean(np.stack(areas, axis=1), weights @ true)
-
-    return Statistics(
-        accuracy=ratio(right.sum(axis=1), ones),
-        precision=precision,
-        recall=recall,
-        f1=f1,
-        auroc=auroc,
-        brier=ratio(errors[:, 1] if len(classes) == 2 else errors.sum(axis=1), ones),
+    predicted, true, errors = _judged(probabilities, gold)
+    said, classes = predicted.argmax(axis=1), list(range(true.shape[1]))
+    precision, recall, f1, _ = precision_recall_fscore_support(
+        gold,
+        said,
+        labels=classes,
+        average=average,
+        zero_division=0,  # pyright: ignore[reportArgumentType]
     )
+    auroc = average_precision = np.nan
+    if true.any(axis=0).all():
+        ranked = (true[:, 1], probabilities[:, 1]) if len(classes) == 2 else (true, probabilities)
+        over = "macro" if average == "binary" else average
+        auroc, average_precision = (area(*ranked, average=over) for area in (roc_auc_score, average_precision_score))
+    values = (accuracy_score(gold, said), precision, recall, f1, auroc, average_precision, errors.mean())
+    return dict(zip(FIGURES, map(float, values), strict=True))
 
 
-def finding_statistics(
-    probabilities: Float[np.ndarray, "N F"], gold: Float[np.ndarray, "N F"], average: str
-) -> Statistics:
-    """The means over findings of `score_findings`, for any resample of the N studies.
+def resampled(probabilities: Float[np.ndarray, "N C"], gold: Gold, average: str) -> Statistic:
+    """`figures` of any resample of the N examples, all resamples at once.
 
-    A finding that has no AUROC for the studies as they are is left out of the mean AUROC; every finding has to be
-    known of some study.
+    scikit-learn takes some milliseconds a resample, which would be minutes for thousands of them, methods and labels.
     """
-    known = [~np.isnan(column) for column in gold.T]
-    each = [
-        statistics(*two_classes(p[rows], y[rows]), average)
-        for p, y, rows in zip(probabilities.T, gold.T, known, strict=True)
-    ]
+    if gold.ndim == 2:
+        known = ~np.isnan(gold)
+        labels = [
+            (resampled(*two_classes(*column), average), places)
+            for *column, places in zip(probabilities.T, gold.T, known.T, strict=True)
+        ]
+        defined = np.stack([~np.isnan(label(np.ones((1, places.sum())))) for label, places in labels])
 
-    def mean(figure: Callable[[Statistics], Statistic], which: Sequence[int]) -> Statistic:
-        def over_findings(weights: Weights) -> np.ndarray:
-            values = [figure(each[f])(weights[:, known[f]]) for f in which]
-            return np.mean(values, axis=0) if values else np.full(len(weights), np.nan)
+        def means(weights: Weights) -> Float[np.ndarray, "figures resamples"]:
+            return _mean_where(defined, np.stack([label(weights[:, places]) for label, places in labels]))
 
-        return over_findings
+        return means
+    _check(probabilities, gold, average)
+    predicted, true, errors = _judged(probabilities, gold)
+    columns = np.concatenate([predicted & true, predicted, true, errors[:, None]], axis=1).astype(np.float64)
+    classes = true.shape[1]
 
-    every = range(len(each))
-    ranked = [f for f in every if not np.isnan(point(each[f].auroc, int(known[f].sum())))]
-    return Statistics(
-        accuracy=mean(lambda one: one.accuracy, every),
-        precision=mean(lambda one: one.precision, every),
-        recall=mean(lambda one: one.recall, every),
-        f1=mean(lambda one: one.f1, every),
-        auroc=mean(lambda one: one.auroc, ranked),
-        brier=mean(lambda one: one.brier, every),
-    )
+    def statistic(weights: Weights) -> Float[np.ndarray, "figures resamples"]:
+        right, said, support, error = np.split(weights @ columns, [classes, 2 * classes, 3 * classes], axis=1)
+        # A resample may hold no example of which this label is known.
+        count = np.where(support.any(axis=1), support.sum(axis=1), np.nan)
+
+        def mean(values: Float[np.ndarray, "resamples classes"], average: str = average) -> np.ndarray:
+            if average == "binary":
+                return values[:, -1]
+            return values.mean(axis=1) if average == "macro" else (values * support).sum(axis=1) / count
+
+        ranked = [_ranking(probabilities[:, c], true[:, c], weights) for c in range(classes == 2, classes)]
+        by_class = [np.stack(values, axis=1) for values in zip(*ranked, strict=True)]
+        auroc, average_precision = (mean(values, "binary" if classes == 2 else average) for values in by_class)
+        shares = (_ratio(right, said), _ratio(right, support), _ratio(2 * right, said + support))
+        values = (right.sum(axis=1) / count, *map(mean, shares), auroc, average_precision, error[:, 0] / count)
+        return np.where(np.isnan(count), np.nan, np.stack(values))
+
+    return statistic
 
 
 def two_classes(probability: Float[np.ndarray, "N"], gold: Float[np.ndarray, "N"]) -> tuple[np.ndarray, np.ndarray]:
-    """A finding as the classes absent and present. Raises UserError for a label that is neither."""
+    """A label as the classes absent and present, of the examples of which it is known (gold is not NaN).
+
+    Raises UserError for a label that is neither.
+    """
+    probability, gold = probability[~np.isnan(gold)], gold[~np.isnan(gold)]
     if not np.isin(gold, (0, 1)).all():
         raise UserError(f"labels of a finding are {np.unique(gold).tolist()}; expected 0, 1 or NaN where not known")
     return np.stack([1 - probability, probability], axis=1), gold.astype(int)
@@ -132,9 +128,49 @@ def calibration_pairs(
     return probabilities.max(axis=1), probabilities.argmax(axis=1) == gold
 
 
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """part / whole, and 0 where whole is 0 (zero_division=0)."""
-    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+def _judged(probabilities: np.ndarray, gold: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Whether each class is predicted and whether it is true, [N, C], and the squared errors, [N]."""
+    classes = np.arange(probabilities.shape[1])
+    true = gold[:, None] == classes
+    errors = np.square(probabilities.astype(np.float64) - true)
+    predicted = probabilities.argmax(axis=1)[:, None] == classes
+    return predicted, true, errors[:, 1] if len(classes) == 2 else errors.sum(axis=1)
+
+
+def _ranking(
+    scores: Float[np.ndarray, "N"], positive: Bool[np.ndarray, "N"], weights: Weights
+) -> tuple[Float[np.ndarray, "resamples"], Float[np.ndarray, "resamples"]]:
+    """AUROC (Mann and Whitney: equal scores count half) and average precision of each resample.
+
+    Of each positive example, what matters is the weight of either kind below its score.
+    """
+    own = weights[:, positive]
+    below, upto, totals = {}, {}, {}
+    for kind in (True, False):
+        order = np.flatnonzero(positive == kind)
+        order = order[np.argsort(scores[order])]
+        sums = np.cumsum(np.pad(weights[:, order], ((0, 0), (1, 0))), axis=1)
+        below[kind], upto[kind] = (
+            sums[:, np.searchsorted(scores[order], scores[positive], side)] for side in ("left", "right")
+        )
+        totals[kind] = sums[:, -1:]
+    above = totals[True] - below[True]
+    precision = _ratio(above, above + totals[False] - below[False])
+    with np.errstate(invalid="ignore"):
+        auroc = np.einsum("rp,rp->r", own, below[False] + upto[False]) / (2 * totals[True] * totals[False])[:, 0]
+        average_precision = np.einsum("rp,rp->r", own, precision) / totals[True][:, 0]
+    return auroc, np.where(np.isnan(auroc), np.nan, average_precision)
+
+
+def _mean_where(defined: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Means over the first axis of what is defined; NaN where nothing is."""
+    with np.errstate(invalid="ignore"):
+        return np.where(defined, values, 0).sum(axis=0) / defined.sum(axis=0)
+
+
+def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """Their quotient, and 0 where the denominator is 0 (zero_division=0)."""
+    return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
 
 
 def _check(probabilities: np.ndarray, gold: np.ndarray, average: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ecor_jax.errors import UserError
-from ecor_jax.metrics.bootstrap import RESAMPLES, bootstrap_interval, ratio
+from ecor_jax.metrics.bootstrap import RESAMPLES, bootstrap_intervals, ratios
 
 Match = Callable[[str, str], bool]
 
@@ -66,15 +66,17 @@ class SetAgreement(NamedTuple):
         descriptor to count.
         """
         matched, predicted, reported = np.array(self.studies, np.float64).T
-        statistics = {
-            "micro": (ratio(matched, predicted), ratio(matched, reported), ratio(2 * matched, predicted + reported)),
-            "macro": tuple(ratio(column, np.ones(len(column))) for column in np.array(self.each).T),
-        }
+        each = np.array(self.each).T
+        statistic = ratios(
+            np.stack([matched, matched, 2 * matched, *each]),
+            np.stack([predicted, reported, predicted + reported, *np.ones_like(each)]),
+        )
+        intervals = iter(bootstrap_intervals(statistic, patients, resamples=resamples, seed=seed))
         results: dict[str, dict[str, Any]] = {}
         for kind, scores in (("micro", self.micro), ("macro", self.macro)):
             results[kind] = {}
-            for (name, value), statistic in zip(scores._asdict().items(), statistics[kind], strict=True):
-                interval = bootstrap_interval(statistic, patients, resamples=resamples, seed=seed)
+            for name, value in scores._asdict().items():
+                interval = next(intervals)
                 results[kind] |= {name: value, f"{name}_interval": interval and list(interval)}
         return results
 
@@ -104,10 +106,10 @@ def alike(first: str, second: str) -> bool:
     Content words are those that are no STOP_WORDS, without a plural s. "no effusion" and "effusion" are not alike,
     nor is "possible effusion": what one denies or doubts the other has to deny or doubt.
     """
-    one, two = (frozenset(re.findall(r"[a-z0-9]+", text.lower())) for text in (first, second))
-    if any(bool(one & kind) != bool(two & kind) for kind in (NEGATIONS, HEDGES)):
+    words, others = (frozenset(re.findall(r"[a-z0-9]+", text.lower())) for text in (first, second))
+    if any(bool(words & kind) != bool(others & kind) for kind in (NEGATIONS, HEDGES)):
         return False
-    ours, theirs = _content(one), _content(two)
+    ours, theirs = _content(words), _content(others)
     return equal(first, second) or 2 * len(ours & theirs) >= len(ours | theirs) > 0
 
 
@@ -117,20 +119,12 @@ def _content(words: frozenset[str]) -> frozenset[str]:
 
 
 def _matched(said: Sequence[str], truth: Sequence[str], match: Match) -> int:
-    """The size of the largest one-to-one matching (Kuhn 1955, by augmenting paths): it depends on no order."""
-    partners = [[row for row, true in enumerate(truth) if match(text, true)] for text in said]
-    taken: dict[int, int] = {}
+    """The size of the largest one-to-one matching: it depends on no order."""
+    # Takes a while to import, and STOP_WORDS alone need it not.
+    from scipy.optimize import linear_sum_assignment
 
-    def place(one: int, tried: set[int]) -> bool:
-        for row in partners[one]:
-            if row not in tried:
-                tried.add(row)
-                if row not in taken or place(taken[row], tried):
-                    taken[row] = one
-                    return True
-        return False
-
-    return sum(place(one, set()) for one in range(len(said)))
+    allowed = np.array([[match(text, true) for true in truth] for text in said]).reshape(len(said), len(truth))
+    return int(allowed[linear_sum_assignment(allowed, maximize=True)].sum())
 
 
 def _scores(matched: int, said: int, truth: int) -> SetScores:

@@ -1,21 +1,20 @@
 """How alike do an explanation and a report read? ROUGE-L and METEOR; both depend on the order of the sentences.
 
 For scores that do not, see `descriptor_sets`. Texts come as lists of sentences (descriptors), a list a study. A
-study whose explanation or report is empty has 0, as both libraries say.
+study whose explanation or report is empty has 0, as both libraries say. Both come with the extra `xray`, and every
+function here raises UserError without it.
 """
 
 import re
 from collections.abc import Sequence
 from importlib.metadata import version
 from statistics import fmean
-from typing import NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
-from nltk.corpus import wordnet
-from nltk.corpus.reader import WordNetCorpusReader
-from nltk.translate.meteor_score import single_meteor_score
-from rouge_score.rouge_scorer import RougeScorer
+from ecor_jax.errors import UserError, needs
 
-from ecor_jax.errors import UserError
+if TYPE_CHECKING:
+    from nltk.corpus.reader import WordNetCorpusReader
 
 Texts = Sequence[Sequence[str]]
 
@@ -49,6 +48,9 @@ def rouge(predicted: Texts, reported: Texts) -> tuple[Overlap, Overlap]:
     "rouge_l" takes a text as one sequence of words: the same sentences in another order score less than 1.
     "rouge_lsum" takes the union over sentences (a line each), and does not mind their order.
     """
+    needs("rouge_score", "xray")
+    from rouge_score.rouge_scorer import RougeScorer
+
     scorer = RougeScorer(["rougeL", "rougeLsum"], use_stemmer=True)
     scores = [
         scorer.score(target=_lines(truth), prediction=_lines(text))
@@ -69,9 +71,12 @@ def meteor(predicted: Texts, reported: Texts) -> Overlap:
     "meteor" where NLTK's data holds WordNet; "meteor_exact_stem" where it does not: words then match by their form and
     their stem, never as synonyms, and the two scores are not comparable. Nothing is downloaded.
     """
-    found = _wordnet()
-    name, detail = ("meteor_exact_stem", "no WordNet") if found is None else ("meteor", "WordNet")
-    synonyms = cast(WordNetCorpusReader, _NoSynonyms()) if found is None else found
+    needs("nltk", "xray")
+    from nltk.translate.meteor_score import single_meteor_score
+
+    wordnet = _wordnet()
+    name, detail = ("meteor_exact_stem", "no WordNet") if wordnet is None else ("meteor", "WordNet")
+    synonyms = cast("WordNetCorpusReader", _NoSynonyms()) if wordnet is None else wordnet
     each = tuple(
         float(single_meteor_score(_words(truth), _words(text), wordnet=synonyms, alpha=0.9, beta=3.0, gamma=0.5))
         for text, truth in zip(predicted, reported, strict=True)
@@ -87,8 +92,10 @@ class _NoSynonyms:
         return []
 
 
-def _wordnet() -> WordNetCorpusReader | None:
+def _wordnet() -> "WordNetCorpusReader | None":
     """WordNet of NLTK's data folders; None where there is none."""
+    from nltk.corpus import wordnet
+
     try:
         wordnet.ensure_loaded()
     except Exception as error:

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from sklearn.metrics import roc_auc_score, roc_curve
 
 from ecor_jax.errors import UserError
-from ecor_jax.metrics.auroc import auroc
 
 FOLDS = 10
 THRESHOLDS = np.arange(0, 4, 0.01)
@@ -91,13 +91,12 @@ def roc(distances: Float[np.ndarray, "P"], same: Bool[np.ndarray, "P"]) -> Roc |
     Pairs of equal distance are accepted together. The last threshold is the float that follows the largest distance.
     """
     _require_finite(distances)
-    positives, negatives = _sorted_kinds(distances, same)
-    if not len(positives) or not len(negatives):
+    count = int(same.sum())
+    if count in (0, len(same)):
         return None
-    thresholds = every_threshold(distances)
-    far = np.searchsorted(negatives, thresholds, side="left") / len(negatives)
-    tar = np.searchsorted(positives, thresholds, side="left") / len(positives)
-    return Roc(far, tar, thresholds, len(positives), len(negatives))
+    # scikit-learn accepts what reaches a threshold; every_threshold has, for each of its points, the next distance.
+    far, tar, _ = roc_curve(same, -distances.astype(np.float64), drop_intermediate=False)
+    return Roc(far, tar, every_threshold(distances), count, len(same) - count)
 
 
 def every_threshold(distances: Float[np.ndarray, "P"]) -> Float[np.ndarray, "n"]:
@@ -116,7 +115,7 @@ def auc(distances: Float[np.ndarray, "P"], same: Bool[np.ndarray, "P"]) -> float
     half.
     """
     _require_finite(distances)
-    return auroc(-distances, same)
+    return float(roc_auc_score(same, -distances)) if 0 < same.sum() < len(same) else None
 
 
 def tar_at_far(curve: Roc | None, far: float) -> TarAtFar | None:
@@ -131,14 +130,9 @@ def _right_answers(
     distances: Float[np.ndarray, "P"], same: Bool[np.ndarray, "P"], thresholds: Float[np.ndarray, "T"]
 ) -> Int[np.ndarray, "T"]:
     """How many of the pairs each of `thresholds` judges rightly."""
-    positives, negatives = _sorted_kinds(distances, same)
+    positives, negatives = np.sort(distances[same]), np.sort(distances[~same])
     accepted = np.searchsorted(positives, thresholds, side="left")
     return accepted + len(negatives) - np.searchsorted(negatives, thresholds, side="left")
-
-
-def _sorted_kinds(distances: np.ndarray, same: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The rising distances of the same and of the different pairs."""
-    return np.sort(distances[same]), np.sort(distances[~same])
 
 
 def _require_finite(distances: np.ndarray) -> None:

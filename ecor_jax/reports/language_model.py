@@ -6,7 +6,6 @@
 import collections
 import contextlib
 import fcntl
-import functools
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
@@ -17,23 +16,14 @@ from absl import logging
 from tqdm import tqdm
 
 from ecor_jax.atomic import new_file
-from ecor_jax.causal.config import read_config
-from ecor_jax.causal.generate import generate
-from ecor_jax.causal.model import Decoder
-from ecor_jax.causal.source import end_ids, files_digest, local_directory, read_tokenizer
-from ecor_jax.causal.weights import read_decoder
 from ecor_jax.data.files import some_of
 from ecor_jax.errors import UserError
-from ecor_jax.reports.answers import Rejected, read_answer
-from ecor_jax.reports.prompt import prompt_ids, request
-from ecor_jax.reports.records import Report
+from ecor_jax.reports.prompt import Rejected, read_answer, request
+from ecor_jax.reports.read import Report
 from ecor_jax.reports.statements import Statement
 from ecor_jax.untrusted.json_text import parse_json
 
 DEFAULT_MODEL = "mistralai/Mistral-7B-Instruct-v0.3"
-NEW_TOKENS = 512
-"""Bound on an answer; about 40 descriptors."""
-
 TOO_LONG = Rejected("", "report longer than the context")
 
 
@@ -56,8 +46,8 @@ class Model(Protocol):
         """The request about a report, as tokens."""
         ...
 
-    def answer(self, prompts: Sequence[list[int]], rows: int) -> list[Answer]:
-        """One answer a prompt, independent of the others; computed in `rows` rows, no fewer."""
+    def answer(self, prompts: Sequence[list[int]]) -> list[Answer]:
+        """One answer a prompt, independent of the others."""
         ...
 
 
@@ -71,9 +61,12 @@ def split_reports(
     `read_answer` go to rejected.jsonl and are counted in the log; so do reports that do not fit into the model's
     context (cut short, a report would deny what its end says; as an error, one report would stop all). Empty reports
     have no statements and are not asked about.
-    UserError if the model cannot be read, a name stands for two reports, or the folder cannot be written.
+    UserError if PyTorch is not installed, the model cannot be read, a name stands for two reports, or the folder
+    cannot be written.
     """
-    return collect(_Local(model), reports, folder, batch_size)
+    from ecor_jax.reports.causal_model import CausalModel
+
+    return collect(CausalModel(model), reports, folder, batch_size)
 
 
 def collect(model: Model, reports: Sequence[Report], folder: Path, batch_size: int) -> dict[str, tuple[Statement, ...]]:
@@ -127,8 +120,8 @@ def _ask(model: Model, reports: dict[str, Report], answers: "_Answers", batch_si
             fitting = [key for key in batch if len(prompts[key]) <= model.room]
             too_long |= {key for key in batch if key not in fitting}
             if not lacking.isdisjoint(fitting):
-                found = model.answer([prompts[key] for key in fitting], batch_size)
-                for key, answer in zip(fitting, found, strict=True):
+                batch_answers = model.answer([prompts[key] for key in fitting])
+                for key, answer in zip(fitting, batch_answers, strict=True):
                     if key in lacking:
                         answers.write(reports[key].name, key, answer)
             bar.update(len(lacking))
@@ -138,29 +131,6 @@ def _ask(model: Model, reports: dict[str, Report], answers: "_Answers", batch_si
 def _key(model: Model, report: Report) -> str:
     """sha256 of the model and the request: answers are found by it, whatever a report is called."""
     return hashlib.sha256(f"{model.digest}\n{request(report.text)}".encode()).hexdigest()
-
-
-class _Local(Model):
-    """The decoder in a directory or of a hub id; its weights are loaded when it is first asked."""
-
-    def __init__(self, source: str):
-        self._directory = local_directory(source)
-        config = read_config(self._directory / "config.json")
-        self._tokenizer = read_tokenizer(self._directory, config)
-        self._end_ids = end_ids(self._directory, self._tokenizer)
-        self.room = config.context_length - NEW_TOKENS
-        self.digest = f"{files_digest(self._directory)} {NEW_TOKENS}"
-
-    @functools.cached_property
-    def _decoder(self) -> Decoder:
-        return read_decoder(self._directory)
-
-    def prompt(self, report: str) -> list[int]:
-        return prompt_ids(self._tokenizer, report)
-
-    def answer(self, prompts: Sequence[list[int]], rows: int) -> list[Answer]:
-        found = generate(self._decoder, prompts, rows=rows, new_tokens=NEW_TOKENS, end_ids=self._end_ids)
-        return [Answer(str(self._tokenizer.decode([*ids], skip_special_tokens=True)), ended) for ids, ended in found]
 
 
 class _Answers:
@@ -175,8 +145,8 @@ class _Answers:
         file.truncate(whole)
         for number, line in enumerate(content[:whole].decode(errors="replace").split("\n")[:-1], start=1):
             try:
-                found = parse_json(line, f"{path}: line {number}")
-                key, answer = found["prompt"], Answer(found["text"], found["ended"])
+                entry = parse_json(line, f"{path}: line {number}")
+                key, answer = entry["prompt"], Answer(entry["text"], entry["ended"])
             except (UserError, TypeError, KeyError) as error:
                 raise UserError(f"{path}: line {number} is damaged; remove that line") from error
             if not (isinstance(key, str) and isinstance(answer.text, str) and isinstance(answer.ended, bool)):

@@ -1,12 +1,16 @@
-"""What a language model is asked: to disentangle a report into atomic descriptors, one a line.
+"""What a language model is asked about a report, and what of its answer is taken.
 
-The kind of prompt that the paper (arXiv 2411.04008, section 3.2 and figure 7) describes for Mistral-7B; the words
-and the example are ours.
+It is asked to disentangle the report into atomic descriptors, one a line: the kind of prompt that the paper (arXiv
+2411.04008, section 3.2 and figure 7) describes for Mistral-7B; the words and the example are ours. What it answers is
+checked line by line against that form and against the report.
 """
 
-from transformers import PreTrainedTokenizerBase
+import re
+from typing import Literal, NamedTuple
 
-from ecor_jax.errors import UserError
+from ecor_jax.metrics.descriptor_sets import STOP_WORDS
+from ecor_jax.reports.statements import STATUSES, Statement, Status
+from ecor_jax.reports.words import group_of, normalise
 
 NOTHING = "none"
 """The whole answer about a report that describes nothing."""
@@ -40,31 +44,95 @@ present: right chest port"""
 
 def request(report: str) -> str:
     """The instructions, one worked example, and the report."""
-    parts = (INSTRUCTIONS, f"Report: {EXAMPLE_REPORT}", f"Descriptors:\n{EXAMPLE_ANSWER}", f"Report: {report}")
-    return "\n\n".join((*parts, "Descriptors:"))
+    paragraphs = (INSTRUCTIONS, f"Report: {EXAMPLE_REPORT}", f"Descriptors:\n{EXAMPLE_ANSWER}", f"Report: {report}")
+    return "\n\n".join((*paragraphs, "Descriptors:"))
 
 
-def prompt_ids(tokenizer: PreTrainedTokenizerBase, report: str) -> list[int]:
-    """Token ids of the request, in the tokenizer's chat template if it has one.
+MAX_LENGTH = 120  # characters; of the descriptors that the rules find in Open-I, one in ten thousand is longer
 
-    Marks that structure a chat ("</s>", "[INST]") are taken out of the report: it is data, and must not end the turn.
-    UserError if the template cannot be filled in.
+Reason = Literal[
+    "cut off before its end",
+    "empty answer",
+    "not of the asked form",
+    "too long",
+    "describes nothing",
+    "status said again",
+    "not in the report",
+    "repeated",
+    "report longer than the context",
+]
+
+
+class Rejected(NamedTuple):
+    """A line of an answer (or the whole answer) that is not taken, and why."""
+
+    line: str
+    reason: Reason
+
+
+# A bullet or number before the line is forgiven.
+_LINE = re.compile(rf"(?:[-*•]|\d+[.)])?\s*({'|'.join(STATUSES)})\s*:\s*(.+)", re.IGNORECASE)
+_WORD = re.compile(r"[^\W_]+")
+# Articles, and marks in the place of what was taken out to hide who a report is about.
+_OUT = re.compile(r"\b(?:the|an?|x{3,})\b|_{2,}")
+_PLURAL = re.compile(r"(?<=\w\w)ies$|(?<=ss)es$|(?<=\w[^s\W])s$")
+_STATUS_WORD = re.compile(
+    r"\b(?:no|not|without|none|absent|negative|possibl[ey]|probabl[ey]|likely|may|might|cannot|questionable"
+    r"|suggest(?:s|ing|ive|ion|ions)?)\b"
+)
+
+
+def read_answer(answer: str, ended: bool, report: str) -> tuple[tuple[Statement, ...], tuple[Rejected, ...]]:
+    """The statements of an answer that pass every check, in order, and the lines that do not.
+
+    A line is "status: descriptor". Its descriptor has at most MAX_LENGTH characters, holds no word of negation or
+    doubt (the status says that), is not empty in the normal form of the rules, has no content word that `report` lacks
+    and was not said before. An answer that was cut off (not `ended`) is rejected whole: a list that lacks its end
+    passes over in silence what the report names.
     """
-    for token in tokenizer.added_tokens_decoder.values():
-        if token.special:
-            report = report.replace(token.content, " ")
-    message = request(" ".join(report.split()))
-    if tokenizer.chat_template is None:
-        return tokenizer(f"{message}\n")["input_ids"]
-    try:
-        chat = tokenizer.apply_chat_template(
-            [{"role": "user", "content": message}],
-            tokenize=False,
-            add_generation_prompt=True,
-            # Llama 3's template writes today's date where none is given; the prompt would change overnight.
-            date_string="26 Jul 2024",
-        )
-    except Exception as error:  # jinja's errors, and whatever the template's code runs into
-        reason = str(error).split("\n")[0]
-        raise UserError(f"{tokenizer.name_or_path}: its chat template cannot be filled in ({reason})") from error
-    return tokenizer(str(chat), add_special_tokens=False)["input_ids"]
+    if not ended:
+        return (), (Rejected(answer, "cut off before its end"),)
+    lines = [line.strip() for line in answer.splitlines() if line.strip()]
+    if not lines:
+        return (), (Rejected(answer, "empty answer"),)
+    if len(lines) == 1 and lines[0].lower().rstrip(".") == NOTHING:
+        return (), ()
+    known = content_words(report)
+    taken: dict[str, Statement] = {}
+    rejected: list[Rejected] = []
+    for line in lines:
+        statement = _read_line(line, known)
+        if not isinstance(statement, Statement):
+            rejected.append(Rejected(line, statement))
+        elif taken.setdefault(statement.text, statement) is not statement:
+            rejected.append(Rejected(line, "repeated"))
+    return tuple(taken.values()), tuple(rejected)
+
+
+def _read_line(line: str, known: set[str]) -> Statement | Reason:
+    """The statement of a line, or why it has none; `known` are the content words of the report."""
+    match = _LINE.fullmatch(line)
+    if match is None or not match[2].isprintable():
+        return "not of the asked form"
+    if len(match[2]) > MAX_LENGTH:
+        return "too long"
+    raw = match[2].lower()
+    if _STATUS_WORD.search(raw):
+        return "status said again"
+    text = normalise(" ".join(_OUT.sub(" ", raw).split()).strip(" .,;:\"'"))
+    words = content_words(text)
+    if not words:
+        return "describes nothing"
+    if not words <= known:
+        return "not in the report"
+    status: Status = next(status for status in STATUSES if status == match[1].lower())
+    return Statement(text, status, group_of(text))
+
+
+def content_words(text: str) -> set[str]:
+    """The words that say something, in lower case, plurals as singulars: "opacities" as "opacity"."""
+    return {_PLURAL.sub(_singular, word) for word in set(_WORD.findall(text.lower())) - STOP_WORDS}
+
+
+def _singular(ending: re.Match[str]) -> str:
+    return "y" if ending[0] == "ies" else ""

@@ -51,29 +51,29 @@ def sections(text: str) -> tuple[tuple[str, str], ...]:
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     headers = _headers(text)
     ends = [header.start() for _, header in headers] + [len(text)]
-    found = [("preamble", text[: ends[0]])]
-    found += [(name, text[header.end() : end]) for (name, header), end in zip(headers, ends[1:], strict=True)]
-    if not any(content.strip() and _role(name) for name, content in found):
-        found[-1:] = _with_last_paragraph(*found[-1])
-    return tuple((name, content.strip()) for name, content in found if content.strip() or name != "preamble")
+    named = [("preamble", text[: ends[0]])]
+    named += [(name, text[header.end() : end]) for (name, header), end in zip(headers, ends[1:], strict=True)]
+    if not any(content.strip() and _role(name) for name, content in named):
+        named[-1:] = _with_last_paragraph(*named[-1])
+    return tuple((name, content.strip()) for name, content in named if content.strip() or name != "preamble")
 
 
 def _headers(text: str) -> list[tuple[str, re.Match[str]]]:
     """(name, header) of each section; "LUNGS: clear" is a line of one, as is "DEVICES: none" within the findings."""
-    found: list[tuple[str, re.Match[str]]] = []
+    headers: list[tuple[str, re.Match[str]]] = []
     for header in _HEADER.finditer(text):
         name = re.sub(r"\s+", " ", next(group for group in header.groups() if group)).strip().lower()
         known = _role(name) or name in f"{_OTHER}|{_APART}".split("|")
-        within = found and _role(found[-1][0])
+        within = headers and _role(headers[-1][0])
         if known or not (within or is_place(name)):
-            found.append((name, header))
-    return found
+            headers.append((name, header))
+    return headers
 
 
 def _with_last_paragraph(name: str, content: str) -> list[tuple[str, str]]:
-    parts = _BLANK_LINE.split(content.strip("\n"), maxsplit=1)
-    if len(parts) == 2 and parts[1].strip():
-        return [(name, parts[0]), (LAST_PARAGRAPH, parts[1])]
+    first, *last = _BLANK_LINE.split(content.strip("\n"), maxsplit=1)
+    if last and last[0].strip():
+        return [(name, first), (LAST_PARAGRAPH, last[0])]
     # "PORTABLE CHEST: ..." and a report without any header are one paragraph; "INDICATION: cough" describes no picture.
     return [(name, content)] if name in _OTHER.split("|") else [(LAST_PARAGRAPH, content)]
 
@@ -87,13 +87,13 @@ def _role(name: str) -> str:
 
 def report_text(text: str, which: Sections = "last") -> str:
     """What a report says of its picture; '' where no section does (an empty report, a lone indication)."""
-    found: dict[str, str] = {}
+    by_role: dict[str, str] = {}
     for name, content in sections(text):
         role = _role(name) or (LAST_PARAGRAPH if name == LAST_PARAGRAPH else "")
         if content and role:
             for key in ("findings", "impression") if role == "both" else (role,):
-                found[key] = content
+                by_role[key] = content
     if which == "last":
-        return found.get("impression") or found.get("findings") or found.get(LAST_PARAGRAPH, "")
-    parts = dict.fromkeys(found[key] for key in ("findings", "impression") if key in found)
-    return "\n\n".join(parts) or found.get(LAST_PARAGRAPH, "")
+        return by_role.get("impression") or by_role.get("findings") or by_role.get(LAST_PARAGRAPH, "")
+    contents = dict.fromkeys(by_role[key] for key in ("findings", "impression") if key in by_role)
+    return "\n\n".join(contents) or by_role.get(LAST_PARAGRAPH, "")

@@ -38,13 +38,13 @@ def descriptors(reports: Iterable[Sequence[Statement]]) -> tuple[Descriptor, ...
         for statement in set(statements):
             counts[statement.text, statement.status] += 1
             groups[statement.text] = statement.group
-    found = [Descriptor(text, group, *(counts[text, status] for status in STATUSES)) for text, group in groups.items()]
-    return tuple(sorted(found, key=lambda one: (-one.count, one.text)))
+    table = [Descriptor(text, group, *(counts[text, status] for status in STATUSES)) for text, group in groups.items()]
+    return tuple(sorted(table, key=lambda descriptor: (-descriptor.count, descriptor.text)))
 
 
-def write_table(found: Sequence[Descriptor], path: Path) -> None:
+def write_table(table: Sequence[Descriptor], path: Path) -> None:
     """A CSV file with COLUMNS; `count` is of all mentions, `negated` and `uncertain` of those of them."""
     with new_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        writer.writerows((one.text, one.group, one.count, one.negated, one.uncertain) for one in found)
+        writer.writerows((item.text, item.group, item.count, item.negated, item.uncertain) for item in table)

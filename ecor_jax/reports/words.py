@@ -1,6 +1,11 @@
-"""The words that the rules know: parts of the body, adjectives, adverbs, attributes, verbs."""
+"""The words that the rules know, the part of the body that a phrase is of, and the normal form of a phrase."""
 
 import re
+
+from ecor_jax.reports.statements import GROUPS
+
+HIDDEN = "xxxx"
+"""What stands for every de-identified word: `XXXX` of Open-I, `___` of MIMIC-CXR."""
 
 
 def words_of(text: str) -> frozenset[str]:
@@ -101,3 +106,97 @@ def is_place(text: str) -> bool:
 
 _PLACES = SIDES | ORGAN_ADJECTIVES | ORGANS | ATTRIBUTES | words_of("of in and or at , xxxx visualized visible")
 _LEVEL = re.compile(r"[tlc]\d{1,2}(?:[-/][tlc]?\d{1,2})?|\d+(?:st|nd|rd|th)")
+
+
+# The first group that matches is taken: a catheter in an atrium is a device, pleural fluid at a lung base pleura.
+_OF_GROUP = {
+    "devices": r"catheter|tubes?\b|tubing|(?<!pleural )(?<!kerley b )\blines?\b|picc|pacemaker|pacer"
+    r"|defibrillator|\bleads?\b|\bclips?\b|wires?\b"
+    r"|stents?\b|prosthe|hardware|devices?\b|\bports?\b|mediport|portacath|\bdrains?\b|\btips?\b|generator|screws?\b"
+    r"|\brods?\b|sutures?\b|staples?\b|icd\b|sternotomy|cabg|valve replacement|electrode|foreign bod"
+    r"|stimulator|anchors?\b"
+    r"|port-a-cath|surgical material",
+    "abdomen": r"abdom|abdomen|bowel|stomach|gastric|cholecyst|gallbladder|gallstone|liver|hepatic|splen"
+    r"|intraperitoneal"
+    r"|pneumoperitoneum|\bfree (?:subdiaphragmatic )?air|colon|hiatal|hiatus|\bupper quadrant|renal"
+    r"|kidney|subdiaphragmatic",
+    "pleura": r"pleura|(?<!pericardial )effusion|pneumothora|hydropneumothora|hemothora|costophrenic|empyema|fissur"
+    r"|\bsulc",
+    "diaphragm": r"diaphragm",
+    "bones": r"\bbon[ey]|osseous|\bribs?\b|spine|spinal|vertebr|fracture|degenerative|scoliosis|kypho|clavic|shoulder"
+    r"|spur|osteo|spondyl|skelet|\bdis[ck]s?\b|sternum|\bsternal|humer|arthr|listhesis|thoracic cage"
+    r"|bony|scapul|endplate"
+    r"|\bjoints?\b|\bac joint|dish\b|compression deform|acromio|glenohumeral|lytic|wedging|\b[tl]\d"
+    r"|lumbar|cervical|rotator",
+    "heart": r"\bheart|\bcardiac|cardiomegal|pericard|ventric|\batri|coronar|\bvalv|mitral",
+    "mediastinum": r"mediastin|\bhil[au]|hilum|trachea|lymph|adenopath|azygos|thyroid|esophag|retrosternal|thym",
+    "vessels": r"aort|\bvascul|\bvessel|\bvein|venous|arter|\bsvc\b|vena cava|atheroscl|congesti",
+    "lungs": r"lung|\bpulmon|bronchopulmon|airspace|air space|\blob(?:e|ar|es)\b|basilar|bibasilar|\bbas(?:e"
+    r"|es|al)\b|bibasal|consolid|opaci"
+    r"|infiltrat|atelect|pneumoni|nodul|\bmass(?:es)?\b|granuloma|edema|emphysem|copd|hyperinfl|hyperexpan|interstiti"
+    r"|scar|bronch|fibro|tubercul|airway|lingul|retrocardiac|perihilar|parenchym|\bapic|\bapex|aspirat|sarcoid"
+    r"|obstructive|reticul|inspirat|aerat|inflat|expan|alveol|densit|cavit|bulla|bleb|cystic",
+}
+_PATTERNS = {group: re.compile(pattern) for group, pattern in _OF_GROUP.items()}
+assert set(_PATTERNS) | {"other"} == set(GROUPS)
+_BEFORE_PLACE = re.compile(r" (?:in|at|of|over|overlying|within|near|adjacent|along|on|under|below|above|from|to) ")
+
+
+def group_of(text: str) -> str:
+    """The group (one of GROUPS) of a descriptor: by its head ("granuloma"), else by its place ("... in left lung")."""
+    text = text.lower()
+    head = _BEFORE_PLACE.split(text, maxsplit=1)[0]
+    for named in (head, text):
+        for group, pattern in _PATTERNS.items():
+            if pattern.search(named):
+                return group
+    return "other"
+
+
+_DROPPED = re.compile(
+    rf"\b(?:{HIDDEN}|visualized|visualised|visible|definite|convincing|obvious|overt|appreciable|discernible|identifiable"
+    rf"|(?:radiographic |{HIDDEN} |significant |current |present )*evidence(?: of| for| to)?"
+    rf"|typical|(?:typical )?findings of|(?:{HIDDEN} )?signs? of|suggestion of|presence of|appearance of"
+    r"|manifestations of|sequelae? of|areas? of|region of|which|that|is|are|was|were|been|there|again|also|otherwise"
+    r"|however|currently|radiographic|radiographically|apparent|patient|demonstrating|redemonstration of"
+    r"|combination of|either|stable|unchanged|as well|respectively|, as|noted to be|demonstration of)\b"
+    rf"|(?<= ){SEEN}\b(?! (?:nodule|mass))"
+)
+_JOINTS = rf"and|or|nor|to|with|as|for|by|but|than|be|on|from|{PLACE}"
+_EDGE = re.compile(rf"^(?:(?:{_JOINTS}|has|have)(?: |$)|[ ,.:/%'+-])+|(?:(?:^| )(?:{_JOINTS}|between)|[ ,.:/'+-])+$")
+_NOTHING = words_of(f"""
+    change changes finding findings comparison evidence {HIDDEN} abnormal other others area areas interval position
+    technique none no appearance examination exam study view views radiograph extent evaluation time located only
+""")
+_MODIFIERS = ADVERBS | ATTRIBUTES | SIDES | QUALITIES | ORGAN_ADJECTIVES | _NOTHING
+_HIDDEN_HEAD = re.compile(rf" (?:{HIDDEN} ?)+$")
+
+
+def normalise(phrase: str) -> str:
+    """The normal form of a noun phrase; '' where nothing is left that describes a picture."""
+    text = (
+        _DROPPED.sub(" ", phrase)
+        .replace("upper-limits-of-normal", "upper limits of normal")
+        .replace("top-normal", "top normal")
+        .replace("~and~", " and ")
+    )
+    text = _EDGE.sub("", re.sub(r"\s+", " ", text).strip())
+    text = re.sub(r"(?: ,)+ ?", ", ", text).strip(" ,")
+    words = text.split()
+    if _says_nothing(words) or is_place(text.replace(",", " ,")):
+        return ""
+    # "pulmonary xxxx": of what, was taken out; "blunting of costophrenic xxxx" still is a blunting.
+    headless = _HIDDEN_HEAD.search(phrase) and words[-1] in ORGAN_ADJECTIVES
+    return "" if headless and not re.search(rf"\b{PLACE}\b", text) else text
+
+
+def _says_nothing(words: list[str]) -> bool:
+    """Adjectives, and at most a noun of no content: "normal", "normal size", "mild changes"."""
+    if not ORGAN_ADJECTIVES.isdisjoint(words) and not (ATTRIBUTES | _NOTHING).isdisjoint(words):
+        return False  # "normal hilar contours", "acute bony changes"
+    if not {"finding", "findings"}.isdisjoint(words) and len(words) > 1:
+        return False  # "acute findings"
+    return all(
+        word in _MODIFIERS or (is_adjective(word) and word not in DISEASES) or not re.search("[a-z]{2}", word)
+        for word in words
+    )

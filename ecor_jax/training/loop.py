@@ -73,7 +73,9 @@ def train(learner: Learner, options: Training, workdir: Path, run: str, validate
                 evaluates = options.eval_every > 0 and (number % options.eval_every == 0 or last)
                 if number % options.log_every == 0 or last or evaluates:
                     values = _check(metrics, number)
-                    values["examples_per_second"] = speed = clock.examples_per_second(number, len(batch["mask"]))
+                    values["examples_per_second"] = speed = clock.examples_per_second(
+                        number, len(next(iter(batch.values())))
+                    )
                     bar.set_postfix(loss=f"{values['loss']:.3f}", images_per_s=f"{speed:.0f}", refresh=False)
                     if validate is not None and evaluates:
                         validation = dict(validate(nnx.merge(graph, state.tuned, state.statistics, frozen)))

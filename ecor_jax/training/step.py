@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
+from flax.nnx.filterlib import Filter
 from jaxtyping import Array, Float
 
 Batch = dict[str, Array]
@@ -26,7 +27,7 @@ class Learner(Protocol):
     def model(self) -> nnx.Module: ...
 
     @property
-    def trainable(self) -> nnx.filterlib.Filter:
+    def trainable(self) -> Filter:
         """Which of the model's variables get gradients, optimizer state and checkpoint space."""
         ...
 
@@ -45,7 +46,7 @@ class TrainState(NamedTuple):
 
     tuned: Any
     statistics: Any
-    optimizer: optax.OptState
+    optimizer: Any  # an optax.OptState, whose recursive annotation no documentation tool can resolve
     step: Array
     key: Array
 

@@ -19,6 +19,10 @@ DIGITS = 40
 Pairs = Callable[[list[tuple[str, Any]]], Any]
 
 
+class JsonObject(list[tuple[str, Any]]):
+    """A JSON object as its pairs, so that a key given twice is seen."""
+
+
 def read_json(path: Path, *, pairs: Pairs | None = None) -> Any:
     """The value in a JSON file; `pairs` makes an object of its keys and values (default: a dict of distinct keys).
 
@@ -63,7 +67,7 @@ def parse_json(content: bytes | str, where: str, *, pairs: Pairs | None = None) 
 def kind_of(value: Any) -> str:
     """What a JSON value is, for messages."""
     if isinstance(value, dict | list):
-        return "an object" if isinstance(value, dict) else "a list"
+        return "an object" if isinstance(value, dict | JsonObject) else "a list"
     return json.dumps(value, ensure_ascii=False)[:100]
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ecor_jax.checkpoints import openai
+from ecor_jax.checkpoints.source import read_source
 from ecor_jax.checkpoints.weights import flat_parameters
 from ecor_jax.errors import UserError
 
@@ -19,9 +20,11 @@ def test_a_state_dict_embeds_as_the_torch_model(tmp_path, torch, openai_model, c
         "vocab_size": torch.tensor(9),
     }
     torch.save(openai_model.state_dict() | numbers, tmp_path / "model.pt")
-    clip, preprocess = openai.read(tmp_path / "model.pt")
-    assert clip.config == config and preprocess.size == 24
+    read = read_source(tmp_path / "model.pt")
+    clip, preprocess = read.clip, read.preprocess
+    assert clip.config == config and preprocess and preprocess.size == 24
     assert_embeds(clip)
+    assert openai.read(tmp_path / "model.pt", "gelu", jnp.bfloat16)[0].config.activation == "gelu"
 
 
 def test_a_half_precision_torchscript_archive(tmp_path, torch, openai_model, batch, config):
@@ -40,11 +43,6 @@ def test_a_half_precision_torchscript_archive(tmp_path, torch, openai_model, bat
     np.testing.assert_array_equal(found["vision.projection.kernel"], halved["visual.proj"].numpy().astype(np.float32))
     query = halved["transformer.resblocks.1.attn.in_proj_weight"][:64].T
     np.testing.assert_array_equal(found["text.transformer.blocks.attention.query.kernel"][1], query.float().numpy())
-
-
-def test_another_activation_can_be_asked_for(tmp_path, torch, openai_model):
-    torch.save(openai_model.state_dict(), tmp_path / "model.pt")
-    assert openai.read(tmp_path / "model.pt", "gelu", jnp.bfloat16)[0].config.activation == "gelu"
 
 
 @pytest.mark.parametrize(

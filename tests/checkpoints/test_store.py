@@ -60,7 +60,11 @@ def test_state_and_iterator_come_back_exactly(tmp_path):
     again = iterator()
     with Store(tmp_path / "a" / "b") as store:
         assert store.newest == 5
-        assert_equal(store.restore(state(), again), state(5))
+        # Onto another sharding.
+        wanted = state(0, PartitionSpec("data", "model"))
+        found = store.restore(wanted, again)
+        assert_equal(found, state(5))
+        assert found["tuned"].sharding == wanted["tuned"].sharding
     assert [next(again) for _ in range(20)] == expected != first
 
 
@@ -74,36 +78,18 @@ def test_what_is_saved_is_the_state_of_that_moment(tmp_path):
         assert_equal(store.restore(state(), iterator()), state(1))
 
 
-def test_restored_onto_another_sharding(tmp_path):
-    save(tmp_path, 1)
-    wanted = state(0, PartitionSpec("data", "model"))
-    with Store(tmp_path) as store:
-        found = store.restore(wanted, iterator())
-    assert found["tuned"].sharding == wanted["tuned"].sharding
-    assert_equal(found, state(1))
-
-
-def test_the_newest_two_are_kept(tmp_path):
+def test_the_newest_two_are_kept_and_no_half_written_one(tmp_path):
     save(tmp_path, 1, 2, 3, 10)
     assert {entry.name for entry in tmp_path.iterdir()} == {"3", "10"}
+    shutil.copytree(tmp_path / "10", tmp_path / "11.orbax-checkpoint-tmp")
     with Store(tmp_path) as store:
         assert store.newest == 10
-
-
-def test_saving_a_step_twice_keeps_the_first(tmp_path):
-    save(tmp_path, 4)
+        store.save(10, state(99), iterator())  # the first of a step is kept
+        store.save(11, state(11), iterator())
+    assert {entry.name for entry in tmp_path.iterdir()} == {"10", "11"}
+    shutil.rmtree(tmp_path / "11")
     with Store(tmp_path) as store:
-        store.save(4, state(99), iterator())
-        assert_equal(store.restore(state(), iterator()), state(4))
-
-
-def test_a_half_written_checkpoint_is_not_seen(tmp_path):
-    save(tmp_path, 1, 2)
-    shutil.copytree(tmp_path / "2", tmp_path / "3.orbax-checkpoint-tmp")
-    with Store(tmp_path) as store:
-        assert store.newest == 2
-        store.save(3, state(3), iterator())
-    assert {entry.name for entry in tmp_path.iterdir()} == {"2", "3"}
+        assert_equal(store.restore(state(), iterator()), state(10))
 
 
 def test_an_exception_within_is_not_replaced_and_what_was_saved_is_whole(tmp_path):

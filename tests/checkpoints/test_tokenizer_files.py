@@ -5,6 +5,7 @@ import gzip
 import json
 
 import pytest
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from ecor_jax.checkpoints.tokenizer_files import read_tokenizer
 from ecor_jax.clip.config import preset
@@ -13,22 +14,21 @@ from ecor_jax.errors import UserError
 TEXT = "a dog with four legs, isn't it?"
 
 
-def test_openai_merges_make_the_files_of_hugging_face(shared_data, tmp_path):
+def test_openais_merges_make_the_files_of_hugging_face_old_and_new(tmp_path):
+    symbols = bytes_to_unicode().values()
+    lines = ["heading", *(f"{first} {second}" for first in symbols for second in symbols)][:48895]
+    (tmp_path / "merges.txt.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
     text = preset("openai/ViT-B-32").text
-    tokenizer = read_tokenizer(shared_data / "clip" / "bpe_simple_vocab_16e6.txt.gz", text)
+    tokenizer = read_tokenizer(tmp_path / "merges.txt.gz", text)
     assert len(tokenizer) == 49408 and tokenizer.model_max_length == 77
-    tokenizer.save_pretrained(tmp_path)
-    assert read_tokenizer(tmp_path, text)(TEXT).input_ids == tokenizer(TEXT).input_ids
-
-
-def test_the_two_files_of_old_checkpoints(shared_data, tmp_path):
-    text = preset("openai/ViT-B-32").text
-    tokenizer = read_tokenizer(shared_data / "clip" / "bpe_simple_vocab_16e6.txt.gz", text)
+    tokenizer.save_pretrained(tmp_path / "new")
+    assert read_tokenizer(tmp_path / "new", text)(TEXT).input_ids == tokenizer(TEXT).input_ids
     model = json.loads(tokenizer.backend_tokenizer.to_str())["model"]  # type: ignore
-    (tmp_path / "vocab.json").write_text(json.dumps(model["vocab"]))
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "vocab.json").write_text(json.dumps(model["vocab"]))
     merges = "\n".join(" ".join(merge) for merge in model["merges"])
-    (tmp_path / "merges.txt").write_text(f"#version: 0.2\n{merges}\n")
-    assert read_tokenizer(tmp_path, text)(TEXT).input_ids == tokenizer(TEXT).input_ids
+    (tmp_path / "old" / "merges.txt").write_text(f"#version: 0.2\n{merges}\n")
+    assert read_tokenizer(tmp_path / "old", text)(TEXT).input_ids == tokenizer(TEXT).input_ids
 
 
 def test_a_learned_tokenizer_under_a_clip_configuration(huggingface_dir, tokenizer, config):

@@ -73,27 +73,21 @@ def test_it_is_readable_without_us(saved, tiny_clip):
     assert load_clip(directory).digest == whole.model.digest
 
 
-def test_a_plain_clip_is_a_model_with_nothing_tuned(tiny_clip):
-    found = load_tuned(tiny_clip)
-    assert found.tuned == {} and found.vocabulary is None
-
-
-def test_a_newer_one_takes_the_place_of_an_older_one(saved, copy):
-    _, whole = saved
-    save_tuned(copy, TunedModel(whole.model, {"dror": whole.tuned["dror"]}, whole.vocabulary))
+def test_a_newer_one_takes_the_place_of_an_older_one_if_it_can_be_written(saved, copy, monkeypatch, tiny_clip):
+    plain = load_tuned(tiny_clip)
+    assert plain.tuned == {} and plain.vocabulary is None
+    newer = TunedModel(saved[1].model, {"dror": saved[1].tuned["dror"]}, saved[1].vocabulary)
+    with monkeypatch.context() as patch, pytest.raises(UserError, match=r"model: cannot be written .No space left"):
+        patch.setattr("ecor_jax.checkpoints.tuned.save_file", full)
+        save_tuned(copy, newer)
+    assert list(load_tuned(copy).tuned) == ["ecor", "dror"]
+    save_tuned(copy, newer)
     assert list(load_tuned(copy).tuned) == ["dror"]
     assert [entry.name for entry in copy.parent.iterdir()] == ["model"]
 
 
-def test_what_cannot_be_written_leaves_the_older_one(saved, copy, monkeypatch):
-    def full(*_, **__):
-        raise OSError("No space left on device")
-
-    monkeypatch.setattr("ecor_jax.checkpoints.tuned.save_file", full)
-    with pytest.raises(UserError, match=r"model: cannot be written .No space left"):
-        save_tuned(copy, saved[1])
-    assert list(load_tuned(copy).tuned) == ["ecor", "dror"]
-    assert [entry.name for entry in copy.parent.iterdir()] == ["model"]
+def full(*_, **__):
+    raise OSError("No space left on device")
 
 
 def changed(copy, change) -> None:
@@ -133,7 +127,7 @@ def test_a_description_that_does_not_fit(copy, case):
         load_tuned(copy)
 
 
-def test_prompts_torn_missing_or_of_another_type(copy):
+def test_prompts_torn_of_another_type_missing_or_beside_other_weights(copy):
     prompts = copy / "prompts.safetensors"
     tokens = load_file(prompts)
     prompts.write_bytes(prompts.read_bytes()[:-8])
@@ -145,10 +139,7 @@ def test_prompts_torn_missing_or_of_another_type(copy):
     prompts.unlink()
     with pytest.raises(UserError, match=r"prompts\.safetensors"):
         load_tuned(copy)
-
-
-def test_weights_exchanged_beside_it(copy):
-    """A directory put together from two: refused, as the prompts would say nothing."""
+    # A directory put together from two: the prompts would say nothing.
     weights = load_file(copy / "model.safetensors")
     weights["logit_scale"] = np.asarray(weights["logit_scale"] + np.float32(0.01))
     save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})

@@ -9,7 +9,8 @@ import pytest
 from ecor_jax.data import procedural
 from ecor_jax.data.captions import DESCRIPTOR_TEMPLATES, NAME_TEMPLATES, ListedCaptions, ProceduralCaptions
 from ecor_jax.data.procedural import Procedural
-from ecor_jax.data.records import InMemory, Record
+from ecor_jax.data.records import Record
+from ecor_jax.data.sources import InOrder
 from ecor_jax.errors import UserError
 
 ENTRIES = {
@@ -56,13 +57,9 @@ def test_a_class_is_found_by_its_normalised_name_and_described_in_every_form(cap
     assert set(found) == named | described
     assert sum(found[text] for text in named) == pytest.approx(0.25, abs=0.05)
     assert "this is a photo of a seal because there is flippers" in found
-
-
-def test_without_descriptors_only_the_name_is_told(captions):
+    # Without descriptors only the name is told.
     assert set(drawn(captions, record("x.png", "dog"))) == {"a photo of a dog", "this is a photo of a dog", "dog"}
-
-
-def test_the_same_generator_draws_the_same_caption(captions):
+    # The same generator draws the same.
     one = record("x.png", "grey seal")
     texts = [[captions(one, np.random.default_rng(seed)) for seed in range(20)] for _ in range(2)]
     assert texts[0] == texts[1] and len(set(texts[0])) > 3
@@ -74,14 +71,8 @@ def test_the_corpus_has_every_text_that_can_be_drawn(captions):
         assert set(drawn(captions, record(name, category))) <= corpus
 
 
-def test_a_picture_without_captions_is_named(captions):
-    with pytest.raises(UserError, match=r"captions.json: no caption for b/1.png, nor for its class 'bird'"):
-        captions(record("b/1.png", "bird"), np.random.default_rng(0))
-
-
 def source(*categories):
-    count = len(categories)
-    return InMemory(np.zeros((count, 4, 4, 3), np.uint8), categories, ((),) * count, ("",) * count, "a folder")
+    return InOrder([record("", category) for category in categories], "a folder")
 
 
 def test_classes_without_captions_are_listed_before_the_start(tmp_path):
@@ -89,18 +80,17 @@ def test_classes_without_captions_are_listed_before_the_start(tmp_path):
     by_class.check(source("cat", "grey seal"))
     with pytest.raises(UserError, match="no captions for 2 image classes: bird, dog"):
         by_class.check(source("dog", "cat", "bird"))
+    with pytest.raises(UserError, match=r"captions.json: no caption for b/1.png, nor for its class 'bird'"):
+        by_class(record("b/1.png", "bird"), np.random.default_rng(0))
+    # Where single pictures have captions, classes are not asked for them.
+    write(tmp_path, ENTRIES).check(source("bird"))
 
 
-def test_captions_of_single_pictures_are_not_asked_for_classes(captions):
-    captions.check(source("bird"))
-
-
-@pytest.mark.parametrize("content", ["", "{", "[1, 2]", "{}", "3", "nonsense"])
+@pytest.mark.parametrize("content", ["", "[1, 2]", "{}", "3"])
 def test_a_file_that_is_no_object_of_captions_is_refused(tmp_path, content):
-    path = tmp_path / "captions.json"
-    path.write_text(content)
-    with pytest.raises(UserError, match=re.escape(str(path))):
-        ListedCaptions(path)
+    (tmp_path / "captions.json").write_text(content)
+    with pytest.raises(UserError, match=re.escape(str(tmp_path / "captions.json"))):
+        ListedCaptions(tmp_path / "captions.json")
 
 
 @pytest.mark.parametrize(
@@ -108,11 +98,9 @@ def test_a_file_that_is_no_object_of_captions_is_refused(tmp_path, content):
     [
         "a caption",
         [],
-        [""],
         ["fine", " "],
         ["fine", 3],
         None,
-        {},
         {"name": "cat"},
         {"descriptors": ["x"]},
         {"name": "", "descriptors": []},

@@ -11,27 +11,9 @@ from ecor_jax.data.descriptors import FACES, Descriptors
 from ecor_jax.data.vocabulary import normalise_name
 from ecor_jax.errors import UserError
 
-# FISWG's feature list, version 2.0, in its order.
 COMPONENTS = (
-    "skin",
-    "face outline",
-    "face composition",
-    "hair",
-    "forehead",
-    "eyebrows",
-    "eyes",
-    "cheeks",
-    "nose",
-    "ears",
-    "mouth",
-    "chin and jawline",
-    "neck",
-    "facial hair",
-    "facial lines",
-    "scars",
-    "facial marks",
-    "alterations",
-    "other",
+    "skin, face outline, face composition, hair, forehead, eyebrows, eyes, cheeks, nose, ears, mouth, "
+    "chin and jawline, neck, facial hair, facial lines, scars, facial marks, alterations, other"
 )
 
 
@@ -46,23 +28,21 @@ def faces() -> Descriptors:
 
 
 def test_the_faces_are_120_phrases_in_fiswgs_19_components(faces):
-    assert faces.groups == COMPONENTS and len(COMPONENTS) == 19
-    assert len(faces.phrases) == len(faces.group_of) == 120
-    assert len({normalise_name(phrase) for phrase in faces.phrases}) == 120
-
-
-def test_the_phrases_are_those_of_the_file_in_its_order(faces):
+    """FISWG's feature list, version 2.0, in its order; no group without a choice, no text with stray marks."""
     groups = json.loads(FACES.read_text(encoding="utf-8"))["groups"]
-    assert faces.as_groups() == groups and list(faces.as_groups()) == list(groups)
+    assert faces.as_groups() == groups and list(faces.as_groups()) == list(faces.groups) == list(groups)
+    assert ", ".join(faces.groups) == COMPONENTS
     assert list(faces.phrases) == [phrase for phrases in groups.values() for phrase in phrases]
-    for phrase, row in zip(faces.phrases, faces.group_of, strict=True):
-        assert phrase in groups[COMPONENTS[row]]
-
-
-def test_every_component_has_a_choice_and_every_phrase_is_a_tidy_text(faces):
-    assert all(faces.group_of.count(row) >= 2 for row in range(19))
-    # Stray spaces and marks would go into the text encoder.
+    assert (len(groups), len({normalise_name(phrase) for phrase in faces.phrases})) == (19, 120)
+    assert [len(phrases) for phrases in groups.values() if len(phrases) < 2] == []
     assert [p for p in faces.phrases if p != " ".join(p.split()) or not p[0].isalpha() or p.endswith(".")] == []
+    # Scrambled, all words are others, by seed; all letters are alike: a 500th would be the chance of a much rarer one.
+    one, other = faces.scrambled(0), faces.scrambled(1)
+    kept = [{*old.split()} & {*new.split()} for old, new in zip(faces.phrases, one.phrases, strict=True)]
+    assert [word for words in kept for word in words if len(word) > 3] == []
+    assert all(a != b for a, b in zip(one.phrases, other.phrases, strict=True)) and len(set(one.phrases)) == 120
+    text = "".join(one.phrases)
+    assert min(text.count(letter) for letter in string.ascii_lowercase) > len(text) / 60
 
 
 def test_a_small_file(tmp_path):
@@ -86,20 +66,13 @@ FORM = r'expected \{"groups": \{group: \[descriptor, \.\.\.\]\}\}'
         ({}, FORM),
         ({"hair": ["a", "b"]}, FORM),
         ({"groups": {}}, FORM),
-        ({"groups": []}, FORM),
-        ({"groups": None}, FORM),
         ({"groups": [["a", "b"]]}, FORM),
         ({"groups": {"hair": "short, long"}}, "group 'hair' is not a list of texts"),
-        ({"groups": {"hair": None}}, "group 'hair' is not a list of texts"),
         ({"groups": {"hair": {"a": "b", "c": "d"}}}, "group 'hair' is not a list of texts"),
         ({"groups": {"hair": ["a", 7]}}, "group 'hair' is not a list of texts"),
-        ({"groups": {"hair": ["a", ["b"]]}}, "group 'hair' is not a list of texts"),
-        ({"groups": {"hair": []}}, "group 'hair' has 0 descriptors; expected at least 2"),
         ({"groups": {"hair": ["a"]}}, "group 'hair' has 1 descriptors; expected at least 2"),
         ({"groups": {"nose": ["a", "b"], "hair": ["c"]}}, "group 'hair' has 1 descriptors"),
-        ({"groups": {"hair": ["a", ""]}}, "group 'hair' has an empty descriptor"),
         ({"groups": {"hair": ["a", " \t"]}}, "group 'hair' has an empty descriptor"),
-        ({"groups": {"hair": ["a", "b", "a"]}}, "'a' stands in 'hair' and again in 'hair'"),
         ({"groups": {"hair": ["a", "b"], "nose": ["c", "b"]}}, "'b' stands in 'hair' and again in 'nose'"),
         # Alike but for case and spaces.
         ({"groups": {"hair": ["Long  Hair", "long hair"]}}, "'long hair' stands in 'hair' and again in 'hair'"),
@@ -112,12 +85,6 @@ def test_a_bad_file_is_named_with_what_is_wrong(tmp_path, content, message):
     with pytest.raises(UserError, match=message) as error:
         Descriptors.from_json(path)
     assert str(path) in str(error.value) and "\n" not in str(error.value)
-
-
-def test_a_file_nested_without_end(tmp_path):
-    path = write(tmp_path / "deep.json", '{"groups": ' + "[" * 100_000 + "]" * 100_000 + "}")
-    with pytest.raises(UserError, match=r"deep\.json"):
-        Descriptors.from_json(path)
 
 
 def test_errors_of_groups_name_where_they_come_from():
@@ -156,16 +123,3 @@ def test_scrambled_words_are_letters_of_the_same_length(groups, seed):
         assert [len(word) for word in new.split(" ")] == [len(word) for word in old.split()]
         assert set(new) <= {*string.ascii_lowercase, " "}
     assert before.scrambled(seed) == found
-
-
-def test_scrambling_is_another_for_another_seed_and_leaves_no_word(faces):
-    one, other = faces.scrambled(0), faces.scrambled(1)
-    assert all(a != b for a, b in zip(one.phrases, other.phrases, strict=True))
-    kept = [
-        word for old, new in zip(faces.phrases, one.phrases, strict=True) for word in old.split() if word in new.split()
-    ]
-    assert [word for word in kept if len(word) > 3] == []
-    assert len(set(one.phrases)) == 120
-    # All letters alike: a five-hundredth would be the chance of a much rarer one.
-    text = "".join(one.phrases)
-    assert min(text.count(letter) for letter in string.ascii_lowercase) > len(text) / 60

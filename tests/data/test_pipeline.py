@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecor_jax.data.pipeline import eval_batches, train_batches
-from ecor_jax.data.records import BadImage, Record, Source
+from ecor_jax.data.records import Arrays, BadImage, Record, Source
 from ecor_jax.errors import UserError
 
 
@@ -41,7 +41,7 @@ def encode(record: Record, rng: np.random.Generator) -> dict[str, np.ndarray]:
 
 
 def numbers(*batches: dict[str, np.ndarray]) -> list[int]:
-    return np.concatenate([batch["number"][batch["mask"]] for batch in batches]).tolist()
+    return np.concatenate([batch["number"][batch.get("mask", slice(None))] for batch in batches]).tolist()
 
 
 def take(batches, count: int) -> list[dict[str, np.ndarray]]:
@@ -68,11 +68,11 @@ def test_an_epoch_may_end_within_a_batch():
     assert all(sorted(seen[start : start + 7]) == list(range(7)) for start in (0, 7, 14))
 
 
-def test_training_batches_have_the_shapes_of_their_examples_and_a_full_mask():
+def test_training_batches_have_the_shapes_of_their_examples():
     [batch] = take(train_batches(Numbers(9), encode, batch_size=4, seed=0), 1)
     shapes = {key: (value.shape, value.dtype) for key, value in batch.items()}
-    assert shapes["image"] == ((4, 1, 1, 3), np.uint8) and shapes["number"] == ((4,), np.int32)
-    assert shapes["mask"] == ((4,), np.bool_) and batch["mask"].all()
+    noise = (4,), np.float32
+    assert shapes == {"image": ((4, 1, 1, 3), np.uint8), "number": ((4,), np.int32), "noise": noise}
 
 
 def test_the_seed_decides_the_order_and_the_noise():
@@ -95,7 +95,7 @@ def test_processes_share_the_same_examples(count):
         for index in range(count)
     ]
     for batch, *parts in zip(whole, *shares, strict=True):
-        assert all(len(part["mask"]) == 8 // count for part in parts)
+        assert all(len(part["number"]) == 8 // count for part in parts)
         # Example i of the batch went to process i % count.
         interleaved = np.stack([part["number"] for part in parts], axis=1).ravel()
         np.testing.assert_array_equal(interleaved, batch["number"])
@@ -128,6 +128,26 @@ def test_workers_change_nothing():
     iterator.set_state(state)
     assert_same([next(iterator)], found[4:])
     iterator.close()
+
+
+def test_arrays_come_in_the_order_of_records_and_resume():
+    """Of equal count and seed; nothing else decides."""
+    arrays = Arrays({"number": np.arange(30, dtype=np.int32), "row": np.eye(30)}, "arrays")
+    make = functools.partial(train_batches, arrays, None, batch_size=4, seed=5)
+    found = take(make(), 20)
+    expected = take(train_batches(Numbers(30), encode, batch_size=4, seed=5), 20)
+    for batch, other in zip(found, expected, strict=True):
+        assert batch.keys() == {"number", "row"}
+        np.testing.assert_array_equal(batch["number"], other["number"])
+        np.testing.assert_array_equal(batch["row"], np.eye(30)[batch["number"]])
+    iterator = iter(make())
+    next(iterator)
+    state = iterator.get_state()
+    resumed = iter(make())
+    resumed.set_state(state)
+    assert_same([next(resumed)], found[1:2])
+    with pytest.raises(UserError, match="a batch of 31 is larger than the 30 images in arrays"):
+        train_batches(arrays, None, batch_size=31, seed=0)
 
 
 @settings(max_examples=40, deadline=None)

@@ -1,5 +1,6 @@
 """The `.rec` files here come from a writer after dmlc-core's RecordIOWriter and insightface's face2rec2."""
 
+import io
 import os
 import pickle
 import re
@@ -7,7 +8,6 @@ import struct
 import subprocess
 import sys
 import threading
-import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from ecor_jax.data import recordio
 from ecor_jax.data.images import open_images, splits_of
@@ -89,21 +90,11 @@ def contents(source: RecordIO) -> list[tuple[str, bytes]]:
     return [(record["category"], record["image"]) for record in records]
 
 
-@pytest.fixture
-def crops(shared_data) -> dict[str, bytes]:
-    with zipfile.ZipFile(shared_data / "faces" / "aligned_crops.zip") as archive:
-        return {name: archive.read(name) for name in sorted(archive.namelist()) if name.endswith(".jpg")}
-
-
-def test_real_crops_come_back(crops, tmp_path):
-    images = list(crops.values())
-    people = [(label, images[label * 2 : label * 2 + 2]) for label in range(5)]
-    path = write(tmp_path / "train.rec", insightface(people))
-    assert contents(RecordIO(path)) == [(str(row // 2), image) for row, image in enumerate(images)]
-
-
-def test_the_command_writes_array_records(crops, tmp_path):
-    images = list(crops.values())
+def test_the_command_writes_array_records(tmp_path):
+    files = [io.BytesIO() for _ in range(6)]
+    for shade, file in enumerate(files):
+        Image.new("RGB", (8, 8), (40 * shade, 9, 9)).save(file, "JPEG")
+    images = [file.getvalue() for file in files]
     path = write(tmp_path / "train.rec", insightface([(3, images[:4]), (12, images[4:6])]))
     command = [sys.executable, "-m", "launch.prepare", f"--source={path}", f"--output={tmp_path / 'out'}"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -124,22 +115,13 @@ def test_insightfaces_layout(faces):
     assert source.classes == ("0", "1", "7")
     assert source[3] == {"image": b"b0", "category": "1", "rationales": (), "name": "record 4 of train.rec"}
     assert splits_of(faces) == ()
+    index = faces.with_suffix(".idx")
+    index.write_bytes(index.read_bytes().replace(b"\n", b"\r\n"))  # as Windows writes it
+    assert contents(RecordIO(faces)) == contents(source)
+    write(faces, insightface(PEOPLE, two_labels=False))
+    assert RecordIO(faces).categories == source.categories
     with pytest.raises(UserError, match=r"train\.rec has no split 'test': a \.rec file has none"):
         open_images(faces, split="test")
-
-
-def test_one_label_an_image(tmp_path):
-    source = RecordIO(write(tmp_path / "x.rec", insightface(PEOPLE, two_labels=False)))
-    assert source.categories == ("0", "0", "0", "1", "7", "7")
-
-
-def test_opening_reads_three_headers_an_identity(tmp_path, monkeypatch):
-    path = write(tmp_path / "x.rec", insightface([(label, [b"image"] * 50) for label in range(4)]))
-    asked = []
-    ask = RecordFile.labels_and_size
-    monkeypatch.setattr(RecordFile, "labels_and_size", lambda self, start: asked.append(start) or ask(self, start))
-    assert RecordIO(path).categories == tuple(str(row // 50) for row in range(200))
-    assert len(asked) <= 1 + 3 * 4
 
 
 def test_headers_are_read_without_their_images(tmp_path, monkeypatch):
@@ -149,6 +131,12 @@ def test_headers_are_read_without_their_images(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "pread", lambda *arguments: read.append(arguments[1]) or pread(*arguments))
     assert RecordIO(path).categories == ("5",) * 20
     assert sum(read) < 3 * 9000 + 20 * 50  # two whole records, to see that the file is one and is not cut off
+    # Of face sets, three headers an identity.
+    path = write(tmp_path / "y.rec", insightface([(label, [b"image"] * 50) for label in range(4)]))
+    asked, ask = [], RecordFile.labels_and_size
+    monkeypatch.setattr(RecordFile, "labels_and_size", lambda self, start: asked.append(start) or ask(self, start))
+    assert RecordIO(path).categories == tuple(str(row // 50) for row in range(200))
+    assert len(asked) <= 1 + 3 * 4
 
 
 def test_identities_that_are_not_there_or_disagree_are_asked_image_by_image(tmp_path):
@@ -238,55 +226,27 @@ def test_what_was_written_is_read(tmp_path_factory, records):
     ]
 
 
-@settings(max_examples=150)
-@given(data=st.data())
-def test_a_damaged_file_is_a_user_error_or_reads_its_records(tmp_path_factory, data):
-    path = write(tmp_path_factory.mktemp("rec") / "x.rec", insightface([(0, [b"a", MAGIC * 2]), (1, [b"b" * 40])]))
-    for file in (path, path.with_suffix(".idx")):
-        content = bytearray(file.read_bytes())
-        for _ in range(data.draw(st.integers(0, 3))):
-            content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-        file.write_bytes(content[: data.draw(st.integers(0, len(content))) or None])
-    try:
-        source = RecordIO(path)
-    except UserError as error:
-        assert not isinstance(error, BadImage) and str(path.parent) in str(error)
-        return
-    for row in range(len(source)):
-        try:
-            assert source[row]["category"] == source.categories[row]
-        except BadImage as error:
-            assert "x.rec" in str(error)
-
-
 def test_a_file_cut_off_anywhere_is_not_opened(faces):
     content = faces.read_bytes()
+    assert len(content) == 424
+    says = {
+        150: r"ends at byte 150, but 6 of 10 records in train\.idx start there or beyond, as record 0 at byte 264: "
+        "the file is cut off, or the index is of another file",
+        414: "record 9 is broken: 32 bytes of data were announced at byte 384; found 22",
+    }
     for length in range(len(content)):
         faces.write_bytes(content[:length])
-        with pytest.raises(UserError, match=r"train\.rec"):
+        with pytest.raises(UserError, match=rf"train\.rec.*{says.get(length, '')}"):
             RecordIO(faces)
-
-
-def test_a_cut_off_file_says_where(faces):
-    content = faces.read_bytes()
-    assert len(content) == 424
-    faces.write_bytes(content[:150])
-    message = (
-        r"train\.rec ends at byte 150, but 6 of 10 records in train\.idx start there or beyond, as record 0 at "
-        r"byte 264: the file is cut off, or the index is of another file"
-    )
-    with pytest.raises(UserError, match=message):
-        RecordIO(faces)
-    faces.write_bytes(content[:-10])
-    with pytest.raises(UserError, match="record 9 is broken: 32 bytes of data were announced at byte 384; found 22"):
-        RecordIO(faces)
-
-
-def test_a_file_of_another_format(faces):
     faces.write_bytes(b"PK\x03\x04" + bytes(1000))
     expected = r"train\.rec: record 1 is broken: found 0x04034b50 at byte 0; expected 0xced7230a, which starts a record"
     with pytest.raises(UserError, match=expected):
         RecordIO(faces)
+    faces.write_bytes(content)
+    source = RecordIO(faces)
+    os.truncate(faces, 60)
+    with pytest.raises(BadImage, match=r"record 2 of train\.rec cannot be read: .* bytes were expected at byte 44"):
+        source[1]
 
 
 def damaged(path: Path, position: int, content: bytes) -> None:
@@ -361,7 +321,6 @@ def test_records_that_describe_the_set_must_be_right(tmp_path, changes, message)
         ("1\t0\n\n2\t44\n", r"train\.idx, line 2: found ''"),
         ("1 0\n", r"train\.idx, line 1: found '1 0'"),
         ("1\t0\n2\t-44\n", r"train\.idx, line 2: found '2\\t-44'"),
-        ("1\t0\n2\t44.0\n", r"line 2"),
         ("1\t0\n2\t" + "9" * 30, r"line 2"),
         ("\u00e9\t0\n", r"line 1"),
         ("1\t0\n2\t44\n1\t88\n", r"train\.idx gives 1 keys more than once, as 1"),
@@ -376,12 +335,6 @@ def test_an_index_that_does_not_fit(faces, content, message):
         RecordIO(faces)
 
 
-def test_an_index_from_windows(faces):
-    index = faces.with_suffix(".idx")
-    index.write_bytes(index.read_bytes().replace(b"\n", b"\r\n"))
-    assert RecordIO(faces).classes == ("0", "1", "7")
-
-
 def test_files_that_are_not_there(faces, tmp_path):
     with pytest.raises(UserError, match=r"none\.rec does not exist: expected a \.rec"):
         open_images(tmp_path / "none.rec")
@@ -393,13 +346,6 @@ def test_files_that_are_not_there(faces, tmp_path):
         RecordIO(tmp_path / "folder.rec")
     with pytest.raises(UserError, match=r"no images in .*folder\.rec"):
         open_images(tmp_path / "folder.rec")
-
-
-def test_a_file_cut_after_it_was_opened(faces):
-    source = RecordIO(faces)
-    os.truncate(faces, 60)
-    with pytest.raises(BadImage, match=r"record 2 of train\.rec cannot be read: .* bytes were expected at byte 44"):
-        source[1]
 
 
 def test_pickled_copies_read_on(faces):

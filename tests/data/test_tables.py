@@ -65,14 +65,3 @@ def test_what_csv_writes_is_read(tmp_path_factory, rows):
     csv.writer(text).writerows([("a", "b"), *rows])
     path.write_bytes(text.getvalue().encode())
     assert [tuple(row.values()) for _, row in read_table(path, ["a"])] == [(a.strip(), b.strip()) for a, b in rows]
-
-
-@given(st.binary(max_size=200))
-def test_any_bytes_are_rows_or_a_user_error(tmp_path_factory, content):
-    folder = tmp_path_factory.mktemp("tables")
-    for name in ("t.csv", "t.csv.gz"):
-        (folder / name).write_bytes(b"a,b\n" * (name == "t.csv") + content)
-        try:
-            assert all(set(row) >= {"a", "b"} for _, row in read_table(folder / name, ["a", "b"]))
-        except UserError as error:
-            assert str(folder / name) in str(error)

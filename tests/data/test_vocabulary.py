@@ -43,13 +43,10 @@ def test_normalise_name(name, normalised):
     assert normalise_name(name) == normalised
 
 
-def test_slash_may_become_spaces():
-    assert normalise_name("inn/outdoor", slash="  ") == normalise_name("inn/outdoor", slash=" ") == "inn outdoor"
-
-
 @given(st.text(st.characters(codec="utf-8")))
 def test_normalising_twice_changes_nothing(name):
     assert normalise_name(normalise_name(name)) == normalise_name(name)
+    assert normalise_name("inn/outdoor", slash="  ") == normalise_name("inn/outdoor", slash=" ") == "inn outdoor"
 
 
 @pytest.mark.parametrize(("file", "slash"), TABLE)
@@ -57,13 +54,9 @@ def test_published_vocabularies_have_their_known_sizes(shared_data, file, slash)
     found = Vocabulary.from_json(shared_data / "rationales" / f"{file}.json", slash)
     sizes = (len(found.classes), len(found.empty_classes()), len(found.rationales), found.gold.sum())
     assert (*sizes, len(found.shared())) == TABLE[file, slash]
-
-
-def test_imagenet_leaks_98_class_names_and_shares_one_rationale_46_times(shared_data):
-    imagenet = Vocabulary.from_json(shared_data / "rationales" / "Our_ImageNet_attribute.json", " ")
-    assert len(imagenet.leakage()) == 98
-    assert imagenet.gold.sum(axis=0).max() == 46
-    assert ("wing", "wings are used for flying") in imagenet.leakage()
+    if file == "Our_ImageNet_attribute":
+        assert len(found.leakage()) == 98 and ("wing", "wings are used for flying") in found.leakage()
+        assert found.gold.sum(axis=0).max() == 46
 
 
 def test_gold_is_many_to_many_in_the_order_of_the_file(tmp_path):
@@ -75,12 +68,14 @@ def test_gold_is_many_to_many_in_the_order_of_the_file(tmp_path):
     assert vocabulary.empty_classes() == ("bee",)
     assert vocabulary.shared() == ("a tail",)
     assert vocabulary.rationales_of(1) == ("a tail", "fins")
-
-
-def test_nested_attributes_become_one_rationale_each(tmp_path):
+    # Nested attributes become a rationale each.
     path = write(tmp_path, {"plane": [{"metal body": ["smooth", "Long"]}, {"windows": []}, "a tail"]})
     expected = ("metal body that has smooth", "metal body that has long", "windows", "a tail")
     assert Vocabulary.from_json(path).rationales == expected
+    # A class given twice, once with an empty list, counts once.
+    vocabulary = Vocabulary.from_json(write(tmp_path, '{"coyote": [], "fox": ["ears"], "coyote": ["fur"]}'))
+    assert vocabulary.classes == ("coyote", "fox")
+    assert pairs(vocabulary) == {("coyote", "fur"), ("fox", "ears")}
 
 
 def test_leakage_finds_the_name_inside_words_and_only_of_the_own_class():
@@ -129,42 +124,14 @@ def test_json_round_trip_keeps_classes_and_pairs(tmp_path_factory, lists):
         ({"-": ["tail"]}, "class '-' has an empty name"),
         ({"Big_Dog": ["tail"], "big dog": ["fur"]}, "'Big_Dog' and 'big dog' are the same, 'big dog'"),
         ('{"dog": ["tail"], "dog": ["fur"]}', "class 'dog' is given twice"),
+        # All faults of a file are told at once.
+        ({"dog": [""], "cat": None, "bee": [1]}, "is empty.*found null.*found 1"),
     ],
 )
 def test_bad_files_name_the_file_and_the_fault(tmp_path, content, message):
     with pytest.raises(UserError, match=message) as error:
         Vocabulary.from_json(write(tmp_path, content))
     assert "rationales.json" in str(error.value)
-
-
-def test_all_faults_of_a_file_are_told_at_once(tmp_path):
-    path = write(tmp_path, {"dog": [""], "cat": None, "Cat": ["fur"], "bee": [1]})
-    with pytest.raises(UserError) as error:
-        Vocabulary.from_json(path)
-    assert all(fault in str(error.value) for fault in ("is empty", "found null", "found 1"))
-
-
-def test_a_class_given_twice_with_one_list_empty_counts_once(tmp_path):
-    path = write(tmp_path, '{"coyote": [], "fox": ["ears"], "coyote": ["fur"]}')
-    vocabulary = Vocabulary.from_json(path)
-    assert vocabulary.classes == ("coyote", "fox")
-    assert pairs(vocabulary) == {("coyote", "fur"), ("fox", "ears")}
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-)
-
-
-@given(content=JSON | st.dictionaries(st.text(max_size=5), st.lists(st.text(max_size=5) | JSON)))
-def test_any_json_is_a_vocabulary_or_a_user_error(tmp_path_factory, content):
-    try:
-        vocabulary = Vocabulary.from_json(write(tmp_path_factory.mktemp("any"), content))
-    except UserError:
-        return
-    assert vocabulary.gold.shape == (len(vocabulary.classes), len(vocabulary.rationales))
-    assert vocabulary.gold.any(axis=0).all()
 
 
 VOCABULARY = Vocabulary.from_lists({"dog": ["tail"], "cat": ["fur"], "stone": [], "bee": ["wings"]})
@@ -186,13 +153,6 @@ def test_match_may_allow_differences():
     assert found.describe() == (
         "2 image classes left out, no rationales: car, stone; 1 classes of the vocabulary have no image: bee"
     )
-
-
-def test_match_of_equal_classes_says_nothing():
-    vocabulary = Vocabulary.from_lists({"dog": ["tail"], "cat": ["fur"]})
-    assert match(vocabulary, ("cat", "dog")).describe() == ""
-
-
-def test_match_with_nothing_in_common_is_an_error_even_when_allowed():
+    assert match(Vocabulary.from_lists({"dog": ["tail"], "cat": ["fur"]}), ("cat", "dog")).describe() == ""
     with pytest.raises(UserError, match=r"no class of the images has rationales: images of 'car', 'stone'"):
         match(VOCABULARY, ("car", "stone"), "allow")

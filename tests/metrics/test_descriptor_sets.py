@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecor_jax.errors import UserError
-from ecor_jax.metrics.descriptor_sets import SetScores, alike, equal, set_agreement
+from ecor_jax.metrics.descriptor_sets import alike, equal, set_agreement
 
 WORDS = ["pleural", "effusion", "effusions", "left", "of", "the", "heart", "no", "large"]
 DESCRIPTORS = st.lists(st.lists(st.sampled_from(WORDS), max_size=4).map(" ".join), max_size=4)
@@ -36,33 +36,17 @@ def slow_scores(matched, said, truth):
 @given(STUDIES, st.sampled_from([equal, alike]))
 def test_equals_every_matching_tried(studies, match):
     counts = [slow_matched(*study, match) for study in studies]
-    found = agreement(studies, match)
-    assert found.micro == pytest.approx(slow_scores(*map(sum, zip(*counts, strict=True))))
+    result = agreement(studies, match)
+    assert result.micro == pytest.approx(slow_scores(*map(sum, zip(*counts, strict=True))))
     each = [slow_scores(*count) for count in counts]
-    assert found.macro == pytest.approx([sum(column) / len(each) for column in zip(*each, strict=True)])
-
-
-@given(STUDIES, st.sampled_from([equal, alike]), st.randoms())
-def test_order_changes_nothing(studies, match, random):
-    found = agreement(studies, match)
-    shuffled = [tuple(random.sample(texts, len(texts)) for texts in study) for study in studies]
-    assert agreement(shuffled, match) == found
-    random.shuffle(shuffled)
-    assert agreement(shuffled, match).micro == found.micro
-    assert agreement(shuffled, match).macro == pytest.approx(found.macro)
+    assert result.macro == pytest.approx([sum(column) / len(each) for column in zip(*each, strict=True)])
 
 
 @given(STUDIES)
 def test_scores_are_shares_and_alike_finds_whatever_equal_finds(studies):
     strict, loose = agreement(studies, equal), agreement(studies, alike)
-    for one, other in zip((*strict.micro, *strict.macro), (*loose.micro, *loose.macro), strict=True):
-        assert 0 <= one <= other + 1e-12 <= 1 + 2e-12
-
-
-@given(DESCRIPTORS, DESCRIPTORS)
-def test_the_two_sides_change_places(said, truth):
-    there, back = agreement([(said, truth)], alike).micro, agreement([(truth, said)], alike).micro
-    assert there == SetScores(back.recall, back.precision, back.f1)
+    for exact, like in zip((*strict.micro, *strict.macro), (*loose.micro, *loose.macro), strict=True):
+        assert 0 <= exact <= like + 1e-12 <= 1 + 2e-12
 
 
 def test_by_hand():
@@ -77,8 +61,8 @@ def test_by_hand():
 def test_results_have_intervals_over_patients():
     """Of two patients a resample has one or both: the interval runs from the worse to the better."""
     said, truth = [["fluid"], ["fluid", "air"], ["mass"]], [["fluid"], ["fluid"], ["air"]]
-    found = set_agreement(said, truth, equal)
-    results = json.loads(json.dumps(found.as_results(["a", "a", "b"], resamples=500)))
+    result = set_agreement(said, truth, equal)
+    results = json.loads(json.dumps(result.as_results(["a", "a", "b"], resamples=500)))
     assert results["micro"] == {
         "precision": 2 / 4, "precision_interval": [0, 2 / 3],
         "recall": 2 / 3, "recall_interval": [0, 1],
@@ -115,16 +99,11 @@ def test_alike(first, second, expected):
     assert alike(first, second) is expected and alike(second, first) is expected
 
 
-def test_one_descriptor_matches_one_only():
-    found = set_agreement([["left pleural effusion", "pleural effusion"]], [["pleural effusions"]], alike)
-    assert found.micro == pytest.approx((1 / 2, 1, 2 / 3))
-
-
-def test_a_greedy_matching_would_miss_one():
-    """The first is like both, the second only like the one that the first would take."""
+def test_a_greedy_matching_would_match_fewer():
+    """The first is like both, the second only like the descriptor that the first would take."""
     said = ["acute basal pleural effusion", "acute effusion"]
     truth = ["acute pleural effusion", "basal pleural effusion"]
-    assert [[alike(one, other) for other in truth] for one in said] == [[True, True], [True, False]]
+    assert [[alike(text, true) for true in truth] for text in said] == [[True, True], [True, False]]
     assert set_agreement([said], [truth], alike).micro == (1, 1, 1)
 
 
@@ -133,8 +112,8 @@ def test_a_greedy_matching_would_miss_one():
 )
 def test_empty_sets(said, truth, expected):
     for match in (equal, alike):
-        found = set_agreement([said], [truth], match)
-        assert found.micro == found.macro == expected
+        result = set_agreement([said], [truth], match)
+        assert result.micro == result.macro == expected
 
 
 def test_no_study_is_refused():

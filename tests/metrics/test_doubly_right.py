@@ -68,8 +68,8 @@ def judged(mode, pairs, gold_category, gold_rationales, template=TEMPLATE, words
     categories = np.array([[words.classes.index(category) for category, _ in pairs]])
     rationales = np.array([[words.rationales.index(rationale) for _, rationale in pairs]])
     gold = np.array([[rationale in gold_rationales for rationale in words.rationales]])
-    found = judge(mode, categories, rationales, np.array([words.classes.index(gold_category)]), gold, words, template)
-    return {RR: "RR", RW: "RW", WR: "WR", WW: "WW"}[int(found.outcome[0])], words.classes[int(found.voted[0])]
+    result = judge(mode, categories, rationales, np.array([words.classes.index(gold_category)]), gold, words, template)
+    return {RR: "RR", RW: "RW", WR: "WR", WW: "WW"}[int(result.outcome[0])], words.classes[int(result.voted[0])]
 
 
 HAND_WORKED = {
@@ -164,21 +164,21 @@ def test_outcomes_equal_the_slow_judge(case, mode, template):
     rationales = np.array([[r for _, r in pairs] for pairs, _, _ in images])
     gold_category = np.array([category for _, category, _ in images])
     gold = np.array([[r in chosen for r in range(len(words.rationales))] for _, _, chosen in images])
-    found = judge(mode, categories, rationales, gold_category, gold, words, template)
+    result = judge(mode, categories, rationales, gold_category, gold, words, template)
     outcomes = []
-    for row, (pairs, category, chosen) in enumerate(images):
+    for image, (pairs, category, chosen) in enumerate(images):
         named = [(words.classes[c], words.rationales[r]) for c, r in pairs]
         gold_names = [words.rationales[r] for r in sorted(chosen)]
         slow = slow_strict if mode == "strict" else lambda *args: slow_dror(*args, template)
         outcome, voted = slow(named, words.classes[category], gold_names)
-        assert words.classes[found.voted[row]] == voted
-        assert {"RR": RR, "RW": RW, "WR": WR, "WW": WW}[outcome] == found.outcome[row]
+        assert words.classes[result.voted[image]] == voted
+        assert {"RR": RR, "RW": RW, "WR": WR, "WW": WW}[outcome] == result.outcome[image]
         outcomes.append(outcome)
-    shares = rates(found.outcome)
+    shares = rates(result.outcome)
     for name in ("RR", "RW", "WR", "WW"):
         assert shares[name.lower()] == pytest.approx(outcomes.count(name) / len(outcomes))
     assert shares["rr"] + shares["rw"] + shares["wr"] + shares["ww"] == pytest.approx(1)
-    right = np.mean([words.classes[v] == words.classes[c] for v, (_, c, _) in zip(found.voted, images, strict=True)])
+    right = np.mean([words.classes[v] == words.classes[c] for v, (_, c, _) in zip(result.voted, images, strict=True)])
     assert shares["accuracy"] == pytest.approx(right)
     assert shares["count"] == len(images)
 

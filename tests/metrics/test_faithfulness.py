@@ -21,10 +21,10 @@ def test_similarity_is_the_cosine_of_the_embeddings(head):
     first, second = activations(), activations()
     expected = []
     for a, b in zip(first, second, strict=True):
-        one = [sum(a[i] * head.weight[i, j] for i in range(6)) + head.bias[j] for j in range(4)]
-        two = [sum(b[i] * head.weight[i, j] for i in range(6)) + head.bias[j] for j in range(4)]
-        lengths = sum(x * x for x in one) ** 0.5 * sum(x * x for x in two) ** 0.5
-        expected.append(sum(x * y for x, y in zip(one, two, strict=True)) / lengths)
+        left = [sum(a[i] * head.weight[i, j] for i in range(6)) + head.bias[j] for j in range(4)]
+        right = [sum(b[i] * head.weight[i, j] for i in range(6)) + head.bias[j] for j in range(4)]
+        lengths = sum(x * x for x in left) ** 0.5 * sum(x * x for x in right) ** 0.5
+        expected.append(sum(x * y for x, y in zip(left, right, strict=True)) / lengths)
     np.testing.assert_allclose(similarity(first, second, head), expected, rtol=1e-5)
 
 
@@ -35,10 +35,10 @@ def test_the_similarity_of_nothing_is_zero():
 
 
 def test_the_strongest_stay():
-    rows = np.array([[0.1, 0.4, 0.2, 0.3], [0.5, 0.5, 0.5, 0.1]], np.float32)
-    kept = strongest_only(rows, 2)
+    values = np.array([[0.1, 0.4, 0.2, 0.3], [0.5, 0.5, 0.5, 0.1]], np.float32)
+    kept = strongest_only(values, 2)
     np.testing.assert_array_equal(kept, np.array([[0, 0.4, 0, 0.3], [0.5, 0.5, 0, 0]], np.float32))
-    np.testing.assert_array_equal(strongest_only(rows, 4), rows)
+    np.testing.assert_array_equal(strongest_only(values, 4), values)
 
 
 def test_deletion_takes_the_largest_shares_first():
@@ -47,10 +47,10 @@ def test_deletion_takes_the_largest_shares_first():
     first = np.array([[3.0, 2.0, 1.0]], np.float32)
     second = np.array([[1.0, 2.0, 3.0]], np.float32)
     shares = first * second / 14
-    found = deletion(first, second, shares, head, (0, 1, 2, 3), seed=0)["by share"]
-    # First the second concept goes (share 4/14); of the others, equal, the earlier one.
+    after = deletion(first, second, shares, head, (0, 1, 2, 3), seed=0)["by share"]
+    # First the second concept goes (share 4/14); of the others, equal, the earlier left.
     expected = [10 / 14, 6 / 10, 1.0, 0.0]
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    np.testing.assert_allclose(after, expected, rtol=1e-6)
 
 
 def test_deletion_at_random_is_seeded_and_differs_from_pair_to_pair(head):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.model_selection import KFold
 
 from ecor_jax.errors import UserError
 from ecor_jax.metrics.verification import auc, pair_distances, roc, tar_at_far, ten_fold
@@ -14,18 +15,8 @@ ANY = st.lists(st.tuples(st.floats(0, 4), st.booleans()), min_size=1, max_size=6
 
 
 def arrays(pairs):
-    return np.array([one for one, _ in pairs], np.float64), np.array([kind for _, kind in pairs], bool)
-
-
-def folds_of(count, folds):
-    """Indices of each fold, dealt in order: the first count % folds hold one more (scikit-learn, KFold)."""
-    order, found = list(range(count)), []
-    for fold in range(folds):
-        size = count // folds + (1 if fold < count % folds else 0)
-        found.append(order[:size])
-        order = order[size:]
-    assert not order
-    return found
+    distances, same = zip(*pairs, strict=True)
+    return np.array(distances, np.float64), np.array(same, bool)
 
 
 def slow_accuracy(threshold, distances, same):
@@ -41,10 +32,9 @@ def slow_ten_fold(distances, same, folds=10):
     """insightface's calculate_roc, as its facts say: all 400 thresholds on nine folds, the first best on the tenth."""
     thresholds = np.arange(0, 4, 0.01)
     accuracies, chosen = [], []
-    for test in folds_of(len(distances), folds):
-        train = [place for place in range(len(distances)) if place not in test]
-        found = [slow_accuracy(t, distances[train], same[train]) for t in thresholds]
-        best = found.index(max(found))
+    for train, test in KFold(folds).split(distances):
+        right = [slow_accuracy(threshold, distances[train], same[train]) for threshold in thresholds]
+        best = right.index(max(right))
         chosen.append(thresholds[best])
         accuracies.append(slow_accuracy(thresholds[best], distances[test], same[test]))
     return np.mean(accuracies), accuracies, chosen
@@ -55,35 +45,35 @@ def test_random_embeddings_equal_the_slow_protocol_to_the_last_digit():
     first = random.normal(size=(203, 16))
     same = random.random(203) < 0.5
     second = np.where(same[:, None], first + random.normal(size=first.shape), random.normal(size=first.shape))
-    first, second = (one / np.linalg.norm(one, axis=1, keepdims=True) for one in (first, second))
+    first, second = (faces / np.linalg.norm(faces, axis=1, keepdims=True) for faces in (first, second))
     distances = pair_distances(first, second)
     slow = np.array([sum((a - b) ** 2 for a, b in zip(x, y, strict=True)) for x, y in zip(first, second, strict=True)])
     np.testing.assert_allclose(distances, slow, rtol=1e-12)
     np.testing.assert_allclose(distances, 2 - 2 * (first * second).sum(axis=1), atol=1e-12)
-    found, expected = ten_fold(distances, same), slow_ten_fold(distances, same)
-    assert 0.6 < found.accuracy < 1.0, "an example in which the threshold matters"
-    assert found.accuracy == expected[0]
-    assert found.fold_accuracies.tolist() == expected[1]
-    assert found.thresholds.tolist() == expected[2]
+    result, expected = ten_fold(distances, same), slow_ten_fold(distances, same)
+    assert 0.6 < result.accuracy < 1.0, "an example in which the threshold matters"
+    assert result.accuracy == expected[0]
+    assert result.fold_accuracies.tolist() == expected[1]
+    assert result.thresholds.tolist() == expected[2]
 
 
 @given(TIED.filter(lambda pairs: len(pairs) >= 3), st.integers(2, 3))
 def test_ties_are_broken_as_by_the_slow_protocol(pairs, folds):
     distances, same = arrays(pairs)
-    found, expected = ten_fold(distances, same, folds), slow_ten_fold(distances, same, folds)
-    assert (found.accuracy, found.fold_accuracies.tolist(), found.thresholds.tolist()) == expected
+    result, expected = ten_fold(distances, same, folds), slow_ten_fold(distances, same, folds)
+    assert (result.accuracy, result.fold_accuracies.tolist(), result.thresholds.tolist()) == expected
 
 
 def test_folds_by_hand():
     """Seven pairs in three folds are [0 1 2] [3 4] [5 6]."""
     distances = np.array([0.105, 0.105, 2.0, 0.205, 2.0, 3.0, 3.0])
     same = np.array([True, True, False, True, False, True, False])
-    found = ten_fold(distances, same, folds=3)
+    result = ten_fold(distances, same, folds=3)
     # Without fold 1, pairs 3 to 6 are best split by thresholds above .205, the first of which is .21 (3 of 4
     # right); without fold 2 above .105 (4 of 5); without fold 3 above .205 again (5 of 5).
-    np.testing.assert_allclose(found.thresholds, [0.21, 0.11, 0.21])
-    np.testing.assert_allclose(found.fold_accuracies, [1.0, 0.5, 0.5])
-    assert found.accuracy == pytest.approx(2 / 3)
+    np.testing.assert_allclose(result.thresholds, [0.21, 0.11, 0.21])
+    np.testing.assert_allclose(result.fold_accuracies, [1.0, 0.5, 0.5])
+    assert result.accuracy == pytest.approx(2 / 3)
 
 
 def test_a_distance_equal_to_the_threshold_is_a_different_person():
@@ -113,43 +103,24 @@ def test_embeddings_that_are_not_finite_are_named(value):
             judge(np.array([value, *np.ones(19)]), np.arange(20) < 10)
 
 
-def slow_roc(distances, same):
-    """Every threshold that makes a difference, one by one, with nothing sorted but these."""
-    points = []
-    for threshold in [*sorted(set(distances)), 5.0]:
-        accepted = [kind for distance, kind in zip(distances, same, strict=True) if distance < threshold]
-        points.append((accepted.count(False) / (~same).sum(), accepted.count(True) / same.sum()))
-    return points
-
-
-def slow_auc(distances, same):
-    won = [
-        1.0 if near < far else 0.5 if near == far else 0.0
-        for near, one in zip(distances, same, strict=True)
-        if one
-        for far, other in zip(distances, same, strict=True)
-        if not other
-    ]
-    return sum(won) / len(won)
-
-
 @given(st.one_of(TIED, ANY))
-def test_curves_equal_slow_loops(pairs):
+def test_every_point_of_a_curve_is_what_its_threshold_accepts(pairs):
     distances, same = arrays(pairs)
     curve, area = roc(distances, same), auc(distances, same)
     if same.all() or not same.any():
         assert curve is None and area is None and tar_at_far(curve, 1e-3) is None
         return
     assert curve is not None
-    expected = slow_roc(distances.tolist(), same)
-    np.testing.assert_allclose(np.stack([curve.far, curve.tar], axis=1), expected, atol=1e-15)
-    assert area == pytest.approx(slow_auc(distances, same), abs=1e-12)
-    assert area == pytest.approx(np.trapezoid(curve.tar, curve.far), abs=1e-12), "ties are straight lines"
+    accepted = distances < curve.threshold[:, None]
+    np.testing.assert_array_equal(curve.far, accepted[:, ~same].mean(axis=1))
+    np.testing.assert_array_equal(curve.tar, accepted[:, same].mean(axis=1))
+    assert len(curve.far) == len(set(distances.tolist())) + 1, "every way to split the pairs"
     assert (curve.same, curve.different) == (same.sum(), (~same).sum())
+    couples = np.sign(distances[~same] - distances[same][:, None])
+    assert area == pytest.approx((couples.mean() + 1) / 2, abs=1e-12)
     for far in (0.0, 0.001, 0.25, 0.5, 1.0):
         at = tar_at_far(curve, far)
-        assert at is not None and at.far == far
-        assert at.tar == max(tar for one, tar in expected if one <= far)
+        assert at is not None and at.far == far and at.tar == curve.tar[curve.far <= far].max()
         said = distances < at.threshold
         assert said[same].mean() == at.tar and said[~same].mean() <= far, "the threshold does what it says"
         assert at.resolved == ((~same).sum() * far >= 1)

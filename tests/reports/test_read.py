@@ -1,27 +1,39 @@
+import gzip
 import zipfile
 
 import pytest
 
 from ecor_jax.errors import UserError
-from ecor_jax.reports.read import read_reports
-from ecor_jax.reports.records import Report
+from ecor_jax.reports.read import Report, read_reports
 
-NAME = "files/p10/p10000032/s50414267"
-OTHER = "files/p10/p10000033/s50000001"
+TABLE = 'uid,indication,findings,impression\n1,cough,"Clear lungs, no\neffusion.",Normal.\n2,,,\n3,,Scar., \n'
+NAME, OTHER = "files/p10/p10000032/s50414267", "files/p10/p10000033/s50000001"
 
 
-@pytest.fixture
-def folder(tmp_path):
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("name", ["reports.csv", "Reports.CSV", "reports.csv.gz"])
+def test_table(tmp_path, name, mark):
+    content = (mark + TABLE).encode()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    both = (Report("1", "Clear lungs, no\neffusion.\n\nNormal."), Report("2", ""), Report("3", "Scar."))
+    assert read_reports(tmp_path / name, "findings+impression") == both
+    assert [report.text for report in read_reports(tmp_path / name, "last")] == ["Normal.", "", "Scar."]
+
+
+def test_real_table(shared_data):
+    reports = read_reports(shared_data / "xray" / "openi_reports.csv.gz", "findings+impression")
+    assert len(reports) == 3955
+    assert sum(not report.text for report in reports) == 28
+
+
+def test_folder_and_zip_of_mimic_reports(tmp_path):
+    folder = tmp_path / "root"
     for name, text in ((NAME, b" FINDINGS: clear\n IMPRESSION: caf\xe9"), (OTHER, b"\xef\xbb\xbf INDICATION: cough")):
-        path = tmp_path / "root" / f"{name}.txt"
+        path = folder / f"{name}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text)
-    (tmp_path / "root" / "notes.csv").write_text("no report")
-    (tmp_path / "root" / ".hidden.txt").write_text("no report")
-    return tmp_path / "root"
-
-
-def test_folder_and_zip_of_mimic_reports(folder, tmp_path):
+    (folder / "notes.csv").write_text("no report")
+    (folder / ".hidden.txt").write_text("no report")
     expected = (Report(NAME, "café"), Report(OTHER, ""))
     assert read_reports(folder, "last") == expected
     assert read_reports(folder, "findings+impression")[0].text == "clear\n\ncafé"
@@ -31,46 +43,44 @@ def test_folder_and_zip_of_mimic_reports(folder, tmp_path):
     assert read_reports(tmp_path / "reports.zip", "last") == expected
 
 
-def test_a_damaged_member_is_named(tmp_path):
-    path = tmp_path / "reports.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("s50414267.txt", "FINDINGS: clear")
-    path.write_bytes(path.read_bytes().replace(b"FINDINGS", b"findings"))
-    with pytest.raises(UserError, match=r"reports\.zip: s50414267\.txt cannot be read \(Bad CRC"):
-        read_reports(path, "last")
+FAULTS = {
+    r"reports\.csv, line 6: found 3 cells; expected 4": ("reports.csv", TABLE + "4,a,b\n"),
+    "line 6: the uid is empty": ("reports.csv", TABLE + ",a,b,c\n"),
+    "line 6: the uid '1' was there before": ("reports.csv", TABLE + "1,a,b,c\n"),
+    r"has no column impression; its columns are: uid, findings": ("reports.csv", "uid,findings\n1,a\n"),
+    "holds no report; expected rows of a .csv": ("reports.csv", "uid,findings,impression\n"),
+    "is a file of another kind: expected a .csv": ("file.pdf", "%PDF"),
+    "does not exist: expected a .csv": ("missing", None),
+    "no texts in": ("folder", {}),
+    r"holds no report; expected .*\.txt": ("folder", {"list.csv": "a,b"}),
+}
 
 
-def test_table(tmp_path):
-    path = tmp_path / "Table.CSV"
-    path.write_text("uid,findings,impression\n7,a,b\n")
-    assert read_reports(path, "last") == (Report("7", "b"),)
-
-
-def test_zip_that_leads_out_of_itself_is_refused(tmp_path):
-    path = tmp_path / "reports.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("../s50414267.txt", "FINDINGS: clear")
-    with pytest.raises(UserError, match="names a path outside itself"):
-        read_reports(path, "last")
+@pytest.mark.parametrize("message", FAULTS)
+def test_what_cannot_be_read_is_named(tmp_path, message):
+    name, content = FAULTS[message]
+    if isinstance(content, dict):
+        (tmp_path / name).mkdir()
+        for member, text in content.items():
+            (tmp_path / name / member).write_text(text)
+    elif content is not None:
+        (tmp_path / name).write_text(content)
+    with pytest.raises(UserError, match=message) as caught:
+        read_reports(tmp_path / name, "last")
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("name", "message"),
-    [("missing", "does not exist: expected a .csv"), ("file.pdf", "is a file of another kind: expected a .csv")],
+    ("member", "damage", "message"),
+    [
+        ("s50414267.txt", b"findings", r"reports\.zip: s50414267\.txt cannot be read \(Bad CRC"),
+        ("../s50414267.txt", b"FINDINGS", "names a path outside itself"),
+    ],
 )
-def test_other_paths_are_named(tmp_path, name, message):
-    (tmp_path / "file.pdf").write_bytes(b"%PDF")
+def test_a_zip_that_is_damaged_or_leads_out_of_itself(tmp_path, member, damage, message):
+    path = tmp_path / "reports.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(member, "FINDINGS: clear")
+    path.write_bytes(path.read_bytes().replace(b"FINDINGS", damage))
     with pytest.raises(UserError, match=message):
-        read_reports(tmp_path / name, "last")
-
-
-def test_nothing_to_read_is_said(tmp_path):
-    (tmp_path / "empty.csv").write_text("uid,findings,impression\n")
-    with pytest.raises(UserError, match="holds no report"):
-        read_reports(tmp_path / "empty.csv", "last")
-    (tmp_path / "folder").mkdir()
-    with pytest.raises(UserError, match="no texts in"):
-        read_reports(tmp_path / "folder", "last")
-    (tmp_path / "folder" / "list.csv").write_text("a,b")
-    with pytest.raises(UserError, match=r"holds no report; expected .*\.txt"):
-        read_reports(tmp_path / "folder", "last")
+        read_reports(path, "last")

@@ -98,10 +98,10 @@ def test_words_in_a_sentence_are_no_headers():
 
 
 @given(st.lists(st.sampled_from([" FINDINGS:", "IMPRESSION", "impression :", "A b c.", "\n", " ", "XY Z:", "___"])))
-def test_any_text_is_read(parts):
-    text = "\n".join(parts)
+def test_any_text_is_read(pieces):
+    text = "\n".join(pieces)
     for which in ("last", "findings+impression"):
-        found = report_text(text, which)
-        assert found == found.strip()
-        assert all(word in text for word in found.split())
+        described = report_text(text, which)
+        assert described == described.strip()
+        assert all(word in text for word in described.split())
     assert all(name == name.lower().strip() for name, _ in sections(text))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecor_jax.reports.sentences import sentences
+from ecor_jax.reports.clauses import sentences
 from ecor_jax.reports.splitter import split
 from ecor_jax.reports.statements import GROUPS, STATUSES
 
@@ -15,7 +15,7 @@ SIGNS = {"present": "+", "absent": "-", "uncertain": "?"}
 
 def said(text: str) -> list[str]:
     """The statements of a text in short: "-pleural effusion" is absent."""
-    return [SIGNS[one.status] + one.text for one in split(text)]
+    return [SIGNS[statement.status] + statement.text for statement in split(text)]
 
 
 CASES = {
@@ -130,7 +130,7 @@ CASES = {
         ("XXXX are normal. ___ is seen.",),
         ("Calcified XXXX granuloma at ___.", "+calcified granuloma"),
     ],
-    "once": [("No effusion. No effusion. Effusion.", "-effusion", "+effusion")],
+    "once": [("No effusion. No effusion. Effusion.", "-effusion", "+effusion"), ("",), ("XXXX ___ .",)],
 }
 
 
@@ -140,27 +140,21 @@ def test_by_hand(kind):
     assert not wrong
 
 
-def test_sentences():
-    assert sentences("1. The heart is big. 2. No 2.5 cm mass (none) vs. scar; XXXX rib 7. The end") == [
-        "heart is big",
-        "no 2.5 cm mass vs. scar",
-        "xxxx rib 7",
-        "end",
-    ]
-    assert sentences("Clear lungs\nand heart.\n\nNo mass No effusion") == [
-        "clear lungs and heart",
-        "no mass",
-        "no effusion",
-    ]
-    assert sentences("LUNGS: clear\n LINES AND TUBES: none\nin place") == [
-        "lungs : clear",
-        "lines and tubes : none in place",
-    ]
-    assert sentences("") == sentences(" \n ..") == []
-
-
-def test_nothing_says_nothing():
-    assert split("") == split("\n\n") == split("XXXX ___ .") == ()
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "1. The heart is big. 2. No 2.5 cm mass (none) vs. scar; XXXX rib 7. The end",
+            ["heart is big", "no 2.5 cm mass vs. scar", "xxxx rib 7", "end"],
+        ),
+        ("Clear lungs\nand heart.\n\nNo mass No effusion", ["clear lungs and heart", "no mass", "no effusion"]),
+        ("LUNGS: clear\n LINES AND TUBES: none\nin place", ["lungs : clear", "lines and tubes : none in place"]),
+        ("", []),
+        (" \n ..", []),
+    ],
+)
+def test_sentences(text, expected):
+    assert sentences(text) == expected
 
 
 WORDS = (
@@ -172,15 +166,13 @@ WORDS = (
 
 @given(st.lists(st.sampled_from(WORDS.split()), max_size=25).map(" ".join) | st.text(max_size=60))
 def test_any_text_gives_statements_in_normal_form(text):
-    found = split(text)
-    assert len({(one.text, one.status) for one in found}) == len(found)
-    for one in found:
-        assert one.text == " ".join(one.text.lower().split())
-        assert one.text
-        assert not {"the", "a", "an", "xxxx", "___"} & set(one.text.split())
-        assert one.status in STATUSES
-        assert one.group in GROUPS
-    assert split(text) == found
+    statements = split(text)
+    assert len({(statement.text, statement.status) for statement in statements}) == len(statements)
+    for statement in statements:
+        assert statement.text and statement.text == " ".join(statement.text.lower().split())
+        assert not {"the", "a", "an", "xxxx", "___"} & set(statement.text.split())
+        assert statement.status in STATUSES and statement.group in GROUPS
+    assert split(text) == statements
 
 
 @pytest.mark.parametrize("word", ["heart", "no", "and", "normal ,", "but clear", "right or", "may represent", "."])

@@ -1,4 +1,4 @@
-"""What users get wrong, through launch.train: one clear line, before any long work, and nothing of theirs is lost."""
+"""What users get wrong, through ecor-jax train: one clear line, before any long work, and nothing of theirs is lost."""
 
 import json
 import shutil
@@ -7,19 +7,20 @@ from pathlib import Path
 import pytest
 from ml_collections import ConfigDict
 
+from ecor_jax.commands import cli, train
+from ecor_jax.commands.config_files import read_config
 from ecor_jax.errors import UserError
 from ecor_jax.options import read
 from ecor_jax.tasks import base
 from ecor_jax.tasks.rationale.options import RationaleOptions
 from ecor_jax.tasks.rationale.task import Rationale
-from launch import cli, train
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def refused(tiny_clip, tiny_pictures, tmp_path, monkeypatch):
-    """The message of launch.train with the given changes to a good run; no step may be trained."""
+    """The message of ecor-jax train with the given changes to a good run; no step may be trained."""
 
     def never(*_):
         raise AssertionError("the training began")
@@ -33,9 +34,9 @@ def refused(tiny_clip, tiny_pictures, tmp_path, monkeypatch):
             "steps": 2,
         }
         given = [f"--config.{key.replace('__', '.')}={value}" for key, value in {**options, **changes}.items()]
-        arguments = ["--config=configs/folder.py", f"--workdir={tmp_path / 'run'}", *cli._joined(given)]
+        arguments = ["--config=configs/folder.py", f"--workdir={tmp_path / 'run'}", *given]
         with pytest.raises(UserError) as error:
-            train.main(train.parser().parse_args(arguments))
+            train.main(cli.parse(train.parser(), arguments))
         assert "\n" not in str(error.value)
         return str(error.value)
 
@@ -174,7 +175,7 @@ def test_all_images_bad_cannot_be_skipped(refused, pictures):
 
 def test_bad_images_are_skipped_and_told(tiny_clip, tiny_pictures, pictures, tmp_path, caplog):
     (pictures / "test" / "cat" / "3.png").write_bytes(b"nothing")
-    config = cli.read_config(ROOT / "configs" / "folder.py")
+    config = read_config(ROOT / "configs" / "folder.py")
     config.model, config.data.images, config.data.rationales = str(tiny_clip), str(pictures), str(tiny_pictures[1])
     config.data.on_bad_image = "skip"
     assert len(opened(config, training=True).dataset.test) == 14
@@ -202,7 +203,7 @@ def test_the_workdir_of_a_refused_run_can_be_used_again(refused, tmp_path):
 
 
 def test_evaluation_asks_for_no_training_batch(tiny_clip, tiny_pictures):
-    config = cli.read_config(ROOT / "configs" / "folder.py")
+    config = read_config(ROOT / "configs" / "folder.py")
     config.model, config.data.images, config.data.rationales = str(tiny_clip), *map(str, tiny_pictures)
     config.data.batch_size = 7
     assert opened(config, training=False).dataset.train is None

@@ -59,7 +59,6 @@ def make_batch() -> dict[str, jax.Array]:
         "image": jnp.asarray(rng.integers(0, 256, (BATCH, 32, 32, 3)), jnp.uint8),
         "category": jnp.arange(BATCH, dtype=jnp.int32) % CLASSES,
         "rationales": jnp.asarray(np.arange(BATCH)[:, None] % RATIONALES == np.arange(RATIONALES)),
-        "mask": jnp.ones(BATCH, bool),
     }
 
 

@@ -37,7 +37,7 @@ class ToyTask:
         def point(place: int) -> dict[str, np.ndarray]:
             row = place % len(points)
             x = points[row] * (np.nan if poison is not None and place // batch == poison - 1 else 1)
-            return {"x": np.float32(x), "y": target[row], "mask": np.asarray(True)}
+            return {"x": np.float32(x), "y": target[row]}
 
         order = grain.MapDataset.range(len(points)).seed(3).shuffle().repeat()
         places = order.map_with_index(lambda index, row: index if poison else row)

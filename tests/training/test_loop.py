@@ -71,29 +71,30 @@ def whole(toy, toy_config, tmp_path_factory):
     return task, workdir, run(task, toy_config(), workdir)
 
 
-def test_metrics(whole):
-    lines = logged(whole[1])
+def test_metrics_and_what_is_trained(whole):
+    task, workdir, slope = whole
+    lines = logged(workdir)
     assert [line["step"] for line in lines] == [2, 4, 6, 7]
     for line in lines:
         assert line.keys() == {"run", "step", "loss", "gradient_norm", "squared"}
         assert line["run"] == "toy"
         # The mean of what the task gave as (sum, count).
         assert line["squared"] == pytest.approx(line["loss"], rel=1e-6)
+    # Only the tuned part changes, and the task keeps its model.
+    assert np.abs(slope - [0.5, -0.25, 0.125]).min() > 0.05
+    np.testing.assert_array_equal(task.model.slope[...], [0.5, -0.25, 0.125])
     assert lines[-1]["loss"] < lines[0]["loss"]
 
 
-def test_the_first_loss_is_the_tasks(whole, toy, toy_config, tmp_path):
+def test_the_first_loss_is_the_tasks_and_runs_of_one_workdir_do_not_meet(whole, toy, toy_config, tmp_path):
     """By NumPy from the first batch; jitter of 0.01 on the inputs moves it a little."""
-    run(toy(), toy_config(log_every=1, steps=1), tmp_path)
+    for name in ("one", "two"):
+        np.testing.assert_array_equal(run(toy(), toy_config(log_every=1), tmp_path, name), whole[2], strict=True)
+    lines = logged(tmp_path)
+    assert [line["run"] for line in lines] == ["one"] * 7 + ["two"] * 7
     batch = next(iter(toy().batches))
     errors = batch["x"] @ (np.array([0.5, -0.25, 0.125]) * [1, 2, 4]) - batch["y"]
-    assert logged(tmp_path)[0]["loss"] == pytest.approx(float(np.mean(errors**2)), rel=0.05)
-
-
-def test_only_the_tuned_part_changes_and_the_task_keeps_its_model(whole):
-    task, _, slope = whole
-    assert np.abs(slope - [0.5, -0.25, 0.125]).min() > 0.05
-    np.testing.assert_array_equal(task.model.slope[...], [0.5, -0.25, 0.125])
+    assert lines[0]["loss"] == pytest.approx(float(np.mean(errors**2)), rel=0.05)
 
 
 def test_checkpoints_are_the_newest_two_and_hold_no_frozen_weights(whole):
@@ -105,7 +106,8 @@ def test_checkpoints_are_the_newest_two_and_hold_no_frozen_weights(whole):
     assert any(np.array_equal(leaf, whole[2]) for leaf in found[7][0])
 
 
-def test_the_step_compiles_once(toy, toy_config, tmp_path, monkeypatch):
+@pytest.mark.parametrize("restored", [False, True])
+def test_the_step_compiles_once(whole, toy, toy_config, tmp_path, monkeypatch, restored):
     steps, jit = [], jax.jit
 
     def watched(function, **options):
@@ -116,13 +118,9 @@ def test_the_step_compiles_once(toy, toy_config, tmp_path, monkeypatch):
 
     monkeypatch.setattr(loop.jax, "jit", watched)
     task = toy()
-    run(task, toy_config(), tmp_path)
+    run(task, toy_config(), _interrupted(whole, tmp_path) if restored else tmp_path)
     assert len(steps) == 1
     assert task.traces == 1 and steps[0]._cache_size() == 1
-
-
-def test_a_restored_run_compiles_the_step_once_too(whole, toy, toy_config, tmp_path, monkeypatch):
-    test_the_step_compiles_once(toy, toy_config, _interrupted(whole, tmp_path), monkeypatch)
 
 
 def _interrupted(whole, tmp_path):
@@ -153,50 +151,34 @@ def test_a_finished_run_is_not_trained_again(whole, toy, toy_config):
     assert (whole[1] / "metrics.jsonl").read_bytes() == before
 
 
-def test_runs_of_one_workdir_do_not_meet(whole, toy, toy_config, tmp_path):
-    for name in ("one", "two"):
-        np.testing.assert_array_equal(run(toy(), toy_config(), tmp_path, name), whole[2], strict=True)
-    assert [line["run"] for line in read_metrics(tmp_path / "metrics.jsonl")] == ["one"] * 4 + ["two"] * 4
-
-
 def test_the_seed_is_used(whole, toy, toy_config, tmp_path):
     """The batches are the toy's own; what changes is the key, so the jitter."""
     other = run(toy(), toy_config(seed=6), tmp_path)
     assert 0 < np.abs(other - whole[2]).max() < 0.05
 
 
-def test_eight_devices_compute_what_one_does(whole, toy, toy_config, tmp_path, monkeypatch):
+@pytest.mark.parametrize("restored", [False, True])
+def test_eight_devices_compute_what_one_does(whole, toy, toy_config, tmp_path, monkeypatch, restored):
+    """From the start, and from a checkpoint of eight devices on."""
     assert jax.device_count() == 8
     alone = jax.make_mesh((1, 1), ("data", "model"), devices=jax.devices()[:1], axis_types=loop.meshes._AUTO)
     monkeypatch.setattr(loop.meshes, "make_mesh", lambda model: alone)
-    np.testing.assert_allclose(run(toy(), toy_config(), tmp_path), whole[2], atol=1e-6, rtol=0)
-
-
-def test_a_checkpoint_of_eight_devices_goes_on_on_one(whole, toy, toy_config, tmp_path, monkeypatch):
-    alone = jax.make_mesh((1, 1), ("data", "model"), devices=jax.devices()[:1], axis_types=loop.meshes._AUTO)
-    monkeypatch.setattr(loop.meshes, "make_mesh", lambda model: alone)
-    found = run(toy(), toy_config(), _interrupted(whole, tmp_path))
+    found = run(toy(), toy_config(), _interrupted(whole, tmp_path) if restored else tmp_path)
     np.testing.assert_allclose(found, whole[2], atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("step", [1, 6, 7])
+@pytest.mark.parametrize("step", [1, 5, 6, 7])
 def test_a_loss_that_is_not_finite_stops_the_run(toy, toy_config, tmp_path, step):
-    """At the first step, at one that is to be saved, and at the last."""
+    """At the first step, at one that is to be saved, and at the last; what was saved before can be gone on with."""
     with pytest.raises(UserError, match=rf"loss is nan at step {step};"):
-        run(toy(poison=step), toy_config(log_every=100), tmp_path)
-    assert read_metrics(tmp_path / "metrics.jsonl") == []
+        run(toy(poison=step), toy_config(), tmp_path)
+    assert [line["step"] for line in read_metrics(tmp_path / "metrics.jsonl")] == [n for n in (2, 4, 6) if n < step]
     found = saved(tmp_path)
     assert sorted(found) == [number for number in (3, 6) if number < step]
     assert all(np.isfinite(leaf).all() for arrays, _ in found.values() for leaf in arrays)
-
-
-def test_what_was_saved_before_it_can_be_gone_on_with(whole, toy, toy_config, tmp_path):
-    with pytest.raises(UserError, match="step 5"):
-        run(toy(poison=5), toy_config(), tmp_path)
-    assert [line["step"] for line in read_metrics(tmp_path / "metrics.jsonl")] == [2, 4]
-    again = toy()
-    assert np.isfinite(run(again, toy_config(), tmp_path)).all()
-    assert [line["step"] for line in logged(tmp_path)] == [2, 4, 6, 7]
+    if step == 5:
+        assert np.isfinite(run(toy(), toy_config(), tmp_path)).all()
+        assert [line["step"] for line in logged(tmp_path)] == [2, 4, 6, 7]
 
 
 def test_a_gradient_that_is_not_finite_is_not_saved(toy, toy_config, tmp_path):
@@ -212,16 +194,18 @@ def test_a_gradient_that_is_not_finite_is_not_saved(toy, toy_config, tmp_path):
     assert saved(tmp_path) == {}
 
 
-@pytest.mark.parametrize("option", ["log_every", "checkpoint_every", "steps"])
-@pytest.mark.parametrize("value", [0, -1])
-def test_counts_are_positive(toy, toy_config, tmp_path, option, value):
-    with pytest.raises(UserError, match=f"{option} is {value}; expected 1 to"):
-        run(toy(), toy_config(**{option: value}), tmp_path)
-
-
-def test_a_batch_that_the_devices_cannot_share(toy, toy_config, tmp_path):
-    with pytest.raises(UserError, match="batch of 6 cannot be shared evenly among 8 devices"):
-        run(toy(batch=6), toy_config(), tmp_path)
+@pytest.mark.parametrize(
+    ("options", "changes", "message"),
+    [
+        ({}, {"log_every": 0}, "log_every is 0; expected 1 to"),
+        ({}, {"checkpoint_every": -1}, "checkpoint_every is -1; expected 1 to"),
+        ({}, {"steps": 0}, "steps is 0; expected 1 to"),
+        ({"batch": 6}, {}, "batch of 6 cannot be shared evenly among 8 devices"),
+    ],
+)
+def test_options_that_make_no_sense(toy, toy_config, tmp_path, options, changes, message):
+    with pytest.raises(UserError, match=message):
+        run(toy(**options), toy_config(**changes), tmp_path)
 
 
 def test_a_signal_saves_the_step_at_work_and_the_run_goes_on_from_there(whole, toy, toy_config, tmp_path, monkeypatch):
@@ -248,15 +232,6 @@ def test_a_checkpoint_of_other_shapes_is_refused(whole, toy, toy_config, tmp_pat
     task.model.slope = type(task.model.slope)(jnp.zeros(4))
     with pytest.raises(UserError, match="toy/6: this checkpoint cannot be restored"):
         run(task, toy_config(), _interrupted(whole, tmp_path))
-
-
-def test_a_full_disk_at_the_log_is_one_message(toy, toy_config, tmp_path, monkeypatch):
-    def no_room(self, step, values):
-        raise UserError("metrics.jsonl: cannot be written (No space left on device)")
-
-    monkeypatch.setattr(loop.MetricsLog, "write", no_room)
-    with pytest.raises(UserError, match="No space left"):
-        run(toy(), toy_config(), tmp_path)
 
 
 def test_speed_is_of_the_examples_between_two_lines(toy, toy_config, tmp_path, monkeypatch):

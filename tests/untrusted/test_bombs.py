@@ -25,14 +25,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from ml_collections import ConfigDict
 from PIL import Image
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate
 from safetensors.numpy import save_file
 
-from ecor_jax.causal import config as causal
 from ecor_jax.checkpoints import bottleneck_dir, huggingface, openclip, tokenizer_files, tuned
 from ecor_jax.checkpoints.preprocessor import preprocessor_fields, read_preprocess
 from ecor_jax.checkpoints.tensor_files import open_safetensors, open_tensors
@@ -40,8 +38,8 @@ from ecor_jax.checkpoints.torch_zip import open_torch
 from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.data.array_records import splits_of_array_records
 from ecor_jax.data.captions import ListedCaptions
+from ecor_jax.data.decode import decode_image
 from ecor_jax.data.descriptors import Descriptors
-from ecor_jax.data.encode import decode_image
 from ecor_jax.data.files import open_files
 from ecor_jax.data.pickled_pairs import read_bin
 from ecor_jax.data.recordio import RecordIO
@@ -49,8 +47,9 @@ from ecor_jax.data.recordio_file import read_index
 from ecor_jax.data.tables import read_table
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
+from ecor_jax.reports import causal_model
 from ecor_jax.reports.language_model import _answers_file
-from ecor_jax.reports.statements_file import read_statements
+from ecor_jax.reports.statements import read_statements
 from ecor_jax.tasks.concepts.encoder import FileEncoder
 from ecor_jax.tasks.rationale.explain import read_pictures
 from ecor_jax.training.metrics_log import read_metrics
@@ -253,8 +252,8 @@ JSON: dict[str, Read] = {
     "categories.json": lambda path: splits_of_array_records(path.parent),
     "embeddings.safetensors": read_embeddings,
     "config.json": huggingface.read_config,
-    "causal/config.json": causal.read_config,
-    "generation_config.json": lambda path: causal.read_end_tokens(path.parent),
+    "causal/config.json": lambda path: causal_model.read_config(path.parent),
+    "generation_config.json": lambda path: causal_model.read_end_tokens(path.parent),
     "preprocessor_config.json": lambda path: read_preprocess(path.parent),
     "open_clip_config.json": openclip.read,
     "model.safetensors.index.json": open_tensors,
@@ -263,7 +262,7 @@ JSON: dict[str, Read] = {
     "bottleneck/ecor.json": read_bottleneck,
     "metrics.jsonl": read_metrics,
     "answers.jsonl": lambda path: _answers_file(path).__enter__(),
-    "workdir/config.json": lambda path: claimed(path.parent, ConfigDict({"steps": 1})).__enter__(),
+    "workdir/config.json": lambda path: claimed(path.parent, {"steps": 1}, {"steps": 1}).__enter__(),
 }
 for _name, _read in JSON.items():
     # Of lines that runs wrote themselves no more is said than that they are damaged. DROR's rationales give keys twice.

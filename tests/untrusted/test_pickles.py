@@ -1,9 +1,7 @@
 """Pickles of strangers: data is what Python reads; names, endless memos and shared structures come to nothing."""
 
 import copyreg
-import io
 import pickle
-import pickletools
 
 import pytest
 from hypothesis import given
@@ -14,14 +12,17 @@ from ecor_jax.untrusted.pickles import StandIn, Unpickler
 KEYS = st.text(max_size=5) | st.integers()
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),
-    lambda values: st.lists(values) | st.dictionaries(KEYS, values) | st.tuples(values, values),
+    lambda values: (
+        st.lists(values) | st.dictionaries(KEYS, values) | st.lists(values, max_size=5).map(tuple) | st.just((1, 2, 3))
+    ),
     max_leaves=20,
 )
 
 
-@given(VALUES, st.sampled_from([3, 4, 5]))
+@given(VALUES | st.sampled_from([2**70, "é" * 300, b"b" * 300, bytearray(b"c")]), st.sampled_from([3, 4, 5]))
 def test_data_is_what_python_reads(value, protocol):
-    """Protocols below 3 have no bytes of their own and name a function for them."""
+    """Protocols below 3 have no bytes of their own and name a function for them, below 5 no bytearrays."""
+    protocol = 5 if isinstance(value, bytearray) else protocol
     assert Unpickler(pickle.dumps(value, protocol)).load() == value
 
 
@@ -120,28 +121,3 @@ def test_any_bytes_end_soon(content):
         Stubs(b"\x80\x04" + content).load()
     except Exception as error:
         assert not isinstance(error, MemoryError)
-
-
-def test_every_operation_of_data_is_known():
-    """Whatever this Python writes for data is among the operations that are read."""
-    value = [
-        1,
-        -1,
-        2**70,
-        1.5,
-        "a",
-        "é" * 300,
-        b"b",
-        b"b" * 300,
-        bytearray(b"c"),
-        (),
-        (1,),
-        (1, 2),
-        (1, 2, 3),
-        (1,) * 4,
-        {"a": 1},
-    ]
-    for protocol in range(3, pickle.HIGHEST_PROTOCOL + 1):
-        for content in (pickle.dumps(value[:8], protocol), pickle.dumps(value, 5)):
-            used = {operation.code.encode("latin-1")[0] for operation, _, _ in pickletools.genops(io.BytesIO(content))}
-            assert not [code for code in used if Unpickler.dispatch[code] is Unpickler._refuse]

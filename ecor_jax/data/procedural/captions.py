@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ecor_jax.data.records import Record
+from ecor_jax.data.records import Labels
 
 CLASS_TEMPLATES = ("this is a photo of a {c}", "a drawing of a {c}", "a {c}", "here is a picture of a {c}")
 PART_TEMPLATES = ("there is {r}", "a picture showing {r}", "something with {r}", "look, it has {r}")
@@ -15,7 +15,7 @@ PAIR_TEMPLATES = (
 _TEMPLATES, _SHARES = (CLASS_TEMPLATES, PART_TEMPLATES, PAIR_TEMPLATES), (0.2, 0.4, 0.4)
 
 
-def caption(record: Record, rng: np.random.Generator) -> str:
+def caption(record: Labels, rng: np.random.Generator) -> str:
     """A caption of `record` drawn with `rng`: it names nothing but the record's class and its rationales.
 
     Two in ten name the class, four in ten one to three rationales in random order, joined by " and ", and

@@ -10,22 +10,21 @@ from tqdm import tqdm
 
 from ecor_jax.data.descriptors import XRAYS, Descriptors
 from ecor_jax.data.files import some_of
-from ecor_jax.data.patient_split import check_no_overlap, split_patients
-from ecor_jax.data.studies import POSITIVE, Studies
-from ecor_jax.data.study_files import open_studies
-from ecor_jax.data.study_labels import Uncertain, select, targets_of
 from ecor_jax.data.vocabulary import normalise_name
-from ecor_jax.errors import UserError
+from ecor_jax.data.xray import open_studies
+from ecor_jax.data.xray.labels import Uncertain, select, targets_of
+from ecor_jax.data.xray.patient_split import check_no_overlap, split_patients
+from ecor_jax.data.xray.studies import POSITIVE, Studies
+from ecor_jax.errors import UserError, needs
 from ecor_jax.reports.sections import report_text
 from ecor_jax.reports.splitter import split
-from ecor_jax.reports.statements import phrase
-from ecor_jax.reports.statements_file import read_statements
+from ecor_jax.reports.statements import phrase, read_statements
 from ecor_jax.tasks.concepts.options import Concepts, ConceptsData, ConceptsOptions
 
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """Studies with targets (`study_labels.select`) and what holds of each.
+    """Studies with targets (`labels.select`) and what holds of each.
 
     present: of the descriptors of the model. phrases: all that its report, or its labels, say of it, whether the model
     knows them or not; none where there is no report.
@@ -54,6 +53,9 @@ def open_diagnosis(options: ConceptsOptions) -> DiagnosisData:
     for option in ("images", "tables"):
         if not getattr(data, option):
             raise UserError(f"--config.data.{option} is not set: expected a path")
+    # What compares texts is needed after the training: its absence had better be known before.
+    for package in ("nltk", "rouge_score"):
+        needs(package, "xray")
     classes = data.findings
     if not classes or (data.single_label and len(classes) != 2):
         expected = "two: what is not there, and the finding" if data.single_label else "at least one"

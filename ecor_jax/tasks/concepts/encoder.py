@@ -34,7 +34,7 @@ class DualEncoder(Protocol):
 
 
 class ClipEncoder(DualEncoder):
-    """A CLIP, from any checkpoint that `launch.convert` reads."""
+    """A CLIP, from any checkpoint that `ecor-jax convert` reads."""
 
     def __init__(self, model: Model, *, batch_size: int, mesh: Mesh, workers: int = 0):
         self.model, self._batch_size, self._mesh, self._workers = model, batch_size, mesh, workers

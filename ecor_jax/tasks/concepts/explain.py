@@ -6,8 +6,8 @@ from pathlib import Path
 from ecor_jax.atomic import write_json
 from ecor_jax.checkpoints.bottleneck_dir import load_bottleneck
 from ecor_jax.checkpoints.model_dir import load_clip
-from ecor_jax.data.encode import picture_of
-from ecor_jax.data.records import InOrder
+from ecor_jax.data.decode import picture_of
+from ecor_jax.data.sources import InOrder
 from ecor_jax.errors import UserError
 from ecor_jax.pages.page import write_page
 from ecor_jax.parallel.mesh import make_mesh

@@ -2,19 +2,17 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import grain
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from ecor_jax.bottleneck import Bottleneck
 from ecor_jax.clip.model import unit
-from ecor_jax.data.encode import Example
-from ecor_jax.data.records import Record
 from ecor_jax.errors import UserError
 from ecor_jax.losses import candidate_loss, concept_loss, multi_label_loss
 from ecor_jax.training.step import Batch, Metrics
@@ -54,7 +52,7 @@ class DiagnosisLoss:
 
 
 class ConceptsLearner:
-    """A head trained on {"features", "target", "present", "mask"} batches; the encoders are frozen, outside of it.
+    """A head trained on {"features", "target", "present"} batches; the encoders are frozen, outside of it.
 
     target: float [classes], 1 for what is there; of one label a one-hot row, of several NaN where nothing is known.
     present: the concepts that are there.
@@ -118,19 +116,3 @@ def class_weights(
         return np.ones(target.shape[1], np.float32)
     weights = len(target) / (target.shape[1] * positives) if single_label else negatives / positives
     return weights.astype(np.float32)
-
-
-class FeatureEncode:
-    """A record, by its name, as {"features" [embed], "target" [classes], "present" [concepts]}."""
-
-    def __init__(
-        self,
-        features: Mapping[str, Float[np.ndarray, "embed"]],
-        targets: Mapping[str, Float[np.ndarray, "classes"]],
-        present: Mapping[str, Bool[np.ndarray, "concepts"]],
-    ):
-        self._features, self._targets, self._present = features, targets, present
-
-    def __call__(self, record: Record, rng: np.random.Generator) -> Example:
-        name = record["name"]
-        return {"features": self._features[name], "target": self._targets[name], "present": self._present[name]}

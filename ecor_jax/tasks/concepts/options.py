@@ -28,7 +28,7 @@ class Concepts:
 
     source: 'labels', the descriptors of a picture's classes hold of it; 'reports', those that its report states.
     descriptors: of labels: a JSON file {class: [descriptor, ...]}, or 'xrays', the built-in ones.
-    statements: of reports: statements.jsonl of launch.descriptors; empty: the rules split the reports.
+    statements: of reports: statements.jsonl of ecor-jax descriptors; empty: the rules split the reports.
     sections: what of a report the rules read. least: reports that a descriptor must stand in. most: descriptors.
     template: the prompt; {d} is the descriptor and {c}, if any, a class that it belongs to.
     """

@@ -8,10 +8,10 @@ import numpy as np
 
 from ecor_jax.bottleneck import Bottleneck
 from ecor_jax.checkpoints.bottleneck_dir import Findings
-from ecor_jax.data.encode import picture_of
+from ecor_jax.data.decode import picture_of
 from ecor_jax.metrics.calibration import Bin, expected_calibration_error, reliability
 from ecor_jax.metrics.classification import calibration_pairs, two_classes
-from ecor_jax.metrics.diagnosis import DiagnosisScores, FindingScores
+from ecor_jax.metrics.scores import ClassificationScores, LabelScores
 from ecor_jax.metrics.verification import Roc, roc
 from ecor_jax.pages.page import write_page
 from ecor_jax.tasks.base import Log
@@ -73,20 +73,20 @@ def write_report(
         kept=_kept(results.get("kept", {})),
         agreement=results.get("explanations"),
         metrics=log.metrics,
-        commands=[f"python -m launch.explain --model={log.model} --images PICTURE --output=page"] if log.model else [],
+        commands=[f"ecor-jax explain --model={log.model} --images PICTURE --output=page"] if log.model else [],
         left_out=results["left_out"],
         notes=[*_notes(config), *(READING if studies else ())],
     )
 
 
-def _scores(row: Row, finding: str) -> DiagnosisScores:
-    return row.scores.findings[finding] if isinstance(row.scores, FindingScores) else row.scores
+def _scores(row: Row, finding: str) -> ClassificationScores:
+    return row.scores.labels[finding] if isinstance(row.scores, LabelScores) else row.scores
 
 
 def _rocs(
     rows: Mapping[str, Row],
     columns: Mapping[str, int],
-    scores: Mapping[str, Mapping[str, DiagnosisScores]],
+    scores: Mapping[str, Mapping[str, ClassificationScores]],
     data: DiagnosisData,
 ) -> dict[str, dict[str, tuple[Roc, float]]]:
     """By finding and method; none of a finding that all test studies have, or none of them."""
@@ -165,8 +165,7 @@ def _reliability(row: Row, data: DiagnosisData, config: ConceptsOptions) -> tupl
     if config.data.single_label:
         pairs = calibration_pairs(row.probabilities, np.argmax(data.test.targets, axis=1))
     else:
-        known = ~np.isnan(data.test.targets)
-        pairs = calibration_pairs(*two_classes(row.probabilities[known], data.test.targets[known]))
+        pairs = calibration_pairs(*two_classes(row.probabilities.ravel(), data.test.targets.ravel()))
     return reliability(*pairs)
 
 

@@ -9,18 +9,10 @@ from jaxtyping import Float
 
 from ecor_jax.bottleneck import Bottleneck
 from ecor_jax.checkpoints.bottleneck_dir import Findings
-from ecor_jax.metrics.bootstrap import (
-    Difference,
-    Interval,
-    Statistic,
-    bootstrap_interval,
-    paired_difference,
-    point,
-    ratio,
-)
-from ecor_jax.metrics.classification import Statistics, finding_statistics, statistics
+from ecor_jax.metrics.bootstrap import Interval, Statistic, Weights, bootstrap_intervals, ratios
+from ecor_jax.metrics.classification import FIGURES, Gold, figures, resampled
 from ecor_jax.metrics.descriptor_sets import alike, equal, set_agreement
-from ecor_jax.metrics.diagnosis import DiagnosisScores, FindingScores, score_classes, score_findings
+from ecor_jax.metrics.scores import ClassificationScores, LabelScores, score_classes, score_labels
 from ecor_jax.metrics.text_overlap import text_overlap
 from ecor_jax.tasks.concepts.data import DiagnosisData, Part
 from ecor_jax.tasks.concepts.model import BlackBox
@@ -44,12 +36,12 @@ class Row:
     probabilities: Float[np.ndarray, "studies outputs"]
     cosines: Float[np.ndarray, "studies concepts"] | None
     typical: Float[np.ndarray, "concepts"] | None
-    scores: DiagnosisScores | FindingScores
+    scores: ClassificationScores | LabelScores
 
     @property
-    def main(self) -> DiagnosisScores:
+    def main(self) -> ClassificationScores:
         """Of the one finding, or the means over several."""
-        return self.scores.macro if isinstance(self.scores, FindingScores) else self.scores
+        return self.scores.macro if isinstance(self.scores, LabelScores) else self.scores
 
 
 def judged(
@@ -66,12 +58,12 @@ def judged(
     return Row(head, found, said.cosines, typical, _scores(found, data, config))
 
 
-def _scores(found: np.ndarray, data: DiagnosisData, config: ConceptsOptions) -> DiagnosisScores | FindingScores:
+def _scores(found: np.ndarray, data: DiagnosisData, config: ConceptsOptions) -> ClassificationScores | LabelScores:
     test, options = data.test, _bootstrap(config)
     average, patients = config.evaluation.average, test.studies.patients
     if config.data.single_label:
-        return score_classes(found, np.argmax(test.targets, axis=1), patients, average, **options)
-    return score_findings(found, test.targets, patients, data.classes, average, **options)
+        return score_classes(found, _gold(data, config), patients, average, **options)
+    return score_labels(found, test.targets, patients, data.classes, average, **options)
 
 
 def results_of(rows: Mapping[str, Row], data: DiagnosisData, config: ConceptsOptions) -> dict[str, Any]:
@@ -79,7 +71,7 @@ def results_of(rows: Mapping[str, Row], data: DiagnosisData, config: ConceptsOpt
 
     "kept": of the first method and of CONTROL, where they are bottlenecks, by number of concepts kept.
     """
-    (first, main), *others = rows.items()
+    first, main = next(iter(rows.items()))
     results: dict[str, Any] = {
         "dataset": config.data.name,
         "seed": config.seed,
@@ -87,7 +79,7 @@ def results_of(rows: Mapping[str, Row], data: DiagnosisData, config: ConceptsOpt
         "studies": {name: _counts(part, data.classes) for name, part in (("train", data.train), ("test", data.test))},
         "left_out": list(dict.fromkeys((*data.train.studies.left_out, *data.test.studies.left_out))),
         "methods": {name: row.scores.as_results() for name, row in rows.items()},
-        "auroc_differences": {f"{first} - {name}": _difference(main, row, data, config) for name, row in others},
+        "auroc_differences": _differences(rows, data, config),
     }
     if main.cosines is not None:
         results["explanations"] = _explanations(main, data, config)
@@ -102,10 +94,25 @@ def _counts(part: Part, classes: Sequence[str]) -> dict[str, Any]:
     return {"count": len(part.studies), "patients": len(set(part.studies.patients)), "positive": dict(positives)}
 
 
-def _difference(main: Row, other: Row, data: DiagnosisData, config: ConceptsOptions) -> dict[str, Any] | None:
-    first, second = (_figures(row.probabilities, data, config).auroc for row in (main, other))
-    found: Difference | None = paired_difference(first, second, data.test.studies.patients, **_bootstrap(config))
-    return found and {"value": found.value, "interval": found.interval and list(found.interval)}
+def _differences(rows: Mapping[str, Row], data: DiagnosisData, config: ConceptsOptions) -> dict[str, Any]:
+    """How far the AUROC of the first method is above that of each other one; None where one of them has none.
+
+    Both are of the same resamples: what makes a resample hard is then common to both.
+    """
+    (first, main), *others = rows.items()
+    statistics = [_resampled(row.probabilities, data, config) for row in rows.values()]
+
+    def ahead(weights: Weights) -> Float[np.ndarray, "figures resamples"]:
+        aurocs = np.stack([statistic(weights)[FIGURES.index("auroc")] for statistic in statistics])
+        return aurocs[0] - aurocs[1:]
+
+    intervals = _intervals(ahead, data.test.studies.patients, config) if others else []
+    differences: dict[str, Any] = {}
+    for (name, other), interval in zip(others, intervals, strict=True):
+        values = [row.main.auroc for row in (main, other) if row.main.auroc is not None]
+        value = values[0] - values[1] if len(values) == 2 else None
+        differences[f"{first} - {name}"] = None if value is None else {"value": value, "interval": interval}
+    return differences
 
 
 def _explanations(row: Row, data: DiagnosisData, config: ConceptsOptions) -> dict[str, Any]:
@@ -126,14 +133,12 @@ def _explanations(row: Row, data: DiagnosisData, config: ConceptsOptions) -> dic
     named = reasons(row, data, config.evaluation.explained, config.data.single_label)
     predicted, held = ([texts[study] for study in told] for texts in (named, test.phrases))
     patients = [test.studies.patients[study] for study in told]
+    overlaps = text_overlap(predicted, held)
+    means = ratios(np.array([overlap.each for overlap in overlaps]), np.ones(1))
     return results | {
         "text": {
-            one.name: {
-                "value": one.value,
-                "interval": _interval(ratio(np.array(one.each), np.ones(len(told))), patients, config),
-                "implementation": one.implementation,
-            }
-            for one in text_overlap(predicted, held)
+            overlap.name: {"value": overlap.value, "interval": interval, "implementation": overlap.implementation}
+            for overlap, interval in zip(overlaps, _intervals(means, patients, config), strict=True)
         },
         "sets": {
             match.__name__: set_agreement(predicted, held, match).as_results(patients, **options)
@@ -181,13 +186,13 @@ def _kept(row: Row, data: DiagnosisData, config: ConceptsOptions) -> dict[str, A
         positive = 1 / (1 + np.exp(-(base + (row.cosines - row.typical) @ weight).astype(np.float64)))
         if config.data.single_label:
             positive = np.concatenate([1 - positive, positive], axis=1)
-        figures = _figures(positive, data, config)
-        auroc = point(figures.auroc, len(patients))
+        values = figures(positive, _gold(data, config), config.evaluation.average)
+        intervals = dict(zip(FIGURES, _intervals(_resampled(positive, data, config), patients, config), strict=True))
         kept[str(count)] = {
-            "accuracy": point(figures.accuracy, len(patients)),
-            "accuracy_interval": _interval(figures.accuracy, patients, config),
-            "auroc": None if np.isnan(auroc) else auroc,
-            "auroc_interval": _interval(figures.auroc, patients, config),
+            "accuracy": values["accuracy"],
+            "accuracy_interval": intervals["accuracy"],
+            "auroc": None if np.isnan(values["auroc"]) else values["auroc"],
+            "auroc_interval": intervals["auroc"],
         }
     return kept
 
@@ -197,17 +202,22 @@ def _linear(row: Row, data: DiagnosisData, single_label: bool) -> Linear:
     return linear(row.head, Findings(data.classes, single_label, row.typical))
 
 
-def _figures(found: Float[np.ndarray, "studies outputs"], data: DiagnosisData, config: ConceptsOptions) -> Statistics:
-    """The figures of probabilities of the test studies."""
-    if config.data.single_label:
-        return statistics(found, np.argmax(data.test.targets, axis=1), config.evaluation.average)
-    return finding_statistics(found, data.test.targets, config.evaluation.average)
+def _gold(data: DiagnosisData, config: ConceptsOptions) -> Gold:
+    """Of the test studies, as `figures` takes it."""
+    return np.argmax(data.test.targets, axis=1) if config.data.single_label else data.test.targets
 
 
-def _interval(figure: Statistic, patients: Sequence[str], config: ConceptsOptions) -> list[float] | None:
-    """As results.json has it."""
-    found = bootstrap_interval(figure, patients, **_bootstrap(config))
-    return found and list(found)
+def _resampled(
+    probabilities: Float[np.ndarray, "studies outputs"], data: DiagnosisData, config: ConceptsOptions
+) -> Statistic:
+    """The figures of resamples of the test studies."""
+    return resampled(probabilities, _gold(data, config), config.evaluation.average)
+
+
+def _intervals(statistic: Statistic, patients: Sequence[str], config: ConceptsOptions) -> list[list[float] | None]:
+    """As results.json has them."""
+    intervals = bootstrap_intervals(statistic, patients, **_bootstrap(config))
+    return [interval and list(interval) for interval in intervals]
 
 
 def _bootstrap(config: ConceptsOptions) -> dict[str, int]:

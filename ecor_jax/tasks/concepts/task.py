@@ -17,16 +17,16 @@ from ecor_jax.checkpoints.bottleneck_dir import Findings, SavedBottleneck, load_
 from ecor_jax.checkpoints.model_dir import Model, load_clip
 from ecor_jax.data.captions import Captions
 from ecor_jax.data.descriptors import Descriptors
-from ecor_jax.data.patient_split import check_no_overlap
 from ecor_jax.data.pipeline import train_batches
-from ecor_jax.data.records import InOrder, Record, Source
-from ecor_jax.data.study_captions import OneFinding, StudyCaptions
+from ecor_jax.data.records import Arrays, Source
+from ecor_jax.data.xray.captions import OneFinding, StudyCaptions
+from ecor_jax.data.xray.patient_split import check_no_overlap
 from ecor_jax.errors import UserError
 from ecor_jax.tasks import base
 from ecor_jax.tasks.base import Log, Task, check_batch_sizes, compute_dtype
 from ecor_jax.tasks.concepts.data import DiagnosisData, open_diagnosis
 from ecor_jax.tasks.concepts.encoder import ClipEncoder, DualEncoder, FileEncoder
-from ecor_jax.tasks.concepts.model import BlackBox, ConceptsLearner, DiagnosisLoss, FeatureEncode, class_weights
+from ecor_jax.tasks.concepts.model import BlackBox, ConceptsLearner, DiagnosisLoss, class_weights
 from ecor_jax.tasks.concepts.options import ConceptsOptions
 from ecor_jax.tasks.concepts.report import write_report
 from ecor_jax.tasks.concepts.results import Row, judged, results_of, table
@@ -127,16 +127,10 @@ class ConceptBottleneck(Task[ConceptsOptions, Row]):
         options, method, part = self.options, METHODS[row], self.data.train
         template = options.concepts.template
         bank = self.encoder.texts([template.replace("{d}", phrase) for phrase in self._words(method).phrases])
-        names = part.studies.names
-        records = [Record(image=b"", category="", rationales=(), name=name) for name in names]
-        encode = FeatureEncode(
-            dict(zip(names, self.features, strict=True)),
-            dict(zip(names, part.targets, strict=True)),
-            dict(zip(names, part.present, strict=True)),
-        )
+        columns = {"features": self.features, "target": part.targets, "present": part.present}
         batches = train_batches(
-            InOrder(records, part.studies.origin),
-            encode,
+            Arrays(columns, part.studies.origin),
+            None,
             batch_size=options.data.batch_size,
             seed=options.seed,
             process_index=jax.process_index(),

@@ -1,23 +1,16 @@
 """Contrastive pretraining of a CLIP on images and captions (Radford et al. 2021; SigLIP, Zhai et al. 2023)."""
 
 import math
-import zlib
-from typing import Any, Literal
+from typing import Literal
 
 import grain
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float
-from transformers import PreTrainedTokenizerBase
 
 from ecor_jax.clip.model import Clip, unit
 from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.clip.vision import normalise_pixels, random_patches
-from ecor_jax.data.captions import Captions
-from ecor_jax.data.encode import ImageEncode
-from ecor_jax.data.records import Record
-from ecor_jax.data.vocabulary import normalise_name
 from ecor_jax.errors import UserError
 from ecor_jax.losses import sigmoid_contrastive_loss, softmax_contrastive_loss
 from ecor_jax.training.step import Batch, Metrics
@@ -35,7 +28,7 @@ class Pretrainer(nnx.Module):
 
 
 class PretrainLearner:
-    """All of CLIP trained on {"image", "text", "group", "mask"} batches.
+    """All of CLIP trained on {"image", "text", "group"} batches.
 
     Images and texts of the same `group` are positives of each other.
     kept_patches: how many patches of an image a step looks at (FLIP, Li et al. 2023); None, all.
@@ -84,38 +77,3 @@ def _retrieved(logits: Float[Array, "images texts"], positives: Bool[Array, "ima
     """1 where an image's best text of the batch is one of its own."""
     best = jnp.argmax(logits, axis=1)
     return jnp.take_along_axis(positives, best[:, None], axis=1)[:, 0].astype(jnp.float32)
-
-
-class CaptionEncode:
-    """Record to {"image" uint8, "text" int32 [text_length], "group" int32}, a caption drawn at random.
-
-    Captions longer than `text_length` tokens are cut before EOT, as CLIP's training does.
-    positives: 'text', equal captions form a group; 'category', images of one class do (for class-level captions,
-      of which any fits any image of the class).
-    """
-
-    def __init__(
-        self,
-        image: ImageEncode,
-        captions: Captions,
-        tokenizer: PreTrainedTokenizerBase,
-        text_length: int,
-        positives: Literal["text", "category"],
-    ):
-        if positives not in ("text", "category"):
-            raise UserError(f"data.positives is {positives!r}; expected 'text' or 'category'")
-        self.image, self.captions, self.tokenizer = image, captions, tokenizer
-        self.text_length, self.positives = text_length, positives
-
-    def __call__(self, record: Record, rng: np.random.Generator) -> dict[str, Any]:
-        caption = self.captions(record, rng)
-        ids = self.tokenizer(caption)["input_ids"]
-        text = np.zeros(self.text_length, np.int32)
-        text[: len(ids)] = ids if len(ids) <= self.text_length else [*ids[: self.text_length - 1], ids[-1]]
-        same = caption if self.positives == "text" else record["category"]
-        return {"image": self.image(record, rng), "text": text, "group": _group(same)}
-
-
-def _group(text: str) -> np.int32:
-    """Equal texts, equal numbers, in every process and run."""
-    return np.int32(zlib.crc32(normalise_name(text).encode()) >> 1)

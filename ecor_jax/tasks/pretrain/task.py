@@ -14,16 +14,18 @@ from ecor_jax.clip.config import PRESETS, preset
 from ecor_jax.clip.model import Clip
 from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.clip.tokenizer import learn_tokenizer
+from ecor_jax.config import path_list
 from ecor_jax.data.captions import Captions, ListedCaptions, ProceduralCaptions
-from ecor_jax.data.concatenated import Concatenated
-from ecor_jax.data.encode import ImageEncode, checked
+from ecor_jax.data.encode import CaptionLabels, Encode
 from ecor_jax.data.images import open_images
+from ecor_jax.data.in_memory import checked
 from ecor_jax.data.pipeline import train_batches
 from ecor_jax.data.procedural import Procedural
 from ecor_jax.data.records import Source
+from ecor_jax.data.sources import Concatenated
 from ecor_jax.errors import UserError
 from ecor_jax.tasks.base import Row, Task, compute_dtype
-from ecor_jax.tasks.pretrain.model import CaptionEncode, Pretrainer, PretrainLearner
+from ecor_jax.tasks.pretrain.model import Pretrainer, PretrainLearner
 from ecor_jax.tasks.pretrain.options import PretrainData, PretrainOptions
 
 
@@ -54,16 +56,16 @@ class Pretrain(Task[PretrainOptions, None]):
         longest = self.clip.config.text.context_length
         if options.data.text_length > longest:
             raise UserError(f"data.text_length is {options.data.text_length}; expected 2 to {longest} tokens")
-        self.source, bad = checked(self.source, self.preprocess, options.data.on_bad_image)
+        self.source, bad = checked(self.source, self.preprocess, options.data.on_bad_image, options.data.augment)
         for name in bad:
             logging.warning("left out: %s", name)
 
     def learner(self, row: str) -> PretrainLearner:
         options, data = self.options, self.options.data
-        image = ImageEncode(self.preprocess, data.augment)
+        labels = CaptionLabels(self.texts, self.tokenizer, data.text_length, data.positives)
         batches = train_batches(
             self.source,
-            CaptionEncode(image, self.texts, self.tokenizer, data.text_length, data.positives),
+            Encode(self.preprocess, labels, data.augment),
             batch_size=data.batch_size,
             seed=options.seed,
             workers=data.workers,
@@ -94,7 +96,7 @@ def _open(data: PretrainData) -> tuple[Source, Captions]:
     for option in ("images", "captions"):
         if not getattr(data, option):
             raise UserError(f"--config.data.{option} is not set: expected a path")
-    source = Concatenated([open_images(path, split=data.split) for path in data.images.split(",")])
+    source = Concatenated([open_images(path, split=data.split) for path in path_list(data.images)])
     captions = ListedCaptions(data.captions)
     captions.check(source)
     return source, captions

@@ -7,14 +7,16 @@ import numpy as np
 from absl import logging
 from PIL import Image
 
+from ecor_jax.config import comma_list, path_list
 from ecor_jax.data import procedural
-from ecor_jax.data.concatenated import Concatenated
-from ecor_jax.data.encode import Encode, Preprocess, checked
+from ecor_jax.data.augment import Augment
+from ecor_jax.data.encode import Preprocess
 from ecor_jax.data.files import some_of
-from ecor_jax.data.images import Renamed, open_images, split_by_class, splits_of, without_classes
-from ecor_jax.data.joined import Joined
+from ecor_jax.data.images import open_images, splits_of
+from ecor_jax.data.in_memory import checked
 from ecor_jax.data.procedural import Procedural
-from ecor_jax.data.records import Record, Source
+from ecor_jax.data.records import Source
+from ecor_jax.data.sources import Concatenated, Renamed, split_by_class, without_classes
 from ecor_jax.data.vocabulary import Vocabulary, folder_names, match
 from ecor_jax.errors import UserError
 from ecor_jax.tasks.rationale.options import RationaleData
@@ -48,7 +50,7 @@ def open_dataset(
     training: bool,
     too_long: Callable[[Vocabulary], Sequence[str]] = lambda vocabulary: (),
 ) -> Dataset:
-    """The dataset that the options describe, its images decoded into memory where they fit.
+    """The dataset that the options describe, its images in memory where they fit (`in_memory.checked`).
 
     too_long: the rationales that the text tower cannot read whole; `on_long` says what becomes of them.
     Test images may lie apart, in `test_images`. Else, where no split is named, a folder's own train and test are
@@ -74,7 +76,8 @@ def open_dataset(
     if training and data.validation:
         sets |= _validation(sets["train"], data)
     for name in sets:
-        sets[name] = _usable(sets[name], vocabulary, data, preprocess, left_out)
+        augment = data.augment if name == "train" else "none"
+        sets[name] = _usable(sets[name], vocabulary, data, preprocess, augment, left_out)
     logging.info("%s", vocabulary.describe())
     return Dataset(vocabulary, sets.get("train"), sets.get("validation"), sets["test"], tuple(left_out))
 
@@ -101,7 +104,7 @@ def _splits(data: RationaleData, training: bool) -> dict[str, Source]:
     if data.test_images:
         sets = {"test": _open(data, data.test_images, test)}
         return sets | ({"train": _open(data, data.images, train)} if training else {})
-    if not (train or test) and {"train", "test"} <= set(splits_of(data.images)):
+    if not (train or test) and all({"train", "test"} <= set(splits_of(path)) for path in path_list(data.images)):
         train, test = "train", "test"
     if train and test:
         return {"test": _open(data, data.images, test)} | (
@@ -129,7 +132,7 @@ def _validation(train: Source, data: RationaleData) -> dict[str, Source]:
 
 def _open(data: RationaleData, paths: str, split: str) -> Source:
     """The images of one path, or of several with commas, under the vocabulary's class names."""
-    sources = [open_images(path, split=split) for path in paths.split(",")]
+    sources = [open_images(path, split=split) for path in path_list(paths)]
     source = sources[0] if len(sources) == 1 else Concatenated(sources)
     folders = folder_names(data.rationales, data.slash)
     known = {folder: name for folder, name in folders.items() if folder in source.classes}
@@ -139,7 +142,7 @@ def _open(data: RationaleData, paths: str, split: str) -> Source:
 
 def _aliases(text: str) -> dict[str, str]:
     """`a=b,c=d` as {a: b, c: d}."""
-    pairs = [item.partition("=") for item in text.split(",") if item.strip()]
+    pairs = [item.partition("=") for item in comma_list(text)]
     if bad := ["".join(pair) for pair in pairs if not (pair[0].strip() and pair[2].strip())]:
         raise UserError(f"data.aliases: {', '.join(bad)}; expected image class=vocabulary class")
     return {old.strip(): new.strip() for old, _, new in pairs}
@@ -150,6 +153,7 @@ def _usable(
     vocabulary: Vocabulary,
     data: RationaleData,
     preprocess: Preprocess,
+    augment: Augment,
     left_out: list[str],
 ) -> Source:
     """The images that can be read and judged."""
@@ -158,17 +162,6 @@ def _usable(
         if found.left_out:
             left_out.append(found.describe())
             source = without_classes(source, found.left_out)
-    source, bad = checked(source, preprocess, data.on_bad_image)
+    source, bad = checked(source, preprocess, data.on_bad_image, augment)
     left_out += bad
     return source
-
-
-class JoinedEncode:
-    """`Encode`, with the sets of rationales of `joined` in the place of single ones."""
-
-    def __init__(self, encode: Encode, joined: Joined):
-        self.encode, self.joined = encode, joined
-
-    def __call__(self, record: Record, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        example = self.encode(record, rng)
-        return example | {"rationales": self.joined.gold_row(example["rationales"])}

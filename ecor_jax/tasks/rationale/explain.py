@@ -5,18 +5,20 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 from absl import logging
 
 from ecor_jax.atomic import write_json
 from ecor_jax.checkpoints.tuned import Tuned, TunedModel, load_tuned
+from ecor_jax.config import comma_list
 from ecor_jax.data.array_records import is_array_records
-from ecor_jax.data.encode import ImageEncode, picture_of
-from ecor_jax.data.files import IMAGE_SUFFIXES, open_files
+from ecor_jax.data.decode import picture_of
+from ecor_jax.data.encode import Encode
+from ecor_jax.data.files import IMAGE_SUFFIXES, open_files, read_picture
 from ecor_jax.data.images import open_images, splits_of
 from ecor_jax.data.joined import join_rationales
 from ecor_jax.data.pipeline import eval_batches
-from ecor_jax.data.records import InOrder, Record
+from ecor_jax.data.records import Record
+from ecor_jax.data.sources import InOrder
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
 from ecor_jax.metrics.doubly_right import majority_vote
@@ -27,7 +29,7 @@ from ecor_jax.tasks.rationale.explanation import ExplainedPicture, explanation_o
 from ecor_jax.tasks.rationale.methods import find_methods, make_banks, over_context
 from ecor_jax.tasks.rationale.model import RationaleModel
 from ecor_jax.tasks.rationale.predict import Predictions, predict
-from ecor_jax.untrusted.files import read_bytes
+from ecor_jax.untrusted.archives import is_zip
 
 
 def run(
@@ -94,8 +96,9 @@ def read_pictures(paths: Sequence[Path]) -> list[Record]:
 
 def _read(path: Path) -> Iterator[Callable[[], Record]]:
     """Readers of the picture in a file, or of all those of a folder or zip, however deep, or ArrayRecord directory."""
-    if path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir():
-        yield functools.partial(_record, functools.partial(read_bytes, path), str(path))
+    zipped = is_zip(path) or path.suffix.lower() == ".zip"
+    if not path.is_dir() and (path.suffix.lower() in IMAGE_SUFFIXES or not zipped):
+        yield functools.partial(_record, functools.partial(read_picture, path), str(path))
     elif is_array_records(path):
         for split in splits_of(path) or ("",):
             source = open_images(path, split=split)
@@ -131,32 +134,18 @@ def _methods(loaded: TunedModel, names: str) -> dict[str, Tuned]:
     if not names:
         return dict(loaded.tuned) or {"ecor": Tuned(find_methods(("ecor",))["ecor"], None)}
     chosen = {}
-    for name, method in find_methods(names.split(",")).items():
+    for name, method in find_methods(comma_list(names)).items():
         if loaded.tuned and method.tuned and name not in loaded.tuned:
             raise UserError(f"{loaded.model.path}: no prompts for {name!r}; it has those of {', '.join(loaded.tuned)}")
         chosen[name] = loaded.tuned.get(name, Tuned(method, None))
     return chosen
 
 
-class _Unlabelled:
-    """Pixels without gold, in the form of a labelled example."""
-
-    def __init__(self, image: ImageEncode, rationales: int):
-        self.image, self.rationales = image, rationales
-
-    def __call__(self, record: Record, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        return {
-            "image": self.image(record, rng),
-            "category": np.asarray(0, np.int32),
-            "rationales": np.zeros(self.rationales, bool),
-        }
-
-
 def _answers(
     loaded: TunedModel, tuned: Tuned, vocabulary: Vocabulary, records: Sequence[Record], top_k: int, name: str
 ) -> Predictions:
     model = RationaleModel(loaded.model, tuned.prompts, make_banks(tuned.method, loaded.model, vocabulary))
-    encode = _Unlabelled(ImageEncode(loaded.model.preprocess), len(vocabulary.rationales))
+    encode = Encode(loaded.model.preprocess)
     mesh = make_mesh()
     batch = min(64, len(records))
     batch += -batch % mesh.shape["data"]

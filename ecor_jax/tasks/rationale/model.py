@@ -39,7 +39,7 @@ class RationaleModel(nnx.Module):
 
 
 class RationaleLearner:
-    """Prompts trained on {"image", "category", "rationales", "mask"} batches; everything else is frozen."""
+    """Prompts trained on {"image", "category", "rationales"} batches; everything else is frozen."""
 
     trainable = Prompt
 
@@ -61,7 +61,7 @@ class RationaleLearner:
             outer, inner = batch["category"], rationale
         else:
             outer, inner = rationale, batch["category"]
-        asked = batch["mask"] & batch["rationales"].any(axis=1)
+        asked = batch["rationales"].any(axis=1)
         if self.options.candidates == "batch":
             terms = _batch_terms(images, banks, scale, outer, inner, asked)
         else:

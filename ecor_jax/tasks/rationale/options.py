@@ -60,7 +60,7 @@ class Prompts:
 
 @dataclasses.dataclass(frozen=True)
 class RationaleData:
-    """Pictures and rationales (`data.dataset`).
+    """Pictures and rationales (`tasks.rationale.data`).
 
     images: a folder tree, a zip or an ArrayRecord directory, several with commas; test_images where the test's lie
       apart; 'procedural', the built-in drawings, of which train_count and test_count are drawn.

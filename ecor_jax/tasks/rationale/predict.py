@@ -1,20 +1,17 @@
 """A method's answers for every image of a set."""
 
+import dataclasses
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
-from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
-from tqdm import tqdm
 
 from ecor_jax.errors import UserError
 from ecor_jax.joint import marginals, top_pairs
-from ecor_jax.parallel import mesh as meshes
+from ecor_jax.parallel.map_batches import map_batches
 from ecor_jax.tasks.rationale.methods import Method, categories_and_rationales
 from ecor_jax.tasks.rationale.model import RationaleModel
 
@@ -47,31 +44,32 @@ def predict(
     total: int,
     name: str = "evaluate",
 ) -> Predictions:
-    """Runs `model` over padded evaluation batches (with "mask") of `total` images."""
-    graph, state = nnx.split(model)
-    state = meshes.place(state, mesh)
+    """Runs `model` over padded evaluation batches (with "mask") of `total` images.
 
-    @jax.jit
-    def answer(state: nnx.State, images: Array):
-        model: RationaleModel = nnx.merge(graph, state)
-        embeddings, banks, scale = model.embed(images), model.banks(), model.scale[...]
-        pairs = top_pairs(embeddings, banks, scale, top_k)
-        outer, inner = marginals(embeddings, banks, scale)
-        best = [(jnp.argmax(p, axis=1), jnp.max(p, axis=1)) for p in (outer, inner)]
-        return pairs, best
-
-    parts = []
-    with tqdm(total=total, desc=name, unit="image", mininterval=1) as bar:
-        for batch in batches:
-            placed = meshes.global_batch(batch, mesh)
-            gold = placed["category"], placed["rationales"], placed["mask"]
-            answers = multihost_utils.process_allgather((answer(state, placed["image"]), gold), tiled=True)
-            (pairs, (outer, inner)), (category, rationales, mask) = answers
-            first, second = (outer, inner) if method.order == "category_first" else (inner, outer)
-            columns = (*categories_and_rationales(method, pairs), np.exp(pairs.log_prob), *first, *second)
-            parts.append([np.asarray(column)[mask] for column in (*columns, category, rationales)])
-            bar.update(int(mask.sum()))
-    predictions = Predictions(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-    if not np.isfinite(predictions.probabilities).all():
+    Where batches have no labels, the gold category is -1, and there are no columns of gold rationales.
+    """
+    pairs, (outer, inner), gold = map_batches(_Answer(top_k), model, batches, mesh, total=total, name=name)
+    first, second = (outer, inner) if method.order == "category_first" else (inner, outer)
+    columns = (*categories_and_rationales(method, pairs), np.exp(pairs.log_prob), *first, *second, *gold)
+    predictions = Predictions(*map(np.asarray, columns))
+    # Where all is NaN, the search for the top pairs finds none, and gives them the probability 0.
+    numbers = predictions.probabilities, predictions.category_confidence
+    if not all(np.isfinite(values).all() for values in numbers):
         raise UserError(f"{name}: the probabilities are not finite: the weights of the model are damaged")
     return predictions
+
+
+@dataclasses.dataclass(frozen=True)
+class _Answer:
+    """The top pairs of a batch, the best outer and inner candidate with its probability, and the gold labels."""
+
+    top_k: int
+
+    def __call__(self, model: RationaleModel, batch: dict[str, Array]):
+        embeddings, banks, scale = model.embed(batch["image"]), model.banks(), model.scale[...]
+        pairs = top_pairs(embeddings, banks, scale, self.top_k)
+        best = [(jnp.argmax(p, axis=1), jnp.max(p, axis=1)) for p in marginals(embeddings, banks, scale)]
+        if "category" in batch:
+            return pairs, best, (batch["category"], batch["rationales"])
+        count = len(batch["image"])
+        return pairs, best, (jnp.full(count, -1, jnp.int32), jnp.zeros((count, 0), bool))

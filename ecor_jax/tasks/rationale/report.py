@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ecor_jax.data.encode import picture_of
+from ecor_jax.data.decode import picture_of
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.metrics.calibration import Bin, expected_calibration_error, reliability
 from ecor_jax.metrics.doubly_right import rates

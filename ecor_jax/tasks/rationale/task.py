@@ -12,7 +12,8 @@ from flax import nnx
 
 from ecor_jax.checkpoints.tuned import Tuned, TunedModel, load_tuned, save_tuned
 from ecor_jax.clip.prompts import VisualPrompts, prompt_layers
-from ecor_jax.data.encode import Augment, Encode
+from ecor_jax.data.augment import Augment
+from ecor_jax.data.encode import Encode, GoldLabels
 from ecor_jax.data.joined import join_rationales
 from ecor_jax.data.pipeline import eval_batches, train_batches
 from ecor_jax.data.records import Source
@@ -21,7 +22,7 @@ from ecor_jax.errors import UserError
 from ecor_jax.joint import Banks
 from ecor_jax.metrics.doubly_right import NAMES, Judged, judge, rates
 from ecor_jax.tasks.base import Log, Row, Task, check_batch_sizes, compute_dtype
-from ecor_jax.tasks.rationale.data import Dataset, JoinedEncode, open_dataset
+from ecor_jax.tasks.rationale.data import Dataset, open_dataset
 from ecor_jax.tasks.rationale.methods import PAIR, find_methods, make_banks, over_context, with_templates
 from ecor_jax.tasks.rationale.model import RationaleLearner, RationaleModel
 from ecor_jax.tasks.rationale.options import RationaleOptions
@@ -204,9 +205,7 @@ class Rationale(Task[RationaleOptions, Evaluation]):
             {name: row.judgement for name, row in rows.items()},
             log.metrics,
             {name: row.seconds for name, row in rows.items()},
-            commands=[f"python -m launch.explain --model={log.model} --images PICTURE --output=page"]
-            if log.model
-            else [],
+            commands=[f"ecor-jax explain --model={log.model} --images PICTURE --output=page"] if log.model else [],
         )
 
     def answers(self, rows: Mapping[str, Row[Evaluation]]) -> Iterator[dict[str, Any]]:
@@ -216,9 +215,9 @@ class Rationale(Task[RationaleOptions, Evaluation]):
         first = next(iter(predictions.values()))
         if len(first.gold_category) != len(test):
             raise UserError("pictures were left out while they were read; there are no answers a picture")
-        for number in range(len(test)):
+        for number, name in enumerate(test.names):
             yield {
-                "name": test[number]["name"],
+                "name": name,
                 "category": classes[first.gold_category[number]],
                 "rationales": [rationales[column] for column in np.flatnonzero(first.gold_rationales[number])],
                 "methods": {
@@ -245,9 +244,8 @@ class Rationale(Task[RationaleOptions, Evaluation]):
             self._banks = row, make_banks(self.methods[row], self.clip, self.vocabulary)
         return RationaleModel(self.clip, prompts, self._banks[1])
 
-    def _encode(self, augment: Augment) -> Any:
-        encode = Encode(self.dataset.vocabulary, self.clip.preprocess, augment)
-        return JoinedEncode(encode, self.joined) if self.joined else encode
+    def _encode(self, augment: Augment) -> Encode:
+        return Encode(self.clip.preprocess, GoldLabels(self.dataset.vocabulary, self.joined), augment)
 
     def _reading(self) -> dict[str, Any]:
         return {

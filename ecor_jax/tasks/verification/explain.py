@@ -6,8 +6,10 @@ from pathlib import Path
 from ecor_jax.atomic import write_json
 from ecor_jax.checkpoints.bottleneck_dir import load_bottleneck
 from ecor_jax.checkpoints.model_dir import load_clip
-from ecor_jax.data.encode import picture_of
-from ecor_jax.data.records import InOrder, Record
+from ecor_jax.data.decode import picture_of
+from ecor_jax.data.files import read_picture
+from ecor_jax.data.records import Record
+from ecor_jax.data.sources import InOrder
 from ecor_jax.errors import UserError
 from ecor_jax.image_features import image_features
 from ecor_jax.pages.page import write_page
@@ -15,7 +17,6 @@ from ecor_jax.parallel.mesh import make_mesh
 from ecor_jax.tasks.verification.explanation import Side
 from ecor_jax.tasks.verification.pairs import READING, check_faces, explained_pairs, face_model, head_of, see
 from ecor_jax.tasks.what_if import read_what_if
-from ecor_jax.untrusted.files import read_bytes
 
 
 def run(
@@ -85,7 +86,7 @@ def _records(pairs: Sequence[tuple[Path, Path]]) -> list[Record]:
     records, bad = [], []
     for path in (path for pair in pairs for path in pair):
         try:
-            record = Record(image=read_bytes(path), category="", rationales=(), name=str(path))
+            record = Record(image=read_picture(path), category="", rationales=(), name=str(path))
             picture_of(record)
             records.append(record)
         except UserError as error:

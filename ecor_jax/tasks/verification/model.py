@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import grain
 import jax.numpy as jnp
 from flax import nnx
+from flax.nnx.filterlib import Filter
 from jaxtyping import Array, Float, Int, UInt8
 
 from ecor_jax import margins
@@ -85,7 +86,7 @@ class Recogniser(nnx.Module):
 
 
 class VerificationLearner:
-    """Identities of {"image", "label", "mask"} batches told apart; `tuned` names parts of PARTS.
+    """Identities of {"image", "label"} batches told apart; `tuned` names parts of PARTS.
 
     shards: into how many ranges the centres are split when they are sampled (the mesh's axis `model`).
     """
@@ -161,7 +162,7 @@ class VerificationLearner:
         return margins.adaface(own, norms, statistics, self.margin.margin, self.margin.concentration)
 
 
-def trainable(tuned: Sequence[str], bottleneck: Bottleneck, output: str) -> nnx.filterlib.Filter:
+def trainable(tuned: Sequence[str], bottleneck: Bottleneck, output: str) -> Filter:
     """The parameters of the named parts of a Recogniser, and its centres. UserError for an unknown or missing part."""
     if unknown := [part for part in tuned if part not in PARTS]:
         raise UserError(f"bottleneck.tuned names {', '.join(map(repr, unknown))}; expected some of {', '.join(PARTS)}")

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ecor_jax.bottleneck import similarity_shares
+from ecor_jax.data.decode import picture_of
 from ecor_jax.data.descriptors import Descriptors
-from ecor_jax.data.encode import picture_of
 from ecor_jax.data.pair_sets import PairSet
 from ecor_jax.metrics.faithfulness import Head, deletion, strongest_only
 from ecor_jax.pages.page import write_page
@@ -100,7 +100,7 @@ def write_verification(
         pairs=pairs,
         kept={"accuracy": {name: {int(n): (accuracy, None) for n, accuracy in kept.items()}}} if kept else {},
         metrics=[line for line in log.metrics if line["run"] == name],
-        commands=[f"python -m launch.explain --model={log.model} --pair FIRST SECOND --output=page"] * bool(log.model),
+        commands=[f"ecor-jax explain --model={log.model} --pair FIRST SECOND --output=page"] * bool(log.model),
         notes=[
             "Every picture is embedded as it is and mirrored; thresholds are chosen on nine folds of the pairs and "
             "applied to the tenth (insightface's protocol).",

@@ -16,7 +16,7 @@ from ecor_jax.checkpoints.bottleneck_dir import SavedBottleneck, is_bottleneck, 
 from ecor_jax.checkpoints.model_dir import load_clip
 from ecor_jax.clip.split import SplitVision
 from ecor_jax.data.descriptors import FACES, Descriptors
-from ecor_jax.data.face_encode import FaceEncode
+from ecor_jax.data.encode import Encode, IdentityLabels
 from ecor_jax.data.images import open_images
 from ecor_jax.data.pair_sets import PairSet, pairs_within
 from ecor_jax.data.pipeline import train_batches
@@ -89,7 +89,12 @@ class Verification(Task[VerificationOptions, Judgement]):
         people = self.faces.train.classes
         batches = train_batches(
             self.faces.train,
-            FaceEncode(self.clip.preprocess, people, data.augment, data.image_size),
+            Encode(
+                self.clip.preprocess,
+                IdentityLabels(people),
+                "adaface" if data.augment else "none",
+                data.image_size,
+            ),
             batch_size=data.batch_size,
             seed=options.seed,
             workers=data.workers,

@@ -14,7 +14,7 @@ from PIL import Image
 from ecor_jax.bottleneck import Bottleneck
 from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.data.records import Record
-from ecor_jax.metrics.diagnosis import score_classes, score_findings
+from ecor_jax.metrics.scores import score_classes, score_labels
 from ecor_jax.options import defaults, read
 from ecor_jax.tasks.concepts.data import DiagnosisData, Part
 from ecor_jax.tasks.concepts.model import BlackBox
@@ -69,7 +69,7 @@ class Case:
         test, options = self.data.test, {"resamples": self.config.evaluation.resamples, "seed": self.config.seed}
         if self.config.data.single_label:
             return score_classes(found, np.argmax(test.targets, axis=1), test.studies.patients, "binary", **options)
-        return score_findings(found, test.targets, test.studies.patients, self.data.classes, "binary", **options)
+        return score_labels(found, test.targets, test.studies.patients, self.data.classes, "binary", **options)
 
 
 @pytest.fixture

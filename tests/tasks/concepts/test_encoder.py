@@ -14,7 +14,8 @@ from safetensors.numpy import save_file
 from ecor_jax.checkpoints.model_dir import load_clip
 from ecor_jax.clip.tokenizer import tokenize
 from ecor_jax.clip.vision import normalise_pixels
-from ecor_jax.data.records import InOrder, Record
+from ecor_jax.data.records import Record
+from ecor_jax.data.sources import InOrder
 from ecor_jax.errors import UserError
 from ecor_jax.parallel.mesh import make_mesh
 from ecor_jax.tasks.concepts.encoder import ClipEncoder, DualEncoder, FileEncoder

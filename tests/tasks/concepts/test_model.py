@@ -2,7 +2,6 @@
 
 import json
 import math
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,10 @@ from flax import nnx
 
 from ecor_jax.bottleneck import Adapter, Bottleneck
 from ecor_jax.data.pipeline import train_batches
-from ecor_jax.data.records import InOrder, Record
+from ecor_jax.data.records import Arrays
 from ecor_jax.errors import UserError
 from ecor_jax.options import read
-from ecor_jax.tasks.concepts.model import BlackBox, ConceptsLearner, DiagnosisLoss, FeatureEncode, class_weights
+from ecor_jax.tasks.concepts.model import BlackBox, ConceptsLearner, DiagnosisLoss, class_weights
 from ecor_jax.training.loop import train
 from ecor_jax.training.options import Training
 
@@ -78,10 +77,7 @@ def unknowns() -> Rows:
 
 
 def stream(rows: Rows) -> grain.IterDataset:
-    names = [f"{number}.png" for number in range(len(rows["features"]))]
-    records = [Record(image=b"", category="", rationales=(), name=name) for name in names]
-    columns = [dict(zip(names, rows[key], strict=True)) for key in ("features", "target", "present")]
-    return train_batches(InOrder(records, "the toys"), FeatureEncode(*columns), batch_size=16, seed=4)
+    return train_batches(Arrays(rows, "the toys"), None, batch_size=16, seed=4)
 
 
 def task_of(rows: Rows, loss: DiagnosisLoss = SINGLE, kind: str = "bottleneck", **options) -> ConceptsLearner:
@@ -409,31 +405,6 @@ def test_a_class_that_all_or_none_have_is_refused(target, single_label, balanced
     with pytest.raises(UserError) as error:
         class_weights(np.array(target, np.float32), NAMES[: len(target[0])], single_label, balanced)
     assert str(error.value) == f"of the studies to train on {told}; expected some of either"
-
-
-# Records by name
-
-
-def test_features_find_their_targets_by_name_and_no_image_is_read():
-    rows = separable()
-    seen = set()
-    batches = iter(stream(rows))
-    for _ in range(4):
-        batch = next(batches)
-        assert batch["mask"].all()
-        for features, target, present in zip(batch["features"], batch["target"], batch["present"], strict=True):
-            (row,) = np.flatnonzero((rows["features"] == features).all(axis=1))
-            seen.add(int(row))
-            np.testing.assert_array_equal(target, rows["target"][row])
-            np.testing.assert_array_equal(present, rows["present"][row])
-    assert seen == set(range(ROWS))
-
-
-def test_encoders_are_picklable():
-    encode = FeatureEncode({"a.png": np.ones(3)}, {"a.png": np.ones(2)}, {"a.png": np.ones(4, bool)})
-    record = Record(image=b"no image", category="", rationales=(), name="a.png")
-    found = pickle.loads(pickle.dumps(encode))(record, np.random.default_rng(0))
-    assert {name: value.shape for name, value in found.items()} == {"features": (3,), "target": (2,), "present": (4,)}
 
 
 # Options

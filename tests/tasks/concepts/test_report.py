@@ -35,7 +35,7 @@ def page(case, tmp_path):
 
 @pytest.mark.parametrize("saved", [True, False])
 def test_how_to_explain_is_shown_where_a_model_was_saved(page, saved, tmp_path):
-    shown = f"python -m launch.explain --model={tmp_path / 'model'}" in page(saved=saved)[0]
+    shown = f"ecor-jax explain --model={tmp_path / 'model'}" in page(saved=saved)[0]
     assert shown is saved
 
 

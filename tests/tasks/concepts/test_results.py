@@ -6,8 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from ecor_jax.metrics.bootstrap import bootstrap_interval, paired_difference, point
-from ecor_jax.metrics.classification import statistics
+from ecor_jax.metrics.bootstrap import bootstrap_intervals
+from ecor_jax.metrics.classification import FIGURES, figures, resampled
 from ecor_jax.metrics.descriptor_sets import equal, set_agreement
 from ecor_jax.metrics.text_overlap import text_overlap
 from ecor_jax.tasks.concepts.results import reasons, results_of, table
@@ -140,12 +140,13 @@ def test_concepts_kept_of_the_first_method_and_of_the_random_control(methods):
     base = -2 + TYPICAL @ (KERNEL[:, 1] - KERNEL[:, 0])
     logit = base + (row.cosines - TYPICAL)[:, [0, 2]] @ np.array([-30.0, 30.0])
     risk = 1 / (1 + np.exp(-logit))
-    figures, patients = statistics(np.stack([1 - risk, risk], axis=1), gold, "binary"), made.data.test.studies.patients
+    judged = (np.stack([1 - risk, risk], axis=1), gold, "binary")
+    patients = made.data.test.studies.patients
+    intervals = dict(zip(FIGURES, bootstrap_intervals(resampled(*judged), patients, resamples=60, seed=0), strict=True))
     two = results["kept"]["bottleneck"]["2"]
     for name in ("accuracy", "auroc"):
-        assert two[name] == pytest.approx(point(getattr(figures, name), 40))
-        interval = bootstrap_interval(getattr(figures, name), patients, resamples=60, seed=0)
-        assert two[f"{name}_interval"] == pytest.approx(interval)
+        assert two[name] == pytest.approx(figures(*judged)[name])
+        assert two[f"{name}_interval"] == pytest.approx(intervals[name])
 
 
 def test_methods_are_compared_with_the_first_one(methods):
@@ -153,10 +154,16 @@ def test_methods_are_compared_with_the_first_one(methods):
     found = results_of(rows, made.data, made.config)["auroc_differences"]
     assert list(found) == [f"bottleneck - {name}" for name in list(rows)[1:]]
     gold = made.data.test.targets.argmax(axis=1)
-    first, last = (statistics(rows[name].probabilities, gold, "binary").auroc for name in ("bottleneck", "black_box"))
-    expected = paired_difference(first, last, made.data.test.studies.patients, resamples=60, seed=0)
-    assert expected is not None and expected.interval is not None
-    assert found["bottleneck - black_box"] == {"value": expected.value, "interval": list(expected.interval)}
+    judged = [(rows[name].probabilities, gold, "binary") for name in ("bottleneck", "black_box")]
+    value = figures(*judged[0])["auroc"] - figures(*judged[1])["auroc"]
+    both = [resampled(*method) for method in judged]
+    (interval,) = bootstrap_intervals(
+        lambda weights: (both[0](weights) - both[1](weights))[[FIGURES.index("auroc")]],
+        made.data.test.studies.patients, resamples=60, seed=0,
+    )  # fmt: skip
+    assert interval is not None and interval.low < value < interval.high
+    difference = found["bottleneck - black_box"]
+    assert difference == {"value": pytest.approx(value), "interval": pytest.approx(list(interval))}
 
 
 def test_a_black_box_that_comes_first_explains_nothing(methods):

@@ -10,12 +10,9 @@ import pytest
 from flax import nnx
 
 from ecor_jax.checkpoints.model_dir import load_clip
-from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.clip.vision import normalise_pixels
-from ecor_jax.data.encode import ImageEncode
-from ecor_jax.data.records import Record
 from ecor_jax.errors import UserError
-from ecor_jax.tasks.pretrain.model import CaptionEncode, PretrainLearner
+from ecor_jax.tasks.pretrain.model import PretrainLearner
 
 pytestmark = pytest.mark.usefixtures("strict_dtypes")
 
@@ -36,7 +33,7 @@ def batch(model):
     for row, ids in zip(text, model.tokenizer(TEXTS)["input_ids"], strict=True):
         row[: len(ids)] = ids
     image = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3)).astype(np.uint8)
-    arrays = {"image": image, "text": text, "group": GROUP, "mask": np.ones(4, bool)}
+    arrays = {"image": image, "text": text, "group": GROUP}
     return {name: jnp.asarray(array) for name, array in arrays.items()}
 
 
@@ -121,56 +118,3 @@ def test_an_impossible_number_of_patches_is_refused(model, kept):
 def test_an_unknown_loss_is_refused(model):
     with pytest.raises(UserError, match="loss is 'hinge'; expected 'softmax' or 'sigmoid'"):
         PretrainLearner(model.clip, BATCHES, model.preprocess, loss="hinge")  # pyright: ignore
-
-
-class Said:
-    """The caption that a record's name holds."""
-
-    def __call__(self, record, rng):
-        return record["name"]
-
-    def corpus(self):
-        return iter(())
-
-
-def encode(model, caption, category="cat", *, length=40, positives="text"):
-    captions = CaptionEncode(ImageEncode(Preprocess(16)), Said(), model.tokenizer, length, positives)
-    record = Record(image=np.zeros((16, 16, 3), np.uint8), category=category, rationales=(), name=caption)
-    return captions(record, np.random.default_rng(0))
-
-
-def test_a_caption_becomes_its_ids_padded(model):
-    found = encode(model, "a dog")
-    ids = model.tokenizer("a dog")["input_ids"]
-    assert found["text"].shape == (40,) and found["text"].dtype == np.int32
-    assert found["text"].tolist() == ids + [0] * (40 - len(ids))
-    assert found["image"].shape == (16, 16, 3)
-
-
-@pytest.mark.parametrize("length", [4, 7])
-def test_a_long_caption_is_cut_and_still_ends_in_eot(model, length):
-    ids = model.tokenizer("a dog with four legs and a wet nose")["input_ids"]
-    assert len(ids) > 7
-    text = encode(model, "a dog with four legs and a wet nose", length=length)["text"]
-    assert text.tolist() == [*ids[: length - 1], model.tokenizer.eos_token_id]
-    exact = encode(model, "a dog with four legs and a wet nose", length=len(ids))["text"]
-    assert exact.tolist() == ids
-
-
-def test_groups_are_equal_captions_or_classes(model):
-    def group(caption, category, positives):
-        found = encode(model, caption, category, positives=positives)["group"]
-        assert found.dtype == np.int32 and found >= 0
-        return int(found)
-
-    assert group("a cat", "cat", "text") == group("a cat", "dog", "text") == group("A  Cat", "dog", "text")
-    assert group("a cat", "cat", "text") != group("a dog", "cat", "text")
-    assert group("a cat", "cat", "category") == group("a tail", "cat", "category")
-    assert group("a cat", "cat", "category") != group("a cat", "dog", "category")
-    # The same in every process: no seeded hash.
-    assert group("a cat", "cat", "category") == 0x9E5E43A8 >> 1
-
-
-def test_unknown_positives_are_refused(model):
-    with pytest.raises(UserError, match=r"data\.positives is 'image'; expected 'text' or 'category'"):
-        encode(model, "a cat", positives="image")

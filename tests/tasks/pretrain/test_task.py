@@ -1,4 +1,4 @@
-"""Pretraining through launch.train: a CLIP from drawings, and what is refused."""
+"""Pretraining through ecor-jax train: a CLIP from drawings, and what is refused."""
 
 import json
 from pathlib import Path
@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 
 from ecor_jax.checkpoints.model_dir import load_clip
+from ecor_jax.commands import cli, train
+from ecor_jax.commands.config_files import read_config
 from ecor_jax.errors import UserError
-from launch import cli, train
 
 ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
 def pretrain(monkeypatch):
-    """launch.train of a few steps on drawings in `workdir`, with the given changes."""
+    """ecor-jax train of a few steps on drawings in `workdir`, with the given changes."""
 
     def call(workdir: Path, **changes: object) -> None:
         options = {
@@ -27,8 +28,8 @@ def pretrain(monkeypatch):
             "log_every": 1,
         }
         given = [f"--config.{key}={value}" for key, value in {**options, **changes}.items()]
-        arguments = ["--config=configs/pretrain_drawings.py", f"--workdir={workdir}", *cli._joined(given)]
-        train.main(train.parser().parse_args(arguments))
+        arguments = ["--config=configs/pretrain_drawings.py", f"--workdir={workdir}", *given]
+        train.main(cli.parse(train.parser(), arguments))
 
     monkeypatch.chdir(ROOT)
     return call
@@ -82,7 +83,7 @@ def test_drawings_fit_a_clip_of_any_size(tiny_clip):
     from ecor_jax.options import read
     from ecor_jax.tasks.rationale.task import Rationale
 
-    config = cli.read_config(ROOT / "configs" / "quickstart.py")
+    config = read_config(ROOT / "configs" / "quickstart.py")
     config.model, config.data.train_count, config.data.test_count = str(tiny_clip), 8, 8
     task = Rationale(read(Rationale.Options, config), training=True)
     task.open(config.model)

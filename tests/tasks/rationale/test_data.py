@@ -9,13 +9,14 @@ from absl import logging as absl_logging
 from PIL import Image
 
 from ecor_jax.clip.preprocessing import Preprocess
-from ecor_jax.data.encode import Encode
+from ecor_jax.data.decode import picture_of
+from ecor_jax.data.encode import GoldLabels
 from ecor_jax.data.joined import join_rationales
-from ecor_jax.data.records import BadImage, Record
+from ecor_jax.data.records import BadImage, Labels
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
 from ecor_jax.options import read
-from ecor_jax.tasks.rationale.data import JoinedEncode, open_dataset
+from ecor_jax.tasks.rationale.data import open_dataset
 from ecor_jax.tasks.rationale.options import RationaleData
 
 
@@ -62,9 +63,17 @@ def test_a_folders_own_splits_are_found(tiny_pictures):
     assert found.vocabulary.classes == ("cat", "dog", "grey seal")
 
 
-def test_images_come_decoded_and_preprocessed(tiny_pictures):
-    image = opened(*tiny_pictures).test[0]["image"]
-    assert isinstance(image, np.ndarray) and image.shape == (16, 16, 3) and image.dtype == np.uint8
+@pytest.mark.parametrize("augment", ["none", "flip", "crop_flip"])
+def test_only_pictures_that_are_cut_stay_originals_in_memory(tiny_pictures, augment):
+    """The tests' pictures are preprocessed whatever the training does; what a page shows is the original."""
+    found = opened(*tiny_pictures, augment=augment)
+    assert found.test.load(0)["pixels"].shape == (16, 16, 3)
+    assert picture_of(found.test[0]).size == (20, 18)
+    loaded = found.train.load(0)
+    if augment == "crop_flip":
+        assert loaded["image"].shape == (18, 20, 3)
+    else:
+        assert "image" not in loaded and loaded["pixels"].shape == (16, 16, 3)
 
 
 def test_splits_by_name(tiny_pictures):
@@ -105,6 +114,17 @@ def test_the_holdout_is_that_of_its_seed(flat, tiny_pictures):
 def test_an_evaluation_of_images_without_splits_takes_all(flat, tiny_pictures):
     found = opened(flat, tiny_pictures[1], training=False)
     assert found.train is None and len(found.test) == 24
+
+
+def test_images_of_several_paths_with_commas(tiny_pictures, tmp_path):
+    """Each with splits of its own; a folder may have a comma in its name, and is then no two."""
+    comma, more = shutil.copytree(tiny_pictures[0], tmp_path / "some,more"), tmp_path / "more"
+    assert len(opened(comma, tiny_pictures[1]).train) == 24
+    shutil.copytree(tiny_pictures[0], more)
+    found = opened(f"{tiny_pictures[0]}, {more}", tiny_pictures[1])
+    assert per_class(found.train) == {"cat": 16, "dog": 16, "grey seal": 16} and len(found.test) == 30
+    with pytest.raises(UserError, match=r"/nowhere does not exist"):
+        opened(f"{more},/nowhere", tiny_pictures[1])
 
 
 def test_aliases_rename_classes_of_images(flat, tiny_pictures):
@@ -156,11 +176,11 @@ def test_rationales_too_long_are_an_error_or_left_out(tiny_pictures, logged):
 
 def test_a_picture_may_name_rationales_that_are_left_out():
     vocabulary = Vocabulary.from_lists({"cat": ["a tail", "fur"], "dog": ["fur"]}).without(["a tail"])
-    encode, image = Encode(vocabulary, Preprocess(16)), np.zeros((16, 16, 3), np.uint8)
-    record = Record(image=image, category="cat", rationales=("a tail", "fur"), name="a.png")
-    assert encode(record, np.random.default_rng(0))["rationales"].tolist() == [True]
+    labels, rng = GoldLabels(vocabulary), np.random.default_rng(0)
+    known = Labels(category="cat", rationales=("a tail", "fur"), name="a.png")
+    assert labels(known, rng)["rationales"].tolist() == [True]
     with pytest.raises(BadImage, match=r"a\.png shows only rationales that are left out: 'a tail'"):
-        encode(record | {"rationales": ("a tail",)}, np.random.default_rng(0))
+        labels(known | {"rationales": ("a tail",)}, rng)
 
 
 def test_folders_of_imagenet_get_a_hint(tmp_path, tiny_pictures):
@@ -216,12 +236,12 @@ def test_joined_gold_of_image_level_rationales(tmp_path):
     (tmp_path / "r.json").write_text(json.dumps({"cat": ["fur", "a tail"], "dog": ["fur"]}))
     found = opened(tmp_path / "images", tmp_path / "r.json", training=False)
     joined = join_rationales(found.vocabulary, 2)
-    encode = JoinedEncode(Encode(found.vocabulary, Preprocess(8)), joined)
+    labels = GoldLabels(found.vocabulary, joined)
     rng = np.random.default_rng(0)
     gold = {}
     for row in range(len(found.test)):
         one = found.test[row]
-        chosen = np.flatnonzero(encode(one, rng)["rationales"])
+        chosen = np.flatnonzero(labels(one, rng)["rationales"])
         gold[one["category"], one["rationales"]] = [joined.vocabulary.rationales[number] for number in chosen]
     # No image shows both; what the dog has, one of the cats shows.
     assert gold == {("cat", ("fur",)): ["fur"], ("cat", ("a tail",)): [], ("dog", ("fur",)): ["fur"]}

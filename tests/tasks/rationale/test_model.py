@@ -26,9 +26,8 @@ ORDERS = {
 }
 # Rows 4 (no gold rationale) and 5 (masked) are not asked; rows 0 and 1 share class and rationale.
 CATEGORY = np.array([1, 1, 0, 2, 2, 0], np.int32)
-GOLD = np.array([[0, 0, 1, 0], [0, 0, 1, 0], [1, 1, 0, 0], [0, 1, 1, 1], [0, 0, 0, 0], [1, 0, 0, 0]], bool)
-SINGLE = np.array([[0, 0, 1, 0], [0, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 1], [0, 0, 0, 0], [1, 0, 0, 0]], bool)
-MASK = np.array([1, 1, 1, 1, 1, 0], bool)
+GOLD = np.array([[0, 0, 1, 0], [0, 0, 1, 0], [1, 1, 0, 0], [0, 1, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0]], bool)
+SINGLE = np.array([[0, 0, 1, 0], [0, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 1], [0, 0, 0, 0], [0, 0, 0, 0]], bool)
 ASKED = np.array([0, 1, 2, 3])
 
 
@@ -67,7 +66,7 @@ PIXELS = np.random.default_rng(1).integers(0, 256, (B, 16, 16, 3)).astype(np.uin
 
 
 def make_batch(gold=GOLD, image=EMBEDDINGS) -> dict[str, jax.Array]:
-    arrays = {"image": image, "category": CATEGORY, "rationales": gold, "mask": MASK}
+    arrays = {"image": image, "category": CATEGORY, "rationales": gold}
     return {name: jnp.asarray(array) for name, array in arrays.items()}
 
 
@@ -177,7 +176,7 @@ def test_gradients_are_finite_and_come_from_asked_images_only(model, candidates)
     (one,), (other,) = jax.tree.leaves(gradient(batch)), jax.tree.leaves(gradient(others))
     assert np.isfinite(one).all() and np.abs(one).max() > 0
     np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
-    nothing = batch | {"mask": jnp.zeros(B, bool)}
+    nothing = batch | {"rationales": jnp.zeros_like(batch["rationales"])}
     np.testing.assert_array_equal(jax.tree.leaves(gradient(nothing))[0], 0)
 
 

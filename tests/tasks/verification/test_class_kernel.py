@@ -49,7 +49,7 @@ def memory(identities: int, sampled: float):
     optimizer = jax.eval_shape(OPTIMIZER.init, tuned)
     key = jax.eval_shape(lambda: jax.random.key_data(jax.random.key(0)))
     state = TrainState(tuned, statistics, optimizer, jax.ShapeDtypeStruct((), jnp.int32), key)
-    shapes = {"image": ((BATCH, 16, 16, 3), np.uint8), "label": ((BATCH,), np.int32), "mask": ((BATCH,), np.bool_)}
+    shapes = {"image": ((BATCH, 16, 16, 3), np.uint8), "label": ((BATCH,), np.int32)}
     batch = {name: jax.ShapeDtypeStruct(*shape, sharding=batch_sharding(mesh)) for name, shape in shapes.items()}
     step = jax.jit(make_step(task, graph, OPTIMIZER), donate_argnums=0)
     return step.lower(jax.tree.map(abstract, state), jax.tree.map(abstract, frozen), batch).compile().memory_analysis()

@@ -74,7 +74,7 @@ def pictures(identities: int = IDENTITIES, count: int = BATCH, size: int = 16) -
     labels = np.arange(count, dtype=np.int32) % identities
     bases = rng.integers(0, 220, (identities, size, size, 3))
     images = bases[labels] + rng.integers(0, 30, (count, size, size, 3))
-    return {"image": images.astype(np.uint8), "label": labels, "mask": np.ones(count, bool)}
+    return {"image": images.astype(np.uint8), "label": labels}
 
 
 def batch_of(**options) -> dict[str, jax.Array]:

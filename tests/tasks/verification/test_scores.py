@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ecor_jax.data.pair_sets import PairSet
-from ecor_jax.data.records import InOrder
+from ecor_jax.data.sources import InOrder
 from ecor_jax.tasks.verification.scores import score_pairs
 
 

@@ -6,11 +6,12 @@ import jax
 import numpy as np
 import pytest
 from flax import nnx
+from ml_collections import ConfigDict
 
+from ecor_jax.commands.config_files import read_config
 from ecor_jax.errors import UserError
 from ecor_jax.options import read
 from ecor_jax.tasks.verification.task import Verification, interpolated
-from launch.cli import ConfigDict, read_config
 
 
 @pytest.fixture

@@ -1,0 +1,58 @@
+"""The commands: `ecor-jax NAME ...` from any folder, which is the same as `python -m launch.NAME ...` from a clone.
+
+A command is a module with `main(args)` and `parser()`, an argparse parser that `cli.parser(__doc__)` makes.
+"""
+
+import difflib
+import importlib
+import sys
+
+from ecor_jax import stopping
+from ecor_jax.errors import printable
+
+COMMANDS = {
+    "quickstart": "everything once, in minutes: a small CLIP, three methods, a page of explanations",
+    "train": "trains what a config says",
+    "evaluate": "evaluates a model on the data of a config",
+    "explain": "explains pictures, chest X-rays or pairs of faces with a model",
+    "convert": "makes a model directory of anyone's CLIP weights",
+    "prepare": "makes ArrayRecord files of a folder, a zip or a RecordIO file of pictures",
+    "descriptors": "makes descriptors of radiology reports",
+}
+HELP = f"""usage: ecor-jax COMMAND [OPTION ...]
+
+Explainable image recognition with CLIP, in JAX.
+
+{chr(10).join(f"  {name:12} {what}" for name, what in COMMANDS.items())}
+
+`ecor-jax COMMAND --help` lists the options of a command."""
+
+# A worker process imports the program that started it anew; it ends when that one does.
+if stopping.starter() is not None:
+    stopping.install()
+
+
+def main() -> None:
+    """The console script `ecor-jax`. Exit status 2 for a command that does not exist; else as `cli.run`."""
+    # Before anything that takes time is imported.
+    stopping.install()
+    name, *arguments = sys.argv[1:] or ["--help"]
+    if name in ("-h", "--help"):
+        print(HELP)
+    elif name in COMMANDS:
+        run(name, arguments, f"ecor-jax {name}")
+    else:
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(COMMANDS)}"
+        print(f"error: {printable(name)}: no such command; {hint}", file=sys.stderr)
+        sys.exit(2)
+
+
+def run(name: str, arguments: list[str], program: str) -> None:
+    """Runs a command of COMMANDS with arguments as on the command line; `program` is what its help calls it."""
+    from ecor_jax.commands import cli
+
+    command = importlib.import_module(f"ecor_jax.commands.{name}")
+    parser = command.parser()
+    parser.prog = program
+    cli.run(command.main, parser, arguments)

@@ -1,0 +1,153 @@
+"""What the commands share: arguments, and errors as one line."""
+
+import argparse
+import logging
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from absl import logging as absl_logging
+from ml_collections import ConfigDict
+
+from ecor_jax import stopping
+from ecor_jax.commands.config_files import load_config, options_help
+from ecor_jax.errors import UserError, printable
+from ecor_jax.untrusted.files import is_utf8
+
+
+def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
+    """Parses the command line and calls `main`.
+
+    Exit status: 0 if all went well; 1 after one line on stderr, if the user's input or machine did not do; 2 for a
+    command line that cannot be read; 130 and 143 after Ctrl-C and SIGTERM, what was at work being saved (`stopping`).
+    """
+    stopping.install()
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None where they are closed
+        # A process that is stopped does not write out what waits.
+        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # pyright: ignore
+    try:
+        _quieten_libraries()
+        args = parse(parser, arguments)
+        if foreign := [argument for argument in arguments if not is_utf8(argument)]:
+            raise UserError(f"the argument {os.fsencode(foreign[0])!r} is no UTF-8")
+        main(args)
+    except UserError as error:
+        sys.exit(f"error: {printable(str(error))}")
+    except BrokenPipeError:
+        os._exit(141)  # the reader has seen enough, as after `| head`
+    except OSError as error:
+        if error.filename is None:
+            raise
+        sys.exit(f"error: {printable(str(error.filename))}: {error.strerror}")
+    except MemoryError:
+        sys.exit("error: there is not enough memory for this; smaller batches or sets need less")
+    except stopping.Stopped as stopped:
+        stopping.end(str(stopped))
+
+
+def _quieten_libraries() -> None:
+    absl_logging.set_verbosity(absl_logging.WARNING)
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    warnings.showwarning = lambda message, *_, **__: print(f"warning: {printable(str(message))}", file=sys.stderr)
+    for noisy in ("orbax", "jax", "httpx", "huggingface_hub", "grain"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    # What Orbax cannot write or read it raises; before that, each of its threads logs the stack it fails with.
+    logging.getLogger("absl").addFilter(lambda record: "orbax" not in Path(record.pathname).parts)
+    # Warnings name files and classes, in one line and without what a terminal would obey.
+    logging.getLogger("absl").addFilter(_print_safely)
+    # And after that, TensorStore's remaining writes find nobody waiting for them.
+    default = sys.unraisablehook
+    sys.unraisablehook = lambda found: None if str(found.exc_value) == "Event loop is closed" else default(found)
+
+
+def _print_safely(record: logging.LogRecord) -> bool:
+    record.msg, record.args = printable(record.getMessage()), ()
+    return True
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """An argument parser with a command's docstring as its help."""
+    formatter = argparse.RawDescriptionHelpFormatter
+    return argparse.ArgumentParser(description=description, formatter_class=formatter, allow_abbrev=False)
+
+
+def parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
+    """The arguments of a command; `overrides` has the options of the config, `KEY=VALUE`, in their order.
+
+    `--config=FILE.py --help` lists the options of that config, too. UserError if that cannot be read.
+    """
+    own, overrides, rest = [], [], list(arguments)
+    while rest:
+        argument = rest.pop(0)
+        if argument.startswith("--config."):
+            # argparse knows no options whose names are still open, and a value may begin with a hyphen.
+            if "=" not in argument:
+                argument += f"={rest.pop(0)}" if rest else "="
+            overrides.append(argument.removeprefix("--config."))
+        else:
+            own.append(argument)
+    if overrides and parser.get_default("overrides") is None:
+        parser.error(f"unrecognized arguments: --config.{overrides[0]}")
+    if {"-h", "--help"} & set(own):
+        asked = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+        asked.add_argument("--config")
+        config = asked.parse_known_args(own)[0].config
+        if config is not None:
+            parser.epilog = options_help(config)
+    return parser.parse_args(own, argparse.Namespace(overrides=overrides))
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """`--config=FILE.py` or `FILE.py:ROW` and any number of `--config.key=value`."""
+    parser.add_argument(
+        "--config",
+        required=True,
+        metavar="FILE.py[:ROW]",
+        help="a Python file with get_config(), of yours or of those that ship, such as configs/folder.py; "
+        "a few take a row: configs/faces_orl.py:table5/base",
+    )
+    # For the help alone: `parse` takes these options out first.
+    parser.add_argument(
+        "--config.KEY",
+        dest="overrides",
+        default=[],
+        metavar="VALUE",
+        help="sets an option of the config, such as --config.steps=50; "
+        "`--config=FILE.py --help` lists them with their defaults",
+    )
+
+
+def config_of(args: argparse.Namespace) -> ConfigDict:
+    """The config of `--config`, with its overrides applied and locked against new keys."""
+    return load_config(args.config, args.overrides)
+
+
+def add_workdir(parser: argparse.ArgumentParser) -> None:
+    """`--workdir=DIR`, a path."""
+    parser.add_argument("--workdir", required=True, metavar="DIR", type=a_path, help="folder of this run")
+
+
+def a_path(name: str) -> Path:
+    """The type of an argument that is a path. Path("") is the folder one is in: `--output=$UNSET` would fill it."""
+    if not name:
+        raise argparse.ArgumentTypeError("is empty; expected a path")
+    return Path(name)
+
+
+def output_file(path: Path) -> Path:
+    """`path`, if a file can be put there; found out before the work, not after it."""
+    if path.is_dir():
+        raise UserError(f"{path}: is a directory; expected the name of a file")
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path}: is a device or a pipe, which would be replaced; expected the name of a file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Files are written beside their place first.
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
+    return path

@@ -1,0 +1,44 @@
+"""Anyone's CLIP weights to a model directory that this project and Hugging Face transformers read.
+
+    ecor-jax convert --source=PATH_OR_HUB_ID --output=DIR
+
+The source is a Hugging Face directory or hub id, an OpenCLIP directory, or one of OpenAI's .pt files.
+"""
+
+import argparse
+from pathlib import Path
+
+from ecor_jax.commands import cli
+
+
+def main(args: argparse.Namespace) -> None:
+    # Imported late: --help and a mistyped option answer at once.
+    from ecor_jax.checkpoints.model_dir import check_new, save_clip
+    from ecor_jax.checkpoints.source import read_source
+    from ecor_jax.checkpoints.weights import weights_digest
+
+    check_new(Path(args.output))
+    found = read_source(args.source, activation=args.activation, tokenizer=args.tokenizer)
+    save_clip(args.output, found.clip, found.tokenizer, found.preprocess)
+    print(f"{args.output}: {found.clip.config}")
+    print(f"digest of configuration and weights: {weights_digest(found.clip)}")
+    if found.tokenizer is None:
+        print("no tokenizer: the source has none, and no text can be encoded without; add one with --tokenizer")
+    if found.preprocess is None:
+        print("no preprocessor_config.json: the source has none; images cannot be prepared without")
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = cli.parser(__doc__)
+    parser.add_argument("--source", required=True, metavar="PATH_OR_HUB_ID", help="the weights to convert")
+    parser.add_argument("--output", required=True, type=cli.a_path, metavar="DIR", help="must not exist, or be empty")
+    parser.add_argument(
+        "--activation", choices=["quick_gelu", "gelu"], help="activation of sources that do not state theirs"
+    )
+    parser.add_argument(
+        "--tokenizer",
+        type=Path,
+        metavar="PATH",
+        help="directory of a tokenizer, or OpenAI's bpe_simple_vocab_16e6.txt.gz (default: the source's own)",
+    )
+    return parser

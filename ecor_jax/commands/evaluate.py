@@ -1,0 +1,36 @@
+"""Evaluates a model on a rationale dataset, on pairs of faces, or on chest X-rays, as the config says.
+
+    ecor-jax evaluate --model=DIR --config=configs/folder.py --config.data.images=... \\
+        --config.data.rationales=FILE.json --config.method=ecor --output=results.json
+
+DIR is any converted CLIP (but of chest X-rays), or a tuned model (`WORKDIR/model`).
+"""
+
+import argparse
+
+from ecor_jax.commands import cli
+
+
+def main(args: argparse.Namespace) -> None:
+    config = cli.config_of(args)
+    # Imported late: --help and a mistyped option answer at once.
+    from ecor_jax.tasks import base
+
+    files = [path and cli.output_file(path) for path in (args.output, args.answers)]
+    _, table = base.evaluate(config, args.model, files[0], args.report, files[1])
+    print(table)
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = cli.parser(__doc__)
+    cli.add_config(parser)
+    parser.add_argument("--model", required=True, metavar="DIR", help="model directory or hub id")
+    parser.add_argument("--output", required=True, metavar="FILE.json", type=cli.a_path, help="where the results go")
+    parser.add_argument("--report", metavar="DIR", type=cli.a_path, help="folder of a page (default: none is written)")
+    parser.add_argument(
+        "--answers",
+        metavar="FILE.jsonl",
+        type=cli.a_path,
+        help="file of a line of JSON for each picture or pair (default: none is written)",
+    )
+    return parser

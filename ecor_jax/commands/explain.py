@@ -1,0 +1,58 @@
+"""Explains pictures: what each shows and why; what is found in a chest X-ray; or whether two faces are one person's.
+
+    ecor-jax explain --model=DIR --images PATH ... --output=DIR [--rationales=FILE.json]
+    ecor-jax explain --model=DIR --pair FIRST SECOND --output=DIR
+
+Both write a page to open. PATH is a picture, or a folder or zip of pictures. A tuned model explains in the words it was
+tuned on, unless --rationales gives others; a plain CLIP needs --rationales. Chest X-rays need a model trained on them
+(configs/xray_nih.py), a pair one trained on faces (configs/faces_orl.py); --pair may be given several times. --what_if,
+which may be given several times too, sets a descriptor of such a model to another value: its share of its group in the
+second face, its cosine in an X-ray.
+"""
+
+import argparse
+
+from ecor_jax.commands import cli
+
+
+def main(args: argparse.Namespace) -> None:
+    # Imported late: --help and a mistyped option answer at once.
+    from ecor_jax.tasks import base
+
+    options = {
+        name: getattr(args, name) for name in ("rationales", "method", "top_k", "on_long", "threshold", "what_if")
+    }
+    given = {name: value for name, value in options.items() if value is not None}
+    print(f"wrote {base.explained(args.model, args.images or [], args.pair or [], args.output, given)}")
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = cli.parser(__doc__)
+    parser.add_argument("--model", required=True, metavar="DIR", help="model directory or hub id")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "--images", nargs="+", type=cli.a_path, metavar="PATH", help="pictures, or folders or zips of them"
+    )
+    what.add_argument(
+        "--pair", nargs=2, action="append", type=cli.a_path, metavar=("FIRST", "SECOND"), help="two pictures of faces"
+    )
+    parser.add_argument("--output", required=True, type=cli.a_path, metavar="DIR", help="folder of the page")
+    parser.add_argument(
+        "--rationales",
+        type=cli.a_path,
+        metavar="FILE.json",
+        help="{class: [rationale, ...]} (default: those the model was tuned on)",
+    )
+    parser.add_argument("--method", help="methods, with commas (default: those tuned, or ecor)")
+    parser.add_argument("--threshold", type=float, help="cosine that makes a match (default: the model's own)")
+    parser.add_argument(
+        "--what_if",
+        action="append",
+        metavar="DESCRIPTOR=VALUE",
+        help="sets a descriptor and shows what would become of the answer",
+    )
+    parser.add_argument("--top_k", type=int, help="pairs for each picture (default: 5)")
+    parser.add_argument(
+        "--on_long", choices=["error", "skip"], help="rationales of more tokens than the model reads (default: error)"
+    )
+    return parser

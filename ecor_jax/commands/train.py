@@ -1,0 +1,25 @@
+"""Trains what a config says. The same command continues a run that was stopped.
+
+    ecor-jax train --config=configs/X.py --workdir=DIR [--config.key=value ...]
+
+DIR gets config.json, metrics.jsonl, results.json, report/, checkpoints/ and model/.
+"""
+
+import argparse
+
+from ecor_jax.commands import cli
+
+
+def main(args: argparse.Namespace) -> None:
+    config = cli.config_of(args)
+    # Imported late: --help and a mistyped option answer at once.
+    from ecor_jax.tasks import base
+
+    base.run(config, args.workdir)
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = cli.parser(__doc__)
+    cli.add_config(parser)
+    cli.add_workdir(parser)
+    return parser

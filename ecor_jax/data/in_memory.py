@@ -1,0 +1,94 @@
+"""A whole set read before it is used: its bad pictures are known, and its good ones stay in memory where they fit."""
+
+import os
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from ecor_jax.data.augment import OF_ORIGINALS, Augment
+from ecor_jax.data.decode import picture_of
+from ecor_jax.data.encode import Preprocess
+from ecor_jax.data.records import BadImage, OnBadImage, Preprocessed, Record, Source, raise_bad_images
+from ecor_jax.data.sources import Subset
+
+MEMORY_LIMIT = 2 << 30  # bytes of the pictures that `checked` keeps
+
+
+class InMemory(Source):
+    """A source of which `load` finds some records in memory; None in `loaded` stands for one that is read anew."""
+
+    def __init__(self, source: Source, loaded: Sequence[Record | Preprocessed | None]):
+        self._source, self._loaded, self.origin = source, loaded, source.origin
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        return self._source.categories
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple((record or self._source[row])["name"] for row, record in enumerate(self._loaded))
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __getitem__(self, index: int) -> Record:
+        return self._source[index]
+
+    def load(self, index: int) -> Record | Preprocessed:
+        return self._loaded[index] or self._source[index]
+
+
+def checked(
+    source: Source,
+    preprocess: Preprocess,
+    on_bad_image: OnBadImage = "error",
+    augment: Augment = "none",
+) -> tuple[Source, tuple[str, ...]]:
+    """The readable pictures of a source, for an encoder that augments so, and a message for each one left out.
+
+    They are kept in memory: preprocessed, or, where `augment` changes the original, decoded, as many as fit into
+    2 GiB. A set over 2 GiB once preprocessed is returned as it is: its bad images turn up in the pipeline.
+
+    Raises:
+        UserError: some images are unreadable (all are counted, ten named), unless `on_bad_image` is "skip"
+            and there are others.
+    """
+    shape = preprocess(Image.new("RGB", (8, 8))).shape
+    if len(source) * int(np.prod(shape)) > MEMORY_LIMIT:
+        return source, ()
+    pixels = None if augment in OF_ORIGINALS else np.empty((len(source), *shape), np.uint8)
+    room, lock = MEMORY_LIMIT, threading.Lock()
+
+    def load(index: int) -> Record | Preprocessed | BadImage | None:
+        nonlocal room
+        try:
+            record = source[index]
+            picture = picture_of(record)
+        except BadImage as error:
+            return error
+        if pixels is not None:
+            pixels[index] = preprocess(picture)
+            return Preprocessed(
+                pixels=pixels[index],
+                category=record["category"],
+                rationales=record["rationales"],
+                name=record["name"],
+            )
+        image = np.asarray(picture)
+        with lock:
+            room -= image.nbytes
+            fits = room >= 0
+        return {**record, "image": image} if fits else None
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        loads = pool.map(load, range(len(source)))
+        loaded = list(tqdm(loads, "reading images", len(source), unit="image"))
+    bad = [record for record in loaded if isinstance(record, BadImage)]
+    raise_bad_images(bad, len(source), source.origin, on_bad_image)
+    good = [row for row, record in enumerate(loaded) if not isinstance(record, BadImage)]
+    whole = Subset(source, good) if bad else source
+    return InMemory(whole, [record for record in loaded if not isinstance(record, BadImage)]), tuple(map(str, bad))

@@ -1,0 +1,67 @@
+"""Captions for chest X-rays of which only labels are known: the finding, and what it may look like."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from ecor_jax.data.captions import Captions
+from ecor_jax.data.descriptors import Descriptors
+from ecor_jax.data.records import Labels, Record, Source
+from ecor_jax.data.vocabulary import normalise_name
+from ecor_jax.errors import UserError
+
+NAME_SHARE = 0.25
+"""Of the captions that name the finding alone."""
+NAME_TEMPLATES = ("{finding}", "chest x-ray with {finding}")
+DESCRIPTOR_TEMPLATES = ("{descriptor}", "{finding}: {descriptor}", "chest x-ray with {descriptor}")
+
+
+class OneFinding(Source):
+    """A record for each finding of each image, the finding as its category.
+
+    Categories of `source` are findings joined by "|"; images without any of `findings`, however spelled, are left out.
+    """
+
+    def __init__(self, source: Source, findings: Sequence[str]):
+        self._source, self.origin = source, source.origin
+        known = set(map(normalise_name, findings))
+        self._rows = [
+            (row, finding)
+            for row, category in enumerate(source.categories)
+            for finding in category.split("|")
+            if finding in known
+        ]
+        if not self._rows:
+            raise UserError(f"{source.origin}: no image has one of the findings {', '.join(findings)}")
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        return tuple(finding for _, finding in self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> Record:
+        row, finding = self._rows[index]
+        return {**self._source[row], "category": finding}
+
+
+class StudyCaptions(Captions):
+    """The name of a record's finding, or a descriptor of the group that is called so, with or without the name."""
+
+    def __init__(self, descriptors: Descriptors):
+        self._groups = {normalise_name(group): phrases for group, phrases in descriptors.as_groups().items()}
+
+    def __call__(self, record: Labels, rng: np.random.Generator) -> str:
+        finding = record["category"]
+        if rng.random() < NAME_SHARE:
+            return NAME_TEMPLATES[rng.integers(len(NAME_TEMPLATES))].format(finding=finding)
+        phrases = self._groups[finding]
+        template = DESCRIPTOR_TEMPLATES[rng.integers(len(DESCRIPTOR_TEMPLATES))]
+        return template.format(finding=finding, descriptor=phrases[rng.integers(len(phrases))])
+
+    def corpus(self) -> Iterator[str]:
+        for finding, phrases in self._groups.items():
+            yield from (template.format(finding=finding) for template in NAME_TEMPLATES)
+            for phrase in phrases:
+                yield from (template.format(finding=finding, descriptor=phrase) for template in DESCRIPTOR_TEMPLATES)

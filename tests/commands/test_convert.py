@@ -1,0 +1,73 @@
+"""launch.convert: anyone's weights in, Hugging Face's out."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ecor_jax.checkpoints.source import read_source
+from ecor_jax.commands import convert
+from ecor_jax.errors import UserError
+
+torch = pytest.importorskip("torch")
+
+SIZES = {"hidden_size": 64, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 128}
+
+
+@pytest.fixture(scope="module")
+def reference():
+    """A tiny CLIPModel of transformers: heads are 64 wide as OpenAI's, the vocabulary is CLIP's."""
+    from transformers import CLIPConfig, CLIPModel
+
+    text = SIZES | {"eos_token_id": 2}
+    vision = SIZES | {"image_size": 8, "patch_size": 4}
+    torch.manual_seed(0)
+    return CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=32))
+
+
+def run(*arguments: str) -> None:
+    convert.main(convert.parser().parse_args(arguments))
+
+
+def test_hugging_face_to_hugging_face_is_bit_exact(reference, tmp_path, capsys):
+    reference.save_pretrained(tmp_path / "source")
+    run(f"--source={tmp_path / 'source'}", f"--output={tmp_path / 'output'}")
+    printed = capsys.readouterr().out
+    assert "no tokenizer" in printed and "no preprocessor_config.json" in printed and "quick_gelu" in printed
+    found, report = load(tmp_path / "output")
+    assert not any(report.values())
+    assert found.config.text_config.eos_token_id == 2
+    expected = reference.state_dict()
+    assert found.state_dict().keys() == expected.keys()
+    for name, value in found.state_dict().items():
+        assert value.dtype == torch.float32
+        np.testing.assert_array_equal(value.numpy(), expected[name].numpy())
+
+
+def test_openais_vocabulary_is_added(reference, tmp_path, shared_data, capsys):
+    reference.save_pretrained(tmp_path / "source")
+    merges = shared_data / "clip" / "bpe_simple_vocab_16e6.txt.gz"
+    run(f"--source={tmp_path / 'source'}", f"--output={tmp_path / 'output'}", f"--tokenizer={merges}")
+    assert "no tokenizer" not in capsys.readouterr().out
+    tokenizer = read_source(tmp_path / "output").tokenizer
+    assert tokenizer and tokenizer("a photo of a cat").input_ids == [49406, 320, 1125, 539, 320, 2368, 49407]
+
+
+def test_the_output_is_checked_before_the_work_begins(tmp_path):
+    (tmp_path / "output").mkdir()
+    (tmp_path / "output" / "file").touch()
+    with pytest.raises(UserError, match="output: is not empty"):
+        run("--source=nowhere", f"--output={tmp_path / 'output'}")
+
+
+def test_what_is_no_model_is_named_and_leaves_nothing(tmp_path):
+    with pytest.raises(UserError, match=f"{tmp_path}: not a model"):
+        run(f"--source={tmp_path}", f"--output={tmp_path / 'out'}")
+    assert not (tmp_path / "out").exists()
+
+
+def load(directory):
+    from transformers import CLIPModel
+
+    loaded: Any = CLIPModel.from_pretrained(directory, output_loading_info=True)
+    return loaded

@@ -1,0 +1,133 @@
+"""ecor-jax train end to end: what it leaves behind, and that nothing that happens to it is seen in the result."""
+
+import json
+import random
+import signal
+import time
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from ecor_jax.commands import train
+from ecor_jax.errors import UserError
+
+
+def metrics(workdir) -> list[dict]:
+    """Without the speed, which no two runs share."""
+    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    assert all(line.pop("examples_per_second") > 0 for line in lines)
+    return lines
+
+
+def lines(workdir) -> int:
+    path = workdir / "metrics.jsonl"
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def wait(process, condition) -> None:
+    """Until the condition holds or the process has ended."""
+    start = time.monotonic()
+    while not condition() and process.poll() is None:
+        assert time.monotonic() - start < 240
+        time.sleep(0.01)
+
+
+def test_the_workdir(trained):
+    assert {entry.name for entry in trained.iterdir()} == {
+        ".lock",
+        "checkpoints",
+        "config.json",
+        "metrics.jsonl",
+        "model",
+        "report",
+        "results.json",
+    }
+    config = json.loads((trained / "config.json").read_text())
+    assert config["steps"] == 6 and config["data"]["name"] == "squares" and config["seed"] == 0
+    page = (trained / "report" / "index.html").read_text()
+    assert "squares" in page and "<img" in page
+
+
+def test_results(trained):
+    results = json.loads((trained / "results.json").read_text())
+    assert results.keys() == {"dataset", "seed", "methods", "config_sha256"}
+    assert results["dataset"] == "squares" and results["seed"] == 0
+    assert list(results["methods"]) == ["dror", "ecor"]
+    for rates in results["methods"].values():
+        assert list(rates) == ["rr", "rw", "wr", "ww", "accuracy", "count"]
+        assert rates["count"] == 15
+        assert sum(rates[name] for name in ("rr", "rw", "wr", "ww")) == pytest.approx(1)
+        assert rates["accuracy"] == pytest.approx(rates["rr"] + rates["rw"])
+        assert all(0 <= rates[name] <= 1 for name in ("rr", "rw", "wr", "ww"))
+
+
+def test_metrics(trained):
+    found = metrics(trained)
+    assert [(line["run"], line["step"]) for line in found] == [
+        (run, n) for run in ("dror", "ecor") for n in range(1, 7)
+    ]
+    assert {"loss", "gradient_norm", "pair_loss"} <= found[0].keys()
+    assert {"outer_loss", "pair_loss"} <= found[-1].keys()
+    for line in found[6:]:
+        assert line["loss"] == pytest.approx(line["outer_loss"] + line["pair_loss"], rel=1e-5)
+
+
+def test_the_prompts(trained):
+    prompts = load_file(trained / "model" / "prompts.safetensors")
+    assert {name: tokens.shape for name, tokens in prompts.items()} == {"dror": (2, 3, 32), "ecor": (2, 3, 32)}
+    # Both began at the same place.
+    assert not np.array_equal(prompts["dror"], prompts["ecor"])
+    description = json.loads((trained / "model" / "ecor.json").read_text())
+    assert list(description["methods"]) == ["dror", "ecor"]
+    assert description["vocabulary"]["grey seal"] == ["whiskers", "flippers"]
+
+
+def assert_same_run(workdir, trained):
+    for name in ("model/prompts.safetensors", "model/ecor.json", "results.json"):
+        assert (workdir / name).read_bytes() == (trained / name).read_bytes(), name
+    assert metrics(workdir) == metrics(trained)
+
+
+def test_killed_and_started_again(commands, options, trained, tmp_path):
+    """Once, within the second of its two tunings."""
+    process = commands.start("train", *options, f"--workdir={tmp_path}")
+    wait(process, lambda: lines(tmp_path) >= 9)
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    commands.run("train", *options, f"--workdir={tmp_path}")
+    assert_same_run(tmp_path, trained)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_at_random_moments(commands, options, trained, tmp_path, seed):
+    """A kill soon after some line of the log, in whatever the command is doing then; six times."""
+    chance = random.Random(seed)
+    for _ in range(6):
+        process = commands.start("train", *options, f"--workdir={tmp_path}")
+        aim = lines(tmp_path) + chance.randrange(4)
+        wait(process, lambda aim=aim: lines(tmp_path) >= aim)
+        time.sleep(chance.random() * (5 if aim == lines(tmp_path) else 0.3))
+        process.kill()
+        process.communicate()
+    commands.run("train", *options, f"--workdir={tmp_path}")
+    assert_same_run(tmp_path, trained)
+    assert {entry.name for entry in (tmp_path / "checkpoints" / "ecor").iterdir()} == {"4", "6"}
+
+
+def test_another_config_is_refused(called, options, trained):
+    before = (trained / "config.json").read_bytes()
+    with pytest.raises(UserError, match=r"these differ: optimizer.learning_rate \(0.01 there, 0.5 now\)\."):
+        called(train, *options, f"--workdir={trained}", "--config.optimizer.learning_rate=0.5")
+    assert (trained / "config.json").read_bytes() == before
+
+
+def test_eight_devices_tune_what_one_does(called, options, trained, tmp_path):
+    """This process has eight, the command of `trained` had one."""
+    called(train, *options, f"--workdir={tmp_path}", "--config.method=ecor")
+    one, eight = (load_file(path / "model" / "prompts.safetensors")["ecor"] for path in (trained, tmp_path))
+    moved = np.abs(one - load_file(trained / "model" / "prompts.safetensors")["dror"]).max()
+    np.testing.assert_allclose(eight, one, atol=1e-4, rtol=0)
+    assert moved > 1e-3

@@ -1,0 +1,327 @@
+"""Two commands in one folder, and what dead ones, planted links and a user's own files do there."""
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ecor_jax.array_cache import read_array, write_array
+from ecor_jax.atomic import new_directory, write_json
+from ecor_jax.commands import train
+from ecor_jax.errors import UserError
+from ecor_jax.training.metrics_log import MetricsLog, read_metrics
+
+ROOT = Path(__file__).parents[2]
+TRIES = int(os.environ.get("ECOR_TRIES", "0"))
+AT_WORK, ANOTHER_CONFIG = "another run is at work in it", "holds a run of another config"
+ENVIRONMENT = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_backend_optimization_level=0"}
+
+
+def in_process(program: str, *arguments: object, **environment: object) -> str:
+    """What a program prints that imports the commands once and forks for each of its tries."""
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    variables = ENVIRONMENT | {name: str(value) for name, value in environment.items()}
+    result = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=900)
+    assert result.returncode == 0, result.stderr[-3000:]
+    return result.stdout
+
+
+# Each of two runs stops itself before each of its operations on files of the workdir; which of them goes on is drawn.
+# They do nothing but hold the folder for some operations: what a run is about is of no matter here.
+TWO = """
+import json, os, random, signal, sys, types
+from pathlib import Path
+
+root, seed, tries = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+sys.path.insert(0, os.getcwd())
+from ecor_jax.tasks import base
+from ecor_jax.tasks.rationale.options import RationaleOptions
+from ecor_jax.errors import UserError
+from ecor_jax.commands import cli, train
+
+EVENTS = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.scandir", "fcntl.flock", "fcntl.lockf")
+
+class Held(base.Task):
+    Options, rows, needs_clip, workdir = RationaleOptions, (), False, None
+
+    def __init__(self, options, *, training):
+        self.options = options
+
+    def open(self, model):
+        for number in range(10):
+            (self.workdir / "work").write_text(str(self.options.seed))
+        assert (self.workdir / "work").read_text() == str(self.options.seed)
+
+    def results(self, rows):
+        return {"seed": self.options.seed}
+
+    learner = model = judge = None
+
+sys.modules["ecor_jax.tasks.rationale.task"] = toy = types.ModuleType("toy")
+toy.Rationale = Held
+
+def start(workdir, number, message):
+    Held.workdir = workdir
+    def watch(event, arguments):
+        if event in EVENTS and (event.startswith("fcntl") or str(workdir) in str(arguments[:2])):
+            os.kill(os.getpid(), signal.SIGSTOP)
+    arguments = ["--config=configs/folder.py", f"--workdir={workdir}", f"--config.seed={number}"]
+    args = cli.parse(train.parser(), arguments)
+    sys.addaudithook(watch)
+    try:
+        train.main(args)
+    except UserError as error:
+        os.write(message, str(error).encode())
+        os._exit(1)
+    os._exit(0)
+
+chance = random.Random(seed)
+for attempt in range(tries):
+    workdir, seeds = root / str(attempt), (0, attempt % 2)
+    children, readers, statuses = {}, [], [None, None]
+    for index, number in enumerate(seeds):
+        reader, writer = os.pipe()
+        pid = os.fork()
+        if not pid:
+            try:
+                start(workdir, number, writer)
+            finally:
+                os._exit(70)
+        os.close(writer)
+        children[pid], readers = index, [*readers, reader]
+        os.waitpid(pid, os.WUNTRACED)
+    while children:
+        pid = chance.choice(sorted(children))
+        os.kill(pid, signal.SIGCONT)
+        _, status = os.waitpid(pid, os.WUNTRACED)
+        if not os.WIFSTOPPED(status):
+            statuses[children.pop(pid)] = os.waitstatus_to_exitcode(status)
+    messages = [os.read(reader, 9999).decode() for reader in readers]
+    print(json.dumps({"workdir": str(workdir), "seeds": seeds, "statuses": statuses, "messages": messages}))
+"""
+
+
+def is_whole(end: dict) -> bool:
+    """Whether two runs ended as they shall: one with its results beside its own config, the other with a refusal."""
+    first, second = end["statuses"]
+    # Where one had ended before the other asked, the other of the same config goes on from it.
+    if {first, second} != {0, 1} and not (first == second == 0 and end["seeds"] == [0, 0]):
+        return False
+    refusals = [AT_WORK in message or ANOTHER_CONFIG in message for message in end["messages"]]
+    files = [json.loads((Path(end["workdir"]) / name).read_text()) for name in ("config.json", "results.json")]
+    return refusals == [first == 1, second == 1] and [file["seed"] for file in files] == [end["seeds"][first]] * 2
+
+
+def test_every_interleaving_of_two_runs_ends_with_a_whole_one(tmp_path):
+    tries = 40 * max(1, TRIES)
+    # Each whole run prints its table, which is empty here.
+    ends = [json.loads(line) for line in in_process(TWO, tmp_path, 0, tries).splitlines() if line]
+    bad = [end for end in ends if not is_whole(end)]
+    assert not bad, f"{len(bad)} of {tries}, first {bad[0]}"
+    # Nearly all of them did meet.
+    assert sum(AT_WORK in "".join(end["messages"]) for end in ends) > tries / 2
+
+
+def check_two_at_once(commands, options, workdir: Path, seeds: tuple[int, int], offset: float) -> None:
+    processes = []
+    for seed in seeds:
+        changed = ["--config.method=dror", f"--config.seed={seed}"]
+        processes.append(commands.start("train", *options, *changed, f"--workdir={workdir}"))
+        time.sleep(offset)
+    ends = [
+        (*process.communicate(timeout=300), process.returncode, seed)
+        for process, seed in zip(processes, seeds, strict=True)
+    ]
+    (_, errors, status, seed), (_, refusal, refused, _) = sorted(ends, key=lambda end: end[2])
+    assert (status, refused) == (0, 1), errors[-3000:] + refusal[-3000:]
+    assert "Traceback" not in errors + refusal
+    assert refusal.splitlines()[-1].startswith("error: ") and AT_WORK in refusal.splitlines()[-1]
+    results = json.loads((workdir / "results.json").read_text())
+    assert results["seed"] == seed == json.loads((workdir / "config.json").read_text())["seed"]
+    assert results["config_sha256"] == hashlib.sha256((workdir / "config.json").read_bytes()).hexdigest()
+
+
+def test_two_commands_at_once(commands, options, tmp_path):
+    check_two_at_once(commands, options, tmp_path / "run", (1, 2), 0.0)
+
+
+@pytest.mark.slow
+def test_two_commands_at_once_many_times(commands, options, tmp_path):
+    chance = random.Random(0)
+    for attempt in range(TRIES or 12):
+        seeds = (attempt, attempt + attempt % 3)
+        check_two_at_once(
+            commands, options, tmp_path / str(attempt), seeds, chance.choice([0, 0, 0.3 * chance.random()])
+        )
+
+
+# Kills itself at an operation on files below a folder, drawn anew each time; the last one may end.
+KILLED = """
+import importlib, json, os, random, signal, sys
+from pathlib import Path
+
+root, name, seed, tries = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+sys.path.insert(0, os.getcwd())
+from ecor_jax.commands import cli
+module = importlib.import_module(f"ecor_jax.commands.{name}")
+import ecor_jax.tasks.rationale.task, ecor_jax.data.prepare
+EVENTS = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod", "shutil.rmtree")
+
+def start(output, deadly):
+    count = 0
+    def watch(event, arguments):
+        nonlocal count
+        # Checkpoints are Orbax's own affair.
+        text = str(arguments[:2])
+        if event in EVENTS and str(root) in text and "checkpoints" not in text:
+            count += 1
+            if count == deadly:
+                os.kill(os.getpid(), signal.SIGKILL)
+    sys.addaudithook(watch)
+    arguments = [argument.replace("OUTPUT", str(output)) for argument in sys.argv[5:]]
+    module.main(cli.parse(module.parser(), arguments))
+    (root.parent / "count").write_text(str(count))
+
+chance, kills, most = random.Random(seed), 0, 0
+for attempt in range(tries + 2):
+    # The first tells how many operations there are.
+    output, deadly = root / f"output{attempt}", chance.randrange(most) + 1 if 0 < attempt <= tries else 0
+    sys.stdout.flush()
+    child = os.fork()
+    if not child:
+        try:
+            start(output if name != "train" else root / "run" if attempt else root / "first", deadly)
+        except BaseException as error:
+            print(repr(error), file=sys.stderr)
+            os._exit(70)
+        os._exit(0)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert status in (0, -signal.SIGKILL), status
+    kills += status != 0
+    most = most or int((root.parent / "count").read_text())
+print(kills, "kills among", most, "operations")
+"""
+KILLS = {
+    "convert": (["--source={model}", "--output=OUTPUT"], 6),
+    "prepare": (["--source={images}", "--output=OUTPUT"], 6),
+    "train": (["--workdir=OUTPUT"], 10),
+}
+
+
+@pytest.mark.parametrize("name", ["convert", "prepare", pytest.param("train", marks=pytest.mark.slow)])
+def test_nothing_is_left_of_commands_that_were_killed(name, options, tiny_clip, tiny_pictures, tmp_path):
+    arguments, tries = KILLS[name]
+    arguments = [argument.format(model=tiny_clip, images=tiny_pictures[0]) for argument in arguments]
+    folder = tmp_path / "outputs"
+    folder.mkdir()
+    arguments += options if name == "train" else []
+    printed = in_process(KILLED, folder, name, 0, TRIES or tries, *arguments, ECOR_CACHE=folder / "cache")
+    # Some of the moments lie after the end of a run that has less left to do.
+    assert int(printed.splitlines()[-1].split()[0]) >= (TRIES or tries) / 2
+    assert [path for path in folder.rglob("*") if path.name.endswith((".partial", ".replaced"))] == []
+    # Whole or not there.
+    first = names_below(folder / ("first" if name == "train" else "output0"))
+    outputs = [path for path in folder.iterdir() if path.name != "cache"]
+    assert all(names_below(path) == first for path in outputs)
+    assert {path.name for path in outputs} >= ({"first", "run"} if name == "train" else {"output0"})
+
+
+def names_below(folder: Path) -> set[str]:
+    files = (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    return {name for name in files if not name.startswith("checkpoints/")}
+
+
+def log_metrics(path: Path) -> None:
+    with MetricsLog(path, "run") as log:
+        log.write(1, {"loss": 1.0})
+        log.drop_after(1)
+
+
+def write_model(path: Path) -> None:
+    with new_directory(path) as partial:
+        (partial / "weights").write_text("whole")
+
+
+WRITERS = {
+    "e.json": (lambda path: write_json(path, {"a": 1}), lambda path: json.loads(path.read_text()) == {"a": 1}),
+    "metrics.jsonl": (log_metrics, lambda path: read_metrics(path) == [{"run": "run", "step": 1, "loss": 1.0}]),
+    "bank.safetensors": (lambda path: write_array(path, np.arange(3)), lambda path: read_array(path).sum() == 3),
+    "model": (write_model, lambda path: (path / "weights").read_text() == "whole"),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_planted_links_are_not_followed(name, tmp_path):
+    write, is_written = WRITERS[name]
+    victims, folder, number = tmp_path / "victims", tmp_path / "folder", os.getpid()
+    folder.mkdir()
+    (victims / "inner").mkdir(parents=True)
+    guesses = [f"{name}.partial", f"{Path(name).stem}.partial", f"{name}.{number}.partial", f"{name}.{number}.replaced"]
+    guesses += [f".{guess}" for guess in guesses] + [f".{name}.abcdefgh.ecor.partial"]
+    for guess in set(guesses):
+        (victims / guess).write_text("precious")
+        (folder / guess).symlink_to(victims / guess)
+    (victims / "inner" / "file").write_text("precious")
+    (folder / f".{name}.inner.ecor.partial").symlink_to(victims / "inner")
+    write(folder / name)
+    assert is_written(folder / name)
+    assert [path.read_text() for path in victims.rglob("*") if path.is_file()] == ["precious"] * (len(set(guesses)) + 1)
+
+
+def test_what_is_being_written_is_not_swept(tmp_path):
+    with new_directory(tmp_path / "model") as partial:
+        (partial / "weights").write_text("half")
+        program = "import sys; from pathlib import Path; from ecor_jax.atomic import write_json;"
+        in_process(f"{program} write_json(Path(sys.argv[1]), 1)", tmp_path / "e.json")
+        assert (partial / "weights").read_text() == "half"
+    assert {path.name for path in tmp_path.iterdir()} == {"model", "e.json"}
+
+
+def test_a_users_files_survive_running_again(called, options, trained, tmp_path):
+    workdir = Path(shutil.copytree(trained, tmp_path / "run"))
+    (workdir / "model" / "notes.txt").write_text("mine")
+    (workdir / "model" / "pictures").mkdir()
+    (workdir / "model" / "pictures" / "a.txt").write_text("mine too")
+    called(train, *options, f"--workdir={workdir}")
+    assert (workdir / "model" / "notes.txt").read_text() == "mine"
+    assert (workdir / "model" / "pictures" / "a.txt").read_text() == "mine too"
+    names = ("model/prompts.safetensors", "results.json")
+    assert all((workdir / name).read_bytes() == (trained / name).read_bytes() for name in names)
+
+
+def link(model: Path, elsewhere: Path) -> None:
+    model.symlink_to(elsewhere)
+
+
+def dead_link(model: Path, elsewhere: Path) -> None:
+    model.symlink_to(elsewhere / "nothing")
+
+
+def no_model(model: Path, elsewhere: Path) -> None:
+    shutil.copytree(elsewhere, model)
+
+
+def file(model: Path, elsewhere: Path) -> None:
+    model.write_text("mine")
+
+
+@pytest.mark.parametrize("plant", [link, dead_link, no_model, file])
+def test_what_is_no_model_is_refused_before_the_training(called, options, tmp_path, plant):
+    elsewhere, workdir = tmp_path / "elsewhere", tmp_path / "run"
+    elsewhere.mkdir()
+    (elsewhere / "photo.png").write_text("mine")
+    # As where one of the same config was begun.
+    workdir.mkdir()
+    plant(workdir / "model", elsewhere)
+    with pytest.raises(UserError, match="model"):
+        called(train, *options, f"--workdir={workdir}")
+    assert not (workdir / "metrics.jsonl").exists() and not (workdir / "checkpoints").exists()
+    assert [path.name for path in elsewhere.iterdir()] == ["photo.png"]

@@ -1,0 +1,116 @@
+"""AdaFace's augmentations, by hand."""
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance
+
+from ecor_jax.data import augment
+from ecor_jax.data.augment import adaface
+
+
+def noise(width: int = 40, height: int = 30) -> np.ndarray:
+    return np.random.default_rng(0).integers(1, 256, (height, width, 3), np.uint8)
+
+
+class Rng:
+    """A generator that gives out the numbers it was made of, and notes the ranges that were asked for."""
+
+    def __init__(self, *numbers: float):
+        self.numbers, self.asked = list(numbers), []
+
+    def random(self) -> float:
+        return self.numbers.pop(0)
+
+    def uniform(self, low: float, high: float) -> float:
+        self.asked.append((low, high))
+        return low + (high - low) * self.numbers.pop(0)
+
+    def integers(self, high: int) -> int:
+        return int(high * self.numbers.pop(0))
+
+    def permutation(self, count: int) -> list[int]:
+        return list(range(count))[::-1]
+
+
+KEEP, CHANGE = 0.2, 0.199
+
+
+def test_nothing_but_the_flip():
+    face = Image.fromarray(noise())
+    assert (np.asarray(adaface(face, Rng(KEEP, KEEP, KEEP, 0.5))) == noise()).all()
+    assert (np.asarray(adaface(face, Rng(KEEP, KEEP, KEEP, 0.49))) == noise()[:, ::-1]).all()
+
+
+def test_a_part_stays_where_it_was_on_black():
+    # Area .2 + .8 * .5 = .6 of 40 * 30 = 720 pixels, shape 1: a square of round(sqrt(720)) = 27.
+    rng = Rng(CHANGE, 0.5, 0.5, 0.99, 0.5, KEEP, KEEP, KEEP + 0.5)
+    found = np.asarray(adaface(Image.fromarray(noise()), rng))
+    expected = np.zeros_like(noise())
+    left, upper = int(14 * 0.99), int(4 * 0.5)
+    expected[upper : upper + 27, left : left + 27] = noise()[upper : upper + 27, left : left + 27]
+    assert (found == expected).all()
+    assert rng.asked == [(0.2, 1), (pytest.approx(np.log(3 / 4)), pytest.approx(np.log(4 / 3)))]
+
+
+def test_shapes_of_parts():
+    rng = np.random.default_rng(0)
+    parts = np.asarray([augment._random_part(112, 112, rng) for _ in range(4000)])
+    left, upper, width, height = parts.T
+    assert (parts[:, :2] >= 0).all() and (left + width <= 112).all() and (upper + height <= 112).all()
+    assert ((width / height > 0.74) & (width / height < 1.35)).all()
+    areas = width * height / 112**2
+    assert areas.min() < 0.22 and areas.max() > 0.98 and areas.min() > 0.19
+    # A long picture leaves no part of .2 of its area in such a shape: the middle is taken.
+    assert augment._random_part(1000, 10, rng) == (493, 0, 13, 10)
+    assert augment._random_part(10, 1000, rng) == (0, 493, 10, 13)
+
+
+@pytest.mark.parametrize(
+    ("number", "small_filter", "large_filter"),
+    [
+        (0.1, "NEAREST", "NEAREST"),
+        (0.3, "BILINEAR", "BILINEAR"),
+        (0.5, "BOX", "BILINEAR"),
+        (0.7, "BICUBIC", "BICUBIC"),
+        (0.9, "LANCZOS", "LANCZOS"),
+    ],
+)
+def test_low_resolution(number, small_filter, large_filter):
+    face = Image.fromarray(noise())
+    rng = Rng(KEEP, CHANGE, 0.25, number, 0.1, KEEP, 0.9)
+    small = face.resize((12, 12), Image.Resampling[small_filter])  # .2 + .8 * .25 = .4 of the height, a square
+    assert adaface(face, rng) == small.resize((40, 30), Image.Resampling.NEAREST)
+    rng = Rng(KEEP, CHANGE, 0.25, 0.1, number, KEEP, 0.9)
+    small = face.resize((12, 12), Image.Resampling.NEAREST)
+    assert adaface(face, rng) == small.resize((40, 30), Image.Resampling[large_filter])
+    assert rng.asked == [(0.2, 1)] and rng.numbers == []
+    assert adaface(Image.new("RGB", (4, 3)), Rng(KEEP, CHANGE, 0.0, 0.1, 0.1, KEEP, 0.9)).size == (4, 3)
+
+
+def test_colours():
+    face = Image.fromarray(noise())
+    rng = Rng(KEEP, KEEP, CHANGE, 0.25, 0.5, 1.0, 0.9)
+    expected = ImageEnhance.Color(face).enhance(0.75)
+    expected = ImageEnhance.Brightness(ImageEnhance.Contrast(expected).enhance(1)).enhance(1.5)
+    assert adaface(face, rng) == expected
+    assert rng.asked == [(0.5, 1.5)] * 3
+    grey = noise() @ np.array([299, 587, 114]) / 1000  # what saturation 0 would leave
+    half = np.asarray(ImageEnhance.Color(face).enhance(0.5)).astype(float)
+    assert abs(half - (noise() + grey[..., None]) / 2).max() <= 1.5
+
+
+def test_each_step_takes_a_fifth_of_the_images_on_its_own(monkeypatch):
+    taken: list[list[str]] = []
+    for step in ("_part_on_black", "_low_resolution", "_other_colours"):
+        monkeypatch.setattr(augment, step, lambda face, rng, step=step: taken[-1].append(step) or face)
+    rng, flips = np.random.default_rng(0), 0
+    face = Image.fromarray(noise(4, 4))
+    for _ in range(5000):
+        taken.append([])
+        flips += adaface(face, rng) != face
+    counts = [sum(step in steps for steps in taken) for step in ("_part_on_black", "_low_resolution", "_other_colours")]
+    assert all(abs(count - 1000) < 4 * np.sqrt(5000 * 0.2 * 0.8) for count in counts)
+    assert abs(sum(len(steps) == 3 for steps in taken) - 40) < 4 * np.sqrt(40)
+    assert abs(flips - 2500) < 4 * np.sqrt(5000 / 4)
+    order = ["_part_on_black", "_low_resolution", "_other_colours"]
+    assert all(steps == [step for step in order if step in steps] for steps in taken)

@@ -1,0 +1,149 @@
+"""Sets read whole: bad pictures are known, good ones in memory, and examples the same wherever they come from."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ecor_jax.checkpoints.model_dir import load_clip
+from ecor_jax.clip.preprocessing import Preprocess
+from ecor_jax.data import in_memory
+from ecor_jax.data.captions import Captions
+from ecor_jax.data.decode import picture_of
+from ecor_jax.data.encode import CaptionLabels, Encode, GoldLabels, IdentityLabels
+from ecor_jax.data.in_memory import checked
+from ecor_jax.data.pipeline import train_batches
+from ecor_jax.data.records import BadImage, Record, Source
+from ecor_jax.data.vocabulary import Vocabulary
+from ecor_jax.errors import UserError
+
+VOCABULARY = Vocabulary.from_lists({"dog": ["tail", "fur"], "cat": ["fur"]})
+PHOTO = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
+
+
+def encoded(pixels: np.ndarray, kind: str = "PNG", **options) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, kind, **options)
+    return file.getvalue()
+
+
+def squash(image: Image.Image) -> np.ndarray:
+    return np.asarray(image.resize((16, 16), Image.Resampling.BICUBIC))
+
+
+class Files(Source):
+    """Image files by their content; None cannot be read."""
+
+    def __init__(self, contents: list[bytes | None]):
+        self.contents = contents
+        self.origin = "files.zip"
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        return ("dog",) * len(self.contents)
+
+    def __len__(self) -> int:
+        return len(self.contents)
+
+    def __getitem__(self, index: int) -> Record:
+        content = self.contents[index]
+        if content is None:
+            raise BadImage(f"{index}.png cannot be read: CRC")
+        return Record(image=content, category="dog", rationales=("fur",), name=f"{index}.png")
+
+
+def test_checked_preprocesses_everything_once():
+    source = Files([encoded(PHOTO), encoded(PHOTO[::-1])])
+    loaded, bad = checked(source, squash)
+    assert bad == () and loaded.names == ("0.png", "1.png")
+    assert loaded.categories == ("dog", "dog") and loaded.origin == "files.zip"
+    source.contents[1] = None  # not read again
+    found = loaded.load(1)
+    assert found.keys() == {"pixels", "category", "rationales", "name"}
+    assert (found["category"], found["rationales"], found["name"]) == ("dog", ("fur",), "1.png")
+    np.testing.assert_array_equal(found["pixels"], squash(Image.fromarray(PHOTO[::-1])))
+
+
+def test_records_of_a_checked_set_hold_the_originals():
+    for augment in ("none", "flip", "crop_flip"):
+        loaded, _ = checked(Files([None, encoded(PHOTO)]), squash, "skip", augment)
+        assert loaded[0]["name"] == "1.png"
+        np.testing.assert_array_equal(picture_of(loaded[0]), PHOTO)
+
+
+def test_originals_are_decoded_once_where_they_are_cut():
+    source = Files([encoded(PHOTO), None])
+    loaded, _ = checked(source, squash, "skip", "crop_flip")
+    source.contents[0] = None  # not read again
+    np.testing.assert_array_equal(loaded.load(0)["image"], PHOTO)
+    assert loaded.load(0)["rationales"] == ("fur",)
+
+
+def test_checked_names_all_bad_images_at_once():
+    source = Files([encoded(PHOTO), None, b"no image", *[None] * 10])
+    with pytest.raises(UserError) as error:
+        checked(source, squash)
+    message = str(error.value)
+    assert message.startswith("12 of 13 images in files.zip cannot be read: 1.png cannot be read: CRC; 2.png is")
+    assert message.endswith("; and 2 more (--config.data.on_bad_image=skip leaves them out)")
+
+
+def test_checked_may_skip_bad_images():
+    source = Files([None, encoded(PHOTO), b"no image", encoded(PHOTO[::-1])])
+    loaded, bad = checked(source, squash, "skip")
+    assert loaded.names == ("1.png", "3.png") and len(loaded) == 2
+    np.testing.assert_array_equal(loaded.load(1)["pixels"], squash(Image.fromarray(PHOTO[::-1])))
+    assert [message.split()[0] for message in bad] == ["0.png", "2.png"]
+    with pytest.raises(UserError, match=r"2 of 2 images in files\.zip cannot be read"):
+        checked(Files([None, b""]), squash, "skip")
+
+
+@pytest.mark.parametrize("augment", ["none", "crop_flip"])
+def test_large_sets_are_not_read(monkeypatch, augment):
+    monkeypatch.setattr(in_memory, "MEMORY_LIMIT", 2 * 16 * 16 * 3)
+    small, large = Files([encoded(PHOTO)] * 2), Files([None] * 3)
+    assert checked(small, squash, augment=augment)[0] is not small
+    assert checked(large, squash, augment=augment) == (large, ())
+
+
+class Said(Captions):
+    def __call__(self, record, rng):
+        return f"a {record['category']} {rng.integers(9)}"
+
+    def corpus(self):
+        return iter(())
+
+
+@pytest.mark.parametrize("kind", ["none", "gold", "identity", "captions"])
+@pytest.mark.parametrize("augment", ["none", "flip", "crop_flip", "adaface"])
+def test_an_example_is_the_same_whether_the_set_fits_into_memory_or_not(tiny_clip, monkeypatch, kind, augment):
+    rng = np.random.default_rng(1)
+    sizes = rng.integers(20, 60, (12, 2))
+    pictures = [rng.integers(0, 256, (*size, 3), np.uint8) for size in sizes]
+    source, preprocess = Files([encoded(picture) for picture in pictures]), Preprocess(16)
+    labels = {
+        "none": lambda: None,
+        "gold": lambda: GoldLabels(VOCABULARY),
+        "identity": lambda: IdentityLabels(["cat", "dog"]),
+        "captions": lambda: CaptionLabels(Said(), load_clip(tiny_clip).tokenizer, 12, "text"),
+    }[kind]()
+
+    def batches(limit: int) -> tuple[Source, list[dict[str, np.ndarray]]]:
+        monkeypatch.setattr(in_memory, "MEMORY_LIMIT", limit)
+        loaded, _ = checked(source, preprocess, augment=augment)
+        stream = iter(train_batches(loaded, Encode(preprocess, labels, augment), batch_size=6, seed=3))
+        return loaded, [next(stream) for _ in range(6)]
+
+    whole, expected = batches(1 << 30)
+    nothing, anew = batches(1)
+    some, mixed = batches(12 * 16 * 16 * 3)
+    assert whole is not source and nothing is source and some is not source
+    for found in (anew, mixed):
+        for batch, other in zip(expected, found, strict=True):
+            assert batch.keys() == other.keys()
+            for name in batch:
+                np.testing.assert_array_equal(batch[name], other[name])
+    if augment in ("crop_flip", "adaface"):
+        kept = ["image" in some.load(row) and isinstance(some.load(row)["image"], np.ndarray) for row in range(12)]
+        assert any(kept) and not all(kept)

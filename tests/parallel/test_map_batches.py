@@ -1,0 +1,82 @@
+"""A model over all batches of a set: whose answers come back, in which order, and what is compiled."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from ecor_jax.errors import UserError
+from ecor_jax.parallel.map_batches import map_batches
+from ecor_jax.parallel.mesh import make_mesh
+
+TRACED: list[int] = []
+
+
+@dataclasses.dataclass(frozen=True)
+class Scaled:
+    by: int
+
+    def __call__(self, model: nnx.Linear, batch: dict[str, jax.Array]):
+        TRACED.append(self.by)
+        return {"outputs": model(batch["x"]) * self.by, "pair": (batch["number"], model.kernel[0, 0] + batch["number"])}
+
+
+def linear(seed: int) -> nnx.Linear:
+    return nnx.Linear(3, 2, rngs=nnx.Rngs(seed))
+
+
+def batches(count: int, size: int = 8) -> list[dict[str, np.ndarray]]:
+    """Padded by zeros, as those of an evaluation; and an example left out in the middle, as a bad picture is."""
+    number = np.arange(-(-count // size) * size, dtype=np.int32)
+    mask = (number < count) & (number != 5)
+    x = np.random.default_rng(0).normal(size=(len(number), 3)).astype(np.float32) * mask[:, None]
+    columns = {"x": x, "number": number, "mask": mask}
+    return [{name: column[at : at + size] for name, column in columns.items()} for at in range(0, len(number), size)]
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+def test_the_answers_of_all_examples_in_their_order(shards, capsys):
+    model, given = linear(0), batches(19)
+    found = map_batches(Scaled(3), model, given, make_mesh(shards), total=19, name="scaling")
+    numbers = [number for number in range(19) if number != 5]
+    x = np.concatenate([batch["x"] for batch in given])[numbers]
+    expected = 3 * (x @ np.asarray(model.kernel[...]) + np.asarray(model.bias[...]))
+    assert isinstance(found["outputs"], np.ndarray) and found["outputs"].shape == (18, 2)
+    np.testing.assert_allclose(found["outputs"], expected, atol=1e-5)
+    assert found["pair"][0].tolist() == numbers and found["pair"][0].dtype == np.int32
+    np.testing.assert_allclose(found["pair"][1], np.asarray(numbers) + float(model.kernel[0, 0]), rtol=1e-6)
+    assert "scaling:" in capsys.readouterr().err
+
+
+def test_models_and_arrays_may_come_as_a_tuple():
+    def add(models, batch):
+        model, shift = models
+        return model(batch["x"]) + shift
+
+    model, shift = linear(0), jnp.asarray([1.0, -1.0])
+    mesh = make_mesh()
+    found = map_batches(add, (model, shift), batches(8), mesh, total=8, name="adding")
+    alone = map_batches(Scaled(1), model, batches(8), mesh, total=8, name="scaling")["outputs"]
+    np.testing.assert_allclose(found, alone + np.asarray(shift), atol=1e-6)
+
+
+def test_a_function_is_traced_once_for_models_of_one_structure():
+    TRACED.clear()
+    mesh = make_mesh()
+    first, again, other = (
+        map_batches(Scaled(by), linear(seed), batches(19), mesh, total=19, name="scaling")["outputs"]
+        for by, seed in ((7, 0), (7, 1), (8, 1))
+    )
+    assert TRACED == [7, 8]
+    assert not np.allclose(first, again)  # the weights are those of the call
+    np.testing.assert_allclose(other, again * 8 / 7, rtol=1e-5)
+    map_batches(Scaled(8), linear(1), batches(30, 16), mesh, total=30, name="scaling")
+    assert TRACED == [7, 8, 8]  # another shape
+
+
+def test_a_batch_that_the_devices_cannot_share():
+    with pytest.raises(UserError, match="a batch of 6 cannot be shared evenly among 8 devices"):
+        map_batches(Scaled(1), linear(0), batches(6, 6), make_mesh(), total=6, name="scaling")
