@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -28,19 +32,38 @@ class Element:
             else:
                 yield from child._texts()
 
+    def elements(self) -> list[Element]:
+        """The children that are no text."""
+        return [child for child in self.children if isinstance(child, Element)]
+
     def walk(self) -> Iterator[Element]:
         yield self
-        for child in self.children:
-            if isinstance(child, Element):
-                yield from child.walk()
+        for child in self.elements():
+            yield from child.walk()
 
     def all(self, *names: str, class_: str | None = None) -> list[Element]:
         return [
-            one
-            for one in self.walk()
-            if (not names or one.name in names)
-            and (class_ is None or class_ in one.attributes.get("class", "").split())
+            element
+            for element in self.walk()
+            if (not names or element.name in names)
+            and (class_ is None or class_ in element.attributes.get("class", "").split())
         ]
+
+    def texts(self, *names: str, class_: str | None = None) -> list[str]:
+        return [element.text() for element in self.all(*names, class_=class_)]
+
+    def tables(self) -> dict[str, list[list[str]]]:
+        """The cells of every table by its caption."""
+        return {
+            table.all("caption")[0].text(): [
+                [cell.text() for cell in row.elements()] for row in table.all("tbody")[0].elements()
+            ]
+            for table in self.all("table")
+        }
+
+    def section(self, identifier: str) -> Element:
+        (section,) = (element for element in self.all("section") if element.attributes["id"] == identifier)
+        return section
 
 
 class _Reader(HTMLParser):
@@ -76,3 +99,21 @@ def parse() -> Callable[[str], Element]:
         return reader.open[0]
 
     return read
+
+
+@pytest.fixture(scope="session")
+def examples() -> ModuleType:
+    """The module examples.py: test modules cannot import one another."""
+    name = "tests_pages_examples"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("examples.py"))
+        assert spec and spec.loader
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+@pytest.fixture
+def read(tmp_path, parse) -> Callable[..., Element]:
+    """The page that a builder of the examples writes."""
+    return lambda build, *given, **options: parse(build(tmp_path / "page", *given, **options).read_text("utf-8"))

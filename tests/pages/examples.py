@@ -16,10 +16,11 @@ from PIL import Image
 from ecor_jax.bottleneck import Bottleneck
 from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.data.pair_sets import PairSet
-from ecor_jax.data.records import InOrder, Record
+from ecor_jax.data.records import Record
+from ecor_jax.data.sources import InOrder
 from ecor_jax.data.vocabulary import Vocabulary
-from ecor_jax.metrics.diagnosis import score_classes, score_findings
 from ecor_jax.metrics.doubly_right import judge_strictly
+from ecor_jax.metrics.scores import score_classes, score_labels
 from ecor_jax.options import defaults, read
 from ecor_jax.pages.page import write_page
 from ecor_jax.reports.table import Descriptor
@@ -266,7 +267,7 @@ def concepts_report(directory: Path, single_label: bool = True, source: str = "r
         if single_label:
             scores = score_classes(found, gold, part.studies.patients, "binary", **given)
         else:
-            scores = score_findings(found, targets, part.studies.patients, classes, "binary", **given)
+            scores = score_labels(found, targets, part.studies.patients, classes, "binary", **given)
         return ConceptsRow(head, found, cosines, typical, scores)
 
     def bottleneck() -> ConceptsRow:

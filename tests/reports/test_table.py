@@ -1,9 +1,7 @@
 import csv
 
-from ecor_jax.explain.html import UNPRINTABLE
 from ecor_jax.reports.statements import Statement
 from ecor_jax.reports.table import Descriptor, descriptors, write_table
-from ecor_jax.reports.table_page import SHOWN, write_table_page
 
 REPORTS = [
     (Statement("effusion", "absent", "pleura"), Statement("scar", "present", "lungs")),
@@ -38,26 +36,3 @@ def test_csv(tmp_path):
     ]
 
 
-def test_page(tmp_path):
-    page = write_table_page(TABLE, tmp_path, "Descriptors of <b>", {"Reports": "4"}).read_text()
-    assert "Descriptors of &lt;b&gt;" in page
-    assert page.index('id="lungs"') < page.index('id="pleura"')
-    assert 'id="heart"' not in page
-    row = page[page.index("effusion") :]
-    assert "<td>4</td><td>1</td><td>2</td><td>1</td></tr>" in row
-    assert 'style="width:50.00%"' in row
-    assert "not a medical device" in page
-    assert not UNPRINTABLE.search(page)
-
-
-def test_page_escapes_and_keeps_to_the_most_frequent(tmp_path):
-    found = [Descriptor(f"<script>{number}", "other", 1, 0, 0) for number in range(SHOWN + 1)]
-    page = write_table_page(found, tmp_path, "t", {}).read_text()
-    assert "<script>" not in page
-    assert f"&lt;script&gt;{SHOWN - 1}<" in page
-    assert f"&lt;script&gt;{SHOWN}<" not in page
-    assert f"{SHOWN + 1} descriptors; the {SHOWN} most frequent." in page
-
-
-def test_page_without_a_descriptor(tmp_path):
-    assert "not a medical device" in write_table_page((), tmp_path, "t", {}).read_text()

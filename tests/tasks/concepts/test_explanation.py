@@ -1,0 +1,152 @@
+"""Records of explained studies, and the telling evidence: against a slow search and by hand."""
+
+import dataclasses
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from ecor_jax.tasks.concepts.explanation import KINDS, Diagnosis, Evidence, ExplainedStudy, WhatIf, sigmoid
+
+# Few values, so that ties and zeros are the rule.
+EVIDENCE = st.lists(
+    st.builds(
+        Evidence,
+        descriptor=st.uuids().map(str),
+        group=st.just("pleura"),
+        cosine=st.sampled_from([0.125, 0.25, 0.375]),
+        typical=st.just(0.25),
+        weight=st.sampled_from([-8.0, -4.0, 0.0, 4.0, 8.0]),
+    ),
+    max_size=20,
+)
+CHEST = [
+    Evidence("blunt angle", "pleura", 0.30, 0.25, 20.0),  # +1.0, seen
+    Evidence("clear lungs", "lungs", 0.20, 0.25, -30.0),  # +1.5, not seen
+    Evidence("sharp angle", "pleura", 0.30, 0.25, -4.0),  # -0.2, seen
+    Evidence("meniscus sign", "pleura", 0.20, 0.25, 10.0),  # -0.5, not seen
+    Evidence("effusion", "pleura", 0.35, 0.25, 5.0),  # +0.5, seen
+    Evidence("typical spine", "bones", 0.25, 0.25, 90.0),  # nothing, not seen
+    Evidence("pacemaker", "devices", 0.30, 0.25, 0.0),  # nothing, seen
+]
+FOR, AGAINST = KINDS[True, True], KINDS[True, False]
+
+
+def diagnosis(evidence=tuple(CHEST), base: float = -0.7, **changes) -> Diagnosis:
+    """CHEST adds up to 2.3: a logit of 1.6."""
+    logit = base + sum(piece.weight * (piece.cosine - piece.typical) for piece in evidence)
+    return Diagnosis(**({"finding": "Effusion", "probability": sigmoid(logit), "base": base, "evidence": evidence} | changes))
+
+
+def study(*diagnoses: Diagnosis, **changes) -> ExplainedStudy:
+    return ExplainedStudy("film.png", Image.new("L", (4, 4)), diagnoses or (diagnosis(),), **changes)
+
+
+@given(st.floats(-700, 700))
+def test_sigmoid(logit):
+    assert sigmoid(logit) == pytest.approx(1 / (1 + math.exp(-logit)), abs=1e-12)
+    assert sigmoid(-1e9) == 0.0 and sigmoid(1e9) == 1.0
+
+
+def test_the_probability_has_to_be_that_of_the_evidence():
+    assert diagnosis().logit == pytest.approx(1.6)
+    assert diagnosis(probability=0.8325).logit == pytest.approx(1.6), "float32 may miss it by a little"
+    for wrong in (0.84, 1.6, float("nan")):
+        with pytest.raises(ValueError, match=r"Effusion.*add up to a logit of 1\.6.*not"):
+            diagnosis(probability=wrong)
+    with pytest.raises(ValueError, match="add up"):
+        diagnosis(evidence=[dataclasses.replace(CHEST[0], cosine=float("nan"))])
+
+
+@pytest.mark.parametrize(
+    ("threshold", "gold", "found", "right"),
+    [(0.5, True, True, True), (0.5, False, True, False), (0.9, True, False, False), (0.9, False, False, True),
+     (0.5, None, True, None), (diagnosis().probability, None, False, None)],
+)  # fmt: skip
+def test_found_and_right(threshold, gold, found, right):
+    judged = diagnosis(threshold=threshold, gold=gold)
+    assert (judged.found, judged.right) == (found, right)
+
+
+def test_what_ifs_have_to_be_of_this_study():
+    asked = WhatIf("blunt angle", 0.30, 0.25, sigmoid(0.6))
+    study(what_ifs={"Effusion": [asked]})
+    with pytest.raises(ValueError, match=r"what-ifs of 'Edema', which is none of \['Effusion'\]"):
+        study(what_ifs={"Edema": [asked]})
+    with pytest.raises(ValueError, match="'hernia', which is no evidence"):
+        study(what_ifs={"Effusion": [dataclasses.replace(asked, descriptor="hernia")]})
+    with pytest.raises(ValueError, match=r"probability of 0\.9, its weight gives 0\.645"):
+        study(what_ifs={"Effusion": [dataclasses.replace(asked, probability=0.9)]})
+
+
+def names(evidence) -> list[str]:
+    return [piece.descriptor for piece in evidence]
+
+
+def test_contribution_and_seen():
+    assert [piece.contribution for piece in CHEST] == pytest.approx([1.0, 1.5, -0.2, -0.5, 0.5, 0.0, 0.0])
+    assert [piece.seen for piece in CHEST] == [True, False, True, False, True, False, True]
+
+
+def test_selected_by_hand():
+    chosen = diagnosis().selected(1)
+    assert [names(kind) for kind in chosen.kinds.values()] == [
+        ["blunt angle"], ["sharp angle"], ["clear lungs"], ["meniscus sign"],
+    ]  # fmt: skip
+    assert (chosen.rest, chosen.left_out) == (pytest.approx(0.5), 3)
+    assert names(diagnosis().selected(5).kinds[FOR]) == ["blunt angle", "effusion"]
+
+
+def test_ties_keep_the_order():
+    tied = [Evidence(name, "", 0.5, 0.25, weight) for name, weight in (("b", 4.0), ("a", 4.0), ("c", -4.0), ("d", 8.0))]
+    assert names(diagnosis(tied).ranked()) == ["d", "b", "a", "c"]
+    assert names(diagnosis(tied).selected(2).kinds[FOR]) == ["d", "b"]
+
+
+@given(EVIDENCE, st.integers(0, 4))
+def test_selected_equals_a_slow_search(evidence, top):
+    chosen = diagnosis(evidence).selected(top)
+    for (seen, positive), name in KINDS.items():
+        left = []
+        for piece in evidence:
+            value = piece.weight * (piece.cosine - 0.25)
+            if (piece.cosine > 0.25) == seen and (value > 0 if positive else value < 0):
+                left.append(piece)
+        expected = []
+        while left and len(expected) < top:
+            winner = left[0]
+            for piece in left[1:]:
+                if abs(piece.weight * (piece.cosine - 0.25)) > abs(winner.weight * (winner.cosine - 0.25)):
+                    winner = piece
+            left.remove(winner)
+            expected.append(winner)
+        assert chosen.kinds.get(name, []) == expected
+
+
+@given(EVIDENCE, st.integers(0, 4))
+def test_what_is_shown_and_the_rest_add_up(evidence, top):
+    chosen = diagnosis(evidence).selected(top)
+    shown = [piece for kind in chosen.kinds.values() for piece in kind]
+    assert math.fsum(piece.contribution for piece in shown) + chosen.rest == pytest.approx(
+        sum(piece.weight * (piece.cosine - piece.typical) for piece in evidence), abs=1e-9
+    )
+    assert len(shown) + chosen.left_out == len(evidence)
+
+
+def test_reported_descriptors_are_found_whatever_their_capitals_and_spaces():
+    reported = ["Blunt  Angle", "clear lungs", "hiatal hernia", " effusion "]
+    assert study(reported=reported).compared() == dict(zip(reported, [True, False, None, True], strict=True))
+    twice = [Evidence("scar", "lungs", 0.3, 0.25, 1.0), Evidence("scar", "other", 0.2, 0.25, 1.0)]
+    assert study(diagnosis(twice), reported=["scar"]).compared() == {"scar": True}, "seen in one of two groups is seen"
+
+
+def test_plain_values():
+    asked = {"Effusion": [WhatIf("blunt angle", 0.30, 0.25, sigmoid(0.6))]}
+    values = json.loads(json.dumps(study(what_ifs=asked, reported=["x"], report_source="the labels").to_dict()))
+    (finding,) = values["diagnoses"]
+    assert finding["logit"] == pytest.approx(1.6) and finding["found"] is True and finding["gold"] is None
+    assert finding["evidence"][0]["contribution"] == pytest.approx(1.0) and finding["evidence"][0]["seen"] is True
+    assert values["what_ifs"]["Effusion"][0]["cosine_to"] == 0.25 and values["reported"] == ["x"] and "image" not in values

@@ -1,0 +1,61 @@
+"""What an explanation says of its votes, and as plain values."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ecor_jax.data.vocabulary import Vocabulary
+from ecor_jax.metrics.doubly_right import WR, majority_vote
+from ecor_jax.tasks.rationale.explanation import ExplainedPicture, Explanation, Pair, explanation_of
+from ecor_jax.tasks.rationale.predict import Predictions
+
+VOCABULARY = Vocabulary.from_lists({"cat": ["fur", "whiskers"], "dog": ["fur"], "owl": ["wings"]})
+
+
+def answer(*categories: int) -> Explanation:
+    """A method's answer of which the top pairs name these categories, with the rationales in turn."""
+    pairs = np.array([categories])
+    predictions = Predictions(
+        pairs, np.arange(pairs.size)[None] % 3, np.linspace(0.3, 0.1, pairs.size)[None], np.array([2]), np.array([0.5]),
+        np.array([0]), np.array([0.2]), np.array([1]), VOCABULARY.gold[[1]],
+    )  # fmt: skip
+    return explanation_of("ecor", predictions, 0, VOCABULARY, int(majority_vote(pairs)[0]), WR)
+
+
+@pytest.mark.parametrize(
+    ("categories", "category", "votes", "tied"),
+    [
+        ((0, 1, 0), "cat", 2, ()),
+        ((0, 1, 2), "cat", 1, ("dog", "owl")),
+        ((2, 1, 1, 2, 0), "owl", 2, ("dog",)),
+        ((1,), "dog", 1, ()),
+    ],
+)
+def test_votes_and_ties(categories, category, votes, tied):
+    said = answer(*categories)
+    assert (said.category, said.votes, said.tied) == (category, votes, tied)
+
+
+def test_words_and_chance():
+    said = answer(0, 1, 0)
+    assert said.pairs[1] == Pair("dog", VOCABULARY.rationales[1], pytest.approx(0.2))
+    assert (said.likeliest, said.probability, said.outcome) == ("owl", 0.5, "wr")
+    assert said.chance == pytest.approx(1 / (3 * len(VOCABULARY.rationales)))
+
+
+def test_methods_disagree_by_their_categories():
+    image = Image.new("L", (4, 4))
+    assert ExplainedPicture("a", image, [answer(0, 1), answer(1, 1)]).disputed
+    assert not ExplainedPicture("a", image, [answer(0, 1), answer(0, 0)]).disputed
+    assert not ExplainedPicture("a", image, []).disputed
+
+
+def test_plain_values():
+    picture = ExplainedPicture("a.png", Image.new("L", (4, 4)), [answer(0, 1, 0)], "cat", ("fur",))
+    values = json.loads(json.dumps(picture.to_dict()))
+    assert values.keys() == {"name", "explanations", "gold_category", "gold_rationales"}
+    (said,) = values["explanations"]
+    assert said["category"] == "cat" and said["votes"] == 2 and said["pairs"][0]["category"] == "cat"
+    assert said["classes"] == 3 and said["chance"] == pytest.approx(1 / (3 * said["rationales"]))
