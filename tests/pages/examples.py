@@ -3,12 +3,14 @@
 Reports are built by the functions that a run calls, on answers that are made up.
 """
 
+import dataclasses
 import io
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from PIL import Image
@@ -97,9 +99,13 @@ def rationale_explanations(directory: Path, *pictures: ExplainedPicture) -> Path
     return write_page(directory, "rationale.html", title=f"Two {HOSTILE}", intro="Why?", pictures=shown)
 
 
-def rationale_report(directory: Path, count: int = 12, left_out: tuple[str, ...] = (HOSTILE, HOSTILE, "x" * 300)) -> Path:
+def rationale_report(
+    directory: Path, count: int = 12, left_out: tuple[str, ...] = (HOSTILE, HOSTILE, "x" * 300)
+) -> Path:
     """Three methods on `count` pictures of three classes; the last two methods agree."""
-    vocabulary = Vocabulary.from_lists({"cat": [HOSTILE, "fur"], "dog_of_the_house": ["fur", "a nose"], "owl": ["wings"]})
+    vocabulary = Vocabulary.from_lists(
+        {"cat": [HOSTILE, "fur"], "dog_of_the_house": ["fur", "a nose"], "owl": ["wings"]}
+    )
     gold = np.arange(count) % 3
 
     def evaluated(seed: int) -> Evaluation:
@@ -149,7 +155,8 @@ def match(**changes: Any) -> ExplainedPair:
 
 
 def non_match(**changes: Any) -> ExplainedPair:
-    return match(**({"similarity": 0.63, "bias": -0.2} | changes))
+    other = Side("/home/me/bob/3.png", picture(20, 20, seed=2))
+    return dataclasses.replace(match(**({"similarity": 0.63, "bias": -0.2} | changes)), second=other)
 
 
 def pair_explanations(directory: Path, *pairs: ExplainedPair) -> Path:
@@ -226,9 +233,7 @@ def study(*diagnoses: Diagnosis, **changes: Any) -> ExplainedStudy:
 def study_explanations(directory: Path, *studies: ExplainedStudy) -> Path:
     asked = {"Effusion": [WhatIf("clear lungs", 0.2, 0.25, sigmoid(0.1))]}
     shown = studies or (study(what_ifs=asked, reported=["a <blunt> angle", HOSTILE], report_source="the <labels>"),)
-    return write_page(
-        directory, "concepts.html", title="Studies", medical=True, studies=shown, notes=STUDY_READING
-    )
+    return write_page(directory, "concepts.html", title="Studies", medical=True, studies=shown, notes=STUDY_READING)
 
 
 class Films:
@@ -249,9 +254,13 @@ class Films:
 def concepts_report(directory: Path, single_label: bool = True, source: str = "reports", silent: bool = True) -> Path:
     """A bottleneck, a control and a black box (which never says yes) on 24 films."""
     generator, count = np.random.default_rng(0), 24
-    words = Descriptors.from_groups({"no finding": ["clear lungs", "sharp"], "effusion": [HOSTILE, "a", "fluid"]}, "here")
+    words = Descriptors.from_groups(
+        {"no finding": ["clear lungs", "sharp"], "effusion": [HOSTILE, "a", "fluid"]}, "here"
+    )
     gold = np.arange(count) % 2
-    targets = np.stack([1 - gold, gold] if single_label else [gold, np.arange(count) % 3 == 0], axis=1).astype(np.float32)
+    targets = np.stack([1 - gold, gold] if single_label else [gold, np.arange(count) % 3 == 0], axis=1).astype(
+        np.float32
+    )
     phrases = [[], *[[HOSTILE, "a pacemaker"]] * (count - 1)]
     part = Part(Films(count), targets, np.zeros((count, 5), bool), phrases)  # pyright: ignore
     classes = ("No Finding", "Effusion") if single_label else ("Effusion", "Edema <&>")
@@ -262,7 +271,9 @@ def concepts_report(directory: Path, single_label: bool = True, source: str = "r
     config = read(ConceptsOptions, config)
 
     def judged(head: Any, logits: np.ndarray, cosines: Any = None, typical: Any = None) -> ConceptsRow:
-        found = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True) if single_label else 1 / (1 + np.exp(-logits))
+        found = (
+            np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True) if single_label else 1 / (1 + np.exp(-logits))
+        )
         given = {"resamples": 60, "seed": 0}
         if single_label:
             scores = score_classes(found, gold, part.studies.patients, "binary", **given)
@@ -272,11 +283,17 @@ def concepts_report(directory: Path, single_label: bool = True, source: str = "r
 
     def bottleneck() -> ConceptsRow:
         head = Bottleneck(np.eye(5), None, scale=1.0, size=2, start="orthogonal", use_bias=True, rngs=nnx.Rngs(0))
-        kernel = np.asarray(head.aggregation.kernel[...])
+        kernel = 10 * generator.normal(size=(5, 2)).astype(np.float32)
+        kernel -= kernel.mean(axis=0)  # of a typical film it knows nothing
+        head.aggregation.kernel[...] = jnp.asarray(kernel)
         cosines = (0.25 + 0.1 * generator.normal(size=(count, 5))).astype(np.float32)
         return judged(head, cosines @ kernel, cosines, np.full(5, 0.25, np.float32))
 
-    no = np.stack([np.linspace(2, 3, count), -np.linspace(2, 3, count)], axis=1) if silent else generator.normal(size=(count, 2))
+    no = (
+        np.stack([np.linspace(2, 3, count), -np.linspace(2, 3, count)], axis=1)
+        if silent
+        else generator.normal(size=(count, 2))
+    )
     rows = {
         "first": bottleneck(),
         "random_descriptors": bottleneck(),

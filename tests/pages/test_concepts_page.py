@@ -3,6 +3,7 @@
 import pytest
 
 MINUS = "\N{MINUS SIGN}"
+LOST = ", and Effusion would no longer be found."
 
 
 def number(text: str) -> float:
@@ -13,7 +14,7 @@ def test_the_answer_in_words(read, examples):
     (card,) = read(examples.study_explanations, examples.study(examples.effusion(gold=False))).all("article")
     assert card.texts("h4") == ["Effusion: probability 0.83"]
     assert card.texts("p", class_="verdict") == [
-        "Found: above the threshold 0.50 (logit 1.60). ✗ wrong : the label says no."
+        "Found: above the threshold 0.50 (logit 1.60). ✗ wrong: the label says no."
     ]
 
 
@@ -56,12 +57,18 @@ def test_every_descriptor_unfolds_down_to_the_sum(read, examples):
 @pytest.mark.parametrize(
     ("descriptor", "start", "end", "logit", "words"),
     [
-        ("a <blunt> angle", 0.30, 0.25, 0.6, "not seen (cosine 0.250, the typical one, not 0.300): 0.83 → to 0.65."),
-        ("a <blunt> angle", 0.30, 0.25 + 3e-8, 0.6, "not seen (cosine 0.250, the typical one, not 0.300): 0.83 → to 0.65."),
-        ("meniscus sign", 0.20, 0.30, 2.6, "seen (cosine 0.300, not 0.200): 0.83 → to 0.93."),
-        ("clear lungs", 0.2, 0.3, -1.4, "seen (cosine 0.300, not 0.200): 0.83 → to 0.20, and Effusion would no longer be found."),
+        ("a <blunt> angle", 0.3, 0.25, 0.6, "not seen (cosine 0.250, the typical one, not 0.300): 0.83 → to 0.65."),
+        (
+            "large heart",
+            0.26,
+            0.25 + 3e-8,
+            1.35,
+            "not seen (cosine 0.250, the typical one, not 0.260): 0.83 → to 0.79.",
+        ),
+        ("meniscus sign", 0.2, 0.3, 2.6, "seen (cosine 0.300, not 0.200): 0.83 → to 0.93."),
+        ("clear lungs", 0.2, 0.3, -1.4, f"seen (cosine 0.300, not 0.200): 0.83 → to 0.20{LOST}"),
     ],
-)  # fmt: skip
+)
 def test_what_ifs_in_words(read, examples, descriptor, start, end, logit, words):
     asked = {"Effusion": [examples.WhatIf(descriptor, start, end, examples.sigmoid(logit))]}
     document = read(examples.study_explanations, examples.study(what_ifs=asked))
@@ -104,24 +111,29 @@ def test_a_method_that_never_says_yes_is_marked(read, examples, silent):
         for caption, rows in read(examples.concepts_report, silent=silent).tables().items()
         if caption.startswith("Scores of the methods on Effusion. Precision, recall and F1 (")
     )
-    assert [row[0] for row in rows][0] == "first"
+    assert rows[0][0] == "first"
     assert (rows[2][0] == f"{examples.HOSTILE} never says yes") is silent
 
 
 def test_scores_differences_and_agreement_have_their_intervals(read, examples):
     tables = read(examples.concepts_report).tables()
-    assert list(tables["AUROC of one method less that of another"][0])[0] == "first - random_descriptors"
-    assert [row[0] for row in tables["The same as texts, against those of the reports"]][0] == "ROUGE-L"
+    assert tables["AUROC of one method less that of another"][0][0] == "first - random_descriptors"
+    assert tables["The same as texts, against those of the reports"][0][0] == "ROUGE-L"
     sets = tables["Descriptors given as reasons, against those of the reports: sets, whatever the order"]
     assert [row[0] for row in sets] == ["equal", "alike"] and " to " in sets[0][1]
-    assert "Means over 23 images. 1 more have nothing in the reports" in read(examples.concepts_report).section("agreement").text()
+    assert (
+        "Means over 23 images. 1 more have nothing in the reports"
+        in read(examples.concepts_report).section("agreement").text()
+    )
     (scores,) = (rows for caption, rows in tables.items() if caption.startswith("Scores of the methods"))
     assert scores[0][-1] == "24 12 with it" and all(" to " in cell for cell in scores[0][1:7])
 
 
 def test_labels_are_not_called_reports(read, examples):
     agreement = read(examples.PAGES["concepts_report_of_labels"]).section("agreement")
-    assert agreement.texts("h2") == ["Do the explanations say what the labels say?"] and "report" not in agreement.text()
+    assert (
+        agreement.texts("h2") == ["Do the explanations say what the labels say?"] and "report" not in agreement.text()
+    )
 
 
 def test_several_findings_have_a_table_of_areas_and_unfold(read, examples):

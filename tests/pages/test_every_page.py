@@ -37,7 +37,7 @@ def test_nothing_is_loaded_from_elsewhere_and_nothing_runs(document, page):
     for element in document.walk():
         for name, value in element.attributes.items():
             assert not name.startswith("on")
-            assert name != "style" or re.fullmatch(r"[\w\s:;,.#()-]*", value) and "url" not in value
+            assert name != "style" or (re.fullmatch(r"[\w\s:;,.#()-]*", value) and "url" not in value)
             if name in ("src", "href", "srcset", "data", "action", "poster", "cite", "xlink:href"):
                 assert re.match(r"images/\d{4}\.(png|jpg)$|#[\w-]+$", value), value
     names = {element.name for element in document.walk()}
@@ -122,6 +122,7 @@ def test_what_is_no_number_is_not_written(document):
 def test_the_same_data_give_the_same_bytes(request, page, examples, tmp_path):
     again = examples.PAGES[request.node.callspec.params["page"]](tmp_path)
     files = [
-        {str(path.relative_to(one.parent)): path.read_bytes() for path in one.parent.rglob("*.*")} for one in (page, again)
+        {str(path.relative_to(one.parent)): path.read_bytes() for path in one.parent.rglob("*.*")}
+        for one in (page, again)
     ]
     assert files[0] == files[1]

@@ -29,7 +29,9 @@ def template(folder: Path, text: str) -> Path:
 
 
 def test_a_template_of_the_users_own_extends_ours(tmp_path, parse):
-    own = template(tmp_path, '{% call m.part("x", "Title") %}{{ picture(image).src }} {{ share | percent }}{% endcall %}')
+    own = template(
+        tmp_path, '{% call m.part("x", "Title") %}{{ picture(image).src }} {{ share | percent }}{% endcall %}'
+    )
     page = write_page(tmp_path / "out", own, title="Mine", image=Image.new("RGB", (4, 4)), share=0.25)
     assert parse(page.read_text()).section("x").text() == "Title images/0001.png 25.0%"
 
@@ -170,7 +172,9 @@ def contrast(first: str, second: str) -> float:
 def test_texts_and_shapes_stand_out(scheme):
     """WCAG 2.2: texts need 4.5:1 (1.4.3), graphics 3:1 (1.4.11)."""
     style = (HERE / "style.css").read_text()
-    palettes = [dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", block)) for block in re.findall(r":root \{(.*?)\}", style, re.S)]
+    palettes = [
+        dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", block)) for block in re.findall(r":root \{(.*?)\}", style, re.S)
+    ]
     assert set(palettes[0]) == set(palettes[1]) == set(re.findall(r"var\(--([a-z-]+)\)", style))
     colours = palettes[scheme]
     texts = [

@@ -26,7 +26,7 @@ def test_gold_in_words(read, examples, kind, same):
     document = read(examples.pair_explanations, getattr(examples, kind)(same=same))
     truth = "this is the same person" if same else "these are two people"
     judged = "✓ right" if same == (kind == "match") else "✗ wrong"
-    assert document.texts("p", class_="verdict") == [f"{judged} : {truth}"]
+    assert document.texts("p", class_="verdict") == [f"{judged}: {truth}"]
 
 
 def groups(document) -> list[list[str]]:
@@ -84,7 +84,11 @@ def test_bars_are_shares_and_an_even_spread_is_marked(read, examples):
     widths = [bar.attributes["width"] for bar in document.all("rect", class_="first")]
     assert widths == ["40.00%", "75.00%", "50.10%"]
     assert {tick.attributes["x1"] for tick in document.all("line", class_="even")} == {"50.00%"}
-    adds = [(bar.attributes["class"], bar.attributes["width"]) for bar in document.all("svg", class_="square") for bar in bar.all("rect")]
+    adds = [
+        (bar.attributes["class"], bar.attributes["width"])
+        for bar in document.all("svg", class_="square")
+        for bar in bar.all("rect")
+    ]
     assert adds == [("plus", "50.00%"), ("plus", "13.64%"), ("minus", "9.09%")]
 
 
@@ -112,7 +116,10 @@ def test_what_always_one_answer_reaches_stands_beside_the_accuracy(read, example
         assert float(row[4].rstrip("%")) == pytest.approx((both + few) / 2, abs=0.1)
     ticks = document.section("accuracy").all("div", class_="bars")[0].all("line")
     assert {tick.attributes["x1"] for tick in ticks} == {"70.00%"}
-    assert [figure.text() for figure in document.section("errors").all("figcaption")] == ["both ROC curves", "few ROC curves"]
+    assert [figure.text() for figure in document.section("errors").all("figcaption")] == [
+        "both ROC curves",
+        "few ROC curves",
+    ]
 
 
 def test_names_go_on_in_the_next_line_after_an_underscore(read, examples):
@@ -122,7 +129,7 @@ def test_names_go_on_in_the_next_line_after_an_underscore(read, examples):
 
 def test_where_all_pairs_are_of_one_kind_there_are_no_curves(read, examples):
     document = read(examples.PAGES["one_kind"])
-    assert [section.attributes["id"] for section in document.all("section")][0] == "accuracy"
+    assert document.all("section")[0].attributes["id"] == "accuracy"
     assert "all pairs are of one kind" in document.section("accuracy").text()
     assert "errors" not in {section.attributes["id"] for section in document.all("section")}
 

@@ -34,5 +34,3 @@ def test_csv(tmp_path):
         ["mass, left", "lungs", "1", "0", "0"],
         ["scar", "lungs", "1", "0", "0"],
     ]
-
-

@@ -38,7 +38,9 @@ FOR, AGAINST = KINDS[True, True], KINDS[True, False]
 def diagnosis(evidence=tuple(CHEST), base: float = -0.7, **changes) -> Diagnosis:
     """CHEST adds up to 2.3: a logit of 1.6."""
     logit = base + sum(piece.weight * (piece.cosine - piece.typical) for piece in evidence)
-    return Diagnosis(**({"finding": "Effusion", "probability": sigmoid(logit), "base": base, "evidence": evidence} | changes))
+    return Diagnosis(
+        **({"finding": "Effusion", "probability": sigmoid(logit), "base": base, "evidence": evidence} | changes)
+    )
 
 
 def study(*diagnoses: Diagnosis, **changes) -> ExplainedStudy:
@@ -149,4 +151,6 @@ def test_plain_values():
     (finding,) = values["diagnoses"]
     assert finding["logit"] == pytest.approx(1.6) and finding["found"] is True and finding["gold"] is None
     assert finding["evidence"][0]["contribution"] == pytest.approx(1.0) and finding["evidence"][0]["seen"] is True
-    assert values["what_ifs"]["Effusion"][0]["cosine_to"] == 0.25 and values["reported"] == ["x"] and "image" not in values
+    assert (
+        values["what_ifs"]["Effusion"][0]["cosine_to"] == 0.25 and values["reported"] == ["x"] and "image" not in values
+    )
