@@ -162,7 +162,7 @@ def _axes(
             if name in shares:
                 axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         axes.xaxis.set_label_coords(0.5, -0.135)
-        axes.yaxis.set_label_coords(-0.175, 0.5)
+        axes.yaxis.set_label_coords(-0.155, 0.5)
         yield axes, drawn
         drawn.append(_inline(figure, label))
 

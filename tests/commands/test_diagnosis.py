@@ -115,6 +115,8 @@ def test_an_x_ray_is_explained(commands, diagnosed, radiographs, tmp_path):
     assert printed == f"wrote {tmp_path / 'page' / 'index.html'}\n"
     page = (tmp_path / "page" / "index.html").read_text()
     assert page.count("<img") == 2 and "Effusion" in page and "clear lungs" in page and "medical device" in page
+    explained = json.loads((tmp_path / "page" / "explanations.json").read_text())
+    assert explained[0]["diagnoses"][0]["finding"] == "Effusion" and len(explained) == 2
 
 
 def test_two_steps_and_a_stop_are_four_steps(commands, diagnosed, xray_options, tmp_path):

@@ -30,6 +30,8 @@ def test_a_file_a_folder_and_a_zip(commands, trained, tiny_pictures, tmp_path):
     assert pictures(tmp_path / "page") == 1 + 5 + 5
     page = (tmp_path / "page" / "index.html").read_text()
     assert "dror" in page and "ecor" in page and "flippers" in page
+    explained = json.loads((tmp_path / "page" / "explanations.json").read_text())
+    assert [said["method"] for said in explained[0]["explanations"]] == ["dror", "ecor"] and len(explained) == 11
 
 
 def test_a_plain_clip_needs_rationales(called, tiny_clip, tiny_pictures, tmp_path):

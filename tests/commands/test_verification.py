@@ -129,6 +129,8 @@ def test_two_faces_are_explained(commands, recognised, people, tmp_path):
     assert printed == f"wrote {tmp_path / 'page' / 'index.html'}\n"
     page = (tmp_path / "page" / "index.html").read_text()
     assert "similarity" in page and "eyebrows" in page and page.count("<img") == 4
+    explained = json.loads((tmp_path / "page" / "explanations.json").read_text())
+    assert len(explained) == 2 and len(explained[0]["concepts"]) == 120
 
 
 def test_two_steps_and_a_stop_are_four_steps(commands, recognised, face_options, tmp_path):
