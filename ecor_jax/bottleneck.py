@@ -5,7 +5,7 @@ come out).
 """
 
 import math
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, Int
 from ecor_jax.clip.model import unit
 from ecor_jax.errors import UserError
 from ecor_jax.joint import Bank
+from ecor_jax.training.options import AdapterOptions
 
 
 class Concepts(NamedTuple):
@@ -52,17 +53,6 @@ class Adapter(nnx.Module):
         adapted = self.up(jax.nn.relu(self.down(features)))
         adapted = jax.nn.relu(adapted) if self.last_relu else adapted
         return self.alpha * features + (1 - self.alpha) * adapted
-
-
-class AdapterOptions(Protocol):
-    """What a config says of an adapter; of width 0 there is none."""
-
-    @property
-    def width(self) -> int: ...
-    @property
-    def alpha(self) -> float: ...
-    @property
-    def last_relu(self) -> bool: ...
 
 
 def adapter_of(options: AdapterOptions, embed_dim: int, rngs: nnx.Rngs) -> Adapter | None:

@@ -86,7 +86,7 @@ def checked(
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         loads = pool.map(load, range(len(source)))
-        loaded = list(tqdm(loads, "reading images", len(source), unit="image"))
+        loaded = list(tqdm(loads, "reading images", len(source), unit="image", mininterval=1))
     bad = [record for record in loaded if isinstance(record, BadImage)]
     raise_bad_images(bad, len(source), source.origin, on_bad_image)
     good = [row for row, record in enumerate(loaded) if not isinstance(record, BadImage)]

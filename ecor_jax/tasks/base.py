@@ -158,6 +158,8 @@ def run(config: Config, workdir: Path) -> dict[str, Any]:
 
 
 def _run(task_class: type[Task], options: Any, workdir: Path, **given: Any) -> dict[str, Any]:
+    if options.best and not options.eval_every:
+        raise UserError(f"best is {options.best!r}, but eval_every is 0: nothing is evaluated on the way")
     writes = jax.process_index() == 0  # processes of one run share the folder
     resolved = plain(options)
     with claimed(workdir, resolved, plain(task_class.Options())) if writes else contextlib.nullcontext():
@@ -207,8 +209,6 @@ def _validate(task: Task, name: str) -> Validate | None:
             f"eval_every is {task.options.eval_every} and best {task.options.best!r}, but the config keeps no "
             "validation part (data.validation)"
         )
-    if task.options.best and not task.options.eval_every:
-        raise UserError(f"best is {task.options.best!r}, but eval_every is 0: nothing is evaluated on the way")
     return validate
 
 

@@ -1,9 +1,9 @@
-"""The options that everything trained has in common."""
+"""The options that several tasks have in common."""
 
 import dataclasses
 from typing import Annotated, Literal
 
-from ecor_jax.options import Count, DataType, Positive, Seed, Weight, Within
+from ecor_jax.options import Count, DataType, Positive, Seed, Share, Weight, Within
 
 Momentum = Annotated[float, Within(0, 0.999999)]
 
@@ -30,6 +30,15 @@ class Parallel:
     """model: devices that share one copy of the sharded arrays (`parallel.mesh`)."""
 
     model: Annotated[int, Within(1, 2**20)] = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class AdapterOptions:
+    """A residual MLP on the features (CLIP-Adapter). width: of its hidden layer; 0: no adapter. alpha: its share."""
+
+    width: Annotated[int, Within(0, 2**16)] = 0
+    alpha: Share = 0.8
+    last_relu: bool = True
 
 
 @dataclasses.dataclass(frozen=True)

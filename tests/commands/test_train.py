@@ -131,3 +131,15 @@ def test_eight_devices_tune_what_one_does(called, options, trained, tmp_path):
     moved = np.abs(one - load_file(trained / "model" / "prompts.safetensors")["dror"]).max()
     np.testing.assert_allclose(eight, one, atol=1e-4, rtol=0)
     assert moved > 1e-3
+
+
+def test_settings_are_judged_on_a_part_of_their_own_and_the_best_weights_are_kept(called, options, tmp_path):
+    given = ["--config.method=ecor", "--config.data.validation=0.25", "--config.eval_every=2", "--config.best=accuracy"]
+    called(train, *options, *given, f"--workdir={tmp_path}")
+    lines = [line for line in metrics(tmp_path) if "validation_accuracy" in line]
+    assert [line["step"] for line in lines] == [2, 4, 6]
+    # A quarter of the eight training pictures of each class.
+    assert all(line["validation_count"] == 6 for line in lines)
+    first = max(lines, key=lambda line: line["validation_accuracy"])["step"]
+    assert [int(folder.name) for folder in (tmp_path / "checkpoints" / "ecor_best").iterdir()] == [first]
+    assert "validation" in (tmp_path / "report" / "index.html").read_text()

@@ -19,7 +19,7 @@ from ecor_jax.options import (
     Workers,
 )
 from ecor_jax.tasks.pretrain.options import OnClip
-from ecor_jax.training.options import Optimizer
+from ecor_jax.training.options import AdapterOptions, Optimizer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,19 +43,10 @@ class Concepts:
 
 
 @dataclasses.dataclass(frozen=True)
-class HeadAdapter:
-    """A residual MLP on the features (CLIP-Adapter). width: of its hidden layer; 0: no adapter. alpha: its share."""
-
-    width: Annotated[int, Within(0, 2**16)] = 32
-    alpha: Share = 0.5
-    last_relu: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
 class Head:
     """start: of the aggregation matrix. black_box_width: of the hidden layer of black_box_mlp."""
 
-    adapter: HeadAdapter = HeadAdapter()
+    adapter: AdapterOptions = AdapterOptions(width=32, alpha=0.5, last_relu=False)
     start: Literal["zeros", "orthogonal"] = "zeros"
     use_bias: bool = True
     black_box_width: Annotated[int, Within(1, 2**16)] = 64

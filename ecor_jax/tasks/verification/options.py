@@ -19,16 +19,7 @@ from ecor_jax.options import (
     Workers,
 )
 from ecor_jax.tasks.pretrain.options import OnClip
-from ecor_jax.training.options import Optimizer
-
-
-@dataclasses.dataclass(frozen=True)
-class AdapterOptions:
-    """A residual MLP on the features (CLIP-Adapter). width: of its hidden layer; 0: no adapter. alpha: its share."""
-
-    width: Annotated[int, Within(0, 2**16)] = 0
-    alpha: Share = 0.8
-    last_relu: bool = True
+from ecor_jax.training.options import AdapterOptions, Optimizer
 
 
 @dataclasses.dataclass(frozen=True)

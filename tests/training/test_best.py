@@ -1,0 +1,86 @@
+"""Evaluations on the way, and the weights at the best of them."""
+
+import numpy as np
+import pytest
+
+from ecor_jax.errors import UserError
+from ecor_jax.training import loop
+from ecor_jax.training.metrics_log import read_metrics
+
+EVALUATED = (3, 6, 7)
+"""Every third step, and the last."""
+
+
+class Killed(Exception):
+    """Stands for a process that ends without a word."""
+
+
+class Judge:
+    """Gives the scores in their order and keeps the parameters that it was shown; dies at the evaluation `killed`."""
+
+    def __init__(self, scores, killed=None):
+        self.scores, self.killed, self.seen = list(scores), killed, []
+
+    def __call__(self, model):
+        if len(self.seen) + 1 == self.killed:
+            raise Killed
+        self.seen.append(np.asarray(model.slope[...]))
+        return {"right": self.scores[len(self.seen) - 1], "loss": -self.scores[len(self.seen) - 1]}
+
+
+@pytest.fixture
+def run(toy, toy_config, tmp_path):
+    """The parameters of a run of the toy that is judged."""
+
+    def call(judge, **changes) -> np.ndarray:
+        options = toy_config(**{"eval_every": 3, "best": "right"} | changes)
+        return np.asarray(loop.train(toy(), options, tmp_path, "toy", judge).slope[...])
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("scores", "best"), [((0.1, 0.9, 0.5), 1), ((0.9, 0.9, 0.1), 0), ((0.1, 0.2, 0.3), 2), ((-3.0, -1.0, -2.0), 1)]
+)
+@pytest.mark.parametrize("name", ["right", "loss"])
+def test_the_model_is_that_of_the_first_best_evaluation(run, scores, best, name):
+    judge = Judge(scores)
+    found = run(judge, best=name)
+    np.testing.assert_array_equal(found, judge.seen[best], strict=True)
+    assert len({slope.tobytes() for slope in judge.seen}) == len(EVALUATED)
+    # A finished run is neither trained nor judged again.
+    again = Judge(())
+    np.testing.assert_array_equal(run(again, best=name), found, strict=True)
+    assert not again.seen
+
+
+def test_without_a_name_the_last_weights_are_kept_and_the_numbers_are_logged(run, tmp_path):
+    judge = Judge((0.9, 0.5, 0.1))
+    np.testing.assert_array_equal(run(judge, best=""), judge.seen[-1], strict=True)
+    lines = read_metrics(tmp_path / "metrics.jsonl")
+    # Logged every second step, too.
+    assert [line["step"] for line in lines] == [2, 3, 4, 6, 7]
+    assert {line["step"]: line["validation_right"] for line in lines if "validation_right" in line} == {
+        3: 0.9, 6: 0.5, 7: 0.1,
+    }  # fmt: skip
+
+
+def test_evaluations_change_nothing_of_the_training(run, toy, toy_config, tmp_path):
+    plain = loop.train(toy(), toy_config(), tmp_path / "plain", "toy")
+    np.testing.assert_array_equal(run(Judge((0.3, 0.2, 0.1)), best=""), np.asarray(plain.slope[...]), strict=True)
+
+
+@pytest.mark.parametrize(("scores", "best"), [((0.9, 0.5, 0.1), 0), ((0.1, 0.9, 0.5), 1), ((0.1, 0.5, 0.9), 2)])
+@pytest.mark.parametrize("killed", [2, 3])
+def test_a_run_that_was_killed_ends_with_the_same_best(run, toy, toy_config, tmp_path, scores, best, killed):
+    """Checkpoints are of steps 3 and 6: the evaluation of a checkpoint's own step is not repeated."""
+    whole = Judge(scores)
+    loop.train(toy(), toy_config(eval_every=3, best="right"), tmp_path / "whole", "toy", whole)
+    with pytest.raises(Killed):
+        run(Judge(scores, killed))
+    np.testing.assert_array_equal(run(Judge(scores[killed - 1 :])), whole.seen[best], strict=True)
+
+
+def test_a_number_that_no_evaluation_has(run):
+    with pytest.raises(UserError, match=r"best is 'rr'; the evaluations have right, loss"):
+        run(Judge((0.1,)), best="rr")
