@@ -50,19 +50,12 @@ class ArrayRecords(Source):
             classes, rows = labels[split]["classes"], labels[split]["records"]
             if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes) or min(rows) < 0:
                 raise TypeError(classes)
-            self._categories = tuple(classes[row] for row in rows)
+            self.categories = tuple(classes[row] for row in rows)
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise UserError(f"{path} is damaged: no labels in {CATEGORIES_FILE} for {split!r}") from error
         self._records = open_split(path, split)
         if len(self._records) != len(rows):
             raise UserError(f"{path} is damaged: {len(self._records)} records, {len(rows)} labels in {split!r}")
-
-    @property
-    def categories(self) -> tuple[str, ...]:
-        return self._categories
-
-    def __len__(self) -> int:
-        return len(self._categories)
 
     def __getitem__(self, index: int) -> Record:
         try:

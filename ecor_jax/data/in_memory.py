@@ -22,18 +22,8 @@ class InMemory(Source):
     """A source of which `load` finds some records in memory; None in `loaded` stands for one that is read anew."""
 
     def __init__(self, source: Source, loaded: Sequence[Record | Preprocessed | None]):
-        self._source, self._loaded, self.origin = source, loaded, source.origin
-
-    @property
-    def categories(self) -> tuple[str, ...]:
-        return self._source.categories
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple((record or self._source[row])["name"] for row, record in enumerate(self._loaded))
-
-    def __len__(self) -> int:
-        return len(self._source)
+        self._source, self._loaded = source, loaded
+        self.origin, self.categories = source.origin, source.categories
 
     def __getitem__(self, index: int) -> Record:
         return self._source[index]

@@ -24,30 +24,17 @@ class LabelledFiles(Source):
         categories: Sequence[str],
         rationales: Sequence[tuple[str, ...]] = (),
     ):
-        self.origin = str(files.path)
-        self._files = files
-        self._members = tuple(members)
-        self._categories = tuple(categories)
+        self._files, self.origin = files, str(files.path)
+        self.names, self.categories = tuple(members), tuple(categories)
         self._rationales = tuple(rationales) or ((),) * len(members)
 
-    @property
-    def categories(self) -> tuple[str, ...]:
-        return self._categories
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return self._members
-
-    def __len__(self) -> int:
-        return len(self._members)
-
     def __getitem__(self, index: int) -> Record:
-        member = self._members[index]
+        name = self.names[index]
         return Record(
-            image=self._files.read(member),
-            category=self._categories[index],
+            image=self._files.read(name),
+            category=self.categories[index],
             rationales=self._rationales[index],
-            name=member,
+            name=name,
         )
 
 

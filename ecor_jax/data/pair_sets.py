@@ -3,7 +3,6 @@
 import csv
 import dataclasses
 import io
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from ecor_jax.data.files import Files, open_files, raise_missing
 from ecor_jax.data.labelled_list import LabelledFiles
 from ecor_jax.data.pickled_pairs import read_bin
 from ecor_jax.data.records import Record, Source
+from ecor_jax.data.sources import InOrder
 from ecor_jax.data.vocabulary import normalise_name
 from ecor_jax.errors import UserError
 from ecor_jax.untrusted.files import decode_text, read_text
@@ -108,30 +108,16 @@ def _partners(starts: np.ndarray, counts: np.ndarray, chosen: np.ndarray | slice
     return first, starts[first] + numbers - before[first]
 
 
-class _Encoded(Source):
-    """Image files held in memory, without categories."""
-
-    def __init__(self, contents: Sequence[bytes], names: Sequence[str], origin: str):
-        self._contents, self._names = tuple(contents), tuple(names)
-        self.origin = origin
-
-    @property
-    def categories(self) -> tuple[str, ...]:
-        return ("",) * len(self._contents)
-
-    def __len__(self) -> int:
-        return len(self._contents)
-
-    def __getitem__(self, index: int) -> Record:
-        return Record(image=self._contents[index], category="", rationales=(), name=self._names[index])
-
-
 def _of_bin(name: str, path: Path) -> PairSet:
     contents, same = read_bin(path)
-    rows: dict[bytes, int] = {}
-    places = np.asarray([rows.setdefault(content, len(rows)) for content in contents], np.int64)
-    names = [f"image {place} of {path.name}" for place in np.unique(places, return_index=True)[1]]
-    return PairSet(name, _Encoded(tuple(rows), names, str(path)), places[::2], places[1::2], same)
+    images: dict[bytes, Record] = {}
+    number_of: dict[bytes, int] = {}
+    for place, content in enumerate(contents):
+        number_of.setdefault(content, len(number_of))
+        label = f"image {place} of {path.name}"
+        images.setdefault(content, Record(image=content, category="", rationales=(), name=label))
+    numbers = np.asarray([number_of[content] for content in contents], np.int64)
+    return PairSet(name, InOrder(list(images.values()), str(path)), numbers[::2], numbers[1::2], same)
 
 
 def _of_lfw(name: str, where: str, text: str, files: Files) -> PairSet:

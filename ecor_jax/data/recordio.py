@@ -52,22 +52,15 @@ class RecordIO(Source):
         else:
             rows = self._rows(keys, range(1, bounds[0]), "images")
             categories = self._by_identity(keys, starts, starts[rows], range(*bounds))
-        self._keys, self._starts, self._categories = keys[rows], starts[rows], tuple(categories.tolist())
-        if not any(self._categories):
+        self._keys, self._starts, self.categories = keys[rows], starts[rows], tuple(categories.tolist())
+        if not any(self.categories):
             raise UserError(f"{path}: none of its {len(rows)} images has a readable label")
-
-    @property
-    def categories(self) -> tuple[str, ...]:
-        return self._categories
-
-    def __len__(self) -> int:
-        return len(self._keys)
 
     def __getitem__(self, index: int) -> Record:
         name = f"record {self._keys[index]} of {self.path.name}"
         try:
             labels, image = self._file.labels_and_image(int(self._starts[index]))
-            category, expected = _category(labels), self._categories[index]
+            category, expected = _category(labels), self.categories[index]
             if category != expected:
                 raise BrokenRecord(f"found the label {category}; expected {expected or 'none'}, as on opening the file")
             if not image:

@@ -1,7 +1,9 @@
 """What a source of pictures is and what it yields; arrays in its place; and what becomes of bad pictures."""
 
+import abc
+import functools
 from collections.abc import Mapping
-from typing import Literal, Protocol, TypedDict
+from typing import Literal, TypedDict
 
 import numpy as np
 
@@ -38,52 +40,44 @@ class Labels(TypedDict):
     """Path within its source, for messages."""
 
 
-class Record(TypedDict):
-    """One picture with what is known about it: `Labels`, and the picture."""
+class Record(Labels):
+    """One picture with what is known about it."""
 
-    category: str
-    rationales: tuple[str, ...]
-    name: str
     image: bytes | np.ndarray
     """The original picture: bytes of an image file, or decoded, uint8 [height, width, 3]."""
 
 
-class Preprocessed(TypedDict):
-    """What a vision tower looks at, with what is known about the picture: `Labels`, and its pixels."""
+class Preprocessed(Labels):
+    """What a vision tower looks at, with what is known about the picture."""
 
-    category: str
-    rationales: tuple[str, ...]
-    name: str
     pixels: np.ndarray
     """uint8 [size, size, 3]."""
 
 
-class Source(Protocol):
+class Source(abc.ABC):
     """Random access to records in a fixed order; picklable, and safe to read from several threads."""
 
-    origin: str = "the data"
+    origin: str
     """Where the records come from, for messages."""
-
-    @property
-    def categories(self) -> tuple[str, ...]:
-        """The category of every record, in order, known without reading an image."""
-        ...
+    categories: tuple[str, ...]
+    """The category of every record, in order, known without reading an image."""
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The distinct categories, sorted; without ''."""
         return tuple(sorted(set(self.categories) - {""}))
 
-    @property
+    @functools.cached_property
     def names(self) -> tuple[str, ...]:
         """The name of every record, in order; some sources know them without reading an image."""
-        return tuple(self[row]["name"] for row in range(len(self)))
+        return tuple(self.load(index)["name"] for index in range(len(self)))
 
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        return len(self.categories)
 
+    @abc.abstractmethod
     def __getitem__(self, index: int) -> Record:
         """Raises BadImage if this record cannot be read."""
-        ...
 
     def load(self, index: int) -> Record | Preprocessed:
         """What an encoder takes: the record, or what it was preprocessed to where that is in memory already."""

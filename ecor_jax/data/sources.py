@@ -1,4 +1,4 @@
-"""Sources made of records at hand, or of other sources: a part, several as one, with classes under other names."""
+"""Sources made of records at hand, or of other sources: a subset, several as one, classes under other names."""
 
 import bisect
 import itertools
@@ -16,13 +16,7 @@ class InOrder(Source):
 
     def __init__(self, records: Sequence[Record], origin: str):
         self._records, self.origin = records, origin
-
-    @property
-    def categories(self) -> tuple[str, ...]:
-        return tuple(record["category"] for record in self._records)
-
-    def __len__(self) -> int:
-        return len(self._records)
+        self.categories = tuple(record["category"] for record in records)
 
     def __getitem__(self, index: int) -> Record:
         return self._records[index]
@@ -32,20 +26,14 @@ class Concatenated(Source):
     """The records of one source after another's."""
 
     def __init__(self, sources: Sequence[Source]):
-        self.sources = tuple(sources)
+        self._sources = tuple(sources)
+        self._starts = [0, *itertools.accumulate(map(len, sources))]
         self.origin = ", ".join(source.origin for source in sources)
-        self.ends = list(itertools.accumulate(len(source) for source in sources))
-
-    @property
-    def categories(self) -> tuple[str, ...]:
-        return tuple(itertools.chain.from_iterable(source.categories for source in self.sources))
-
-    def __len__(self) -> int:
-        return self.ends[-1]
+        self.categories = tuple(itertools.chain.from_iterable(source.categories for source in sources))
 
     def __getitem__(self, index: int) -> Record:
-        part = bisect.bisect_right(self.ends, index)
-        return self.sources[part][index - (self.ends[part - 1] if part else 0)]
+        number = bisect.bisect_right(self._starts, index) - 1
+        return self._sources[number][index - self._starts[number]]
 
 
 class Renamed(Source):
@@ -55,40 +43,23 @@ class Renamed(Source):
     """
 
     def __init__(self, source: Source, aliases: Mapping[str, str]):
-        self._source = source
-        self.origin = source.origin
-        self._aliases = {normalise_name(old): normalise_name(new) for old, new in aliases.items()}
-        if unknown := sorted(set(self._aliases) - set(source.classes)):
+        new_names = {normalise_name(old): normalise_name(new) for old, new in aliases.items()}
+        if unknown := sorted(set(new_names) - set(source.classes)):
             raise UserError(f"{source.origin} has no class to rename: {', '.join(map(repr, unknown))}")
-        self._categories = tuple(self._aliases.get(name, name) for name in source.categories)
-
-    @property
-    def categories(self) -> tuple[str, ...]:
-        return self._categories
-
-    def __len__(self) -> int:
-        return len(self._source)
+        self._source, self.origin = source, source.origin
+        self.categories = tuple(new_names.get(name, name) for name in source.categories)
 
     def __getitem__(self, index: int) -> Record:
-        return {**self._source[index], "category": self._categories[index]}
+        return {**self._source[index], "category": self.categories[index]}
 
 
 class Subset(Source):
     """Some records of a source, by their indices, in the order given."""
 
     def __init__(self, source: Source, indices: Sequence[int]):
-        self._source = source
+        self._source, self.origin = source, source.origin
         self._indices = np.asarray(indices, np.int64)
-        self.origin = source.origin
-        categories = source.categories
-        self._categories = tuple(categories[index] for index in self._indices)
-
-    @property
-    def categories(self) -> tuple[str, ...]:
-        return self._categories
-
-    def __len__(self) -> int:
-        return len(self._indices)
+        self.categories = tuple(source.categories[index] for index in self._indices)
 
     def __getitem__(self, index: int) -> Record:
         return self._source[int(self._indices[index])]
@@ -97,7 +68,7 @@ class Subset(Source):
 def without_classes(source: Source, names: Sequence[str]) -> Subset:
     """The records of a source whose category is none of `names`."""
     unwanted = set(names)
-    return Subset(source, [row for row, name in enumerate(source.categories) if name not in unwanted])
+    return Subset(source, [index for index, name in enumerate(source.categories) if name not in unwanted])
 
 
 def split_by_class(source: Source, *, holdout: float, seed: int) -> tuple[Subset, Subset]:
@@ -108,20 +79,18 @@ def split_by_class(source: Source, *, holdout: float, seed: int) -> tuple[Subset
     """
     if not 0 < holdout < 1:
         raise UserError(f"data.holdout is {holdout}; expected a share between 0 and 1")
-    rows_of: dict[str, list[int]] = {}
-    for row, category in enumerate(source.categories):
-        rows_of.setdefault(category, []).append(row)
-    tested = {name: max(1, round(holdout * len(rows))) for name, rows in rows_of.items()}
-    small = [f"{name} ({len(rows)})" for name, rows in sorted(rows_of.items()) if tested[name] >= len(rows)]
+    images_of: dict[str, list[int]] = {}
+    for index, category in enumerate(source.categories):
+        images_of.setdefault(category, []).append(index)
+    test: list[int] = []
+    small: list[str] = []
+    for name, images in sorted(images_of.items()):
+        count = max(1, round(holdout * len(images)))
+        test += np.random.default_rng([seed, *name.encode()]).permutation(images)[:count].tolist()
+        small += [f"{name} ({len(images)})"] if count >= len(images) else []
     if small:
         raise UserError(
             f"a holdout of {holdout} leaves no image to train on in {len(small)} classes: {', '.join(small)}"
         )
-    train = [
-        row
-        for name in sorted(rows_of)
-        for row in np.random.default_rng([seed, *name.encode()]).permutation(rows_of[name])[tested[name] :]
-    ]
-    chosen = set(train)
-    test = [row for row in range(len(source)) if row not in chosen]
-    return Subset(source, sorted(train)), Subset(source, test)
+    train = sorted(set(range(len(source))) - set(test))
+    return Subset(source, train), Subset(source, sorted(test))

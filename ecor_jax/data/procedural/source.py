@@ -23,21 +23,15 @@ class Procedural(Source):
             raise UserError(f"procedural style {style!r}: expected one of {', '.join(STYLES)}")
         if count < 0 or seed < 0 or size < 16:
             raise UserError(f"procedural set: count {count}, seed {seed}, size {size}: expected at least 0, 0 and 16")
-        self.count, self.seed, self.size = count, seed, size
+        self.seed, self.size = seed, size
         self.style: Style = style
-
-    @property
-    def categories(self) -> tuple[str, ...]:
-        """The class of every picture, in order."""
-        return tuple(KINDS[index % len(KINDS)].name for index in range(self.count))
-
-    def __len__(self) -> int:
-        return self.count
+        self.origin = "the built-in pictures"
+        self.categories = tuple(KINDS[index % len(KINDS)].name for index in range(count))
 
     def __getitem__(self, index: int) -> Record:
         """Picture `index`: a decoded image, uint8 [size, size, 3], its class, and the rationales drawn."""
-        if not 0 <= index < self.count:
-            raise IndexError(f"procedural picture {index}: expected 0 <= index < {self.count}")
+        if not 0 <= index < len(self):
+            raise IndexError(f"procedural picture {index}: expected 0 <= index < {len(self)}")
         scene = sample_scene(self.style, self.seed, index)
         return Record(
             image=paint(scene, self.size),

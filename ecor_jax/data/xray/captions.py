@@ -25,25 +25,18 @@ class OneFinding(Source):
     def __init__(self, source: Source, findings: Sequence[str]):
         self._source, self.origin = source, source.origin
         known = set(map(normalise_name, findings))
-        self._rows = [
-            (row, finding)
-            for row, category in enumerate(source.categories)
+        pairs = [
+            (image, finding)
+            for image, category in enumerate(source.categories)
             for finding in category.split("|")
             if finding in known
         ]
-        if not self._rows:
+        if not pairs:
             raise UserError(f"{source.origin}: no image has one of the findings {', '.join(findings)}")
-
-    @property
-    def categories(self) -> tuple[str, ...]:
-        return tuple(finding for _, finding in self._rows)
-
-    def __len__(self) -> int:
-        return len(self._rows)
+        self._images, self.categories = zip(*pairs, strict=True)
 
     def __getitem__(self, index: int) -> Record:
-        row, finding = self._rows[index]
-        return {**self._source[row], "category": finding}
+        return {**self._source[self._images[index]], "category": self.categories[index]}
 
 
 class StudyCaptions(Captions):
