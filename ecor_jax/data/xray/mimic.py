@@ -55,15 +55,15 @@ def open_mimic(files: Files, tables: Path, report_files: Files, on_missing: OnMi
     logging.info("%s: %d of %d images have a report", files.path, sum(key[:2] in texts for key in kept), len(kept))
     return Studies(
         files,
-        [existing[key] for key in kept],
-        patients=[subject for subject, _, _ in kept],
-        views=[views[key] for key in kept],
-        findings=findings,
-        labels=np.asarray([studies[key[:2]] for key in kept], np.int8),
-        splits=[splits.get(key, "") for key in kept],
+        tuple(existing[key] for key in kept),
+        tuple(subject for subject, _, _ in kept),
+        tuple(views[key] for key in kept),
+        findings,
+        np.asarray([studies[key[:2]] for key in kept], np.int8),
+        splits=tuple(splits.get(key, "") for key in kept),
+        report_names=tuple(texts.get(key[:2], "") for key in kept),
         report_files=report_files,
-        report_paths=[texts.get(key[:2], "") for key in kept],
-        left_out=lines + unmatched,
+        left_out=(*lines, *unmatched),
     )
 
 

@@ -52,14 +52,18 @@ def open_nih(files: Files, table: Path, on_missing: OnMissing = "error") -> Stud
     existing = images_by_key(files, lambda member: PurePosixPath(member).stem)
     kept, left_out = keep_existing(table, rows, existing, str, on_missing)
     patients, views, labels = zip(*(rows[stem] for stem in kept), strict=True)
+    nothing = ("",) * len(kept)
     return Studies(
         files,
-        [existing[stem] for stem in kept],
-        patients=patients,
-        views=views,
-        findings=FINDINGS,
-        labels=np.asarray(labels, np.int8),
-        left_out=left_out,
+        tuple(existing[stem] for stem in kept),
+        patients,
+        views,
+        FINDINGS,
+        np.asarray(labels, np.int8),
+        splits=nothing,
+        report_names=nothing,
+        report_files=files,
+        left_out=tuple(left_out),
     )
 
 

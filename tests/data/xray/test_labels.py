@@ -1,11 +1,11 @@
-from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecor_jax.data.files import Files
 from ecor_jax.data.xray.labels import select
 from ecor_jax.data.xray.studies import Studies
 from ecor_jax.errors import UserError
@@ -13,18 +13,12 @@ from ecor_jax.errors import UserError
 FINDINGS = ("Edema", "No Finding", "Pleural Effusion")
 
 
-class Nowhere(Files):
-    path, members, texts = Path("somewhere"), (), ()
-
-    def read(self, member: str) -> bytes:
-        raise AssertionError("labels are chosen without an image")
-
-
 def studies_of(labels: list[list[int]], views: list[str] | None = None) -> Studies:
-    names = [f"{row}.png" for row in range(len(labels))]
+    names = tuple(f"{row}.png" for row in range(len(labels)))
     array = np.asarray(labels, np.int8).reshape(len(labels), 3)
-    views = views or ["PA"] * len(labels)
-    return Studies(Nowhere(), names, patients=names, views=views, findings=FINDINGS, labels=array)
+    nowhere: Any = SimpleNamespace(path="somewhere")  # labels are chosen without an image
+    views = tuple(views or ["PA"] * len(labels))
+    return Studies(nowhere, names, names, views, FINDINGS, array, names, names, nowhere, ())
 
 
 LABELS = [

@@ -87,8 +87,7 @@ def test_images_tables_and_reports_in_places_of_their_own(mimic_tree, pictures, 
 def test_reports_are_read_when_asked_for_and_once(root, monkeypatch):
     studies = open_studies(root, root)
     read: list[str] = []
-    files = studies._report_files
-    assert files is not None
+    files = studies.report_files
     original = files.read
 
     def counted(member: str) -> bytes:
