@@ -5,10 +5,10 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import grain
 import tensorflow_datasets as tfds
@@ -18,12 +18,44 @@ from ecor_jax.atomic import beside
 from ecor_jax.data.array_records import CATEGORIES_FILE, open_split, to_record
 from ecor_jax.data.decode import decode_image
 from ecor_jax.data.images import open_images, splits_of
-from ecor_jax.data.rationale_builder.builder import LabelledImages
 from ecor_jax.data.records import BadImage, OnBadImage, Record, Source, raise_bad_images
 from ecor_jax.errors import UserError
 
 ONLY_SPLIT = "train"
 """The name TFDS gets for the images of a source without splits."""
+
+
+class LabelledImages(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Images with their class and, where known, the rationales of each image.
+
+    `splits` yields the records of each split. Images are encoded bytes: arrays TFDS would encode with TensorFlow.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def __init__(self, splits: Mapping[str, Iterable[Record]], data_dir: str):
+        self._splits_to_write = splits
+        super().__init__(data_dir=data_dir, file_format="array_record")
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        features = tfds.features.FeaturesDict(
+            {
+                "image": tfds.features.Image(shape=(None, None, None)),
+                "category": tfds.features.Text(),
+                "rationales": tfds.features.Sequence(tfds.features.Text()),
+                "name": tfds.features.Text(),
+            }
+        )
+        return tfds.core.DatasetInfo(builder=self, features=features, description="Images with rationales.")
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
+        del dl_manager  # everything is on this machine
+        return {split: self._generate_examples(records) for split, records in self._splits_to_write.items()}
+
+    def _generate_examples(self, records: Iterable[Record]) -> Iterator[tuple[int, dict[str, Any]]]:
+        for key, record in enumerate(records):
+            assert isinstance(record["image"], bytes)
+            yield key, {**record, "image": io.BytesIO(record["image"]), "rationales": list(record["rationales"])}
 
 
 @dataclass(frozen=True)
@@ -51,8 +83,8 @@ def prepare(source: str | Path, output: str | Path, split: str = "", on_bad_imag
     with _writing(output), beside(output) as folder:
         # TFDS announces a download and shows bars without an end; the bars here know the number of images.
         tfds.disable_progress_bar()
-        readers = {name: partial(_good_records, images, name, bad) for name, images in sources.items()}
-        builder = LabelledImages(splits=readers, data_dir=str(folder))
+        records = {name: _good_records(images, name, bad) for name, images in sources.items()}
+        builder = LabelledImages(splits=records, data_dir=str(folder))
         with contextlib.redirect_stdout(io.StringIO()):
             builder.download_and_prepare()
         count = sum(map(len, sources.values()))
@@ -86,15 +118,13 @@ def _good_records(source: Source, split: str, bad: list[BadImage]) -> Iterator[R
     threads = os.cpu_count() or 1
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=4 * threads)
     loads = grain.MapDataset.range(len(source)).map(load).to_iter_dataset(options)
-    found: list[BadImage] = []
+    before = len(bad)
     for record in tqdm(loads, f"reading {split}", len(source), unit="image"):
         if isinstance(record, BadImage):
-            found.append(record)
+            bad.append(record)
         else:
             yield record
-    bad += found
-    if len(found) == len(source):
-        raise_bad_images(found, len(source), source.origin, "skip")
+    raise_bad_images(bad[before:], len(source), source.origin, "skip")
 
 
 @contextlib.contextmanager
@@ -112,10 +142,10 @@ def _write_categories(folder: Path, splits: list[str]) -> dict[str, int]:
     labels = {}
     for split in splits:
         examples = open_split(folder, split)
-        rows = range(len(examples))
-        categories = [to_record(examples[row])["category"] for row in tqdm(rows, f"checking {split}", unit="image")]
+        indices = tqdm(range(len(examples)), f"checking {split}", unit="image")
+        categories = [to_record(examples[index])["category"] for index in indices]
         classes = sorted(set(categories))
-        row_of = {name: row for row, name in enumerate(classes)}
-        labels[split] = {"classes": classes, "records": [row_of[name] for name in categories]}
+        number_of = {name: number for number, name in enumerate(classes)}
+        labels[split] = {"classes": classes, "records": [number_of[name] for name in categories]}
     (folder / CATEGORIES_FILE).write_text(json.dumps(labels), encoding="utf-8")
     return {split: len(label["records"]) for split, label in labels.items()}

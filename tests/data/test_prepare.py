@@ -10,8 +10,7 @@ import pytest
 from PIL import Image
 
 from ecor_jax.data.images import open_images, splits_of
-from ecor_jax.data.prepare import prepare
-from ecor_jax.data.rationale_builder.builder import LabelledImages
+from ecor_jax.data.prepare import LabelledImages, prepare
 from ecor_jax.data.records import BadImage, Record, Source
 from ecor_jax.data.sources import Renamed
 from ecor_jax.errors import UserError
