@@ -1,8 +1,6 @@
 """Pairs of images to be told apart or recognised as the same: the sets of face verification."""
 
-import csv
 import dataclasses
-import io
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +10,7 @@ from ecor_jax.data.labelled_list import LabelledFiles
 from ecor_jax.data.pickled_pairs import read_bin
 from ecor_jax.data.records import Record, Source
 from ecor_jax.data.sources import InOrder
+from ecor_jax.data.tables import table_rows
 from ecor_jax.data.vocabulary import normalise_name
 from ecor_jax.errors import UserError
 from ecor_jax.untrusted.files import decode_text, read_text
@@ -27,9 +26,8 @@ class PairSet:
     images: Source
     """Each image once."""
     first: np.ndarray
-    """int64 [P]: a row of `images`."""
     second: np.ndarray
-    """int64 [P]: a row of `images`."""
+    """int64 [P] both: indices into `images`."""
     same: np.ndarray
     """bool [P]: both show the same person."""
 
@@ -129,12 +127,10 @@ def _of_lfw(name: str, where: str, text: str, files: Files) -> PairSet:
     for number, fields in lines[1:]:
         names, numbers = (fields[:1] * 2, fields[1:]) if len(fields) == 3 else (fields[::2], fields[1::2])
         if len(fields) not in (3, 4) or not all(map(_is_count, numbers)):
-            found = " ".join(fields)[:80]
-            raise UserError(
-                f"{where}, line {number}: found {found!r}; expected name, number, number or name, number, name, number"
-            )
-        one, other = (f"{person}/{person}_{int(k):04}" for person, k in zip(names, numbers, strict=True))
-        pairs.append((one, other, len(fields) == 3))
+            expected = "name, number, number or name, number, name, number"
+            raise UserError(f"{where}, line {number}: found {' '.join(fields)[:80]!r}; expected {expected}")
+        first, second = (f"{person}/{person}_{int(k):04}" for person, k in zip(names, numbers, strict=True))
+        pairs.append((first, second, len(fields) == 3))
     folds, half = map(int, head)
     for kind, count in (("same", sum(same for *_, same in pairs)), ("different", sum(not same for *_, same in pairs))):
         if count != folds * half:
@@ -149,22 +145,13 @@ def _is_count(field: str) -> bool:
 
 
 def _of_csv(name: str, where: str, text: str, files: Files) -> PairSet:
-    try:
-        return _of_rows(name, where, csv.DictReader(io.StringIO(text, newline="")), files)
-    except csv.Error as error:
-        raise UserError(f"{where}: is no table of pairs ({error})") from error
-
-
-def _of_rows(name: str, where: str, rows: csv.DictReader, files: Files) -> PairSet:
-    if missing := [column for column in _CSV_COLUMNS if column not in (rows.fieldnames or ())]:
-        raise UserError(f"{where}: no column {', '.join(missing)}; found {', '.join(rows.fieldnames or ())}")
     pairs = []
-    for row in rows:
-        one, other, decision = (str(row[column] or "").strip() for column in _CSV_COLUMNS)
-        if not (one and other) or decision not in ("Yes", "No"):
-            found = ", ".join((one, other, decision))[:80]
-            raise UserError(f"{where}, line {rows.line_num}: found {found!r}; expected two paths and Yes or No")
-        pairs.append((one, other, decision == "Yes"))
+    for line, row in table_rows(text, where, _CSV_COLUMNS):
+        first, second, decision = (row[column] for column in _CSV_COLUMNS)
+        if not (first and second) or decision not in ("Yes", "No"):
+            shown = ", ".join((first, second, decision))[:80]
+            raise UserError(f"{where}, line {line}: found {shown!r}; expected two paths and Yes or No")
+        pairs.append((first, second, decision == "Yes"))
     return _of_names(name, where, pairs, files, {member: member for member in files.members}, people=False)
 
 
@@ -174,42 +161,36 @@ def _of_names(
     """Pairs of images whose names end the `paths` {member: path}; `people`: the last folder is who it is."""
     if not pairs:
         raise UserError(f"{where} lists no pairs")
-    rows: dict[str, int] = {}
-    for one, other, _ in pairs:
-        rows.setdefault(one, len(rows))
-        rows.setdefault(other, len(rows))
-    found: dict[str, list[str]] = {wanted: [] for wanted in rows}
+    members_of: dict[str, list[str]] = {image: [] for first, second, _ in pairs for image in (first, second)}
     for member, path in paths.items():
-        parts = path.split("/")
-        for start in range(len(parts)):
-            if (ending := "/".join(parts[start:])) in found:
-                found[ending].append(member)
-    raise_missing(where, [wanted for wanted, members in found.items() if not members])
-    if twice := next((members for members in found.values() if len(members) > 1), None):
+        folders = path.split("/")
+        for start in range(len(folders)):
+            if (ending := "/".join(folders[start:])) in members_of:
+                members_of[ending].append(member)
+    raise_missing(where, [image for image, members in members_of.items() if not members])
+    if twice := next((members for members in members_of.values() if len(members) > 1), None):
         raise UserError(f"{where}: {files.path} has two images of one name, {twice[0]} and {twice[1]}")
-    members = [members[0] for members in found.values()]
-    categories = [normalise_name(wanted.split("/")[-2]) if people else "" for wanted in rows]
-    first = np.asarray([rows[one] for one, _, _ in pairs], np.int64)
-    second = np.asarray([rows[other] for _, other, _ in pairs], np.int64)
-    same = np.asarray([alike for *_, alike in pairs], bool)
-    return PairSet(name, LabelledFiles(files, members, categories), first, second, same)
-
-
-def _header(text: str) -> list[str]:
-    try:
-        return next(csv.reader(io.StringIO(text)), [])
-    except csv.Error:
-        return []
+    number_of = {image: number for number, image in enumerate(members_of)}
+    categories = [normalise_name(image.split("/")[-2]) if people else "" for image in members_of]
+    return PairSet(
+        name,
+        LabelledFiles(files, [members[0] for members in members_of.values()], categories),
+        np.asarray([number_of[first] for first, _, _ in pairs], np.int64),
+        np.asarray([number_of[second] for _, second, _ in pairs], np.int64),
+        np.asarray([same for *_, same in pairs], bool),
+    )
 
 
 def _only_table(files: Files) -> tuple[str, str]:
     """The one `.csv` with the columns of pairs: its path, for messages, and its text."""
     tables = []
     for member in files.texts:
+        where = f"{files.path}: {member}"
         if member.lower().endswith(".csv"):
-            text = decode_text(files.read(member), f"{files.path}: {member}")
-            if set(_CSV_COLUMNS) <= set(_header(text)):
-                tables.append((f"{files.path}: {member}", text))
+            text = decode_text(files.read(member), where)
+            header = text.partition("\n")[0].split(",")
+            if set(_CSV_COLUMNS) <= {name.strip('" \r') for name in header}:
+                tables.append((where, text))
     if len(tables) != 1:
         raise UserError(
             f"{files.path}: found {len(tables)} .csv files with the columns {', '.join(_CSV_COLUMNS)}; expected one"

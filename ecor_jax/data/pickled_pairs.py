@@ -81,7 +81,8 @@ class _Unpickler(Unpickler):
         self._path = path
 
     def find_class(self, module: str, name: str) -> Any:
-        part = module.replace("numpy._core", "numpy.core")  # as NumPy 2 calls it
+        # NumPy 2 and Python 2 have names of their own.
+        renamed = module.replace("numpy._core", "numpy.core").replace("__builtin__", "builtins")
         known = {
             ("numpy", "ndarray"): "ndarray",  # a string: the pickle can neither call it nor set anything on it
             ("numpy", "dtype"): self._dtype,
@@ -90,16 +91,14 @@ class _Unpickler(Unpickler):
             ("numpy.core.numeric", "_frombuffer"): self._frombuffer,
             ("_codecs", "encode"): self._encode,  # how Python 3 writes bytes for Python 2
             ("builtins", "bytes"): self._bytes,
-            ("__builtin__", "bytes"): self._bytes,
             ("builtins", "bytearray"): self._bytes,
-            ("__builtin__", "bytearray"): self._bytes,
         }
-        if (part, name) not in known:
+        if (renamed, name) not in known:
             raise UserError(
                 f"{self._path}: its pickle names {module}.{name}; only bytes, lists and NumPy arrays are read, "
                 "so it was not run"
             )
-        return known[part, name]
+        return known[renamed, name]
 
     def _dtype(self, name: str | bytes, *_: Any) -> _Dtype:
         return _Dtype(_text(name).lstrip("|<>="))

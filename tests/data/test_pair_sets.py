@@ -265,13 +265,14 @@ def test_a_table_of_pairs(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "no column file_x, file_y, Decision; found $"),
-        (CSV.replace("Decision", "decision"), "no column Decision; found file_x, file_y, decision, note"),
+        ("", "has no column file_x, file_y, Decision; its columns are: nothing$"),
+        (CSV.replace("Decision", "decision"), "no column Decision; its columns are: file_x, file_y, decision, note"),
         (CSV.replace("Yes", "yes"), "line 2: found 'a/1.jpg, 2.jpg, yes'; expected two paths and Yes or No"),
-        (CSV + "2.jpg", "line 4: found '2.jpg, , '"),
+        (CSV + "2.jpg,,,", "line 4: found '2.jpg, , '"),
+        (CSV + "2.jpg", "line 4: found 1 cells; expected 4, as in the header"),
         (CSV.replace("a/1", "1"), r"has two images of one name, a/1\.jpg and b/1\.jpg"),
         (
-            CSV + "".join(f"n{k:02},2.jpg,No\n" for k in range(12)),
+            CSV + "".join(f"n{k:02},2.jpg,No,\n" for k in range(12)),
             "12 images that do not exist: n00, .*, n09 and 2 more$",
         ),
         ("file_x,file_y,Decision\n", "lists no pairs"),
