@@ -1,10 +1,11 @@
 """Pictures on disk as a `Source`: a folder tree, a zip, a RecordIO file, or a directory of ArrayRecord files."""
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
 from ecor_jax.data.array_records import ArrayRecords, is_array_records, splits_of_array_records
-from ecor_jax.data.files import Files, open_files
+from ecor_jax.data.files import Files, open_files, some_of
 from ecor_jax.data.labelled_list import LabelledFiles, find_list, open_list
 from ecor_jax.data.recordio import RecordIO
 from ecor_jax.data.records import Source
@@ -39,7 +40,21 @@ def open_images(path: str | Path, *, split: str = "") -> Source:
         if split:
             raise UserError(f"{path} has no split {split!r}: a .rec file has none")
         return RecordIO(path)
-    return _open_tree(path, split)
+    files = open_files(path)
+    if listing := find_list(files):
+        if split:
+            raise UserError(f"{path} has no split {split!r}: {listing} lists all its images")
+        return open_list(files, listing)
+    top = _wrapping(files.members, split)
+    if not split:
+        if splits := _splits(files.members, top):
+            raise UserError(f"{path} holds the splits {', '.join(splits)}: choose one (the option `split`)")
+        return _by_folders(files, files.members, top)
+    members = [name for name in files.members if name.startswith(f"{top}{split}/")]
+    if not members:
+        tops = sorted(_first_folders(files.members, top))
+        raise UserError(f"{path} has no images in a folder {split!r}; at its top: {some_of(tops)}")
+    return _by_folders(files, members, f"{top}{split}/")
 
 
 def splits_of(path: str | Path) -> tuple[str, ...]:
@@ -59,59 +74,36 @@ def splits_of(path: str | Path) -> tuple[str, ...]:
 
 def _by_folders(files: Files, members: Sequence[str], top: str) -> LabelledFiles:
     """Image files whose folders below `top` say what they show: `class/image` or `class/rationale/image`."""
-    folders = [name.removeprefix(top).rpartition("/")[0] for name in members]
-    label_of = {folder: _label(folder) for folder in set(folders)}
-    depths = set(map(len, label_of.values()))
+    normalised = functools.cache(normalise_name)
+    labels = [tuple(map(normalised, name.removeprefix(top).split("/")[:-1])) for name in members]
+    depths = set(map(len, labels))
     if not (depths == {0} or depths <= {1, 2}):
-        odd = next(name for name, folder in zip(members, folders, strict=True) if len(label_of[folder]) not in (1, 2))
+        odd = next(name for name, folders in zip(members, labels, strict=True) if len(folders) not in (1, 2))
         raise UserError(
             f"{files.path}: expected class/image or class/rationale/image everywhere, or no folders; found {odd}"
         )
-    labels = [label_of[folder] for folder in folders]
-    return LabelledFiles(files, members, ["".join(label[:1]) for label in labels], [label[1:] for label in labels])
-
-
-def _label(folder: str) -> tuple[str, ...]:
-    return tuple(map(normalise_name, folder.split("/"))) if folder else ()
+    categories = [folders[0] if folders else "" for folders in labels]
+    return LabelledFiles(files, members, categories, [folders[1:] for folders in labels])
 
 
 def _is_recordio(path: Path) -> bool:
     return path.suffix.lower() == ".rec" and not path.is_dir()
 
 
-def _open_tree(path: Path, split: str) -> Source:
-    files = open_files(path)
-    if listing := find_list(files):
-        if split:
-            raise UserError(f"{path} has no split {split!r}: {listing} lists all its images")
-        return open_list(files, listing)
-    top = _wrapping(files.members, split)
-    if not split:
-        if splits := _splits(files.members, top):
-            raise UserError(f"{path} holds the splits {', '.join(splits)}: choose one (the option `split`)")
-        return _by_folders(files, files.members, top)
-    members = [name for name in files.members if name.startswith(f"{top}{split}/")]
-    if not members:
-        tops = sorted(_first_parts(files.members, top))
-        more = f" and {len(tops) - 10} more" if len(tops) > 10 else ""
-        raise UserError(f"{path} has no images in a folder {split!r}; at its top: {', '.join(tops[:10])}{more}")
-    return _by_folders(files, members, f"{top}{split}/")
-
-
 def _wrapping(members: Sequence[str], split: str) -> str:
     """The folders (with their last `/`) that hold everything and still leave each image in a folder."""
     top = ""
-    while len(first := _first_parts(members, top)) == 1 and first != {split} and _depth(members, top) > 1:
+    while len(first := _first_folders(members, top)) == 1 and first != {split} and _depth(members, top) > 1:
         top += f"{first.pop()}/"
     return top
 
 
 def _splits(members: Sequence[str], top: str) -> tuple[str, ...]:
-    first = _first_parts(members, top)
+    first = _first_folders(members, top)
     return tuple(sorted(first)) if first <= set(SPLIT_NAMES) and _depth(members, top) > 1 else ()
 
 
-def _first_parts(members: Sequence[str], top: str) -> set[str]:
+def _first_folders(members: Sequence[str], top: str) -> set[str]:
     return {name.removeprefix(top).partition("/")[0] for name in members}
 
 

@@ -1,8 +1,8 @@
 """The images of an MXNet `.rec` as a `Source`: MS1MV2 and the other face sets that insightface packs."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
 
 import numpy as np
 from tqdm import tqdm
@@ -13,7 +13,6 @@ from ecor_jax.errors import UserError
 
 EXACT = 1 << 24
 """Above it f32 skips whole numbers, so labels cannot say keys."""
-_T = TypeVar("_T")
 
 
 class RecordIO(Source):
@@ -37,24 +36,25 @@ class RecordIO(Source):
     """
 
     def __init__(self, path: str | Path):
-        self.path = Path(path)
-        self.origin = str(path)
+        self.path, self.origin = Path(path), str(path)
         self._file = RecordFile(self.path)
         self._index = self.path.with_suffix(".idx")
         keys, starts = read_index(self._index)
         self._check_ends(keys, starts)
         bounds = self._bounds(keys, starts)
         if bounds is None:
-            rows, categories = np.arange(len(keys)), self._ask(starts)[0]
+            self._keys, self._starts = keys, starts
+            labels, _ = self._read_labels(starts)
         elif max(bounds) > EXACT:
-            categories, images = self._ask(starts)
-            rows, categories = np.flatnonzero(images), categories[images]
+            labels, images = self._read_labels(starts)
+            self._keys, self._starts, labels = keys[images], starts[images], labels[images]
         else:
-            rows = self._rows(keys, range(1, bounds[0]), "images")
-            categories = self._by_identity(keys, starts, starts[rows], range(*bounds))
-        self._keys, self._starts, self.categories = keys[rows], starts[rows], tuple(categories.tolist())
+            self._starts = self._starts_of(keys, starts, range(1, bounds[0]), "images")
+            self._keys = np.arange(1, bounds[0])
+            labels = self._labels_by_identity(keys, starts, range(*bounds))
+        self.categories = tuple(labels.tolist())
         if not any(self.categories):
-            raise UserError(f"{path}: none of its {len(rows)} images has a readable label")
+            raise UserError(f"{path}: none of its {len(labels)} images has a readable label")
 
     def __getitem__(self, index: int) -> Record:
         name = f"record {self._keys[index]} of {self.path.name}"
@@ -77,48 +77,52 @@ class RecordIO(Source):
                 f"{self._index.name} start there or beyond, as record {keys[beyond[0]]} at byte {starts[beyond[0]]}: "
                 "the file is cut off, or the index is of another file"
             )
-        for row in (int(starts.argmin()), int(starts.argmax())):
-            self._opened(keys[row], self._file.labels_and_image, starts[row])
+        for place in (int(starts.argmin()), int(starts.argmax())):
+            with self._needed(keys[place]):
+                self._file.labels_and_image(starts[place])
 
     def _bounds(self, keys: np.ndarray, starts: np.ndarray) -> tuple[int, int] | None:
         """What record 0 of insightface's layout says: the first key of an identity, and the end of these keys."""
         if keys[0] != 0:
             return None
-        labels, size = self._opened(0, self._file.labels_and_size, starts[0])
-        if size:
-            return None
-        first, end = self._opened(0, _pair, labels)
+        with self._needed(0):
+            labels, size = self._file.labels_and_size(starts[0])
+            if size:
+                return None
+            first, end = _pair(labels)
         if first < 2:
             raise UserError(f"{self.path}: record 0 puts the first identity at key {first}, which leaves no image")
         return first, end
 
-    def _by_identity(self, keys: np.ndarray, starts: np.ndarray, images: np.ndarray, identities: range) -> np.ndarray:
-        """The categories of `images`, the starts of keys 1 on: by identity, or each asked where that does not tell."""
-        categories, known = np.full(len(images), "", object), np.zeros(len(images), bool)
+    def _labels_by_identity(self, keys: np.ndarray, starts: np.ndarray, identities: range) -> np.ndarray:
+        """The categories of the images: by identity, or each by its own header where that does not tell."""
+        categories, known = np.full(len(self._keys), "", object), np.zeros(len(self._keys), bool)
         if len(identities) and _count(keys, identities):  # shuffled sets come without them
-            rows = self._rows(keys, identities, "identities")
-            for key, start in tqdm(list(zip(identities, starts[rows].tolist(), strict=True)), "identities", delay=2):
-                a, b = self._opened(key, self._range, start, identities.start)
-                ends = {self._label(int(images[image - 1]))[0] for image in (a, b - 1) if a < b}
+            ranges = self._starts_of(keys, starts, identities, "identities").tolist()
+            for key, start in tqdm(list(zip(identities, ranges, strict=True)), "identities", delay=2):
+                with self._needed(key):
+                    a, b = self._range(start, identities.start)
+                ends = {self._label(int(self._starts[image - 1]))[0] for image in (a, b - 1) if a < b}
                 if len(ends) == 1 and "" not in ends:
                     categories[a - 1 : b - 1] = ends.pop()
                     known[a - 1 : b - 1] = True
-        categories[~known] = self._ask(images[~known])[0]
+        categories[~known] = self._read_labels(self._starts[~known])[0]
         return categories
 
     def _range(self, start: int, first: int) -> tuple[int, int]:
+        """The first image of an identity, and the end of its images; `first` is the key of the first identity."""
         a, b = _pair(self._file.labels_and_size(start)[0])
         if not 1 <= a <= b <= first:
             raise BrokenRecord(f"found an identity with the images {a} to {b - 1}; expected keys from 1 to {first - 1}")
         return a, b
 
-    def _ask(self, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _read_labels(self, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The category of each of these records, str objects, and whether it has an image (or is broken), bool."""
         categories, images = np.full(len(starts), "", object), np.zeros(len(starts), bool)
         shared: dict[str, str] = {}  # one string for all images of an identity
-        for row, start in enumerate(tqdm(starts.tolist(), "reading labels", delay=2, unit="image")):
-            category, images[row] = self._label(start)
-            categories[row] = shared.setdefault(category, category)
+        for place, start in enumerate(tqdm(starts.tolist(), "reading labels", delay=2, unit="image")):
+            category, images[place] = self._label(start)
+            categories[place] = shared.setdefault(category, category)
         return categories, images
 
     def _label(self, start: int) -> tuple[str, bool]:
@@ -128,8 +132,8 @@ class RecordIO(Source):
         except BrokenRecord:
             return "", True
 
-    def _rows(self, keys: np.ndarray, wanted: range, what: str) -> np.ndarray:
-        """Where these keys are among the sorted `keys`."""
+    def _starts_of(self, keys: np.ndarray, starts: np.ndarray, wanted: range, kind: str) -> np.ndarray:
+        """Where the records of these keys start; `keys` are sorted."""
         present = _count(keys, wanted)
         if lacking := len(wanted) - present:
             # A file may announce more than there is memory for: the first ones are among these.
@@ -137,15 +141,16 @@ class RecordIO(Source):
             missing = first[~np.isin(first, keys)].tolist()[:10]
             more = f" and {lacking - len(missing)} more" if lacking > len(missing) else ""
             raise UserError(
-                f"{self._index} lacks {lacking} of the {len(wanted)} {what} that record 0 of {self.path.name} "
+                f"{self._index} lacks {lacking} of the {len(wanted)} {kind} that record 0 of {self.path.name} "
                 f"announces: {', '.join(map(str, missing))}{more}"
             )
-        return np.searchsorted(keys, np.arange(wanted.start, wanted.stop))
+        return starts[np.searchsorted(keys, np.arange(wanted.start, wanted.stop))]
 
-    def _opened(self, key: int, read: Callable[..., _T], *arguments: Any) -> _T:
-        """What `read` gives, of the record of this key; a broken one is a UserError."""
+    @contextlib.contextmanager
+    def _needed(self, key: int) -> Iterator[None]:
+        """A broken record is a UserError here: the set cannot be told without the one of this key."""
         try:
-            return read(*arguments)
+            yield
         except BrokenRecord as error:
             raise UserError(f"{self.path}: record {key} is broken: {error}") from error
 

@@ -1,5 +1,6 @@
 """The classes, their rationales, and which rationale explains which class."""
 
+import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ecor_jax.data.files import some_of
 from ecor_jax.errors import UserError
 from ecor_jax.untrusted.json_text import JsonObject, kind_of, read_json
 
@@ -42,10 +44,8 @@ class Vocabulary:
     @classmethod
     def from_lists(cls, lists: Mapping[str, Iterable[str]]) -> "Vocabulary":
         """Of `{class: [rationale, ...]}`, texts normalised; what a class gives twice counts once."""
-        columns: dict[str, int] = {}
-        for rationales in lists.values():
-            for rationale in rationales:
-                columns.setdefault(rationale, len(columns))
+        texts = dict.fromkeys(itertools.chain.from_iterable(lists.values()))
+        columns = {text: column for column, text in enumerate(texts)}
         if len(lists) * len(columns) > MOST_PAIRS:
             raise UserError(
                 f"{len(lists):,} classes and {len(columns):,} rationales make more than {MOST_PAIRS:,} pairs"
@@ -114,11 +114,10 @@ class Vocabulary:
         """The vocabulary in one paragraph: its size, and what to beware of."""
         empty = self.empty_classes()
         return (
-            f"{len(self.classes)} classes, {len(self.rationales)} rationales, "
-            f"{int(self.gold.sum())} gold pairs; "
+            f"{len(self.classes)} classes, {len(self.rationales)} rationales, {int(self.gold.sum())} gold pairs; "
             f"{len(self.shared())} rationales belong to two classes or more; "
             f"{len(self.leakage())} rationales contain the name of their class; "
-            f"{len(empty)} classes have no rationale{_some(empty)}."
+            f"{len(empty)} classes have no rationale{f' ({_quoted(empty)})' if empty else ''}."
         )
 
 
@@ -133,13 +132,11 @@ class Match:
 
     def describe(self) -> str:
         """One line for the log; '' if nothing differs."""
-        parts = []
-        if self.left_out:
-            parts.append(f"{len(self.left_out)} image classes left out, no rationales: {', '.join(self.left_out)}")
-        if self.without_images:
-            names = ", ".join(self.without_images)
-            parts.append(f"{len(self.without_images)} classes of the vocabulary have no image: {names}")
-        return "; ".join(parts)
+        kinds = {
+            "image classes left out, no rationales": self.left_out,
+            "classes of the vocabulary have no image": self.without_images,
+        }
+        return "; ".join(f"{len(names)} {kind}: {', '.join(names)}" for kind, names in kinds.items() if names)
 
 
 def match(
@@ -151,18 +148,16 @@ def match(
     image class has a rationale.
     """
     known, empty, present = set(vocabulary.classes), set(vocabulary.empty_classes()), set(source_classes)
-    unknown = tuple(name for name in source_classes if name not in known)
-    without_rationales = tuple(name for name in source_classes if name in empty)
     without_images = tuple(name for name in vocabulary.classes if name not in present)
     left_out = tuple(name for name in source_classes if name not in known or name in empty)
     if len(left_out) == len(source_classes):
         raise UserError(
-            f"no class of the images has rationales: images of {_listed(source_classes)}; "
-            f"rationales for {_listed(vocabulary.classes)}{_wnid_hint(source_classes)}"
+            f"no class of the images has rationales: images of {_quoted(source_classes)}; "
+            f"rationales for {_quoted(vocabulary.classes)}{_wnid_hint(source_classes)}"
         )
     kinds = {
-        "image classes that are not in the rationale file": unknown,
-        "image classes with an empty list of rationales": without_rationales,
+        "image classes that are not in the rationale file": [name for name in left_out if name not in known],
+        "image classes with an empty list of rationales": [name for name in left_out if name in known],
         "classes of the rationale file with no image": without_images,
     }
     problems = [f"{len(names)} {kind}: {', '.join(names)}" for kind, names in kinds.items() if names]
@@ -201,7 +196,7 @@ def _read_lists(path: Path, slash: str) -> dict[str, list[str]]:
         else:
             # DROR's ImageNet file gives 'coyote' twice, first with an empty list: that one adds nothing.
             texts = _Texts(f"class {raw_name!r}", problems)
-            lists[name] = lists.get(name, []) + [text for item in value for text in texts.of(item)]
+            lists.setdefault(name, []).extend(text for item in value for text in texts.of(item))
     if not content:
         problems.append("it has no class")
     elif not problems and not any(lists.values()):
@@ -244,8 +239,8 @@ class _Texts:
             return
         for part, attributes in item:
             if not isinstance(attributes, list) or isinstance(attributes, JsonObject):
-                found = kind_of(attributes)
-                self.problems.append(f"{self.where}, part {part!r}: expected a list of attributes, found {found}")
+                expected = f"expected a list of attributes, found {kind_of(attributes)}"
+                self.problems.append(f"{self.where}, part {part!r}: {expected}")
                 continue
             for part_text in self._text(part):
                 texts = [text for attribute in attributes for text in self._text(attribute)]
@@ -263,16 +258,10 @@ class _Texts:
 def _read_object(path: Path) -> JsonObject:
     content = read_json(path, pairs=JsonObject)
     if not isinstance(content, JsonObject):
-        raise UserError(
-            f"rationale file {path}: expected an object {{class: [rationale, ...]}}, found {kind_of(content)}"
-        )
+        expected = "an object {class: [rationale, ...]}"
+        raise UserError(f"rationale file {path}: expected {expected}, found {kind_of(content)}")
     return content
 
 
-def _listed(names: Sequence[str], most: int = 10) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(repr(name) for name in names[:most]) + more if names else "no class"
-
-
-def _some(names: Sequence[str]) -> str:
-    return f" ({_listed(names)})" if names else ""
+def _quoted(names: Sequence[str]) -> str:
+    return some_of([repr(name) for name in names]) or "no class"
