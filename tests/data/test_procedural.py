@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ecor_jax.data.procedural import Procedural, caption, vocabulary
+from ecor_jax.data.captions import ProceduralCaptions
+from ecor_jax.data.procedural import Procedural, vocabulary
 from ecor_jax.data.procedural.objects import KINDS, Kind
 from ecor_jax.data.procedural.painting import paint
 from ecor_jax.data.procedural.parts import PARTS
@@ -135,7 +136,7 @@ def test_what_is_shown_always_tells_the_class():
 
 
 def test_captions_say_nothing_that_is_not_drawn():
-    words, rng = vocabulary(), np.random.default_rng(0)
+    words, rng, caption = vocabulary(), np.random.default_rng(0), ProceduralCaptions()
     source, class_alone, parts_alone = Procedural(24, style="pretrain", seed=0, size=16), 0, 0
     for index in range(24):
         record = source[index]
@@ -152,7 +153,7 @@ def test_captions_say_nothing_that_is_not_drawn():
 def test_captions_know_the_prompts():
     record = Procedural(1, style="pretrain", seed=0, size=16)[0]
     name, first = record["category"], record["rationales"][0]
-    rng = np.random.default_rng(1)
+    rng, caption = np.random.default_rng(1), ProceduralCaptions()
     texts = {caption(record, rng) for _ in range(2000)}
     assert f"this is a photo of a {name}" in texts
     assert f"there is {first}." in texts

@@ -1,7 +1,43 @@
 """The built-in set: a small illustrated world, drawn on the spot, whose visible parts are its rationales."""
 
-from ecor_jax.data.procedural.captions import caption
-from ecor_jax.data.procedural.objects import vocabulary
-from ecor_jax.data.procedural.source import Procedural
+from ecor_jax.data.procedural.objects import KINDS, vocabulary
+from ecor_jax.data.procedural.painting import paint
+from ecor_jax.data.procedural.scene import STYLES, Style, sample_scene
+from ecor_jax.data.records import Record, Source
+from ecor_jax.errors import UserError
 
-__all__ = ["Procedural", "caption", "vocabulary"]
+__all__ = ["Procedural", "vocabulary"]
+
+
+class Procedural(Source):
+    """`count` drawn pictures, each a pure function of (style, seed, its index): the same bits on every call.
+
+    `style` is "pretrain" (painted objects on plain grounds) or "target" (the harder domain). Classes take
+    turns, so any run of pictures is balanced.
+
+    Raises:
+      UserError: for a negative count or seed, an unknown style, or a size below 16 pixels.
+      IndexError: on access outside 0 <= index < count.
+    """
+
+    def __init__(self, count: int, *, style: Style, seed: int, size: int = 64):
+        if style not in STYLES:
+            raise UserError(f"procedural style {style!r}: expected one of {', '.join(STYLES)}")
+        if count < 0 or seed < 0 or size < 16:
+            raise UserError(f"procedural set: count {count}, seed {seed}, size {size}: expected at least 0, 0 and 16")
+        self.seed, self.size = seed, size
+        self.style: Style = style
+        self.origin = "the built-in pictures"
+        self.categories = tuple(KINDS[index % len(KINDS)].name for index in range(count))
+
+    def __getitem__(self, index: int) -> Record:
+        """Picture `index`: a decoded image, uint8 [size, size, 3], its class, and the rationales drawn."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"procedural picture {index}: expected 0 <= index < {len(self)}")
+        scene = sample_scene(self.style, self.seed, index)
+        return Record(
+            image=paint(scene, self.size),
+            category=scene.kind.name,
+            rationales=scene.rationales,
+            name=f"{self.style}-{index}",
+        )

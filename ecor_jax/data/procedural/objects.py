@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from ecor_jax.data.procedural.surfaces import SURFACES
 from ecor_jax.data.vocabulary import Vocabulary
 
 
@@ -10,9 +9,9 @@ from ecor_jax.data.vocabulary import Vocabulary
 class Slot:
     """One place on an object and the rationales that may fill it, one at a time, so that parts never overlap.
 
-    `x` and `y` are in half extents of the body (0, 0 is its centre, y down), `size` in units of the object's
-    frame, `angle` in degrees. A part `behind` the body is drawn before it, other parts on top of it; a
-    surface pattern covers the body and needs no place.
+    `x` and `y` are in half extents of the body (0, 0 is its centre, y down), `size` in units of the object's frame,
+    `angle` in degrees. A part `behind` the body is drawn before it, other parts on top of it; a pattern of SURFACES
+    covers the body and needs no place.
     """
 
     rationales: tuple[str, ...]
@@ -43,22 +42,17 @@ def _behind(rationale: str, x: float, y: float, size: float, angle: float = 0.0)
     return Slot((rationale,), x, y, size, angle, behind=True)
 
 
-def _surface(*rationales: str) -> Slot:
-    assert all(rationale in SURFACES for rationale in rationales)
-    return Slot(rationales)
-
-
 KINDS: tuple[Kind, ...] = (
     Kind("bus", ("box", "loaf"), 0.8, 0.46, (
         _behind("stacked luggage", -0.1, -0.92, 0.42),
-        _surface("a striped body", "painted flowers"),
+        Slot(("a striped body", "painted flowers")),
         Slot(("square windows", "round windows"), 0.0, -0.38, 0.66),
         Slot(("round wheels",), 0.0, 1.0, 0.74),
     )),
     Kind("train", ("box", "loaf", "block"), 0.72, 0.44, (
         _behind("puffs of smoke", -0.62, -1.1, 0.42),
         _behind("a ringing bell", 0.5, -1.5, 0.42),
-        _surface("a checked body"),
+        Slot(("a checked body",)),
         Slot(("square windows", "arched windows"), 0.0, -0.32, 0.62),
         Slot(("round wheels",), 0.0, 1.0, 0.72),
     )),
@@ -66,7 +60,7 @@ KINDS: tuple[Kind, ...] = (
         _behind("a billowing sail", 0.1, -0.7, 0.78),
         _behind("a waving flag", -0.86, -1.0, 0.46),
         _behind("a ringing bell", 0.72, -1.42, 0.34),
-        _surface("a striped body"),
+        Slot(("a striped body",)),
         Slot(("round windows",), -0.1, 0.0, 0.46),
         Slot(("a heavy anchor",), 0.78, 0.35, 0.32),
         Slot(("splashing waves",), 0.0, 1.0, 1.0),
@@ -76,13 +70,13 @@ KINDS: tuple[Kind, ...] = (
         _behind("curved fins", 0.0, 0.55, 0.44),
         _behind("a pointed top", 0.0, -0.8, 0.38),
         _behind("a tall ladder", 2.4, 0.1, 0.66, -8.0),
-        _surface("a checked body"),
+        Slot(("a checked body",)),
         Slot(("round windows",), 0.0, 0.0, 0.5, 90.0),
     )),
     Kind("house", ("block", "taper", "toadstool"), 0.56, 0.5, (
         _behind("a pointed top", 0.0, -0.9, 0.64),
         _behind("puffs of smoke", 0.6, -1.12, 0.4),
-        _surface("brick walls"),
+        Slot(("brick walls",)),
         Slot(("square windows",), 0.0, -0.42, 0.44),
         Slot(("an arched door",), 0.0, 0.64, 0.32),
         Slot(("climbing ivy",), -1.16, 0.1, 0.52),
@@ -91,7 +85,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("castle", ("block", "taper", "box"), 0.58, 0.56, (
         _behind("a waving flag", 0.45, -1.25, 0.52),
         _behind("a tall ladder", -1.4, 0.1, 0.6, 8.0),
-        _surface("brick walls"),
+        Slot(("brick walls",)),
         Slot(("stone battlements",), 0.0, -1.06, 0.7),
         Slot(("arched windows",), 0.0, -0.34, 0.5),
         Slot(("an arched door",), 0.0, 0.58, 0.36),
@@ -109,14 +103,14 @@ KINDS: tuple[Kind, ...] = (
         _behind("spread wings", 0.0, -0.5, 0.62),
         _behind("long thin legs", 0.0, 0.95, 0.5),
         _behind("a sharp beak", 1.1, -0.05, 0.46),
-        _surface("a spotted body"),
+        Slot(("a spotted body",)),
         Slot(("a tiny crown",), 0.1, -1.1, 0.32),
         Slot(("big round eyes",), 0.38, -0.3, 0.32),
     )),
     Kind("fish", ("oval", "egg", "capsule"), 0.56, 0.42, (
         _behind("a fanned tail", -0.95, 0.0, 0.6),
         _behind("curved fins", 0.0, 0.0, 0.5, 90.0),
-        _surface("a striped body", "shiny scales"),
+        Slot(("a striped body", "shiny scales")),
         Slot(("big round eyes", "sleepy eyes"), 0.46, -0.15, 0.36),
         _behind("rising bubbles", 1.5, -0.9, 0.4),
     )),
@@ -124,13 +118,13 @@ KINDS: tuple[Kind, ...] = (
         _behind("long antennae", 0.98, -0.4, 0.46, 18.0),
         _behind("a slimy foot", 0.0, 0.95, 0.76),
         _behind("a fresh leaf", -0.75, -1.05, 0.42, -30.0),
-        _surface("a spiral shell", "a spotted body"),
+        Slot(("a spiral shell", "a spotted body")),
         Slot(("sleepy eyes",), 0.42, 0.1, 0.38),
         Slot(("tufts of grass",), -1.3, 1.0, 0.4),
     )),
     Kind("mushroom", ("toadstool", "dome"), 0.66, 0.56, (
         _behind("a tall ladder", 1.3, 0.05, 0.6, -10.0),
-        _surface("a spotted body"),
+        Slot(("a spotted body",)),
         Slot(("a tiny crown",), 0.0, -1.2, 0.36),
         Slot(("round windows",), 0.0, -0.35, 0.44),
         Slot(("an arched door",), 0.0, 0.66, 0.34),
@@ -141,7 +135,7 @@ KINDS: tuple[Kind, ...] = (
         _behind("a curved spout", 1.0, 0.0, 0.48),
         _behind("a looped handle", -0.9, 0.0, 0.52),
         _behind("rising bubbles", 1.5, -1.35, 0.3),
-        _surface("painted flowers"),
+        Slot(("painted flowers",)),
         Slot(("a round lid",), 0.0, -0.98, 0.46),
         Slot(("sleepy eyes",), 0.0, 0.0, 0.44),
         Slot(("a fresh leaf",), 0.0, -2.1, 0.32, 12.0),

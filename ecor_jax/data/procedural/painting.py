@@ -6,10 +6,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ecor_jax.data.procedural.backgrounds import draw_background
-from ecor_jax.data.procedural.layout import place
 from ecor_jax.data.procedural.parts import PARTS
 from ecor_jax.data.procedural.pen import Pen, Points, nested, through
-from ecor_jax.data.procedural.scene import Finish, Part, Scene
+from ecor_jax.data.procedural.scene import Finish, Part, Scene, place
 from ecor_jax.data.procedural.surfaces import SURFACES
 
 SUPERSAMPLING = 4

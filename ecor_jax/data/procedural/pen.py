@@ -3,24 +3,17 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
 Colour = tuple[int, int, int]
 Points = Sequence[tuple[float, float]]
 Frame = tuple[float, float, float, float, float, float]
 """(a, b, c, d, e, f) takes (x, y) to (ax + by + c, dx + ey + f), in pixels."""
 
+Canvas = Any
+"""A PIL.ImageDraw.ImageDraw, or what has its polygon, line and ellipse."""
+
 _CIRCLE = [(math.cos(math.tau * k / 24), math.sin(math.tau * k / 24)) for k in range(24)]
-
-
-class Canvas(Protocol):
-    """What a pen draws on: the part of PIL's ImageDraw that it uses. Coordinates are x0, y0, x1, y1, ..."""
-
-    def polygon(self, xy: Sequence[float], fill: Colour) -> None: ...
-
-    def line(self, xy: Sequence[float], fill: Colour, width: int) -> None: ...
-
-    def ellipse(self, xy: Sequence[float], fill: Colour) -> None: ...
 
 
 def nested(frame: Frame, x: float, y: float, size: float, angle: float) -> Frame:

@@ -1,15 +1,16 @@
 """What is in one picture, sampled from (style, seed, index) before anything is drawn."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal, get_args
 
 from ecor_jax.data.procedural.bodies import SHAPES
 from ecor_jax.data.procedural.dice import Dice
-from ecor_jax.data.procedural.layout import bounds
 from ecor_jax.data.procedural.objects import KINDS, Kind, Slot
 from ecor_jax.data.procedural.palette import DARK, INKS, PAINTS, PALE, distance
 from ecor_jax.data.procedural.parts import PARTS
-from ecor_jax.data.procedural.pen import Colour, Points, Rendition, mix
+from ecor_jax.data.procedural.pen import Colour, Pen, Points, Rendition, mix, nested, through
 
 Style = Literal["pretrain", "target"]
 STYLES: tuple[Style, ...] = get_args(Style)
@@ -81,7 +82,7 @@ def sample_scene(style: Style, seed: int, index: int) -> Scene:
     parts = _parts(kind, body, dice)
     angle, mirrored = dice.between(-10.0, 10.0), dice.chance(0.5)
     fixed = [(part.rationale, part.slot) for part in parts if part.rationale in PARTS]
-    scale, centre = _fit(bounds(outline, fixed, extents, angle), mirrored, dice)
+    scale, centre = _fit(_bounds(outline, fixed, extents, angle), mirrored, dice)
     return Scene(kind, extents, outline, parts, body, centre, scale, angle, mirrored, rendition, background, finish)
 
 
@@ -127,3 +128,42 @@ def _target(dice: Dice) -> tuple[Rendition, Background, Finish]:
         ink, tint = mix(ink, ground, 0.4 if dark else 0.0), 1.0
     finish = Finish(hue=dice.between(-60.0, 60.0), negative=dice.chance(0.05), noise=dice.between(2.0, 10.0))
     return Rendition(ink, ground, tint, line=dice.between(0.018, 0.026)), background, finish
+
+
+def place(slot: Slot, extents: tuple[float, float]) -> tuple[float, float, float, float]:
+    """x, y, size and angle of what fills `slot` on a body with these half extents, in the object's frame."""
+    return slot.x * extents[0], slot.y * extents[1], slot.size, slot.angle
+
+
+def _bounds(
+    outline: Points, fixed: Sequence[tuple[str, Slot]], extents: tuple[float, float], angle: float
+) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of an object turned by `angle` degrees, in units of its frame."""
+    turned = nested((1.0, 0.0, 0.0, 0.0, 1.0, 0.0), 0.0, 0.0, 1.0, angle)
+    flat = through(turned, outline)
+    for rationale, slot in fixed:
+        flat += through(nested(turned, *place(slot, extents)), _corners(rationale))
+    return min(flat[::2]), min(flat[1::2]), max(flat[::2]), max(flat[1::2])
+
+
+@cache
+def _corners(rationale: str) -> Points:
+    """The corners of the box around a part, in its own frame."""
+    drawn = _DrawnPoints()
+    unit = 100.0  # Large, as a pen rounds the widths of lines to pixels.
+    pen = Pen(drawn, (unit, 0.0, 0.0, 0.0, unit, 0.0), Rendition((0, 0, 0), (0, 0, 0), 1.0, 0.0), outline=0)
+    PARTS[rationale](pen, (0, 0, 0))
+    across, down = zip(*((x / unit, y / unit) for x, y in drawn.points), strict=True)
+    return [(x, y) for x in (min(across), max(across)) for y in (min(down), max(down))]
+
+
+class _DrawnPoints:
+    """A canvas that only notes the points it is asked to draw."""
+
+    def __init__(self):
+        self.points: list[tuple[float, float]] = []
+
+    def polygon(self, xy: Sequence[float], fill: Colour, width: int = 0) -> None:
+        self.points += zip(xy[::2], xy[1::2], strict=True)
+
+    line = ellipse = polygon

@@ -25,15 +25,8 @@ def _spots(pen: Pen, colour: Colour) -> None:
 
 
 def _flowers(pen: Pen, colour: Colour) -> None:
-    for x, y in (
-        (-0.6, 0.2),
-        (-0.22, -0.26),
-        (-0.12, 0.24),
-        (0.2, -0.02),
-        (0.36, 0.3),
-        (0.6, 0.02),
-        (-0.5, -0.16),
-    ):
+    flowers = ((-0.6, 0.2), (-0.22, -0.26), (-0.12, 0.24), (0.2, -0.02), (0.36, 0.3), (0.6, 0.02), (-0.5, -0.16))
+    for x, y in flowers:
         for k in range(5):
             turn = math.tau * k / 5
             pen.ellipse(x + 0.09 * math.cos(turn), y + 0.09 * math.sin(turn), 0.06, 0.06, colour)
