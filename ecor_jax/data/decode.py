@@ -1,33 +1,11 @@
 """From the bytes of an image file to its picture."""
 
-import struct
-import zlib
-
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from ecor_jax.data import dicom
 from ecor_jax.data.records import BadImage, Record
 from ecor_jax.untrusted.pictures import open_picture
-
-# What PIL and its decoders raise on bytes that are no image, are cut off or ask for too much memory.
-_DECODE_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    IndexError,
-    KeyError,
-    TypeError,
-    OverflowError,
-    NotImplementedError,
-    MemoryError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
-)
-
 
 _DEEP = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
 """PIL's modes of grey levels beyond 8 bits, which its `convert` would cut off at 255."""
@@ -52,7 +30,7 @@ def decode_image(content: bytes, name: str) -> Image.Image:
         return image.convert("RGB")
     except UnidentifiedImageError as error:
         raise BadImage(f"{name} is not an image that can be decoded ({len(content)} bytes)") from error
-    except _DECODE_ERRORS as error:
+    except Exception as error:  # PIL and its decoders meet damage with whatever it led to
         raise BadImage(f"{name} cannot be decoded: {error}") from error
 
 
@@ -62,9 +40,9 @@ def _shallow(image: Image.Image) -> Image.Image:
     if not np.isfinite(high - low):
         raise ValueError("grey levels that are not finite")
     scale, shallow = 255 / (high - low) if high > low else 0.0, np.empty(levels.shape, np.uint8)
-    # Row by row: the largest pictures do not fit into memory four times over.
-    for row, line in enumerate(levels):
-        shallow[row] = np.rint((line.astype(np.float64) - low) * scale)
+    # Line by line: the largest pictures do not fit into memory four times over.
+    for line, values in zip(shallow, levels, strict=True):
+        line[:] = np.rint((values.astype(np.float64) - low) * scale)
     return Image.fromarray(shallow)
 
 

@@ -195,8 +195,8 @@ def _read_lists(path: Path, slash: str) -> dict[str, list[str]]:
             problems.append(f"class {raw_name!r} is given twice")
         else:
             # DROR's ImageNet file gives 'coyote' twice, first with an empty list: that one adds nothing.
-            texts = _Texts(f"class {raw_name!r}", problems)
-            lists.setdefault(name, []).extend(text for item in value for text in texts.of(item))
+            where = f"class {raw_name!r}"
+            lists.setdefault(name, []).extend(text for item in value for text in _texts(item, where, problems))
     if not content:
         problems.append("it has no class")
     elif not problems and not any(lists.values()):
@@ -226,33 +226,28 @@ def _named(entry: tuple[str, Any]) -> tuple[str, Any]:
     return folder, value
 
 
-@dataclass
-class _Texts:
-    """Turns what stands in a class's list into normalised rationales; notes what is wrong."""
+def _texts(item: Any, where: str, problems: list[str]) -> Iterator[str]:
+    """What stands in a class's list as normalised rationales; `problems` gets what is wrong."""
+    if not isinstance(item, JsonObject):
+        yield from _text(item, where, problems)
+        return
+    for part, attributes in item:
+        if not isinstance(attributes, list) or isinstance(attributes, JsonObject):
+            expected = f"expected a list of attributes, found {kind_of(attributes)}"
+            problems.append(f"{where}, part {part!r}: {expected}")
+            continue
+        for name in _text(part, where, problems):
+            texts = [text for attribute in attributes for text in _text(attribute, where, problems)]
+            yield from [f"{name} that has {text}" for text in texts] or [name]
 
-    where: str
-    problems: list[str]
 
-    def of(self, item: Any) -> Iterator[str]:
-        if not isinstance(item, JsonObject):
-            yield from self._text(item)
-            return
-        for part, attributes in item:
-            if not isinstance(attributes, list) or isinstance(attributes, JsonObject):
-                expected = f"expected a list of attributes, found {kind_of(attributes)}"
-                self.problems.append(f"{self.where}, part {part!r}: {expected}")
-                continue
-            for part_text in self._text(part):
-                texts = [text for attribute in attributes for text in self._text(attribute)]
-                yield from [f"{part_text} that has {text}" for text in texts] or [part_text]
-
-    def _text(self, item: Any) -> Iterator[str]:
-        if not isinstance(item, str):
-            self.problems.append(f"{self.where}: expected a rationale in words, found {kind_of(item)}")
-        elif not (text := normalise_name(item)):
-            self.problems.append(f"{self.where}: a rationale is empty ({item!r})")
-        else:
-            yield text
+def _text(item: Any, where: str, problems: list[str]) -> Iterator[str]:
+    if not isinstance(item, str):
+        problems.append(f"{where}: expected a rationale in words, found {kind_of(item)}")
+    elif not (text := normalise_name(item)):
+        problems.append(f"{where}: a rationale is empty ({item!r})")
+    else:
+        yield text
 
 
 def _read_object(path: Path) -> JsonObject:
