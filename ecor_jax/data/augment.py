@@ -19,13 +19,8 @@ _DOWN = (
     Image.Resampling.BICUBIC,
     Image.Resampling.LANCZOS,
 )
-_UP = (
-    Image.Resampling.NEAREST,
-    Image.Resampling.BILINEAR,
-    Image.Resampling.BILINEAR,  # INTER_AREA enlarges almost so
-    Image.Resampling.BICUBIC,
-    Image.Resampling.LANCZOS,
-)
+# INTER_AREA enlarges almost as a bilinear filter does.
+_UP = tuple(Image.Resampling.BILINEAR if kind == Image.Resampling.BOX else kind for kind in _DOWN)
 _COLOURS = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
 
 
@@ -61,14 +56,13 @@ def adaface(face: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 
 def _part_on_black(face: Image.Image, rng: np.random.Generator) -> Image.Image:
-    left, upper, width, height = _random_part(face.width, face.height, rng)
-    part = face.crop((left, upper, left + width, upper + height))
+    left, upper, width, height = _random_box(face.width, face.height, rng)
     black = Image.new("RGB", face.size)
-    black.paste(part, (left, upper))
+    black.paste(face.crop((left, upper, left + width, upper + height)), (left, upper))
     return black
 
 
-def _random_part(width: int, height: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
+def _random_box(width: int, height: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
     """Left, upper, width and height, as torchvision's RandomResizedCrop draws them.
 
     The area is uniform in .2 to 1 of the whole, the logarithm of width / height uniform between 3/4 and 4/3. After

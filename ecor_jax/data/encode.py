@@ -54,8 +54,8 @@ class Encode:
             return record["pixels"]
         picture = picture_of(record)
         if self._size and picture.size != (self._size, self._size):
-            found = f"{picture.width}x{picture.height}"
-            raise BadImage(f"{record['name']} is {found} pixels; expected {self._size}x{self._size}")
+            size = f"{picture.width}x{picture.height}"
+            raise BadImage(f"{record['name']} is {size} pixels; expected {self._size}x{self._size}")
         if self._augment in OF_ORIGINALS:
             picture = OF_ORIGINALS[self._augment](picture, rng)
         return self._preprocess(picture)
@@ -78,13 +78,13 @@ class GoldLabels:
         category = self._class_ids.get(record["category"])
         if category is None:
             raise UserError(f"{record['name']}: class {record['category']!r} is not in the rationale file")
-        gold = self._gold_row(record, category)
+        gold = self._gold_rationales(record, category)
         return {
             "category": np.asarray(category, np.int32),
-            "rationales": self._joined.gold_row(gold) if self._joined else gold,
+            "rationales": self._joined.gold_sets(gold) if self._joined else gold,
         }
 
-    def _gold_row(self, record: Labels, category: int) -> np.ndarray:
+    def _gold_rationales(self, record: Labels, category: int) -> np.ndarray:
         if not record["rationales"]:
             return self._gold[category]
         named = [text for text in record["rationales"] if text not in self._left_out]
@@ -94,21 +94,21 @@ class GoldLabels:
             raise UserError(
                 f"{record['name']}: rationales that the rationale file does not have: {', '.join(map(repr, unknown))}"
             )
-        row = np.zeros(len(self._rationale_ids), bool)
-        row[[self._rationale_ids[text] for text in named]] = True
-        return row
+        gold = np.zeros(len(self._rationale_ids), bool)
+        gold[[self._rationale_ids[text] for text in named]] = True
+        return gold
 
 
 class IdentityLabels:
     """{"label": int32 []}, the place of a record's category in `identities`. Calls raise UserError for another one."""
 
     def __init__(self, identities: Sequence[str]):
-        self._rows = {name: row for row, name in enumerate(identities)}
+        self._label_of = {name: label for label, name in enumerate(identities)}
 
     def __call__(self, record: Labels, rng: np.random.Generator) -> Example:
-        label = self._rows.get(record["category"])
+        label = self._label_of.get(record["category"])
         if label is None:
-            raise UserError(f"{record['name']}: {record['category']!r} is none of the {len(self._rows)} identities")
+            raise UserError(f"{record['name']}: {record['category']!r} is none of the {len(self._label_of)} identities")
         return {"label": np.asarray(label, np.int32)}
 
 
@@ -135,10 +135,6 @@ class CaptionLabels:
         ids = self._tokenizer(caption)["input_ids"]
         text = np.zeros(self._text_length, np.int32)
         text[: len(ids)] = ids if len(ids) <= self._text_length else [*ids[: self._text_length - 1], ids[-1]]
-        same = caption if self._positives == "text" else record["category"]
-        return {"text": text, "group": np.asarray(_group(same))}
-
-
-def _group(text: str) -> np.int32:
-    """Equal texts, equal numbers, in every process and run."""
-    return np.int32(zlib.crc32(normalise_name(text).encode()) >> 1)
+        same = normalise_name(caption if self._positives == "text" else record["category"])
+        # Equal texts give equal numbers, in every process and run.
+        return {"text": text, "group": np.asarray(zlib.crc32(same.encode()) >> 1, np.int32)}

@@ -24,9 +24,9 @@ class Joined:
     vocabulary: Vocabulary
     members: Bool[np.ndarray, "sets R"]
 
-    def gold_row(self, rationales: Bool[np.ndarray, "R"]) -> Bool[np.ndarray, "sets"]:
+    def gold_sets(self, rationales: Bool[np.ndarray, "R"]) -> Bool[np.ndarray, "sets"]:
         """The sets all of whose members are gold."""
-        return np.logical_not((self.members & ~rationales).any(axis=1))
+        return ~(self.members & ~rationales).any(axis=1)
 
 
 def join_rationales(vocabulary: Vocabulary, count: int) -> Joined:
@@ -36,23 +36,24 @@ def join_rationales(vocabulary: Vocabulary, count: int) -> Joined:
     """
     if count < 0:
         raise UserError(f"rationales_per_prompt is {count}; expected 1 or more, or 0 for all of a class")
-    sizes = [(int(row.sum()), count or int(row.sum())) for row in vocabulary.gold]
-    total = sum(math.comb(size, min(chosen, size)) for size, chosen in sizes if size)
+    own = [np.flatnonzero(gold).tolist() for gold in vocabulary.gold]
+    sizes = [min(count or len(rationales), len(rationales)) for rationales in own]
+    total = sum(math.comb(len(rationales), size) for rationales, size in zip(own, sizes, strict=True) if size)
     if total > MOST:
         raise UserError(f"rationales_per_prompt={count} makes {total} sets of rationales; at most {MOST} are feasible")
     lists: dict[str, list[str]] = {}
     members: dict[str, tuple[int, ...]] = {}
-    for name, row in zip(vocabulary.classes, vocabulary.gold, strict=True):
-        own = [int(rationale) for rationale in np.flatnonzero(row)]
+    for name, rationales, size in zip(vocabulary.classes, own, sizes, strict=True):
         lists[name] = []
-        for chosen in itertools.combinations(own, min(count or len(own), len(own))) if own else ():
+        for chosen in itertools.combinations(rationales, size) if size else ():
             text = " and ".join(vocabulary.rationales[rationale] for rationale in chosen)
             members[text] = chosen
             lists[name].append(text)
-    joined = Vocabulary.from_lists(lists)
-    matrix = np.zeros((len(joined.rationales), len(vocabulary.rationales)), bool)
-    for row, text in enumerate(joined.rationales):
-        matrix[row, list(members[text])] = True
+    listed = Vocabulary.from_lists(lists)
+    matrix = np.zeros((len(listed.rationales), len(vocabulary.rationales)), bool)
+    for number, text in enumerate(listed.rationales):
+        matrix[number, list(members[text])] = True
     # A set may be gold for a class that does not list it first: judge by members.
-    gold = np.stack([~(matrix & ~row).any(axis=1) for row in vocabulary.gold])
-    return Joined(Vocabulary(joined.classes, joined.rationales, gold), matrix)
+    joined = Joined(listed, matrix)
+    gold = np.stack([joined.gold_sets(of_class) for of_class in vocabulary.gold])
+    return dataclasses.replace(joined, vocabulary=dataclasses.replace(listed, gold=gold))

@@ -54,15 +54,15 @@ def test_a_part_stays_where_it_was_on_black():
 
 def test_shapes_of_parts():
     rng = np.random.default_rng(0)
-    parts = np.asarray([augment._random_part(112, 112, rng) for _ in range(4000)])
+    parts = np.asarray([augment._random_box(112, 112, rng) for _ in range(4000)])
     left, upper, width, height = parts.T
     assert (parts[:, :2] >= 0).all() and (left + width <= 112).all() and (upper + height <= 112).all()
     assert ((width / height > 0.74) & (width / height < 1.35)).all()
     areas = width * height / 112**2
     assert areas.min() < 0.22 and areas.max() > 0.98 and areas.min() > 0.19
     # A long picture leaves no part of .2 of its area in such a shape: the middle is taken.
-    assert augment._random_part(1000, 10, rng) == (493, 0, 13, 10)
-    assert augment._random_part(10, 1000, rng) == (0, 493, 10, 13)
+    assert augment._random_box(1000, 10, rng) == (493, 0, 13, 10)
+    assert augment._random_box(10, 1000, rng) == (0, 493, 10, 13)
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,9 @@ def test_a_set_is_gold_for_an_image_that_shows_all_of_it():
 
     def gold(*shown):
         row = np.array([name in shown for name in WORDS.rationales])
-        return [text for text, is_gold in zip(found.vocabulary.rationales, found.gold_row(row), strict=True) if is_gold]
+        return [
+            text for text, is_gold in zip(found.vocabulary.rationales, found.gold_sets(row), strict=True) if is_gold
+        ]
 
     assert gold("tail", "fur") == ["tail and fur", "tail"]
     assert gold("whiskers") == []
@@ -95,7 +97,7 @@ def test_sets_are_those_of_a_slow_enumeration(classes, count, shown):
         assert set(text.split(" and ")) == {names[number] for number in part}
         assert column.tolist() == [part <= chosen for chosen in classes]
     row = np.array([number in shown for number in range(6)])
-    assert found.gold_row(row).tolist() == [part <= shown for part in sets]
+    assert found.gold_sets(row).tolist() == [part <= shown for part in sets]
 
 
 def test_a_negative_number_is_refused():

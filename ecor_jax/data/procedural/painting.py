@@ -1,5 +1,6 @@
 """Scenes to pixels: drawn four times as large as asked for, then averaged down."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -45,7 +46,7 @@ def _fix(parts: list[Part], scene: Scene, pen: Pen) -> None:
 def _cover(pen: Pen, outline: Points, part: Part, picture: Image.Image) -> None:
     """Draws a surface pattern inside `outline` only."""
     layer = picture.copy()
-    SURFACES[part.rationale](pen.to(ImageDraw.Draw(layer)), part.colour)
+    SURFACES[part.rationale](dataclasses.replace(pen, canvas=ImageDraw.Draw(layer)), part.colour)
     mask = Image.new("L", picture.size)
     ImageDraw.Draw(mask).polygon(through(pen.frame, outline), fill=255)
     picture.paste(layer, mask=mask)

@@ -77,10 +77,6 @@ class Pen:
         """The pen in a frame at (x, y) of this one, `size` times as large, turned by `angle` degrees."""
         return Pen(self.canvas, nested(self.frame, x, y, size, angle), self.rendition, self.outline)
 
-    def to(self, canvas: Canvas) -> "Pen":
-        """The same pen on another canvas."""
-        return Pen(canvas, self.frame, self.rendition, self.outline)
-
     def polygon(self, points: Points, colour: Colour) -> None:
         """A filled and outlined polygon."""
         self.canvas.polygon(through(self.frame, points), fill=self.rendition.fill(colour))

@@ -3,10 +3,9 @@
 from pathlib import Path
 
 from ecor_jax.data.files import open_files, open_texts
-from ecor_jax.data.xray import nih
-from ecor_jax.data.xray.joins import OnMissing
 from ecor_jax.data.xray.mimic import open_mimic
-from ecor_jax.data.xray.studies import Studies
+from ecor_jax.data.xray.nih import open_nih
+from ecor_jax.data.xray.studies import OnMissing, Studies
 from ecor_jax.errors import UserError
 
 
@@ -37,4 +36,4 @@ def open_studies(
         return open_mimic(files, tables, report_files, on_missing)
     if reports:
         raise UserError(f"{tables} is one table, as NIH's: expected no path to reports, found {reports}")
-    return nih.open_nih(files, tables, on_missing)
+    return open_nih(files, tables, on_missing)

@@ -9,9 +9,18 @@ from absl import logging
 
 from ecor_jax.data.files import Files, some_of
 from ecor_jax.data.tables import TABLE_SUFFIXES, Row, read_table
-from ecor_jax.data.xray.joins import OnMissing, images_by_key, keep_existing, left_out
 from ecor_jax.data.xray.patient_split import check_no_overlap
-from ecor_jax.data.xray.studies import NEGATIVE, POSITIVE, UNCERTAIN, UNMENTIONED, Studies
+from ecor_jax.data.xray.studies import (
+    NEGATIVE,
+    POSITIVE,
+    UNCERTAIN,
+    UNMENTIONED,
+    OnMissing,
+    Studies,
+    images_by_key,
+    keep_existing,
+    left_out,
+)
 from ecor_jax.errors import UserError
 
 StudyKey = tuple[str, str]
@@ -69,12 +78,12 @@ def open_mimic(files: Files, tables: Path, report_files: Files, on_missing: OnMi
 
 def _table(folder: Path, kind: str) -> Path | None:
     """The table of this kind, whatever its version; None if there is none."""
-    found = sorted(path for suffix in TABLE_SUFFIXES for path in folder.glob(f"mimic-cxr-*-{kind}{suffix}"))
-    if len(found) > 1:
+    paths = sorted(path for suffix in TABLE_SUFFIXES for path in folder.glob(f"mimic-cxr-*-{kind}{suffix}"))
+    if len(paths) > 1:
         raise UserError(
-            f"{folder} has {len(found)} tables of {kind}, {found[0].name} and {found[1].name}: expected one"
+            f"{folder} has {len(paths)} tables of {kind}, {paths[0].name} and {paths[1].name}: expected one"
         )
-    return found[0] if found else None
+    return paths[0] if paths else None
 
 
 def _read_labels(table: Path) -> tuple[tuple[str, ...], dict[StudyKey, list[int]]]:
@@ -118,8 +127,8 @@ def _read_splits(tables: Path, views: dict[ImageKey, str]) -> tuple[dict[ImageKe
     patients: dict[str, list[str]] = {}
     for (subject, _, _), split in splits.items():
         patients.setdefault(split, []).append(subject)
-    for one, other in combinations(sorted(patients), 2):
-        check_no_overlap(patients[one], patients[other], where=f"{table}, {one} and {other}")
+    for first, second in combinations(sorted(patients), 2):
+        check_no_overlap(patients[first], patients[second], where=f"{table}, {first} and {second}")
     if lacking := [_path(key) for key in views if key not in splits]:
         logging.warning("%s: %d images are in no split: %s", table, len(lacking), some_of(lacking))
     return splits, left_out(table, "no such image in metadata", [_path(key) for key in splits if key not in views])

@@ -6,8 +6,7 @@ import numpy as np
 
 from ecor_jax.data.files import Files
 from ecor_jax.data.tables import read_table
-from ecor_jax.data.xray.joins import OnMissing, images_by_key, keep_existing
-from ecor_jax.data.xray.studies import NEGATIVE, POSITIVE, UNMENTIONED, Studies
+from ecor_jax.data.xray.studies import NEGATIVE, POSITIVE, UNMENTIONED, OnMissing, Studies, images_by_key, keep_existing
 from ecor_jax.errors import UserError
 
 COLUMNS = ("Image Index", "Finding Labels", "Patient ID", "View Position")
