@@ -26,7 +26,7 @@ class Joined:
 
     def gold_sets(self, rationales: Bool[np.ndarray, "R"]) -> Bool[np.ndarray, "sets"]:
         """The sets all of whose members are gold."""
-        return ~(self.members & ~rationales).any(axis=1)
+        return np.logical_not((self.members & ~rationales).any(axis=1))
 
 
 def join_rationales(vocabulary: Vocabulary, count: int) -> Joined:
