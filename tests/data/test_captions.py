@@ -2,13 +2,12 @@
 
 import json
 import re
+from collections import Counter
 
 import numpy as np
 import pytest
 
-from ecor_jax.data import procedural
-from ecor_jax.data.captions import DESCRIPTOR_TEMPLATES, NAME_TEMPLATES, ListedCaptions, ProceduralCaptions
-from ecor_jax.data.procedural import Procedural
+from ecor_jax.data.captions import DESCRIPTOR_TEMPLATES, NAME_TEMPLATES, ListedCaptions
 from ecor_jax.data.records import Record
 from ecor_jax.data.sources import InOrder
 from ecor_jax.errors import UserError
@@ -35,40 +34,38 @@ def write(folder, entries) -> ListedCaptions:
     return ListedCaptions(folder / "captions.json")
 
 
-def drawn(captions, one, count=2000):
+def drawn(captions, name, category, count=2000):
+    """The share of each caption among those of a record."""
     rng = np.random.default_rng(0)
-    texts, counts = np.unique([captions(one, rng) for _ in range(count)], return_counts=True)
-    return dict(zip(texts.tolist(), (counts / count).tolist(), strict=True))
+    counts = Counter(captions(record(name, category), rng) for _ in range(count))
+    return {text: number / count for text, number in counts.items()}
 
 
 def test_an_images_own_captions_go_before_those_of_its_class(captions):
-    found = drawn(captions, record("train/cat/1.png", "cat"))
-    assert found == pytest.approx({"my own cat": 0.5, "a second caption": 0.5}, abs=0.06)
-    assert drawn(captions, record("train/cat/2.png", "cat"), 5) == {"any cat": 1.0}
+    shares = drawn(captions, "train/cat/1.png", "cat")
+    assert shares == pytest.approx({"my own cat": 0.5, "a second caption": 0.5}, abs=0.06)
+    assert drawn(captions, "train/cat/2.png", "cat", 5) == {"any cat": 1.0}
 
 
 def test_a_class_is_found_by_its_normalised_name_and_described_in_every_form(captions):
-    found = drawn(captions, record("x.png", "grey seal"))
-    descriptors = ["flippers", "a round head"]
+    shares = drawn(captions, "x.png", "grey seal")
     named = {template.format(name="seal") for template in NAME_TEMPLATES}
     described = {
-        template.format(name="seal", descriptor=one) for template in DESCRIPTOR_TEMPLATES for one in descriptors
+        template.format(name="seal", descriptor=descriptor)
+        for template in DESCRIPTOR_TEMPLATES
+        for descriptor in ("flippers", "a round head")
     }
-    assert set(found) == named | described
-    assert sum(found[text] for text in named) == pytest.approx(0.25, abs=0.05)
-    assert "this is a photo of a seal because there is flippers" in found
+    assert set(shares) == named | described
+    assert sum(shares[text] for text in named) == pytest.approx(0.25, abs=0.05)
+    assert "this is a photo of a seal because there is flippers" in shares
     # Without descriptors only the name is told.
-    assert set(drawn(captions, record("x.png", "dog"))) == {"a photo of a dog", "this is a photo of a dog", "dog"}
-    # The same generator draws the same.
-    one = record("x.png", "grey seal")
-    texts = [[captions(one, np.random.default_rng(seed)) for seed in range(20)] for _ in range(2)]
-    assert texts[0] == texts[1] and len(set(texts[0])) > 3
+    assert set(drawn(captions, "x.png", "dog")) == {"a photo of a dog", "this is a photo of a dog", "dog"}
 
 
 def test_the_corpus_has_every_text_that_can_be_drawn(captions):
     corpus = set(captions.corpus())
     for name, category in (("train/cat/1.png", "cat"), ("x", "cat"), ("x", "grey seal"), ("x", "dog")):
-        assert set(drawn(captions, record(name, category))) <= corpus
+        assert set(drawn(captions, name, category)) <= corpus
 
 
 def source(*categories):
@@ -96,36 +93,12 @@ def test_a_file_that_is_no_object_of_captions_is_refused(tmp_path, content):
 @pytest.mark.parametrize(
     "entry",
     [
-        "a caption",
-        [],
-        ["fine", " "],
-        ["fine", 3],
-        None,
-        {"name": "cat"},
-        {"descriptors": ["x"]},
-        {"name": "", "descriptors": []},
-        {"name": 3, "descriptors": []},
-        {"name": "cat", "descriptors": "fur"},
-        {"name": "cat", "descriptors": ["fur", ""]},
+        *("a caption", [], ["fine", " "], ["fine", 3], None, {"name": "cat"}, {"descriptors": ["x"]}),
+        *({"name": "", "descriptors": []}, {"name": 3, "descriptors": []}),
+        *({"name": "cat", "descriptors": "fur"}, {"name": "cat", "descriptors": ["fur", ""]}),
     ],
     ids=str,
 )
 def test_a_wrong_entry_is_named(tmp_path, entry):
     with pytest.raises(UserError, match=r"1 entries are neither .*: the key"):
         write(tmp_path, {"good": ["a caption"], "the key": entry})
-
-
-def words_of(text):
-    return set(re.findall(r"[a-z]+", text))
-
-
-def test_captions_of_the_drawings_tell_what_is_drawn_in_words_of_the_corpus():
-    captions, pictures, words = ProceduralCaptions(), Procedural(30, style="pretrain", seed=0), procedural.vocabulary()
-    known = words_of(" ".join(captions.corpus())) | {"and"}  # which joins the parts
-    rng = np.random.default_rng(0)
-    for number in range(30):
-        picture = pictures[number]
-        text = captions(picture, rng)
-        assert words_of(text) <= known
-        assert picture["category"] in text or any(rationale in text for rationale in picture["rationales"])
-        assert not any(f" {name} " in f" {text} " for name in words.classes if name != picture["category"]), text

@@ -75,9 +75,9 @@ def test_grey_levels_beyond_eight_bits_are_stretched(kind, top):
     image = Image.fromarray(levels.astype(np.float32 if top == 1.0 else np.uint16))
     file = io.BytesIO()
     image.save(file, kind)
-    found = np.asarray(decode_image(file.getvalue(), "x"))
-    np.testing.assert_allclose(found[..., 0], np.linspace(0, 255, 12).reshape(3, 4), atol=0.57)
-    assert (found == found[..., :1]).all()
+    decoded = np.asarray(decode_image(file.getvalue(), "x"))
+    np.testing.assert_allclose(decoded[..., 0], np.linspace(0, 255, 12).reshape(3, 4), atol=0.57)
+    assert (decoded == decoded[..., :1]).all()
 
 
 def test_flat_and_endless_grey_levels():

@@ -1,32 +1,11 @@
 import pickle
 import re
-import zipfile
-from pathlib import Path
 
 import pytest
 
 from ecor_jax.data.images import open_images, splits_of
 from ecor_jax.data.prepare import prepare
 from ecor_jax.errors import UserError
-
-
-@pytest.fixture(params=["folder", "zip"])
-def make(request, tmp_path):
-    """Makes a folder or a zip of files with this content."""
-
-    def build(files: dict[str, str]) -> Path:
-        if request.param == "zip":
-            with zipfile.ZipFile(tmp_path / "crops.zip", "w") as archive:
-                for name, content in files.items():
-                    archive.writestr(name, content)
-            return tmp_path / "crops.zip"
-        for name, content in files.items():
-            (tmp_path / "crops" / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / "crops" / name).write_bytes(content.encode())
-        return tmp_path / "crops"
-
-    return build
-
 
 CROPS = {"images/1.jpg": "one", "images/2.jpg": "two", "images/3.jpg": "three"}
 
@@ -38,7 +17,7 @@ def test_the_list_says_classes_and_order(make, top):
     source = open_images(path)
     assert source.categories == ("anna b", "7", "anna b")
     assert source[0] == {"image": b"three", "category": "anna b", "rationales": (), "name": f"{top}images/3.jpg"}
-    assert [pickle.loads(pickle.dumps(source))[row]["image"] for row in range(3)] == [b"three", b"one", b"two"]
+    assert [pickle.loads(pickle.dumps(source))[index]["image"] for index in range(3)] == [b"three", b"one", b"two"]
     assert splits_of(path) == ()
 
 
@@ -69,8 +48,8 @@ def test_splits_of_a_tree_with_a_list(make):
         ),
     ],
 )
-def test_a_list_that_does_not_fit(make, lines, message):
-    path = make({**CROPS, "label.txt": lines})
+def test_a_list_that_does_not_fit(make_folder, lines, message):
+    path = make_folder({**CROPS, "label.txt": lines})
     with pytest.raises(UserError, match=f"{re.escape(str(path))}: label.txt,? {message}"):
         open_images(path)
 
@@ -82,6 +61,5 @@ def test_the_crops_at_hand(shared_data, tmp_path):
     assert source[3]["name"] == "images/00000213.jpg" and source[3]["image"].startswith(b"\xff\xd8")
     assert prepare(path, tmp_path / "records").counts == {"train": 10}
     written = open_images(tmp_path / "records")
-    assert {(written[row]["name"], written[row]["category"]) for row in range(10)} == {
-        (source[row]["name"], source[row]["category"]) for row in range(10)
-    }
+    expected = dict(zip(source.names, source.categories, strict=True))
+    assert dict(zip(written.names, written.categories, strict=True)) == expected

@@ -2,7 +2,6 @@ import io
 import json
 import pickle
 import re
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -22,22 +21,18 @@ def picture(value: int) -> bytes:
     return file.getvalue()
 
 
-def make_folder(root: Path, names: list[str]) -> Path:
-    for value, name in enumerate(names):
-        file = root / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(picture(value))
-    return root
-
-
 def sorted_records(source: Source) -> list[Record]:
-    return sorted((source[row] for row in range(len(source))), key=lambda record: record["name"])
+    return sorted((source[index] for index in range(len(source))), key=lambda record: record["name"])
+
+
+def pictures(*names: str) -> dict[str, bytes]:
+    return {name: picture(shade) for shade, name in enumerate(names)}
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(make_folder):
     names = ["dog/long-tail/1.png", "dog/Fur/2.png", "dog/Fur/Zoë.png", "cat/3.png", "cat/4.png"]
-    return make_folder(tmp_path / "images", names)
+    return make_folder(pictures(*names))
 
 
 def test_prepared_images_are_those_of_the_source(folder, tmp_path):
@@ -45,7 +40,7 @@ def test_prepared_images_are_those_of_the_source(folder, tmp_path):
     assert prepared.counts == {"train": 5} and prepared.bad == ()
     records, files = open_images(tmp_path / "records"), open_images(folder)
     assert sorted_records(records) == sorted_records(files)
-    assert records.categories == tuple(records[row]["category"] for row in range(5))
+    assert records.categories == tuple(records[index]["category"] for index in range(5))
     assert records.classes == files.classes == ("cat", "dog")
     assert splits_of(tmp_path / "records") == ()
     assert sorted_records(pickle.loads(pickle.dumps(records))) == sorted_records(records)
@@ -53,11 +48,8 @@ def test_prepared_images_are_those_of_the_source(folder, tmp_path):
     assert list(tmp_path.glob(".*")) == []
 
 
-def test_all_splits_of_a_zip_are_written(tmp_path):
-    path = tmp_path / "images.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        for value, name in enumerate(["train/dog/1.png", "train/cat/2.png", "test/dog/3.png"]):
-            archive.writestr(name, picture(value))
+def test_all_splits_of_a_zip_are_written(make_zip, tmp_path):
+    path = make_zip(pictures("train/dog/1.png", "train/cat/2.png", "test/dog/3.png"))
     output = tmp_path / "records"
     assert prepare(path, output).counts == {"test": 1, "train": 2}
     assert splits_of(output) == ("test", "train")
@@ -85,9 +77,8 @@ def test_bad_images_are_all_named_and_nothing_is_written_or_they_are_skipped(fol
     assert names == ["cat/4.png", "dog/Fur/Zoë.png", "dog/long-tail/1.png"]
 
 
-def test_a_split_of_bad_images_alone_is_an_error(tmp_path):
-    folder = make_folder(tmp_path / "images", ["train/dog/1.png", "test/dog/2.png"])
-    (folder / "test/dog/2.png").write_bytes(b"no image")
+def test_a_split_of_bad_images_alone_is_an_error(make_folder, tmp_path):
+    folder = make_folder({**pictures("train/dog/1.png"), "test/dog/2.png": b"no image"})
     with pytest.raises(UserError, match=r"1 of 1 images in .* cannot be read: test/dog/2\.png"):
         prepare(folder, tmp_path / "records", on_bad_image="skip")
 

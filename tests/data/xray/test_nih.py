@@ -2,7 +2,6 @@ import csv
 import gzip
 import pickle
 import re
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -40,28 +39,8 @@ def table(tmp_path):
     return write
 
 
-@pytest.fixture(params=["folder", "zip"])
-def images(request, tmp_path):
-    """Writes images of these names, whose content is their name."""
-
-    def write(*names: str) -> Path:
-        path = tmp_path / "images"
-        if request.param == "zip":
-            path = tmp_path / "images.zip"
-            with zipfile.ZipFile(path, "w") as archive:
-                for name in names:
-                    archive.writestr(name, name)
-        else:
-            for name in names:
-                (path / name).parent.mkdir(parents=True, exist_ok=True)
-                (path / name).write_text(name)
-        return path
-
-    return write
-
-
-def test_the_table_says_order_labels_patients_and_views(table, images):
-    place = images(*NAMES)
+def test_the_table_says_order_labels_patients_and_views(table, make):
+    place = make(NAMES)
     studies = open_studies(place, table(*LINES))
     with pytest.raises(UserError, match=r"is one table, as NIH's: expected no path to reports, found reports\.zip"):
         open_studies(place, table(*LINES), reports="reports.zip")
@@ -83,15 +62,15 @@ def test_the_table_says_order_labels_patients_and_views(table, images):
     np.testing.assert_array_equal(some.labels, studies.labels[[2, 0]])
 
 
-def test_images_of_another_suffix_and_a_gzipped_table(table, images):
+def test_images_of_another_suffix_and_a_gzipped_table(table, make_folder):
     path = table(LINES[2])
     gzipped = path.with_suffix(".csv.gz")
     gzipped.write_bytes(gzip.compress(path.read_bytes()))
-    assert open_studies(images("a/00000001_001.jpg"), gzipped)[0]["name"] == "a/00000001_001.jpg"
+    assert open_studies(make_folder(["a/00000001_001.jpg"]), gzipped)[0]["name"] == "a/00000001_001.jpg"
 
 
-def test_listed_images_that_are_missing(table, images):
-    path, listing = images(NAMES[1]), table(*LINES)
+def test_listed_images_that_are_missing(table, make_folder):
+    path, listing = make_folder([NAMES[1]]), table(*LINES)
     expected = f"{listing} names 2 images that do not exist: 00000003_000, 00000001_001"
     with pytest.raises(UserError, match=re.escape(expected)):
         open_studies(path, listing)
@@ -102,8 +81,8 @@ def test_listed_images_that_are_missing(table, images):
     )
 
 
-def test_none_can_be_skipped_if_all_are_missing_or_no_column_says_labels(table, images):
-    path, listing = images("other.png"), table(*LINES)
+def test_none_can_be_skipped_if_all_are_missing_or_no_column_says_labels(table, make_folder):
+    path, listing = make_folder(["other.png"]), table(*LINES)
     with pytest.raises(UserError, match="names 3 images that do not exist"):
         open_studies(path, listing, on_missing="skip")
     with pytest.raises(UserError, match="on_missing is 'pass'; expected one of error, skip"):
@@ -112,18 +91,18 @@ def test_none_can_be_skipped_if_all_are_missing_or_no_column_says_labels(table, 
         open_studies(path, table(header="Image Index,Labels,Patient ID,View Position"))
 
 
-def test_images_that_are_not_listed_are_left_out(table, images, caplog):
+def test_images_that_are_not_listed_are_left_out(table, make_folder, caplog):
     extra = [f"more/{number:02}.png" for number in range(12)]
-    studies = open_studies(images(*NAMES, *extra), table(*LINES))
+    studies = open_studies(make_folder([*NAMES, *extra]), table(*LINES))
     assert len(studies) == 3
     assert studies.left_out == tuple(f"{name}: an image that it does not list (Data_Entry_2017.csv)" for name in extra)
     assert "12 left out (an image that it does not list): more/00.png, " in caplog.text
     assert "more/09.png and 2 more" in caplog.text and "more/10.png" not in caplog.text
 
 
-def test_two_images_of_one_name(table, images):
+def test_two_images_of_one_name(table, make_folder):
     with pytest.raises(UserError, match=r"two images of one name, a/00000001_001\.jpg and b/00000001_001\.png"):
-        open_studies(images("a/00000001_001.jpg", "b/00000001_001.png"), table(LINES[2]))
+        open_studies(make_folder(["a/00000001_001.jpg", "b/00000001_001.png"]), table(LINES[2]))
 
 
 @pytest.mark.parametrize(
@@ -136,10 +115,10 @@ def test_two_images_of_one_name(table, images):
         ((LINES[0][:30],), "line 2: found 2 cells; expected 8"),
     ],
 )
-def test_lines_that_do_not_fit(table, images, lines, message):
+def test_lines_that_do_not_fit(table, make_folder, lines, message):
     path = table(*lines)
     with pytest.raises(UserError, match=f"{re.escape(str(path))},? {message}"):
-        open_studies(images(*NAMES), path)
+        open_studies(make_folder(NAMES), path)
 
 
 def test_the_subset_at_hand(shared_data):
