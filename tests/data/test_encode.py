@@ -72,10 +72,10 @@ def test_another_size_than_expected_is_a_bad_image():
 def test_flip_mirrors_half_of_the_images():
     encode = Encode(squash, augment="flip")
     small = squash(Image.fromarray(PHOTO))
-    found = [encode(record(PHOTO), rng(seed))["image"] for seed in range(100)]
-    mirrored = sum(np.array_equal(pixels, small[:, ::-1]) for pixels in found)
+    images = [encode(record(PHOTO), rng(seed))["image"] for seed in range(100)]
+    mirrored = sum(np.array_equal(pixels, small[:, ::-1]) for pixels in images)
     assert 30 < mirrored < 70
-    assert mirrored + sum(np.array_equal(pixels, small) for pixels in found) == 100
+    assert mirrored + sum(np.array_equal(pixels, small) for pixels in images) == 100
 
 
 @pytest.mark.parametrize("decoded", [False, True])
@@ -106,22 +106,15 @@ def test_encoders_survive_pickling(labels):
 # Its labels
 
 
-def test_gold_is_of_the_class_where_the_image_has_none():
+def test_gold_is_of_the_image_and_else_of_its_class():
     encode = Encode(squash, GoldLabels(VOCABULARY))
-    example = encode(record(encoded(PHOTO), "dog"), rng())
-    assert example["category"] == 0 and example["category"].dtype == np.int32
-    np.testing.assert_array_equal(example["rationales"], [True, True, False])
-    np.testing.assert_array_equal(example["image"], squash(Image.fromarray(PHOTO)))
-
-
-def test_gold_is_of_the_image_where_it_has_its_own():
-    example = Encode(squash, GoldLabels(VOCABULARY))(record(encoded(PHOTO), "cat", ("wings", "fur")), rng())
-    assert example["category"] == 1
-    np.testing.assert_array_equal(example["rationales"], [False, True, True])
-
-
-def test_unknown_names_are_user_errors():
-    encode = Encode(squash, GoldLabels(VOCABULARY))
+    of_class = encode(record(encoded(PHOTO), "dog"), rng())
+    assert of_class["category"] == 0 and of_class["category"].dtype == np.int32
+    np.testing.assert_array_equal(of_class["rationales"], [True, True, False])
+    np.testing.assert_array_equal(of_class["image"], squash(Image.fromarray(PHOTO)))
+    of_image = encode(record(encoded(PHOTO), "cat", ("wings", "fur")), rng())
+    assert of_image["category"] == 1
+    np.testing.assert_array_equal(of_image["rationales"], [False, True, True])
     with pytest.raises(UserError, match=r"some/image\.png: class 'cow' is not in the rationale file"):
         encode(record(encoded(PHOTO), "cow"), rng())
     with pytest.raises(UserError, match="rationales that the rationale file does not have: 'horns', 'udder'"):
@@ -135,44 +128,26 @@ def test_identities():
         IdentityLabels(["dog", "cat"])(record(b"", "bee"), rng())
 
 
-class Said:
-    """The caption that a record's name holds."""
-
-    def __call__(self, record, rng):
-        return record["name"]
-
-    def corpus(self):
-        return iter(())
-
-
 def captioned(model, caption, category="cat", *, length=40, positives="text"):
-    labels = CaptionLabels(Said(), model.tokenizer, length, positives)
-    return Encode(squash, labels)(record(PHOTO, category) | {"name": caption}, rng())
+    labels = CaptionLabels(lambda record, rng: caption, model.tokenizer, length, positives)
+    return Encode(squash, labels)(record(PHOTO, category), rng())
 
 
-def test_a_caption_becomes_its_ids_padded(model):
-    found = captioned(model, "a dog")
-    ids = model.tokenizer("a dog")["input_ids"]
-    assert found["text"].shape == (40,) and found["text"].dtype == np.int32
-    assert found["text"].tolist() == ids + [0] * (40 - len(ids))
-    assert found["image"].shape == (16, 16, 3)
-
-
-@pytest.mark.parametrize("length", [4, 7])
-def test_a_long_caption_is_cut_and_still_ends_in_eot(model, length):
-    ids = model.tokenizer("a dog with four legs and a wet nose")["input_ids"]
-    assert len(ids) > 7
-    text = captioned(model, "a dog with four legs and a wet nose", length=length)["text"]
-    assert text.tolist() == [*ids[: length - 1], model.tokenizer.eos_token_id]
-    exact = captioned(model, "a dog with four legs and a wet nose", length=len(ids))["text"]
-    assert exact.tolist() == ids
+def test_a_caption_becomes_its_ids_padded_or_cut_before_eot(model):
+    caption = "a dog with four legs and a wet nose"
+    ids = model.tokenizer(caption)["input_ids"]
+    for length in (4, 7, len(ids), 40):
+        text = captioned(model, caption, length=length)["text"]
+        assert text.shape == (length,) and text.dtype == np.int32
+        cut = ids if length >= len(ids) else [*ids[: length - 1], model.tokenizer.eos_token_id]
+        assert text.tolist() == cut + [0] * (length - len(cut))
 
 
 def test_groups_are_equal_captions_or_classes(model):
     def group(caption, category, positives):
-        found = captioned(model, caption, category, positives=positives)["group"]
-        assert found.dtype == np.int32 and found >= 0
-        return int(found)
+        number = captioned(model, caption, category, positives=positives)["group"]
+        assert number.dtype == np.int32 and number >= 0
+        return int(number)
 
     assert group("a cat", "cat", "text") == group("a cat", "dog", "text") == group("A  Cat", "dog", "text")
     assert group("a cat", "cat", "text") != group("a dog", "cat", "text")
