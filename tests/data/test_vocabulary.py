@@ -51,12 +51,12 @@ def test_normalising_twice_changes_nothing(name):
 
 @pytest.mark.parametrize(("file", "slash"), TABLE)
 def test_published_vocabularies_have_their_known_sizes(shared_data, file, slash):
-    found = Vocabulary.from_json(shared_data / "rationales" / f"{file}.json", slash)
-    sizes = (len(found.classes), len(found.empty_classes()), len(found.rationales), found.gold.sum())
-    assert (*sizes, len(found.shared())) == TABLE[file, slash]
+    words = Vocabulary.from_json(shared_data / "rationales" / f"{file}.json", slash)
+    sizes = (len(words.classes), len(words.empty_classes()), len(words.rationales), words.gold.sum())
+    assert (*sizes, len(words.shared())) == TABLE[file, slash]
     if file == "Our_ImageNet_attribute":
-        assert len(found.leakage()) == 98 and ("wing", "wings are used for flying") in found.leakage()
-        assert found.gold.sum(axis=0).max() == 46
+        assert len(words.leakage()) == 98 and ("wing", "wings are used for flying") in words.leakage()
+        assert words.gold.sum(axis=0).max() == 46
 
 
 def test_gold_is_many_to_many_in_the_order_of_the_file(tmp_path):
@@ -78,13 +78,10 @@ def test_gold_is_many_to_many_in_the_order_of_the_file(tmp_path):
     assert pairs(vocabulary) == {("coyote", "fur"), ("fox", "ears")}
 
 
-def test_leakage_finds_the_name_inside_words_and_only_of_the_own_class():
+def test_describe_counts_everything():
     vocabulary = Vocabulary.from_lists({"bee": ["bees have wings"], "wing": ["bees have wings", "flat"]})
     assert set(vocabulary.leakage()) == {("bee", "bees have wings"), ("wing", "bees have wings")}
     assert Vocabulary.from_lists({"dog": ["a cat's tail"], "cat": ["fur"]}).leakage() == ()
-
-
-def test_describe_counts_everything():
     lists = {"bee": ["bees buzz", "wings"], "bird": ["wings"], "stone": []}
     assert Vocabulary.from_lists(lists).describe() == (
         "3 classes, 2 rationales, 3 gold pairs; 1 rationales belong to two classes or more; "
@@ -147,10 +144,9 @@ def test_match_lists_every_difference_by_kind():
 
 
 def test_match_may_allow_differences():
-    found = match(VOCABULARY, ("cat", "dog", "car", "stone"), "allow")
-    assert found.left_out == ("car", "stone")
-    assert found.without_images == ("bee",)
-    assert found.describe() == (
+    matched = match(VOCABULARY, ("cat", "dog", "car", "stone"), "allow")
+    assert (matched.left_out, matched.without_images) == (("car", "stone"), ("bee",))
+    assert matched.describe() == (
         "2 image classes left out, no rationales: car, stone; 1 classes of the vocabulary have no image: bee"
     )
     assert match(Vocabulary.from_lists({"dog": ["tail"], "cat": ["fur"]}), ("cat", "dog")).describe() == ""
