@@ -59,6 +59,7 @@ def shown(image: Dataset) -> np.ndarray:
 
 
 WINDOW = {"WindowCenter": 128, "WindowWidth": 256}
+TABLE = {"VOILUTSequence": [table([0, 2048, 1024, 4095], 10, 12)]}
 TURNED = {"RescaleSlope": -1, "RescaleIntercept": 255}
 
 
@@ -73,29 +74,14 @@ TURNED = {"RescaleSlope": -1, "RescaleIntercept": 255}
         # Unused bits are ignored.
         ([0xFC00, 0xFC00 | 1023, 0xFC00 | 511], 10, {}, [0, 255, 127]),
         # C.11.2.1.2.1: centre 2048, width 4096 is the identity of 12 bits; below 11 - .5 - 10/2 all is black.
-        (
-            [0, 5, 6, 10, 11, 15, 16, 4095],
-            12,
-            {"WindowCenter": 11, "WindowWidth": 11},
-            [0, 0, 13, 115, 140, 242, 255, 255],
-        ),
+        ([0, 5, 6, 10, 15, 4095], 12, {"WindowCenter": 11, "WindowWidth": 11}, [0, 0, 13, 115, 242, 255]),
         ([0, 4095], 12, {"WindowCenter": 2048, "WindowWidth": 4096}, [0, 255]),
         # A window 1 wide is a step; the first of several counts.
         ([99, 100, 101], 8, {"WindowCenter": 100, "WindowWidth": 1}, [0, 255, 255]),
         ([99, 100, 101], 8, {"WindowCenter": [100, 9], "WindowWidth": [1, 99]}, [0, 255, 255]),
         # A lookup table goes before a window, and after a rescale.
-        (
-            [0, 9, 10, 11, 12, 13, 200],
-            12,
-            {"VOILUTSequence": [table([0, 2048, 1024, 4095], 10, 12)], "WindowCenter": 50, "WindowWidth": 10},
-            [0, 0, 0, 128, 64, 255, 255],
-        ),
-        (
-            [0, 1, 2],
-            8,
-            {"VOILUTSequence": [table([0, 51, 255], 5, 8)], "RescaleSlope": 1, "RescaleIntercept": 5},
-            [0, 51, 255],
-        ),
+        ([0, 9, 10, 11, 12, 13, 200], 12, TABLE | WINDOW, [0, 0, 0, 128, 64, 255, 255]),
+        ([0, 1, 2, 3], 8, TABLE | {"RescaleSlope": 1, "RescaleIntercept": 10}, [0, 128, 64, 255]),
         # A negative slope turns the image once.
         ([0, 100, 255], 8, TURNED, [255, 155, 0]),
         ([0, 100, 255], 8, TURNED | WINDOW, [255, 155, 0]),
@@ -137,13 +123,6 @@ def test_windows_are_as_in_pydicom(function, rescale):
     np.testing.assert_allclose(shown(image), 255 - expected, atol=0.5001)
 
 
-def test_a_table_of_12_bits_is_as_in_pydicom():
-    entries = np.random.default_rng(1).integers(0, 4096, 4096)
-    image = dataset(GREY, bits=12, VOILUTSequence=[table(entries.astype("<u2").tobytes(), 0, 12)])
-    image.VOILUTSequence[0].LUTDescriptor = [4096, 0, 12]
-    np.testing.assert_allclose(shown(image), apply_voi_lut(GREY, image) / 4095 * 255, atol=0.5001)
-
-
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_table_of_8_bits_for_12_bits_does_not_wrap_around(packed):
     entries = np.arange(4096) // 16
@@ -173,10 +152,10 @@ def test_compressed_pixels():
     smooth = np.add.outer(np.arange(16), np.arange(16)).astype(np.uint8) * 8
     jpeg, wavelet = io.BytesIO(), io.BytesIO()
     Image.fromarray(smooth).save(jpeg, "JPEG", quality=95)
-    content = compressed(uid.JPEGBaseline8Bit, jpeg.getvalue(), dataset(smooth, WindowCenter=128, WindowWidth=256))
+    content = compressed(uid.JPEGBaseline8Bit, jpeg.getvalue(), dataset(smooth, **WINDOW))
     np.testing.assert_allclose(np.asarray(decode(content, "x"))[..., 0].astype(int), smooth, atol=4)
     Image.fromarray(smooth).save(wavelet, "JPEG2000", irreversible=False, no_jp2=True)
-    content = compressed(uid.JPEG2000Lossless, wavelet.getvalue(), dataset(smooth, WindowCenter=128, WindowWidth=256))
+    content = compressed(uid.JPEG2000Lossless, wavelet.getvalue(), dataset(smooth, **WINDOW))
     np.testing.assert_array_equal(np.asarray(decode(content, "x"))[..., 0], smooth)
     image = dataset(GREY, bits=12)
     plain = shown(image)
@@ -184,22 +163,21 @@ def test_compressed_pixels():
     np.testing.assert_array_equal(shown(image), plain)
 
 
-@pytest.mark.parametrize("name", ["MR_small_RLE.dcm", "MR_small_implicit.dcm", "MR_small_jp2klossless.dcm"])
-def test_one_image_in_several_codings(name):
-    def content(file: str) -> bytes:
-        return Path(str(get_testdata_file(file, download=False))).read_bytes()
+def test_one_image_in_several_codings():
+    names = ["MR_small.dcm", "MR_small_RLE.dcm", "MR_small_implicit.dcm", "MR_small_jp2klossless.dcm"]
+    contents = [Path(str(get_testdata_file(name, download=False))).read_bytes() for name in names]
+    plain, *others = (np.asarray(decode(content, "x")) for content in contents)
+    assert all(np.array_equal(other, plain) for other in others)
 
-    np.testing.assert_array_equal(decode(content(name), "x"), decode(content("MR_small.dcm"), "x"))
 
-
-def without(image: Dataset, *names: str) -> bytes:
-    for name in names:
-        del image[name]
+def without(image: Dataset, name: str) -> bytes:
+    del image[name]
     return written(image)
 
 
 PALETTE = written(dataset(np.zeros((2, 2), np.uint8), PhotometricInterpretation="PALETTE COLOR"))
 LOSSLESS_LS = compressed(uid.JPEGLSLossless, b"\xff\xd8\xff\xf7junk", dataset(GREY, bits=12))
+UNKNOWN_SYNTAX = LOSSLESS_LS.replace(b"1.2.840.10008.1.2.4.80", b"1.2.840.10008.1.2.4.99")
 
 
 @pytest.mark.parametrize(
@@ -218,23 +196,15 @@ LOSSLESS_LS = compressed(uid.JPEGLSLossless, b"\xff\xd8\xff\xf7junk", dataset(GR
             PALETTE.replace(b"PALETTE COLOR", b"PALETTE\nCOLO\x1b"),
             "is a DICOM file that cannot be decoded: Unknown .* value 'PALETTE COLO '",
         ),
+        (UNKNOWN_SYNTAX, r"is compressed as '1\.2\.840\.10008\.1\.2\.4\.99', and no decoder of it is installed"),
         (LOSSLESS_LS, "is compressed as 'JPEG-LS Lossless Image Compression', and no decoder of it is installed"),
-        (
-            written(dataset(GREY, WindowCenter=5, WindowWidth=0)),
-            "is a DICOM file that cannot be decoded: a window 0 wide",
-        ),
+        (written(dataset(GREY, WindowCenter=5, WindowWidth=0)), ".* cannot be decoded: a window 0 wide"),
         (
             written(dataset(GREY, WindowCenter=5, WindowWidth=9, VOILUTFunction="CUBIC")),
             ".* cannot be decoded: the VOI function CUBIC; expected LINEAR, LINEAR_EXACT or SIGMOID",
         ),
-        (
-            PALETTE,
-            "is a DICOM file in uint8 'PALETTE COLOR'; expected MONOCHROME1, MONOCHROME2 or 8-bit RGB",
-        ),
-        (
-            written(dataset(np.zeros((2, 2, 3), np.uint16), "RGB")),
-            "is a DICOM file in uint16 'RGB'; expected MONOCHROME1",
-        ),
+        (PALETTE, "is a DICOM file in uint8 'PALETTE COLOR'; expected MONOCHROME1, MONOCHROME2 or 8-bit RGB"),
+        (written(dataset(np.zeros((2, 2, 3), np.uint16), "RGB")), "is a DICOM file in uint16 'RGB'; expected MONO"),
     ],
 )
 def test_what_is_no_picture_is_named(content, message):
@@ -246,9 +216,7 @@ def test_what_is_no_picture_is_named(content, message):
 
 def test_an_image_as_large_as_a_bomb_is_refused(monkeypatch):
     monkeypatch.setattr(pictures, "MOST_PIXELS", 119)
-    with pytest.raises(
-        BadImage, match=r"x is a DICOM file that cannot be decoded: it has .* pixels; at most 119 are read"
-    ):
+    with pytest.raises(BadImage, match=r"x is a DICOM file that cannot be decoded: .* at most 119 are read"):
         decode(written(dataset(GREY)), "x")
 
 

@@ -5,8 +5,6 @@ import os
 import pickle
 import re
 import struct
-import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,12 +17,12 @@ from PIL import Image
 
 from ecor_jax.data import recordio
 from ecor_jax.data.images import open_images, splits_of
+from ecor_jax.data.prepare import prepare
 from ecor_jax.data.recordio import RecordIO
 from ecor_jax.data.recordio_file import RecordFile
-from ecor_jax.data.records import BadImage
+from ecor_jax.data.records import BadImage, Source
 from ecor_jax.errors import UserError
 
-ROOT = Path(__file__).parents[2]
 MAGIC = bytes([0x0A, 0x23, 0xD7, 0xCE])
 
 
@@ -84,28 +82,10 @@ def faces(tmp_path) -> Path:
     return write(tmp_path / "train.rec", insightface(PEOPLE))
 
 
-def contents(source: RecordIO) -> list[tuple[str, bytes]]:
-    records = [source[row] for row in range(len(source))]
+def contents(source: Source) -> list[tuple[str, bytes]]:
+    records = [source[index] for index in range(len(source))]
     assert source.categories == tuple(record["category"] for record in records)
     return [(record["category"], record["image"]) for record in records]
-
-
-def test_the_command_writes_array_records(tmp_path):
-    files = [io.BytesIO() for _ in range(6)]
-    for shade, file in enumerate(files):
-        Image.new("RGB", (8, 8), (40 * shade, 9, 9)).save(file, "JPEG")
-    images = [file.getvalue() for file in files]
-    path = write(tmp_path / "train.rec", insightface([(3, images[:4]), (12, images[4:6])]))
-    command = [sys.executable, "-m", "launch.prepare", f"--source={path}", f"--output={tmp_path / 'out'}"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    assert result.stdout == f"{tmp_path}/out: images: 6 in train; unreadable and left out: 0\n"
-    written = open_images(tmp_path / "out")
-    records = [written[row] for row in range(6)]
-    assert {(record["name"], record["category"], record["image"]) for record in records} == {
-        (f"record {key} of train.rec", "3" if key < 5 else "12", images[key - 1]) for key in range(1, 7)
-    }
 
 
 def test_insightfaces_layout(faces):
@@ -124,6 +104,16 @@ def test_insightfaces_layout(faces):
         open_images(faces, split="test")
 
 
+def test_a_rec_becomes_array_records(tmp_path):
+    files = [io.BytesIO() for _ in range(3)]
+    for shade, file in enumerate(files):
+        Image.new("RGB", (8, 8), (40 * shade, 9, 9)).save(file, "PNG")
+    images = [file.getvalue() for file in files]
+    path = write(tmp_path / "train.rec", insightface([(3, images[:2]), (12, images[2:])]))
+    assert prepare(path, tmp_path / "out").counts == {"train": 3}
+    assert sorted(contents(open_images(tmp_path / "out"))) == sorted(contents(RecordIO(path)))
+
+
 def test_headers_are_read_without_their_images(tmp_path, monkeypatch):
     path = write(tmp_path / "x.rec", {key: packed([5, 1], bytes(9000)) for key in range(20)})
     read = []
@@ -139,16 +129,19 @@ def test_headers_are_read_without_their_images(tmp_path, monkeypatch):
     assert len(asked) <= 1 + 3 * 4
 
 
-def test_identities_that_are_not_there_or_disagree_are_asked_image_by_image(tmp_path):
-    records = insightface(PEOPLE)
-    shuffled = {key: data for key, data in records.items() if key < 7}
-    assert RecordIO(write(tmp_path / "a.rec", shuffled)).categories == ("0", "0", "0", "1", "7", "7")
-    one_person = {**shuffled, 0: packed([7, 8], b""), 7: packed([1, 7], b"")}
-    assert RecordIO(write(tmp_path / "b.rec", one_person)).categories == ("0", "0", "0", "1", "7", "7")
-    unclaimed = {**shuffled, 0: packed([7, 8], b""), 7: packed([2, 4], b"")}
-    assert RecordIO(write(tmp_path / "c.rec", unclaimed)).categories == ("0", "0", "0", "1", "7", "7")
-    class_count = {**shuffled, 0: packed([7, 3], b"")}
-    assert RecordIO(write(tmp_path / "d.rec", class_count)).categories == ("0", "0", "0", "1", "7", "7")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},  # shuffled sets come without identities
+        {0: packed([7, 8], b""), 7: packed([1, 7], b"")},  # all images are said to be of one person
+        {0: packed([7, 8], b""), 7: packed([2, 4], b"")},  # some images are of nobody
+        {0: packed([7, 3], b"")},  # the second label counts classes
+    ],
+)
+def test_identities_that_are_not_there_or_disagree_are_asked_image_by_image(tmp_path, changes):
+    records = {key: data for key, data in insightface(PEOPLE).items() if key < 7}
+    source = RecordIO(write(tmp_path / "x.rec", records | changes))
+    assert source.categories == ("0", "0", "0", "1", "7", "7")
 
 
 def test_an_image_that_contradicts_its_identity_is_bad(tmp_path):
@@ -188,14 +181,10 @@ def test_a_label_that_is_no_number_of_an_identity(tmp_path, label):
         RecordIO(write(tmp_path / "y.rec", {1: packed(label, b"x")}))
 
 
-def test_the_writer_splits_at_aligned_magic_words_only():
-    assert framed(b"1234" + MAGIC + b"56" + MAGIC) == b"".join(
-        [MAGIC, struct.pack("<I", 1 << 29 | 4), b"1234", MAGIC, struct.pack("<I", 3 << 29 | 6), b"56" + MAGIC, bytes(2)]
-    )
-
-
 @pytest.mark.parametrize("image", [MAGIC, MAGIC * 3, b"1234" + MAGIC + b"5678", b"12" + MAGIC, b"1234" + MAGIC + b"5"])
 def test_images_with_the_magic_word_in_them(tmp_path, image):
+    written = [MAGIC, struct.pack("<I", 1 << 29 | 4), b"1234", MAGIC, struct.pack("<I", 3 << 29 | 6), b"56" + MAGIC]
+    assert framed(b"1234" + MAGIC + b"56" + MAGIC) == b"".join([*written, bytes(2)])  # where it is aligned
     path = write(tmp_path / "x.rec", {**insightface([(2, [image, b"other", image])]), 9: b""})
     path.with_suffix(".idx").write_text("\n".join(path.with_suffix(".idx").read_text().split("\n")[:-2]))
     assert contents(RecordIO(path)) == [("2", image), ("2", b"other"), ("2", image)]
@@ -360,13 +349,13 @@ def test_pickled_copies_read_on(faces):
 
 def test_many_threads_may_read(tmp_path):
     images = [bytes([row]) * 30_000 for row in range(20)]
-    source = RecordIO(write(tmp_path / "x.rec", insightface([(row, [image]) for row, image in enumerate(images)])))
+    source = RecordIO(write(tmp_path / "x.rec", insightface([(label, [image]) for label, image in enumerate(images)])))
     start = threading.Barrier(8)
 
     def read(thread: int) -> bool:
         start.wait()
-        rows = np.random.default_rng(thread).permutation(20)
-        return all(source[row]["image"] == images[row] for row in rows)
+        order = np.random.default_rng(thread).permutation(20)
+        return all(source[index]["image"] == images[index] for index in order)
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(read, range(8)))
