@@ -7,7 +7,7 @@ import csv
 import gzip
 import hashlib
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,19 +16,8 @@ import numpy as np
 from PIL import Image
 
 FINDINGS = (
-    "Atelectasis",
-    "Cardiomegaly",
-    "Consolidation",
-    "Edema",
-    "Enlarged Cardiomediastinum",
-    "Fracture",
-    "Lung Lesion",
-    "Lung Opacity",
-    "No Finding",
-    "Pleural Effusion",
-    "Pleural Other",
-    "Pneumonia",
-    "Pneumothorax",
+    *("Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Enlarged Cardiomediastinum", "Fracture"),
+    *("Lung Lesion", "Lung Opacity", "No Finding", "Pleural Effusion", "Pleural Other", "Pneumonia", "Pneumothorax"),
     "Support Devices",
 )
 """The columns of the chexpert table, in its order."""
@@ -62,39 +51,31 @@ def write_tree(root: Path, pictures: Sequence[Picture], *, gzipped: bool = True)
         if picture.report:
             path.parent.with_suffix(".txt").write_text(picture.report)
     studies = {(picture.subject, picture.study): picture for picture in pictures}
-    write_table(
-        root,
-        "chexpert",
-        ["subject_id", "study_id", *FINDINGS],
-        [[*key, *(picture.labels.get(name, "") for name in FINDINGS)] for key, picture in studies.items()],
-        gzipped,
-    )
-    write_table(
-        root,
-        "metadata",
-        ["dicom_id", "subject_id", "study_id", "PerformedProcedureStepDescription", "ViewPosition", "Rows", "Columns"],
-        [[one.dicom, one.subject, one.study, "CHEST (PA AND LAT)", one.view, 3056, 2544] for one in pictures],
-        gzipped,
-    )
-    write_table(
-        root,
-        "split",
-        ["dicom_id", "study_id", "subject_id", "split"],
-        [[one.dicom, one.study, one.subject, one.split] for one in pictures],
-        gzipped,
-    )
+    tables = {
+        "chexpert": [
+            ["subject_id", "study_id", *FINDINGS],
+            *([*key, *(picture.labels.get(name, "") for name in FINDINGS)] for key, picture in studies.items()),
+        ],
+        "metadata": [
+            ["dicom_id", "subject_id", "study_id", "PerformedProcedureStepDescription", "ViewPosition", "Rows"],
+            *([image.dicom, image.subject, image.study, "CHEST (PA AND LAT)", image.view, 3056] for image in pictures),
+        ],
+        "split": [
+            ["dicom_id", "study_id", "subject_id", "split"],
+            *([image.dicom, image.study, image.subject, image.split] for image in pictures),
+        ],
+    }
+    for kind, rows in tables.items():
+        write_table(root / f"mimic-cxr-2.0.0-{kind}.csv{'.gz' if gzipped else ''}", rows)
     return root
 
 
-def write_table(root: Path, kind: str, header: Sequence[str], rows: Sequence[Sequence[Any]], gzipped: bool) -> Path:
-    """One table of the three."""
+def write_table(path: Path, rows: Iterable[Sequence[Any]]) -> None:
+    """A table, gzipped where its name says so."""
     text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerows([header, *rows])
-    path = root / f"mimic-cxr-2.0.0-{kind}.csv{'.gz' if gzipped else ''}"
+    csv.writer(text).writerows(rows)
     content = text.getvalue().encode()
-    path.write_bytes(gzip.compress(content) if gzipped else content)
-    return path
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
 
 
 def synthetic(
@@ -137,10 +118,10 @@ def synthetic(
 
 
 def as_report(findings: str, impression: str) -> str:
-    """A text of the shape of MIMIC's reports; what was taken out for privacy is `___`."""
-    parts = {"FINDINGS": findings, "IMPRESSION": impression}
-    body = "".join(f" {name}: \n \n {text}\n \n" for name, text in parts.items() if text)
-    return f"{' ' * 33}FINAL REPORT\n EXAMINATION:  CHEST (PA AND LAT)\n \n{body}".replace("XXXX", "___")
+    """A text of the shape of MIMIC's reports."""
+    sections = {"FINDINGS": findings, "IMPRESSION": impression}
+    body = "".join(f" {name}: \n \n {text}\n \n" for name, text in sections.items() if text)
+    return f"{' ' * 33}FINAL REPORT\n EXAMINATION:  CHEST (PA AND LAT)\n \n{body}"
 
 
 def jpeg(pixels: np.ndarray) -> bytes:
