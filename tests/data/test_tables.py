@@ -43,7 +43,6 @@ GZIPPED = gzip.compress(TEXT.encode() * 50, mtime=0)
         ("t.csv", b"id,view\n1," + b"x" * 200_000, "cannot be read, or is damaged: field larger"),
         ("t.csv.gz", TEXT.encode(), "is not compressed, or damaged"),
         ("t.csv.gz", GZIPPED[:-20], "is cut off within its compressed content"),
-        ("t.csv.gz", GZIPPED[:-8] + b"\0" * 8, "is not compressed, or damaged"),
         ("t.csv.gz", GZIPPED[:15] + b"\xff\xff\xff" + GZIPPED[18:], "is not compressed, or damaged"),
     ],
 )
