@@ -79,6 +79,6 @@ def checked(
         loaded = list(tqdm(loads, "reading images", len(source), unit="image", mininterval=1))
     bad = [record for record in loaded if isinstance(record, BadImage)]
     raise_bad_images(bad, len(source), source.origin, on_bad_image)
-    good = [row for row, record in enumerate(loaded) if not isinstance(record, BadImage)]
-    whole = Subset(source, good) if bad else source
-    return InMemory(whole, [record for record in loaded if not isinstance(record, BadImage)]), tuple(map(str, bad))
+    good = {index: record for index, record in enumerate(loaded) if not isinstance(record, BadImage)}
+    readable = Subset(source, list(good)) if bad else source
+    return InMemory(readable, list(good.values())), tuple(map(str, bad))

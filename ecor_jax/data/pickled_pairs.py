@@ -86,10 +86,10 @@ class _Unpickler(Unpickler):
         known = {
             ("numpy", "ndarray"): "ndarray",  # a string: the pickle can neither call it nor set anything on it
             ("numpy", "dtype"): self._dtype,
-            ("numpy.core.multiarray", "_reconstruct"): self._reconstruct,
+            ("numpy.core.multiarray", "_reconstruct"): lambda *_: _Array(),
             ("numpy.core.multiarray", "scalar"): self._scalar,
             ("numpy.core.numeric", "_frombuffer"): self._frombuffer,
-            ("_codecs", "encode"): self._encode,  # how Python 3 writes bytes for Python 2
+            ("_codecs", "encode"): self._bytes,  # how Python 3 writes bytes for Python 2
             ("builtins", "bytes"): self._bytes,
             ("builtins", "bytearray"): self._bytes,
         }
@@ -103,9 +103,6 @@ class _Unpickler(Unpickler):
     def _dtype(self, name: str | bytes, *_: Any) -> _Dtype:
         return _Dtype(_text(name).lstrip("|<>="))
 
-    def _reconstruct(self, *_: Any) -> _Array:
-        return _Array()
-
     def _frombuffer(self, raw: Any, dtype: Any, shape: Any, _order: Any) -> _Array:
         array = _Array()
         array.raw, array.dtype, array.shape = self._bytes(raw), dtype, shape
@@ -115,9 +112,6 @@ class _Unpickler(Unpickler):
         if dtype.name not in ("b1", "bool") or len(raw) != 1:
             raise UserError(f"{self._path}: its pickle has a NumPy scalar of type {dtype.name}; expected bools")
         return bool(raw[0])
-
-    def _encode(self, text: str, encoding: str | bytes = "latin1") -> bytes:
-        return self._bytes(text, encoding)
 
     def _bytes(self, content: Any = b"", encoding: str | bytes = "latin1") -> bytes:
         if isinstance(content, bytes):

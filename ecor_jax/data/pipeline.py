@@ -77,19 +77,16 @@ def eval_batches(
     generator that `encode` gets depends on the record's index alone.
     """
     share = _share(source, batch_size, process_count)
-    example = _Example(source, encode, on_bad_image)
-    rows = _Rows(example, example.blank(), len(source), share, batch_size, process_index * share)
-    batches = -(-len(source) // batch_size)
-    return _batched(grain.MapDataset.range(batches * share).map(rows), share, workers)
+    indices = np.arange(-(-len(source) // batch_size) * batch_size).reshape(-1, process_count, share)[:, process_index]
+    padded = _Padded(_Example(source, encode, on_bad_image), len(source))
+    return _batched(grain.MapDataset.source(indices.ravel().tolist()).map(padded), share, workers)
 
 
 class _Example:
     """Reads and encodes the record of an index; None for a bad image that is to be skipped."""
 
     def __init__(self, source: Source | Arrays, encode: Encoder | None, on_bad_image: OnBadImage):
-        self._source = source
-        self._encode = encode
-        self._on_bad_image = on_bad_image
+        self._source, self._encode, self._on_bad_image = source, encode, on_bad_image
         self._skipped: set[int] = set()
 
     def __call__(self, index: int, rng: np.random.Generator) -> Example | None:
@@ -112,19 +109,15 @@ class _Example:
         raise UserError(f"none of the {len(self._source)} images in {self._source.origin} can be read")
 
 
-class _Rows:
-    """The example for each row of this process's batches on end, and its mask; blank beyond the last record."""
+class _Padded:
+    """The example of an index, and its mask; blank beyond the last record."""
 
-    def __init__(self, example: _Example, blank: Example, count: int, share: int, batch_size: int, first: int):
-        self._example, self._blank, self._count = example, {**blank, "mask": np.asarray(False)}, count
-        self._share, self._batch_size, self._first = share, batch_size, first
+    def __init__(self, example: _Example, count: int):
+        self._example, self._count = example, count
+        self._blank = {**example.blank(), "mask": np.asarray(False)}
 
-    def __call__(self, row: int) -> Example:
-        batch, within = divmod(row, self._share)
-        index = batch * self._batch_size + self._first + within
-        if index >= self._count:
-            return self._blank
-        example = self._example(index, np.random.default_rng(index))
+    def __call__(self, index: int) -> Example:
+        example = self._example(index, np.random.default_rng(index)) if index < self._count else None
         return self._blank if example is None else {**example, "mask": np.asarray(True)}
 
 

@@ -136,8 +136,8 @@ def read_index(path: Path) -> tuple[np.ndarray, np.ndarray]:
         raise UserError(f"{path} is empty; expected lines key<TAB>position")
     if bad := re.search(rb"(?m)^(?!\d{1,18}\t\d{1,18}\r?$).*", content):
         line = content.count(b"\n", 0, bad.start()) + 1
-        found = bad.group()[:80].decode("utf-8", "backslashreplace")
-        raise UserError(f"{path}, line {line}: found {found!r}; expected two numbers, key<TAB>position")
+        text = bad.group()[:80].decode("utf-8", "backslashreplace")
+        raise UserError(f"{path}, line {line}: found {text!r}; expected two numbers, key<TAB>position")
     keys, starts = np.loadtxt(io.BytesIO(content), np.int64, delimiter="\t", comments=None, ndmin=2).T
     order = np.argsort(keys, kind="stable")
     keys, starts = keys[order], starts[order]

@@ -51,19 +51,19 @@ def select(
     known = ~np.isnan(targets)
     clear = known.all(axis=1) if single_label else known.any(axis=1)
     clear &= (studies.labels != UNMENTIONED).any(axis=1)
-    one = targets.sum(axis=1) == 1 if single_label else np.ones(len(studies), bool)
-    rows = np.flatnonzero(in_view & clear & one)
-    if not len(rows):
+    of_one_class = targets.sum(axis=1) == 1 if single_label else np.ones(len(studies), bool)
+    kept = np.flatnonzero(in_view & clear & of_one_class)
+    if not len(kept):
         raise UserError(f"{studies.origin}: none of {len(studies)} images is left for {', '.join(findings)}")
-    chosen = studies.take(rows)
-    if len(rows) < len(studies):
-        views_, unclear, several = (~in_view).sum(), (in_view & ~clear).sum(), (in_view & clear & ~one).sum()
+    chosen = studies.take(kept)
+    if len(kept) < len(studies):
         line = (
-            f"{len(studies) - len(rows)} of {len(studies)} images: {views_} of another view, {unclear} of which the "
-            f"label is not known, {several} that are not of exactly one class"
+            f"{len(studies) - len(kept)} of {len(studies)} images: {(~in_view).sum()} of another view, "
+            f"{(in_view & ~clear).sum()} of which the label is not known, "
+            f"{(in_view & clear & ~of_one_class).sum()} that are not of exactly one class"
         )
         chosen.left_out = (*studies.left_out, line)
-    return chosen, targets[rows]
+    return chosen, targets[kept]
 
 
 def targets_of(labels: Int8[np.ndarray, "N F"], uncertain: Uncertain) -> Float32[np.ndarray, "N F"]:
@@ -85,11 +85,11 @@ def _columns(studies: Studies, findings: Sequence[str]) -> list[int]:
 
 def _in_views(studies: Studies, views: Sequence[str]) -> np.ndarray:
     """bool [N]"""
-    there = set(studies.views)
-    unknown = [view for view in views if view not in there]
-    found = ", ".join(sorted(there - {""})) or "none"
+    known = set(studies.views)
+    unknown = [view for view in views if view not in known]
+    listed = ", ".join(sorted(known - {""})) or "none"
     if views and len(unknown) == len(views):
-        raise UserError(f"{studies.origin} has no image of view {', '.join(map(repr, unknown))}; there are: {found}")
-    if unknown:  # no error: a part of a data set may happen to have none
-        logging.warning("%s: no image of view %s; there are: %s", studies.origin, ", ".join(unknown), found)
+        raise UserError(f"{studies.origin} has no image of view {', '.join(map(repr, unknown))}; there are: {listed}")
+    if unknown:  # no error: a subset of a data set may happen to have none
+        logging.warning("%s: no image of view %s; there are: %s", studies.origin, ", ".join(unknown), listed)
     return np.asarray([not views or view in views for view in studies.views], bool)
