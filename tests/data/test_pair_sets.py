@@ -96,10 +96,7 @@ class Hostile:
     ("value", "named"),
     [
         (Hostile(os.system, "touch {}"), "(posix|nt).system"),
-        (Hostile(builtins.eval, "open('{}', 'w')"), "builtins.eval"),
         (Hostile(builtins.getattr, b"x", "join"), "builtins.getattr"),
-        (Hostile(np.load, "{}"), r"numpy\S*.load"),
-        (Hostile(np.fromfile, "{}"), r"numpy\S*.fromfile"),
         (Hostile(np.memmap, "{}", "u1", "w+", 0, 4), r"numpy.memmap"),
         (io.BytesIO(b"x"), "_io.BytesIO"),
         (Path("x"), r"pathlib\S*"),

@@ -90,7 +90,6 @@ def contents(source: Source) -> list[tuple[str, bytes]]:
 
 def test_insightfaces_layout(faces):
     source = open_images(faces)
-    assert isinstance(source, RecordIO)
     assert contents(source) == [("0", b"a0"), ("0", b"a1"), ("0", b"a2"), ("1", b"b0"), ("7", b"c0"), ("7", b"c1")]
     assert source.classes == ("0", "1", "7")
     assert source[3] == {"image": b"b0", "category": "1", "rationales": (), "name": "record 4 of train.rec"}
@@ -155,9 +154,9 @@ def test_an_image_that_contradicts_its_identity_is_bad(tmp_path):
 
 
 def test_keys_too_large_for_f32_are_told_by_what_holds_an_image(faces, monkeypatch):
-    whole = contents(RecordIO(faces))
+    expected = contents(RecordIO(faces))
     monkeypatch.setattr(recordio, "EXACT", 8)
-    assert contents(RecordIO(faces)) == whole
+    assert contents(RecordIO(faces)) == expected
 
 
 def test_any_other_rec_holds_images_only(tmp_path):
@@ -181,13 +180,11 @@ def test_a_label_that_is_no_number_of_an_identity(tmp_path, label):
         RecordIO(write(tmp_path / "y.rec", {1: packed(label, b"x")}))
 
 
-@pytest.mark.parametrize("image", [MAGIC, MAGIC * 3, b"1234" + MAGIC + b"5678", b"12" + MAGIC, b"1234" + MAGIC + b"5"])
-def test_images_with_the_magic_word_in_them(tmp_path, image):
-    written = [MAGIC, struct.pack("<I", 1 << 29 | 4), b"1234", MAGIC, struct.pack("<I", 3 << 29 | 6), b"56" + MAGIC]
-    assert framed(b"1234" + MAGIC + b"56" + MAGIC) == b"".join([*written, bytes(2)])  # where it is aligned
-    path = write(tmp_path / "x.rec", {**insightface([(2, [image, b"other", image])]), 9: b""})
-    path.with_suffix(".idx").write_text("\n".join(path.with_suffix(".idx").read_text().split("\n")[:-2]))
-    assert contents(RecordIO(path)) == [("2", image), ("2", b"other"), ("2", image)]
+def test_the_writer_splits_at_aligned_magic_words_only():
+    first = MAGIC + struct.pack("<I", 1 << 29 | 4) + b"1234"
+    assert framed(b"1234" + MAGIC + b"56" + MAGIC) == first + MAGIC + struct.pack(
+        "<I", 3 << 29 | 6
+    ) + b"56" + MAGIC + bytes(2)
 
 
 CHUNKS = st.sampled_from([MAGIC, MAGIC[:2], b"a", b"bcd", b"efgh", bytes(4)])
@@ -297,9 +294,8 @@ def test_broken_records_at_the_ends_of_an_identity(tmp_path):
 )
 def test_records_that_describe_the_set_must_be_right(tmp_path, changes, message):
     path = write(tmp_path / "x.rec", insightface(PEOPLE) | changes)
-    with pytest.raises(UserError, match=message) as caught:
+    with pytest.raises(UserError, match=message):
         RecordIO(path)
-    assert not isinstance(caught.value, BadImage)
 
 
 @pytest.mark.parametrize(
@@ -331,8 +327,6 @@ def test_files_that_are_not_there(faces, tmp_path):
     with pytest.raises(UserError, match=r"train\.idx: cannot be read \(No such file.*expected the index of the \.rec"):
         open_images(faces)
     (tmp_path / "folder.rec").mkdir()
-    with pytest.raises(UserError, match=r"folder\.rec is not a file"):
-        RecordIO(tmp_path / "folder.rec")
     with pytest.raises(UserError, match=r"no images in .*folder\.rec"):
         open_images(tmp_path / "folder.rec")
 

@@ -7,7 +7,7 @@ import csv
 import gzip
 import hashlib
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,9 +78,7 @@ def write_table(path: Path, rows: Iterable[Sequence[Any]]) -> None:
     path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
 
 
-def synthetic(
-    patients: int = 8, *, encode: Callable[[np.ndarray], bytes] | None = None, suffix: str = "jpg"
-) -> list[Picture]:
+def synthetic(patients: int = 8, *, suffix: str = "jpg") -> list[Picture]:
     """Two studies of each patient, the first with two views, the second with one; noise, brighter where there is fluid.
 
     Of every four patients the first has an effusion, the second nothing, the third an effusion that is uncertain and
@@ -106,7 +104,7 @@ def synthetic(
                         subject,
                         study,
                         hashlib.sha1(f"{study} {view}".encode()).hexdigest(),
-                        (encode or jpeg)(pixels),
+                        jpeg(pixels),
                         view,
                         "test" if patient >= patients - max(1, patients // 8) else "train",
                         labels,
