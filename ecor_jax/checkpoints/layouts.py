@@ -1,4 +1,4 @@
-"""Where each tensor of a foreign CLIP belongs in ours, and how it lies in memory there."""
+"""Stored tensors: where each one of a foreign CLIP belongs in ours, and how it lies in memory there."""
 
 import dataclasses
 import math
@@ -7,6 +7,15 @@ from collections.abc import Callable
 import numpy as np
 
 Shape = tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Tensor:
+    """Shape and type (NumPy's name for it) of a tensor in a file, and how to read its values."""
+
+    shape: Shape
+    dtype: str
+    read: Callable[[], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)

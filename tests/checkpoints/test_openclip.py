@@ -47,7 +47,7 @@ def test_gelu_is_the_default_and_other_defaults_are_open_clips(openclip_dir, edi
     assert clip.config.activation == "gelu"
     assert preprocess.resize == "shortest" and preprocess.mean[0] == pytest.approx(0.48145466)
     assert openclip.read(openclip_dir, "quick_gelu")[0].config == config
-    shape = openclip.read_config({"embed_dim": 512, "vision_cfg": {}, "text_cfg": {}}, None, "")
+    shape = openclip.read_config({"embed_dim": 512, "vision_cfg": {}, "text_cfg": {}}, None)
     assert (shape.vision.patch_size, shape.vision.heads, shape.vision.mlp_width) == (16, 12, 3072)
     assert (shape.text.heads, shape.text.mlp_width, shape.text.context_length) == (8, 2048, 77)
 

@@ -10,7 +10,7 @@ import pytest
 from flax import nnx
 
 from ecor_jax.checkpoints import huggingface
-from ecor_jax.checkpoints.tensor import Tensor
+from ecor_jax.checkpoints.layouts import Tensor
 from ecor_jax.checkpoints.weights import load_weights
 from ecor_jax.clip.config import ClipConfig, preset
 from ecor_jax.clip.model import Clip
