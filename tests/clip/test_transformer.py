@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from ecor_jax.clip.config import preset
+from ecor_jax.clip.config import TextConfig, preset
 from ecor_jax.clip.model import Clip, unit
 from ecor_jax.clip.transformer import Transformer
 from ecor_jax.clip.vision import random_patches
@@ -14,12 +14,11 @@ from ecor_jax.clip.vision import random_patches
 pytestmark = pytest.mark.usefixtures("strict_dtypes")
 
 WIDTH, HEADS, LAYERS = 16, 4, 3
+TOWER = TextConfig(9, 5, WIDTH, LAYERS, HEADS, mlp_width=40)
 
 
 def make(activation: str, causal: bool) -> Transformer:
-    transformer = Transformer(
-        WIDTH, HEADS, 40, LAYERS, activation, 1e-3, causal=causal, dtype=jnp.float32, rngs=nnx.Rngs(0)
-    )
+    transformer = Transformer(TOWER, activation, 1e-3, causal=causal, dtype=jnp.float32, rngs=nnx.Rngs(0))
     rng = np.random.default_rng(0)
     noisy = jax.tree.map(
         lambda leaf: leaf + 0.3 * jnp.asarray(rng.normal(size=leaf.shape), jnp.float32), nnx.state(transformer)
@@ -48,7 +47,7 @@ def test_running_some_blocks_and_then_the_rest_is_running_all():
 
 
 def test_every_layer_begins_with_weights_of_its_own():
-    fresh = Transformer(WIDTH, HEADS, 40, LAYERS, "gelu", 1e-5, causal=False, dtype=jnp.float32, rngs=nnx.Rngs(0))
+    fresh = Transformer(TOWER, "gelu", 1e-5, causal=False, dtype=jnp.float32, rngs=nnx.Rngs(0))
     kernels = np.asarray(fresh.blocks.attention.query.kernel[...])
     assert kernels.shape == (LAYERS, WIDTH, WIDTH)
     assert len({kernel.tobytes() for kernel in kernels}) == LAYERS
