@@ -20,19 +20,19 @@ def test_a_directory_embeds_as_the_torch_model(openclip_dir, edit_json, config, 
     assert_embeds(clip)
 
 
-def test_safetensors_with_the_mask_of_old_versions(openclip_dir, torch, openai_model, assert_embeds):
+def test_safetensors_with_the_mask_of_old_versions(openclip_dir, torch, openai_tensors, assert_embeds):
     from safetensors.torch import save_file
 
     (openclip_dir / "open_clip_pytorch_model.bin").unlink()
     with pytest.raises(UserError, match=r"no weights; expected one of open_clip_model\.safetensors"):
         openclip.read(openclip_dir)
-    weights = openai_model.state_dict() | {"attn_mask": torch.zeros(16, 16)}
+    weights = openai_tensors | {"attn_mask": torch.zeros(16, 16)}
     save_file(weights, openclip_dir / "open_clip_model.safetensors")
     assert_embeds(openclip.read(openclip_dir)[0])
 
 
-def test_a_data_parallel_training_checkpoint(openclip_dir, torch, openai_model, assert_embeds):
-    weights = {f"module.{name}": value for name, value in openai_model.state_dict().items()}
+def test_a_data_parallel_training_checkpoint(openclip_dir, torch, openai_tensors, assert_embeds):
+    weights = {f"module.{name}": value for name, value in openai_tensors.items()}
     moments = {0: {"step": torch.tensor(3.0), "exp_avg": torch.zeros(2)}}
     checkpoint = {"epoch": 1, "name": "x", "state_dict": weights, "optimizer": {"state": moments}}
     torch.save(checkpoint, openclip_dir / "epoch_1.pt")
