@@ -194,20 +194,6 @@ def test_a_gradient_that_is_not_finite_is_not_saved(toy, toy_config, tmp_path):
     assert saved(tmp_path) == {}
 
 
-@pytest.mark.parametrize(
-    ("options", "changes", "message"),
-    [
-        ({}, {"log_every": 0}, "log_every is 0; expected 1 to"),
-        ({}, {"checkpoint_every": -1}, "checkpoint_every is -1; expected 1 to"),
-        ({}, {"steps": 0}, "steps is 0; expected 1 to"),
-        ({"batch": 6}, {}, "batch of 6 cannot be shared evenly among 8 devices"),
-    ],
-)
-def test_options_that_make_no_sense(toy, toy_config, tmp_path, options, changes, message):
-    with pytest.raises(UserError, match=message):
-        run(toy(**options), toy_config(**changes), tmp_path)
-
-
 def test_a_signal_saves_the_step_at_work_and_the_run_goes_on_from_there(whole, toy, toy_config, tmp_path, monkeypatch):
     asked = iter([False, False, True])
     monkeypatch.setattr(loop.stopping, "requested", lambda: next(asked))
