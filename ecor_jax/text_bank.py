@@ -80,8 +80,7 @@ def _encode(model: Model, texts: Sequence[str], done: Callable[[int], Any]) -> F
         rows = order[start : start + ROWS]
         width = min(-(-int(lengths[rows].max()) // 8) * 8, config.text.context_length)
         batch = np.zeros((height, width), np.int32)
-        part = ids[rows, :width]
-        batch[: len(rows), : part.shape[1]] = part
+        batch[: len(rows), : ids.shape[1]] = ids[rows, :width]
         embeddings[rows] = np.asarray(_unit_embeddings(graph, weights, jnp.asarray(batch)))[: len(rows)]
         done(int(reached[start : start + ROWS].sum()))
     return embeddings

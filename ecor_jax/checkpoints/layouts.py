@@ -47,14 +47,9 @@ PATCHES = Layout(
 )
 
 
-def fused_matrix(part: int) -> Layout:
-    """Query (0), key (1) or value (2) of an attention's joint input projection [3 width, width]."""
-    return Layout(lambda shape: (3 * shape[1], shape[0]), lambda x: np.split(x, 3)[part].T)
-
-
-def fused_bias(part: int) -> Layout:
-    """The same of its bias [3 width]."""
-    return Layout(lambda shape: (3 * shape[0],), lambda x: np.split(x, 3)[part])
+def fused(third: int) -> Layout:
+    """Query (0), key (1) or value (2) of an attention's joint input projection [3 width, width], or its bias."""
+    return Layout(lambda shape: (3 * shape[-1], *shape[:-1]), lambda x: np.split(x, 3)[third].T)
 
 
 @dataclasses.dataclass(frozen=True)

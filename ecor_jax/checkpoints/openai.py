@@ -6,7 +6,7 @@ from pathlib import Path
 
 import jax.numpy as jnp
 
-from ecor_jax.checkpoints.layouts import PATCHES, Entry, Tensor, fused_bias, fused_matrix, layer_norm, linear
+from ecor_jax.checkpoints.layouts import PATCHES, Entry, Tensor, fused, layer_norm, linear
 from ecor_jax.checkpoints.tensor_files import open_tensors
 from ecor_jax.checkpoints.weights import load_weights
 from ecor_jax.clip.config import Activation, ClipConfig, TextConfig, VisionConfig
@@ -22,12 +22,9 @@ _HEAD_WIDTH = 64
 def _tower(name: str, path: str) -> list[Entry]:
     layer, blocks = f"{name}.resblocks.{{}}", f"{path}.transformer.blocks"
     joint = [
-        entry
-        for part, head in enumerate(("query", "key", "value"))
-        for entry in (
-            Entry(f"{layer}.attn.in_proj_weight", f"{blocks}.attention.{head}.kernel", fused_matrix(part)),
-            Entry(f"{layer}.attn.in_proj_bias", f"{blocks}.attention.{head}.bias", fused_bias(part)),
-        )
+        Entry(f"{layer}.attn.in_proj_{theirs}", f"{blocks}.attention.{name}.{ours}", fused(third))
+        for third, name in enumerate(("query", "key", "value"))
+        for theirs, ours in (("weight", "kernel"), ("bias", "bias"))
     ]
     return [
         *layer_norm(f"{layer}.ln_1", f"{blocks}.ln_1"),
@@ -78,9 +75,9 @@ def config_of(tensors: Mapping[str, Tensor], activation: Activation) -> ClipConf
 
     def shape(name: str, rank: int) -> tuple[int, ...]:
         if name not in tensors or len(tensors[name].shape) != rank:
-            found = list(tensors[name].shape) if name in tensors else "missing"
+            stored = list(tensors[name].shape) if name in tensors else "missing"
             raise UserError(
-                f"not OpenAI's CLIP, {name} is {found}; other formats are read from their "
+                f"not OpenAI's CLIP, {name} is {stored}; other formats are read from their "
                 "directory, with config.json (Hugging Face) or open_clip_config.json (OpenCLIP)"
             )
         return tensors[name].shape

@@ -115,7 +115,7 @@ def assert_embeds(torch, reference, batch):
         embeddings = clip.vision(jnp.asarray(images)), clip.text(jnp.asarray(ids))
         for ours, theirs in zip(embeddings, expected, strict=True):
             np.testing.assert_allclose(_unit(np.asarray(ours)), theirs, rtol=0, atol=1e-5)
-        assert float(clip.logit_scale[...]) == float(reference.logit_scale)
+        assert float(clip.logit_scale[...]) == reference.logit_scale.item()
 
     return check
 
