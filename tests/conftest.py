@@ -1,6 +1,7 @@
 """Eight CPU devices, strict dtypes, checked shapes, and the folder of real data, for every test."""
 
 import dataclasses
+import gc
 import importlib.util
 import json
 import os
@@ -96,6 +97,13 @@ def strict_dtypes():
 def _own_cache(tmp_path_factory, monkeypatch):
     """Text banks of the tests stay among the tests' files."""
     monkeypatch.setenv("ECOR_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture
+def swept():
+    """What Orbax dropped is collected within the test, whose filter of warnings knows of it."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

@@ -120,15 +120,11 @@ def assert_embeds(torch, reference, batch):
     return check
 
 
-@pytest.fixture
-def huggingface_dir(tmp_path, reference, tokenizer) -> Path:
-    """A whole Hugging Face directory, to be spoilt by tests."""
-    directory = tmp_path / "huggingface"
-    reference.save_pretrained(directory)
-    # As OpenAI's repositories have it.
-    size = reference.config.vision_config.image_size
-    preprocessing = {
-        "crop_size": size,
+@pytest.fixture(scope="session")
+def openai_preprocessing() -> dict[str, Any]:
+    """A preprocessor_config.json as OpenAI's repositories have it."""
+    return {
+        "crop_size": 224,
         "do_center_crop": True,
         "do_normalize": True,
         "do_resize": True,
@@ -136,9 +132,16 @@ def huggingface_dir(tmp_path, reference, tokenizer) -> Path:
         "image_mean": [0.48145466, 0.4578275, 0.40821073],
         "image_std": [0.26862954, 0.26130258, 0.27577711],
         "resample": 3,
-        "size": size,
+        "size": 224,
     }
-    write_json(directory / "preprocessor_config.json", preprocessing)
+
+
+@pytest.fixture
+def huggingface_dir(tmp_path, reference, tokenizer, openai_preprocessing) -> Path:
+    """A whole Hugging Face directory, to be spoilt by tests."""
+    directory, size = tmp_path / "huggingface", reference.config.vision_config.image_size
+    reference.save_pretrained(directory)
+    write_json(directory / "preprocessor_config.json", openai_preprocessing | {"size": size, "crop_size": size})
     tokenizer.save_pretrained(directory)
     return directory
 

@@ -1,6 +1,5 @@
 """The loop on a toy: what it logs and saves, how it stops, and that it goes on as if nothing had happened."""
 
-import gc
 import json
 import shutil
 import types
@@ -202,12 +201,6 @@ def test_a_signal_saves_the_step_at_work_and_the_run_goes_on_from_there(whole, t
     monkeypatch.undo()
     assert list(saved(tmp_path)) == [3]
     np.testing.assert_array_equal(run(toy(), toy_config(checkpoint_every=100), tmp_path), whole[2])
-
-
-@pytest.fixture
-def swept():
-    yield
-    gc.collect()
 
 
 # Orbax drops its other readers when one of them fails.
