@@ -160,7 +160,8 @@ def test_the_seed_is_used(whole, toy, toy_config, tmp_path):
 def test_eight_devices_compute_what_one_does(whole, toy, toy_config, tmp_path, monkeypatch, restored):
     """From the start, and from a checkpoint of eight devices on."""
     assert jax.device_count() == 8
-    alone = jax.make_mesh((1, 1), ("data", "model"), devices=jax.devices()[:1], axis_types=loop.meshes._AUTO)
+    axis_types = (jax.sharding.AxisType.Auto,) * 2
+    alone = jax.make_mesh((1, 1), ("data", "model"), devices=jax.devices()[:1], axis_types=axis_types)
     monkeypatch.setattr(loop.meshes, "make_mesh", lambda model: alone)
     found = run(toy(), toy_config(), _interrupted(whole, tmp_path) if restored else tmp_path)
     np.testing.assert_allclose(found, whole[2], atol=1e-6, rtol=0)
