@@ -21,6 +21,7 @@ from ecor_jax.reports.prompt import request
 from ecor_jax.untrusted.files import open_regular
 from ecor_jax.untrusted.json_text import read_object
 
+DEFAULT_MODEL = "mistralai/Mistral-7B-Instruct-v0.3"
 FAMILIES = ("mistral", "llama", "qwen2")
 NEW_TOKENS = 512
 """Bound on an answer; about 40 descriptors."""
@@ -121,11 +122,8 @@ def files_digest(directory: Path) -> str:
     """sha256 of the names and contents of all files that an answer depends on: weights, configuration, tokenizer."""
     digest = hashlib.sha256()
     for path in sorted(path for pattern in (_WEIGHTS, *_OTHERS) for path in directory.glob(pattern)):
-        try:
-            with open_regular(path) as file:
-                content = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+        with open_regular(path) as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
         digest.update(f"{path.name} {content}\n".encode())
     return digest.hexdigest()
 
@@ -200,14 +198,13 @@ def _load(directory: Path, config: PretrainedConfig) -> Any:
     except Exception as error:  # fields that do not fit each other
         raise UserError(f"{directory / 'config.json'}: describes no model ({_reason(error)})") from error
     tied = {"lm_head.weight"} if config.tie_word_embeddings else set()
-    shapes = {name: tuple(tensor.shape) for name, tensor in expected.items()}
     kinds = {
-        "missing": sorted(shapes.keys() - stored.keys() - tied),
-        "unused": sorted(stored.keys() - shapes.keys()),
+        "missing": sorted(expected.keys() - stored.keys() - tied),
+        "unused": sorted(stored.keys() - expected.keys()),
         "of another shape": [
-            f"{name} {list(stored[name].shape)} (expected {list(shapes[name])})"
-            for name in sorted(shapes.keys() & stored.keys())
-            if stored[name].shape != shapes[name]
+            f"{name} {list(stored[name].shape)} (expected {list(expected[name].shape)})"
+            for name in sorted(expected.keys() & stored.keys())
+            if stored[name].shape != tuple(expected[name].shape)
         ],
     }
     if any(kinds.values()):
@@ -215,12 +212,9 @@ def _load(directory: Path, config: PretrainedConfig) -> Any:
         raise UserError(f"{path}: the weights do not fit the configuration; {problems}")
     full = any(tensor.dtype == "float32" for tensor in stored.values())
     dtype = torch.float32 if full else torch.bfloat16
-    try:
-        return AutoModelForCausalLM.from_pretrained(
-            directory, config=config, dtype=dtype, use_safetensors=True, local_files_only=True, **options
-        )
-    except Exception as error:  # transformers' errors are of many kinds
-        raise UserError(f"{directory}: its weights cannot be loaded ({_reason(error)})") from error
+    return AutoModelForCausalLM.from_pretrained(
+        directory, config=config, dtype=dtype, use_safetensors=True, local_files_only=True, **options
+    )
 
 
 def _reason(error: Exception) -> str:

@@ -12,8 +12,8 @@ from transformers import PreTrainedTokenizerFast
 from ecor_jax.checkpoints import hub
 from ecor_jax.errors import UserError
 from ecor_jax.reports import causal_model
-from ecor_jax.reports.causal_model import CausalModel, files_digest, prompt_ids
-from ecor_jax.reports.language_model import DEFAULT_MODEL, split_reports
+from ecor_jax.reports.causal_model import DEFAULT_MODEL, CausalModel, files_digest, prompt_ids
+from ecor_jax.reports.language_model import split_reports
 from ecor_jax.reports.prompt import request
 from ecor_jax.reports.read import Report
 
@@ -98,28 +98,30 @@ def test_batched_answers_are_those_of_a_slow_loop(tiny, directory):
 
 def test_a_killed_run_goes_on_to_the_same_bytes(directory, tmp_path, monkeypatch):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    statements = split_reports(str(directory), REPORTS, whole, batch_size=2)
+    statements = split_reports(CausalModel(str(directory)), REPORTS, whole, batch_size=2)
     content = (whole / "answers.jsonl").read_bytes()
     assert content.count(b"\n") == 3  # equal texts once
     # What a random model babbles is all kept apart.
     assert statements == {report.name: () for report in REPORTS}
     killed.mkdir()
     (killed / "answers.jsonl").write_bytes(content[: content.index(b"\n") + 30])
-    split_reports(str(directory), REPORTS, killed, batch_size=2)
+    split_reports(CausalModel(str(directory)), REPORTS, killed, batch_size=2)
     for name in ("answers.jsonl", "rejected.jsonl"):
         assert (killed / name).read_bytes() == (whole / name).read_bytes()
     # What is there already needs no weights but for their digest.
     monkeypatch.setattr(causal_model, "_load", lambda *_: pytest.fail("loaded"))
-    assert split_reports(str(directory), REPORTS, whole, batch_size=2) == statements
+    assert split_reports(CausalModel(str(directory)), REPORTS, whole, batch_size=2) == statements
 
 
 def test_a_report_beyond_the_context_is_named(directory, tmp_path):
     change(directory / "config.json", max_position_embeddings=len(prompt_ids(tokenizer_with(TEMPLATE), "")) + BOUND + 9)
-    split_reports(str(directory), [REPORTS[0], Report("long", "Clear lungs. " * 9)], tmp_path / "out", batch_size=2)
+    split_reports(
+        CausalModel(str(directory)), [REPORTS[0], Report("long", "Clear lungs. " * 9)], tmp_path / "out", batch_size=2
+    )
     assert '"long", "reason": "report longer than the context"' in (tmp_path / "out" / "rejected.jsonl").read_text()
     change(directory / "config.json", max_position_embeddings=BOUND + 48)
     with pytest.raises(UserError, match="room for prompts of 48 tokens; the request alone takes"):
-        split_reports(str(directory), REPORTS, tmp_path / "out")
+        split_reports(CausalModel(str(directory)), REPORTS, tmp_path / "out")
 
 
 def lacking_a_tensor(directory):
@@ -164,7 +166,7 @@ FAULTS = {
 def test_what_does_not_fit_is_named(message, directory, tmp_path):
     FAULTS[message](directory)
     with pytest.raises(UserError, match=message) as caught:
-        split_reports(str(directory), REPORTS, tmp_path / "out")
+        split_reports(CausalModel(str(directory)), REPORTS, tmp_path / "out")
     assert "\n" not in str(caught.value)
 
 
@@ -184,7 +186,7 @@ def test_code_beside_a_model_does_not_run(directory, tmp_path, monkeypatch):
 def test_without_pytorch_one_line_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(UserError, match=r'PyTorch.* is not installed; pip install "ecor-jax\[reports\]"'):
-        split_reports("some/model", REPORTS, tmp_path)
+        CausalModel("some/model")
 
 
 def test_a_hub_id_is_fetched_with_its_template_and_without_pickles(tiny, tmp_path, monkeypatch):
@@ -192,12 +194,12 @@ def test_a_hub_id_is_fetched_with_its_template_and_without_pickles(tiny, tmp_pat
     monkeypatch.setattr(
         hub, "snapshot_download", lambda source, allow_patterns: asked.append(allow_patterns) or str(tiny[1])
     )
-    assert split_reports("someone/model", [], tmp_path) == {}
+    CausalModel("someone/model")
     assert asked == [["*.json", "*.jinja"], ["model*.safetensors"]]
     monkeypatch.undo()
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
     with pytest.raises(UserError, match=r"mistralai/Mistral.*cannot be fetched.*give the path of a local copy"):
-        split_reports(DEFAULT_MODEL, REPORTS, tmp_path)
+        CausalModel(DEFAULT_MODEL)
 
 
 def test_the_digest_follows_weights_and_template(tiny, directory):
