@@ -12,19 +12,12 @@ in [0, 2]; of two classes that of the last one, in [0, 1].
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from sklearn.metrics import (
-    accuracy_score,
-    average_precision_score,
-    precision_recall_fscore_support,
-    roc_auc_score,
-)
+from sklearn.metrics import accuracy_score, average_precision_score, precision_recall_fscore_support, roc_auc_score
 
 from ecor_jax.errors import UserError
 from ecor_jax.metrics.bootstrap import Statistic, Weights
 
 FIGURES = ("accuracy", "precision", "recall", "f1", "auroc", "average_precision", "brier")
-AVERAGES = ("weighted", "macro", "binary")
-"""Of precision, recall and F1: mean of the classes by their number of examples; plain mean; the last class alone."""
 
 Gold = Int[np.ndarray, "N"] | Float[np.ndarray, "N C"]
 """The class of each example, or of each label whether it holds: 1, 0, or NaN where that is not known."""
@@ -33,11 +26,14 @@ Gold = Int[np.ndarray, "N"] | Float[np.ndarray, "N C"]
 def figures(probabilities: Float[np.ndarray, "N C"], gold: Gold, average: str) -> dict[str, float]:
     """FIGURES of N examples; AUROC and average precision are NaN where a class is missing.
 
+    average: of precision, recall and F1: the mean of the classes by their number of examples ("weighted"), their plain
+    mean ("macro"), or the last of two classes alone ("binary").
+
     A label is taken as two classes, absent and present, over the examples of which it is known; the figures are the
     plain means over labels, those of AUROC and average precision over the labels that have them.
 
-    Raises UserError for an unknown average, "binary" of more than two classes, no example (of some label),
-    probabilities that are none, and gold that is no class or label.
+    Raises UserError for "binary" of more than two classes, no example (of some label), probabilities that are none,
+    and gold that is no class or label.
     """
     if gold.ndim == 2:
         labels = [figures(*two_classes(*column), average) for column in zip(probabilities.T, gold.T, strict=True)]
@@ -175,8 +171,6 @@ def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
 
 def _check(probabilities: np.ndarray, gold: np.ndarray, average: str) -> None:
     count, classes = probabilities.shape
-    if average not in AVERAGES:
-        raise UserError(f"evaluation.average is {average!r}; expected one of {', '.join(AVERAGES)}")
     if average == "binary" and classes != 2:
         raise UserError(f"evaluation.average is 'binary' with {classes} classes; expected 'weighted' or 'macro'")
     if not count:

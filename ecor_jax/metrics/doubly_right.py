@@ -1,17 +1,15 @@
 """Doubly right recognition (DROR, arXiv 2212.06202): is the category right, and is the reason?"""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int
 
 from ecor_jax.data.vocabulary import Vocabulary
-from ecor_jax.errors import UserError
 
 RR, RW, WR, WW = range(4)
 """Right category for the right reason, right for a wrong one, wrong for a right one, wrong for a wrong one."""
 NAMES = ("rr", "rw", "wr", "ww")
-MODES = ("strict", "dror")
 
 
 class Judged(NamedTuple):
@@ -82,7 +80,7 @@ def judge_as_dror(
 
 
 def judge(
-    mode: str,
+    mode: Literal["strict", "dror"],
     categories: Int[np.ndarray, "N k"],
     rationales: Int[np.ndarray, "N k"],
     gold_category: Int[np.ndarray, "N"],
@@ -90,13 +88,9 @@ def judge(
     vocabulary: Vocabulary,
     template: str,
 ) -> Judged:
-    """`judge_strictly` or `judge_as_dror`, by `mode`; UserError for any other."""
+    """`judge_strictly` or `judge_as_dror`, by `mode`."""
     pairs = (categories, rationales, gold_category, gold_rationales)
-    if mode == "strict":
-        return judge_strictly(*pairs)
-    if mode == "dror":
-        return judge_as_dror(*pairs, vocabulary, template)
-    raise UserError(f"evaluation.mode is {mode!r}; expected 'strict' or 'dror'")
+    return judge_strictly(*pairs) if mode == "strict" else judge_as_dror(*pairs, vocabulary, template)
 
 
 def rates(outcome: Int[np.ndarray, "N"]) -> dict[str, float | int]:

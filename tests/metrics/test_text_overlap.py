@@ -19,7 +19,6 @@ LONG, SHORT = "blunting of the left costophrenic angle", "enlarged cardiac silho
 # Words that the stemmer leaves as they are: the slow scores need none.
 WORD = st.sampled_from(["lung", "left", "clear", "heart", "big"])
 SENTENCES = st.lists(st.lists(WORD, min_size=1, max_size=4).map(" ".join), max_size=3)
-TEXTS = st.lists(st.tuples(SENTENCES, SENTENCES), min_size=1, max_size=3)
 
 
 @pytest.fixture(autouse=True)
@@ -68,15 +67,6 @@ def test_rouge_l_equals_every_subsequence_tried(texts):
     assert value(scores, "rouge_l") == pytest.approx(expected)
 
 
-@given(TEXTS, st.randoms())
-def test_scores_are_shares_and_rouge_lsum_minds_no_order_of_sentences(texts, random):
-    said, truth = ([study[side] for study in texts] for side in (0, 1))
-    shuffled = [random.sample(sentences, len(sentences)) for sentences in said]
-    scores, again = text_overlap(said, truth), text_overlap(shuffled, truth)
-    assert all(0 <= score.value <= 1 for score in scores)
-    assert value(scores, "rouge_lsum") == pytest.approx(value(again, "rouge_lsum"))
-
-
 def test_case_punctuation_line_breaks_and_endings_change_nothing():
     plain, other = [["clear lungs", "normal heart size"]], [["Clear lung.", "Normal\nheart sizes;"]]
     assert [score.value for score in rouge(plain, other)] == [1, 1]
@@ -89,14 +79,6 @@ def test_meteor_by_hand():
     precision, recall = 3 / 4, 3 / 5
     mean = precision * recall / (0.9 * precision + 0.1 * recall)
     assert scores.value == pytest.approx(mean * (1 - 0.5 * (2 / 3) ** 3))
-
-
-def test_the_score_is_the_mean_of_the_studies():
-    said, truth = [["clear lungs"], ["big heart"]], [["clear lungs"], ["rib fracture"]]
-    assert [score.each for score in rouge(said, truth)] == [(1, 0), (1, 0)]
-    assert [score.value for score in rouge(said, truth)] == [0.5, 0.5]
-    assert meteor(said, truth).each == (meteor(said[:1], truth[:1]).value, 0)
-    assert meteor(said, truth).value == meteor(said[:1], truth[:1]).value / 2
 
 
 def test_empty_texts_score_nothing():
