@@ -114,7 +114,7 @@ def segments(clause: str) -> list[Segment]:
         text = _LEADING.sub("", text.strip(" ,"))
         dangling = _DANGLING.match(text)
         if dangling:
-            return about or dangling[1].strip(" ,")
+            return dangling[1].strip(" ,")
         if text:
             closed.extend(_with_alternatives(_predicate(Segment(text, status, about))))
         return ""
@@ -127,14 +127,10 @@ def segments(clause: str) -> list[Segment]:
             status, about = "present", ""
         else:
             about = close(text, status)
-            if about and not is_place(about):
-                closed.append(Segment(about, status))
+            closed.append(Segment(about, status))
             status = _next_status(str(kind), match[0], status, text)
         start = match.end()
-    close(clause[start:], status)
-    left = _DANGLING.match(clause[start:].strip(" ,"))
-    if left and left[1]:
-        closed.append(Segment(left[1].strip(" ,"), status))
+    closed.append(Segment(close(clause[start:], status), status))
     return closed
 
 

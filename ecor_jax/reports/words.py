@@ -142,9 +142,9 @@ def group_of(text: str) -> str:
 _DROPPED = re.compile(
     rf"\b(?:{HIDDEN}|visualized|visualised|visible|definite|convincing|obvious|overt|appreciable|discernible|identifiable"
     r"|(?:significant |current )*evidence(?: of| for| to)?|typical|findings of|signs? of|suggestion of|presence of"
-    r"|appearance of|manifestations of|sequelae? of|areas? of|region of|(?:re)?demonstration of|combination of|which|that"
-    r"|is|are|was|were|been|there|again|also|otherwise|however|currently|radiographic|radiographically|apparent|patient"
-    r"|demonstrating|either|stable|unchanged|as well|respectively|, as|noted to be)\b"
+    r"|appearance of|manifestations of|sequelae? of|areas? of|region of|(?:re)?demonstration of|combination of|which"
+    r"|that|is|are|was|were|been|there|again|also|otherwise|however|currently|radiographic|radiographically|apparent"
+    r"|patient|demonstrating|either|stable|unchanged|as well|respectively|, as|noted to be)\b"
     rf"|(?<= ){SEEN}\b"
 )
 _JOINTS = rf"and|or|nor|to|with|as|for|by|but|than|be|on|from|{PLACE}"
