@@ -89,6 +89,10 @@ SHOWS = (
 AND = r"(?: , (?:and |or |nor )?| and/or | and | or | nor | as well as | along with | & )"
 
 
+ADVERBS_BEFORE = rf"(?:(?:{'|'.join(sorted(ADVERBS))}|upper-limits-of-normal) )*"
+ADJECTIVE = rf"(?:{'|'.join(sorted(ADJECTIVES))}|[\w-]+ed)"
+
+
 def is_adjective(word: str) -> bool:
     """Whether a word can stand behind "is" and describe what stands before it."""
     return word in ADJECTIVES or (word.endswith("ed") and word not in _NO_ADJECTIVE)
