@@ -127,6 +127,7 @@ def segments(clause: str) -> list[Segment]:
             status, about = "present", ""
         else:
             about = close(text, status)
+            # A place alone has no normal form and is no statement: "lungs are" adds nothing, "opacity is" an opacity.
             closed.append(Segment(about, status))
             status = _next_status(str(kind), match[0], status, text)
         start = match.end()

@@ -10,7 +10,6 @@ from typing import Literal
 from ecor_jax.reports.words import is_place
 
 Sections = Literal["last", "findings+impression"]
-SECTIONS: tuple[Sections, ...] = ("last", "findings+impression")
 """`last`: the impression, else the findings, else the last paragraph. `findings+impression`: both, in that order, else
 the last paragraph."""
 

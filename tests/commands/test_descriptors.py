@@ -68,15 +68,6 @@ def test_language_model_is_asked(called, table, tmp_path, monkeypatch, capsys, s
     assert model in (out / "index.html").read_text()
 
 
-def test_help_names_the_model_and_all_sections():
-    from ecor_jax.reports.causal_model import DEFAULT_MODEL
-    from ecor_jax.reports.sections import SECTIONS
-
-    told = descriptors.parser().format_help()
-    assert DEFAULT_MODEL in told
-    assert "{" + ",".join(SECTIONS) + "}" in told
-
-
 def test_reports_that_say_nothing(called, tmp_path):
     (tmp_path / "s1.txt").write_text(" INDICATION: cough")
     with pytest.raises(UserError, match="none of its 1 reports has findings, an impression or a last paragraph"):
