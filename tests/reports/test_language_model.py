@@ -29,21 +29,18 @@ ANSWERS = {
 
 
 class Scripted(language_model.Model):
-    """Answers from a table; `stop_after` answers it is interrupted."""
+    """Answers from a table."""
 
-    def __init__(self, answers=ANSWERS, digest="scripted", room=10_000, stop_after=None):
-        self.answers, self.digest, self.room, self.left = answers, digest, room, stop_after
+    def __init__(self, answers=ANSWERS, digest="scripted", room=10_000):
+        self.answers, self.digest, self.room = answers, digest, room
         self.asked: list[str] = []
 
     def prompt(self, report):
         return list(f"?{report}".encode())
 
     def answer(self, prompts):
-        if self.left is not None and self.left < len(prompts):
-            raise KeyboardInterrupt
         texts = [bytes(prompt).decode()[1:] for prompt in prompts]
         self.asked += texts
-        self.left = None if self.left is None else self.left - len(texts)
         return [Answer(self.answers[text], True) for text in texts]
 
 
@@ -81,16 +78,6 @@ def test_statements_and_what_is_kept_apart(tmp_path, caplog):
     assert "not in the report: 2" in caplog.text
 
 
-def test_equal_texts_are_asked_about_once_and_what_was_answered_not_again(tmp_path):
-    with pytest.raises(KeyboardInterrupt):
-        split_reports(Scripted(stop_after=3), REPORTS, tmp_path, 1)
-    assert len(lines(tmp_path / "answers.jsonl")) == 3
-    model, again = Scripted(), Scripted()
-    split_reports(model, REPORTS, tmp_path, 1)
-    split_reports(again, REPORTS, tmp_path, 1)
-    assert len(model.asked) == 1 and again.asked == []
-
-
 @pytest.mark.parametrize("batch_size", [1, 2, 3])
 def test_a_killed_run_goes_on_where_it_was(batch_size, tmp_path):
     split_reports(Scripted(), REPORTS, tmp_path / "whole", batch_size)
@@ -103,8 +90,10 @@ def test_a_killed_run_goes_on_where_it_was(batch_size, tmp_path):
         assert contents(folder) == contents(tmp_path / "whole")
 
 
-def test_another_model_or_another_text_is_asked_anew(tmp_path):
-    first = split_reports(Scripted(), REPORTS, tmp_path, 2)
+def test_equal_texts_are_asked_about_once_and_another_model_or_text_anew(tmp_path):
+    model = Scripted()
+    first = split_reports(model, REPORTS, tmp_path, 2)
+    assert sorted(model.asked) == sorted(ANSWERS)
     other = Scripted(answers=dict.fromkeys(ANSWERS, "none"), digest="other")
     assert split_reports(other, REPORTS, tmp_path, 2) == {report.name: () for report in REPORTS}
     assert sorted(other.asked) == sorted(ANSWERS)
@@ -123,15 +112,6 @@ def test_a_report_beyond_the_context_is_kept_apart_and_the_others_go_on(tmp_path
     rejected = lines(tmp_path / "rejected.jsonl")
     assert {"name": "c", "reason": "report longer than the context", "line": ""} in rejected
     assert REPORTS[3].text not in model.asked
-
-
-def test_a_cut_off_answer(tmp_path):
-    class Endless(Scripted):
-        def answer(self, prompts):
-            return [Answer(text, False) for text, _ in super().answer(prompts)]
-
-    assert not any(split_reports(Endless(), REPORTS, tmp_path, 2).values())
-    assert {line["reason"] for line in lines(tmp_path / "rejected.jsonl")} == {"cut off before its end"}
 
 
 def test_rooms_and_batches_that_cannot_be(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecor_jax.reports.prompt import EXAMPLE_ANSWER, EXAMPLE_REPORT, MAX_LENGTH, content_words, read_answer, request
+from ecor_jax.reports.prompt import EXAMPLE_ANSWER, EXAMPLE_REPORT, MAX_LENGTH, read_answer
 from ecor_jax.reports.statements import GROUPS, STATUSES, Statement
 
 REPORT = "The heart size is normal. No pleural effusions or pneumothorax. Possible small XXXX nodule in the left lung."
@@ -14,14 +14,15 @@ REPORT = "The heart size is normal. No pleural effusions or pneumothorax. Possib
 
 def test_a_well_formed_answer():
     answer = (
-        "Present: Normal heart size.\nabsent:pleural effusion\n\n - absent: pneumothorax\n2. uncertain: small nodule"
+        "Present: Normal heart size.\nabsent:pleural effusion\n\n - absent: pneumothorax\n"
+        "2. uncertain: a small XXXX nodule in the left lung"
     )
     assert read_answer(answer, True, REPORT) == (
         (
             Statement("normal heart size", "present", "heart"),
             Statement("pleural effusion", "absent", "pleura"),
             Statement("pneumothorax", "absent", "pleura"),
-            Statement("small nodule", "uncertain", "lungs"),
+            Statement("small nodule in left lung", "uncertain", "lungs"),
         ),
         (),
     )
@@ -68,33 +69,15 @@ def test_a_cut_off_or_empty_answer_is_none_and_none_is_one(answer, ended, reason
     assert not statements and [fault.reason for fault in rejected] == reasons
 
 
-def test_marks_of_what_was_taken_out_and_articles_are_left_out():
-    ((statement,), _) = read_answer("uncertain: a small XXXX nodule in the left lung", True, REPORT)
-    assert statement.text == "small nodule in left lung"
-
-
-def test_content_words():
-    words = content_words("The masses of both lungs, an 8-mm mass; opacities, an opacity, diffuse haziness.")
-    assert words == {"mass", "lung", "8", "mm", "opacity", "diffuse", "haziness"}
-
-
 def test_the_example_is_an_answer_that_passes_every_check():
     statements, rejected = read_answer(EXAMPLE_ANSWER, True, EXAMPLE_REPORT)
     assert not rejected
     assert [f"{statement.status}: {statement.text}" for statement in statements] == EXAMPLE_ANSWER.splitlines()
 
 
-def test_the_request_names_the_form_and_ends_where_the_answer_begins():
-    text = request("Lungs are clear.")
-    assert text.endswith("Report: Lungs are clear.\n\nDescriptors:")
-    assert all(word in text for word in ("status: descriptor", "present: ", "absent: ", "uncertain: ", '"none"'))
-
-
 lines = st.one_of(
     st.text(max_size=40),
-    st.builds(
-        "{}{} {}".format, st.sampled_from(["present:", "ABSENT :", "- uncertain:", "seen:"]), st.just(""), st.text()
-    ),
+    st.builds("{} {}".format, st.sampled_from(["present:", "ABSENT :", "- uncertain:", "seen:"]), st.text()),
     st.builds(
         "{}: {}".format,
         st.sampled_from(STATUSES),
