@@ -16,8 +16,7 @@ from ecor_jax.checkpoints.fields import MOST_LAYERS, whole_number
 from ecor_jax.checkpoints.hub import local_copy
 from ecor_jax.checkpoints.tensor_files import find_weights, open_tensors
 from ecor_jax.errors import UserError
-from ecor_jax.reports.language_model import Answer, Model
-from ecor_jax.reports.prompt import request
+from ecor_jax.reports.prompt import Answer, request
 from ecor_jax.untrusted.files import open_regular
 from ecor_jax.untrusted.json_text import read_object
 
@@ -31,8 +30,10 @@ _OTHERS = ("*.json", "*.jinja")  # newer chat templates are files of their own
 _SIZES = ("hidden_size", "intermediate_size", "num_attention_heads", "max_position_embeddings", "vocab_size")
 
 
-class CausalModel(Model):
+class CausalModel:
     """The language model in a directory or of a hub id; its weights are loaded when it is first asked.
+
+    room: tokens that a prompt may have. digest: of all that an answer depends on, apart from the request.
 
     UserError if PyTorch is not installed, or a file of the model is missing, damaged or does not fit the others.
     """
@@ -58,9 +59,11 @@ class CausalModel(Model):
         self.digest = f"{files_digest(self._directory)} {NEW_TOKENS}"
 
     def prompt(self, report: str) -> list[int]:
+        """The request about a report, as tokens."""
         return prompt_ids(self._tokenizer, report)
 
     def answer(self, prompts: Sequence[list[int]]) -> list[Answer]:
+        """An answer to each prompt, independent of the others."""
         import torch
 
         width = max(map(len, prompts))

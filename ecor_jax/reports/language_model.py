@@ -10,45 +10,21 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
 
 from absl import logging
 from tqdm import tqdm
 
 from ecor_jax.atomic import new_file
 from ecor_jax.errors import UserError
-from ecor_jax.reports.prompt import Rejected, read_answer, request
+from ecor_jax.reports.causal_model import CausalModel
+from ecor_jax.reports.prompt import Answer, Rejected, read_answer, request
 from ecor_jax.reports.read import Report
 from ecor_jax.reports.statements import Statement
 from ecor_jax.untrusted.json_text import parse_json
 
 
-class Answer(NamedTuple):
-    """What a model wrote; `ended` is False if the bound on its length cut it off."""
-
-    text: str
-    ended: bool
-
-
-class Model(Protocol):
-    """A language model with its tokenizer."""
-
-    digest: str
-    """Of all that an answer depends on, apart from the request."""
-    room: int
-    """Tokens that a prompt may have."""
-
-    def prompt(self, report: str) -> list[int]:
-        """The request about a report, as tokens."""
-        ...
-
-    def answer(self, prompts: Sequence[list[int]]) -> list[Answer]:
-        """One answer a prompt, independent of the others."""
-        ...
-
-
 def split_reports(
-    model: Model, reports: Sequence[Report], folder: Path, batch_size: int = 8
+    model: CausalModel, reports: Sequence[Report], folder: Path, batch_size: int = 8
 ) -> dict[str, tuple[Statement, ...]]:
     """The statements of every report, by its name, as the model finds them.
 
@@ -76,7 +52,7 @@ def split_reports(
         if key in too_long:
             faults = (Rejected("", "report longer than the context"),)
         elif key:
-            kept, faults = read_answer(*known[key], report.text)
+            kept, faults = read_answer(known[key], report.text)
         statements[report.name] = kept
         rejected += [{"name": report.name, "reason": fault.reason, "line": fault.line} for fault in faults]
     with new_file(folder / "rejected.jsonl") as partial:
@@ -96,7 +72,7 @@ def split_reports(
 
 
 def _ask(
-    model: Model,
+    model: CausalModel,
     reports: dict[str, Report],
     known: dict[str, Answer],
     write: Callable[[str, str, Answer], None],
@@ -129,7 +105,7 @@ def _ask(
     return too_long
 
 
-def _key(model: Model, report: Report) -> str:
+def _key(model: CausalModel, report: Report) -> str:
     """sha256 of the model and the request: answers are found by it, whatever a report is called."""
     return hashlib.sha256(f"{model.digest}\n{request(report.text)}".encode()).hexdigest()
 

@@ -51,6 +51,13 @@ def request(report: str) -> str:
 MAX_LENGTH = 120  # characters; of the descriptors that the rules find in Open-I, one in ten thousand is longer
 
 
+class Answer(NamedTuple):
+    """What a model wrote; `ended` is False if the bound on its length cut it off."""
+
+    text: str
+    ended: bool
+
+
 class Rejected(NamedTuple):
     """A line of an answer (or the whole answer) that is not taken, and why."""
 
@@ -70,19 +77,19 @@ _STATUS_WORD = re.compile(
 )
 
 
-def read_answer(answer: str, ended: bool, report: str) -> tuple[tuple[Statement, ...], tuple[Rejected, ...]]:
+def read_answer(answer: Answer, report: str) -> tuple[tuple[Statement, ...], tuple[Rejected, ...]]:
     """The statements of an answer that pass every check, in order, and the lines that do not.
 
     A line is "status: descriptor". Its descriptor has at most MAX_LENGTH characters, holds no word of negation or
     doubt (the status says that), is not empty in the normal form of the rules, has no content word that `report` lacks
-    and was not said before. An answer that was cut off (not `ended`) is rejected whole: a list that lacks its end
+    and was not said before. An answer that was cut off is rejected whole: a list that lacks its end
     passes over in silence what the report names.
     """
-    if not ended:
-        return (), (Rejected(answer, "cut off before its end"),)
-    lines = [line.strip() for line in answer.splitlines() if line.strip()]
+    if not answer.ended:
+        return (), (Rejected(answer.text, "cut off before its end"),)
+    lines = [line.strip() for line in answer.text.splitlines() if line.strip()]
     if not lines:
-        return (), (Rejected(answer, "empty answer"),)
+        return (), (Rejected(answer.text, "empty answer"),)
     if len(lines) == 1 and lines[0].lower().rstrip(".") == NOTHING:
         return (), ()
     known = content_words(report)

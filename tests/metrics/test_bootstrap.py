@@ -39,17 +39,6 @@ def test_all_studies_of_a_patient_go_along_and_as_many_patients_as_there_are():
     np.testing.assert_allclose((weights == 0).mean(axis=0), np.full(6, 8 / 27), atol=0.08)
 
 
-def test_the_interval_is_the_quantiles_of_resamples_drawn_in_a_loop():
-    values, patients = [1.0, 5.0, 2.0, 9.0, 4.0], ["a", "b", "a", "c", "d"]
-    rng = np.random.default_rng(0)
-    means = []
-    for _ in range(20000):
-        drawn = rng.choice(["a", "b", "c", "d"], 4)
-        means.append(np.mean([values[study] for name in drawn for study in range(5) if patients[study] == name]))
-    (interval,) = bootstrap_intervals(mean_of(values), patients, resamples=20000, seed=1)
-    np.testing.assert_allclose(interval, np.quantile(means, [0.025, 0.975]), atol=0.1)
-
-
 def test_where_all_is_simple_the_interval_is_scipys():
     """A study a patient, in the order of their names, and a figure of every resample."""
     values = np.random.default_rng(0).random(30)

@@ -7,8 +7,8 @@ import pytest
 from absl import logging
 
 from ecor_jax.errors import UserError
-from ecor_jax.reports import language_model
-from ecor_jax.reports.language_model import Answer, split_reports
+from ecor_jax.reports.language_model import split_reports
+from ecor_jax.reports.prompt import Answer
 from ecor_jax.reports.read import Report
 from ecor_jax.reports.statements import Statement
 
@@ -28,7 +28,7 @@ ANSWERS = {
 }
 
 
-class Scripted(language_model.Model):
+class Scripted:
     """Answers from a table."""
 
     def __init__(self, answers=ANSWERS, digest="scripted", room=10_000):
