@@ -37,14 +37,16 @@ _FRACTURES = words_of("fracture fractures")
 
 def split(text: str) -> tuple[Statement, ...]:
     """The statements of a report (`sections.report_text`) in order of mention, none twice; () for an empty one."""
-    by_clause = (segments(clause) for sentence in sentences(text) for clause in clauses(sentence))
-    statements: dict[Statement, None] = {}
-    for segment in itertools.chain.from_iterable(by_clause):
-        for phrase in _noun_phrases(segment.text):
-            for located in _located(phrase, segment.about):
-                if descriptor := normalise(located):
-                    statements[Statement(descriptor, segment.status, group_of(descriptor))] = None
-    return tuple(statements)
+    statements = (
+        Statement(descriptor, segment.status, group_of(descriptor))
+        for sentence in sentences(text)
+        for clause in clauses(sentence)
+        for segment in segments(clause)
+        for phrase in _noun_phrases(segment.text)
+        for located in _located(phrase, segment.about)
+        if (descriptor := normalise(located))
+    )
+    return tuple(dict.fromkeys(statements))
 
 
 def _located(phrase: str, about: str) -> list[str]:
@@ -91,8 +93,7 @@ def _noun_phrases(text: str) -> list[str]:
     text = re.sub(r"\s+", " ", _THAT_IS.sub("", text)).strip()
     nouns: list[str] = []
     for subject, verb, predicate in _propositions(_with_verbs(text)):
-        described = _shown if re.fullmatch(SHOWS, verb) else _described
-        nouns += described(subject, predicate)
+        nouns += (_shown if re.fullmatch(SHOWS, verb) else _described)(subject, predicate)
     return nouns
 
 
