@@ -152,10 +152,9 @@ def _with_alternatives(segment: Segment) -> list[Segment]:
     alternative = _ALTERNATIVE.search(segment.text)
     if segment.status != "present" or not alternative:
         return [segment]
-    comma = -1 if alternative[1] or alternative[2] else segment.text.rfind(" , ", 0, alternative.start())
-    sure = segment.text[: max(comma, 0)]
-    doubtful = Segment(segment.text[comma + 3 :] if sure else segment.text, "uncertain", segment.about)
-    return [Segment(sure, "present", segment.about), doubtful] if sure else [doubtful]
+    before, behind = segment.text[: alternative.start()], segment.text[alternative.start() :]
+    sure, _, first = ("", "", before) if alternative[1] or alternative[2] else before.rpartition(" , ")
+    return [Segment(sure, "present", segment.about), Segment(first + behind, "uncertain", segment.about)]
 
 
 def _either(slash: re.Match[str]) -> str:
@@ -169,11 +168,6 @@ def _either(slash: re.Match[str]) -> str:
 def _predicate(segment: Segment) -> Segment:
     """ "heart is | not | enlarged": the adjective goes back to its subject."""
     words = list(itertools.dropwhile(ADVERBS.__contains__, segment.text.split()))
-    if (
-        segment.about
-        and words
-        and is_adjective(words[0])
-        and (len(words) == 1 or words[1] in ("in", "for", "and", "or"))
-    ):
+    if segment.about and words and is_adjective(words[0]) and {*words[1:2]} <= {"in", "for", "and", "or"}:
         return Segment(f"{segment.about} are {segment.text}", segment.status)
     return segment
