@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecor_jax.reports.prompt import EXAMPLE_ANSWER, EXAMPLE_REPORT, MAX_LENGTH, Answer, read_answer
+from ecor_jax.reports.prompt import EXAMPLE_ANSWER, EXAMPLE_REPORT, MAX_LENGTH, Answer, content_words, read_answer
 from ecor_jax.reports.statements import GROUPS, STATUSES, Statement
 
 REPORT = "The heart size is normal. No pleural effusions or pneumothorax. Possible small XXXX nodule in the left lung."
@@ -67,6 +67,11 @@ def test_a_line_that_is_kept_apart(line, reason):
 def test_a_cut_off_or_empty_answer_is_none_and_none_is_one(answer, ended, reasons):
     statements, rejected = read_answer(Answer(answer, ended), REPORT)
     assert not statements and [fault.reason for fault in rejected] == reasons
+
+
+def test_content_words_are_singular():
+    words = content_words("The masses of both lungs, an 8-mm mass; opacities, an opacity, diffuse haziness.")
+    assert words == {"mass", "lung", "8", "mm", "opacity", "diffuse", "haziness"}
 
 
 def test_the_example_is_an_answer_that_passes_every_check():
