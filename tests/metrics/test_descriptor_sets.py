@@ -54,6 +54,7 @@ def test_results_have_intervals_over_patients():
     }  # fmt: skip
     assert results["macro"]["precision"] == 1.5 / 3 and results["macro"]["precision_interval"] == [0, 1.5 / 2]
     assert results["macro"]["f1_interval"] == pytest.approx([0, (1 + 2 / 3) / 2])
+    assert result.as_results(None)["micro"] == {"precision": 2 / 4, "recall": 2 / 3, "f1": 4 / 7}
 
 
 def test_nothing_named_at_all_has_no_interval_of_its_precision():
