@@ -127,7 +127,6 @@ def test_calibration_of_two_classes_is_that_of_the_risk_and_of_three_that_of_the
 @pytest.mark.parametrize(
     ("probabilities", "gold", "average", "message"),
     [
-        ([[0.2, 0.3, 0.5]], [0], "binary", "'binary' with 3 classes"),
         (np.zeros((0, 2)), np.zeros(0, int), "macro", "no study"),
         ([[0.5, 0.5], [np.nan, 0.5]], [0, 1], "macro", "1 of 2 studies have probabilities that are not in"),
         ([[-3.0, 4.0]], [0], "macro", "1 of 1 studies have probabilities that are not in"),
