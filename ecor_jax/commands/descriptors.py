@@ -17,10 +17,9 @@ from ecor_jax.commands import cli
 
 def main(args: argparse.Namespace) -> None:
     # Imported late: --help and a mistyped option answer at once.
-    from ecor_jax.reports import run
+    from ecor_jax.reports.run import run
 
-    summary = run.run(args.reports, args.output, args.splitter, args.sections, args.batch_size)
-    print("\n".join(summary.lines()))
+    print("\n".join(run(args.reports, args.output, args.splitter, args.sections, args.batch_size)))
 
 
 def parser() -> argparse.ArgumentParser:

@@ -12,19 +12,12 @@ in [0, 2]; of two classes that of the last one, in [0, 1].
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from sklearn.metrics import (
-    accuracy_score,
-    average_precision_score,
-    precision_recall_fscore_support,
-    roc_auc_score,
-)
+from sklearn.metrics import accuracy_score, average_precision_score, precision_recall_fscore_support, roc_auc_score
 
 from ecor_jax.errors import UserError
 from ecor_jax.metrics.bootstrap import Statistic, Weights
 
 FIGURES = ("accuracy", "precision", "recall", "f1", "auroc", "average_precision", "brier")
-AVERAGES = ("weighted", "macro", "binary")
-"""Of precision, recall and F1: mean of the classes by their number of examples; plain mean; the last class alone."""
 
 Gold = Int[np.ndarray, "N"] | Float[np.ndarray, "N C"]
 """The class of each example, or of each label whether it holds: 1, 0, or NaN where that is not known."""
@@ -33,17 +26,19 @@ Gold = Int[np.ndarray, "N"] | Float[np.ndarray, "N C"]
 def figures(probabilities: Float[np.ndarray, "N C"], gold: Gold, average: str) -> dict[str, float]:
     """FIGURES of N examples; AUROC and average precision are NaN where a class is missing.
 
+    average: of precision, recall and F1: the mean of the classes by their number of examples ("weighted"), their plain
+    mean ("macro"), or the last of two classes alone ("binary").
+
     A label is taken as two classes, absent and present, over the examples of which it is known; the figures are the
     plain means over labels, those of AUROC and average precision over the labels that have them.
 
-    Raises UserError for an unknown average, "binary" of more than two classes, no example (of some label),
-    probabilities that are none, and gold that is no class or label.
+    Raises UserError for no example (of some label), probabilities that are none, and gold that is no class or label.
     """
     if gold.ndim == 2:
         labels = [figures(*two_classes(*column), average) for column in zip(probabilities.T, gold.T, strict=True)]
         values = np.array([[label[name] for name in FIGURES] for label in labels])
         return dict(zip(FIGURES, _mean_where(~np.isnan(values), values).tolist(), strict=True))
-    _check(probabilities, gold, average)
+    _check(probabilities, gold)
     predicted, true, errors = _judged(probabilities, gold)
     said, classes = predicted.argmax(axis=1), list(range(true.shape[1]))
     precision, recall, f1, _ = precision_recall_fscore_support(
@@ -79,7 +74,7 @@ def resampled(probabilities: Float[np.ndarray, "N C"], gold: Gold, average: str)
             return _mean_where(defined, np.stack([label(weights[:, places]) for label, places in labels]))
 
         return means
-    _check(probabilities, gold, average)
+    _check(probabilities, gold)
     predicted, true, errors = _judged(probabilities, gold)
     columns = np.concatenate([predicted & true, predicted, true, errors[:, None]], axis=1).astype(np.float64)
     classes = true.shape[1]
@@ -173,12 +168,8 @@ def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
 
 
-def _check(probabilities: np.ndarray, gold: np.ndarray, average: str) -> None:
+def _check(probabilities: np.ndarray, gold: np.ndarray) -> None:
     count, classes = probabilities.shape
-    if average not in AVERAGES:
-        raise UserError(f"evaluation.average is {average!r}; expected one of {', '.join(AVERAGES)}")
-    if average == "binary" and classes != 2:
-        raise UserError(f"evaluation.average is 'binary' with {classes} classes; expected 'weighted' or 'macro'")
     if not count:
         raise UserError("no study to evaluate; expected at least one")
     bad = ~((probabilities >= 0) & (probabilities <= 1)).all(axis=1)

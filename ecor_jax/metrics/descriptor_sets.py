@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from ecor_jax.errors import UserError
 from ecor_jax.metrics.bootstrap import RESAMPLES, bootstrap_intervals, ratios
@@ -29,33 +30,24 @@ class SetScores(NamedTuple):
     f1: float
 
 
-class Counts(NamedTuple):
-    """How many descriptors of a study are matched, predicted and reported."""
-
-    matched: int
-    predicted: int
-    reported: int
-
-
 class SetAgreement(NamedTuple):
-    """The counts of every study, and what follows from them."""
+    """How many descriptors of each study are matched, predicted and reported, and what follows from that."""
 
-    studies: tuple[Counts, ...]
+    counts: Int[np.ndarray, "studies 3"]
 
     @property
     def micro(self) -> SetScores:
         """Descriptors of all studies counted together."""
-        return _scores(*map(sum, zip(*self.studies, strict=True)))
-
-    @property
-    def each(self) -> tuple[SetScores, ...]:
-        """The studies' own scores."""
-        return tuple(_scores(*study) for study in self.studies)
+        return _scores(*self.counts.sum(axis=0).tolist())
 
     @property
     def macro(self) -> SetScores:
         """The mean of the studies' own scores."""
-        return SetScores(*(float(np.mean(column)) for column in zip(*self.each, strict=True)))
+        return SetScores(*(float(column.mean()) for column in self._each.T))
+
+    @property
+    def _each(self) -> Float[np.ndarray, "studies 3"]:
+        return np.array([_scores(*study) for study in self.counts.tolist()])
 
     def as_results(
         self, patients: Sequence[str] | None, *, resamples: int = RESAMPLES, seed: int = 0
@@ -67,19 +59,17 @@ class SetAgreement(NamedTuple):
         """
         if patients is None:
             return {kind: scores._asdict() for kind, scores in (("micro", self.micro), ("macro", self.macro))}
-        matched, predicted, reported = np.array(self.studies, np.float64).T
-        each = np.array(self.each).T
+        matched, predicted, reported = self.counts.T.astype(np.float64)
         statistic = ratios(
-            np.stack([matched, matched, 2 * matched, *each]),
-            np.stack([predicted, reported, predicted + reported, *np.ones_like(each)]),
+            np.stack([matched, matched, 2 * matched, *self._each.T]),
+            np.stack([predicted, reported, predicted + reported, *np.ones((3, len(matched)))]),
         )
         intervals = iter(bootstrap_intervals(statistic, patients, resamples=resamples, seed=seed))
-        results: dict[str, dict[str, Any]] = {}
-        for kind, scores in (("micro", self.micro), ("macro", self.macro)):
-            results[kind] = {}
+        results: dict[str, dict[str, Any]] = {"micro": {}, "macro": {}}
+        for entries, scores in zip(results.values(), (self.micro, self.macro), strict=True):
             for name, value in scores._asdict().items():
                 interval = next(intervals)
-                results[kind] |= {name: value, f"{name}_interval": interval and list(interval)}
+                entries |= {name: value, f"{name}_interval": interval and list(interval)}
         return results
 
 
@@ -91,10 +81,10 @@ def set_agreement(predicted: Sequence[Sequence[str]], reported: Sequence[Sequenc
     if not len(predicted):
         raise UserError("no study to compare the descriptors of; expected at least one")
     counts = []
-    for said, truth in zip(predicted, reported, strict=True):
-        said_set, true_set = (sorted({_normal(text) for text in texts}) for texts in (said, truth))
-        counts.append(Counts(_matched(said_set, true_set, match), len(said_set), len(true_set)))
-    return SetAgreement(tuple(counts))
+    for texts, true_texts in zip(predicted, reported, strict=True):
+        said, true = (sorted(set(map(_normal, descriptors))) for descriptors in (texts, true_texts))
+        counts.append((_matched(said, true, match), len(said), len(true)))
+    return SetAgreement(np.array(counts))
 
 
 def equal(first: str, second: str) -> bool:

@@ -1,17 +1,15 @@
 """Doubly right recognition (DROR, arXiv 2212.06202): is the category right, and is the reason?"""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int
 
 from ecor_jax.data.vocabulary import Vocabulary
-from ecor_jax.errors import UserError
 
 RR, RW, WR, WW = range(4)
 """Right category for the right reason, right for a wrong one, wrong for a right one, wrong for a wrong one."""
 NAMES = ("rr", "rw", "wr", "ww")
-MODES = ("strict", "dror")
 
 
 class Judged(NamedTuple):
@@ -58,31 +56,23 @@ def judge_as_dror(
     and votes among the pairs walked only, which cuts the vote short and inflates RR. Texts match by substring.
     `template` is the prompt of a pair, with {c} and {r}.
     """
-    outcome, voted = np.empty(len(categories), int), np.empty(len(categories), int)
+    voted, reason_right = np.empty(len(categories), int), np.empty(len(categories), bool)
     for image, (pair_categories, pair_rationales) in enumerate(zip(categories, rationales, strict=True)):
         texts = [
             template.format(c=vocabulary.classes[c], r=vocabulary.rationales[r])
             for c, r in zip(pair_categories, pair_rationales, strict=True)
         ]
         golds = [vocabulary.rationales[r] for r in np.flatnonzero(gold_rationales[image])]
-        reasons = [any(gold in text for gold in golds) for text in texts]
-
-        def named(category: np.integer, texts: list[str] = texts, reasons: list[bool] = reasons) -> list[bool]:
-            name = vocabulary.classes[category]
-            return [name in text and reason for text, reason in zip(texts, reasons, strict=True)]
-
-        hits = named(gold_category[image])
-        walked = pair_categories[: hits.index(True) + 1] if any(hits) else pair_categories
-        voted[image] = majority_vote(walked[None])[0]
-        if voted[image] == gold_category[image]:
-            outcome[image] = RR if any(hits) else RW
-        else:
-            outcome[image] = WR if any(named(voted[image])) else WW
-    return Judged(outcome, voted)
+        right = [text for text in texts if any(gold in text for gold in golds)]
+        gold_name = vocabulary.classes[gold_category[image]]
+        walked = next((place for place, text in enumerate(texts, 1) if gold_name in text and text in right), None)
+        voted[image] = majority_vote(pair_categories[None, :walked])[0]
+        reason_right[image] = any(vocabulary.classes[voted[image]] in text for text in right)
+    return Judged(np.where(voted == gold_category, RR, WR) + ~reason_right, voted)
 
 
 def judge(
-    mode: str,
+    mode: Literal["strict", "dror"],
     categories: Int[np.ndarray, "N k"],
     rationales: Int[np.ndarray, "N k"],
     gold_category: Int[np.ndarray, "N"],
@@ -90,13 +80,9 @@ def judge(
     vocabulary: Vocabulary,
     template: str,
 ) -> Judged:
-    """`judge_strictly` or `judge_as_dror`, by `mode`; UserError for any other."""
+    """`judge_strictly` or `judge_as_dror`, by `mode`."""
     pairs = (categories, rationales, gold_category, gold_rationales)
-    if mode == "strict":
-        return judge_strictly(*pairs)
-    if mode == "dror":
-        return judge_as_dror(*pairs, vocabulary, template)
-    raise UserError(f"evaluation.mode is {mode!r}; expected 'strict' or 'dror'")
+    return judge_strictly(*pairs) if mode == "strict" else judge_as_dror(*pairs, vocabulary, template)
 
 
 def rates(outcome: Int[np.ndarray, "N"]) -> dict[str, float | int]:

@@ -83,9 +83,12 @@ def score_classes(
 
     Raises UserError as `classification.figures` does.
     """
-    error = expected_calibration_error(reliability(*calibration_pairs(probabilities, gold))) if len(gold) else math.nan
-    positives = int((gold == 1).sum()) if probabilities.shape[1] == 2 else None
-    return _scored(probabilities, gold, patients, average, error, positives, resamples, seed)
+    scores = _scores(probabilities, gold, patients, average, resamples, seed)
+    return ClassificationScores(
+        **scores,
+        calibration_error=expected_calibration_error(reliability(*calibration_pairs(probabilities, gold))),
+        positives=int((gold == 1).sum()) if probabilities.shape[1] == 2 else None,
+    )
 
 
 def score_labels(
@@ -113,37 +116,28 @@ def score_labels(
         own_patients = _chosen(patients, known[:, column])
         scores[label] = score_classes(*classes, own_patients, average, resamples=resamples, seed=seed)
     told = np.any(known, axis=1)
+    means = _scores(probabilities[told], gold[told], _chosen(patients, told), average, resamples, seed)
     error = float(np.mean([own.calibration_error for own in scores.values()]))
-    pairs = (probabilities[told], gold[told], _chosen(patients, told))
-    return LabelScores(_scored(*pairs, average, error, None, resamples, seed), scores)
+    return LabelScores(ClassificationScores(**means, calibration_error=error, positives=None), scores)
 
 
 def _chosen(patients: Sequence[str] | None, mask: np.ndarray) -> list[str] | None:
     return None if patients is None else [patients[place] for place in np.flatnonzero(mask).tolist()]
 
 
-def _scored(
-    probabilities: np.ndarray,
-    gold: Gold,
-    patients: Sequence[str] | None,
-    average: str,
-    calibration_error: float,
-    positives: int | None,
-    resamples: int,
-    seed: int,
-) -> ClassificationScores:
-    values = figures(probabilities, gold, average)
+def _scores(
+    probabilities: np.ndarray, gold: Gold, patients: Sequence[str] | None, average: str, resamples: int, seed: int
+) -> dict[str, Any]:
+    """The fields of ClassificationScores that both kinds of classification have alike."""
     intervals: Sequence[Interval | None] = [None] * len(FIGURES)
+    values = figures(probabilities, gold, average)
     if patients is not None:
         statistic = resampled(probabilities, gold, average)
         intervals = bootstrap_intervals(statistic, patients, resamples=resamples, seed=seed)
-    told: dict[str, Any] = {name: None if math.isnan(value) else value for name, value in values.items()}
-    told |= {f"{name}_interval": interval for name, interval in zip(FIGURES, intervals, strict=True)}
-    return ClassificationScores(
-        average=average,
-        **told,
-        calibration_error=calibration_error,
-        count=len(gold),
-        positives=positives,
-        patients=None if patients is None else len(set(patients)),
-    )
+    return {
+        "average": average,
+        "count": len(gold),
+        "patients": None if patients is None else len(set(patients)),
+        **{name: None if math.isnan(value) else value for name, value in values.items()},
+        **{f"{name}_interval": interval for name, interval in zip(FIGURES, intervals, strict=True)},
+    }

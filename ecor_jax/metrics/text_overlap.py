@@ -49,21 +49,20 @@ def rouge(predicted: Texts, reported: Texts) -> tuple[Overlap, Overlap]:
     "rouge_lsum" takes the union over sentences (a line each), and does not mind their order.
     """
     needs("rouge_score", "xray")
-    needs("nltk", "xray")  # which rouge_score imports
+    needs("nltk", "xray")  # the stemmer
     from rouge_score.rouge_scorer import RougeScorer
 
     scorer = RougeScorer(["rougeL", "rougeLsum"], use_stemmer=True)
     scores = [
-        scorer.score(target=_lines(truth), prediction=_lines(text))
-        for text, truth in zip(predicted, reported, strict=True)
+        scorer.score(target=_lines(true), prediction=_lines(said))
+        for said, true in zip(predicted, reported, strict=True)
     ]
 
-    def overlap(kind: str, detail: str) -> Overlap:
+    def overlap(name: str, kind: str, detail: str) -> Overlap:
         each = tuple(float(score[kind].fmeasure) for score in scores)
-        name = {"rougeL": "rouge_l", "rougeLsum": "rouge_lsum"}[kind]
         return Overlap(name, each, f"rouge-score {version('rouge-score')}, {kind}, F-measure, stemmer, {detail}")
 
-    return overlap("rougeL", "sentences joined"), overlap("rougeLsum", "a line a sentence")
+    return overlap("rouge_l", "rougeL", "sentences joined"), overlap("rouge_lsum", "rougeLsum", "a line a sentence")
 
 
 def meteor(predicted: Texts, reported: Texts) -> Overlap:

@@ -25,21 +25,19 @@ class TenFold(NamedTuple):
 
 
 class Roc(NamedTuple):
-    """Shares of the different pairs (FAR) and of the same ones (TAR) that are accepted below each threshold.
+    """Shares of the different pairs (FAR) and of the same ones (TAR) that are accepted, by rising threshold.
 
-    One point for every way in which a threshold can split the pairs: from (0, 0), rising, to (1, 1). `same` and
-    `different` count the pairs of either kind.
+    One point for every way in which a threshold can split the pairs: from (0, 0), rising, to (1, 1). `different` is
+    the number of different pairs.
     """
 
     far: Float[np.ndarray, "n"]
     tar: Float[np.ndarray, "n"]
-    threshold: Float[np.ndarray, "n"]
-    same: int
     different: int
 
 
 class TarAtFar(NamedTuple):
-    """The largest TAR at a FAR of at most `far`, and its threshold of squared distance.
+    """The largest TAR at a FAR of at most `far`.
 
     `resolved` is False where a single false accept is already too many, because 1 / (number of different pairs) is
     above `far`: the TAR is then the one without any false accept, and says nothing of `far`.
@@ -47,7 +45,6 @@ class TarAtFar(NamedTuple):
 
     far: float
     tar: float
-    threshold: float
     resolved: bool
 
 
@@ -57,7 +54,11 @@ def pair_distances(first: Float[np.ndarray, "P m"], second: Float[np.ndarray, "P
     Raises UserError where an embedding is not finite.
     """
     distances = np.square(first.astype(np.float64) - second.astype(np.float64)).sum(axis=1)
-    _require_finite(distances)
+    if bad := np.count_nonzero(~np.isfinite(distances)):
+        raise UserError(
+            f"{bad} of {len(distances)} pairs have a distance that is not finite; the embeddings are broken: "
+            "has the training diverged?"
+        )
     return distances
 
 
@@ -71,32 +72,24 @@ def ten_fold(
 
     The pairs, in their order, are cut into folds as scikit-learn's KFold does without shuffling: the first
     P % folds of them hold one pair more. For each fold the first of `thresholds` (rising) that is most accurate on all
-    the other folds is applied to it. Raises UserError for fewer pairs than folds, and for distances not finite.
+    the other folds is applied to it. Raises UserError for fewer pairs than folds.
     """
     if not 2 <= folds <= len(distances):
         raise UserError(f"{len(distances)} pairs in {folds} folds; expected at least 2 folds and a pair for each")
-    _require_finite(distances)
-    pieces = zip(np.array_split(distances, folds), np.array_split(same, folds), strict=True)
+    pieces = list(zip(np.array_split(distances, folds), np.array_split(same, folds), strict=True))
     right = np.stack([_right_answers(*piece, thresholds) for piece in pieces])
-    sizes = np.array([len(piece) for piece in np.array_split(same, folds)])
     # Counts have the order of the accuracies and no rounding: the ties are those of exact arithmetic.
     best = np.argmax(right.sum(axis=0) - right, axis=1)
-    accuracies = right[np.arange(folds), best] / sizes
+    accuracies = right[np.arange(folds), best] / [len(piece) for piece, _ in pieces]
     return TenFold(float(np.mean(accuracies)), accuracies, thresholds[best])
 
 
 def roc(distances: Float[np.ndarray, "P"], same: Bool[np.ndarray, "P"]) -> Roc | None:
-    """The exact curve; None where all pairs are the same or all are different.
-
-    Pairs of equal distance are accepted together. The last threshold is the float that follows the largest distance.
-    """
-    _require_finite(distances)
-    count = int(same.sum())
-    if count in (0, len(same)):
+    """The exact curve, pairs of equal distance accepted together; None where all pairs are the same, or none is."""
+    if same.all() or not same.any():
         return None
-    # scikit-learn accepts what reaches a threshold; every_threshold has, for each of its points, the next distance.
     far, tar, _ = roc_curve(same, -distances.astype(np.float64), drop_intermediate=False)
-    return Roc(far, tar, every_threshold(distances), count, len(same) - count)
+    return Roc(far, tar, int((~same).sum()))
 
 
 def every_threshold(distances: Float[np.ndarray, "P"]) -> Float[np.ndarray, "n"]:
@@ -114,7 +107,6 @@ def auc(distances: Float[np.ndarray, "P"], same: Bool[np.ndarray, "P"]) -> float
     The share of (same, different) couples of pairs whose same pair is the nearer one, where equal distances count
     half.
     """
-    _require_finite(distances)
     return float(roc_auc_score(same, -distances)) if 0 < same.sum() < len(same) else None
 
 
@@ -123,7 +115,7 @@ def tar_at_far(curve: Roc | None, far: float) -> TarAtFar | None:
     if curve is None:
         return None
     place = int(np.searchsorted(curve.far, far, side="right")) - 1
-    return TarAtFar(far, float(curve.tar[place]), float(curve.threshold[place]), 1 / curve.different <= far)
+    return TarAtFar(far, float(curve.tar[place]), 1 / curve.different <= far)
 
 
 def _right_answers(
@@ -133,12 +125,3 @@ def _right_answers(
     positives, negatives = np.sort(distances[same]), np.sort(distances[~same])
     accepted = np.searchsorted(positives, thresholds, side="left")
     return accepted + len(negatives) - np.searchsorted(negatives, thresholds, side="left")
-
-
-def _require_finite(distances: np.ndarray) -> None:
-    bad = int(np.count_nonzero(~np.isfinite(distances)))
-    if bad:
-        raise UserError(
-            f"{bad} of {len(distances)} pairs have a distance that is not finite; the embeddings are broken: "
-            "has the training diverged?"
-        )

@@ -16,11 +16,11 @@ from ecor_jax.checkpoints.fields import MOST_LAYERS, whole_number
 from ecor_jax.checkpoints.hub import local_copy
 from ecor_jax.checkpoints.tensor_files import find_weights, open_tensors
 from ecor_jax.errors import UserError
-from ecor_jax.reports.language_model import Answer, Model
-from ecor_jax.reports.prompt import request
+from ecor_jax.reports.prompt import Answer, request
 from ecor_jax.untrusted.files import open_regular
 from ecor_jax.untrusted.json_text import read_object
 
+DEFAULT_MODEL = "mistralai/Mistral-7B-Instruct-v0.3"
 FAMILIES = ("mistral", "llama", "qwen2")
 NEW_TOKENS = 512
 """Bound on an answer; about 40 descriptors."""
@@ -30,8 +30,10 @@ _OTHERS = ("*.json", "*.jinja")  # newer chat templates are files of their own
 _SIZES = ("hidden_size", "intermediate_size", "num_attention_heads", "max_position_embeddings", "vocab_size")
 
 
-class CausalModel(Model):
+class CausalModel:
     """The language model in a directory or of a hub id; its weights are loaded when it is first asked.
+
+    room: tokens that a prompt may have. digest: of all that an answer depends on, apart from the request.
 
     UserError if PyTorch is not installed, or a file of the model is missing, damaged or does not fit the others.
     """
@@ -57,9 +59,11 @@ class CausalModel(Model):
         self.digest = f"{files_digest(self._directory)} {NEW_TOKENS}"
 
     def prompt(self, report: str) -> list[int]:
+        """The request about a report, as tokens."""
         return prompt_ids(self._tokenizer, report)
 
     def answer(self, prompts: Sequence[list[int]]) -> list[Answer]:
+        """An answer to each prompt, independent of the others."""
         import torch
 
         width = max(map(len, prompts))
@@ -121,11 +125,8 @@ def files_digest(directory: Path) -> str:
     """sha256 of the names and contents of all files that an answer depends on: weights, configuration, tokenizer."""
     digest = hashlib.sha256()
     for path in sorted(path for pattern in (_WEIGHTS, *_OTHERS) for path in directory.glob(pattern)):
-        try:
-            with open_regular(path) as file:
-                content = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+        with open_regular(path) as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
         digest.update(f"{path.name} {content}\n".encode())
     return digest.hexdigest()
 
@@ -200,14 +201,13 @@ def _load(directory: Path, config: PretrainedConfig) -> Any:
     except Exception as error:  # fields that do not fit each other
         raise UserError(f"{directory / 'config.json'}: describes no model ({_reason(error)})") from error
     tied = {"lm_head.weight"} if config.tie_word_embeddings else set()
-    shapes = {name: tuple(tensor.shape) for name, tensor in expected.items()}
     kinds = {
-        "missing": sorted(shapes.keys() - stored.keys() - tied),
-        "unused": sorted(stored.keys() - shapes.keys()),
+        "missing": sorted(expected.keys() - stored.keys() - tied),
+        "unused": sorted(stored.keys() - expected.keys()),
         "of another shape": [
-            f"{name} {list(stored[name].shape)} (expected {list(shapes[name])})"
-            for name in sorted(shapes.keys() & stored.keys())
-            if stored[name].shape != shapes[name]
+            f"{name} {list(stored[name].shape)} (expected {list(expected[name].shape)})"
+            for name in sorted(expected.keys() & stored.keys())
+            if stored[name].shape != tuple(expected[name].shape)
         ],
     }
     if any(kinds.values()):
@@ -215,12 +215,9 @@ def _load(directory: Path, config: PretrainedConfig) -> Any:
         raise UserError(f"{path}: the weights do not fit the configuration; {problems}")
     full = any(tensor.dtype == "float32" for tensor in stored.values())
     dtype = torch.float32 if full else torch.bfloat16
-    try:
-        return AutoModelForCausalLM.from_pretrained(
-            directory, config=config, dtype=dtype, use_safetensors=True, local_files_only=True, **options
-        )
-    except Exception as error:  # transformers' errors are of many kinds
-        raise UserError(f"{directory}: its weights cannot be loaded ({_reason(error)})") from error
+    return AutoModelForCausalLM.from_pretrained(
+        directory, config=config, dtype=dtype, use_safetensors=True, local_files_only=True, **options
+    )
 
 
 def _reason(error: Exception) -> str:

@@ -4,7 +4,7 @@ import html
 import re
 
 from ecor_jax.reports.scope import TRIGGER
-from ecor_jax.reports.words import ADJECTIVES, ADVERBS, AND, HIDDEN, VERB, is_adjective, is_place
+from ecor_jax.reports.words import ADJECTIVE, ADVERBS_BEFORE, AND, HIDDEN, VERB, is_adjective, is_place
 
 _HIDDEN_MARK = re.compile(r"\bX{2,}\b|_{2,}|\[\*\*.*?\*\*\]")
 _X_RAY = re.compile(r"\b(chest) x-(?:XXXX|rays?\b|___)", re.IGNORECASE)
@@ -64,22 +64,20 @@ _THERE = (
     r"|continues? to be|remains?)"
 )
 _OPENING = re.compile(
-    r"^(?:(?:specifically|however|otherwise|additionally|also|incidentally|of note|in addition|and"
-    r"|but|then|overall|again"
-    r"|although|as|or|so|note(?: is)?(?: again)?(?: also)? made of|note of|we(?: again)?(?: also)? note"
+    r"^(?:(?:specifically|however|otherwise|additionally|also|incidentally|of note|in addition|and|but|then|overall"
+    r"|again|although|as|or|so|note(?: is)?(?: again)?(?: also)? made of|note of|we(?: again)?(?: also)? note"
     rf"|findings? (?:of|are of)|patient has|{_THERE}|it is|there|(?:also )?noted (?:is|are)|seen (?:is|are)"
-    r"|considering[^,]*,|given[^,]*,|for [^,]* ,|allowing for[^,]*,|impression|findings|,)(?: |$))+"
+    r"|(?:considering|given|allowing for)[^,]*,|for [^,]* ,|impression|findings|,)(?: |$))+"
 )
 _LABEL = re.compile(r"^([a-z/ ]{3,40}) : ")
 _BREAK = re.compile(
     r"(?: ,)? (?:but|however|although|though|while|whereas|(?<!not )yet(?! to))(?: ,)? | : "
     r"|(?: ,)?(?: and)?(?<! if) there (?:is|are|was|were|has been) |(?: ,)? (?:and|with|also) (?=no )"
-    r"| (?=otherwise no )"
-    r"| , (?=no |otherwise |recommend|consider|suggest |rule out |r/o |evaluate )| , (?:and )?(?=without )"
-    r"|(?:(?<= seen)|(?<= identified)|(?<= noted)|(?<= present)) , "
+    r"| (?=otherwise no )| , (?=no |otherwise |recommend|consider|suggest |rule out |r/o |evaluate )"
+    r"| , (?:and )?(?=without )|(?:(?<= seen)|(?<= identified)|(?<= noted)|(?<= present)) , "
 )
 # "hypoinflated but clear": the second adjective has the same subject.
-_BUT_ALSO = re.compile(rf" but (?=(?:(?:{'|'.join(sorted(ADVERBS))}) )*(?:{'|'.join(sorted(ADJECTIVES))}|\w+ed)\b)")
+_BUT_ALSO = re.compile(rf" but (?={ADVERBS_BEFORE}{ADJECTIVE}\b)")
 _I_SEE_NO = re.compile(r"\b(?:i|we) do not see\b")
 _AND = re.compile(AND)
 _SUBJECT = re.compile(rf"((?:[\w/,-]+ ){{1,7}}?){VERB} ")
@@ -107,8 +105,7 @@ def _labelled(sentence: str) -> str:
     if not label:
         return sentence
     rest = sentence[label.end() :]
-    first = rest.split()[0] if rest.split() else ""
-    described = is_adjective(first) or rest.startswith("within normal")
+    described = is_adjective(rest.split()[0]) or rest.startswith("within normal")
     return f"{label[1]} are {rest}" if is_place(label[1]) and described and not re.search(VERB, rest) else rest
 
 
@@ -124,29 +121,23 @@ def _after_negation(clause: str) -> list[str]:
 # What is not of the picture.
 _NOT_THE_PICTURE = (
     # Advice.
-    r"recommend\w*",
-    r"correlat\w+",
-    r"follow-?up",
-    r"further (?:evaluation|imaging|assessment|characterization)",
-    r"if|please|attention|would|repeat|biopsy|bone scan|pet",
-    r"(?:should|could|can) be obtained|should be|may be helpful|is suggested|suggest ct",
-    r"consider (?:ct|follow|chest|further|repeat|dedicated)",
+    r"recommend\w*|correlat\w+|follow-?up|further (?:evaluation|imaging|assessment|characterization)|if|please",
+    r"attention|would|repeat|biopsy|bone scan|pet|(?:should|could|can) be obtained|should be|may be helpful",
+    r"is suggested|consider (?:ct|follow|chest|further|repeat|dedicated)",
     # What the picture was to answer.
     r"evaluat(?:ed?|ion|ing) for",
     # Messages.
     r"dictat\w+|discussed|telephone\w*|notif\w+|communicated|message|veriphy|primordial|results?|informed|called",
-    r"thank you|end of report|opportunity|questions?$|radiologists?|i have|agree|signed|interpretation"
-    r"|reviewed|attending",
+    r"thank you|end of report|opportunity|radiologists?|signed|interpretation|reviewed|attending",
     # History and other examinations.
     r"patient (?:is|was|rotation|positioning)|history|clinical (?:concern|suspicion|correlation|history|indication)",
-    r"comparison (?:is|with)|comparisons|(?:for|no) comparison|similar appearance|not available|refer to"
-    r"|see (?:full|above|report|body)|as above|as described|described above",
+    r"comparison (?:is|with)|comparisons|(?:for|no) comparison|similar appearance|not available|refer to",
+    r"see (?:full|above|report|body)|as above|as described|described above",
     # How the picture was taken.
-    r"technique|exam(?:ination)? is|is limited|limited (?:exam|assessment|by|secondary|due|study)|limiting",
-    r"somewhat limited|(?:is|are)(?: \w+)? rotated|motion artifact|poorly visualized|not well evaluated"
-    r"|not included|excluded from",
-    r"not imaged|obscures evaluation|obscured by patient|evaluation (?:is|of)|(?:could|may|can|might) obscure",
-    r"(?:was|were) (?:obtained|submitted|performed)|submitted|consists of|images?$",
+    r"technique|exam(?:ination)? is|(?:is|somewhat) limited|limited (?:exam|assessment|by|secondary|due|study)",
+    r"limiting|(?:is|are)(?: \w+)? rotated|motion artifact|poorly visualized|not (?:well evaluated|included|imaged)",
+    r"excluded from|obscured by patient|evaluation (?:is|of)|(?:could|may|can|might) obscure",
+    r"(?:was|were) (?:obtained|performed)|submitted|consists of|images?$",
 )
 _IRRELEVANT = re.compile(
     rf"\b(?:{'|'.join(_NOT_THE_PICTURE)})\b|^(?:to )?(?:rule out|r/o|exclude|assess|evaluate) "
@@ -154,17 +145,14 @@ _IRRELEVANT = re.compile(
 )
 _VIEW = r"(?:views?|projections?|radiographs?|images?|films?)"
 _TECHNIQUE = re.compile(
-    r"(?:\d+|two|one|three|single|pa|ap|portable|upright|frontal|lateral|semi-?upright|supine"
-    r"|lordotic|apical|and|of|xxxx"
+    r"(?:\d+|two|one|three|single|pa|ap|portable|(?:semi-?)?upright|frontal|lateral|supine|lordotic|apical|and|of|xxxx"
     rf"|{_VIEW}|study|examination|exam|obtained|,|chest|left|right|knee|shoulder|ribs?|abdomen|hand|foot|hip)(?: |$)"
 )
 _SEEN_ON_VIEW = re.compile(
-    r" ,? ?(?:(?:(?:is |are )?not )?(?:best |well |well-|clearly |definitely )?"
-    r"(?:seen|visualized|noted|identified|localized) )?"
-    r"(?:(?:only )?(?:on|in|with) )?(?:xxxx )?(?:frontal|lateral|pa|ap)(?: and (?:lateral"
-    rf"|frontal))? (?:{_VIEW}|xxxx)\b"
+    r" ,? ?(?:(?:(?:is |are )?not )?(?:best |well |well-|clearly |definitely )?(?:seen|visualized|noted|identified"
+    r"|localized) )?(?:(?:only )?(?:on|in|with) )?(?:xxxx )?(?:frontal|lateral|pa|ap)(?: and (?:lateral|frontal))? "
+    rf"(?:{_VIEW}|xxxx)\b"
 )
-_TAKEN = re.compile(rf"^(?:rotated |apical |lordotic |frontal |lateral |pa |ap |and |portable )+{_VIEW} ,")
 _EXCUSE = (
     r"(?:considering|accounting for|allowing for|given|for)(?: \w+){0,6}? (?:technical factors|technique|projection)"
 )
@@ -180,15 +168,12 @@ _ADVICE = re.compile(
 def _without_asides(sentence: str) -> str:
     """The sentence without its views ("seen on lateral view"), its excuses ("for technique") and its advice."""
     sentence = _SEEN_ON_VIEW.sub("", f" {sentence}").strip()
-    for pattern in (_TAKEN, _ASIDE, _ADVICE):
-        sentence = pattern.sub("", sentence)
-    return sentence.strip(" ,")
+    return _ADVICE.sub("", _ASIDE.sub("", sentence)).strip(" ,")
 
 
 def _describes_picture(clause: str) -> bool:
     """False for a clause of advice, messages, history or technique, as far as its words give it away."""
-    technique = not _TECHNIQUE.sub("", f"{clause} ").strip()
-    return not technique and not _IRRELEVANT.search(clause)
+    return bool(_TECHNIQUE.sub("", f"{clause} ")) and not _IRRELEVANT.search(clause)
 
 
 # Comparisons with earlier pictures, with all that follows them in their clause: one picture cannot show them.
@@ -205,22 +190,17 @@ _NO_CHANGE = re.compile(
     r"\b(?:there (?:is|has been|are) )?(?:no|without|not|has not|have not)(?: been)?(?: \w+)?(?: \w+)? "
     r"(?:change|changes|changed)\b(?: (?:in|of|from))?(?: appearance of| size of| size or appearance of)?"
 )
-_THEN = re.compile(
+_CHANGE = re.compile(
     r"\b(?:in interval|over (?:time|interval)|as before"
-    r"|(?:left|right) (?:greater|worse|more|larger) than(?: on)? (?:left|right)(?: side)?)\b"
-)
-_STEADY = re.compile(
-    r"\b(?:(?:grossly |relatively |essentially |overall |mildly |slightly |significantly )?(?:stable|unchanged)(?: in)?"
-    r"(?: (?:appearance|size|position|configuration|contour|contours|interval))?(?: of| in)?(?= |$)"
+    r"|(?:left|right) (?:greater|worse|more|larger) than(?: on)? (?:left|right)(?: side)?"
+    # Steady.
+    r"|(?:grossly |relatively |essentially |overall |mildly |slightly |significantly )?(?:stable|unchanged)(?: in)?"
+    r"(?: (?:appearance|size|position|configuration|contours?|interval))?(?: of| in)?(?= |$)"
     r"|interval(?: development of)?|redemonstrat\w+(?: of)?|again|previously|largely|continued"
-    r"|(?<!may )persist(?:s|ent|ing)?"
-    r"|newly?|worsening|currently|today"
-    r"|once)\b"
-)
-_MOVED = re.compile(
-    r"\b(?:has|have)(?: also)?(?: mildly| slightly| somewhat| significantly| xxxx)?"
-    r" (?:increased|decreased|improved|worsened|progressed|developed|changed"
-    r"|enlarged)(?: slightly)?(?: in (?:size|interval))?"
+    r"|(?<!may )persist(?:s|ent|ing)?|newly|worsening|currently|today|once"
+    # Changed.
+    r"|(?:has|have)(?: also)?(?: mildly| slightly| somewhat| significantly| xxxx)? (?:increased|decreased|improved"
+    r"|worsened|progressed|developed|changed|enlarged)(?: slightly)?(?: in (?:size|interval))?)\b"
 )
 # "are stable and normal" leaves "are and normal".
 _LEFT_OVER = re.compile(rf"\b({VERB})(?: {VERB})? (?:and )?(?=\S)")
@@ -228,7 +208,5 @@ _LEFT_OVER = re.compile(rf"\b({VERB})(?: {VERB})? (?:and )?(?=\S)")
 
 def _without_comparison(clause: str) -> str:
     """ "effusion , unchanged since prior study" is "effusion"; '' where a clause says nothing else."""
-    clause = _COMPARED.sub("", f" {_NO_CHANGE.sub('', clause)}")
-    for pattern in (_THEN, _STEADY, _MOVED):
-        clause = pattern.sub("", clause)
+    clause = _CHANGE.sub("", _COMPARED.sub("", f" {_NO_CHANGE.sub('', clause)}"))
     return _LEFT_OVER.sub(r"\1 ", re.sub(r"\s+", " ", clause)).strip(" ,.-/")

@@ -8,163 +8,115 @@ import contextlib
 import fcntl
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
 
 from absl import logging
 from tqdm import tqdm
 
 from ecor_jax.atomic import new_file
-from ecor_jax.data.files import some_of
 from ecor_jax.errors import UserError
-from ecor_jax.reports.prompt import Rejected, read_answer, request
+from ecor_jax.reports.causal_model import CausalModel
+from ecor_jax.reports.prompt import Answer, Rejected, read_answer, request
 from ecor_jax.reports.read import Report
 from ecor_jax.reports.statements import Statement
 from ecor_jax.untrusted.json_text import parse_json
 
-DEFAULT_MODEL = "mistralai/Mistral-7B-Instruct-v0.3"
-TOO_LONG = Rejected("", "report longer than the context")
-
-
-class Answer(NamedTuple):
-    """What a model wrote; `ended` is False if the bound on its length cut it off."""
-
-    text: str
-    ended: bool
-
-
-class Model(Protocol):
-    """A language model with its tokenizer."""
-
-    digest: str
-    """Of all that an answer depends on, apart from the request."""
-    room: int
-    """Tokens that a prompt may have."""
-
-    def prompt(self, report: str) -> list[int]:
-        """The request about a report, as tokens."""
-        ...
-
-    def answer(self, prompts: Sequence[list[int]]) -> list[Answer]:
-        """One answer a prompt, independent of the others."""
-        ...
-
 
 def split_reports(
-    model: str, reports: Sequence[Report], folder: Path, batch_size: int = 8
+    model: CausalModel, reports: Sequence[Report], folder: Path, batch_size: int = 8
 ) -> dict[str, tuple[Statement, ...]]:
-    """The statements of every report, by its name, as the model at hub id or directory `model` finds them.
+    """The statements of every report, by its name, as the model finds them.
 
     A run that was killed goes on where it was: what answers.jsonl holds of the same model, request and report is not
     asked again. Answers of other models and requests stay in the file and are not used. Lines that fail a check of
     `read_answer` go to rejected.jsonl and are counted in the log; so do reports that do not fit into the model's
     context (cut short, a report would deny what its end says; as an error, one report would stop all). Empty reports
     have no statements and are not asked about.
-    UserError if PyTorch is not installed, the model cannot be read, a name stands for two reports, or the folder
-    cannot be written.
+    UserError if the model has no room for a report, or the folder cannot be written or is in use.
     """
-    from ecor_jax.reports.causal_model import CausalModel
-
-    return collect(CausalModel(model), reports, folder, batch_size)
-
-
-def collect(model: Model, reports: Sequence[Report], folder: Path, batch_size: int) -> dict[str, tuple[Statement, ...]]:
-    """As `split_reports`, by any model."""
     if batch_size < 1:
         raise UserError(f"batch_size is {batch_size}; expected a positive whole number")
-    counts = collections.Counter(report.name for report in reports)
-    if repeated := [name for name, count in counts.items() if count > 1]:
-        raise UserError(f"{len(repeated)} names stand for several reports: {some_of(repeated)}")
     if model.room < (least := len(model.prompt(""))):
         raise UserError(f"the model has room for prompts of {model.room} tokens; the request alone takes {least}")
     keys = {report.name: _key(model, report) for report in reports if report.text.strip()}
-    with _answers_file(folder / "answers.jsonl") as answers:
-        # Equal texts, as of normal findings, are asked about once.
-        distinct = {keys[report.name]: report for report in reversed(reports) if report.name in keys}
-        too_long = _ask(model, distinct, answers, batch_size)
+    # Equal texts, as of normal findings, are asked about once.
+    distinct = {keys[report.name]: report for report in reversed(reports) if report.name in keys}
+    with _answers_file(folder / "answers.jsonl") as (known, write):
+        too_long = _ask(model, distinct, known, write, batch_size)
     statements: dict[str, tuple[Statement, ...]] = {}
     rejected = []
     for report in reports:
+        kept, faults = (), ()
         key = keys.get(report.name)
-        if key is None:
-            kept, faults = (), ()
-        elif key in too_long:
-            kept, faults = (), (TOO_LONG,)
-        else:
-            kept, faults = read_answer(*answers.known[key], report.text)
+        if key in too_long:
+            faults = (Rejected("", "report longer than the context"),)
+        elif key:
+            kept, faults = read_answer(known[key], report.text)
         statements[report.name] = kept
         rejected += [{"name": report.name, "reason": fault.reason, "line": fault.line} for fault in faults]
-    _write_lines(folder / "rejected.jsonl", rejected)
-    _log(statements, rejected, folder)
+    with new_file(folder / "rejected.jsonl") as partial:
+        partial.write_text("".join(json.dumps(line) + "\n" for line in rejected), encoding="utf-8")
+    reasons = collections.Counter(line["reason"] for line in rejected).most_common()
+    logging.log(
+        logging.WARNING if rejected else logging.INFO,
+        "%d reports: %d statements taken, %d reports without any; %d lines or answers kept apart in %s%s",
+        len(statements),
+        sum(map(len, statements.values())),
+        sum(not kept for kept in statements.values()),
+        len(rejected),
+        folder / "rejected.jsonl",
+        "".join(f"; {reason}: {count}" for reason, count in reasons),
+    )
     return statements
 
 
-def _ask(model: Model, reports: dict[str, Report], answers: "_Answers", batch_size: int) -> set[str]:
-    """Asks about every report, by its key, that `answers` lacks; returns the keys of those that do not fit.
+def _ask(
+    model: CausalModel,
+    reports: dict[str, Report],
+    known: dict[str, Answer],
+    write: Callable[[str, str, Answer], None],
+    batch_size: int,
+) -> set[str]:
+    """Asks about every report, by its key, that has no `known` answer; returns the keys of those that do not fit.
 
     Batches are the same in every run over the same reports with the same batch size, and one that lacks an answer is
     computed whole: with that a resumed run writes to the last bit what an undisturbed one does. Longest first, so that
     memory fails early.
     """
     order = sorted(reports, key=lambda key: (-len(reports[key].text), key))
-    done = sum(key in answers.known for key in order)
     too_long: set[str] = set()
+    done = sum(key in known for key in order)
     with tqdm(total=len(order), initial=done, desc="language model", unit="report", mininterval=1) as bar:
         for start in range(0, len(order), batch_size):
             batch = order[start : start + batch_size]
-            lacking = {key for key in batch if key not in answers.known}
+            lacking = {key for key in batch if key not in known}
             if not lacking:
                 continue
             prompts = {key: model.prompt(reports[key].text) for key in batch}
             fitting = [key for key in batch if len(prompts[key]) <= model.room]
-            too_long |= {key for key in batch if key not in fitting}
+            too_long |= set(batch) - set(fitting)
             if not lacking.isdisjoint(fitting):
-                batch_answers = model.answer([prompts[key] for key in fitting])
-                for key, answer in zip(fitting, batch_answers, strict=True):
+                answers = model.answer([prompts[key] for key in fitting])
+                for key, answer in zip(fitting, answers, strict=True):
                     if key in lacking:
-                        answers.write(reports[key].name, key, answer)
+                        write(reports[key].name, key, answer)
             bar.update(len(lacking))
     return too_long
 
 
-def _key(model: Model, report: Report) -> str:
+def _key(model: CausalModel, report: Report) -> str:
     """sha256 of the model and the request: answers are found by it, whatever a report is called."""
     return hashlib.sha256(f"{model.digest}\n{request(report.text)}".encode()).hexdigest()
 
 
-class _Answers:
-    """An open answers.jsonl: what it holds by key, and what is added."""
-
-    def __init__(self, path: Path, file):
-        self._path, self._file = path, file
-        self.known: dict[str, Answer] = {}
-        content = path.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        # What follows the last line break was cut short by a kill.
-        file.truncate(whole)
-        for number, line in enumerate(content[:whole].decode(errors="replace").split("\n")[:-1], start=1):
-            try:
-                entry = parse_json(line, f"{path}: line {number}")
-                key, answer = entry["prompt"], Answer(entry["text"], entry["ended"])
-            except (UserError, TypeError, KeyError) as error:
-                raise UserError(f"{path}: line {number} is damaged; remove that line") from error
-            if not (isinstance(key, str) and isinstance(answer.text, str) and isinstance(answer.ended, bool)):
-                raise UserError(f"{path}: line {number} is damaged; remove that line")
-            self.known[key] = answer
-
-    def write(self, name: str, key: str, answer: Answer) -> None:
-        """One line, on disk when this returns."""
-        line = {"name": name, "prompt": key, "ended": answer.ended, "text": answer.text}
-        with _named(self._path):
-            self._file.write(json.dumps(line) + "\n")
-            self._file.flush()
-        self.known[key] = answer
-
-
 @contextlib.contextmanager
-def _answers_file(path: Path) -> Iterator[_Answers]:
-    """Opens the file for this process alone. UserError if it cannot be written or another process has it."""
+def _answers_file(path: Path) -> Iterator[tuple[dict[str, Answer], Callable[[str, str, Answer], None]]]:
+    """Opens answers.jsonl for this process alone: the answers that it holds, by key, and a function that adds one.
+
+    What that function writes is on disk when it returns. UserError if the file cannot be written, holds a damaged
+    line, or another process has it.
+    """
     with contextlib.ExitStack() as stack:
         with _named(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -173,13 +125,32 @@ def _answers_file(path: Path) -> Iterator[_Answers]:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise UserError(f"{path}: another run is writing to it; wait for it or choose another folder") from None
-            answers = _Answers(path, file)
-        yield answers
+            content = path.read_bytes()
+            whole = content.rfind(b"\n") + 1
+            # What follows the last line break was cut short by a kill.
+            file.truncate(whole)
+        lines = content[:whole].decode(errors="replace").split("\n")[:-1]
+        known = dict(_answer(line, f"{path}: line {number}") for number, line in enumerate(lines, 1))
+
+        def write(name: str, key: str, answer: Answer) -> None:
+            with _named(path):
+                file.write(json.dumps({"name": name, "prompt": key, "ended": answer.ended, "text": answer.text}) + "\n")
+                file.flush()
+            known[key] = answer
+
+        yield known, write
 
 
-def _write_lines(path: Path, lines: Sequence[dict[str, str]]) -> None:
-    with new_file(path) as partial:
-        partial.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+def _answer(line: str, where: str) -> tuple[str, Answer]:
+    """The key and the answer of a line of answers.jsonl."""
+    try:
+        entry = parse_json(line, where)
+        key, answer = entry["prompt"], Answer(entry["text"], entry["ended"])
+        if not (isinstance(key, str) and isinstance(answer.text, str) and isinstance(answer.ended, bool)):
+            raise TypeError
+    except (UserError, TypeError, KeyError) as error:
+        raise UserError(f"{where} is damaged; remove that line") from error
+    return key, answer
 
 
 @contextlib.contextmanager
@@ -188,19 +159,3 @@ def _named(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(f"{path}: cannot be read or written ({error.strerror or error})") from error
-
-
-def _log(statements: dict[str, tuple[Statement, ...]], rejected: Sequence[dict[str, str]], folder: Path) -> None:
-    taken = sum(map(len, statements.values()))
-    nothing = sum(not kept for kept in statements.values())
-    reasons = collections.Counter(line["reason"] for line in rejected).most_common()
-    tell = logging.warning if rejected else logging.info
-    tell(
-        "%d reports: %d statements taken, %d reports without any; %d lines or answers kept apart in %s%s",
-        len(statements),
-        taken,
-        nothing,
-        len(rejected),
-        folder / "rejected.jsonl",
-        "".join(f"; {reason}: {count}" for reason, count in reasons),
-    )

@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from ecor_jax.reports.words import (
     ADVERBS,
@@ -38,7 +38,7 @@ def phrases(text: str) -> list[str]:
     items = [item for item in items if item and item != HIDDEN]
     if not items:
         return []
-    return _with_shared(_with_attributes(_with_places(_with_heads(items))))
+    return _with_shared(_with_ends(_with_heads(items)))
 
 
 def _joined(match: re.Match[str]) -> str:
@@ -46,29 +46,25 @@ def _joined(match: re.Match[str]) -> str:
     return f"{match[1]} {match[2]}" if _is_quality(match[1]) and _is_quality(match[2]) else match[0]
 
 
-def _with_places(items: list[str]) -> list[str]:
-    """ "granuloma in right base | left apex" is "granuloma in right base", "granuloma in left apex"."""
+def _with_ends(items: list[str]) -> list[str]:
+    """Each phrase with the end that it leaves to the one before it.
+
+    "granuloma in right base | left apex" is "granuloma in right base", "granuloma in left apex", and "heart size |
+    contour" is "heart size", "heart contour".
+    """
     done: list[str] = []
     for item in items:
-        before = _TO_PLACE.match(done[-1]) if done else None
+        before = done[-1] if done else ""
+        placed, attribute = _TO_PLACE.match(before), _ATTRIBUTE_OF.match(before)
         bare = re.sub(rf"^{PLACE} ", "", item)
-        if before and is_place(bare):
-            done.append(f"{before[1]} {bare}")
-        elif done and bare != item and not is_place(done[-1]):
-            done[-1] = f"{done[-1]} {item}"
+        if placed and is_place(bare):
+            done.append(f"{placed[1]} {bare}")
+        elif before and bare != item and not is_place(before):
+            done[-1] = f"{before} {item}"
+        elif attribute and all(word in ATTRIBUTES for word in item.split()):
+            done.append(f"{attribute[1]} {item}")
         else:
             done.append(item)
-    return done
-
-
-def _with_attributes(items: list[str]) -> list[str]:
-    """ "heart size | contour" is "heart size", "heart contour"."""
-    done: list[str] = []
-    for item in items:
-        before = _ATTRIBUTE_OF.match(done[-1]) if done else None
-        if before and before[1] and all(word in ATTRIBUTES for word in item.split()):
-            item = f"{before[1]} {item}"
-        done.append(item)
     return done
 
 
@@ -80,25 +76,21 @@ def _with_shared(items: list[str]) -> list[str]:
     place = _SHARED_PLACE.match(items[-1])
     if place and is_place(place[2]):
         groups = ("other",) if place[2].startswith("of ") else ("other", group_of(place[2]))
-        shared = (
-            f"{item} {place[2]}" if group_of(item) in groups and not _placed(item) else item for item in items[:-1]
-        )
-        return [*shared, items[-1]]
+        for at, item in enumerate(items[:-1]):
+            if group_of(item) in groups and not _PLACED.search(item) and SIDES.isdisjoint(item.split()):
+                items[at] = f"{item} {place[2]}"
     return items
-
-
-def _placed(item: str) -> bool:
-    return bool(_PLACED.search(item)) or not SIDES.isdisjoint(item.split())
 
 
 _ORDINAL = re.compile(r"\d+(?:st|nd|rd|th)")
 _KIND = re.compile(r"(?!scar$|interval$|material$)\w{3,}(?:ic|ory|ous|ive|oid|al|ar)")
 
 
-def _with_heads(items: Sequence[str]) -> list[str]:
+def _with_heads(items: list[str]) -> list[str]:
     """Each phrase that ends in an adjective with the noun of the next one.
 
-    From the last to the first, so that a noun travels up a long list; qualities before the first go down to the others.
+    From the last to the first, so that a noun travels up a long list. Qualities before the first go down to the later
+    phrases of the same noun, up to one that has qualities itself.
     """
     whole = list(items)
     for at in range(len(whole) - 2, -1, -1):
@@ -108,24 +100,20 @@ def _with_heads(items: Sequence[str]) -> list[str]:
             continue
         whole[at] = " ".join([*words, *head])
         qualities = list(itertools.takewhile(_is_quality, words[:-1]))
-        if qualities and words[-1] not in QUALITIES and not _PLACED.search(whole[at]):
-            _hand_down(whole, at + 1, qualities, head[-1])
+        if not qualities or words[-1] in QUALITIES or _PLACED.search(whole[at]):
+            continue
+        for later in range(at + 1, len(whole)):
+            following = whole[later].split()
+            if _is_quality(following[0]):
+                break
+            if following[-1] == head[-1]:
+                whole[later] = " ".join([*qualities, *following])
     return whole
 
 
 def _is_quality(word: str) -> bool:
     """An adjective or adverb that several phrases can share."""
     return (word in QUALITIES or word in ADVERBS or is_adjective(word)) and word not in SIDES
-
-
-def _hand_down(items: list[str], start: int, qualities: list[str], noun: str) -> None:
-    """Puts the qualities before the items of the same noun from `start` on, up to one that has qualities itself."""
-    for at in range(start, len(items)):
-        words = items[at].split()
-        if _is_quality(words[0]):
-            return
-        if words[-1] == noun:
-            items[at] = " ".join([*qualities, *words])
 
 
 def _head(words: list[str], following: list[str]) -> list[str]:
@@ -136,11 +124,13 @@ def _head(words: list[str], following: list[str]) -> list[str]:
     if _is_kind(last):
         if following[:2] == ["soft", "tissue"]:
             return following[2:]
-        where = list(itertools.dropwhile(lambda word: word in QUALITIES or word in SIDES, following))
+        where = _behind(lambda word: word in QUALITIES or word in SIDES, following)
         return where[1:] if where and _is_kind(where[0]) else following[1:]
     if last in QUALITIES:
         return _behind(_is_quality, following)
-    if not _is_where(words) or is_place(" ".join(following)):
+    # "patchy right lower lobe" is a place that wants a finding.
+    where = _behind(_is_quality, words)
+    if not where or where[0] not in SIDES or not is_place(" ".join(where)) or is_place(" ".join(following)):
         return []
     # "right midlung | left basilar densities", but "right lung | left lower lobe interstitial densities"
     sides = _behind(_is_side, following)
@@ -160,9 +150,3 @@ def _is_side(word: str) -> bool:
 def _is_kind(word: str) -> bool:
     """An adjective that can only stand before a noun: "mediastinal", "fibrotic"."""
     return word in ORGAN_ADJECTIVES or bool(_KIND.fullmatch(word))
-
-
-def _is_where(words: list[str]) -> bool:
-    """ "patchy right lower lobe": a place that wants a finding."""
-    where = list(itertools.dropwhile(_is_quality, words))
-    return bool(where) and where[0] in SIDES and is_place(" ".join(where))

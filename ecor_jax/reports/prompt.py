@@ -6,7 +6,7 @@ checked line by line against that form and against the report.
 """
 
 import re
-from typing import Literal, NamedTuple
+from typing import NamedTuple, cast
 
 from ecor_jax.metrics.descriptor_sets import STOP_WORDS
 from ecor_jax.reports.statements import STATUSES, Statement, Status
@@ -50,24 +50,19 @@ def request(report: str) -> str:
 
 MAX_LENGTH = 120  # characters; of the descriptors that the rules find in Open-I, one in ten thousand is longer
 
-Reason = Literal[
-    "cut off before its end",
-    "empty answer",
-    "not of the asked form",
-    "too long",
-    "describes nothing",
-    "status said again",
-    "not in the report",
-    "repeated",
-    "report longer than the context",
-]
+
+class Answer(NamedTuple):
+    """What a model wrote; `ended` is False if the bound on its length cut it off."""
+
+    text: str
+    ended: bool
 
 
 class Rejected(NamedTuple):
     """A line of an answer (or the whole answer) that is not taken, and why."""
 
     line: str
-    reason: Reason
+    reason: str
 
 
 # A bullet or number before the line is forgiven.
@@ -75,26 +70,26 @@ _LINE = re.compile(rf"(?:[-*•]|\d+[.)])?\s*({'|'.join(STATUSES)})\s*:\s*(.+)",
 _WORD = re.compile(r"[^\W_]+")
 # Articles, and marks in the place of what was taken out to hide who a report is about.
 _OUT = re.compile(r"\b(?:the|an?|x{3,})\b|_{2,}")
-_PLURAL = re.compile(r"(?<=\w\w)ies$|(?<=ss)es$|(?<=\w[^s\W])s$")
+_PLURAL = re.compile(r"(?<=ss)es$|(?<=\w[^s\W])s$")
 _STATUS_WORD = re.compile(
     r"\b(?:no|not|without|none|absent|negative|possibl[ey]|probabl[ey]|likely|may|might|cannot|questionable"
     r"|suggest(?:s|ing|ive|ion|ions)?)\b"
 )
 
 
-def read_answer(answer: str, ended: bool, report: str) -> tuple[tuple[Statement, ...], tuple[Rejected, ...]]:
+def read_answer(answer: Answer, report: str) -> tuple[tuple[Statement, ...], tuple[Rejected, ...]]:
     """The statements of an answer that pass every check, in order, and the lines that do not.
 
     A line is "status: descriptor". Its descriptor has at most MAX_LENGTH characters, holds no word of negation or
     doubt (the status says that), is not empty in the normal form of the rules, has no content word that `report` lacks
-    and was not said before. An answer that was cut off (not `ended`) is rejected whole: a list that lacks its end
+    and was not said before. An answer that was cut off is rejected whole: a list that lacks its end
     passes over in silence what the report names.
     """
-    if not ended:
-        return (), (Rejected(answer, "cut off before its end"),)
-    lines = [line.strip() for line in answer.splitlines() if line.strip()]
+    if not answer.ended:
+        return (), (Rejected(answer.text, "cut off before its end"),)
+    lines = [line.strip() for line in answer.text.splitlines() if line.strip()]
     if not lines:
-        return (), (Rejected(answer, "empty answer"),)
+        return (), (Rejected(answer.text, "empty answer"),)
     if len(lines) == 1 and lines[0].lower().rstrip(".") == NOTHING:
         return (), ()
     known = content_words(report)
@@ -102,14 +97,14 @@ def read_answer(answer: str, ended: bool, report: str) -> tuple[tuple[Statement,
     rejected: list[Rejected] = []
     for line in lines:
         statement = _read_line(line, known)
-        if not isinstance(statement, Statement):
+        if isinstance(statement, str):
             rejected.append(Rejected(line, statement))
         elif taken.setdefault(statement.text, statement) is not statement:
             rejected.append(Rejected(line, "repeated"))
     return tuple(taken.values()), tuple(rejected)
 
 
-def _read_line(line: str, known: set[str]) -> Statement | Reason:
+def _read_line(line: str, known: set[str]) -> Statement | str:
     """The statement of a line, or why it has none; `known` are the content words of the report."""
     match = _LINE.fullmatch(line)
     if match is None or not match[2].isprintable():
@@ -125,14 +120,10 @@ def _read_line(line: str, known: set[str]) -> Statement | Reason:
         return "describes nothing"
     if not words <= known:
         return "not in the report"
-    status: Status = next(status for status in STATUSES if status == match[1].lower())
-    return Statement(text, status, group_of(text))
+    return Statement(text, cast(Status, match[1].lower()), group_of(text))
 
 
 def content_words(text: str) -> set[str]:
     """The words that say something, in lower case, plurals as singulars: "opacities" as "opacity"."""
-    return {_PLURAL.sub(_singular, word) for word in set(_WORD.findall(text.lower())) - STOP_WORDS}
-
-
-def _singular(ending: re.Match[str]) -> str:
-    return "y" if ending[0] == "ies" else ""
+    words = set(_WORD.findall(text.lower())) - STOP_WORDS
+    return {_PLURAL.sub("", re.sub(r"(?<=\w\w)ies$", "y", word)) for word in words}

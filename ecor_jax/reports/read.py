@@ -32,8 +32,8 @@ def read_reports(path: Path, which: Sections) -> tuple[Report, ...]:
         names = [name for name in files.texts if name.lower().endswith(".txt")]
         reports = tuple(Report(name.removesuffix(".txt"), report_text(read_text(files, name), which)) for name in names)
     else:
-        what = "is a file of another kind" if path.exists() else "does not exist"
-        raise UserError(f"{path} {what}: expected a .csv or .csv.gz, or a folder or zip of .txt reports")
+        problem = "is a file of another kind" if path.exists() else "does not exist"
+        raise UserError(f"{path} {problem}: expected a .csv or .csv.gz, or a folder or zip of .txt reports")
     if not reports:
         raise UserError(f"{path}: holds no report; expected rows of a .csv, or files ending in .txt")
     return reports

@@ -114,7 +114,7 @@ def segments(clause: str) -> list[Segment]:
         text = _LEADING.sub("", text.strip(" ,"))
         dangling = _DANGLING.match(text)
         if dangling:
-            return about or dangling[1].strip(" ,")
+            return dangling[1].strip(" ,")
         if text:
             closed.extend(_with_alternatives(_predicate(Segment(text, status, about))))
         return ""
@@ -127,14 +127,11 @@ def segments(clause: str) -> list[Segment]:
             status, about = "present", ""
         else:
             about = close(text, status)
-            if about and not is_place(about):
-                closed.append(Segment(about, status))
+            # A place alone has no normal form and is no statement: "lungs are" adds nothing, "opacity is" an opacity.
+            closed.append(Segment(about, status))
             status = _next_status(str(kind), match[0], status, text)
         start = match.end()
-    close(clause[start:], status)
-    left = _DANGLING.match(clause[start:].strip(" ,"))
-    if left and left[1]:
-        closed.append(Segment(left[1].strip(" ,"), status))
+    closed.append(Segment(close(clause[start:], status), status))
     return closed
 
 
@@ -155,10 +152,9 @@ def _with_alternatives(segment: Segment) -> list[Segment]:
     alternative = _ALTERNATIVE.search(segment.text)
     if segment.status != "present" or not alternative:
         return [segment]
-    comma = -1 if alternative[1] or alternative[2] else segment.text.rfind(" , ", 0, alternative.start())
-    sure = segment.text[: max(comma, 0)]
-    doubtful = Segment(segment.text[comma + 3 :] if sure else segment.text, "uncertain", segment.about)
-    return [Segment(sure, "present", segment.about), doubtful] if sure else [doubtful]
+    before, behind = segment.text[: alternative.start()], segment.text[alternative.start() :]
+    sure, _, first = ("", "", before) if alternative[1] or alternative[2] else before.rpartition(" , ")
+    return [Segment(sure, "present", segment.about), Segment(first + behind, "uncertain", segment.about)]
 
 
 def _either(slash: re.Match[str]) -> str:
@@ -172,11 +168,6 @@ def _either(slash: re.Match[str]) -> str:
 def _predicate(segment: Segment) -> Segment:
     """ "heart is | not | enlarged": the adjective goes back to its subject."""
     words = list(itertools.dropwhile(ADVERBS.__contains__, segment.text.split()))
-    if (
-        segment.about
-        and words
-        and is_adjective(words[0])
-        and (len(words) == 1 or words[1] in ("in", "for", "and", "or"))
-    ):
+    if segment.about and words and is_adjective(words[0]) and {*words[1:2]} <= {"in", "for", "and", "or"}:
         return Segment(f"{segment.about} are {segment.text}", segment.status)
     return segment

@@ -10,13 +10,14 @@ from typing import Literal
 from ecor_jax.reports.words import is_place
 
 Sections = Literal["last", "findings+impression"]
-SECTIONS: tuple[Sections, ...] = ("last", "findings+impression")
 """`last`: the impression, else the findings, else the last paragraph. `findings+impression`: both, in that order, else
 the last paragraph."""
 
 LAST_PARAGRAPH = "last paragraph"
-_FINDINGS = ("findings", "finding", "report", "observation", "observations", "chest findings")
-_IMPRESSION = ("impression", "impressions", "conclusion", "conclusions", "summary", "final impression", "opinion")
+_ROLES = {
+    "findings": ("findings", "finding", "report", "observation", "observations", "chest findings"),
+    "impression": ("impression", "impressions", "conclusion", "conclusions", "summary", "final impression", "opinion"),
+}
 _OTHER = (
     "indication|indications|history|clinical history|clinical information|clinical indication|reason for exam|"
     "reason for examination|reason for study|comparison|comparisons|technique|examination|exam|study|procedure|"
@@ -27,7 +28,7 @@ _APART = (
     "final report|wet read|preliminary report|addendum|attestation|recommendation(s)|notification(s)|"
     "indication/history|history/indication|type of exam|type of examination"
 )
-_KNOWN = "|".join((*_FINDINGS, *_IMPRESSION, _OTHER))
+_KNOWN = "|".join((*_ROLES["findings"], *_ROLES["impression"], _OTHER))
 _BOTH = r"(?:findings?\s*(?:and|/|&)\s*impressions?|impressions?\s*(?:and|/|&)\s*findings?)"
 _HEADER = re.compile(
     # At the start of a line: capitals and a colon, or a known name with a colon, or in capitals on a line of its own.
@@ -53,7 +54,7 @@ def sections(text: str) -> tuple[tuple[str, str], ...]:
     ends = [header.start() for _, header in headers] + [len(text)]
     named = [("preamble", text[: ends[0]])]
     named += [(name, text[header.end() : end]) for (name, header), end in zip(headers, ends[1:], strict=True)]
-    if not any(content.strip() and _role(name) for name, content in named):
+    if not any(content.strip() and _roles(name) for name, content in named):
         named[-1:] = _with_last_paragraph(*named[-1])
     return tuple((name, content.strip()) for name, content in named if content.strip() or name != "preamble")
 
@@ -63,8 +64,8 @@ def _headers(text: str) -> list[tuple[str, re.Match[str]]]:
     headers: list[tuple[str, re.Match[str]]] = []
     for header in _HEADER.finditer(text):
         name = re.sub(r"\s+", " ", next(group for group in header.groups() if group)).strip().lower()
-        known = _role(name) or name in f"{_OTHER}|{_APART}".split("|")
-        within = headers and _role(headers[-1][0])
+        known = _roles(name) or name in f"{_OTHER}|{_APART}".split("|")
+        within = headers and _roles(headers[-1][0])
         if known or not (within or is_place(name)):
             headers.append((name, header))
     return headers
@@ -78,22 +79,18 @@ def _with_last_paragraph(name: str, content: str) -> list[tuple[str, str]]:
     return [(name, content)] if name in _OTHER.split("|") else [(LAST_PARAGRAPH, content)]
 
 
-def _role(name: str) -> str:
-    """What a section is to us: "findings", "impression", "both", or '' for neither."""
-    if re.fullmatch(_BOTH, name):
-        return "both"
-    return "findings" if name in _FINDINGS else "impression" if name in _IMPRESSION else ""
+def _roles(name: str) -> list[str]:
+    """Which of "findings" and "impression" a section is: one of them, both or neither."""
+    return [role for role, names in _ROLES.items() if name in names or re.fullmatch(_BOTH, name)]
 
 
 def report_text(text: str, which: Sections = "last") -> str:
     """What a report says of its picture; '' where no section does (an empty report, a lone indication)."""
     by_role: dict[str, str] = {}
     for name, content in sections(text):
-        role = _role(name) or (LAST_PARAGRAPH if name == LAST_PARAGRAPH else "")
-        if content and role:
-            for key in ("findings", "impression") if role == "both" else (role,):
-                by_role[key] = content
+        if content:
+            by_role |= dict.fromkeys(_roles(name) or [name], content)
     if which == "last":
         return by_role.get("impression") or by_role.get("findings") or by_role.get(LAST_PARAGRAPH, "")
-    contents = dict.fromkeys(by_role[key] for key in ("findings", "impression") if key in by_role)
+    contents = dict.fromkeys(by_role[role] for role in _ROLES if role in by_role)
     return "\n\n".join(contents) or by_role.get(LAST_PARAGRAPH, "")

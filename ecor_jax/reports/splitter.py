@@ -12,8 +12,9 @@ from ecor_jax.reports.phrases import phrases
 from ecor_jax.reports.scope import segments
 from ecor_jax.reports.statements import Statement
 from ecor_jax.reports.words import (
-    ADJECTIVES,
+    ADJECTIVE,
     ADVERBS,
+    ADVERBS_BEFORE,
     AND,
     ATTRIBUTES,
     PLACE,
@@ -36,20 +37,21 @@ _FRACTURES = words_of("fracture fractures")
 
 def split(text: str) -> tuple[Statement, ...]:
     """The statements of a report (`sections.report_text`) in order of mention, none twice; () for an empty one."""
-    by_clause = (segments(clause) for sentence in sentences(text) for clause in clauses(sentence))
-    statements: dict[Statement, None] = {}
-    for segment in itertools.chain.from_iterable(by_clause):
-        for phrase in _noun_phrases(segment.text):
-            for located in _located(phrase, segment.about):
-                if descriptor := normalise(located):
-                    statements[Statement(descriptor, segment.status, group_of(descriptor))] = None
-    return tuple(statements)
+    statements = (
+        Statement(descriptor, segment.status, group_of(descriptor))
+        for sentence in sentences(text)
+        for clause in clauses(sentence)
+        for segment in segments(clause)
+        for phrase in _noun_phrases(segment.text)
+        for located in _located(phrase, segment.about)
+        if (descriptor := normalise(located))
+    )
+    return tuple(dict.fromkeys(statements))
 
 
 def _located(phrase: str, about: str) -> list[str]:
     """ "bones are | without | acute abnormality" is an "acute abnormality of bones"."""
-    words = phrase.split()
-    last = words[-1] if words else ""
+    last = phrase.split()[-1]
     general = last in _FRACTURES or (last in _GENERAL and group_of(phrase) == "other")
     return [f"{phrase} of {organ}" for organ in phrases(about)] if general and is_place(about) else [phrase]
 
@@ -58,10 +60,7 @@ _ATTRIBUTE_NAME = f"(?:{'|'.join(sorted(ATTRIBUTES))})"
 _ATTRIBUTES = f"{_ATTRIBUTE_NAME}(?:{AND}{_ATTRIBUTE_NAME})*"
 _NORMAL = (
     (re.compile(r"\b(?:within|in) (?:normal limits?|limits? (?:of )?normal)(?: limits)?|\bnormal limits\b"), "normal"),
-    (
-        re.compile(r"\b(?:at )?upper (?:limits? (?:of )?)?normal(?: limits?)?(?: range)?"),
-        "upper-limits-of-normal",
-    ),
+    (re.compile(r"\b(?:at )?upper (?:limits? (?:of )?)?normal(?: limits?)?(?: range)?"), "upper-limits-of-normal"),
     (re.compile(r"\btop[ -]normal\b"), "top-normal"),
     (re.compile(r"\b(?:for|in) (?:patient'?s? ?)?(?:stated )?age\b|\bfor technique\b"), ""),
     (re.compile(r"\bnormal in appearance\b|\bnormal[- ]appearing\b"), "normal"),
@@ -72,10 +71,8 @@ _ATTRIBUTES_OF = re.compile(rf"^(normal|unremarkable) ({_ATTRIBUTES}) of (.+)$")
 _BETWEEN = re.compile(r"(\bbetween \w+(?: \w+)?) and ")
 _HERE = re.compile(rf"(?<!\S)(?:{SHOWS}|{VERB})(?!\S)")
 _THAT_IS = re.compile(rf"(?: ,)? (?:which|that) (?:{VERB})(?= )|(?: ,)? (?:which|that) (?=have |has )")
-_ADVERB = rf"(?:(?:{'|'.join(sorted(ADVERBS))}|upper-limits-of-normal) )*"
-_ADJECTIVE = rf"(?:{'|'.join(sorted(ADJECTIVES))}|[\w-]+ed)"
 # A predicate without its verb: "heart size normal , lungs clear".
-_VERBLESS = re.compile(rf"((?:[\w/-]+ )+?)({_ADVERB}{_ADJECTIVE}(?: (?:in|for) {_ATTRIBUTES})?)$")
+_VERBLESS = re.compile(rf"((?:[\w/-]+ )+?)({ADVERBS_BEFORE}{ADJECTIVE}(?: (?:in|for) {_ATTRIBUTES})?)$")
 _ATTRIBUTE = re.compile(rf"^(?:(?:in|of|for|with respect to|regarding) )?(?:overall )?({_ATTRIBUTES})(?= |$)")
 _BEHIND = re.compile(rf"$|(?:{PLACE}|and|or|for|on|,|bilaterally)(?: |$)")
 _TAIL = re.compile(rf"{PLACE}|\w+(?:ed|ing)\b")
@@ -96,12 +93,7 @@ def _noun_phrases(text: str) -> list[str]:
     text = re.sub(r"\s+", " ", _THAT_IS.sub("", text)).strip()
     nouns: list[str] = []
     for subject, verb, predicate in _propositions(_with_verbs(text)):
-        if not verb:
-            nouns += phrases(subject)
-        elif re.fullmatch(SHOWS, verb):
-            nouns += _shown(subject, predicate)
-        else:
-            nouns += _described(subject, predicate)
+        nouns += (_shown if re.fullmatch(SHOWS, verb) else _described)(subject, predicate)
     return nouns
 
 
@@ -135,7 +127,7 @@ def _next_subject(between: str) -> tuple[str, str]:
     """Divides what stands between two verbs: "clear and heart size" is the predicate "clear" and "heart size"."""
     for match in re.finditer(AND, between):
         rest = between[match.end() :]
-        first = rest.split()[0] if rest.split() else ""
+        first = "".join(rest.split()[:1])
         if first and not is_adjective(first) and first not in ADVERBS and first not in ATTRIBUTES:
             return between[: match.start()].strip(" ,"), rest.strip(" ,")
     return between, ""
@@ -143,7 +135,6 @@ def _next_subject(between: str) -> tuple[str, str]:
 
 def _shown(subject: str, shown: str) -> list[str]:
     """ "aorta shows calcifications" is "calcifications of aorta"."""
-    shown = re.sub(r"^(?:evidence of|been|xxxx)\b ?", "", shown)
     place = " ".join(_EXAMINATION.sub("", subject).split())
     findings = _noun_phrases(shown)
     if not is_place(place):

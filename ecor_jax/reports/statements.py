@@ -17,18 +17,7 @@ from ecor_jax.untrusted.json_text import parse_json
 
 Status = Literal["present", "absent", "uncertain"]
 STATUSES: tuple[Status, ...] = ("present", "absent", "uncertain")
-GROUPS = (
-    "lungs",
-    "pleura",
-    "heart",
-    "mediastinum",
-    "vessels",
-    "bones",
-    "diaphragm",
-    "devices",
-    "abdomen",
-    "other",
-)
+GROUPS = ("lungs", "pleura", "heart", "mediastinum", "vessels", "bones", "diaphragm", "devices", "abdomen", "other")
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,14 @@
-"""The descriptors of many reports: how often each is said to be there, not to be there, or perhaps to be."""
+"""The descriptors of many reports, as a CSV file and a page: how often each is present, absent or uncertain."""
 
 import csv
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ecor_jax.atomic import new_file
-from ecor_jax.reports.statements import STATUSES, Statement
-
-COLUMNS = ("text", "group", "count", "negated", "uncertain")
+from ecor_jax.pages.page import write_page
+from ecor_jax.reports.statements import GROUPS, STATUSES, Statement
 
 
 @dataclass(frozen=True)
@@ -43,8 +42,18 @@ def descriptors(reports: Iterable[Sequence[Statement]]) -> tuple[Descriptor, ...
 
 
 def write_table(table: Sequence[Descriptor], path: Path) -> None:
-    """A CSV file with COLUMNS; `count` is of all mentions, `negated` and `uncertain` of those of them."""
+    """A CSV file; its `count` is of all mentions, `negated` and `uncertain` of those of them."""
     with new_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
+        writer.writerow(("text", "group", "count", "negated", "uncertain"))
         writer.writerows((item.text, item.group, item.count, item.negated, item.uncertain) for item in table)
+
+
+def write_table_page(table: Sequence[Descriptor], directory: Path, title: str, facts: Mapping[str, str]) -> Path:
+    """Writes `index.html` into the directory and returns its path; UserError as `write_page` raises it.
+
+    `facts` are shown below the title, as they are.
+    """
+    groups = {group: [descriptor for descriptor in table if descriptor.group == group] for group in GROUPS}
+    groups = {group: descriptors for group, descriptors in groups.items() if descriptors}
+    return write_page(directory, "descriptors.html", title=title, facts=facts, groups=groups)

@@ -1,11 +1,11 @@
-"""Reliability bins and the expected calibration error, against a slow loop and by hand."""
+"""Reliability bins and the expected calibration error, against a slow loop."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecor_jax.metrics.calibration import Bin, expected_calibration_error, reliability
+from ecor_jax.metrics.calibration import expected_calibration_error, reliability
 
 
 def slow(confidence, correct, bins):
@@ -35,9 +35,3 @@ def test_bins_equal_a_slow_loop(answers, bins):
     np.testing.assert_allclose(binned, expected, atol=1e-9)
     error = sum(count * abs(sure - right) for sure, right, count in expected) / len(answers)
     assert expected_calibration_error(binned) == pytest.approx(error, abs=1e-9)
-
-
-def test_by_hand():
-    binned = reliability(np.array([0.2, 0.3, 0.9, 1.0]), np.array([False, True, True, True]), bins=2)
-    assert binned == (Bin(0.25, 0.5, 2), Bin(0.95, 1.0, 2))
-    assert expected_calibration_error(binned) == pytest.approx((2 * 0.25 + 2 * 0.05) / 4)

@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecor_jax.data.vocabulary import Vocabulary
-from ecor_jax.errors import UserError
 from ecor_jax.metrics.doubly_right import RR, RW, WR, WW, judge, majority_vote, rates
 
 TEMPLATE = "This is a photo of a {c} because there is {r}"
@@ -62,82 +61,6 @@ def vocabulary(classes=CLASSES, rationales=RATIONALES) -> Vocabulary:
     return Vocabulary(tuple(classes), tuple(rationales), np.ones((len(classes), len(rationales)), bool))
 
 
-def judged(mode, pairs, gold_category, gold_rationales, template=TEMPLATE, words=None):
-    """Outcome and voted name of one image whose pairs and gold are given by name."""
-    words = words or vocabulary()
-    categories = np.array([[words.classes.index(category) for category, _ in pairs]])
-    rationales = np.array([[words.rationales.index(rationale) for _, rationale in pairs]])
-    gold = np.array([[rationale in gold_rationales for rationale in words.rationales]])
-    result = judge(mode, categories, rationales, np.array([words.classes.index(gold_category)]), gold, words, template)
-    return {RR: "RR", RW: "RW", WR: "WR", WW: "WW"}[int(result.outcome[0])], words.classes[int(result.voted[0])]
-
-
-HAND_WORKED = {
-    # pairs, gold category, gold rationales: strict, dror
-    "doubly right": ([("seal", "fur"), ("seal", "whiskers")], "seal", {"whiskers"}, "RR", "RR"),
-    "right, wrong reason": ([("seal", "fur"), ("seal", "cat ears")], "seal", {"whiskers"}, "RW", "RW"),
-    "the gold reason, with another class only": (
-        [("seal", "fur"), ("seal", "cat ears"), ("cat", "whiskers")],
-        "seal",
-        {"whiskers"},
-        "RW",
-        "RW",
-    ),
-    "wrong, right reason": ([("cat", "whiskers"), ("cat", "fur")], "seal", {"whiskers"}, "WR", "WR"),
-    "wrong, right reason of a third class": (
-        [("cat", "fur"), ("cat", "tail"), ("bobcat", "whiskers")],
-        "seal",
-        {"whiskers"},
-        "WW",
-        # 'cat' stands in 'bobcat'.
-        "WR",
-    ),
-    "wrong in both": ([("cat", "fur"), ("cat", "tail")], "seal", {"whiskers"}, "WW", "WW"),
-    "the gold pair is there, but outvoted": (
-        [("cat", "fur"), ("cat", "tail"), ("seal", "whiskers")],
-        "seal",
-        {"whiskers"},
-        "WW",
-        "WW",
-    ),
-    "a tie goes to the higher-ranked pair": (
-        [("cat", "fur"), ("seal", "whiskers"), ("seal", "fur"), ("cat", "tail")],
-        "seal",
-        {"whiskers"},
-        "WW",
-        # Stops at the second pair: one vote each, the first counts.
-        "WW",
-    ),
-    "a tie that the gold class leads": ([("seal", "fur"), ("cat", "whiskers")], "seal", {"whiskers"}, "RW", "RW"),
-    "the walk ends at the hit, before the others outvote it": (
-        [("seal", "whiskers"), ("cat", "fur"), ("cat", "tail")],
-        "seal",
-        {"whiskers"},
-        "WW",
-        "RR",
-    ),
-    "a longer rationale contains the gold one": ([("seal", "a long tail")], "seal", {"tail"}, "RW", "RR"),
-    "a longer class name contains the gold one": (
-        [("grey seal", "whiskers"), ("seal", "fur"), ("seal", "tail")],
-        "seal",
-        {"whiskers"},
-        "RW",
-        # The hit is at once, and 'grey seal' has the only vote; its name is in that text too.
-        "WR",
-    ),
-    "several gold rationales": ([("seal", "fur"), ("seal", "tail")], "seal", {"whiskers", "tail"}, "RR", "RR"),
-    "no gold rationale": ([("seal", "fur")], "seal", set(), "RW", "RW"),
-    "no gold rationale, and wrong": ([("cat", "fur")], "seal", set(), "WW", "WW"),
-}
-
-
-@pytest.mark.parametrize("case", HAND_WORKED.values(), ids=HAND_WORKED.keys())
-def test_hand_worked_outcomes(case):
-    pairs, category, rationales, strict, dror = case
-    assert judged("strict", pairs, category, rationales)[0] == strict
-    assert judged("dror", pairs, category, rationales)[0] == dror
-
-
 names = st.text("ab ", min_size=1, max_size=3).map(str.strip).filter(bool)
 
 
@@ -189,8 +112,3 @@ def test_outcomes_equal_the_slow_judge(case, mode, template):
 )
 def test_the_majority_wins_and_a_tie_goes_to_the_higher_ranked(ranked, voted):
     assert majority_vote(np.array([ranked, ranked])).tolist() == [voted, voted]
-
-
-def test_an_unknown_mode_is_refused_and_the_known_ones_named():
-    with pytest.raises(UserError, match=r"evaluation\.mode is 'lenient'; expected 'strict' or 'dror'"):
-        judged("lenient", [("cat", "fur")], "cat", {"fur"})

@@ -25,8 +25,7 @@ from ecor_jax.metrics.doubly_right import judge_strictly
 from ecor_jax.metrics.scores import score_classes, score_labels
 from ecor_jax.options import defaults, read
 from ecor_jax.pages.page import write_page
-from ecor_jax.reports.table import Descriptor
-from ecor_jax.reports.table_page import write_table_page
+from ecor_jax.reports.table import Descriptor, write_table_page
 from ecor_jax.tasks.base import Log
 from ecor_jax.tasks.concepts.data import DiagnosisData, Part
 from ecor_jax.tasks.concepts.explanation import Diagnosis, Evidence, ExplainedStudy, WhatIf, sigmoid

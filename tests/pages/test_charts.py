@@ -27,7 +27,7 @@ LEFT, RIGHT, TOP, BOTTOM = 56.0, 322.0, 12.0, 180.0
 
 
 def curve(far: list[float], tar: list[float]) -> Roc:
-    return Roc(np.array(far), np.array(tar), np.zeros(len(far)), 100, 100)
+    return Roc(np.array(far), np.array(tar), 100)
 
 
 STEPS = curve([0, 0, 0.002, 0.002, 0.1, 1], [0, 0.4, 0.4, 0.7, 0.9, 1])

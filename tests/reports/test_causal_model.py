@@ -12,8 +12,8 @@ from transformers import PreTrainedTokenizerFast
 from ecor_jax.checkpoints import hub
 from ecor_jax.errors import UserError
 from ecor_jax.reports import causal_model
-from ecor_jax.reports.causal_model import CausalModel, files_digest, prompt_ids
-from ecor_jax.reports.language_model import DEFAULT_MODEL, split_reports
+from ecor_jax.reports.causal_model import DEFAULT_MODEL, CausalModel, files_digest, prompt_ids
+from ecor_jax.reports.language_model import split_reports
 from ecor_jax.reports.prompt import request
 from ecor_jax.reports.read import Report
 
@@ -37,14 +37,17 @@ def tokenizer_with(template: str | None) -> PreTrainedTokenizerFast:
     return tokenizer
 
 
-@pytest.fixture(scope="module", params=[("llama", {}), ("mistral", {"sliding_window": 5})], ids=["llama", "mistral"])
+FAMILIES = {"llama": {}, "mistral": {"sliding_window": 5}}
+
+
+@pytest.fixture(scope="module", params=["llama"])
 def tiny(request, tmp_path_factory):
     """transformers' own model in float32, and the directory that it wrote of itself."""
     torch = pytest.importorskip("torch")
     from transformers import AutoConfig, AutoModelForCausalLM
 
     torch.manual_seed(0)
-    family, options = request.param
+    family, options = request.param, FAMILIES[request.param]
     sizes = {"hidden_size": 32, "intermediate_size": 56, "num_hidden_layers": 2, "max_position_embeddings": 4096}
     heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 261, "eos_token_id": 2}
     # Wide enough that attention is not uniform and that answers are no single repeated token.
@@ -78,6 +81,7 @@ def slow_answer(model, prompt):
     return tokens[len(prompt) :]
 
 
+@pytest.mark.parametrize("tiny", FAMILIES, indirect=True)
 def test_batched_answers_are_those_of_a_slow_loop(tiny, directory):
     free = [slow_answer(tiny[0], prompt) for prompt in PROMPTS]
     # Tokens that the answers hold somewhere, so that some end early, one at once, and some do not; and settings of the
@@ -98,28 +102,24 @@ def test_batched_answers_are_those_of_a_slow_loop(tiny, directory):
 
 def test_a_killed_run_goes_on_to_the_same_bytes(directory, tmp_path, monkeypatch):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    statements = split_reports(str(directory), REPORTS, whole, batch_size=2)
+    statements = split_reports(CausalModel(str(directory)), REPORTS, whole, batch_size=2)
     content = (whole / "answers.jsonl").read_bytes()
     assert content.count(b"\n") == 3  # equal texts once
     # What a random model babbles is all kept apart.
     assert statements == {report.name: () for report in REPORTS}
     killed.mkdir()
     (killed / "answers.jsonl").write_bytes(content[: content.index(b"\n") + 30])
-    split_reports(str(directory), REPORTS, killed, batch_size=2)
+    split_reports(CausalModel(str(directory)), REPORTS, killed, batch_size=2)
     for name in ("answers.jsonl", "rejected.jsonl"):
         assert (killed / name).read_bytes() == (whole / name).read_bytes()
     # What is there already needs no weights but for their digest.
     monkeypatch.setattr(causal_model, "_load", lambda *_: pytest.fail("loaded"))
-    assert split_reports(str(directory), REPORTS, whole, batch_size=2) == statements
+    assert split_reports(CausalModel(str(directory)), REPORTS, whole, batch_size=2) == statements
 
 
-def test_a_report_beyond_the_context_is_named(directory, tmp_path):
-    change(directory / "config.json", max_position_embeddings=len(prompt_ids(tokenizer_with(TEMPLATE), "")) + BOUND + 9)
-    split_reports(str(directory), [REPORTS[0], Report("long", "Clear lungs. " * 9)], tmp_path / "out", batch_size=2)
-    assert '"long", "reason": "report longer than the context"' in (tmp_path / "out" / "rejected.jsonl").read_text()
+def test_the_context_has_room_for_a_prompt_and_an_answer(directory):
     change(directory / "config.json", max_position_embeddings=BOUND + 48)
-    with pytest.raises(UserError, match="room for prompts of 48 tokens; the request alone takes"):
-        split_reports(str(directory), REPORTS, tmp_path / "out")
+    assert CausalModel(str(directory)).room == 48
 
 
 def lacking_a_tensor(directory):
@@ -159,16 +159,14 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("tiny", [("llama", {})], indirect=True, ids=["llama"])
 @pytest.mark.parametrize("message", FAULTS)
 def test_what_does_not_fit_is_named(message, directory, tmp_path):
     FAULTS[message](directory)
     with pytest.raises(UserError, match=message) as caught:
-        split_reports(str(directory), REPORTS, tmp_path / "out")
+        split_reports(CausalModel(str(directory)), REPORTS, tmp_path / "out")
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("tiny", [("llama", {})], indirect=True, ids=["llama"])
 def test_code_beside_a_model_does_not_run(directory, tmp_path, monkeypatch):
     marker = tmp_path / "has_run"
     (directory / "custom_generate").mkdir()
@@ -184,7 +182,7 @@ def test_code_beside_a_model_does_not_run(directory, tmp_path, monkeypatch):
 def test_without_pytorch_one_line_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(UserError, match=r'PyTorch.* is not installed; pip install "ecor-jax\[reports\]"'):
-        split_reports("some/model", REPORTS, tmp_path)
+        CausalModel("some/model")
 
 
 def test_a_hub_id_is_fetched_with_its_template_and_without_pickles(tiny, tmp_path, monkeypatch):
@@ -192,12 +190,12 @@ def test_a_hub_id_is_fetched_with_its_template_and_without_pickles(tiny, tmp_pat
     monkeypatch.setattr(
         hub, "snapshot_download", lambda source, allow_patterns: asked.append(allow_patterns) or str(tiny[1])
     )
-    assert split_reports("someone/model", [], tmp_path) == {}
+    CausalModel("someone/model")
     assert asked == [["*.json", "*.jinja"], ["model*.safetensors"]]
     monkeypatch.undo()
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
     with pytest.raises(UserError, match=r"mistralai/Mistral.*cannot be fetched.*give the path of a local copy"):
-        split_reports(DEFAULT_MODEL, REPORTS, tmp_path)
+        CausalModel(DEFAULT_MODEL)
 
 
 def test_the_digest_follows_weights_and_template(tiny, directory):

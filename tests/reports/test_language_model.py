@@ -7,8 +7,8 @@ import pytest
 from absl import logging
 
 from ecor_jax.errors import UserError
-from ecor_jax.reports import language_model
-from ecor_jax.reports.language_model import Answer, collect
+from ecor_jax.reports.language_model import split_reports
+from ecor_jax.reports.prompt import Answer
 from ecor_jax.reports.read import Report
 from ecor_jax.reports.statements import Statement
 
@@ -28,22 +28,19 @@ ANSWERS = {
 }
 
 
-class Scripted(language_model.Model):
-    """Answers from a table; `stop_after` answers it is interrupted."""
+class Scripted:
+    """Answers from a table."""
 
-    def __init__(self, answers=ANSWERS, digest="scripted", room=10_000, stop_after=None):
-        self.answers, self.digest, self.room, self.left = answers, digest, room, stop_after
+    def __init__(self, answers=ANSWERS, digest="scripted", room=10_000):
+        self.answers, self.digest, self.room = answers, digest, room
         self.asked: list[str] = []
 
     def prompt(self, report):
         return list(f"?{report}".encode())
 
     def answer(self, prompts):
-        if self.left is not None and self.left < len(prompts):
-            raise KeyboardInterrupt
         texts = [bytes(prompt).decode()[1:] for prompt in prompts]
         self.asked += texts
-        self.left = None if self.left is None else self.left - len(texts)
         return [Answer(self.answers[text], True) for text in texts]
 
 
@@ -58,7 +55,7 @@ def contents(folder):
 def test_statements_and_what_is_kept_apart(tmp_path, caplog):
     logging.set_verbosity(logging.INFO)
     with caplog.at_level("INFO", logger="absl"):
-        statements = collect(Scripted(), REPORTS, tmp_path, 2)
+        statements = split_reports(Scripted(), REPORTS, tmp_path, 2)
     clear = (Statement("clear lungs", "present", "lungs"),)
     assert statements == {
         "a": (Statement("normal heart size", "present", "heart"), Statement("pleural effusion", "absent", "pleura")),
@@ -81,84 +78,65 @@ def test_statements_and_what_is_kept_apart(tmp_path, caplog):
     assert "not in the report: 2" in caplog.text
 
 
-def test_equal_texts_are_asked_about_once_and_what_was_answered_not_again(tmp_path):
-    with pytest.raises(KeyboardInterrupt):
-        collect(Scripted(stop_after=3), REPORTS, tmp_path, 1)
-    assert len(lines(tmp_path / "answers.jsonl")) == 3
-    model, again = Scripted(), Scripted()
-    collect(model, REPORTS, tmp_path, 1)
-    collect(again, REPORTS, tmp_path, 1)
-    assert len(model.asked) == 1 and again.asked == []
-
-
 @pytest.mark.parametrize("batch_size", [1, 2, 3])
 def test_a_killed_run_goes_on_where_it_was(batch_size, tmp_path):
-    collect(Scripted(), REPORTS, tmp_path / "whole", batch_size)
+    split_reports(Scripted(), REPORTS, tmp_path / "whole", batch_size)
     content = (tmp_path / "whole" / "answers.jsonl").read_bytes()
     for cut in range(0, len(content), 7):
         folder = tmp_path / f"cut{cut}"
         folder.mkdir()
         (folder / "answers.jsonl").write_bytes(content[:cut])
-        collect(Scripted(), REPORTS, folder, batch_size)
+        split_reports(Scripted(), REPORTS, folder, batch_size)
         assert contents(folder) == contents(tmp_path / "whole")
 
 
-def test_another_model_or_another_text_is_asked_anew(tmp_path):
-    first = collect(Scripted(), REPORTS, tmp_path, 2)
+def test_equal_texts_are_asked_about_once_and_another_model_or_text_anew(tmp_path):
+    model = Scripted()
+    first = split_reports(model, REPORTS, tmp_path, 2)
+    assert sorted(model.asked) == sorted(ANSWERS)
     other = Scripted(answers=dict.fromkeys(ANSWERS, "none"), digest="other")
-    assert collect(other, REPORTS, tmp_path, 2) == {report.name: () for report in REPORTS}
+    assert split_reports(other, REPORTS, tmp_path, 2) == {report.name: () for report in REPORTS}
     assert sorted(other.asked) == sorted(ANSWERS)
     changed = Scripted(answers={"Clear lungs.": "present: clear lungs"})
-    statements = collect(changed, [Report("b", "Clear lungs."), REPORTS[0]], tmp_path, 1)
+    statements = split_reports(changed, [Report("b", "Clear lungs."), REPORTS[0]], tmp_path, 1)
     assert changed.asked == ["Clear lungs."] and statements["b"] == first["b"] and statements["a"] == first["a"]
     # The first model's answers are still there.
     once_more = Scripted()
-    assert collect(once_more, REPORTS, tmp_path, 2) == first and once_more.asked == []
+    assert split_reports(once_more, REPORTS, tmp_path, 2) == first and once_more.asked == []
 
 
 def test_a_report_beyond_the_context_is_kept_apart_and_the_others_go_on(tmp_path):
     model = Scripted(room=len(REPORTS[0].text) + 1)
-    statements = collect(model, REPORTS, tmp_path, 2)
+    statements = split_reports(model, REPORTS, tmp_path, 2)
     assert statements["c"] == () and len(statements["a"]) == 2
     rejected = lines(tmp_path / "rejected.jsonl")
     assert {"name": "c", "reason": "report longer than the context", "line": ""} in rejected
     assert REPORTS[3].text not in model.asked
 
 
-def test_a_cut_off_answer(tmp_path):
-    class Endless(Scripted):
-        def answer(self, prompts):
-            return [Answer(text, False) for text, _ in super().answer(prompts)]
-
-    assert not any(collect(Endless(), REPORTS, tmp_path, 2).values())
-    assert {line["reason"] for line in lines(tmp_path / "rejected.jsonl")} == {"cut off before its end"}
-
-
-def test_rooms_names_and_batches_that_cannot_be(tmp_path):
+def test_rooms_and_batches_that_cannot_be(tmp_path):
     with pytest.raises(UserError, match="has room for prompts of 0 tokens; the request alone takes 1"):
-        collect(Scripted(room=0), REPORTS, tmp_path, 2)
-    with pytest.raises(UserError, match="1 names stand for several reports: a"):
-        collect(Scripted(), [REPORTS[0], Report("a", "x")], tmp_path, 2)
+        split_reports(Scripted(room=0), REPORTS, tmp_path, 2)
     with pytest.raises(UserError, match="batch_size is 0"):
-        collect(Scripted(), REPORTS, tmp_path, 0)
-    assert collect(Scripted(), [], tmp_path, 2) == {}
+        split_reports(Scripted(), REPORTS, tmp_path, 0)
+    assert split_reports(Scripted(), [], tmp_path, 2) == {}
 
 
 @pytest.mark.parametrize("line", ["{", "[]", '{"prompt": "x"}', '{"prompt": 1, "text": "", "ended": true}', "\xff"])
 def test_a_damaged_line_is_named(line, tmp_path):
-    collect(Scripted(), REPORTS, tmp_path, 2)
+    split_reports(Scripted(), REPORTS, tmp_path, 2)
     path = tmp_path / "answers.jsonl"
     content = path.read_text().splitlines(keepends=True)
     path.write_text("".join([*content[:2], line + "\n", *content[2:]]), encoding="latin-1")
     with pytest.raises(UserError, match=r"answers\.jsonl: line 3 is damaged; remove that line"):
-        collect(Scripted(), REPORTS, tmp_path, 2)
+        split_reports(Scripted(), REPORTS, tmp_path, 2)
 
 
 def test_folders_that_cannot_be_written_or_are_in_use(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"file/answers\.jsonl: cannot be read or written"):
-        collect(Scripted(), REPORTS, tmp_path / "file", 2)
+        split_reports(Scripted(), REPORTS, tmp_path / "file", 2)
     with (tmp_path / "answers.jsonl").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         with pytest.raises(UserError, match="another run is writing to it"):
-            collect(Scripted(), REPORTS, tmp_path, 2)
+            split_reports(Scripted(), REPORTS, tmp_path, 2)

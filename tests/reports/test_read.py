@@ -20,12 +20,6 @@ def test_table(tmp_path, name, mark):
     assert [report.text for report in read_reports(tmp_path / name, "last")] == ["Normal.", "", "Scar."]
 
 
-def test_real_table(shared_data):
-    reports = read_reports(shared_data / "xray" / "openi_reports.csv.gz", "findings+impression")
-    assert len(reports) == 3955
-    assert sum(not report.text for report in reports) == 28
-
-
 def test_folder_and_zip_of_mimic_reports(tmp_path):
     folder = tmp_path / "root"
     for name, text in ((NAME, b" FINDINGS: clear\n IMPRESSION: caf\xe9"), (OTHER, b"\xef\xbb\xbf INDICATION: cough")):
@@ -68,19 +62,3 @@ def test_what_cannot_be_read_is_named(tmp_path, message):
     with pytest.raises(UserError, match=message) as caught:
         read_reports(tmp_path / name, "last")
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("member", "damage", "message"),
-    [
-        ("s50414267.txt", b"findings", r"reports\.zip: s50414267\.txt cannot be read \(Bad CRC"),
-        ("../s50414267.txt", b"FINDINGS", "names a path outside itself"),
-    ],
-)
-def test_a_zip_that_is_damaged_or_leads_out_of_itself(tmp_path, member, damage, message):
-    path = tmp_path / "reports.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(member, "FINDINGS: clear")
-    path.write_bytes(path.read_bytes().replace(b"FINDINGS", damage))
-    with pytest.raises(UserError, match=message):
-        read_reports(path, "last")

@@ -1,7 +1,5 @@
-import csv
-
 from ecor_jax.reports.statements import Statement
-from ecor_jax.reports.table import Descriptor, descriptors, write_table
+from ecor_jax.reports.table import Descriptor, descriptors
 
 REPORTS = [
     (Statement("effusion", "absent", "pleura"), Statement("scar", "present", "lungs")),
@@ -22,15 +20,3 @@ def test_counts_by_hand():
     assert descriptors([]) == ()
     # A report that says one thing twice says it once.
     assert descriptors([[REPORTS[0][0]] * 2]) == (Descriptor("effusion", "pleura", 0, 1, 0),)
-
-
-def test_csv(tmp_path):
-    write_table(TABLE, tmp_path / "table.csv")
-    with (tmp_path / "table.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))
-    assert rows == [
-        ["text", "group", "count", "negated", "uncertain"],
-        ["effusion", "pleura", "4", "2", "1"],
-        ["mass, left", "lungs", "1", "0", "0"],
-        ["scar", "lungs", "1", "0", "0"],
-    ]
