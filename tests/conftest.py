@@ -90,10 +90,10 @@ def strict_dtypes():
         yield
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory, monkeypatch):
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
     """Text banks of the tests stay among the tests' files."""
-    monkeypatch.setenv("ECOR_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    os.environ["ECOR_CACHE"] = str(tmp_path_factory.getbasetemp() / "cache")
 
 
 @pytest.fixture(scope="session")

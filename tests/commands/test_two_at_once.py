@@ -34,65 +34,44 @@ def in_process(program: str, *arguments: object, **environment: object) -> str:
     return result.stdout
 
 
-# Each of two runs stops itself before each of its operations on files of the workdir; which of them goes on is drawn.
-# They do nothing but hold the folder for some operations: what a run is about is of no matter here.
+# Each of two processes stops itself before each of its operations on files of the workdir; which goes on is drawn.
 TWO = """
-import json, os, random, signal, sys, types
+import json, os, random, signal, sys
 from pathlib import Path
 
-root, seed, tries = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-sys.path.insert(0, os.getcwd())
-from ecor_jax.tasks import base
-from ecor_jax.tasks.rationale.options import RationaleOptions
+root, tries = Path(sys.argv[1]), int(sys.argv[2])
 from ecor_jax.errors import UserError
-from ecor_jax.commands import cli, train
+from ecor_jax.training.workdir import claimed, write_results
 
 EVENTS = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.scandir", "fcntl.flock", "fcntl.lockf")
 
-class Held(base.Task):
-    Options, rows, needs_clip, workdir = RationaleOptions, (), False, None
-
-    def __init__(self, options, *, training):
-        self.options = options
-
-    def open(self, model):
-        for number in range(10):
-            (self.workdir / "work").write_text(str(self.options.seed))
-        assert (self.workdir / "work").read_text() == str(self.options.seed)
-
-    def results(self, rows):
-        return {"seed": self.options.seed}
-
-    learner = model = judge = None
-
-sys.modules["ecor_jax.tasks.rationale.task"] = toy = types.ModuleType("toy")
-toy.Rationale = Held
-
-def start(workdir, number, message):
-    Held.workdir = workdir
+def start(workdir, seed, message):
     def watch(event, arguments):
         if event in EVENTS and (event.startswith("fcntl") or str(workdir) in str(arguments[:2])):
             os.kill(os.getpid(), signal.SIGSTOP)
-    arguments = ["--config=configs/folder.py", f"--workdir={workdir}", f"--config.seed={number}"]
-    args = cli.parse(train.parser(), arguments)
     sys.addaudithook(watch)
+    config = {"seed": seed}
     try:
-        train.main(args)
+        with claimed(workdir, config, config):
+            for number in range(10):
+                (workdir / "work").write_text(str(seed))
+            assert (workdir / "work").read_text() == str(seed)
+            write_results(workdir / "results.json", config, config)
     except UserError as error:
         os.write(message, str(error).encode())
         os._exit(1)
     os._exit(0)
 
-chance = random.Random(seed)
+chance = random.Random(0)
 for attempt in range(tries):
     workdir, seeds = root / str(attempt), (0, attempt % 2)
     children, readers, statuses = {}, [], [None, None]
-    for index, number in enumerate(seeds):
+    for index, seed in enumerate(seeds):
         reader, writer = os.pipe()
         pid = os.fork()
         if not pid:
             try:
-                start(workdir, number, writer)
+                start(workdir, seed, writer)
             finally:
                 os._exit(70)
         os.close(writer)
@@ -122,45 +101,26 @@ def is_whole(end: dict) -> bool:
 
 def test_every_interleaving_of_two_runs_ends_with_a_whole_one(tmp_path):
     tries = 40 * max(1, TRIES)
-    # Each whole run prints its table, which is empty here.
-    ends = [json.loads(line) for line in in_process(TWO, tmp_path, 0, tries).splitlines() if line]
+    ends = [json.loads(line) for line in in_process(TWO, tmp_path, tries).splitlines()]
     bad = [end for end in ends if not is_whole(end)]
     assert not bad, f"{len(bad)} of {tries}, first {bad[0]}"
     # Nearly all of them did meet.
     assert sum(AT_WORK in "".join(end["messages"]) for end in ends) > tries / 2
 
 
-def check_two_at_once(commands, options, workdir: Path, seeds: tuple[int, int], offset: float) -> None:
-    processes = []
-    for seed in seeds:
-        changed = ["--config.method=dror", f"--config.seed={seed}"]
-        processes.append(commands.start("train", *options, *changed, f"--workdir={workdir}"))
-        time.sleep(offset)
-    ends = [
-        (*process.communicate(timeout=300), process.returncode, seed)
-        for process, seed in zip(processes, seeds, strict=True)
-    ]
-    (_, errors, status, seed), (_, refusal, refused, _) = sorted(ends, key=lambda end: end[2])
-    assert (status, refused) == (0, 1), errors[-3000:] + refusal[-3000:]
-    assert "Traceback" not in errors + refusal
-    assert refusal.splitlines()[-1].startswith("error: ") and AT_WORK in refusal.splitlines()[-1]
-    results = json.loads((workdir / "results.json").read_text())
-    assert results["seed"] == seed == json.loads((workdir / "config.json").read_text())["seed"]
-    assert results["config_sha256"] == hashlib.sha256((workdir / "config.json").read_bytes()).hexdigest()
-
-
 def test_two_commands_at_once(commands, options, tmp_path):
-    check_two_at_once(commands, options, tmp_path / "run", (1, 2), 0.0)
-
-
-@pytest.mark.slow
-def test_two_commands_at_once_many_times(commands, options, tmp_path):
-    chance = random.Random(0)
-    for attempt in range(TRIES or 12):
-        seeds = (attempt, attempt + attempt % 3)
-        check_two_at_once(
-            commands, options, tmp_path / str(attempt), seeds, chance.choice([0, 0, 0.3 * chance.random()])
-        )
+    workdir = tmp_path / "run"
+    given = [*options, "--config.method=dror", f"--workdir={workdir}"]
+    processes = {seed: commands.start("train", *given, f"--config.seed={seed}") for seed in (1, 2)}
+    errors = {seed: process.communicate(timeout=300)[1] for seed, process in processes.items()}
+    whole, refused = sorted(processes, key=lambda seed: processes[seed].returncode)
+    assert [processes[seed].returncode for seed in (whole, refused)] == [0, 1], errors
+    assert "Traceback" not in errors[whole] + errors[refused]
+    last = errors[refused].splitlines()[-1]
+    assert last.startswith("error: ") and AT_WORK in last
+    config, results = ((workdir / name).read_bytes() for name in ("config.json", "results.json"))
+    assert json.loads(results)["seed"] == json.loads(config)["seed"] == whole
+    assert json.loads(results)["config_sha256"] == hashlib.sha256(config).hexdigest()
 
 
 # Kills itself at an operation on files below a folder, drawn anew each time; the last one may end.
