@@ -1,7 +1,6 @@
 """Eight CPU devices, strict dtypes, checked shapes, and the folder of real data, for every test."""
 
 import dataclasses
-import importlib.util
 import json
 import os
 import signal
@@ -72,13 +71,10 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def mimic_tree() -> ModuleType:
-    """The module data/xray/mimic_tree.py, builders of MIMIC-shaped folders: test modules cannot import one another."""
-    name = "tests_mimic_tree"
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / "data" / "xray" / "mimic_tree.py")
-    assert spec and spec.loader
-    sys.modules[name] = module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """Builders of MIMIC-shaped folders."""
+    from tests.data.xray import mimic_tree
+
+    return mimic_tree
 
 
 @pytest.fixture

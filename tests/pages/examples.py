@@ -3,9 +3,9 @@
 Reports are built by the functions that a run calls, on answers that are made up.
 """
 
-import dataclasses
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -70,32 +70,23 @@ def records(count: int) -> InOrder:
 # Rationales
 
 
-def said(method: str = "ecor", **changes: Any) -> Explanation:
-    given = {
-        "pairs": [Pair("cat & co", "<whiskers>", 0.61), Pair("cat & co", "wings", 0.122), Pair("dog", "fur", 0.00042)],
-        "category": "cat & co",
-        "likeliest": "cat & co",
-        "probability": 0.75,
-        "classes": 4,
-        "rationales": 5,
-        "outcome": "rr",
-    }
-    return Explanation(method, **(given | changes))
-
-
-def explained_picture(**changes: Any) -> ExplainedPicture:
-    given = {
-        "name": f"/home/me/{HOSTILE}.png",
-        "image": picture(64, 64),
-        "explanations": [said(), said("clip", category="dog", likeliest="cat & co", outcome="wr")],
-        "gold_category": "cat & co",
-        "gold_rationales": ["<whiskers>", "a tail"],
-    }
-    return ExplainedPicture(**(given | changes))
+SAID = Explanation(
+    "ecor",
+    [Pair("cat & co", "<whiskers>", 0.61), Pair("cat & co", "wings", 0.122), Pair("dog", "fur", 0.00042)],
+    category="cat & co",
+    likeliest="cat & co",
+    probability=0.75,
+    classes=4,
+    rationales=5,
+    outcome="rr",
+)
+OTHER = replace(SAID, method="clip", category="dog", outcome="wr")
+PICTURE = ExplainedPicture(f"/home/me/{HOSTILE}.png", picture(64, 64), [SAID, OTHER])
+LABELLED = replace(PICTURE, gold_category="cat & co", gold_rationales=["<whiskers>", "a tail"])
 
 
 def rationale_explanations(directory: Path, *pictures: ExplainedPicture) -> Path:
-    shown = pictures or (explained_picture(gold_category=None, gold_rationales=[]),)
+    shown = pictures or (PICTURE,)
     return write_page(directory, "rationale.html", title=f"Two {HOSTILE}", intro="Why?", pictures=shown)
 
 
@@ -137,31 +128,23 @@ def rationale_report(
 # Faces
 
 
-def concepts() -> list[Concept]:
-    """By group the contributions are .62 (nose), .26 (eyes) and -.05 (ears)."""
-    return [
-        Concept("nose", "a <broad> bridge", 0.6, 0.3, 0.4),
-        Concept("nose", "a narrow bridge", 0.4, 0.7, 0.22),
-        Concept("eyes", "round & wide", 0.25, 0.25, 0.2),
-        Concept("eyes", "almond", 0.75, 0.75, 0.06),
-        Concept("ears", "large", 0.501, 0.502, -0.04),
-        Concept("ears", "small", 0.499, 0.498, -0.01),
-    ]
-
-
-def match(**changes: Any) -> ExplainedPair:
-    sides = Side("/home/me/ada/<1>.png", picture(92, 112)), Side("ada/2.png", picture(800, 400, seed=1))
-    return ExplainedPair(*sides, **({"similarity": 0.83, "threshold": 0.71, "concepts": concepts()} | changes))
-
-
-def non_match(**changes: Any) -> ExplainedPair:
-    other = Side("/home/me/bob/3.png", picture(20, 20, seed=2))
-    return dataclasses.replace(match(**({"similarity": 0.63, "bias": -0.2} | changes)), second=other)
+# By group the contributions are .62 (nose), .26 (eyes) and -.05 (ears).
+CONCEPTS = [
+    Concept("nose", "a <broad> bridge", 0.6, 0.3, 0.4),
+    Concept("nose", "a narrow bridge", 0.4, 0.7, 0.22),
+    Concept("eyes", "round & wide", 0.25, 0.25, 0.2),
+    Concept("eyes", "almond", 0.75, 0.75, 0.06),
+    Concept("ears", "large", 0.501, 0.502, -0.04),
+    Concept("ears", "small", 0.499, 0.498, -0.01),
+]
+ADA = Side("/home/me/ada/<1>.png", picture(92, 112)), Side("ada/2.png", picture(800, 400, seed=1))
+MATCH = ExplainedPair(*ADA, similarity=0.83, threshold=0.71, concepts=CONCEPTS)
+NO_MATCH = replace(MATCH, second=Side("/home/me/bob/3.png", picture(20, 20, seed=2)), similarity=0.63, bias=-0.2)
 
 
 def pair_explanations(directory: Path, *pairs: ExplainedPair) -> Path:
     moved = [Intervention("nose", "a narrow bridge", 0.7, 0, 0.70), Intervention("ears", HOSTILE, 0.502, 0, 0.829)]
-    shown = pairs or (match(same=True, interventions=moved), non_match(threshold_source=HOSTILE))
+    shown = pairs or (replace(MATCH, same=True, interventions=moved), replace(NO_MATCH, threshold_source=HOSTILE))
     return write_page(
         directory, "verification.html", title="Pairs", facts={"Model": HOSTILE}, pairs=shown, notes=PAIR_READING
     )
@@ -207,27 +190,20 @@ def verification_report(directory: Path, kinds: tuple[str, ...] = ("both", "few"
 # Chest X-rays
 
 
-def evidence() -> list[Evidence]:
-    """They add up to 1.0 + 1.5 - .2 - .5 + .25 + 0 = 2.05."""
-    return [
-        Evidence("a <blunt> angle", "pleura", 0.30, 0.25, 20.0),
-        Evidence("clear lungs", "lungs", 0.20, 0.25, -30.0),
-        Evidence("sharp & deep angle", "pleura", 0.30, 0.25, -4.0),
-        Evidence("meniscus sign", "pleura", 0.20, 0.25, 10.0),
-        Evidence("large heart", "heart", 0.26, 0.25, 25.0),
-        Evidence("typical spine", "bones", 0.25, 0.25, 90.0),
-    ]
+# They add up to 1.0 + 1.5 - .2 - .5 + .25 + 0 = 2.05, the logit is -.45 + 2.05 = 1.6.
+EVIDENCE = [
+    Evidence("a <blunt> angle", "pleura", 0.30, 0.25, 20.0),
+    Evidence("clear lungs", "lungs", 0.20, 0.25, -30.0),
+    Evidence("sharp & deep angle", "pleura", 0.30, 0.25, -4.0),
+    Evidence("meniscus sign", "pleura", 0.20, 0.25, 10.0),
+    Evidence("large heart", "heart", 0.26, 0.25, 25.0),
+    Evidence("typical spine", "bones", 0.25, 0.25, 90.0),
+]
+EFFUSION = Diagnosis("Effusion", probability=0.8320184, base=-0.45, evidence=EVIDENCE)
 
 
-def effusion(**changes: Any) -> Diagnosis:
-    """Logit -.45 + 2.05 = 1.6."""
-    given = {"finding": "Effusion", "probability": 0.8320184, "base": -0.45, "evidence": evidence()}
-    return Diagnosis(**(given | changes))
-
-
-def study(*diagnoses: Diagnosis, **changes: Any) -> ExplainedStudy:
-    given = {"name": f"/home/me/{HOSTILE}.jpg", "image": picture(100, 80), "diagnoses": diagnoses or (effusion(),)}
-    return ExplainedStudy(**(given | changes))
+def study(*diagnoses: Diagnosis, **given: Any) -> ExplainedStudy:
+    return ExplainedStudy(f"/home/me/{HOSTILE}.jpg", picture(100, 80), diagnoses or (EFFUSION,), **given)
 
 
 def study_explanations(directory: Path, *studies: ExplainedStudy) -> Path:
@@ -318,7 +294,7 @@ def generic(directory: Path) -> Path:
         title=HOSTILE,
         facts={"Seed": 0, HOSTILE: HOSTILE},
         results={"first": {"accuracy": 0.5, HOSTILE: None}, HOSTILE: {"loss": 2.0}},
-        explained=[explained_picture(), match().first],
+        explained=[LABELLED, MATCH.first],
         metrics=LINES,
         left_out=[HOSTILE],
     )
