@@ -87,11 +87,3 @@ def test_what_cannot_be_explained(called, trained, tiny_pictures, tmp_path, give
     with pytest.raises(UserError, match=message):
         called(explain, *usual, *(option.format(**places) for option in given))
     assert not (tmp_path / "page").exists() and good.read_bytes() == before
-
-
-def test_a_model_whose_prompts_are_of_other_weights(called, trained, tiny_pictures, tmp_path):
-    shutil.copytree(trained / "model", tmp_path / "model")
-    description = json.loads((tmp_path / "model" / "ecor.json").read_text())
-    (tmp_path / "model" / "ecor.json").write_text(json.dumps(description | {"frozen_sha256": "0" * 64}))
-    with pytest.raises(UserError, match="its prompts were tuned on other weights"):
-        called(explain, f"--model={tmp_path / 'model'}", "--images", tiny_pictures[0], f"--output={tmp_path / 'page'}")
