@@ -1,6 +1,25 @@
-"""Explainable image recognition with CLIP, in JAX."""
+"""Explainable image recognition with CLIP, in JAX: `load`, `explain`, `evaluate`, `train`, `load_clip`."""
 
 import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ecor_jax.api import evaluate, explain, load, load_clip, train
+
+__all__ = ["evaluate", "explain", "load", "load_clip", "train"]
 
 # Tokenizers are all that is used of transformers, which without PyTorch says that it has no models.
 os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
+
+
+def __getattr__(name: str) -> Any:
+    """The interface, imported when it is first asked for: JAX takes a second."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from ecor_jax import api
+
+    return getattr(api, name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -25,10 +25,10 @@ class Within(NamedTuple):
 
 
 class Braces(NamedTuple):
-    """The letters that a template may (if `needed`, must) have in braces, such as {c}."""
+    """The letters that a template may, and those that it must, have in braces, such as {c}."""
 
     letters: str
-    needed: bool = False
+    needed: str = ""
 
 
 Names = Annotated[tuple[str, ...], "in a config: a text with commas between them"]
@@ -108,15 +108,15 @@ def _value(annotation: Any, value: Any, name: str) -> Any:
     return hint(value)
 
 
-def check_template(template: Any, letters: str, option: str, *, needed: bool = False) -> None:
-    """UserError unless the only braces of a template are `{x}` for some (if `needed`, all) of the `letters`.
+def check_template(template: Any, letters: str, option: str, *, needed: str = "") -> None:
+    """UserError unless the only braces of a template are `{x}` for some of the `letters`, and for all `needed`.
 
     Python's format strings do more: they reach into objects and fill gigabytes with spaces.
     """
     rest = str(template)
     for letter in letters:
         rest = rest.replace(f"{{{letter}}}", "")
-    lacking = needed and not all(f"{{{letter}}}" in str(template) for letter in letters)
+    lacking = not all(f"{{{letter}}}" in str(template) for letter in needed)
     if not isinstance(template, str) or "{" in rest or "}" in rest or lacking:
         expected = " and ".join(f"{{{letter}}}" for letter in letters)
         raise UserError(f"{option} is {str(template)[:100]!r}; expected {expected} as the only braces")

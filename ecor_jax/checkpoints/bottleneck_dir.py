@@ -28,16 +28,17 @@ FORMAT = 2
 
 @dataclasses.dataclass(frozen=True)
 class Findings:
-    """What the logits of a diagnosis stand for.
+    """What the logits of a classification stand for.
 
     names: of the logits. single_label: they exclude each other. typical: mean cosine of each descriptor over the
-    training images. trained_on: hashes of the patients, on whom it must not be tested.
+    training images. trained_on: hashes of the patients, on whom it must not be tested. medical: of X-rays.
     """
 
     names: tuple[str, ...]
     single_label: bool
     typical: Float[np.ndarray, "concepts"]
     trained_on: tuple[str, ...] = ()
+    medical: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +47,7 @@ class SavedBottleneck:
 
     model: the CLIP, its image encoder as tuned. output: which representation decides (`tasks.verification.OUTPUTS`).
     threshold: cosine above which two pictures are taken for the same; None where it was never chosen.
-    findings: of a diagnosis; None for faces.
+    findings: of a classification; None for faces.
     """
 
     model: Model
@@ -85,6 +86,7 @@ def save_bottleneck(directory: Path, saved: SavedBottleneck, tuned: Clip | None 
             "single_label": saved.findings.single_label,
             "typical": saved.findings.typical.tolist(),
             "trained_on": saved.findings.trained_on,
+            "medical": saved.findings.medical,
         },
     }
     with new_directory(directory, overwrite=True) as partial:
@@ -131,17 +133,16 @@ def _read(description: dict[str, Any], model: Model) -> SavedBottleneck:
         if stated != found:
             raise UserError(f"belongs to {what} (sha256 {stated[:12]}) than lies beside it ({found[:12]})")
     # A softmax over a single descriptor says nothing; without one, a group is a heading.
-    least = 2 if description["grouped"] else 1
-    descriptors = Descriptors.from_groups(description["groups"], "groups", least)
+    least, template = 2 if description["grouped"] else 1, description["template"]
+    check_template(template, "dc", "template", needed="d")
+    descriptors = Descriptors.from_groups(description["groups"], "groups", least, repeated="{c}" in template)
     bottleneck = _read_head(description, descriptors, model.clip.config.embed_dim, model.path / HEAD)
     findings, threshold = _read_findings(description["findings"], bottleneck), description["threshold"]
     if (findings is None) == (bottleneck.groups is None):
         raise ValueError("findings and a softmax within groups: expected one of them")
     if threshold is not None and not -1 <= threshold <= 1:
         raise ValueError(f"threshold {threshold!r}; expected a cosine from -1 to 1")
-    template, output = description["template"], str(description["output"])
-    check_template(template, "d", "template")
-    return SavedBottleneck(model, bottleneck, descriptors, template, output, threshold, findings)
+    return SavedBottleneck(model, bottleneck, descriptors, template, str(description["output"]), threshold, findings)
 
 
 def _digest(path: Path) -> str:
@@ -156,10 +157,11 @@ def _read_findings(found: dict[str, Any] | None, bottleneck: Bottleneck) -> Find
         found["single_label"],
         np.array(found["typical"], np.float32),
         tuple(map(str, found["trained_on"])),
+        bool(found.get("medical", True)),  # before there were others, all were of X-rays
     )
     if not (np.abs(findings.typical) <= 1.001).all():
         raise ValueError("a typical cosine that is none")
-    if not isinstance(findings.single_label, bool) or (findings.single_label and len(findings.names) != 2):
+    if not isinstance(findings.single_label, bool) or (findings.single_label and len(findings.names) < 2):
         raise ValueError(f"single_label is {findings.single_label!r} of {len(findings.names)} findings")
     if len(set(findings.names)) < len(findings.names):
         raise ValueError(f"findings {', '.join(findings.names)}; expected each once")

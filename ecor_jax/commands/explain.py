@@ -12,18 +12,19 @@ second face, its cosine in an X-ray.
 
 import argparse
 
+import ecor_jax
 from ecor_jax.commands import cli
+from ecor_jax.errors import UserError
 
 
 def main(args: argparse.Namespace) -> None:
-    # Imported late: --help and a mistyped option answer at once.
-    from ecor_jax.tasks import base
-
-    options = {
-        name: getattr(args, name) for name in ("rationales", "method", "top_k", "on_long", "threshold", "what_if")
-    }
-    given = {name: value for name, value in options.items() if value is not None}
-    print(f"wrote {base.explained(args.model, args.images or [], args.pair or [], args.output, given)}")
+    names = ("rationales", "method", "top_k", "on_long", "threshold", "what_if")
+    options = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    explainer = ecor_jax.load(args.model, task=args.task or ("verification" if args.pair else ""))
+    if explainer.pairs and not args.pair:
+        raise UserError(f"{args.model} compares faces; expected --pair FIRST SECOND, not --images")
+    pictures = args.images or [picture for pair in args.pair for picture in pair]
+    print(f"wrote {explainer.write(args.output, explainer.explain(pictures, **options))}")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -37,6 +38,9 @@ def parser() -> argparse.ArgumentParser:
         "--pair", nargs=2, action="append", type=cli.a_path, metavar=("FIRST", "SECOND"), help="two pictures of faces"
     )
     parser.add_argument("--output", required=True, type=cli.a_path, metavar="DIR", help="folder of the page")
+    parser.add_argument(
+        "--task", metavar="MODULE:CLASS", help="a task of your own (default: what the model directory holds)"
+    )
     parser.add_argument(
         "--rationales",
         type=cli.a_path,

@@ -2,6 +2,7 @@
 
 import dataclasses
 import string
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,13 +40,17 @@ class Descriptors:
         return cls.from_groups(groups, str(path))
 
     @classmethod
-    def from_groups(cls, groups: dict[str, list[str]], origin: str, least: int = 2) -> "Descriptors":
+    def from_groups(
+        cls, groups: dict[str, list[str]], origin: str, least: int = 2, *, repeated: bool = False
+    ) -> "Descriptors":
         """As `from_json`, of what the file holds; `origin` names it in errors.
 
-        least: descriptors a group needs; 1 where there is no softmax within groups.
+        least: descriptors a group needs; 1 where there is no softmax within groups. repeated: two groups may have the
+        same descriptor.
         """
         seen: dict[str, str] = {}
         for group, phrases in groups.items():
+            seen = {} if repeated else seen
             if not isinstance(phrases, list) or not all(isinstance(phrase, str) for phrase in phrases):
                 raise UserError(f"{origin}: group {group!r} is not a list of texts")
             if len(phrases) < least:
@@ -59,11 +64,23 @@ class Descriptors:
                 if key in seen:
                     raise UserError(f"{origin}: {phrase!r} stands in {seen[key]!r} and again in {group!r}")
                 seen[key] = group
+        return cls.of_classes(groups)
+
+    @classmethod
+    def of_classes(cls, groups: Mapping[str, Sequence[str]]) -> "Descriptors":
+        """Of groups that are known to be texts of one line; two groups may have the same."""
         return cls(
             phrases=tuple(phrase.strip() for phrases in groups.values() for phrase in phrases),
             groups=tuple(groups),
             group_of=tuple(row for row, phrases in enumerate(groups.values()) for _ in phrases),
         )
+
+    def prompts(self, template: str) -> list[str]:
+        """What the text tower reads: the template with a descriptor for {d} and its group for {c}."""
+        return [
+            template.replace("{c}", self.groups[group]).replace("{d}", phrase)
+            for phrase, group in zip(self.phrases, self.group_of, strict=True)
+        ]
 
     def as_groups(self) -> dict[str, list[str]]:
         """`from_groups` of it gives this again."""

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ecor_jax.errors import UserError
-from ecor_jax.untrusted.json_text import JsonObject, kind_of, read_json
+from ecor_jax.untrusted.json_text import JsonObject, kind_of, parse_json, read_json
 
 MOST_PAIRS = 2 * 10**7
 """Of a class and a rationale, each of which is a prompt to encode; ImageNet has 4.2 million."""
@@ -72,6 +72,15 @@ class Vocabulary:
             return cls.from_lists(lists)
         except UserError as error:
             raise UserError(f"rationale file {path}: {error}") from error
+
+    @classmethod
+    def read(cls, rationales: "str | Path | Mapping[str, Sequence[str]]") -> "Vocabulary":
+        """Of a file as `from_json` reads it, or of what such a file holds, as plain values."""
+        if not isinstance(rationales, Mapping):
+            return cls.from_json(rationales)
+        where = "the rationales"
+        content = parse_json(json.dumps(dict(rationales)).encode(), where, pairs=JsonObject)
+        return cls.from_lists(_checked_lists(content, where, " or "))
 
     def without(self, rationales: Iterable[str]) -> "Vocabulary":
         """The same classes without some of the rationales, which are `left_out`."""
@@ -184,7 +193,10 @@ def _wnid_hint(names: Sequence[str]) -> str:
 
 def _read_lists(path: Path, slash: str) -> dict[str, list[str]]:
     """The file as {normalised class: [normalised rationale, ...]}."""
-    content = _read_object(path)
+    return _checked_lists(_read_object(path), f"rationale file {path}", slash)
+
+
+def _checked_lists(content: JsonObject, where: str, slash: str) -> dict[str, list[str]]:
     problems: list[str] = []
     lists: dict[str, list[str]] = {}
     spelled: dict[str, str] = {}
@@ -208,7 +220,7 @@ def _read_lists(path: Path, slash: str) -> dict[str, list[str]]:
         problems.append("no class has a rationale")
     if problems:
         more = f"; and {len(problems) - 20} more" if len(problems) > 20 else ""
-        raise UserError(f"rationale file {path}: {'; '.join(problems[:20])}{more}")
+        raise UserError(f"{where}: {'; '.join(problems[:20])}{more}")
     return lists
 
 

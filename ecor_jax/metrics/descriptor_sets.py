@@ -58,13 +58,15 @@ class SetAgreement(NamedTuple):
         return SetScores(*(float(np.mean(column)) for column in zip(*self.each, strict=True)))
 
     def as_results(
-        self, patients: Sequence[str], *, resamples: int = RESAMPLES, seed: int = 0
+        self, patients: Sequence[str] | None, *, resamples: int = RESAMPLES, seed: int = 0
     ) -> dict[str, dict[str, Any]]:
         """As results.json has them: "micro" and "macro", each score with its interval over patients, [low, high].
 
-        patients[i] names the patient of study i. An interval is None where a precision or recall is 0 for want of any
-        descriptor to count.
+        patients[i] names the patient of study i; without patients there are no intervals. One is None where a precision
+        or recall is 0 for want of any descriptor to count.
         """
+        if patients is None:
+            return {kind: scores._asdict() for kind, scores in (("micro", self.micro), ("macro", self.macro))}
         matched, predicted, reported = np.array(self.studies, np.float64).T
         each = np.array(self.each).T
         statistic = ratios(

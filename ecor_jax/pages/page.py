@@ -1,7 +1,11 @@
 """A page: a template, filled in and published with its pictures as one folder that needs no network."""
 
+import base64
+import html
+import io
 import itertools
 import re
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -43,13 +47,19 @@ def write_page(directory: Path, template: str | Path, /, **context: Any) -> Path
         raise UserError(f"{directory}: the page cannot be written ({error.strerror or error})") from error
     _refuse_foreign(directory)
     with beside(directory / "index.html") as partial:
-        text = _rendered(partial, template, OPTIONAL | context)
+        text = _rendered(_Pictures(partial), template, OPTIONAL | context)
         (partial / "index.html").write_text(text, encoding="utf-8", newline="\n")
         _replace(directory, partial)
     return directory / "index.html"
 
 
-def _rendered(folder: Path, template: str | Path, context: dict[str, Any]) -> str:
+def embedded(template: str | Path, /, **context: Any) -> str:
+    """A page as an HTML element for a notebook, its pictures within."""
+    text = _rendered(_inline, template, OPTIONAL | context)
+    return f'<iframe srcdoc="{html.escape(text)}" style="width: 100%; height: 36em; border: 0"></iframe>'
+
+
+def _rendered(pictures: Callable[[Image.Image], "Shown"], template: str | Path, context: dict[str, Any]) -> str:
     own = [template.parent] if isinstance(template, Path) else []
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([*own, HERE / "templates", HERE]),
@@ -62,7 +72,7 @@ def _rendered(folder: Path, template: str | Path, context: dict[str, Any]) -> st
     functions = {name: getattr(numbers, name) for name in numbers.FILTERS}
     environment.filters |= functions | {"filename": lambda path: PurePosixPath(path).name or str(path)}
     environment.globals |= functions | {name: getattr(charts, name) for name in charts.FUNCTIONS}
-    environment.globals |= {"picture": _Pictures(folder), "contents": [], "next_id": itertools.count(1).__next__}
+    environment.globals |= {"picture": pictures, "contents": [], "next_id": itertools.count(1).__next__}
     environment.globals["m"] = environment.get_template("macros.html").module
     name = template.name if isinstance(template, Path) else template
     return UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", environment.get_template(name).render(context))
@@ -83,22 +93,33 @@ class _Pictures:
         self.folder, self.count = folder / "images", 0
 
     def __call__(self, image: Image.Image) -> Shown:
-        """In RGB, turned upright, small, and without the metadata of the original."""
-        upright = ImageOps.exif_transpose(image).convert("RGB")
-        upright.info = {}  # A photo may say where it was taken, and by whom.
-        upright.thumbnail((LARGEST_FILE, LARGEST_FILE), Image.Resampling.LANCZOS)
         self.folder.mkdir(exist_ok=True)
         self.count += 1
-        longer = max(upright.size)
-        if longer <= TINY:
-            name = f"{self.count:04d}.png"
-            upright.save(self.folder / name, optimize=True)
-        else:
-            name = f"{self.count:04d}.jpg"
-            upright.save(self.folder / name, quality=88)
-        scale = min(max(longer, SMALLEST_SHOWN), LARGEST_SHOWN) / longer
-        width, height = (max(1, round(side * scale)) for side in upright.size)
-        return Shown(f"images/{name}", width, height)
+        content, suffix, size = _published(image)
+        name = f"{self.count:04d}{suffix}"
+        (self.folder / name).write_bytes(content)
+        return Shown(f"images/{name}", *size)
+
+
+def _inline(image: Image.Image) -> Shown:
+    content, suffix, size = _published(image)
+    kind = "png" if suffix == ".png" else "jpeg"
+    return Shown(f"data:image/{kind};base64,{base64.b64encode(content).decode()}", *size)
+
+
+def _published(image: Image.Image) -> tuple[bytes, str, tuple[int, int]]:
+    """A picture's file, its suffix and its size in CSS pixels: RGB, upright, small, without the original's metadata."""
+    upright = ImageOps.exif_transpose(image).convert("RGB")
+    upright.info = {}  # A photo may say where it was taken, and by whom.
+    upright.thumbnail((LARGEST_FILE, LARGEST_FILE), Image.Resampling.LANCZOS)
+    longer, file = max(upright.size), io.BytesIO()
+    if exact := longer <= TINY:
+        upright.save(file, "PNG", optimize=True)
+    else:
+        upright.save(file, "JPEG", quality=88)
+    scale = min(max(longer, SMALLEST_SHOWN), LARGEST_SHOWN) / longer
+    width, height = (max(1, round(side * scale)) for side in upright.size)
+    return file.getvalue(), ".png" if exact else ".jpg", (width, height)
 
 
 def _refuse_foreign(directory: Path) -> None:

@@ -19,18 +19,21 @@ from flax import nnx
 
 from ecor_jax.atomic import new_file
 from ecor_jax.checkpoints.bottleneck_dir import is_bottleneck
-from ecor_jax.checkpoints.model_dir import check_new
+from ecor_jax.checkpoints.model_dir import DESCRIPTION, check_new
 from ecor_jax.config import Config
 from ecor_jax.data.captions import Captions
 from ecor_jax.data.records import Source
 from ecor_jax.errors import UserError
 from ecor_jax.options import plain, read
+from ecor_jax.pages.page import write_page
 from ecor_jax.parallel.mesh import make_mesh
+from ecor_jax.tasks.explainer import Explainer
 from ecor_jax.training.loop import Validate, train
 from ecor_jax.training.metrics_log import read_metrics
 from ecor_jax.training.options import Training
 from ecor_jax.training.step import Learner
 from ecor_jax.training.workdir import claimed, write_results
+from ecor_jax.untrusted.json_text import read_object
 
 TASKS = {
     "pretrain": "ecor_jax.tasks.pretrain.task:Pretrain",
@@ -101,23 +104,30 @@ class Task(abc.ABC, Generic[TaskOptions, Judgement]):
         """Writes the model directory of a run; False where there is nothing to keep."""
         return False
 
-    @abc.abstractmethod
     def results(self, rows: Mapping[str, Row[Judgement]]) -> dict[str, Any]:
-        """What results.json holds; {} for a task that is not judged."""
+        """What results.json holds; {} for a task that is not judged. Here: of judgements that are numbers by name."""
+        return {"seed": self.options.seed, "methods": {name: row.judgement for name, row in rows.items()}}
 
     def table(self, rows: Mapping[str, Row[Judgement]]) -> str:
         """The results for a terminal."""
-        return ""
+        lines = []
+        for name, numbers in self.results(rows)["methods"].items():
+            lines.append(f"{name:28}" + "  ".join(f"{key} {value:.4g}" for key, value in numbers.items()))
+        return "\n".join(lines)
 
-    def page(
-        self, directory: Path, rows: Mapping[str, Row[Judgement]], results: Mapping[str, Any], log: "Log"
-    ) -> Path | None:
-        """Writes the page of a run or an evaluation; None for a task that has none."""
-        return None
+    def page(self, directory: Path, rows: Mapping[str, Row[Judgement]], results: Mapping[str, Any], log: "Log") -> Path:
+        """Writes the page of a run or an evaluation."""
+        shown = {"title": self.options.task, "results": results["methods"], "metrics": log.metrics}
+        return write_page(directory, "generic.html", **shown)
 
     def answers(self, rows: Mapping[str, Row[Judgement]]) -> Iterable[Mapping[str, Any]]:
         """What was answered for each picture (or pair) of the test part, as plain values."""
         raise UserError(f"a config of the task {self.options.task!r} has no answers a picture")
+
+    @classmethod
+    def explainer(cls, model: str) -> Explainer:
+        """What explains a user's own pictures by a model directory of this task."""
+        raise UserError(f"{model}: the task {cls.__name__} explains no pictures")
 
 
 class Log(NamedTuple):
@@ -253,22 +263,14 @@ def check_batch_sizes(options: Any, devices: int, *, training: bool) -> None:
             raise UserError(f"{group}.batch_size is {size}; expected a multiple of {devices}, the devices in use")
 
 
-def explained(
-    model: str, images: Sequence[Path], pairs: Sequence[tuple[Path, Path]], output: Path, options: Mapping[str, Any]
-) -> Path:
-    """Explains pictures, or pairs of faces, and returns the page.
+def load_explainer(model: str, task: str = "") -> Explainer:
+    """What explains pictures by a model directory (or hub id).
 
-    options: those that were given, of rationales, method, top_k, on_long (pictures), threshold (pairs) and what_if
-    (pairs, chest X-rays). UserError for one that has no meaning for what is explained.
+    task: a name of TASKS, or MODULE:CLASS; empty: what the directory holds. A directory never names code to run.
     """
-    if pairs:
-        name, what, known = "verification", pairs, {"threshold", "what_if"}
-    elif is_bottleneck(Path(model)):
-        name, what, known = "concepts", images, {"what_if"}
-    else:
-        name, what, known = "rationale", images, {"rationales", "method", "top_k", "on_long"}
-    if unused := sorted(set(options) - known):
-        raise UserError(
-            f"--{unused[0]} has no meaning for {'a pair of faces' if pairs else 'what this model explains'}"
-        )
-    return importlib.import_module(f"ecor_jax.tasks.{name}.explain").run(model, what, output, **options)
+    if not task:
+        task = "rationale"
+        if is_bottleneck(Path(model)):
+            findings = read_object(Path(model) / DESCRIPTION).get("findings")
+            task = "verification" if findings is None else "concepts"
+    return task_of(task).explainer(model)

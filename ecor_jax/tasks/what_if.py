@@ -1,22 +1,32 @@
-"""Interventions as a user asks for them: `DESCRIPTOR=VALUE`."""
+"""Interventions as a user asks for them: descriptors, each with a value."""
 
 import difflib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.errors import UserError
 
 
 def read_what_if(
-    texts: Sequence[str], descriptors: Descriptors, least: float, most: float, form: str
+    asked: Sequence[str] | Mapping[str, float], descriptors: Descriptors, least: float, most: float, form: str
 ) -> dict[int, float]:
-    """Row of each descriptor asked for, and its value, from `least` to `most`; `form` is named in errors."""
-    asked = {}
+    """Row of each descriptor asked for, and its value, from `least` to `most`; `form` is named in errors.
+
+    asked: {descriptor: value}, or texts `DESCRIPTOR=VALUE`. Where several groups have a descriptor it is
+    `GROUP: DESCRIPTOR`.
+    """
+    groups = [descriptors.groups[group] for group in descriptors.group_of]
+    names = [
+        phrase if descriptors.phrases.count(phrase) == 1 else f"{group}: {phrase}"
+        for phrase, group in zip(descriptors.phrases, groups, strict=True)
+    ]
+    texts = [f"{name}={value}" for name, value in asked.items()] if isinstance(asked, Mapping) else asked
+    values = {}
     for text in texts:
         phrase, _, value = text.rpartition("=")
-        if phrase not in descriptors.phrases:
-            near = difflib.get_close_matches(phrase or text, descriptors.phrases, n=3, cutoff=0)
+        if phrase not in names:
+            near = difflib.get_close_matches(phrase or text, names, n=3, cutoff=0)
             raise UserError(f"--what_if {text!r}: the model has no such descriptor; the nearest: {', '.join(near)}")
         try:
             number = float(value)
@@ -24,8 +34,8 @@ def read_what_if(
             number = math.nan
         if not least <= number <= most:
             raise UserError(f"--what_if {text!r}: expected {form} from {least} to {most}")
-        concept = descriptors.phrases.index(phrase)
-        if concept in asked:
+        concept = names.index(phrase)
+        if concept in values:
             raise UserError(f"--what_if {text!r}: the descriptor was given twice")
-        asked[concept] = number
-    return asked
+        values[concept] = number
+    return values

@@ -1,194 +1,69 @@
-"""The studies of a diagnosis config: split by patient, labelled, and their concepts."""
+"""What a config of concepts is trained and judged on: pictures with labels, and the descriptors that hold of each."""
 
-import collections
 import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float
-from tqdm import tqdm
 
-from ecor_jax.data.descriptors import XRAYS, Descriptors
-from ecor_jax.data.files import some_of
-from ecor_jax.data.vocabulary import normalise_name
-from ecor_jax.data.xray import open_studies
-from ecor_jax.data.xray.labels import Uncertain, select, targets_of
-from ecor_jax.data.xray.patient_split import check_no_overlap, split_patients
-from ecor_jax.data.xray.studies import POSITIVE, Studies
-from ecor_jax.errors import UserError, needs
-from ecor_jax.reports.sections import report_text
-from ecor_jax.reports.splitter import split
-from ecor_jax.reports.statements import phrase, read_statements
-from ecor_jax.tasks.concepts.options import Concepts, ConceptsData, ConceptsOptions
+from ecor_jax.data.captions import Captions
+from ecor_jax.data.descriptors import Descriptors
+from ecor_jax.data.records import Source
+from ecor_jax.tasks.concepts.options import ConceptsOptions
 
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """Studies with targets (`labels.select`) and what holds of each.
+    """N pictures with the targets of C classes or labels, and what holds of each.
 
-    present: of the descriptors of the model. phrases: all that its report, or its labels, say of it, whether the model
-    knows them or not; none where there is no report.
+    targets: 1 for what is there; of exclusive classes one-hot rows, of labels NaN where nothing is known.
+    present: of the descriptors of the model. phrases: all that its labels, or its report, say of it, whether the model
+    knows them or not; none where there is no report. patients: of each picture; None where they are no X-rays.
     """
 
-    studies: Studies
-    targets: Float[np.ndarray, "studies classes"]
-    present: Bool[np.ndarray, "studies concepts"]
+    pictures: Source
+    targets: Float[np.ndarray, "N classes"]
+    present: Bool[np.ndarray, "N concepts"]
     phrases: Sequence[Sequence[str]]
+    patients: tuple[str, ...] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
-class DiagnosisData:
-    """No patient is in both parts. `pretraining` are all studies of the training patients, whatever they show."""
+class ConceptsDataset:
+    """No picture, and no patient, is in two parts; `validation` is None where the options keep none.
+
+    exclusive: a picture is of one of the classes; else every label holds or does not. of_class: the descriptors of
+    each class; None where they were found in reports. left_out: a line for what is in no part.
+    trained_on: the patients of the training part's studies, whatever they show.
+    captions: pictures and captions that a CLIP may be pretrained on; None where there are none.
+    """
 
     classes: tuple[str, ...]
+    exclusive: bool
     descriptors: Descriptors
+    of_class: Bool[np.ndarray, "classes concepts"] | None
     train: Part
+    validation: Part | None
     test: Part
-    pretraining: Studies
+    left_out: tuple[str, ...] = ()
+    trained_on: tuple[str, ...] = ()
+    captions: tuple[Source, Captions] | None = None
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """What is told of one by one: every label; of two exclusive classes the last, of more none."""
+        if not self.exclusive:
+            return self.classes
+        return self.classes[1:] if len(self.classes) == 2 else ()
 
 
-def open_diagnosis(options: ConceptsOptions) -> DiagnosisData:
+def open_data(options: ConceptsOptions) -> ConceptsDataset:
     """What the options below `data` and `concepts` name. UserError for one that is out of range."""
-    data = options.data
-    for option in ("images", "tables"):
-        if not getattr(data, option):
-            raise UserError(f"--config.data.{option} is not set: expected a path")
-    # What compares texts is needed after the training: its absence had better be known before.
-    for package in ("nltk", "rouge_score"):
-        needs(package, "xray")
-    classes = data.findings
-    if not classes or (data.single_label and len(classes) != 2):
-        expected = "two: what is not there, and the finding" if data.single_label else "at least one"
-        raise UserError(f"data.findings names {', '.join(classes) or 'nothing'}; expected {expected}")
-    studies = open_studies(data.images, data.tables, reports=data.reports, on_missing=data.on_missing)
-    if data.patients:
-        studies = _some_patients(studies, classes, data)
-    train, test = _split(studies, classes, data)
-    chosen = [_selected(studies.take(rows), classes, data) for rows in (train, test)]
-    descriptors, held = _concepts([part for part, _ in chosen], classes, options)
-    parts = [Part(*one, *what) for one, what in zip(chosen, held, strict=True)]
-    return DiagnosisData(classes, descriptors, *parts, pretraining=studies.take(train))
+    # Imported late: each kind needs packages, and files, that the other does without.
+    if options.data.kind == "xrays":
+        from ecor_jax.tasks.concepts.xrays import open_xrays
 
+        return open_xrays(options)
+    from ecor_jax.tasks.concepts.pictures import open_pictures
 
-def _some_patients(studies: Studies, classes: Sequence[str], data: ConceptsData) -> Studies:
-    """The studies of `data.patients` patients, drawn from those that have an image to choose."""
-    patients = np.unique(_selected(studies, classes, data)[0].patients)
-    if data.patients > len(patients):
-        raise UserError(f"data.patients is {data.patients}; expected 0 (all) to {len(patients)}")
-    drawn = set(np.random.default_rng(data.seed).choice(patients, data.patients, replace=False).tolist())
-    return studies.take([row for row, patient in enumerate(studies.patients) if patient in drawn])
-
-
-def _split(studies: Studies, classes: Sequence[str], data: ConceptsData) -> tuple[np.ndarray, np.ndarray]:
-    """Rows to train on and to test on."""
-    if data.test == 1:
-        raise UserError(f"data.test is {data.test}; expected a share of the patients, or 0 for the official split")
-    if data.test:
-        wanted = set(map(normalise_name, classes))
-        columns = [column for column, name in enumerate(studies.findings) if normalise_name(name) in wanted]
-        strata = (studies.labels[:, columns] == POSITIVE).astype(np.float32)
-        return split_patients(studies.patients, test=data.test, seed=data.seed, strata=strata)
-    rows = [np.flatnonzero(np.array(studies.splits) == name) for name in ("train", "test")]
-    if not all(map(len, rows)):
-        raise UserError(f"{studies.origin}: no official split; set data.test to the share of the patients to test on")
-    check_no_overlap(*([studies.patients[row] for row in part] for part in rows))
-    return rows[0], rows[1]
-
-
-def _selected(studies: Studies, classes: Sequence[str], data: ConceptsData) -> tuple[Studies, np.ndarray]:
-    return select(studies, findings=classes, views=data.views, uncertain=data.uncertain, single_label=data.single_label)
-
-
-Held = list[tuple[Bool[np.ndarray, "studies concepts"], Sequence[Sequence[str]]]]
-
-
-def _concepts(parts: Sequence[Studies], classes: Sequence[str], options: ConceptsOptions) -> tuple[Descriptors, Held]:
-    """The descriptors, and of the studies of each part `present` and `phrases`."""
-    concepts = options.concepts
-    if concepts.source == "labels":
-        if concepts.statements:
-            raise UserError("concepts.statements is set, but concepts.source is 'labels'; expected 'reports'")
-        descriptors = Descriptors.from_json(XRAYS if concepts.descriptors == "xrays" else concepts.descriptors)
-        _check_groups(descriptors, classes)
-        present = [_held_by_labels(part, descriptors, options.data.uncertain) for part in parts]
-        return descriptors, [(rows, [_of(row, descriptors) for row in rows]) for rows in present]
-    said = [_phrases(part, concepts) for part in parts]
-    descriptors = _of_reports(parts[0], said[0], concepts)
-    return descriptors, [(_held(rows, descriptors), [list(row) for row in rows]) for rows in said]
-
-
-def _check_groups(descriptors: Descriptors, classes: Sequence[str]) -> None:
-    groups = set(map(normalise_name, descriptors.groups))
-    if without := [name for name in classes if normalise_name(name) not in groups]:
-        raise UserError(
-            f"no group of descriptors is called {', '.join(map(repr, without))}, as a finding of data.findings is; "
-            f"there are: {', '.join(descriptors.groups)}"
-        )
-
-
-def _held_by_labels(
-    studies: Studies, descriptors: Descriptors, uncertain: Uncertain
-) -> Bool[np.ndarray, "studies concepts"]:
-    """A finding's descriptors hold where it is there."""
-    findings = list(map(normalise_name, studies.findings))
-    there = targets_of(studies.labels, uncertain) == 1
-    by_group = np.zeros((len(studies), len(descriptors.groups)), bool)
-    for column, group in enumerate(map(normalise_name, descriptors.groups)):
-        if group in findings:
-            by_group[:, column] = there[:, findings.index(group)]
-    return by_group[:, list(descriptors.group_of)]
-
-
-def _of(row: np.ndarray, descriptors: Descriptors) -> list[str]:
-    return [descriptors.phrases[concept] for concept in np.flatnonzero(row)]
-
-
-def _phrases(studies: Studies, concepts: Concepts) -> list[dict[str, str]]:
-    """Of each study's report what it says is there or not there, as a phrase, with its group; doubts are left out."""
-    names = [name.removesuffix(".txt") for name in studies.report_names]
-    if concepts.statements:
-        known = read_statements(concepts.statements)
-        if missing := sorted(set(names) - set(known) - {""}):
-            raise UserError(f"{concepts.statements}: no statements of {len(missing)} reports: {some_of(missing)}")
-    else:
-        texts = dict(zip(names, studies.reports, strict=True))
-        bar = tqdm(texts.items(), "splitting reports", unit="report", mininterval=1)
-        known = {name: split(report_text(text, concepts.sections)) for name, text in bar}
-    return [
-        {phrase(one): one.group for one in known.get(name, ()) if one.status != "uncertain"} if name else {}
-        for name in names
-    ]
-
-
-def _of_reports(studies: Studies, said: Sequence[dict[str, str]], concepts: Concepts) -> Descriptors:
-    """The descriptors that stand in at least `concepts.least` of the reports, the `concepts.most` most frequent.
-
-    Spellings that are the same once normalised are one descriptor, written as most reports write it.
-    """
-    reports = dict(zip(studies.report_names, said, strict=True))
-    reports.pop("", None)
-    if not reports:
-        raise UserError(f"{studies.origin}: no image to train on has a report; set data.reports to their folder")
-    counts, spelled = collections.Counter(), collections.defaultdict(collections.Counter)
-    group_of = {}
-    for phrases in reports.values():
-        counts.update(dict.fromkeys(map(normalise_name, phrases), 1))
-        for text, group in phrases.items():
-            spelled[normalise_name(text)][text] += 1
-            group_of[normalise_name(text)] = group
-    frequent = [key for key, count in counts.most_common() if count >= concepts.least][: concepts.most]
-    if not frequent:
-        raise UserError(
-            f"{studies.origin}: of {len(reports)} reports, no descriptor stands in {concepts.least}; "
-            "set concepts.least lower"
-        )
-    groups: dict[str, list[str]] = {}
-    for key in frequent:
-        groups.setdefault(group_of[key], []).append(spelled[key].most_common(1)[0][0])
-    return Descriptors.from_groups(groups, f"{studies.origin}, reports", least=1)
-
-
-def _held(rows: Sequence[dict[str, str]], descriptors: Descriptors) -> Bool[np.ndarray, "studies concepts"]:
-    keys = [normalise_name(phrase) for phrase in descriptors.phrases]
-    said = [set(map(normalise_name, row)) for row in rows]
-    return np.array([[key in row for key in keys] for row in said])
+    return open_pictures(options)

@@ -24,6 +24,9 @@ from ecor_jax.untrusted.json_text import parse_json
 class DualEncoder(Protocol):
     """Images and texts in one space; both encoders are frozen."""
 
+    scale: float
+    """What zero-shot classification multiplies cosines with."""
+
     def images(self, source: Source) -> Float[np.ndarray, "images embed"]:
         """Features before normalisation, in the order of the source."""
         ...
@@ -38,6 +41,7 @@ class ClipEncoder(DualEncoder):
 
     def __init__(self, model: Model, *, batch_size: int, mesh: Mesh, workers: int = 0):
         self.model, self._batch_size, self._mesh, self._workers = model, batch_size, mesh, workers
+        self.scale = float(model.clip.scale())
 
     def images(self, source: Source) -> Float[np.ndarray, "images embed"]:
         return image_features(
@@ -62,6 +66,8 @@ class FileEncoder(DualEncoder):
     "images", the records' names, and "texts", the texts. The N and M rows may hold more than is asked for.
     UserError for a file of another form, and, when asked, for names or texts that it does not hold.
     """
+
+    scale = 100.0  # the largest of CLIP's (Radford et al. 2021, section 2.5)
 
     def __init__(self, path: Path):
         self.path = path

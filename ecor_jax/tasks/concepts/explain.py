@@ -1,57 +1,192 @@
-"""Explanations of a user's own chest X-rays."""
+"""Explanations of pictures by a bottleneck: every descriptor's exact contribution to every answer."""
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
-from ecor_jax.atomic import write_json
-from ecor_jax.checkpoints.bottleneck_dir import load_bottleneck
-from ecor_jax.checkpoints.model_dir import load_clip
+import numpy as np
+from jaxtyping import Float
+from PIL import Image
+
+from ecor_jax.checkpoints.bottleneck_dir import Findings, SavedBottleneck
 from ecor_jax.data.decode import picture_of
+from ecor_jax.data.descriptors import Descriptors
+from ecor_jax.data.records import Record
 from ecor_jax.data.sources import InOrder
 from ecor_jax.errors import UserError
-from ecor_jax.pages.page import write_page
 from ecor_jax.parallel.mesh import make_mesh
 from ecor_jax.tasks.concepts.encoder import ClipEncoder
-from ecor_jax.tasks.concepts.studies import NOTICE, READING, Study, answers, explained_studies, linear
-from ecor_jax.tasks.rationale.explain import read_pictures
+from ecor_jax.tasks.concepts.explanation import Answer, Evidence, ExplainedImage, WhatIf, sigmoid
+from ecor_jax.tasks.concepts.heads import Linear, linear, outputs, probabilities
+from ecor_jax.tasks.explainer import Explainer
 from ecor_jax.tasks.what_if import read_what_if
 
+TOP_WHAT_IFS = 3
+NOTICE = "Research software, not a medical device."
+XRAYS_ALONE = "Any picture gets an answer. One that is no chest X-ray gets one all the same, and it means nothing."
+READING = (
+    "The cosines of CLIP bunch together: every image has nearly the same cosine with a descriptor, whether it is "
+    "there or not. So a cosine is compared with the typical one, its mean over the training images. Seen means beyond "
+    "the typical, by however little: about half of all images are beyond it for any descriptor.",
+    "What a descriptor adds is its weight times its cosine beyond the typical. It is exact: with the logit of a "
+    "typical image, all of it adds up to the logit, whose sigmoid is the probability. It says how the model came to "
+    "its number, not what is wrong in the image.",
+    "A descriptor that is not seen speaks for an answer where the model learnt that its absence does.",
+    "A what-if changes one cosine and leaves all others as they are. In a real image they would move together.",
+)
+"""What to keep in mind of explained images."""
+OF_CLASSES = (
+    "Of classes, the logit is that of the likeliest class less that of the next: it says why the image is taken for "
+    "the one rather than the other, and its sigmoid is the share of the one in the probability of both."
+)
 
-def run(model: str, images: Sequence[Path], output: Path, what_if: Sequence[str] = ()) -> Path:
-    """Writes a page that explains what a diagnosis model finds in the pictures of `images`; returns its path.
 
-    explanations.json beside it has the same as data.
+def reading(*, medical: bool, classes: bool) -> list[str]:
+    """What to keep in mind. classes: there are more than two, of which one is right."""
+    return [*((XRAYS_ALONE,) if medical else ()), *READING, *((OF_CLASSES,) if classes else ())]
 
-    what_if: `DESCRIPTOR=COSINE`, a cosine to ask after in the place of what the picture has.
+
+class ConceptExplainer(Explainer[ExplainedImage]):
+    """Explains pictures by the bottleneck of a model directory: a diagnosis, or any classification."""
+
+    option_names = frozenset({"what_if"})
+
+    def __init__(self, saved: SavedBottleneck):
+        if saved.findings is None:
+            raise UserError(f"{saved.model.path} compares faces; expected a model of a classification")
+        self.saved, self.findings, self.name = saved, saved.findings, str(saved.model.path)
+
+    def explain_records(
+        self, records: Sequence[Record], what_if: Sequence[str] | Mapping[str, float] = ()
+    ) -> list[ExplainedImage]:
+        """what_if: `DESCRIPTOR=COSINE`, a cosine to ask after in the place of what the picture has."""
+        saved, mesh = self.saved, make_mesh()
+        asked = read_what_if(what_if, saved.descriptors, -1, 1, "DESCRIPTOR=COSINE, a cosine")
+        batch = min(64, len(records))
+        encoder = ClipEncoder(saved.model, batch_size=batch + -batch % mesh.shape["data"], mesh=mesh)
+        said = outputs(saved.bottleneck, encoder.images(InOrder(records, origin="the pictures to explain")))
+        assert said.cosines is not None
+        images = [Shown(record["name"], picture_of(record)) for record in records]
+        end = linear(saved.bottleneck, self.findings.names, self.findings.single_label)
+        return explained_images(images, said.cosines, end, self.findings, saved.descriptors, asked=asked)
+
+    def context(self, explained: Sequence[ExplainedImage]) -> dict[str, Any]:
+        names, medical = self.findings.names, self.findings.medical
+        several = self.findings.single_label and len(names) > 2
+        labels = names[1:] if self.findings.single_label and not several else names
+        kind = f"One of {len(names)} classes, and why" if several else f"{', '.join(labels)}: what is found, and why"
+        intro = (
+            f"Each image is taken for a chest X-ray, whatever it shows, and compared with descriptors. {NOTICE}"
+            if medical
+            else "Each picture is compared with descriptors. A picture of anything else gets one of the answers, too."
+        )
+        return {
+            "kind": kind,
+            "intro": intro,
+            "notes": reading(medical=medical, classes=several),
+        }
+
+
+class Shown(NamedTuple):
+    """An image to explain; gold by label where it is known, and the descriptors that hold of it."""
+
+    name: str
+    image: Image.Image
+    gold: Mapping[str, bool] = MappingProxyType({})
+    reported: Sequence[str] = ()
+
+
+class _Question(NamedTuple):
+    """A label, or a class against its rival, as one logit: weight and bias; the columns of both in `Linear`."""
+
+    label: str
+    weight: Float[np.ndarray, "concepts"]
+    bias: float
+    column: int
+    rival: int | None = None
+
+
+def explained_images(
+    images: Sequence[Shown],
+    cosines: Float[np.ndarray, "N concepts"],
+    end: Linear,
+    findings: Findings,
+    descriptors: Descriptors,
+    report_source: str = "",
+    asked: Mapping[int, float] = MappingProxyType({}),
+) -> list[ExplainedImage]:
+    """The images with every descriptor's exact contribution to every label, or to the likeliest class.
+
+    asked: concepts and the cosines they shall have in the what-ifs; without any, those with the largest contributions
+    become typical.
     """
-    records = read_pictures(images)
-    saved = load_bottleneck(load_clip(model))
-    if saved.findings is None:
-        raise UserError(f"{model} compares faces; expected --pair FIRST SECOND, not --images")
-    asked = read_what_if(what_if, saved.descriptors, -1, 1, "DESCRIPTOR=COSINE, a cosine")
-    mesh = make_mesh()
-    batch = min(64, len(records))
-    encoder = ClipEncoder(saved.model, batch_size=batch + -batch % mesh.shape["data"], mesh=mesh)
-    said = answers(saved.bottleneck, encoder.images(InOrder(records, origin="the pictures to explain")))
-    assert said.cosines is not None
-    explained = explained_studies(
-        [Study(record["name"], picture_of(record)) for record in records],
-        said.cosines,
-        linear(saved.bottleneck, saved.findings),
-        saved.findings.typical,
-        saved.descriptors,
-        asked=asked,
-    )
-    page = write_page(
-        output,
-        "concepts.html",
-        title=Path(records[0]["name"]).name if len(records) == 1 else f"{len(records)} images",
-        kind=f"{', '.join(finding.finding for finding in explained[0].diagnoses)}: what is found, and why",
-        intro="Each image is taken for a chest X-ray, whatever it shows, and compared with descriptors. " + NOTICE,
-        facts={"Model": model},
-        medical=True,
-        studies=explained,
-        notes=READING,
-    )
-    write_json(output / "explanations.json", [study.to_dict() for study in explained])
-    return page
+    groups = [descriptors.groups[group] for group in descriptors.group_of]
+    classes = findings.single_label and len(end.names) > 2
+    typical = findings.typical.astype(np.float64)
+    weights, bias = end.weight.astype(np.float64), end.bias.astype(np.float64)
+    explained = []
+    for image, own in zip(images, cosines.astype(np.float64), strict=True):
+        answers, what_ifs = [], {}
+        for question in _questions(end, own @ weights + bias, weights, bias, classes):
+            evidence = [
+                Evidence(*values)
+                for values in zip(
+                    descriptors.phrases,
+                    groups,
+                    own.tolist(),
+                    typical.tolist(),
+                    question.weight.tolist(),
+                    strict=True,
+                )
+            ]
+            base = float(question.bias + typical @ question.weight)
+            strongest = np.argsort(-np.abs(question.weight * (own - typical)), kind="stable")[:TOP_WHAT_IFS]
+            changes = asked or {int(concept): float(typical[concept]) for concept in strongest}
+            probability, rival, _ = _told(question, end, own @ weights + bias)
+            answers.append(
+                Answer(
+                    question.label,
+                    probability,
+                    base,
+                    evidence,
+                    image.gold.get(question.label),
+                    "" if question.rival is None else end.names[question.rival],
+                    rival,
+                )
+            )
+            what_ifs[question.label] = [
+                WhatIf(
+                    descriptors.phrases[concept],
+                    float(own[concept]),
+                    cosine,
+                    *_told(question, end, own @ weights + bias + weights[concept] * (cosine - own[concept])),
+                )
+                for concept, cosine in changes.items()
+            ]
+        explained.append(
+            ExplainedImage(image.name, image.image, answers, what_ifs, image.reported, report_source, findings.medical)
+        )
+    return explained
+
+
+def _questions(
+    end: Linear,
+    logits: Float[np.ndarray, "outputs"],
+    weights: Float[np.ndarray, "concepts outputs"],
+    bias: Float[np.ndarray, "outputs"],
+    classes: bool,
+) -> list[_Question]:
+    """Every label by itself; of classes, the likeliest one against the next."""
+    if not classes:
+        return [_Question(name, weights[:, n], float(bias[n]), n) for n, name in enumerate(end.names)]
+    best, rival = np.argsort(-logits, kind="stable")[:2].tolist()
+    weight, offset = weights[:, best] - weights[:, rival], float(bias[best] - bias[rival])
+    return [_Question(end.names[best], weight, offset, best, rival)]
+
+
+def _told(question: _Question, end: Linear, logits: Float[np.ndarray, "outputs"]) -> tuple[float, float | None, str]:
+    """Of these logits the probability of what is asked, that of its rival, and the likeliest class."""
+    if question.rival is None:
+        return sigmoid(float(logits[question.column])), None, ""
+    shares = probabilities(logits, exclusive=True)
+    return float(shares[question.column]), float(shares[question.rival]), end.names[int(np.argmax(shares))]

@@ -1,4 +1,4 @@
-"""What is found in an image, and what each descriptor adds to that: records, and what of them to show first.
+"""What a picture shows, and what each descriptor adds to that: records, and what of them to show first.
 
 Cosines are in [-1, 1], probabilities fractions in [0, 1]; weights and contributions are in units of the logit.
 """
@@ -6,11 +6,11 @@ Cosines are in [-1, 1], probabilities fractions in [0, 1]; weights and contribut
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image
 
-from ecor_jax.tasks.plain import Plain
+from ecor_jax.tasks.plain import Explained, Plain
 
 TOLERANCE = 1e-3
 """Sums in float32 may miss the model's probability by this much; more is no rounding."""
@@ -20,12 +20,12 @@ KINDS = {
     (False, True): "Not seen, which speaks for it",
     (False, False): "Not seen, which speaks against it",
 }
-"""Of evidence: whether it is seen, and whether it is for the finding."""
+"""Of evidence: whether it is seen, and whether it is for the answer."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Evidence(Plain):
-    """A descriptor's part in one finding: `weight` is what the finding's logit gains per unit of the cosine.
+    """A descriptor's part in one answer: `weight` is what its logit gains per unit of the cosine.
 
     `typical` is the mean cosine of the descriptor over the training images: cosines of CLIP bunch together, so only
     what is beyond the typical says something of this image.
@@ -50,36 +50,44 @@ class Evidence(Plain):
 
 
 @dataclasses.dataclass(frozen=True)
-class Diagnosis(Plain):
-    """One finding: its probability, and the evidence whose contributions make up its logit.
+class Answer(Plain):
+    """One label: its probability, and the evidence whose contributions make up its logit.
 
-    `base` is the logit of a typical image: the bias, and weight times typical cosine over all descriptors. Of two
-    exclusive classes the weights are the difference of the two logits' weights, so that the probability is the
-    sigmoid of the logit there as well. `gold` is None where the truth is not known.
+    `base` is the logit of a typical image: the bias, and weight times typical cosine over all descriptors. Of classes
+    that exclude each other, the logit is that of the class less that of `rival`, the likeliest other class: it says
+    why the picture is of this class rather than of that one, and the odds of the two are its exponential. Of a label
+    that holds or does not, `rival` is empty: that it does not hold. `gold` is None where the truth is not known.
 
-    Raises ValueError where the probability is not the sigmoid of the logit that the evidence adds up to.
+    Raises ValueError where the probabilities are not those of the logit that the evidence adds up to.
     """
 
-    finding: str
+    label: str
     probability: float
     base: float
     evidence: Sequence[Evidence]
     gold: bool | None = None
-    threshold: float = 0.5
+    rival: str = ""
+    rival_probability: float | None = None
     derived = ("logit", "found")
 
     def __post_init__(self) -> None:
+        share = share_of_both(self.probability, self.rival_probability)
         expected = sigmoid(self.logit)
-        if not abs(expected - self.probability) <= TOLERANCE:
+        if not abs(expected - share) <= TOLERANCE:
             raise ValueError(
-                f"{self.finding}: the base and the contributions add up to a logit of {self.logit:.6g}, which is a "
-                f"probability of {expected:.6g}, not {self.probability}"
+                f"{self.label}: the base and the contributions add up to a logit of {self.logit:.6g}, which is a "
+                f"probability of {expected:.6g}, not {share}"
             )
 
     @property
     def logit(self) -> float:
         """The base and all contributions."""
         return math.fsum([self.base, *(evidence.contribution for evidence in self.evidence)])
+
+    @property
+    def threshold(self) -> float:
+        """What the probability must exceed: the rival's."""
+        return 0.5 if self.rival_probability is None else self.rival_probability
 
     @property
     def found(self) -> bool:
@@ -112,7 +120,7 @@ class Selection(NamedTuple):
     """The strongest evidence of each kind, each by the size of its contribution, and the sum of all the rest.
 
     What is shown and `rest` (of `left_out` descriptors) add up to all contributions. "Seen" is a cosine beyond the
-    typical; evidence is for the finding where its contribution is positive. Evidence that contributes nothing is of
+    typical; evidence is for the answer where its contribution is positive. Evidence that contributes nothing is of
     no kind.
     """
 
@@ -123,50 +131,72 @@ class Selection(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class WhatIf(Plain):
-    """The probability of a finding if the cosine of this one descriptor were `cosine_to`."""
+    """The probability of a label if the cosine of this one descriptor were `cosine_to`.
+
+    Of classes, `rival_probability` is what the same rival then has, and `likeliest` the class that is then likeliest.
+    """
 
     descriptor: str
     cosine_from: float
     cosine_to: float
     probability: float
+    rival_probability: float | None = None
+    likeliest: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
-class ExplainedStudy(Plain):
-    """An image with its diagnoses, and what was reported of it.
+class ExplainedImage(Explained):
+    """An image with what is answered of it, and what was reported of it.
 
-    `name` is shown and need not be a path. `what_ifs` goes from a finding to its answers. `reported` are the
-    descriptors that `report_source` ("the radiologist's report", "the labels") says are there.
+    `name` is shown and need not be a path. `what_ifs` goes from a label to its what-ifs. `reported` are the
+    descriptors that `report_source` ("the radiologist's report", "the labels") says are there. medical: it is an X-ray,
+    and its page says that this is no medical device.
 
-    Raises ValueError for a what-if of no diagnosis or descriptor, or with a probability that its weight does not give.
+    Raises ValueError for a what-if of no answer or descriptor, or with a probability that its weight does not give.
     """
 
     name: str
     image: Image.Image
-    diagnoses: Sequence[Diagnosis]
+    answers: Sequence[Answer]
     what_ifs: Mapping[str, Sequence[WhatIf]] = dataclasses.field(default_factory=dict)
     reported: Sequence[str] = ()
     report_source: str = ""
+    medical: bool = False
+    template, shown_as = "concepts.html", "images"
 
     def __post_init__(self) -> None:
-        diagnoses = {diagnosis.finding: diagnosis for diagnosis in self.diagnoses}
-        for finding, what_ifs in self.what_ifs.items():
-            if finding not in diagnoses:
-                raise ValueError(f"{self.name}: what-ifs of {finding!r}, which is none of {list(diagnoses)}")
+        answers = {answer.label: answer for answer in self.answers}
+        for label, what_ifs in self.what_ifs.items():
+            if label not in answers:
+                raise ValueError(f"{self.name}: what-ifs of {label!r}, which is none of {list(answers)}")
             for asked in what_ifs:
-                self._check(diagnoses[finding], asked)
+                self._check(answers[label], asked)
 
-    def _check(self, diagnosis: Diagnosis, asked: WhatIf) -> None:
-        weights = [evidence.weight for evidence in diagnosis.evidence if evidence.descriptor == asked.descriptor]
+    def _check(self, answer: Answer, asked: WhatIf) -> None:
+        weights = [evidence.weight for evidence in answer.evidence if evidence.descriptor == asked.descriptor]
         if not weights:
             raise ValueError(f"{self.name}: a what-if of {asked.descriptor!r}, which is no evidence")
         moved = asked.cosine_to - asked.cosine_from
-        expected = [sigmoid(diagnosis.logit + weight * moved) for weight in weights]
-        if not any(abs(probability - asked.probability) <= TOLERANCE for probability in expected):
+        expected = [sigmoid(answer.logit + weight * moved) for weight in weights]
+        share = share_of_both(asked.probability, asked.rival_probability)
+        if not any(abs(probability - share) <= TOLERANCE for probability in expected):
             raise ValueError(
-                f"{self.name}: the what-if of {asked.descriptor!r} says a probability of {asked.probability}, its "
+                f"{self.name}: the what-if of {asked.descriptor!r} says a probability of {share}, its "
                 f"weight gives {expected[0]:.6g}"
             )
+
+    @property
+    def category(self) -> str:
+        """The likeliest class; of labels those that are found, with commas."""
+        return ", ".join(answer.label for answer in self.answers if answer.found)
+
+    def table(self) -> list[dict[str, Any]]:
+        """A descriptor of an answer a line, the strongest first."""
+        return [
+            {"label": answer.label, "probability": answer.probability} | evidence.to_dict()
+            for answer in self.answers
+            for evidence in answer.ranked()
+        ]
 
     def compared(self) -> dict[str, bool | None]:
         """What was reported, and whether the model sees it: None where it has no such descriptor.
@@ -178,7 +208,7 @@ class ExplainedStudy(Plain):
             return " ".join(descriptor.casefold().split())
 
         seen: dict[str, bool] = {}
-        for evidence in (evidence for diagnosis in self.diagnoses for evidence in diagnosis.evidence):
+        for evidence in (evidence for answer in self.answers for evidence in answer.evidence):
             name = normal(evidence.descriptor)
             seen[name] = seen.get(name, False) or evidence.seen
         return {descriptor: seen.get(normal(descriptor)) for descriptor in self.reported}
@@ -187,3 +217,8 @@ class ExplainedStudy(Plain):
 def sigmoid(logit: float) -> float:
     """1 / (1 + exp(-logit)), without overflow."""
     return (1 + math.tanh(logit / 2)) / 2
+
+
+def share_of_both(probability: float, rival: float | None) -> float:
+    """The probability of an answer among itself and its rival (None: that it does not hold)."""
+    return probability if rival is None else probability / (probability + rival)

@@ -1,44 +1,28 @@
-"""Diagnosis from image features (arXiv 2411.04008, section 3.2): through descriptors, or by a black box beside it."""
+"""How a head is trained: cross-entropy and the concept loss (arXiv 2411.04008, section 3.2) on frozen features."""
 
 import dataclasses
 import math
 from collections.abc import Sequence
 
 import grain
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
 from ecor_jax.bottleneck import Bottleneck
-from ecor_jax.clip.model import unit
 from ecor_jax.errors import UserError
 from ecor_jax.losses import candidate_loss, concept_loss, multi_label_loss
+from ecor_jax.tasks.concepts.heads import BlackBox
 from ecor_jax.training.step import Batch, Metrics
 
 
-class BlackBox(nnx.Module):
-    """Logits from unit features with no concept between: linear, or with one hidden layer of `width` (0: none)."""
-
-    def __init__(self, embed_dim: int, width: int, size: int, *, rngs: nnx.Rngs):
-        if width < 0:
-            raise UserError(f"head.black_box_width is {width}; expected 0 (linear) or the width of a hidden layer")
-        self.hidden = nnx.Linear(embed_dim, width, rngs=rngs) if width else None
-        self.last = nnx.Linear(width or embed_dim, size, rngs=rngs)
-
-    def __call__(self, features: Float[Array, "batch embed"]) -> Float[Array, "batch size"]:
-        """Of unnormalised features."""
-        features = unit(features)
-        return self.last(features if self.hidden is None else jax.nn.relu(self.hidden(features)))
-
-
 @dataclasses.dataclass(frozen=True)
-class DiagnosisLoss:
+class HeadLoss:
     """Cross-entropy and `concept_weight` times the concept loss: 1 and 2 in the paper.
 
-    single_label: one of the classes is right (softmax), or each finding is there or not (sigmoid).
-    weights: of the classes; of the positives of each finding.
+    single_label: one of the classes is right (softmax), or each label is there or not (sigmoid).
+    weights: of the classes; of the positives of each label.
     """
 
     single_label: bool
@@ -60,7 +44,7 @@ class ConceptsLearner:
 
     trainable = nnx.Param
 
-    def __init__(self, head: Bottleneck | BlackBox, batches: grain.IterDataset, loss: DiagnosisLoss):
+    def __init__(self, head: Bottleneck | BlackBox, batches: grain.IterDataset, loss: HeadLoss):
         self.model, self.batches, self.settings = head, batches, loss
 
     def loss(self, model: nnx.Module, batch: Batch, key: Array) -> tuple[Float[Array, ""], Metrics]:
@@ -72,14 +56,14 @@ class ConceptsLearner:
         else:
             assert isinstance(model, BlackBox)
             logits, concept = model(batch["features"]), jnp.float32(0)
-        diagnosis = self._diagnosis(logits, batch["target"])
-        return diagnosis + settings.concept_weight * concept, {
-            "diagnosis_loss": (diagnosis, jnp.float32(1)),
+        classification = self._classification(logits, batch["target"])
+        return classification + settings.concept_weight * concept, {
+            "diagnosis_loss": (classification, jnp.float32(1)),
             "concept_loss": (concept, jnp.float32(1)),
             "right": (jnp.sum(self._right(logits, batch["target"])), count),
         }
 
-    def _diagnosis(
+    def _classification(
         self, logits: Float[Array, "batch classes"], target: Float[Array, "batch classes"]
     ) -> Float[Array, ""]:
         weights = jnp.asarray(self.settings.weights)
@@ -99,17 +83,17 @@ class ConceptsLearner:
 
 
 def class_weights(
-    target: Float[np.ndarray, "studies classes"], classes: Sequence[str], single_label: bool, balanced: bool
+    target: Float[np.ndarray, "N classes"], classes: Sequence[str], single_label: bool, balanced: bool
 ) -> Float[np.ndarray, "classes"]:
-    """Ones; or, balanced, N / (C n_c) of each of C classes, and negatives over positives of each finding.
+    """Ones; or, balanced, N / (C n_c) of each of C classes, and negatives over positives of each label.
 
-    UserError names a class that no study is of (or, of several findings, that all known ones have).
+    UserError names a class that no picture is of (or, of several labels, that all known ones have).
     """
     positives, negatives = np.nansum(target, axis=0), np.nansum(1 - target, axis=0)
     for name, positive, negative in zip(classes, positives, negatives, strict=True):
         if not positive or not negative:
             raise UserError(
-                f"of the studies to train on {int(positive)} have {name!r} and {int(negative)} have not; "
+                f"of the pictures to train on {int(positive)} have {name!r} and {int(negative)} have not; "
                 "expected some of either"
             )
     if not balanced:

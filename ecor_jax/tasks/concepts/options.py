@@ -3,20 +3,17 @@
 import dataclasses
 from typing import Annotated, Literal
 
+from ecor_jax.data.parts import LabelledPictures
 from ecor_jax.options import (
-    BatchSize,
     Braces,
     Count,
     EvaluationBatchSize,
     Names,
-    OnBad,
     Positive,
-    Seed,
     Share,
     Shown,
     Weight,
     Within,
-    Workers,
 )
 from ecor_jax.tasks.pretrain.options import OnClip
 from ecor_jax.training.options import AdapterOptions, Optimizer
@@ -27,10 +24,13 @@ class Concepts:
     """Where the descriptors come from.
 
     source: 'labels', the descriptors of a picture's classes hold of it; 'reports', those that its report states.
-    descriptors: of labels: a JSON file {class: [descriptor, ...]}, or 'xrays', the built-in ones.
+    descriptors: of labels: a JSON file {class: [descriptor, ...]}, of X-rays {"groups": {finding: [descriptor, ...]}};
+      'xrays', the built-in ones of X-rays.
     statements: of reports: statements.jsonl of ecor-jax descriptors; empty: the rules split the reports.
     sections: what of a report the rules read. least: reports that a descriptor must stand in. most: descriptors.
-    template: the prompt; {d} is the descriptor and {c}, if any, a class that it belongs to.
+    template: the prompt; {d} is the descriptor. With {c}, its class, every class has its descriptors for itself;
+      without, classes share the descriptors that they have in common.
+    class_template: the prompt of zero_shot.
     """
 
     source: Literal["labels", "reports"] = "labels"
@@ -39,7 +39,8 @@ class Concepts:
     sections: Literal["findings+impression", "last"] = "findings+impression"
     least: Positive = 10
     most: Annotated[int, Within(1, 10**6)] = 200
-    template: Annotated[str, Braces("d", needed=True)] = "{d}"
+    template: Annotated[str, Braces("dc", needed="d")] = "{d}"
+    class_template: Annotated[str, Braces("c", needed="c")] = "a photo of a {c}."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,47 +62,51 @@ class ConceptsLoss:
 
 
 @dataclasses.dataclass(frozen=True)
-class ConceptsData:
+class ConceptsData(LabelledPictures):
     """Labelled pictures.
 
-    kind: 'xrays' are NIH's or MIMIC's chest X-rays, split by patient.
+    kind: any 'pictures' (`data.parts`), or 'xrays': NIH's or MIMIC's chest X-rays, split by patient.
+    single_label: the classes exclude each other; else a picture has any number of labels.
+    on_missing: 'error', or leave out ('skip', 'allow') classes that only the pictures or only the descriptors have; of
+      X-rays, listed images that do not exist.
+    validation: of X-rays a share of the training patients, or an official split's name.
+
+    Of X-rays alone:
     images: a folder or zip; of MIMIC-CXR-JPG the folder that holds files/. tables: NIH's csv of labels, or the folder
-    of MIMIC's tables. reports: MIMIC's folder of reports, if it is another than that of the images.
+      of MIMIC's tables. reports: MIMIC's folder of reports, if it is another than that of the images.
     findings: columns of the tables; of a single label the classes, the positive last. views: with commas; empty: all.
     uncertain: what becomes of uncertain labels. patients: drawn of those with such images; 0: all.
-    test: share of the patients; 0: the official split. seed: of the split.
+    test: share of the patients; 0: the official split.
     """
 
-    kind: Literal["xrays"] = "xrays"
-    name: str = ""
-    images: str = ""
+    kind: Literal["pictures", "xrays"] = "pictures"
+    single_label: bool = True
+    on_missing: Literal["error", "skip", "allow"] = "error"  # pyright: ignore[reportIncompatibleVariableOverride]
     tables: str = ""
     reports: str = ""
     findings: Names = ("No Finding", "Effusion")
-    single_label: bool = True
     views: Names = ()
     uncertain: Literal["drop", "zeros", "ones"] = "drop"
     patients: Count = 0
     test: Share = 0.3
-    on_missing: OnBad = "error"
-    batch_size: BatchSize = 64
-    workers: Workers = 0
-    seed: Seed = 0
 
 
 @dataclasses.dataclass(frozen=True)
 class ConceptsEvaluation:
-    """average: of precision, recall and F1. resamples: of the bootstrap. explained: reasons given for an answer."""
+    """average: of precision, recall and F1; 'auto', of one label or the last of two classes, macro of more classes.
+
+    resamples: of the bootstrap over patients. explained: reasons given for an answer.
+    """
 
     batch_size: EvaluationBatchSize = 64
-    average: Literal["binary", "weighted", "macro"] = "binary"
+    average: Literal["auto", "binary", "weighted", "macro"] = "auto"
     resamples: Annotated[int, Within(1, 10**6)] = 2000
     explained: Annotated[int, Within(1, 10**6)] = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class ConceptsReport:
-    """studies: that the report shows."""
+    """studies: pictures that the report shows."""
 
     studies: Shown = 12
 

@@ -1,4 +1,4 @@
-"""The page of a diagnosis run."""
+"""The page of a run of concepts."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,48 +15,57 @@ from ecor_jax.metrics.scores import ClassificationScores, LabelScores
 from ecor_jax.metrics.verification import Roc, roc
 from ecor_jax.pages.page import write_page
 from ecor_jax.tasks.base import Log
-from ecor_jax.tasks.concepts.data import DiagnosisData
-from ecor_jax.tasks.concepts.explanation import ExplainedStudy
+from ecor_jax.tasks.concepts.data import ConceptsDataset
+from ecor_jax.tasks.concepts.explain import NOTICE, Shown, explained_images, reading
+from ecor_jax.tasks.concepts.explanation import ExplainedImage
+from ecor_jax.tasks.concepts.heads import linear
 from ecor_jax.tasks.concepts.options import ConceptsOptions
-from ecor_jax.tasks.concepts.results import Row
-from ecor_jax.tasks.concepts.studies import NOTICE, READING, Study, explained_studies, linear
+from ecor_jax.tasks.concepts.results import Judgement
+
+TOP_OF_CLASS = 5
+MOST_COUNTED = 14
+"""Classes whose pictures are counted one by one at the head of the page."""
 
 
 class DescriptorWeights(NamedTuple):
-    """What each finding's logit gains per unit of a descriptor's cosine, and the size of the largest of these."""
+    """What each label's logit gains per unit of a descriptor's cosine, and the size of the largest of these."""
 
     phrase: str
     group: str
-    by_finding: Mapping[str, float]
+    by_label: Mapping[str, float]
     strength: float
 
 
 def write_report(
     directory: Path,
     config: ConceptsOptions,
-    rows: Mapping[str, Row],
+    rows: Mapping[str, Judgement],
     results: Mapping[str, Any],
-    data: DiagnosisData,
+    data: ConceptsDataset,
     log: Log,
 ) -> Path:
-    """Writes `directory/index.html`: the table, curves, weights, explained studies of the first method."""
+    """Writes `directory/index.html`: the table, curves, weights, explained pictures of the first method."""
     main = next(iter(rows.values()))
-    findings = data.classes[1:] if config.data.single_label else data.classes
-    scores = {name: {method: _scores(row, name) for method, row in rows.items()} for name in findings}
-    if len(findings) > 1:
-        scores["mean"] = {method: row.main for method, row in rows.items()}
-    studies = _examples(main, data, config)
-    # Of two classes the last column is the finding's.
-    columns = {name: number - len(findings) for number, name in enumerate(findings)}
+    medical, several = data.test.patients is not None, data.exclusive and len(data.classes) > 2
+    scores = {name: {method: _scores(row, name) for method, row in rows.items()} for name in data.shown}
+    if len(scores) != 1:
+        scores["mean" if scores else "all classes"] = {method: row.main for method, row in rows.items()}
+    images = _examples(main, data, config)
+    # Of two classes the last column is the label's.
+    columns = {name: number - len(data.shown) for number, name in enumerate(data.shown)}
+    what = ", ".join(data.shown) or f"{len(data.classes)} classes"
     return write_page(
         directory,
         "concepts.html",
-        title=f"{config.data.name}: {', '.join(findings)}",
-        kind="What is found in chest X-rays, and why",
+        title=f"{config.data.name or 'pictures'}: {what}",
+        kind="What is found in chest X-rays, and why" if medical else "What pictures show, and why",
         intro="A chest X-ray is compared with descriptors; how well each fits decides, through one weight a finding. "
-        + NOTICE,
+        + NOTICE
+        if medical
+        else "A picture is compared with descriptors; how well each fits decides, through one weight for each answer.",
         facts=_facts(config, data),
-        medical=True,
+        medical=medical,
+        several=several,
         scores=scores,
         silent={
             (name, method)
@@ -66,28 +75,29 @@ def write_report(
         },
         differences=results["auroc_differences"],
         roc=_rocs(rows, columns, scores, data),
-        calibration={method: _reliability(row, data, config) for method, row in rows.items()},
+        calibration={method: _reliability(row, data) for method, row in rows.items()},
         ece=expected_calibration_error,
-        studies=studies,
-        weights=_weights(main, data, config),
+        images=images,
+        weights=[] if several else _weights(main, data),
+        strongest=_strongest(main, data) if several else {},
         kept=_kept(results.get("kept", {})),
         agreement=results.get("explanations"),
         metrics=log.metrics,
         commands=[f"ecor-jax explain --model={log.model} --images PICTURE --output=page"] if log.model else [],
         left_out=results["left_out"],
-        notes=[*_notes(config), *(READING if studies else ())],
+        notes=[*_notes(config, data), *(reading(medical=medical, classes=several) if images else ())],
     )
 
 
-def _scores(row: Row, finding: str) -> ClassificationScores:
+def _scores(row: Judgement, finding: str) -> ClassificationScores:
     return row.scores.labels[finding] if isinstance(row.scores, LabelScores) else row.scores
 
 
 def _rocs(
-    rows: Mapping[str, Row],
+    rows: Mapping[str, Judgement],
     columns: Mapping[str, int],
     scores: Mapping[str, Mapping[str, ClassificationScores]],
-    data: DiagnosisData,
+    data: ConceptsDataset,
 ) -> dict[str, dict[str, tuple[Roc, float]]]:
     """By finding and method; none of a finding that all test studies have, or none of them."""
     found = {}
@@ -109,7 +119,7 @@ def _kept(kept: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, dict
     figures = {
         what: {
             method: {
-                int(count): (values[what.lower()], values[f"{what.lower()}_interval"])
+                int(count): (values[what.lower()], values.get(f"{what.lower()}_interval"))
                 for count, values in counts.items()
                 if values[what.lower()] is not None
             }
@@ -121,14 +131,16 @@ def _kept(kept: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, dict
     return {what: curves for what, curves in figures.items() if curves}
 
 
-def _facts(config: ConceptsOptions, data: DiagnosisData) -> dict[str, str]:
-    head, parts = config.head, (("train", data.train), ("test", data.test))
-    counts = [
-        f"{name} {len(part.studies)} images of {len(set(part.studies.patients))} patients ("
-        + ", ".join(f"{c} {int(n)}" for c, n in zip(data.classes, np.nansum(part.targets, axis=0), strict=True))
-        + ")"
-        for name, part in parts
-    ]
+def _facts(config: ConceptsOptions, data: ConceptsDataset) -> dict[str, str]:
+    head, split = config.head, "" if data.test.patients is None else f" (split by patient: {config.data.seed})"
+    named = (("train", data.train), ("validation", data.validation), ("test", data.test))
+    parts = [(name, part) for name, part in named if part is not None]
+    counts = []
+    for name, part in parts:
+        of = "" if part.patients is None else f" of {len(set(part.patients))} patients"
+        positives = zip(data.classes, np.nansum(part.targets, axis=0), strict=True)
+        each = " (" + ", ".join(f"{label} {int(count)}" for label, count in positives) + ")"
+        counts.append(f"{name} {len(part.pictures)} images{of}{each if len(data.classes) <= MOST_COUNTED else ''}")
     return {
         "Encoders": config.model or config.embeddings or "a CLIP pretrained for this run",
         "Data": "; ".join(counts),
@@ -136,21 +148,27 @@ def _facts(config: ConceptsOptions, data: DiagnosisData) -> dict[str, str]:
         "Adapter": f"width {head.adapter.width}, alpha {head.adapter.alpha}" if head.adapter.width else "none",
         "Loss": f"cross-entropy (class weights: {config.loss.class_weights}) + {config.loss.concept_weight} concept L1",
         "Steps": f"{config.steps} of {config.data.batch_size} images",
-        "Seed": f"{config.seed} (split by patient: {config.data.seed})",
+        "Seed": f"{config.seed}{split}",
     }
 
 
-def _notes(config: ConceptsOptions) -> list[str]:
+def _notes(config: ConceptsOptions, data: ConceptsDataset) -> list[str]:
+    medical = data.test.patients is not None
     lines = [
-        "Intervals hold 95 % of bootstrap resamples of the test patients; they say nothing of another training run.",
         "Random descriptors have random letters in the place of every word: what they reach owes nothing to meaning.",
     ]
-    if config.concepts.source == "labels":
+    if medical:
+        lines.append(
+            "Intervals hold 95 % of bootstrap resamples of the test patients; they say nothing of another training run."
+        )
+    if config.concepts.source == "labels" and not medical:
+        lines.append("Which descriptors hold of a picture is derived from its class: nobody looked at the picture.")
+    if config.concepts.source == "labels" and medical:
         lines.append(
             "No reports belong to these images: which descriptors hold of one is derived from its labels, and the "
             "text measures compare with those, not with a radiologist's words."
         )
-    if not (config.model or config.embeddings):
+    if medical and not (config.model or config.embeddings):
         lines.append(
             "The CLIP was pretrained on the training patients' images and labels, so the heads were trained on "
             "features that fit these images better than those of the test patients."
@@ -160,47 +178,69 @@ def _notes(config: ConceptsOptions) -> list[str]:
     return lines
 
 
-def _reliability(row: Row, data: DiagnosisData, config: ConceptsOptions) -> tuple[Bin, ...]:
-    """Of several findings that of all of them together."""
-    if config.data.single_label:
+def _reliability(row: Judgement, data: ConceptsDataset) -> tuple[Bin, ...]:
+    """Of several labels that of all of them together."""
+    if data.exclusive:
         pairs = calibration_pairs(row.probabilities, np.argmax(data.test.targets, axis=1))
     else:
         pairs = calibration_pairs(*two_classes(row.probabilities.ravel(), data.test.targets.ravel()))
     return reliability(*pairs)
 
 
-def _weights(row: Row, data: DiagnosisData, config: ConceptsOptions) -> list[DescriptorWeights]:
+def _weights(row: Judgement, data: ConceptsDataset) -> list[DescriptorWeights]:
     """The strongest first; what is no number counts as nothing."""
-    if not isinstance(row.head, Bottleneck) or row.typical is None:
+    if not isinstance(row.head, Bottleneck):
         return []
-    end = linear(row.head, Findings(data.classes, config.data.single_label, row.typical))
+    end = linear(row.head, data.classes, data.exclusive)
     words, strengths = data.descriptors, np.abs(np.nan_to_num(end.weight)).max(axis=1)
     return [
         DescriptorWeights(
             words.phrases[number],
             words.groups[words.group_of[number]],
-            dict(zip(end.findings, end.weight[number].tolist(), strict=True)),
+            dict(zip(end.names, end.weight[number].tolist(), strict=True)),
             float(strengths[number]),
         )
         for number in np.argsort(-strengths, kind="stable").tolist()
     ]
 
 
-def _examples(row: Row, data: DiagnosisData, config: ConceptsOptions) -> list[ExplainedStudy]:
-    """Test studies spread evenly over the probabilities, as many of each gold of the last finding as there are."""
+def _strongest(row: Judgement, data: ConceptsDataset) -> dict[str, list[tuple[str, str, float]]]:
+    """Of each class the descriptors that speak for it most, with their groups and weights."""
+    if not isinstance(row.head, Bottleneck):
+        return {}
+    end, words = linear(row.head, data.classes, data.exclusive), data.descriptors
+    return {
+        name: [
+            (words.phrases[concept], words.groups[words.group_of[concept]], float(weight[concept]))
+            for concept in np.argsort(-np.nan_to_num(weight), kind="stable")[:TOP_OF_CLASS].tolist()
+        ]
+        for name, weight in zip(end.names, end.weight.T, strict=True)
+    }
+
+
+def _examples(row: Judgement, data: ConceptsDataset, config: ConceptsOptions) -> list[ExplainedImage]:
+    """Test pictures spread evenly over the probabilities: as many right ones as wrong ones, or, of labels and of two
+    classes, as many with the last label as without, as far as there are."""
     count, test = config.report.studies, data.test
     if not isinstance(row.head, Bottleneck) or row.cosines is None or row.typical is None or not count:
         return []
-    kinds = [np.flatnonzero(test.targets[:, -1] == gold) for gold in (1, 0)]
-    ordered = [kind[np.argsort(row.probabilities[kind, -1], kind="stable")] for kind in kinds if len(kind)]
+    several = data.exclusive and len(data.classes) > 2
+    if several:
+        answers = np.argmax(row.probabilities, axis=1)
+        shares, first = row.probabilities.max(axis=1), test.targets[np.arange(len(answers)), answers]
+    else:
+        shares, first = row.probabilities[:, -1], test.targets[:, -1]
+    kinds = [np.flatnonzero(first == gold) for gold in (1, 0)]
+    ordered = [kind[np.argsort(shares[kind], kind="stable")] for kind in kinds if len(kind)]
     spread = [kind[np.unique(np.linspace(0, len(kind) - 1, -(-count // 2)).astype(int))] for kind in ordered]
     chosen = np.concatenate(spread)[:count]
-    end = linear(row.head, Findings(data.classes, config.data.single_label, row.typical))
-    studies = []
+    end = linear(row.head, data.classes, data.exclusive)
+    images = []
     for number in map(int, chosen):
-        record = test.studies[number]
+        record = test.pictures[number]
         targets = dict(zip(data.classes, test.targets[number].tolist(), strict=True))
-        gold = {finding: targets[finding] == 1 for finding in end.findings if not np.isnan(targets[finding])}
-        studies.append(Study(record["name"], picture_of(record), gold, test.phrases[number]))
+        gold = {label: targets[label] == 1 for label in end.names if not np.isnan(targets[label])}
+        images.append(Shown(record["name"], picture_of(record), gold, test.phrases[number]))
     source = {"labels": "the labels", "reports": "the radiologist's report"}[config.concepts.source]
-    return explained_studies(studies, row.cosines[chosen], end, row.typical, data.descriptors, source)
+    findings = Findings(data.classes, data.exclusive, row.typical, medical=test.patients is not None)
+    return explained_images(images, row.cosines[chosen], end, findings, data.descriptors, source)

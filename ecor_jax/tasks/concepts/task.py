@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,33 +13,48 @@ from flax import nnx
 from jaxtyping import Float
 
 from ecor_jax.bottleneck import Bottleneck, adapter_of
-from ecor_jax.checkpoints.bottleneck_dir import Findings, SavedBottleneck, load_bottleneck, save_bottleneck
+from ecor_jax.checkpoints.bottleneck_dir import (
+    Findings,
+    SavedBottleneck,
+    is_bottleneck,
+    load_bottleneck,
+    save_bottleneck,
+)
 from ecor_jax.checkpoints.model_dir import Model, load_clip
 from ecor_jax.data.captions import Captions
 from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.data.pipeline import train_batches
 from ecor_jax.data.records import Arrays, Source
-from ecor_jax.data.xray.captions import OneFinding, StudyCaptions
 from ecor_jax.data.xray.patient_split import check_no_overlap
 from ecor_jax.errors import UserError
-from ecor_jax.tasks import base
-from ecor_jax.tasks.base import Log, Task, check_batch_sizes, compute_dtype
-from ecor_jax.tasks.concepts.data import DiagnosisData, open_diagnosis
+from ecor_jax.tasks.base import Log, Row, Task, check_batch_sizes, compute_dtype
+from ecor_jax.tasks.concepts.data import ConceptsDataset, open_data
 from ecor_jax.tasks.concepts.encoder import ClipEncoder, DualEncoder, FileEncoder
-from ecor_jax.tasks.concepts.model import BlackBox, ConceptsLearner, DiagnosisLoss, class_weights
+from ecor_jax.tasks.concepts.explain import ConceptExplainer
+from ecor_jax.tasks.concepts.heads import BlackBox, ClassNames, Head, mean_descriptors
+from ecor_jax.tasks.concepts.model import ConceptsLearner, HeadLoss, class_weights
 from ecor_jax.tasks.concepts.options import ConceptsOptions
 from ecor_jax.tasks.concepts.report import write_report
-from ecor_jax.tasks.concepts.results import Row, judged, results_of, table
+from ecor_jax.tasks.concepts.results import Judgement, average_of, judged, results_of, table
+from ecor_jax.training.loop import Validate
 
 
 @dataclasses.dataclass(frozen=True)
 class Method:
-    """A row of the table; `concept_weight` where it is not the config's."""
+    """A row of the table; `concept_weight` where it is not the config's.
+
+    kind: a trained head ('bottleneck', 'linear', 'mlp'), or one that is not: 'class_names', 'mean_descriptors'.
+    scrambled: random letters in the place of every word of the descriptors.
+    """
 
     kind: str = "bottleneck"
     push_absent: bool = False
     scrambled: bool = False
     concept_weight: float | None = None
+
+    @property
+    def trained(self) -> bool:
+        return self.kind not in ("class_names", "mean_descriptors")
 
 
 METHODS = {
@@ -49,10 +64,14 @@ METHODS = {
     "random_descriptors": Method(scrambled=True),
     "black_box": Method("linear"),
     "black_box_mlp": Method("mlp"),
+    "zero_shot": Method("class_names"),
+    "mean_descriptors": Method("mean_descriptors"),
+    "mean_random_descriptors": Method("mean_descriptors", scrambled=True),
 }
+"""'black_box' is what others call a linear probe; 'mean_random_descriptors' is WaffleCLIP (Roth et al. 2023)."""
 
 
-class ConceptBottleneck(Task[ConceptsOptions, Row]):
+class ConceptBottleneck(Task[ConceptsOptions, Judgement]):
     """Every method of `options.methods` on the same features; a row's model is its head."""
 
     Options = ConceptsOptions
@@ -62,25 +81,30 @@ class ConceptBottleneck(Task[ConceptsOptions, Row]):
         self.rows = options.methods
         _check_options(options, training)
         check_batch_sizes(options, self.mesh.shape["data"], training=True)
-        self.data: DiagnosisData = open_diagnosis(options)
+        self.data: ConceptsDataset = open_data(options)
+        average_of(self.data, options)
+        for name in self.rows:
+            if not METHODS[name].trained and not (self.data.exclusive and self.data.of_class is not None):
+                raise UserError(f"methods has {name}, which is for classes of their own descriptors, one a picture")
         if training:
-            size, count = options.data.batch_size, len(self.data.train.studies)
+            size, count = options.data.batch_size, len(self.data.train.pictures)
             if size > count:
                 raise UserError(f"data.batch_size is {size}; there are {count} images to train on")
             for name in self.rows:
-                self._loss(METHODS[name])
-                self._head(METHODS[name], np.zeros((len(self.data.descriptors.phrases), 1), np.float32))
+                if METHODS[name].trained:
+                    self._loss(METHODS[name])
+                    self._fresh(METHODS[name], np.zeros((len(self.data.descriptors.phrases), 1), np.float32))
 
     @property
     def needs_clip(self) -> bool:
         return not self.options.embeddings
 
-    def captions(self) -> tuple[Source, Captions]:
-        """Pictures of the training patients alone, and captions from their labels."""
-        return OneFinding(self.data.pretraining, self.data.descriptors.groups), StudyCaptions(self.data.descriptors)
+    def captions(self) -> tuple[Source, Captions] | None:
+        """Of X-rays, pictures of the training patients alone, and captions from their labels."""
+        return self.data.captions
 
     def open(self, model: str) -> None:
-        options = self.options
+        options, data = self.options, self.data
         self.saved: SavedBottleneck | None = None
         if options.embeddings and self.training:
             self.encoder: DualEncoder = FileEncoder(Path(options.embeddings))
@@ -91,11 +115,16 @@ class ConceptBottleneck(Task[ConceptsOptions, Row]):
             workers, batch_size = options.data.workers, options.evaluation.batch_size
             self.encoder = ClipEncoder(clip, batch_size=batch_size, mesh=self.mesh, workers=workers)
             if not self.training:
-                self.rows = ("bottleneck",)
-                self.saved = self._stored(clip, model)
+                untrained = [name for name in self.rows if not METHODS[name].trained]
+                if untrained and not is_bottleneck(clip.path):
+                    self.rows = untrained
+                else:
+                    self.rows, self.saved = ("bottleneck",), self._stored(clip, model)
         if self.training:
-            self.features = self.encoder.images(self.data.train.studies)
-        self.tested = self.encoder.images(self.data.test.studies)
+            self.features = self.encoder.images(data.train.pictures)
+            if data.validation is not None:
+                self.validation = self.encoder.images(data.validation.pictures)
+        self.tested = self.encoder.images(data.test.pictures)
 
     def _stored(self, clip: Model, model: str) -> SavedBottleneck:
         """The bottleneck of a model directory.
@@ -105,82 +134,124 @@ class ConceptBottleneck(Task[ConceptsOptions, Row]):
         saved, data = load_bottleneck(clip), self.data
         findings = saved.findings
         if findings is None:
-            raise UserError(f"{model} is a bottleneck for faces; expected one of a diagnosis")
-        found, asked = (
+            raise UserError(f"{model} is a bottleneck for faces; expected one of a classification")
+        known, asked = (
             f"{', '.join(names)} ({'one label' if single else 'several labels'})"
             for names, single in (
                 (findings.names, findings.single_label),
-                (data.classes, self.options.data.single_label),
+                (data.classes, data.exclusive),
             )
         )
-        if found != asked:
-            raise UserError(f"{model} tells {found}; the config names {asked}")
+        if known != asked:
+            raise UserError(f"{model} tells {known}; the config names {asked}")
         if saved.descriptors.phrases != data.descriptors.phrases:
             raise UserError(f"{model} has other descriptors than the config; what is present of them is not known")
-        tested, known = data.test.studies.patients, set(findings.trained_on)
-        seen = [patient for patient, digest in zip(tested, hashed(tested), strict=True) if digest in known]
-        check_no_overlap(seen, tested, where=f"{model} and the test images")
+        if (tested := data.test.patients) is not None:
+            digests = set(findings.trained_on)
+            seen = [patient for patient, digest in zip(tested, hashed(tested), strict=True) if digest in digests]
+            check_no_overlap(seen, tested, where=f"{model} and the test images")
         return saved
 
-    def learner(self, row: str) -> ConceptsLearner:
-        """The head of a method, to be trained on the features of the training studies."""
+    def learner(self, row: str) -> ConceptsLearner | None:
+        """The head of a method, to be trained on the features of the training pictures."""
         options, method, part = self.options, METHODS[row], self.data.train
-        template = options.concepts.template
-        bank = self.encoder.texts([template.replace("{d}", phrase) for phrase in self._words(method).phrases])
+        if not method.trained:
+            return None
         columns = {"features": self.features, "target": part.targets, "present": part.present}
         batches = train_batches(
-            Arrays(columns, part.studies.origin),
+            Arrays(columns, part.pictures.origin),
             None,
             batch_size=options.data.batch_size,
             seed=options.seed,
             process_index=jax.process_index(),
             process_count=jax.process_count(),
         )
-        return ConceptsLearner(self._head(method, bank), batches, self._loss(method))
+        return ConceptsLearner(self._fresh(method, self._bank(method)), batches, self._loss(method))
 
-    def model(self, row: str, trained: nnx.Module | None) -> Bottleneck | BlackBox:
-        if trained is None:
-            assert self.saved is not None
+    def validate(self, row: str) -> Validate | None:
+        part = self.data.validation
+        if part is None:
+            return None
+
+        def scores_of(head: nnx.Module) -> dict[str, float]:
+            assert isinstance(head, Head)
+            without = dataclasses.replace(part, patients=None)  # intervals are for the test
+            scores = judged(head, self.validation, None, without, self.data, self.options).main
+            numbers = {name: getattr(scores, name) for name in ("accuracy", "f1", "auroc", "brier")}
+            return {name: value for name, value in numbers.items() if value is not None}
+
+        return scores_of
+
+    def model(self, row: str, trained: nnx.Module | None) -> Head:
+        if trained is not None:
+            assert isinstance(trained, Head)
+            return trained
+        if self.saved is not None:
             return self.saved.bottleneck
-        assert isinstance(trained, Bottleneck | BlackBox)
-        return trained
+        method, data = METHODS[row], self.data
+        assert data.of_class is not None
+        if method.kind == "class_names":
+            template = self.options.concepts.class_template
+            prompts = [template.replace("{c}", name) for name in data.classes]
+            return ClassNames(self.encoder.texts(prompts), self.encoder.scale)
+        return mean_descriptors(self._bank(method), data.of_class, self.encoder.scale)
 
-    def judge(self, row: str, model: Bottleneck | BlackBox) -> Row:
+    def judge(self, row: str, model: Head) -> Judgement:
         if self.saved is not None and self.saved.findings is not None:
             typical = self.saved.findings.typical
         else:
-            typical = typical_cosines(model, self.features)
-        return judged(model, self.tested, typical, self.data, self.options)
+            typical = typical_cosines(model, self.features) if self.training else None
+        return judged(model, self.tested, typical, self.data.test, self.data, self.options)
 
-    def save(self, directory: Path, rows: Mapping[str, base.Row[Row]]) -> bool:
+    def save(self, directory: Path, rows: Mapping[str, Row[Judgement]]) -> bool:
         """The first method, if it is a bottleneck over a CLIP."""
         first = rows[self.rows[0]].judgement
         if not isinstance(self.encoder, ClipEncoder) or not isinstance(first.head, Bottleneck) or first.typical is None:
             return False
-        patients = tuple(sorted(set(hashed(self.data.pretraining.patients))))
-        findings = Findings(self.data.classes, self.options.data.single_label, first.typical, patients)
+        data = self.data
+        patients = tuple(sorted(set(hashed(data.trained_on))))
+        medical = data.test.patients is not None
+        findings = Findings(data.classes, data.exclusive, first.typical, patients, medical)
         template, clip = self.options.concepts.template, self.encoder.model
-        saved = SavedBottleneck(clip, first.head, self.data.descriptors, template, "aggregated", None, findings)
+        saved = SavedBottleneck(clip, first.head, data.descriptors, template, "aggregated", None, findings)
         save_bottleneck(directory, saved)
         return True
 
-    def results(self, rows: Mapping[str, base.Row[Row]]) -> dict[str, Any]:
+    def results(self, rows: Mapping[str, Row[Judgement]]) -> dict[str, Any]:
         return results_of({name: row.judgement for name, row in rows.items()}, self.data, self.options)
 
-    def table(self, rows: Mapping[str, base.Row[Row]]) -> str:
+    def table(self, rows: Mapping[str, Row[Judgement]]) -> str:
         return table({name: row.judgement for name, row in rows.items()})
 
-    def page(
-        self, directory: Path, rows: Mapping[str, base.Row[Row]], results: Mapping[str, Any], log: Log
-    ) -> Path | None:
+    def page(self, directory: Path, rows: Mapping[str, Row[Judgement]], results: Mapping[str, Any], log: Log) -> Path:
         shown = {name: row.judgement for name, row in rows.items()}
         return write_report(directory, self.options, shown, results, self.data, log)
 
-    def _words(self, method: Method) -> Descriptors:
-        return self.data.descriptors.scrambled(self.options.seed) if method.scrambled else self.data.descriptors
+    def answers(self, rows: Mapping[str, Row[Judgement]]) -> Iterator[dict[str, Any]]:
+        """Of each test picture its labels, and the probability that every method gives each class."""
+        data = self.data
+        for number, name in enumerate(data.test.pictures.names):
+            targets = dict(zip(data.classes, data.test.targets[number].tolist(), strict=True))
+            yield {
+                "name": name,
+                "labels": {label: None if np.isnan(target) else target == 1 for label, target in targets.items()},
+                "methods": {
+                    method: dict(zip(data.classes, row.judgement.probabilities[number].tolist(), strict=True))
+                    for method, row in rows.items()
+                },
+            }
 
-    def _loss(self, method: Method) -> DiagnosisLoss:
-        loss, single, data = self.options.loss, self.options.data.single_label, self.data
+    @classmethod
+    def explainer(cls, model: str) -> ConceptExplainer:
+        return ConceptExplainer(load_bottleneck(load_clip(model)))
+
+    def _bank(self, method: Method) -> Float[np.ndarray, "concepts embed"]:
+        words: Descriptors = self.data.descriptors
+        words = words.scrambled(self.options.seed) if method.scrambled else words
+        return self.encoder.texts(words.prompts(self.options.concepts.template))
+
+    def _loss(self, method: Method) -> HeadLoss:
+        loss, single, data = self.options.loss, self.data.exclusive, self.data
         weights = class_weights(data.train.targets, data.classes, single, loss.class_weights == "balanced")
         weight = loss.concept_weight if method.concept_weight is None else method.concept_weight
         if method.kind == "bottleneck" and weight and not self.options.head.adapter.width:
@@ -188,9 +259,9 @@ class ConceptBottleneck(Task[ConceptsOptions, Row]):
                 f"head.adapter.width is 0 and loss.concept_weight {weight}: with frozen encoders only an adapter can "
                 "move the cosines; set one, or the weight to 0"
             )
-        return DiagnosisLoss(single, weights, weight, method.push_absent)
+        return HeadLoss(single, weights, weight, method.push_absent)
 
-    def _head(self, method: Method, bank: Float[np.ndarray, "concepts embed"]) -> Bottleneck | BlackBox:
+    def _fresh(self, method: Method, bank: Float[np.ndarray, "concepts embed"]) -> Bottleneck | BlackBox:
         head, rngs, size = self.options.head, nnx.Rngs(self.options.seed), len(self.data.classes)
         if method.kind != "bottleneck":
             return BlackBox(bank.shape[1], head.black_box_width if method.kind == "mlp" else 0, size, rngs=rngs)
@@ -226,10 +297,8 @@ def hashed(patients: Sequence[str]) -> list[str]:
     return [hashlib.sha256(f"patient {patient}".encode()).hexdigest()[:16] for patient in patients]
 
 
-def typical_cosines(
-    head: Bottleneck | BlackBox, features: Float[np.ndarray, "studies embed"]
-) -> Float[np.ndarray, "concepts"] | None:
-    """Mean cosine of every descriptor; None for a black box."""
-    if isinstance(head, BlackBox):
+def typical_cosines(head: Head, features: Float[np.ndarray, "N embed"]) -> Float[np.ndarray, "concepts"] | None:
+    """Mean cosine of every descriptor; None of a head without a bottleneck."""
+    if not isinstance(head, Bottleneck):
         return None
     return np.asarray(head(jnp.asarray(features)).cosines).mean(axis=0)

@@ -3,25 +3,20 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 
-import numpy as np
 from absl import logging
 from PIL import Image
 
-from ecor_jax.config import comma_list, path_list
 from ecor_jax.data import procedural
 from ecor_jax.data.augment import Augment
 from ecor_jax.data.encode import Preprocess
 from ecor_jax.data.files import some_of
-from ecor_jax.data.images import open_images, splits_of
 from ecor_jax.data.in_memory import checked
-from ecor_jax.data.procedural import Procedural
+from ecor_jax.data.parts import PROCEDURAL, drawings, open_parts, with_validation
 from ecor_jax.data.records import Source
-from ecor_jax.data.sources import Concatenated, Renamed, split_by_class, without_classes
+from ecor_jax.data.sources import without_classes
 from ecor_jax.data.vocabulary import Vocabulary, folder_names, match
 from ecor_jax.errors import UserError
 from ecor_jax.tasks.rationale.options import RationaleData
-
-PROCEDURAL = "procedural"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,28 +48,21 @@ def open_dataset(
     """The dataset that the options describe, its images in memory where they fit (`in_memory.checked`).
 
     too_long: the rationales that the text tower cannot read whole; `on_long` says what becomes of them.
-    Test images may lie apart, in `test_images`. Else, where no split is named, a folder's own train and test are
-    taken, or a share of `holdout` of every class is kept for the test; an evaluation alone then takes all images.
     """
     if data.images == PROCEDURAL:
-        seeds = np.random.SeedSequence(data.seed).generate_state(2)
-        size = len(preprocess(Image.new("RGB", (8, 8))))  # drawn as large as the tower looks at it
-        sets: dict[str, Source] = {
-            name: Procedural(getattr(data, f"{name}_count"), style="target", seed=int(seed), size=size)
-            for name, seed in zip(("train", "test"), seeds, strict=True)
-        }
-        vocabulary = procedural.vocabulary()
+        # Drawn as large as the tower looks at it.
+        sets = drawings(data, len(preprocess(Image.new("RGB", (8, 8)))))
+        vocabulary, folders = procedural.vocabulary(), {}
     else:
         for option in ("images", "rationales"):
             if not getattr(data, option):
                 raise UserError(f"--config.data.{option} is not set: expected a path")
         vocabulary = Vocabulary.from_json(data.rationales, slash=data.slash)
-        sets = _splits(data, training)
+        folders = folder_names(data.rationales, data.slash)
+        sets = open_parts(data, folders, training=training)
     left_out: list[str] = []
     vocabulary = fitting(vocabulary, too_long(vocabulary), data.on_long, left_out)
-    sets = sets if training else {"test": sets["test"]}
-    if training and data.validation:
-        sets |= _validation(sets["train"], data)
+    sets = with_validation(sets, data, folders) if training else {"test": sets["test"]}
     for name in sets:
         augment = data.augment if name == "train" else "none"
         sets[name] = _usable(sets[name], vocabulary, data, preprocess, augment, left_out)
@@ -97,55 +85,6 @@ def fitting(vocabulary: Vocabulary, too_long: Sequence[str], on_long: str, left_
         )
     left_out += [f"rationale {text!r}: its prompts have more tokens than the text tower reads" for text in too_long]
     return vocabulary.without(too_long)
-
-
-def _splits(data: RationaleData, training: bool) -> dict[str, Source]:
-    train, test = data.train_split, data.test_split
-    if data.test_images:
-        sets = {"test": _open(data, data.test_images, test)}
-        return sets | ({"train": _open(data, data.images, train)} if training else {})
-    if not (train or test) and all({"train", "test"} <= set(splits_of(path)) for path in path_list(data.images)):
-        train, test = "train", "test"
-    if train and test:
-        return {"test": _open(data, data.images, test)} | (
-            {"train": _open(data, data.images, train)} if training else {}
-        )
-    if not training:
-        return {"test": _open(data, data.images, test)}
-    whole = _open(data, data.images, train)
-    train_part, test_part = split_by_class(whole, holdout=data.holdout, seed=data.seed)
-    return {"train": train_part, "test": _open(data, data.images, test) if test else test_part}
-
-
-def _validation(train: Source, data: RationaleData) -> dict[str, Source]:
-    """What remains to train on, and the validation part: a share of every class, or a split of the images."""
-    try:
-        share = float(data.validation)
-    except ValueError:
-        return {"train": train, "validation": _open(data, data.images, data.validation)}
-    if not 0 < share < 1:
-        raise UserError(f"data.validation is {share}; expected a share between 0 and 1, or the name of a split")
-    # Another draw than the holdout's, which may be of the same images.
-    kept, validation = split_by_class(train, holdout=share, seed=data.seed + 1)
-    return {"train": kept, "validation": validation}
-
-
-def _open(data: RationaleData, paths: str, split: str) -> Source:
-    """The images of one path, or of several with commas, under the vocabulary's class names."""
-    sources = [open_images(path, split=split) for path in path_list(paths)]
-    source = sources[0] if len(sources) == 1 else Concatenated(sources)
-    folders = folder_names(data.rationales, data.slash)
-    known = {folder: name for folder, name in folders.items() if folder in source.classes}
-    aliases = known | _aliases(data.aliases)
-    return Renamed(source, aliases) if aliases else source
-
-
-def _aliases(text: str) -> dict[str, str]:
-    """`a=b,c=d` as {a: b, c: d}."""
-    pairs = [item.partition("=") for item in comma_list(text)]
-    if bad := ["".join(pair) for pair in pairs if not (pair[0].strip() and pair[2].strip())]:
-        raise UserError(f"data.aliases: {', '.join(bad)}; expected image class=vocabulary class")
-    return {old.strip(): new.strip() for old, _, new in pairs}
 
 
 def _usable(

@@ -1,20 +1,15 @@
 """Explanations of a user's own pictures."""
 
-import functools
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from absl import logging
 
-from ecor_jax.atomic import write_json
 from ecor_jax.checkpoints.tuned import Tuned, TunedModel, load_tuned
 from ecor_jax.config import comma_list
-from ecor_jax.data.array_records import is_array_records
 from ecor_jax.data.decode import picture_of
 from ecor_jax.data.encode import Encode
-from ecor_jax.data.files import IMAGE_SUFFIXES, open_files, read_picture
-from ecor_jax.data.images import open_images, splits_of
 from ecor_jax.data.joined import join_rationales
 from ecor_jax.data.pipeline import eval_batches
 from ecor_jax.data.records import Record
@@ -22,112 +17,84 @@ from ecor_jax.data.sources import InOrder
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
 from ecor_jax.metrics.doubly_right import majority_vote
-from ecor_jax.pages.page import write_page
 from ecor_jax.parallel.mesh import make_mesh
+from ecor_jax.tasks.explainer import Explainer
 from ecor_jax.tasks.rationale.data import fitting
 from ecor_jax.tasks.rationale.explanation import ExplainedPicture, explanation_of
 from ecor_jax.tasks.rationale.methods import find_methods, make_banks, over_context
 from ecor_jax.tasks.rationale.model import RationaleModel
 from ecor_jax.tasks.rationale.predict import Predictions, predict
-from ecor_jax.untrusted.archives import is_zip
+
+Rationales = str | Path | Mapping[str, Sequence[str]] | None
 
 
-def run(
-    model: str,
-    images: Sequence[Path],
-    output: Path,
-    rationales: Path | None = None,
-    method: str = "",
-    top_k: int = 5,
-    on_long: str = "error",
-) -> Path:
-    """Writes a page that explains the pictures of `images`, with explanations.json beside it; returns its path."""
-    records = read_pictures(images)
-    loaded = load_tuned(model)
-    vocabulary = Vocabulary.from_json(rationales) if rationales else loaded.vocabulary
-    if vocabulary is None:
-        raise UserError(f"{model} is a plain CLIP: --rationales is needed, a JSON file {{class: [rationale, ...]}}")
-    if loaded.rationales_per_prompt != 1:
-        vocabulary = join_rationales(vocabulary, loaded.rationales_per_prompt).vocabulary
-    chosen, left_out = _methods(loaded, method), []
-    too_long = over_context([tuned.method for tuned in chosen.values()], loaded.model, vocabulary)
-    vocabulary = fitting(vocabulary, too_long, on_long, left_out)
-    for line in left_out:
-        logging.warning("left out: %s", line)
-    pairs = len(vocabulary.classes) * len(vocabulary.rationales)
-    if not 1 <= top_k <= pairs:
-        raise UserError(f"--top_k is {top_k}; expected 1 to {pairs}, the number of pairs")
-    answers = {name: _answers(loaded, tuned, vocabulary, records, top_k, name) for name, tuned in chosen.items()}
-    voted = {name: majority_vote(predictions.categories) for name, predictions in answers.items()}
-    pictures = [
-        ExplainedPicture(
-            record["name"],
-            picture_of(record),
-            [
-                explanation_of(name, predictions, number, vocabulary, voted[name][number])
-                for name, predictions in answers.items()
-            ],
-        )
-        for number, record in enumerate(records)
-    ]
-    page = write_page(
-        output,
-        "rationale.html",
-        title=Path(records[0]["name"]).name if len(records) == 1 else f"{len(records)} pictures",
-        kind=f"Categories with reasons, by {', '.join(answers)}",
-        intro="What the model sees in each picture, and why. It knows its own categories alone: a picture of "
-        "anything else gets one of them all the same.",
-        facts={
-            "Model": model,
-            "Classes": str(len(vocabulary.classes)),
-            "Rationales": str(len(vocabulary.rationales)),
-        },
-        pictures=pictures,
-        left_out=left_out,
-    )
-    write_json(output / "explanations.json", [picture.to_dict() for picture in pictures])
-    return page
+class RationaleExplainer(Explainer[ExplainedPicture]):
+    """Explains pictures by categories and rationales: a tuned model in its own words, or any CLIP in given ones."""
 
+    option_names = frozenset({"rationales", "method", "top_k", "on_long"})
 
-def read_pictures(paths: Sequence[Path]) -> list[Record]:
-    """The pictures of files, folders, zips and ArrayRecord directories; UserError if none can be read."""
-    return _readable(itertools.chain.from_iterable(map(_read, paths)))
+    def __init__(self, model: str, rationales: Rationales = None):
+        self.loaded, self.name, self.rationales = load_tuned(model), model, rationales
+        self._left_out: list[str] = []
 
+    def explain_records(
+        self,
+        records: Sequence[Record],
+        rationales: Rationales = None,
+        method: str = "",
+        top_k: int = 5,
+        on_long: str = "error",
+    ) -> list[ExplainedPicture]:
+        """Of every picture what each method says.
 
-def _read(path: Path) -> Iterator[Callable[[], Record]]:
-    """Readers of the picture in a file, or of all those of a folder or zip, however deep, or ArrayRecord directory."""
-    zipped = is_zip(path) or path.suffix.lower() == ".zip"
-    if not path.is_dir() and (path.suffix.lower() in IMAGE_SUFFIXES or not zipped):
-        yield functools.partial(_record, functools.partial(read_picture, path), str(path))
-    elif is_array_records(path):
-        for split in splits_of(path) or ("",):
-            source = open_images(path, split=split)
-            yield from (functools.partial(source.__getitem__, row) for row in range(len(source)))
-    else:
-        files = open_files(path)
-        for member in files.members:
-            yield functools.partial(_record, functools.partial(files.read, member), member)
+        rationales: {class: [rationale, ...]}, or a JSON file of it; None: those the model was loaded with, or tuned on.
+        method: names with commas; empty: those tuned, or ECOR. top_k: pairs. on_long: 'skip' leaves out rationales of
+        more tokens than the model reads.
+        """
+        vocabulary = self._vocabulary(rationales or self.rationales)
+        chosen = _methods(self.loaded, method)
+        self._left_out = []
+        too_long = over_context([tuned.method for tuned in chosen.values()], self.loaded.model, vocabulary)
+        vocabulary = fitting(vocabulary, too_long, on_long, self._left_out)
+        for line in self._left_out:
+            logging.warning("left out: %s", line)
+        pairs = len(vocabulary.classes) * len(vocabulary.rationales)
+        if not 1 <= top_k <= pairs:
+            raise UserError(f"--top_k is {top_k}; expected 1 to {pairs}, the number of pairs")
+        answers = {
+            name: _answers(self.loaded, tuned, vocabulary, records, top_k, name) for name, tuned in chosen.items()
+        }
+        voted = {name: majority_vote(predictions.categories) for name, predictions in answers.items()}
+        return [
+            ExplainedPicture(
+                record["name"],
+                picture_of(record),
+                [
+                    explanation_of(name, predictions, number, vocabulary, voted[name][number])
+                    for name, predictions in answers.items()
+                ],
+            )
+            for number, record in enumerate(records)
+        ]
 
+    def _vocabulary(self, rationales: Rationales) -> Vocabulary:
+        given = Vocabulary.read(rationales) if rationales else self.loaded.vocabulary
+        if given is None:
+            raise UserError(
+                f"{self.name} is a plain CLIP: --rationales is needed, a JSON file {{class: [rationale, ...]}}"
+            )
+        together = self.loaded.rationales_per_prompt
+        return given if together == 1 else join_rationales(given, together).vocabulary
 
-def _record(read: Callable[[], bytes], name: str) -> Record:
-    return Record(image=read(), category="", rationales=(), name=name)
-
-
-def _readable(readers: Iterable[Callable[[], Record]]) -> list[Record]:
-    """The records with a picture; a warning names each of the others, UserError if no picture remains."""
-    records, bad = [], []
-    for read in readers:
-        try:
-            record = read()
-            picture_of(record)
-            records.append(record)
-        except UserError as error:
-            bad.append(str(error))
-    if not records:
-        raise UserError(f"no picture can be read: {'; '.join(bad)}")
-    for message in bad:
-        logging.warning("left out: %s", message)
-    return records
+    def context(self, explained: Sequence[ExplainedPicture]) -> dict[str, Any]:
+        said = explained[0].explanations
+        return {
+            "kind": f"Categories with reasons, by {', '.join(method.method for method in said)}",
+            "intro": "What the model sees in each picture, and why. It knows its own categories alone: a picture of "
+            "anything else gets one of them all the same.",
+            "facts": {"Classes": str(said[0].classes), "Rationales": str(said[0].rationales)},
+            "left_out": self._left_out,
+        }
 
 
 def _methods(loaded: TunedModel, names: str) -> dict[str, Tuned]:

@@ -3,12 +3,13 @@
 import dataclasses
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from PIL import Image
 
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.metrics.doubly_right import NAMES
-from ecor_jax.tasks.plain import Plain
+from ecor_jax.tasks.plain import Explained, Plain
 from ecor_jax.tasks.rationale.predict import Predictions
 
 
@@ -58,10 +59,10 @@ class Explanation(Plain):
 
 
 @dataclasses.dataclass(frozen=True)
-class ExplainedPicture(Plain):
+class ExplainedPicture(Explained):
     """A picture with the explanations of one or several methods, and the gold where it is known.
 
-    name: need not be a path.
+    name: need not be a path. category, pairs: what the last method says, which is ECOR where there are several.
     """
 
     name: str
@@ -69,6 +70,19 @@ class ExplainedPicture(Plain):
     explanations: Sequence[Explanation]
     gold_category: str | None = None
     gold_rationales: Sequence[str] = ()
+    template = "rationale.html"
+
+    @property
+    def category(self) -> str:
+        return self.explanations[-1].category
+
+    @property
+    def pairs(self) -> Sequence[Pair]:
+        return self.explanations[-1].pairs
+
+    def table(self) -> list[dict[str, Any]]:
+        """A pair of a method a line."""
+        return [{"method": said.method} | pair.to_dict() for said in self.explanations for pair in said.pairs]
 
     @property
     def disputed(self) -> bool:

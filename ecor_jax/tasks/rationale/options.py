@@ -3,24 +3,19 @@
 import dataclasses
 from typing import Annotated, Literal
 
+from ecor_jax.data.parts import LabelledPictures
 from ecor_jax.options import (
-    BatchSize,
     Braces,
     EvaluationBatchSize,
     Names,
     OnBad,
     Positive,
-    Seed,
-    Share,
     Shown,
     Weight,
     Within,
-    Workers,
 )
 from ecor_jax.tasks.pretrain.options import OnClip
 from ecor_jax.training.options import Optimizer
-
-Drawn = Annotated[int, Within(0, 10**8)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,41 +54,19 @@ class Prompts:
 
 
 @dataclasses.dataclass(frozen=True)
-class RationaleData:
+class RationaleData(LabelledPictures):
     """Pictures and rationales (`tasks.rationale.data`).
 
-    images: a folder tree, a zip or an ArrayRecord directory, several with commas; test_images where the test's lie
-      apart; 'procedural', the built-in drawings, of which train_count and test_count are drawn.
     rationales: a JSON file {class: [rationale, ...]}.
-    holdout: share of every class kept for the test where the pictures have no splits.
-    validation: of the training pictures, to choose settings by: a share of every class, or the name of a split.
-    slash: what / becomes in class names. aliases: class of the pictures=class of the rationales, with commas.
     on_missing: what to do about classes that only the pictures or only the rationales have.
     on_long: about rationales of more tokens than the text tower reads.
     rationales_per_prompt: several are joined by " and "; 0: all of a class.
-    seed: of the holdout, the validation part and the drawings.
     """
 
-    name: str = ""
-    images: str = ""
-    test_images: str = ""
     rationales: str = ""
-    train_split: str = ""
-    test_split: str = ""
-    holdout: Share = 0.2
-    validation: str = ""
-    slash: str = " or "
-    aliases: str = ""
-    on_missing: Literal["error", "allow"] = "error"
     on_long: OnBad = "error"
-    on_bad_image: OnBad = "error"
     rationales_per_prompt: Annotated[int, Within(0, 1000)] = 1
     augment: Literal["none", "flip", "crop_flip"] = "none"
-    batch_size: BatchSize = 64
-    workers: Workers = 0
-    seed: Seed = 0
-    train_count: Drawn = 0
-    test_count: Drawn = 0
 
 
 @dataclasses.dataclass(frozen=True)

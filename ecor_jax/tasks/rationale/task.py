@@ -23,6 +23,7 @@ from ecor_jax.joint import Banks
 from ecor_jax.metrics.doubly_right import NAMES, Judged, judge, rates
 from ecor_jax.tasks.base import Log, Row, Task, check_batch_sizes, compute_dtype
 from ecor_jax.tasks.rationale.data import Dataset, open_dataset
+from ecor_jax.tasks.rationale.explain import RationaleExplainer
 from ecor_jax.tasks.rationale.methods import PAIR, find_methods, make_banks, over_context, with_templates
 from ecor_jax.tasks.rationale.model import RationaleLearner, RationaleModel
 from ecor_jax.tasks.rationale.options import RationaleOptions
@@ -194,9 +195,7 @@ class Rationale(Task[RationaleOptions, Evaluation]):
             lines.append(f"{name:22}{cells}{shares['count']:8}")
         return "\n".join(lines)
 
-    def page(
-        self, directory: Path, rows: Mapping[str, Row[Evaluation]], results: Mapping[str, Any], log: Log
-    ) -> Path | None:
+    def page(self, directory: Path, rows: Mapping[str, Row[Evaluation]], results: Mapping[str, Any], log: Log) -> Path:
         return write_rationale_report(
             directory,
             self.options,
@@ -237,6 +236,10 @@ class Rationale(Task[RationaleOptions, Evaluation]):
                     for method, found in predictions.items()
                 },
             }
+
+    @classmethod
+    def explainer(cls, model: str) -> RationaleExplainer:
+        return RationaleExplainer(model)
 
     def _with(self, row: str, prompts: VisualPrompts | None) -> RationaleModel:
         if self._banks is None or self._banks[0] != row:  # one at a time: they are large

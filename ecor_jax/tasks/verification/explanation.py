@@ -7,11 +7,11 @@ order in which they are given, and ties keep it.
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image
 
-from ecor_jax.tasks.plain import Plain
+from ecor_jax.tasks.plain import Explained, Plain
 
 SUM_TOLERANCE = 1e-4
 """Contributions in float32 may miss the similarity by this much; more is no rounding."""
@@ -69,7 +69,7 @@ class Highlight(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class ExplainedPair(Plain):
+class ExplainedPair(Explained):
     """Two pictures, how similar they are, and every concept, in order.
 
     `same` is the gold, None where it is not known. `bias` is the part of the similarity that belongs to no concept.
@@ -91,6 +91,15 @@ class ExplainedPair(Plain):
     threshold_source: str = ""
     typical: Mapping[str, float] = dataclasses.field(default_factory=dict)
     derived = ("match",)
+    template, shown_as = "verification.html", "pairs"
+
+    @property
+    def names(self) -> Sequence[str]:
+        return self.first.name, self.second.name
+
+    def table(self) -> list[dict[str, Any]]:
+        """A concept a line, the largest contribution first."""
+        return [concept.to_dict() for concept in sorted(self.concepts, key=lambda own: -own.contribution)]
 
     def __post_init__(self) -> None:
         if not abs(self.total - self.similarity) <= SUM_TOLERANCE:

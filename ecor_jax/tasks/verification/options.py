@@ -38,7 +38,7 @@ class BottleneckOptions:
 
     descriptors: str = "faces"
     scrambled: bool = False
-    template: Annotated[str, Braces("d", needed=True)] = "a photo of a person with {d}"
+    template: Annotated[str, Braces("d", needed="d")] = "a photo of a person with {d}"
     output: Literal["features", "activations", "aggregated"] = "aggregated"
     scale: Annotated[float, Within(0, 1e4)] = 0.0
     size: Annotated[int, Within(0, 2**16)] = 0

@@ -212,7 +212,7 @@ class Verification(Task[VerificationOptions, Judgement]):
 
     def page(
         self, directory: Path, rows: Mapping[str, base.Row[Judgement]], results: Mapping[str, Any], log: Log
-    ) -> Path | None:
+    ) -> Path:
         shown = {name: _shown(row) for name, row in rows.items()}
         return write_verification(directory, self.options, shown, self.pair_sets, results, self.descriptors, log)
 

@@ -1,0 +1,150 @@
+"""Any labelled pictures, and descriptors of their classes (Menon and Vondrick 2023)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from absl import logging
+from jaxtyping import Bool, Float
+
+from ecor_jax.data import procedural
+from ecor_jax.data.decode import picture_of
+from ecor_jax.data.descriptors import Descriptors
+from ecor_jax.data.parts import PROCEDURAL, drawings, open_parts, share_of, with_validation
+from ecor_jax.data.records import BadImage, Source
+from ecor_jax.data.sources import Subset
+from ecor_jax.data.vocabulary import Vocabulary, folder_names, match
+from ecor_jax.errors import UserError
+from ecor_jax.tasks.concepts.data import ConceptsDataset, Part
+from ecor_jax.tasks.concepts.options import ConceptsData, ConceptsOptions
+
+DRAWN = 64
+"""Pixels of a side of the built-in drawings."""
+SHARED = "several classes"
+"""The group of descriptors that more than one class has."""
+
+
+def open_pictures(options: ConceptsOptions) -> ConceptsDataset:
+    """The pictures that `data` names, and a descriptor file {class: [descriptor, ...]}.
+
+    Where the template names the class, a class has its descriptors for itself, as Menon and Vondrick's do; else a
+    descriptor is one concept for all classes that have it. Of several labels a picture's category is
+    "one|another"; such pictures are not split here, since a split by class would need a class for each picture.
+    UserError names what is missing in the pictures or in the file.
+    """
+    data, concepts = options.data, options.concepts
+    if concepts.source != "labels":
+        raise UserError(f"concepts.source is {concepts.source!r}; pictures without reports have 'labels' alone")
+    if data.images == PROCEDURAL:
+        vocabulary, folders = procedural.vocabulary(), {}
+        sources = drawings(data, DRAWN)
+    else:
+        for option, value in (("data.images", data.images), ("concepts.descriptors", concepts.descriptors)):
+            if value in ("", "xrays"):
+                raise UserError(f"--config.{option} is not set: expected a path")
+        vocabulary = Vocabulary.from_json(concepts.descriptors, slash=data.slash)
+        folders = folder_names(concepts.descriptors, data.slash)
+        if not data.single_label:
+            _check_split(data)
+        sources = open_parts(data, folders, training=True)
+    sources = with_validation(sources, data, folders)
+    left_out: list[str] = []
+    if data.on_bad_image == "skip":
+        sources = {name: _readable(source, left_out) for name, source in sources.items()}
+    classes = _classes(vocabulary, sources["train"], data, left_out)
+    descriptors, of_class = _descriptors(vocabulary, classes, per_class="{c}" in concepts.template)
+    parts = {
+        name: _part(name, source, classes, data.single_label, descriptors, of_class) for name, source in sources.items()
+    }
+    for line in left_out:
+        logging.warning("left out: %s", line)
+    return ConceptsDataset(
+        classes,
+        data.single_label,
+        descriptors,
+        of_class,
+        parts["train"],
+        parts.get("validation"),
+        parts["test"],
+        tuple(left_out),
+    )
+
+
+def _check_split(data: ConceptsData) -> None:
+    named = data.test_images or (data.train_split and data.test_split)
+    if not named or (data.validation and share_of(data.validation) is not None):
+        raise UserError(
+            "data.single_label is False, and pictures with several labels have no class to split by; set "
+            "data.test_images, or data.train_split and data.test_split (and data.validation to a split)"
+        )
+
+
+def _readable(source: Source, left_out: list[str]) -> Source:
+    good = []
+    for row in range(len(source)):
+        try:
+            picture_of(source[row])
+            good.append(row)
+        except BadImage as error:
+            left_out.append(str(error))
+    if not good:
+        raise UserError(f"{source.origin}: none of {len(source)} images can be read: {left_out[-1]}")
+    return Subset(source, good) if len(good) < len(source) else source
+
+
+def _labels_of(category: str, exclusive: bool) -> list[str]:
+    return [category] if exclusive else [label for label in category.split("|") if label]
+
+
+def _classes(vocabulary: Vocabulary, train: Source, data: ConceptsData, left_out: list[str]) -> tuple[str, ...]:
+    """The classes that have both pictures to train on and descriptors, in the order of the file."""
+    there = {label for category in train.classes for label in _labels_of(category, data.single_label)}
+    differences = match(vocabulary, sorted(there), "error" if data.on_missing == "error" else "allow")
+    if line := differences.describe():
+        left_out.append(line)
+    known = there - set(differences.left_out)
+    classes = tuple(name for name in vocabulary.classes if name in known)
+    if len(classes) < 1 + data.single_label:
+        raise UserError(f"found {len(classes)} class with pictures, {', '.join(classes)}; expected at least 2")
+    return classes
+
+
+def _descriptors(
+    vocabulary: Vocabulary, classes: Sequence[str], *, per_class: bool
+) -> tuple[Descriptors, Bool[np.ndarray, "classes concepts"]]:
+    """The descriptors of the classes, and which of them each class has."""
+    lists = {name: vocabulary.rationales_of(vocabulary.classes.index(name)) for name in classes}
+    if per_class:
+        descriptors = Descriptors.of_classes(lists)
+        return descriptors, np.arange(len(classes))[:, None] == np.array(descriptors.group_of)
+    owners: dict[str, list[str]] = {}
+    for name, phrases in lists.items():
+        for phrase in phrases:
+            owners.setdefault(phrase, []).append(name)
+    groups: dict[str, list[str]] = {}
+    for phrase, names in owners.items():
+        groups.setdefault(names[0] if len(names) == 1 else SHARED, []).append(phrase)
+    descriptors = Descriptors.of_classes(groups)
+    return descriptors, np.array([[name in owners[phrase] for phrase in descriptors.phrases] for name in classes])
+
+
+def _part(
+    name: str,
+    source: Source,
+    classes: Sequence[str],
+    exclusive: bool,
+    descriptors: Descriptors,
+    of_class: Bool[np.ndarray, "classes concepts"],
+) -> Part:
+    """The pictures of the classes; with several labels all pictures, those of unknown labels too."""
+    number = {label: column for column, label in enumerate(classes)}
+    labels = [_labels_of(category, exclusive) for category in source.categories]
+    rows = [row for row, own in enumerate(labels) if not exclusive or own[0] in number]
+    if not rows:
+        raise UserError(f"{source.origin}: no picture of the {name} part is of one of the classes {', '.join(classes)}")
+    targets: Float[np.ndarray, "N classes"] = np.zeros((len(rows), len(classes)), np.float32)
+    for target, row in zip(targets, rows, strict=True):
+        target[[number[label] for label in labels[row] if label in number]] = 1
+    present = targets @ of_class > 0
+    phrases = [[descriptors.phrases[concept] for concept in np.flatnonzero(held)] for held in present]
+    pictures = Subset(source, rows) if len(rows) < len(source) else source
+    return Part(pictures, targets, present, phrases)
