@@ -28,14 +28,13 @@ from ecor_jax.pages.page import write_page
 from ecor_jax.reports.table import Descriptor
 from ecor_jax.reports.table_page import write_table_page
 from ecor_jax.tasks.base import Log
-from ecor_jax.tasks.concepts.data import DiagnosisData, Part
-from ecor_jax.tasks.concepts.explanation import Diagnosis, Evidence, ExplainedStudy, WhatIf, sigmoid
-from ecor_jax.tasks.concepts.model import BlackBox
+from ecor_jax.tasks.concepts.data import ConceptsDataset, Part
+from ecor_jax.tasks.concepts.explain import reading
+from ecor_jax.tasks.concepts.explanation import Answer, Evidence, ExplainedImage, WhatIf, sigmoid
+from ecor_jax.tasks.concepts.heads import BlackBox
 from ecor_jax.tasks.concepts.options import ConceptsOptions
 from ecor_jax.tasks.concepts.report import write_report
-from ecor_jax.tasks.concepts.results import Row as ConceptsRow
-from ecor_jax.tasks.concepts.results import results_of
-from ecor_jax.tasks.concepts.studies import READING as STUDY_READING
+from ecor_jax.tasks.concepts.results import Judgement, results_of
 from ecor_jax.tasks.rationale.data import Dataset
 from ecor_jax.tasks.rationale.explanation import ExplainedPicture, Explanation, Pair
 from ecor_jax.tasks.rationale.options import RationaleOptions
@@ -199,32 +198,18 @@ EVIDENCE = [
     Evidence("large heart", "heart", 0.26, 0.25, 25.0),
     Evidence("typical spine", "bones", 0.25, 0.25, 90.0),
 ]
-EFFUSION = Diagnosis("Effusion", probability=0.8320184, base=-0.45, evidence=EVIDENCE)
+EFFUSION = Answer("Effusion", probability=0.8320184, base=-0.45, evidence=EVIDENCE)
 
 
-def study(*diagnoses: Diagnosis, **given: Any) -> ExplainedStudy:
-    return ExplainedStudy(f"/home/me/{HOSTILE}.jpg", picture(100, 80), diagnoses or (EFFUSION,), **given)
+def film(*answers: Answer, **given: Any) -> ExplainedImage:
+    return ExplainedImage(f"/home/me/{HOSTILE}.jpg", picture(100, 80), answers or (EFFUSION,), medical=True, **given)
 
 
-def study_explanations(directory: Path, *studies: ExplainedStudy) -> Path:
+def film_explanations(directory: Path, *films: ExplainedImage) -> Path:
     asked = {"Effusion": [WhatIf("clear lungs", 0.2, 0.25, sigmoid(0.1))]}
-    shown = studies or (study(what_ifs=asked, reported=["a <blunt> angle", HOSTILE], report_source="the <labels>"),)
-    return write_page(directory, "concepts.html", title="Studies", medical=True, studies=shown, notes=STUDY_READING)
-
-
-class Films:
-    """What of `Studies` the results and the report ask for."""
-
-    origin, left_out = "films", (HOSTILE,)
-
-    def __init__(self, count: int):
-        self.patients, self.source = tuple(f"p{number // 2}" for number in range(count)), records(count)
-
-    def __len__(self) -> int:
-        return len(self.patients)
-
-    def __getitem__(self, number: int) -> Record:
-        return self.source[number]
+    shown = films or (film(what_ifs=asked, reported=["a <blunt> angle", HOSTILE], report_source="the <labels>"),)
+    notes = reading(medical=True, classes=False)
+    return write_page(directory, "concepts.html", title="Films", images=shown, notes=notes)
 
 
 def concepts_report(directory: Path, single_label: bool = True, source: str = "reports", silent: bool = True) -> Path:
@@ -238,26 +223,28 @@ def concepts_report(directory: Path, single_label: bool = True, source: str = "r
         np.float32
     )
     phrases = [[], *[[HOSTILE, "a pacemaker"]] * (count - 1)]
-    part = Part(Films(count), targets, np.zeros((count, 5), bool), phrases)  # pyright: ignore
+    patients = tuple(f"p{number // 2}" for number in range(count))
+    part = Part(records(count), targets, np.zeros((count, 5), bool), phrases, patients)
     classes = ("No Finding", "Effusion") if single_label else ("Effusion", "Edema <&>")
-    data = DiagnosisData(classes, words, part, part, part.studies)
+    data = ConceptsDataset(classes, single_label, words, None, part, None, part, left_out=(HOSTILE,))
     config = defaults(ConceptsOptions)
     config.concepts.source, config.data.single_label, config.data.name = source, single_label, "films"
+    config.data.kind = "xrays"
     config.evaluation.resamples, config.report.studies = 60, 2
     config = read(ConceptsOptions, config)
 
-    def judged(head: Any, logits: np.ndarray, cosines: Any = None, typical: Any = None) -> ConceptsRow:
+    def judged(head: Any, logits: np.ndarray, cosines: Any = None, typical: Any = None) -> Judgement:
         found = (
             np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True) if single_label else 1 / (1 + np.exp(-logits))
         )
         given = {"resamples": 60, "seed": 0}
         if single_label:
-            scores = score_classes(found, gold, part.studies.patients, "binary", **given)
+            scores = score_classes(found, gold, patients, "binary", **given)
         else:
-            scores = score_labels(found, targets, part.studies.patients, classes, "binary", **given)
-        return ConceptsRow(head, found, cosines, typical, scores)
+            scores = score_labels(found, targets, patients, classes, "binary", **given)
+        return Judgement(head, found, cosines, typical, scores)
 
-    def bottleneck() -> ConceptsRow:
+    def bottleneck() -> Judgement:
         head = Bottleneck(np.eye(5), None, scale=1.0, size=2, start="orthogonal", use_bias=True, rngs=nnx.Rngs(0))
         kernel = 10 * generator.normal(size=(5, 2)).astype(np.float32)
         kernel -= kernel.mean(axis=0)  # of a typical film it knows nothing
@@ -294,7 +281,7 @@ def generic(directory: Path) -> Path:
         title=HOSTILE,
         facts={"Seed": 0, HOSTILE: HOSTILE},
         results={"first": {"accuracy": 0.5, HOSTILE: None}, HOSTILE: {"loss": 2.0}},
-        explained=[LABELLED, MATCH.first],
+        pictures=[LABELLED, MATCH.first],
         metrics=LINES,
         left_out=[HOSTILE],
     )
@@ -308,7 +295,7 @@ PAGES: dict[str, Callable[[Path], Path]] = {
         verification_report,
         pair_explanations,
         concepts_report,
-        study_explanations,
+        film_explanations,
         descriptor_table,
         generic,
     )

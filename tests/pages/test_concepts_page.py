@@ -15,7 +15,7 @@ def number(text: str) -> float:
 
 
 def test_the_answer_in_words(read):
-    (card,) = read(examples.study_explanations, examples.study(replace(examples.EFFUSION, gold=False))).all("article")
+    (card,) = read(examples.film_explanations, examples.film(replace(examples.EFFUSION, gold=False))).all("article")
     assert card.texts("h4") == ["Effusion: probability 0.83"]
     assert card.texts("p", class_="verdict") == [
         "Found: above the threshold 0.50 (logit 1.60). ✗ wrong: the label says no."
@@ -23,7 +23,7 @@ def test_the_answer_in_words(read):
 
 
 def test_four_kinds_of_evidence_each_by_strength(read):
-    (box,) = read(examples.study_explanations, examples.study()).all("div", class_="groups")
+    (box,) = read(examples.film_explanations, examples.film()).all("div", class_="groups")
     assert [(kind.texts("h5")[0], kind.texts("li")) for kind in box.elements()] == [
         ("Seen, and speaks for it", ["a <blunt> angle pleura +1.000", "large heart heart +0.250"]),
         ("Seen, but speaks against it", [f"sharp & deep angle pleura {MINUS}0.200"]),
@@ -34,7 +34,7 @@ def test_four_kinds_of_evidence_each_by_strength(read):
 
 def test_bars_of_evidence_and_of_its_sums_share_one_scale(read):
     """The scale is the largest of all of them: the 2.05 that the evidence adds up to."""
-    card = read(examples.study_explanations, examples.study()).all("article")[0]
+    card = read(examples.film_explanations, examples.film()).all("article")[0]
     drawn = [bar.attributes["width"] for bar in card.all("rect")]
     values = [1.0, 0.25, 0.2, 1.5, 0.5, 0.45, 2.05, 0.0, 1.6]
     assert drawn == [f"{50 * value / 2.05:.2f}%" for value in values]
@@ -44,14 +44,14 @@ def test_what_is_shown_and_the_rest_add_up_to_the_logit(read):
     many = [examples.Evidence(f"d{place}", "lungs", 0.3, 0.25, 1.0 + place) for place in range(9)]
     logit = -1.0 + sum(0.05 * (1 + place) for place in range(9))
     finding = replace(examples.EFFUSION, evidence=many, base=-1.0, probability=examples.sigmoid(logit))
-    (sums,) = read(examples.study_explanations, examples.study(finding)).all("dl", class_="sum")
+    (sums,) = read(examples.film_explanations, examples.film(finding)).all("dl", class_="sum")
     base, shown, rest, total = map(number, sums.texts("dd", class_="value"))
     assert (base, shown, rest, total) == pytest.approx((-1.0, 1.5, 0.75, 1.25))
     assert sums.texts("dt")[2] == "The rest: 5 of 9 descriptors"
 
 
 def test_every_descriptor_unfolds_down_to_the_sum(read):
-    (rows,) = read(examples.study_explanations, examples.study()).tables().values()
+    (rows,) = read(examples.film_explanations, examples.film()).tables().values()
     assert rows[1] == ["lungs: clear lungs", "0.200", "0.250", f"{MINUS}30.00", "+1.500"]
     assert rows[-1] == ["Sum: the logit of Effusion", "", "", "", "+1.600"]
     adds = [number(row[-1]) for row in rows]
@@ -75,14 +75,14 @@ def test_every_descriptor_unfolds_down_to_the_sum(read):
 )
 def test_what_ifs_in_words(read, descriptor, start, end, logit, words):
     asked = {"Effusion": [examples.WhatIf(descriptor, start, end, examples.sigmoid(logit))]}
-    document = read(examples.study_explanations, examples.study(what_ifs=asked))
+    document = read(examples.film_explanations, examples.film(what_ifs=asked))
     assert document.all("article")[0].all("ul", class_="notes")[0].texts("li") == [f"Were {descriptor} {words}"]
 
 
 def test_what_was_reported_and_what_of_it_the_model_sees(read):
     reported = ("A <blunt> angle", "clear lungs", "hiatal <hernia>")
-    told = examples.study(reported=reported, report_source="the radiologist's report")
-    card = read(examples.study_explanations, told).all("article")[0]
+    told = examples.film(reported=reported, report_source="the radiologist's report")
+    card = read(examples.film_explanations, told).all("article")[0]
     assert "From the radiologist's report. Of 3 the model has 2 as descriptors, and sees 1." in card.text()
     assert card.all("ul", class_="notes")[0].texts("li") == [
         "A <blunt> angle ✓ seen by the model",
@@ -92,16 +92,17 @@ def test_what_was_reported_and_what_of_it_the_model_sees(read):
 
 
 def test_of_many_findings_those_that_say_no_are_folded(read):
-    kinds = (("A", 0.5, None), ("B", 0.9, None), ("C", 0.9, None), ("missed", 0.9, True), ("rightly not", 0.9, False))
-    findings = [replace(examples.EFFUSION, finding=name, threshold=least, gold=gold) for name, least, gold in kinds]
-    document = read(examples.study_explanations, examples.study(*findings))
-    assert [one.texts("h4")[0].split(":")[0] for one in document.all("details", class_="diagnosis")] == [
+    no = replace(examples.EFFUSION, base=-3.65, probability=examples.sigmoid(-1.6))
+    kinds = {"found": examples.EFFUSION, "B": no, "C": no, "missed": replace(no, gold=True)}
+    answers = [replace(answer, label=name) for name, answer in kinds.items()]
+    document = read(examples.film_explanations, examples.film(*answers, replace(no, label="rightly not", gold=False)))
+    assert [answer.texts("h4")[0].split(":")[0] for answer in document.all("details", class_="answer")] == [
         "B", "C", "rightly not",
     ]  # fmt: skip
 
 
 def test_the_page_says_that_it_is_no_medical_device_and_answers_for_any_picture(read):
-    for build in (examples.study_explanations, examples.concepts_report):
+    for build in (examples.film_explanations, examples.concepts_report):
         document = read(build)
         notice = document.all("main")[0].all("section")[0]
         assert notice.texts("h2") == ["Not a medical device"] and "may be used to diagnose" in notice.text()
