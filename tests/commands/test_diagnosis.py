@@ -119,7 +119,7 @@ def test_embeddings_of_another_encoder(called, xray_options, radiographs, tmp_pa
         (["data.patients=41"], "data.patients is 41; expected 0"),
         (["data.batch_size=64"], "data.batch_size is 64; there are 56 images to train on"),
         (["head.adapter.width=0"], "head.adapter.width is 0 and loss.concept_weight 2.0"),
-        (["concepts.template=x-ray"], "expected {d} as the only braces"),
+        (["concepts.template=x-ray"], "expected {d} and {c} as the only braces"),
         (["model=", "concepts.source=reports"], "--config.model is not set, and concepts.source"),
         (["embeddings=e.safetensors"], "both --config.model and --config.embeddings"),
         (["model=", "embeddings=e.safetensors"], "e.safetensors: cannot be read"),
