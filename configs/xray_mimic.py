@@ -19,6 +19,7 @@ from ecor_jax.tasks.concepts.options import ConceptsOptions
 
 def get_config() -> Config:
     config = defaults(ConceptsOptions)
+    config.data.kind = "xrays"
     folder = f"{data_folder()}/mimic-cxr"
     config.model = "models/chexzero"
     config.concepts.source = "reports"

@@ -17,6 +17,7 @@ from ecor_jax.tasks.pretrain.options import PretrainOptions
 
 def get_config() -> Config:
     config = defaults(ConceptsOptions)
+    config.data.kind = "xrays"
     folder = f"{data_folder()}/xray"
     config.data.name = "nih"
     config.data.images, config.data.tables = f"{folder}/nih_subset.zip", f"{folder}/nih_labels.csv"

@@ -85,26 +85,32 @@ def json_text(value: Any) -> str:
 
 
 @contextlib.contextmanager
-def beside(path: Path) -> Iterator[Path]:
-    """A folder for this process alone, beside `path`; removed at the end. UserError, naming `path`, as `new_file`."""
+def writing(path: Path) -> Iterator[None]:
+    """An error of the disk within becomes a UserError that names `path`."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep_once(path.parent.absolute())
-        with contextlib.ExitStack() as stack:
-            locked = False
-            while not locked:
-                folder = Path(tempfile.mkdtemp(_SUFFIX, f".{path.name[:50]}.{_HOST}.", path.parent))
-                stack.callback(shutil.rmtree, folder, ignore_errors=True)
-                try:
-                    descriptor = stack.enter_context(_locked(folder))
-                    locked = os.path.samestat(os.fstat(descriptor), folder.stat())
-                except (FileNotFoundError, BlockingIOError):
-                    pass  # another process swept it before it was locked
-                except OSError:
-                    locked = True  # a file system that knows no locks is trusted, and nothing is swept there
-            yield folder
+        yield
     except (OSError, SafetensorError) as error:
         raise UserError(f"{path}: cannot be written ({getattr(error, 'strerror', None) or error})") from error
+
+
+@contextlib.contextmanager
+def beside(path: Path) -> Iterator[Path]:
+    """A folder for this process alone, beside `path`; removed at the end. UserError, naming `path`, as `new_file`."""
+    with writing(path), contextlib.ExitStack() as stack:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep_once(path.parent.absolute())
+        locked = False
+        while not locked:
+            folder = Path(tempfile.mkdtemp(_SUFFIX, f".{path.name[:50]}.{_HOST}.", path.parent))
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            try:
+                descriptor = stack.enter_context(_locked(folder))
+                locked = os.path.samestat(os.fstat(descriptor), folder.stat())
+            except (FileNotFoundError, BlockingIOError):
+                pass  # another process swept it before it was locked
+            except OSError:
+                locked = True  # a file system that knows no locks is trusted, and nothing is swept there
+        yield folder
 
 
 def sweep(folder: Path) -> None:

@@ -1,6 +1,9 @@
 """The one exception that stands for a mistake the user can mend, and how to show what files and names hold."""
 
+import contextlib
 import importlib.util
+from collections.abc import Iterator
+from typing import Any
 
 
 class UserError(Exception):
@@ -12,6 +15,15 @@ class UserError(Exception):
     def __init__(self, message: str):
         # Names in files may hold halves of characters, which no terminal and no page can show.
         super().__init__(message.encode(errors="backslashreplace").decode())
+
+
+@contextlib.contextmanager
+def about(where: Any) -> Iterator[None]:
+    """Puts `where`, a file, before the message of a UserError that is raised within."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
 
 
 def needs(package: str, extra: str) -> None:

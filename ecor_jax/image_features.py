@@ -41,9 +41,8 @@ def image_features(
     UserError names a picture that cannot be read: none can be left out without changing what is measured.
     """
     path = (folder or cache_folder()) / f"{_key(vision, preprocess, source, mirrored)}.safetensors"
-    found = read_array(path)
-    if found is not None:
-        return found
+    if (kept := read_array(path)) is not None:
+        return kept
     batches = eval_batches(
         source,
         Encode(preprocess),

@@ -130,15 +130,11 @@ def _merge(best: TopPairs, outer: Int[Array, "batch chunk"], joint: Float[Array,
 
 
 def _top_of_all(images, pair, scale, k, chunk) -> TopPairs:
-    outer = len(pair)
-
     def look(best, at):
-        number = at * chunk + jnp.arange(chunk)
-        logits = jnp.einsum("bd,cid->bci", images, pair[jnp.minimum(number, outer - 1)]) * scale
-        logits = jnp.where((number < outer)[:, None], logits, -jnp.inf)
+        number, logits = _logits(images, pair, scale, at, chunk)
         return _merge(best, jnp.broadcast_to(number, (len(images), chunk)), logits), None
 
-    best, _ = jax.lax.scan(look, _nothing(len(images), k), jnp.arange(-(-outer // chunk)))
+    best, _ = jax.lax.scan(look, _nothing(len(images), k), jnp.arange(-(-len(pair) // chunk)))
     log_total = _log_total(images, pair, scale, chunk)
     return best._replace(log_prob=best.log_prob - log_total[:, None])
 
@@ -147,10 +143,15 @@ def _log_total(images, pair, scale, chunk) -> Float[Array, "batch"]:
     """log sum exp over all pairs' logits."""
 
     def look(total, at):
-        number = at * chunk + jnp.arange(chunk)
-        logits = jnp.einsum("bd,cid->bci", images, pair[jnp.minimum(number, len(pair) - 1)]) * scale
-        logits = jnp.where((number < len(pair))[:, None], logits, -jnp.inf)
+        _, logits = _logits(images, pair, scale, at, chunk)
         return jnp.logaddexp(total, jax.nn.logsumexp(logits, axis=(1, 2))), None
 
     start = jnp.full(len(images), -jnp.inf)
     return jax.lax.scan(look, start, jnp.arange(-(-len(pair) // chunk)))[0]
+
+
+def _logits(images, pair, scale, at, chunk) -> tuple[Int[Array, "chunk"], Float[Array, "batch chunk inner"]]:
+    """Numbers of the outer candidates of chunk `at`, and their pairs' logits; -inf beyond the last candidate."""
+    number = at * chunk + jnp.arange(chunk)
+    logits = jnp.einsum("bd,cid->bci", images, pair[jnp.minimum(number, len(pair) - 1)]) * scale
+    return number, jnp.where((number < len(pair))[:, None], logits, -jnp.inf)

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from ecor_jax.array_cache import cache_folder, read_array, write_array
 from ecor_jax.checkpoints.model_dir import Model
 from ecor_jax.clip.model import unit
-from ecor_jax.clip.text import TextTower
+from ecor_jax.clip.text import TextTower, eot_positions
 from ecor_jax.clip.tokenizer import tokenize
 from ecor_jax.errors import UserError
 
@@ -68,30 +68,22 @@ def _encode(model: Model, texts: Sequence[str], done: Callable[[int], Any]) -> F
     """`done` is told of as many texts as their share of the tokens: they are encoded from short to long."""
     config = model.clip.config
     ids = tokenize(model.tokenizer, texts, config.text.context_length)
-    lengths = _eot(ids, config.text.eot_id) + 1
+    lengths = np.asarray(eot_positions(jnp.asarray(ids), config.text.eot_id)) + 1
     graph, weights = nnx.split(model.clip.text)
     # Texts of like length together: the tower is causal and read at EOT, what follows is dead weight.
     order = np.argsort(lengths, kind="stable")
     embeddings = np.empty((len(texts), config.embed_dim), np.float32)
     reached = np.diff(np.round(np.cumsum(lengths[order]) / lengths.sum() * len(texts)).astype(int), prepend=0)
+    # Few widths, and one height, a power of two, but for the last shard's: so few programs to compile.
+    height = min(ROWS, 1 << (len(texts) - 1).bit_length())
     for start in range(0, len(texts), ROWS):
         rows = order[start : start + ROWS]
-        # Few widths, and one height but for the last shard's, so few programs to compile.
         width = min(-(-int(lengths[rows].max()) // 8) * 8, config.text.context_length)
-        batch = np.zeros((min(ROWS, _power_of_two(len(texts))), width), np.int32)
-        part = ids[rows, :width]
-        batch[: len(rows), : part.shape[1]] = part
+        batch = np.zeros((height, width), np.int32)
+        batch[: len(rows), : ids.shape[1]] = ids[rows, :width]
         embeddings[rows] = np.asarray(_unit_embeddings(graph, weights, jnp.asarray(batch)))[: len(rows)]
         done(int(reached[start : start + ROWS].sum()))
     return embeddings
-
-
-def _eot(ids: Int[np.ndarray, "texts tokens"], eot_id: int | None) -> Int[np.ndarray, "texts"]:
-    return np.argmax(ids if eot_id is None else ids == eot_id, axis=1)
-
-
-def _power_of_two(count: int) -> int:
-    return 1 << (count - 1).bit_length()
 
 
 def _digest_of(model: Model) -> Any:

@@ -1,12 +1,15 @@
 """Eight CPU devices, strict dtypes, checked shapes, and the folder of real data, for every test."""
 
 import dataclasses
+import gc
 import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -90,6 +93,51 @@ def strict_dtypes():
 def _own_cache(tmp_path_factory):
     """Text banks of the tests stay among the tests' files."""
     os.environ["ECOR_CACHE"] = str(tmp_path_factory.getbasetemp() / "cache")
+
+
+@pytest.fixture
+def swept():
+    """What Orbax dropped is collected within the test, whose filter of warnings knows of it."""
+    yield
+    gc.collect()
+
+
+@pytest.fixture(scope="session")
+def transformers_clip() -> Callable[[Any], Any]:
+    """Makes transformers' CLIPModel of a ClipConfig, every parameter random: none is left at zero or one."""
+    torch = pytest.importorskip("torch")
+    from transformers import CLIPConfig, CLIPModel
+
+    def fields(tower, **more) -> dict:
+        return {
+            "hidden_size": tower.width,
+            "num_hidden_layers": tower.layers,
+            "num_attention_heads": tower.heads,
+            "intermediate_size": tower.mlp_width,
+            **more,
+        }
+
+    def make(config):
+        text, vision, act = config.text, config.vision, config.activation
+        text = fields(text, hidden_act=act, vocab_size=text.vocab_size, max_position_embeddings=text.context_length)
+        vision = fields(vision, hidden_act=act, image_size=vision.image_size, patch_size=vision.patch_size)
+        text |= {"bos_token_id": None, "eos_token_id": 2}
+        torch.manual_seed(0)
+        model = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=config.embed_dim)).eval()
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                if name == "logit_scale":
+                    parameter.fill_(2.5)
+                elif name.endswith("bias"):
+                    parameter.normal_(0, 0.1)
+                elif parameter.ndim == 1:
+                    parameter.normal_(1, 0.2)
+                elif "proj" in name or "fc" in name:
+                    # Wide enough that attention is not uniform and the activation is used beyond its linear part.
+                    parameter.normal_(0, parameter.shape[1] ** -0.5)
+        return model
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from configs.face_rows import ROWS
 from ecor_jax.clip.config import PRESETS
 from ecor_jax.commands.config_files import read_config
 from ecor_jax.errors import UserError
+from ecor_jax.options import plain, read
 from ecor_jax.tasks.base import options_of
 from ecor_jax.tasks.pretrain.options import PretrainOptions
 
@@ -17,7 +18,9 @@ CONFIGS = sorted(path for path in FOLDER.glob("*.py") if "def get_config" in pat
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_config(path):
-    _, options = options_of(read_config(path).lock())
+    config = read_config(path).lock()
+    task, options = options_of(config)
+    assert plain(options) == config.to_dict() and read(task.Options, plain(options)) == options
     assert options.data.images or path.stem == "folder"
     if isinstance(options, PretrainOptions):
         assert options.model in PRESETS

@@ -3,20 +3,15 @@
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import pytest
 
-from configs import common
-from ecor_jax.commands.config_files import read_config
 from ecor_jax.errors import UserError
-from ecor_jax.options import Within, check_template, defaults, plain, read
-from ecor_jax.tasks.base import TASKS, options_of, task_of
+from ecor_jax.options import Within, check_template, defaults, read
+from ecor_jax.tasks.base import TASKS, task_of
 from ecor_jax.tasks.rationale.options import RationaleOptions
 from ecor_jax.tasks.verification.options import VerificationOptions
-
-CONFIGS = [path for path in sorted(Path(common.__file__).parent.glob("*.py")) if "def get_config(" in path.read_text()]
 
 
 def annotations(kind: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -35,13 +30,6 @@ def test_every_number_has_a_range(task):
         bare = get_args(hint)[0] if get_origin(hint) is Annotated else hint
         if bare in (int, float):
             assert any(isinstance(extra, Within) for extra in get_args(hint)), name
-
-
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_the_options_of_every_config_are_read_and_written(path):
-    config = read_config(path)
-    task, options = options_of(config)
-    assert plain(options) == config.to_dict() and read(task.Options, plain(options)) == options
 
 
 def test_what_a_config_lacks_is_at_its_default():

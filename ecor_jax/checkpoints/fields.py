@@ -1,5 +1,6 @@
 """Checks on single fields of foreign configurations."""
 
+import dataclasses
 import math
 from typing import Any, get_args
 
@@ -19,6 +20,18 @@ def whole_number(value: Any, name: str, most: int = MOST) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
         raise UserError(f"{name} is {shown(value)}; expected a whole number from 1 to {most:,}")
     return value
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """An object within a configuration; `name` says in messages where it stands."""
+
+    name: str
+    values: dict[str, Any]
+
+    def whole(self, field: str, default: int | None = None, most: int = MOST) -> int:
+        """The field as a `whole_number`; `default` where it is left out."""
+        return whole_number(self.values.get(field, default), f"{self.name}.{field}", most)
 
 
 def positive(value: Any, name: str) -> float:

@@ -4,15 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
-from transformers import PreTrainedTokenizerBase
+from transformers import CLIPTextConfig, CLIPVisionConfig, PretrainedConfig, PreTrainedTokenizerBase
 
-from ecor_jax.checkpoints.fields import MOST_LAYERS, positive, stated_activation, whole_number
+from ecor_jax.checkpoints.fields import MOST_LAYERS, Section, positive, stated_activation, whole_number
 from ecor_jax.checkpoints.layouts import MATRIX, PATCHES, Entry, layer_norm, linear
 from ecor_jax.checkpoints.tensor_files import find_weights, open_tensors
 from ecor_jax.checkpoints.weights import load_weights
 from ecor_jax.clip.config import Activation, ClipConfig, TextConfig, VisionConfig
 from ecor_jax.clip.model import Clip
-from ecor_jax.errors import UserError
+from ecor_jax.errors import UserError, about
 from ecor_jax.untrusted.json_text import read_object
 
 WEIGHTS = (
@@ -26,28 +26,6 @@ IGNORABLE = ("text_model.embeddings.position_ids", "vision_model.embeddings.posi
 # In text_config this eos_token_id does not mean token 2: it marks checkpoints from before transformers#24773,
 # whose EOT is the largest id of a row.
 LARGEST_IS_EOT = 2
-
-# What transformers takes for fields that a config.json leaves out.
-_TEXT_DEFAULTS = {
-    "vocab_size": 49408,
-    "max_position_embeddings": 77,
-    "hidden_size": 512,
-    "num_hidden_layers": 12,
-    "num_attention_heads": 8,
-    "intermediate_size": 2048,
-    "layer_norm_eps": 1e-5,
-    "eos_token_id": 49407,
-}
-_VISION_DEFAULTS = {
-    "image_size": 224,
-    "patch_size": 32,
-    "num_channels": 3,
-    "hidden_size": 768,
-    "num_hidden_layers": 12,
-    "num_attention_heads": 12,
-    "intermediate_size": 3072,
-    "layer_norm_eps": 1e-5,
-}
 
 
 def _tower(name: str, path: str) -> list[Entry]:
@@ -103,46 +81,48 @@ def read(directory: Path, activation: Activation | None = None, dtype=jnp.float3
 def read_config(path: Path, activation: Activation | None = None) -> ClipConfig:
     """The configuration in a config.json of model type `clip`; UserError names a field that does not fit."""
     fields = read_object(path)
+    with about(path):
+        return _config(fields, activation)
+
+
+def _config(fields: dict[str, Any], activation: Activation | None) -> ClipConfig:
     if fields.get("model_type") != "clip":
-        raise UserError(f"{path}: model_type is {fields.get('model_type')!r}; expected 'clip'")
-    text = _section(path, fields, "text_config", _TEXT_DEFAULTS)
-    vision = _section(path, fields, "vision_config", _VISION_DEFAULTS)
+        raise UserError(f"model_type is {fields.get('model_type')!r}; expected 'clip'")
+    text = _section(fields, "text_config", CLIPTextConfig())
+    vision = _section(fields, "vision_config", CLIPVisionConfig())
     for name in ("hidden_act", "layer_norm_eps"):
-        if text.get(name) != vision.get(name):
+        if text.values[name] != vision.values[name]:
             raise UserError(
-                f"{path}: {name} is {text.get(name)!r} in text_config and {vision.get(name)!r} in "
+                f"{name} is {text.values[name]!r} in text_config and {vision.values[name]!r} in "
                 "vision_config; both towers must have the same"
             )
-    if vision["num_channels"] != 3:
-        raise UserError(f"{path}: vision_config.num_channels is {vision['num_channels']!r}; expected 3")
+    if vision.values["num_channels"] != 3:
+        raise UserError(f"vision_config.num_channels is {vision.values['num_channels']!r}; expected 3")
 
-    def number(section: str, fields: dict[str, Any], name: str) -> int:
-        return whole_number(fields[name], f"{path}: {section}.{name}")
-
-    def tower(section: str, fields: dict[str, Any]) -> dict[str, int]:
+    def tower(section: Section) -> dict[str, int]:
         return {
-            "width": number(section, fields, "hidden_size"),
-            "layers": whole_number(fields["num_hidden_layers"], f"{path}: {section}.num_hidden_layers", MOST_LAYERS),
-            "heads": number(section, fields, "num_attention_heads"),
-            "mlp_width": number(section, fields, "intermediate_size"),
+            "width": section.whole("hidden_size"),
+            "layers": section.whole("num_hidden_layers", most=MOST_LAYERS),
+            "heads": section.whole("num_attention_heads"),
+            "mlp_width": section.whole("intermediate_size"),
         }
 
-    eos = number("text_config", text, "eos_token_id")
+    eos = text.whole("eos_token_id")
     return ClipConfig(
         VisionConfig(
-            image_size=number("vision_config", vision, "image_size"),
-            patch_size=number("vision_config", vision, "patch_size"),
-            **tower("vision_config", vision),
+            image_size=vision.whole("image_size"),
+            patch_size=vision.whole("patch_size"),
+            **tower(vision),
         ),
         TextConfig(
-            vocab_size=number("text_config", text, "vocab_size"),
-            context_length=number("text_config", text, "max_position_embeddings"),
+            vocab_size=text.whole("vocab_size"),
+            context_length=text.whole("max_position_embeddings"),
             eot_id=None if eos == LARGEST_IS_EOT else eos,
-            **tower("text_config", text),
+            **tower(text),
         ),
-        embed_dim=whole_number(fields.get("projection_dim", 512), f"{path}: projection_dim"),
-        activation=stated_activation(text.get("hidden_act"), activation, f"{path}: hidden_act"),
-        layer_norm_eps=positive(text["layer_norm_eps"], f"{path}: layer_norm_eps"),
+        embed_dim=whole_number(fields.get("projection_dim", 512), "projection_dim"),
+        activation=stated_activation(text.values["hidden_act"], activation, "hidden_act"),
+        layer_norm_eps=positive(text.values["layer_norm_eps"], "layer_norm_eps"),
     )
 
 
@@ -185,10 +165,11 @@ def config_fields(config: ClipConfig, tokenizer: PreTrainedTokenizerBase | None)
     }
 
 
-def _section(path: Path, fields: dict[str, Any], name: str, defaults: dict[str, Any]) -> dict[str, Any]:
+def _section(fields: dict[str, Any], name: str, defaults: PretrainedConfig) -> Section:
     # Early checkpoints keep a second copy, `*_config_dict`, which transformers lets win.
-    parts = [fields.get(name), fields.get(f"{name}_dict")]
-    for part in parts:
-        if not isinstance(part, dict | None):
-            raise UserError(f"{path}: {name} is {part!r}; expected an object")
-    return defaults | (parts[0] or {}) | (parts[1] or {})
+    copies = [fields.get(name), fields.get(f"{name}_dict")]
+    for copy in copies:
+        if not isinstance(copy, dict | None):
+            raise UserError(f"{name} is {copy!r}; expected an object")
+    # What is left out is what transformers takes for it, but for the activation, which is never guessed.
+    return Section(name, defaults.to_dict() | {"hidden_act": None} | (copies[0] or {}) | (copies[1] or {}))

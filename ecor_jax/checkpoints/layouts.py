@@ -1,4 +1,4 @@
-"""Where each tensor of a foreign CLIP belongs in ours, and how it lies in memory there."""
+"""Stored tensors: where each one of a foreign CLIP belongs in ours, and how it lies in memory there."""
 
 import dataclasses
 import math
@@ -7,6 +7,15 @@ from collections.abc import Callable
 import numpy as np
 
 Shape = tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Tensor:
+    """Shape and type (NumPy's name for it) of a tensor in a file, and how to read its values."""
+
+    shape: Shape
+    dtype: str
+    read: Callable[[], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,14 +47,9 @@ PATCHES = Layout(
 )
 
 
-def fused_matrix(part: int) -> Layout:
-    """Query (0), key (1) or value (2) of an attention's joint input projection [3 width, width]."""
-    return Layout(lambda shape: (3 * shape[1], shape[0]), lambda x: np.split(x, 3)[part].T)
-
-
-def fused_bias(part: int) -> Layout:
-    """The same of its bias [3 width]."""
-    return Layout(lambda shape: (3 * shape[0],), lambda x: np.split(x, 3)[part])
+def fused(third: int) -> Layout:
+    """Query (0), key (1) or value (2) of an attention's joint input projection [3 width, width], or its bias."""
+    return Layout(lambda shape: (3 * shape[-1], *shape[:-1]), lambda x: np.split(x, 3)[third].T)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -49,12 +49,12 @@ def load_clip(source: str | Path, *, dtype=jnp.float32) -> Model:
     dtype: what the towers compute in; parameters are float32, exactly as stored.
     UserError if anything is missing, unreadable or does not fit.
     """
-    found = read_source(source, dtype=dtype)
-    if found.tokenizer is None:
-        raise UserError(f"{found.path}: no tokenizer; ecor-jax convert --source={source} --tokenizer=... adds one")
-    if found.preprocess is None:
-        raise UserError(f"{found.path}: no {preprocessor.FILE}")
-    return Model(found.clip, found.tokenizer, found.preprocess, weights_digest(found.clip), found.path)
+    read = read_source(source, dtype=dtype)
+    if read.tokenizer is None:
+        raise UserError(f"{read.path}: no tokenizer; ecor-jax convert --source={source} --tokenizer=... adds one")
+    if read.preprocess is None:
+        raise UserError(f"{read.path}: no {preprocessor.FILE}")
+    return Model(read.clip, read.tokenizer, read.preprocess, weights_digest(read.clip), read.path)
 
 
 def save_clip(

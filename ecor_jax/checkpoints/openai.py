@@ -6,14 +6,13 @@ from pathlib import Path
 
 import jax.numpy as jnp
 
-from ecor_jax.checkpoints.layouts import PATCHES, Entry, fused_bias, fused_matrix, layer_norm, linear
-from ecor_jax.checkpoints.tensor import Tensor
+from ecor_jax.checkpoints.layouts import PATCHES, Entry, Tensor, fused, layer_norm, linear
 from ecor_jax.checkpoints.tensor_files import open_tensors
 from ecor_jax.checkpoints.weights import load_weights
 from ecor_jax.clip.config import Activation, ClipConfig, TextConfig, VisionConfig
 from ecor_jax.clip.model import Clip
 from ecor_jax.clip.preprocessing import Preprocess
-from ecor_jax.errors import UserError
+from ecor_jax.errors import UserError, about
 
 # Numbers that OpenAI's archives hold beside the weights.
 IGNORABLE = ("input_resolution", "context_length", "vocab_size")
@@ -23,12 +22,9 @@ _HEAD_WIDTH = 64
 def _tower(name: str, path: str) -> list[Entry]:
     layer, blocks = f"{name}.resblocks.{{}}", f"{path}.transformer.blocks"
     joint = [
-        entry
-        for part, head in enumerate(("query", "key", "value"))
-        for entry in (
-            Entry(f"{layer}.attn.in_proj_weight", f"{blocks}.attention.{head}.kernel", fused_matrix(part)),
-            Entry(f"{layer}.attn.in_proj_bias", f"{blocks}.attention.{head}.bias", fused_bias(part)),
-        )
+        Entry(f"{layer}.attn.in_proj_{theirs}", f"{blocks}.attention.{name}.{ours}", fused(third))
+        for third, name in enumerate(("query", "key", "value"))
+        for theirs, ours in (("weight", "kernel"), ("bias", "bias"))
     ]
     return [
         *layer_norm(f"{layer}.ln_1", f"{blocks}.ln_1"),
@@ -65,21 +61,23 @@ def read(file: Path, activation: Activation | None = None, dtype=jnp.float32) ->
     if file.name.startswith("open_clip"):
         raise UserError(f"{file}: weights of OpenCLIP need their open_clip_config.json beside them")
     tensors = open_tensors(file)
-    config = config_of(tensors, activation or "quick_gelu", str(file))
+    with about(file):
+        config = config_of(tensors, activation or "quick_gelu")
+        preprocess = Preprocess(config.vision.image_size)
     clip = load_weights(config, ENTRIES, tensors, ignorable=IGNORABLE, source=str(file), dtype=dtype)
-    return clip, Preprocess(config.vision.image_size)
+    return clip, preprocess
 
 
-def config_of(tensors: Mapping[str, Tensor], activation: Activation, source: str) -> ClipConfig:
+def config_of(tensors: Mapping[str, Tensor], activation: Activation) -> ClipConfig:
     """The configuration that the shapes imply, read as by `build_model` of openai/CLIP's model.py."""
     if "visual.layer1.0.conv1.weight" in tensors:
-        raise UserError(f"{source}: its vision tower is a ResNet; only vision transformers are supported")
+        raise UserError("its vision tower is a ResNet; only vision transformers are supported")
 
     def shape(name: str, rank: int) -> tuple[int, ...]:
         if name not in tensors or len(tensors[name].shape) != rank:
-            found = list(tensors[name].shape) if name in tensors else "missing"
+            stored = list(tensors[name].shape) if name in tensors else "missing"
             raise UserError(
-                f"{source}: not OpenAI's CLIP, {name} is {found}; other formats are read from their "
+                f"not OpenAI's CLIP, {name} is {stored}; other formats are read from their "
                 "directory, with config.json (Hugging Face) or open_clip_config.json (OpenCLIP)"
             )
         return tensors[name].shape

@@ -6,14 +6,14 @@ from typing import Any
 import jax.numpy as jnp
 
 from ecor_jax.checkpoints import openai
-from ecor_jax.checkpoints.fields import MOST_LAYERS, colour, positive, stated_activation, whole_number
-from ecor_jax.checkpoints.tensor import Tensor
+from ecor_jax.checkpoints.fields import MOST_LAYERS, Section, colour, positive, stated_activation, whole_number
+from ecor_jax.checkpoints.layouts import Tensor
 from ecor_jax.checkpoints.tensor_files import find_weights, open_tensors
 from ecor_jax.checkpoints.weights import load_weights
 from ecor_jax.clip.config import Activation, ClipConfig, TextConfig, VisionConfig
 from ecor_jax.clip.model import Clip
 from ecor_jax.clip.preprocessing import MOST_SIDE, OPENAI_MEAN, OPENAI_STD, Preprocess
-from ecor_jax.errors import UserError
+from ecor_jax.errors import UserError, about
 from ecor_jax.untrusted.json_text import read_object
 
 CONFIG = "open_clip_config.json"
@@ -66,10 +66,9 @@ def read(path: Path, activation: Activation | None = None, dtype=jnp.float32) ->
     directory = path if path.is_dir() else path.parent
     weights = find_weights(path, WEIGHTS) if path.is_dir() else path
     fields = read_object(directory / CONFIG)
-    config = read_config(fields.get("model_cfg"), activation, f"{directory / CONFIG}: model_cfg")
-    preprocess = _preprocess(
-        fields.get("preprocess_cfg", {}), config.vision.image_size, f"{directory / CONFIG}: preprocess_cfg"
-    )
+    with about(directory / CONFIG):
+        config = read_config(fields.get("model_cfg"), activation)
+        preprocess = _preprocess(fields.get("preprocess_cfg", {}), config.vision.image_size)
     clip = load_weights(
         config,
         openai.ENTRIES,
@@ -81,74 +80,71 @@ def read(path: Path, activation: Activation | None = None, dtype=jnp.float32) ->
     return clip, preprocess
 
 
-def read_config(fields: Any, activation: Activation | None, source: str) -> ClipConfig:
+def read_config(fields: Any, activation: Activation | None) -> ClipConfig:
     """The configuration in a `model_cfg`; UserError names the field that asks for another kind of tower.
 
     OpenCLIP's own default where `quick_gelu` is not stated is plain GELU; `activation` may say otherwise.
     """
-    _only(fields, {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu"}, _MODEL, source)
-    vision, text = fields.get("vision_cfg"), fields.get("text_cfg")
+    _only(fields, {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu"}, _MODEL, "model_cfg")
+    vision, text = (Section(f"model_cfg.{name}", fields.get(name)) for name in ("vision_cfg", "text_cfg"))
     sizes = {"width", "layers", "mlp_ratio"}
-    _only(vision, sizes | {"image_size", "patch_size", "head_width"}, _VISION, f"{source}.vision_cfg")
-    _only(text, sizes | {"context_length", "vocab_size", "heads"}, _TEXT, f"{source}.text_cfg")
+    _only(vision.values, sizes | {"image_size", "patch_size", "head_width"}, _VISION, vision.name)
+    _only(text.values, sizes | {"context_length", "vocab_size", "heads"}, _TEXT, text.name)
 
-    def number(section: str, fields: dict[str, Any], name: str, default: int) -> int:
-        return whole_number(fields.get(name, default), f"{source}.{section}.{name}")
-
-    def tower(section: str, fields: dict[str, Any], default_width: int) -> dict[str, int]:
-        width = number(section, fields, "width", default_width)
-        ratio = positive(fields.get("mlp_ratio", 4.0), f"{source}.{section}.mlp_ratio")
+    def tower(section: Section, default_width: int) -> dict[str, int]:
+        width = section.whole("width", default_width)
+        ratio = positive(section.values.get("mlp_ratio", 4.0), f"{section.name}.mlp_ratio")
         return {
             "width": width,
-            "layers": whole_number(fields.get("layers", 12), f"{source}.{section}.layers", MOST_LAYERS),
-            "mlp_width": whole_number(int(min(width * ratio, 1e18)), f"{source}.{section}.width times mlp_ratio"),
+            "layers": section.whole("layers", 12, MOST_LAYERS),
+            "mlp_width": whole_number(int(min(width * ratio, 1e18)), f"{section.name}.width times mlp_ratio"),
         }
 
-    vision_tower, text_tower = tower("vision_cfg", vision, 768), tower("text_cfg", text, 512)
-    head_width = number("vision_cfg", vision, "head_width", 64)
+    vision_tower, text_tower = tower(vision, 768), tower(text, 512)
+    head_width = vision.whole("head_width", 64)
     if vision_tower["width"] % head_width:
-        raise UserError(f"{source}.vision_cfg.head_width {head_width} does not divide {vision_tower['width']}")
+        raise UserError(f"{vision.name}.head_width {head_width} does not divide {vision_tower['width']}")
     if "quick_gelu" in fields:
         stated = "quick_gelu" if fields["quick_gelu"] else "gelu"
-        activation = stated_activation(stated, activation, f"{source}.quick_gelu")
+        activation = stated_activation(stated, activation, "model_cfg.quick_gelu")
     return ClipConfig(
         VisionConfig(
-            image_size=whole_number(vision.get("image_size", 224), f"{source}.vision_cfg.image_size", MOST_SIDE),
-            patch_size=number("vision_cfg", vision, "patch_size", 16),
+            image_size=vision.whole("image_size", 224, MOST_SIDE),
+            patch_size=vision.whole("patch_size", 16),
             heads=vision_tower["width"] // head_width,
             **vision_tower,
         ),
         TextConfig(
-            vocab_size=number("text_cfg", text, "vocab_size", 49408),
-            context_length=number("text_cfg", text, "context_length", 77),
-            heads=number("text_cfg", text, "heads", 8),
+            vocab_size=text.whole("vocab_size", 49408),
+            context_length=text.whole("context_length", 77),
+            heads=text.whole("heads", 8),
             **text_tower,
         ),
-        embed_dim=whole_number(fields.get("embed_dim"), f"{source}.embed_dim"),
+        embed_dim=whole_number(fields.get("embed_dim"), "model_cfg.embed_dim"),
         activation=activation or "gelu",
     )
 
 
-def _preprocess(fields: Any, image_size: int, source: str) -> Preprocess:
-    _only(fields, {"size", "mean", "std", "resize_mode"}, _PREPROCESS, source)
+def _preprocess(fields: Any, image_size: int) -> Preprocess:
+    _only(fields, {"size", "mean", "std", "resize_mode"}, _PREPROCESS, "preprocess_cfg")
     size = fields.get("size", image_size)
     if size not in (image_size, [image_size, image_size]):
-        raise UserError(f"{source}.size is {size!r}; the vision tower takes {image_size} pixels")
+        raise UserError(f"preprocess_cfg.size is {size!r}; the vision tower takes {image_size} pixels")
     mode = fields.get("resize_mode", "shortest")
     if mode not in ("shortest", "squash"):
-        raise UserError(f"{source}.resize_mode is {mode!r}; expected 'shortest' or 'squash'")
-    mean = colour(fields.get("mean", list(OPENAI_MEAN)), f"{source}.mean")
-    std = colour(fields.get("std", list(OPENAI_STD)), f"{source}.std", above_zero=True)
+        raise UserError(f"preprocess_cfg.resize_mode is {mode!r}; expected 'shortest' or 'squash'")
+    mean = colour(fields.get("mean", list(OPENAI_MEAN)), "preprocess_cfg.mean")
+    std = colour(fields.get("std", list(OPENAI_STD)), "preprocess_cfg.std", above_zero=True)
     return Preprocess(image_size, mean, std, resize=mode)
 
 
-def _only(fields: Any, read: set[str], fixed: dict[str, Any], source: str) -> None:
+def _only(fields: Any, read: set[str], fixed: dict[str, Any], section: str) -> None:
     """UserError if `fields` has any but those `read` and those of `fixed` with that value."""
     if not isinstance(fields, dict):
-        raise UserError(f"{source} is {fields!r}; expected an object")
+        raise UserError(f"{section} is {fields!r}; expected an object")
     for name, value in fields.items():
         if name not in read and fixed.get(name, _NONE) not in (_ANY, value):
-            raise UserError(f"{source}.{name} is {value!r}: this kind of CLIP is not supported")
+            raise UserError(f"{section}.{name} is {value!r}: this kind of CLIP is not supported")
 
 
 def _weights(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

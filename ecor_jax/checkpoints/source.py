@@ -18,7 +18,7 @@ from ecor_jax.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """What was found at `path`; the tokenizer and the preprocessing may be missing."""
+    """What lies at `path`; the tokenizer and the preprocessing may be missing."""
 
     clip: Clip
     tokenizer: PreTrainedTokenizerBase | None
@@ -56,5 +56,4 @@ def read_source(
         )
     if tokenizer is None and has_tokenizer(directory):
         tokenizer = directory
-    found = None if tokenizer is None else read_tokenizer(tokenizer, clip.config.text)
-    return Source(clip, found, preprocess, path)
+    return Source(clip, tokenizer and read_tokenizer(tokenizer, clip.config.text), preprocess, path)

@@ -6,7 +6,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from ecor_jax.checkpoints.tensor import Tensor
+from ecor_jax.checkpoints.layouts import Tensor
 from ecor_jax.checkpoints.torch_zip import open_torch
 from ecor_jax.errors import UserError
 from ecor_jax.untrusted.files import open_regular
@@ -30,6 +30,10 @@ def open_tensors(path: Path) -> dict[str, Tensor]:
     """
     if path.name.endswith(".index.json"):
         return _open_shards(path)
+    return _open_file(path)
+
+
+def _open_file(path: Path) -> dict[str, Tensor]:
     return open_safetensors(path) if path.suffix == ".safetensors" else open_torch(path)
 
 
@@ -59,7 +63,7 @@ def _open_shards(index: Path) -> dict[str, Tensor]:
             raise UserError(f"{index}: shard {shard!r} is not a plain file name")
         if not (index.parent / shard).is_file():
             raise UserError(f"{index}: its shard {shard} is missing")
-        tensors |= open_tensors(index.parent / shard)
+        tensors |= _open_file(index.parent / shard)
     absent = [name for name in weight_map if name not in tensors]
     if absent:
         raise UserError(f"{index}: its shards lack {', '.join(absent)}")

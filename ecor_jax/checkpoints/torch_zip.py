@@ -14,7 +14,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from ecor_jax.checkpoints.tensor import Tensor
+from ecor_jax.checkpoints.layouts import Tensor
 from ecor_jax.errors import UserError
 from ecor_jax.untrusted.archives import Archive, is_zip
 from ecor_jax.untrusted.pickles import StandIn, Unpickler, put_items

@@ -1,21 +1,17 @@
 """Foreign tensors into a model and out of a CLIP, all or nothing."""
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from tqdm import tqdm
 
-from ecor_jax.checkpoints.layouts import Entry, Shape
-from ecor_jax.checkpoints.tensor import Tensor
+from ecor_jax.checkpoints.layouts import Entry, Shape, Tensor
 from ecor_jax.clip.config import ClipConfig
 from ecor_jax.clip.model import Clip
 from ecor_jax.errors import UserError
-
-M = TypeVar("M", bound=nnx.Module)
 
 FLOATS = ("float16", "bfloat16", "float32")
 
@@ -31,29 +27,11 @@ def load_weights(
 ) -> Clip:
     """The CLIP of shape `config` whose parameters are `tensors`, exactly, in float32; it computes in `dtype`.
 
-    Errors and memory as of `load_module`.
-    """
-    return load_module(
-        lambda: Clip(config, dtype=dtype, rngs=nnx.Rngs(0)), entries, tensors, ignorable=ignorable, source=source
-    )
-
-
-def load_module(
-    make: Callable[[], M],
-    entries: Sequence[Entry],
-    tensors: Mapping[str, Tensor],
-    *,
-    ignorable: Collection[str] = (),
-    source: str,
-) -> M:
-    """The module that `make` describes, its parameters replaced by `tensors` in the types `make` gives them.
-
     Missing and unused tensors, wrong shapes and types raise one UserError that names them all; numbers that are not
-    finite raise one that names the first. `ignorable`
-    tensors are no weights and may be there or not. Needs memory for the model and its largest stacked
-    parameter, no more.
+    finite raise one that names the first. `ignorable` tensors are no weights and may be there or not. Needs memory for
+    the model and its largest stacked parameter, no more.
     """
-    graph, state = nnx.split(nnx.eval_shape(make))
+    graph, state = nnx.split(nnx.eval_shape(lambda: Clip(config, dtype=dtype, rngs=nnx.Rngs(0))))
     variables = dict(nnx.to_flat_state(state))
     shapes = {".".join(map(str, path)): variable.shape for path, variable in variables.items()}
     pieces = {entry.path: (entry, _names(entry, shapes[entry.path])) for entry in entries}

@@ -57,8 +57,6 @@ class ClipConfig:
     layer_norm_eps: float = 1e-5
 
     def __post_init__(self):
-        if self.activation not in ("quick_gelu", "gelu"):
-            raise UserError(f"activation {self.activation!r} is neither 'quick_gelu' nor 'gelu'")
         if self.vision.image_size % self.vision.patch_size:
             raise UserError(
                 f"image_size {self.vision.image_size} is not a multiple of patch_size {self.vision.patch_size}"

@@ -43,10 +43,8 @@ class VisualPrompts(nnx.Module):
         if initialisation == "vpt":
             bound = (6 / (3 * vision.patch_size**2 + vision.width)) ** 0.5
             tokens = rngs.params.uniform(shape, minval=-bound, maxval=bound)
-        elif initialisation == "normal":
-            tokens = rngs.params.normal(shape)
         else:
-            raise UserError(f"prompts.initialisation is {initialisation!r}; expected 'vpt' or 'normal'")
+            tokens = rngs.params.normal(shape)
         self.tokens = Prompt(tokens)
 
     def slots(self, patches: int) -> slice:

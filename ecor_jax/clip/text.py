@@ -5,7 +5,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from ecor_jax.clip.config import ClipConfig
-from ecor_jax.clip.transformer import Transformer
+from ecor_jax.clip.transformer import Transformer, linear
 
 
 def eot_positions(ids: Int[Array, "batch tokens"], eot_id: int | None) -> Int[Array, "batch"]:
@@ -21,26 +21,9 @@ class TextTower(nnx.Module):
         self.eot_id, self.dtype = text.eot_id, dtype
         self.token_embedding = nnx.Param(0.02 * rngs.params.normal((text.vocab_size, text.width)))
         self.position_embedding = nnx.Param(0.01 * rngs.params.normal((text.context_length, text.width)))
-        self.transformer = Transformer(
-            text.width,
-            text.heads,
-            text.mlp_width,
-            text.layers,
-            config.activation,
-            eps,
-            causal=True,
-            dtype=dtype,
-            rngs=rngs,
-        )
+        self.transformer = Transformer(text, config.activation, eps, causal=True, dtype=dtype, rngs=rngs)
         self.ln_final = nnx.LayerNorm(text.width, epsilon=eps, dtype=dtype, rngs=rngs)
-        self.projection = nnx.Linear(
-            text.width,
-            config.embed_dim,
-            use_bias=False,
-            kernel_init=nnx.initializers.normal(text.width**-0.5),
-            dtype=dtype,
-            rngs=rngs,
-        )
+        self.projection = linear(text.width, config.embed_dim, use_bias=False, dtype=dtype, rngs=rngs)
 
     def __call__(self, ids: Int[Array, "batch tokens"]) -> Float[Array, "batch embed"]:
         """Embeds rows of at most `context_length` ids.

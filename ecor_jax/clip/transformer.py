@@ -7,6 +7,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float
 
+from ecor_jax.clip.config import TextConfig, VisionConfig
+
 
 def quick_gelu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """`x * sigmoid(1.702 x)`, the approximation of GELU that OpenAI trained with."""
@@ -19,18 +21,22 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 }
 
 
+def linear(
+    inputs: int, outputs: int, deviation: float | None = None, *, use_bias: bool = True, dtype, rngs: nnx.Rngs
+) -> nnx.Linear:
+    """A linear layer whose weights are drawn from a normal distribution; default deviation: 1 / sqrt(inputs)."""
+    init = nnx.initializers.normal(inputs**-0.5 if deviation is None else deviation)
+    return nnx.Linear(inputs, outputs, use_bias=use_bias, kernel_init=init, dtype=dtype, rngs=rngs)
+
+
 class Attention(nnx.Module):
     """Multi-head self-attention with biases; softmax in float32."""
 
     def __init__(self, width: int, heads: int, layers: int, *, dtype, rngs: nnx.Rngs):
-        def linear(std: float) -> nnx.Linear:
-            init = nnx.initializers.normal(std)
-            return nnx.Linear(width, width, kernel_init=init, dtype=dtype, rngs=rngs)
-
         self.heads = heads
-        self.query, self.key, self.value = (linear(width**-0.5) for _ in range(3))
+        self.query, self.key, self.value = (linear(width, width, dtype=dtype, rngs=rngs) for _ in range(3))
         # As CLIP's initialisation: what enters the residual stream shrinks with depth.
-        self.out = linear((2 * layers * width) ** -0.5)
+        self.out = linear(width, width, (2 * layers * width) ** -0.5, dtype=dtype, rngs=rngs)
 
     def __call__(self, x: Float[Array, "batch tokens width"], *, causal: bool, first: int | None = None):
         asking = self.query(x[:, :first])
@@ -44,17 +50,13 @@ class Block(nnx.Module):
     With `first`, only so many leading tokens come out (of a block that is not causal); the others are only looked at.
     """
 
-    def __init__(
-        self, width: int, heads: int, mlp_width: int, layers: int, activation: str, eps: float, *, dtype, rngs
-    ):
-        def linear(inputs: int, outputs: int, std: float) -> nnx.Linear:
-            return nnx.Linear(inputs, outputs, kernel_init=nnx.initializers.normal(std), dtype=dtype, rngs=rngs)
-
+    def __init__(self, tower: VisionConfig | TextConfig, activation: str, eps: float, *, dtype, rngs: nnx.Rngs):
+        width, layers = tower.width, tower.layers
         self.ln_1 = nnx.LayerNorm(width, epsilon=eps, dtype=dtype, rngs=rngs)
-        self.attention = Attention(width, heads, layers, dtype=dtype, rngs=rngs)
+        self.attention = Attention(width, tower.heads, layers, dtype=dtype, rngs=rngs)
         self.ln_2 = nnx.LayerNorm(width, epsilon=eps, dtype=dtype, rngs=rngs)
-        self.mlp_in = linear(width, mlp_width, (2 * width) ** -0.5)
-        self.mlp_out = linear(mlp_width, width, (2 * layers * width) ** -0.5)
+        self.mlp_in = linear(width, tower.mlp_width, (2 * width) ** -0.5, dtype=dtype, rngs=rngs)
+        self.mlp_out = linear(tower.mlp_width, width, (2 * layers * width) ** -0.5, dtype=dtype, rngs=rngs)
         self.activation = activation
 
     def __call__(self, x: Float[Array, "batch tokens width"], *, causal: bool, first: int | None = None):
@@ -63,14 +65,11 @@ class Block(nnx.Module):
 
 
 class Transformer(nnx.Module):
-    """`layers` blocks whose parameters are stacked on a leading axis: one compiled body, whatever the depth."""
+    """A tower's blocks, their parameters stacked on a leading axis: one compiled body, whatever the depth."""
 
     def __init__(
         self,
-        width: int,
-        heads: int,
-        mlp_width: int,
-        layers: int,
+        tower: VisionConfig | TextConfig,
         activation: str,
         eps: float,
         *,
@@ -78,12 +77,12 @@ class Transformer(nnx.Module):
         dtype,
         rngs: nnx.Rngs,
     ):
-        self.causal, self.layers = causal, layers
+        self.causal, self.layers = causal, tower.layers
 
-        @nnx.split_rngs(splits=layers)
-        @nnx.vmap(axis_size=layers)
+        @nnx.split_rngs(splits=self.layers)
+        @nnx.vmap(axis_size=self.layers)
         def stacked(rngs: nnx.Rngs) -> Block:
-            return Block(width, heads, mlp_width, layers, activation, eps, dtype=dtype, rngs=rngs)
+            return Block(tower, activation, eps, dtype=dtype, rngs=rngs)
 
         self.blocks = stacked(rngs)
 

@@ -7,7 +7,7 @@ from jaxtyping import Array, Float, Int, UInt8
 
 from ecor_jax.clip.config import ClipConfig
 from ecor_jax.clip.prompts import VisualPrompts
-from ecor_jax.clip.transformer import Transformer
+from ecor_jax.clip.transformer import Transformer, linear
 
 
 def normalise_pixels(
@@ -24,39 +24,15 @@ class VisionTower(nnx.Module):
         vision, eps = config.vision, config.layer_norm_eps
         scale = vision.width**-0.5
         self.patch_size, self.dtype = vision.patch_size, dtype
-        pixels = 3 * vision.patch_size**2
         # A convolution whose stride is its size is one matrix product over (row, column, channel).
-        self.patch_embedding = nnx.Linear(
-            pixels,
-            vision.width,
-            use_bias=False,
-            kernel_init=nnx.initializers.normal(pixels**-0.5),
-            dtype=dtype,
-            rngs=rngs,
-        )
+        pixels = 3 * vision.patch_size**2
+        self.patch_embedding = linear(pixels, vision.width, use_bias=False, dtype=dtype, rngs=rngs)
         self.class_embedding = nnx.Param(scale * rngs.params.normal((vision.width,)))
         self.position_embedding = nnx.Param(scale * rngs.params.normal((1 + vision.patches, vision.width)))
         self.ln_pre = nnx.LayerNorm(vision.width, epsilon=eps, dtype=dtype, rngs=rngs)
-        self.transformer = Transformer(
-            vision.width,
-            vision.heads,
-            vision.mlp_width,
-            vision.layers,
-            config.activation,
-            eps,
-            causal=False,
-            dtype=dtype,
-            rngs=rngs,
-        )
+        self.transformer = Transformer(vision, config.activation, eps, causal=False, dtype=dtype, rngs=rngs)
         self.ln_post = nnx.LayerNorm(vision.width, epsilon=eps, dtype=dtype, rngs=rngs)
-        self.projection = nnx.Linear(
-            vision.width,
-            config.embed_dim,
-            use_bias=False,
-            kernel_init=nnx.initializers.normal(scale),
-            dtype=dtype,
-            rngs=rngs,
-        )
+        self.projection = linear(vision.width, config.embed_dim, use_bias=False, dtype=dtype, rngs=rngs)
 
     def __call__(
         self,

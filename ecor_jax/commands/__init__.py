@@ -40,7 +40,7 @@ def main() -> None:
     if name in ("-h", "--help"):
         print(HELP)
     elif name in COMMANDS:
-        run(name, arguments, f"ecor-jax {name}")
+        run(name, arguments, "ecor-jax ")
     else:
         near = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(COMMANDS)}"
@@ -48,11 +48,14 @@ def main() -> None:
         sys.exit(2)
 
 
-def run(name: str, arguments: list[str], program: str) -> None:
-    """Runs a command of COMMANDS with arguments as on the command line; `program` is what its help calls it."""
+def run(name: str, arguments: list[str] | None = None, program: str = "python -m launch.") -> None:
+    """Runs a command of COMMANDS with arguments as on the command line (default: those of the command line itself).
+
+    program: what stands before the command's name in its help.
+    """
     from ecor_jax.commands import cli
 
     command = importlib.import_module(f"ecor_jax.commands.{name}")
     parser = command.parser()
-    parser.prog = program
-    cli.run(command.main, parser, arguments)
+    parser.prog = program + name
+    cli.run(command.main, parser, sys.argv[1:] if arguments is None else arguments)

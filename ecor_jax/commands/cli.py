@@ -4,7 +4,6 @@ import argparse
 import logging
 import os
 import sys
-import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from absl import logging as absl_logging
 from ml_collections import ConfigDict
 
 from ecor_jax import stopping
+from ecor_jax.atomic import beside
 from ecor_jax.commands.config_files import load_config, options_help
 from ecor_jax.errors import UserError, printable
 from ecor_jax.untrusted.files import is_utf8
@@ -143,11 +143,6 @@ def output_file(path: Path) -> Path:
         raise UserError(f"{path}: is a directory; expected the name of a file")
     if path.exists() and not path.is_file():
         raise UserError(f"{path}: is a device or a pipe, which would be replaced; expected the name of a file")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Files are written beside their place first.
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
-    return path
+    # Files are written in a folder beside their place first.
+    with beside(path):
+        return path

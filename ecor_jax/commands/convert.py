@@ -18,13 +18,13 @@ def main(args: argparse.Namespace) -> None:
     from ecor_jax.checkpoints.weights import weights_digest
 
     check_new(Path(args.output))
-    found = read_source(args.source, activation=args.activation, tokenizer=args.tokenizer)
-    save_clip(args.output, found.clip, found.tokenizer, found.preprocess)
-    print(f"{args.output}: {found.clip.config}")
-    print(f"digest of configuration and weights: {weights_digest(found.clip)}")
-    if found.tokenizer is None:
+    read = read_source(args.source, activation=args.activation, tokenizer=args.tokenizer)
+    save_clip(args.output, read.clip, read.tokenizer, read.preprocess)
+    print(f"{args.output}: {read.clip.config}")
+    print(f"digest of configuration and weights: {weights_digest(read.clip)}")
+    if read.tokenizer is None:
         print("no tokenizer: the source has none, and no text can be encoded without; add one with --tokenizer")
-    if found.preprocess is None:
+    if read.preprocess is None:
         print("no preprocessor_config.json: the source has none; images cannot be prepared without")
 
 

@@ -7,8 +7,6 @@ DIR can then stand wherever a config takes `data.images`.
 
 import argparse
 
-from absl import logging
-
 from ecor_jax.commands import cli
 from ecor_jax.errors import printable
 
@@ -17,7 +15,6 @@ def main(args: argparse.Namespace) -> None:
     # Imported late: --help and a mistyped option answer at once.
     from ecor_jax.data.prepare import prepare
 
-    logging.set_verbosity(logging.WARNING)  # TFDS reports its temporary files
     prepared = prepare(args.source, args.output, args.split, args.on_bad_image)
     for message in prepared.bad:
         print(f"left out: {printable(message)}")

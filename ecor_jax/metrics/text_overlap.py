@@ -49,6 +49,7 @@ def rouge(predicted: Texts, reported: Texts) -> tuple[Overlap, Overlap]:
     "rouge_lsum" takes the union over sentences (a line each), and does not mind their order.
     """
     needs("rouge_score", "xray")
+    needs("nltk", "xray")  # which rouge_score imports
     from rouge_score.rouge_scorer import RougeScorer
 
     scorer = RougeScorer(["rougeL", "rougeLsum"], use_stemmer=True)

@@ -25,10 +25,8 @@ def make_mesh(model: int = 1) -> Mesh:
     devices = jax.device_count()
     if model < 1 or devices % model:
         raise UserError(f"parallel.model is {model}; expected a divisor of the {devices} devices")
-    return jax.make_mesh((devices // model, model), ("data", "model"), axis_types=_AUTO)
-
-
-_AUTO = (jax.sharding.AxisType.Auto,) * 2
+    axis_types = (jax.sharding.AxisType.Auto,) * 2
+    return jax.make_mesh((devices // model, model), ("data", "model"), axis_types=axis_types)
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:

@@ -1,9 +1,9 @@
 """The state of a run where an evaluation on the validation part was at its best."""
 
+import contextlib
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import grain
@@ -16,23 +16,17 @@ PREFIX = "validation_"
 """Before the names of an evaluation's numbers in metrics.jsonl."""
 
 
-class Best:
+class Best(contextlib.ExitStack):
     """Keeps, below `directory`, the state whose number `name` was the highest (of a loss or an error: the lowest).
 
     Equal evaluations keep the earlier state. Without a name, nothing is kept.
     """
 
     def __init__(self, name: str, directory: Path):
+        super().__init__()
         self.name, self._sign = name, -1.0 if name.endswith(("loss", "error")) else 1.0
-        self._store = Store(directory, keep=1) if name else None
+        self._store = self.enter_context(Store(directory, keep=1)) if name else None
         self._highest = -math.inf
-
-    def __enter__(self) -> "Best":
-        return self
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._store is not None:
-            self._store.__exit__(kind, error, trace)
 
     def resume(self, lines: Iterable[Mapping[str, Any]]) -> None:
         """Takes up what was best in the lines of metrics.jsonl up to the checkpoint that the run goes on from."""

@@ -49,8 +49,8 @@ def train(learner: Learner, options: Training, workdir: Path, run: str, validate
         stopping.deferred() if jax.process_count() == 1 else contextlib.nullcontext(),
         Store(workdir / "checkpoints" / run) as store,
         Best(options.best, workdir / "checkpoints" / f"{run}_best") as best,
-        MetricsLog(workdir / "metrics.jsonl", run) as log,
     ):
+        log = MetricsLog(workdir / "metrics.jsonl", run)
         if store.newest is not None:
             state = store.restore(state, iterator)
         start = int(state.step)
@@ -58,7 +58,7 @@ def train(learner: Learner, options: Training, workdir: Path, run: str, validate
         writes = jax.process_index() == 0
         if writes:
             best.resume(log.drop_after(start))
-        clock = _Clock(start)
+        timed_step, timed_at = start, time.perf_counter()
         previous = None
         bar = tqdm(total=options.steps, initial=start, desc=run, unit="step", mininterval=1, dynamic_ncols=True)
         with bar:
@@ -73,15 +73,15 @@ def train(learner: Learner, options: Training, workdir: Path, run: str, validate
                 evaluates = options.eval_every > 0 and (number % options.eval_every == 0 or last)
                 if number % options.log_every == 0 or last or evaluates:
                     values = _check(metrics, number)
-                    values["examples_per_second"] = speed = clock.examples_per_second(
-                        number, len(next(iter(batch.values())))
-                    )
+                    examples, now = (number - timed_step) * len(next(iter(batch.values()))), time.perf_counter()
+                    values["examples_per_second"] = speed = examples / (now - timed_at)
+                    timed_step, timed_at = number, now
                     bar.set_postfix(loss=f"{values['loss']:.3f}", images_per_s=f"{speed:.0f}", refresh=False)
                     if validate is not None and evaluates:
                         validation = dict(validate(nnx.merge(graph, state.tuned, state.statistics, frozen)))
                         best.see(number, validation, state, iterator)
                         values |= {PREFIX + name: value for name, value in validation.items()}
-                        clock = _Clock(number)
+                        timed_at = time.perf_counter()
                     if writes:
                         log.write(number, values)
                 stop = stopping.requested()
@@ -104,13 +104,13 @@ def _initial_state(tuned: Any, statistics: Any, optimizer: Any, seed: int, mesh:
     tuned, statistics = jax.tree.map(jnp.copy, (tuned, statistics))
     rest = (optimizer.init(tuned), jnp.int32(0), jax.random.key_data(jax.random.key(seed)))
     everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
-    return TrainState(tuned, statistics, *jax.tree.map(lambda leaf: _on(leaf, everywhere), rest))
 
+    def placed(leaf: jax.Array) -> jax.Array:
+        # Optimizer moments made from sharded parameters are sharded like them already; counters are not.
+        is_placed = isinstance(leaf.sharding, jax.sharding.NamedSharding)
+        return leaf if is_placed else jax.device_put(leaf, everywhere)
 
-def _on(leaf: jax.Array, everywhere: jax.sharding.NamedSharding) -> jax.Array:
-    # Optimizer moments made from sharded parameters are sharded like them already; counters are not.
-    placed = isinstance(leaf.sharding, jax.sharding.NamedSharding)
-    return leaf if placed else jax.device_put(leaf, everywhere)
+    return TrainState(tuned, statistics, *jax.tree.map(placed, rest))
 
 
 def _check(metrics: Any, step: int) -> dict[str, float]:
@@ -122,16 +122,3 @@ def _check(metrics: Any, step: int) -> dict[str, float]:
             "A smaller optimizer.learning_rate or optimizer.clip_norm=1.0 usually helps"
         )
     return values
-
-
-class _Clock:
-    """Examples a second since the last log line."""
-
-    def __init__(self, step: int):
-        self.step, self.time = step, time.perf_counter()
-
-    def examples_per_second(self, step: int, batch: int) -> float:
-        now = time.perf_counter()
-        speed = (step - self.step) * batch / (now - self.time)
-        self.step, self.time = step, now
-        return speed

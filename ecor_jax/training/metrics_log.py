@@ -1,39 +1,28 @@
 """metrics.jsonl: one JSON object a line, whole lines only, no step twice."""
 
-import contextlib
+import dataclasses
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from absl import logging
 
-from ecor_jax.atomic import new_file
+from ecor_jax.atomic import new_file, writing
 from ecor_jax.errors import UserError
 from ecor_jax.untrusted.files import read_bytes
 from ecor_jax.untrusted.json_text import parse_json
 
 
+@dataclasses.dataclass(frozen=True)
 class MetricsLog:
     """Appends the metrics of `run` to a file that several runs of a workdir share.
 
-    UserError, on entering and from every method, if the file cannot be written.
+    UserError from every method if the file cannot be written.
     """
 
-    def __init__(self, path: Path, run: str):
-        self.path, self.run = path, run
-
-    def __enter__(self) -> "MetricsLog":
-        with _named(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("a")
-        return self
-
-    def __exit__(self, *error) -> None:
-        # What could not be written was reported by `write`; closing tries once more.
-        with contextlib.suppress(OSError):
-            self._file.close()
+    path: Path
+    run: str
 
     def drop_after(self, step: int) -> list[dict[str, Any]]:
         """Forgets this run's lines after `step` (they will be written again) and a line cut short by a kill.
@@ -41,20 +30,16 @@ class MetricsLog:
         Returns this run's lines that remain.
         """
         kept = [line for line in read_metrics(self.path) if line["run"] != self.run or line["step"] <= step]
-        self._file.close()
         with new_file(self.path) as partial:
             partial.write_text("".join(json.dumps(line) + "\n" for line in kept))
-        with _named(self.path):
-            self._file = self.path.open("a")
         return [line for line in kept if line["run"] == self.run]
 
     def write(self, step: int, values: dict[str, float]) -> None:
-        """One line, on disk when this returns."""
-        with _named(self.path):
-            # JSON has no word for numbers that are not finite.
-            finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
-            self._file.write(json.dumps({"run": self.run, "step": step} | finite) + "\n")
-            self._file.flush()
+        """One line, written out when this returns."""
+        # JSON has no word for numbers that are not finite.
+        finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
+        with writing(self.path), self.path.open("a") as file:
+            file.write(json.dumps({"run": self.run, "step": step} | finite) + "\n")
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
@@ -81,11 +66,3 @@ def _parsed(path: Path, number: int, line: str) -> dict[str, Any]:
     if not (isinstance(value, dict) and isinstance(value.get("run"), str) and type(value.get("step")) is int):
         raise UserError(f"{path}: line {number} is damaged; expected an object with run and step; remove that line")
     return value
-
-
-@contextlib.contextmanager
-def _named(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error

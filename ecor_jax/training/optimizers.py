@@ -37,6 +37,5 @@ def make_optimizer(options: Optimizer, steps: int) -> optax.GradientTransformati
         ]
     else:
         chain = [optax.adamw(schedule, b2=options.b2, weight_decay=options.weight_decay, mask=matrices)]
-    return (
-        optax.chain(optax.clip_by_global_norm(options.clip_norm), *chain) if options.clip_norm else optax.chain(*chain)
-    )
+    clip = [optax.clip_by_global_norm(options.clip_norm)] if options.clip_norm else []
+    return optax.chain(*clip, *chain)

@@ -8,7 +8,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from ecor_jax.atomic import json_text, sweep, write_json
+from ecor_jax.atomic import json_text, sweep, write_json, writing
 from ecor_jax.errors import UserError
 from ecor_jax.untrusted.json_text import read_object
 
@@ -28,14 +28,13 @@ def claimed(workdir: Path, config: dict[str, Any], defaults: dict[str, Any]) -> 
     """
     if workdir.exists() and not workdir.is_dir():
         raise UserError(f"{workdir}: is a file; expected a folder for the run")
-    try:
+    with writing(workdir):
         workdir.mkdir(parents=True, exist_ok=True)
-        # One object for a path in a process, so that a run may hold its folder around a run within it.
-        lock = FileLock(workdir / LOCK, timeout=0, is_singleton=True).acquire()
-    except Timeout:
-        raise UserError(f"{workdir}: another run is at work in it; wait for it or choose another") from None
-    except OSError as error:
-        raise UserError(f"{workdir}: cannot be written ({error.strerror or error})") from error
+        try:
+            # One object for a path in a process, so that a run may hold its folder around a run within it.
+            lock = FileLock(workdir / LOCK, timeout=0, is_singleton=True).acquire()
+        except Timeout:
+            raise UserError(f"{workdir}: another run is at work in it; wait for it or choose another") from None
     with lock:
         sweep(workdir)
         _settle(workdir, config, defaults)

@@ -41,6 +41,9 @@ def test_shards(suffix, huggingface_dir, torch, huggingface_tensors, assert_embe
     index.write_text(json.dumps({"weight_map": {"a": "../model.safetensors"}}))
     with pytest.raises(UserError, match="not a plain file name"):
         huggingface.read(huggingface_dir)
+    index.write_text(json.dumps({"weight_map": {"a": index.name}}))
+    with pytest.raises(UserError, match=f"{index.name}: not a torch zip"):
+        huggingface.read(huggingface_dir)
     index.write_text("{}")
     with pytest.raises(UserError, match="expected a weight_map"):
         huggingface.read(huggingface_dir)

@@ -20,19 +20,19 @@ def test_a_directory_embeds_as_the_torch_model(openclip_dir, edit_json, config, 
     assert_embeds(clip)
 
 
-def test_safetensors_with_the_mask_of_old_versions(openclip_dir, torch, openai_model, assert_embeds):
+def test_safetensors_with_the_mask_of_old_versions(openclip_dir, torch, openai_tensors, assert_embeds):
     from safetensors.torch import save_file
 
     (openclip_dir / "open_clip_pytorch_model.bin").unlink()
     with pytest.raises(UserError, match=r"no weights; expected one of open_clip_model\.safetensors"):
         openclip.read(openclip_dir)
-    weights = openai_model.state_dict() | {"attn_mask": torch.zeros(16, 16)}
+    weights = openai_tensors | {"attn_mask": torch.zeros(16, 16)}
     save_file(weights, openclip_dir / "open_clip_model.safetensors")
     assert_embeds(openclip.read(openclip_dir)[0])
 
 
-def test_a_data_parallel_training_checkpoint(openclip_dir, torch, openai_model, assert_embeds):
-    weights = {f"module.{name}": value for name, value in openai_model.state_dict().items()}
+def test_a_data_parallel_training_checkpoint(openclip_dir, torch, openai_tensors, assert_embeds):
+    weights = {f"module.{name}": value for name, value in openai_tensors.items()}
     moments = {0: {"step": torch.tensor(3.0), "exp_avg": torch.zeros(2)}}
     checkpoint = {"epoch": 1, "name": "x", "state_dict": weights, "optimizer": {"state": moments}}
     torch.save(checkpoint, openclip_dir / "epoch_1.pt")
@@ -47,7 +47,7 @@ def test_gelu_is_the_default_and_other_defaults_are_open_clips(openclip_dir, edi
     assert clip.config.activation == "gelu"
     assert preprocess.resize == "shortest" and preprocess.mean[0] == pytest.approx(0.48145466)
     assert openclip.read(openclip_dir, "quick_gelu")[0].config == config
-    shape = openclip.read_config({"embed_dim": 512, "vision_cfg": {}, "text_cfg": {}}, None, "")
+    shape = openclip.read_config({"embed_dim": 512, "vision_cfg": {}, "text_cfg": {}}, None)
     assert (shape.vision.patch_size, shape.vision.heads, shape.vision.mlp_width) == (16, 12, 3072)
     assert (shape.text.heads, shape.text.mlp_width, shape.text.context_length) == (8, 2048, 77)
 

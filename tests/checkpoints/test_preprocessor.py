@@ -7,19 +7,9 @@ import pytest
 from PIL import Image
 
 from ecor_jax.checkpoints.preprocessor import preprocess_of, preprocessor_fields, read_preprocess
-from ecor_jax.clip.preprocessing import OPENAI_MEAN, OPENAI_STD, Preprocess
+from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.errors import UserError
 
-OPENAI = {
-    "crop_size": 224,
-    "do_center_crop": True,
-    "do_normalize": True,
-    "do_resize": True,
-    "image_mean": list(OPENAI_MEAN),
-    "image_std": list(OPENAI_STD),
-    "resample": 3,
-    "size": 224,
-}
 HALF = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}
 
 
@@ -33,8 +23,8 @@ HALF = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}
         ({"size": {"height": 378, "width": 378}, "do_center_crop": False}, Preprocess(378, resize="squash")),
     ],
 )
-def test_published_kinds(change, expected):
-    assert preprocess_of(OPENAI | change, "x") == expected
+def test_published_kinds(change, expected, openai_preprocessing):
+    assert preprocess_of(openai_preprocessing | change, "x") == expected
     assert preprocess_of(json.loads(json.dumps(preprocessor_fields(expected))), "x") == expected
 
 
@@ -55,18 +45,18 @@ def test_published_kinds(change, expected):
         ({"size": {"height": 378, "width": 378}}, "crop_size is 224; expected"),
     ],
 )
-def test_what_cannot_be_done_is_named(change, message):
+def test_what_cannot_be_done_is_named(change, message, openai_preprocessing):
     with pytest.raises(UserError, match=f"x: {message}"):
-        preprocess_of(OPENAI | change, "x")
+        preprocess_of(openai_preprocessing | change, "x")
 
 
-def test_the_file_of_newer_processors(tmp_path):
+def test_the_file_of_newer_processors(tmp_path, openai_preprocessing):
     assert read_preprocess(tmp_path) is None
     (tmp_path / "processor_config.json").write_text(json.dumps({"processor_class": "CLIPProcessor"}))
     assert read_preprocess(tmp_path) is None
-    (tmp_path / "processor_config.json").write_text(json.dumps({"image_processor": OPENAI}))
+    (tmp_path / "processor_config.json").write_text(json.dumps({"image_processor": openai_preprocessing}))
     assert read_preprocess(tmp_path) == Preprocess(224)
-    (tmp_path / "preprocessor_config.json").write_text(json.dumps(OPENAI | HALF))
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(openai_preprocessing | HALF))
     assert read_preprocess(tmp_path) == Preprocess(224, (0.5,) * 3, (0.5,) * 3)
 
 

@@ -1,7 +1,6 @@
 """Checkpoints in progress: exact, whole or not at all, and errors that a user can act on."""
 
 import contextlib
-import gc
 import os
 import shutil
 import subprocess
@@ -109,12 +108,6 @@ DAMAGES = {
 
 # Orbax drops its other readers and writers when one of them fails.
 dropped = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
-
-@pytest.fixture
-def swept():
-    yield
-    gc.collect()
 
 
 @dropped

@@ -2,6 +2,7 @@
 
 import math
 
+import jax
 import numpy as np
 import pytest
 from flax import nnx
@@ -25,7 +26,7 @@ def activate(x, name):
     return x * (1 + erf(x / math.sqrt(2))) / 2
 
 
-def attend(x, weights, heads, causal):
+def attend(x, weights, heads):
     """One head, then the next; x [tokens, width]."""
     query, key, value = (linear(x, weights[name]) for name in ("query", "key", "value"))
     size = x.shape[1] // heads
@@ -33,30 +34,16 @@ def attend(x, weights, heads, causal):
     for head in range(heads):
         columns = slice(head * size, (head + 1) * size)
         scores = query[:, columns] @ key[:, columns].T / math.sqrt(size)
-        if causal:
-            scores[np.triu_indices(len(x), 1)] = -np.inf
         shares = np.exp(scores - scores.max(axis=1, keepdims=True))
         parts.append(shares / shares.sum(axis=1, keepdims=True) @ value[:, columns])
     return linear(np.concatenate(parts, axis=1), weights["out"])
 
 
-def run_block(x, weights, *, heads, activation, eps, causal=False):
+def run_block(x, weights, *, heads, activation, eps):
     """One residual block; x [tokens, width]."""
-    x = x + attend(layer_norm(x, weights["ln_1"], eps), weights["attention"], heads, causal)
+    x = x + attend(layer_norm(x, weights["ln_1"], eps), weights["attention"], heads)
     hidden = activate(linear(layer_norm(x, weights["ln_2"], eps), weights["mlp_in"]), activation)
     return x + linear(hidden, weights["mlp_out"])
-
-
-def in_float64(tree):
-    if isinstance(tree, dict):
-        return {name: in_float64(value) for name, value in tree.items()}
-    return np.asarray(tree, np.float64)
-
-
-def layer_of(stack, layer):
-    if isinstance(stack, dict):
-        return {name: layer_of(value, layer) for name, value in stack.items()}
-    return stack[layer]
 
 
 def vision(tower, config, image, *, prompts=None, position="after_cls", kept=None):
@@ -65,7 +52,8 @@ def vision(tower, config, image, *, prompts=None, position="after_cls", kept=Non
     prompts {layer: [count, width]} stand after CLS or at the end; those of a layer replace the ones before it, and
     ln_pre, which comes before layer 0, sees those of layer 0 alone.
     """
-    weights, eps, shape = in_float64(nnx.to_pure_dict(nnx.state(tower))), config.layer_norm_eps, config.vision
+    weights = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), nnx.to_pure_dict(nnx.state(tower)))
+    eps, shape = config.layer_norm_eps, config.vision
     patches, side = [], shape.patch_size
     for top in range(0, shape.image_size, side):
         for left in range(0, shape.image_size, side):
@@ -93,7 +81,7 @@ def vision(tower, config, image, *, prompts=None, position="after_cls", kept=Non
             current = np.asarray(prompts[layer], np.float64)
             if layer == 0:
                 current = layer_norm(current, weights["ln_pre"], eps)
-        block = layer_of(weights["transformer"]["blocks"], layer)
+        block = jax.tree.map(lambda leaf, layer=layer: leaf[layer], weights["transformer"]["blocks"])
         x = run_block(together(cls, current, patches), block, heads=shape.heads, activation=config.activation, eps=eps)
         cls, current, patches = apart(x, len(current))
     return layer_norm(cls, weights["ln_post"], eps) @ weights["projection"]["kernel"]
@@ -102,16 +90,3 @@ def vision(tower, config, image, *, prompts=None, position="after_cls", kept=Non
 @pytest.fixture(scope="session")
 def slow_vision():
     return vision
-
-
-@pytest.fixture(scope="session")
-def slow_blocks():
-    """Runs all blocks of a Transformer over x [tokens, width]."""
-
-    def run(transformer, x, **options):
-        stack = in_float64(nnx.to_pure_dict(nnx.state(transformer)))["blocks"]
-        for layer in range(transformer.layers):
-            x = run_block(x, layer_of(stack, layer), **options)
-        return x
-
-    return run

@@ -10,13 +10,12 @@ import pytest
 from flax import nnx
 
 from ecor_jax.checkpoints import huggingface
-from ecor_jax.checkpoints.tensor import Tensor
+from ecor_jax.checkpoints.layouts import Tensor
 from ecor_jax.checkpoints.weights import load_weights
 from ecor_jax.clip.config import ClipConfig, preset
 from ecor_jax.clip.model import Clip
 
 torch = pytest.importorskip("torch")
-from transformers import CLIPConfig, CLIPModel  # noqa: E402
 
 TOLERANCE = 1e-5
 EOT = 49407
@@ -47,9 +46,9 @@ CASES = {
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in CASES]
 )
-def test_embeddings_are_those_of_pytorch(name, record_property):
+def test_embeddings_are_those_of_pytorch(name, transformers_clip, record_property):
     config = CASES[name]
-    reference = reference_model(config)
+    reference = transformers_clip(config)
     clip = loaded(reference, config)
     differences = {"image": image_difference(reference, clip, images=1 if "ViT-B" not in name else 2)}
     # OpenAI's convention pads with anything below EOT; newer ones pad with EOT itself: the first counts.
@@ -67,50 +66,14 @@ def test_embeddings_are_those_of_pytorch(name, record_property):
     assert max(differences.values()) <= TOLERANCE
 
 
-def test_the_wrong_activation_shows():
+def test_the_wrong_activation_shows(transformers_clip):
     # Otherwise the comparison above would prove nothing about it.
     config = preset("tiny/16-8")
-    reference = reference_model(config)
+    reference = transformers_clip(config)
     clip = loaded(reference, config)
     assert image_difference(reference, clip, images=2) <= TOLERANCE
     clip.vision.transformer.blocks.activation = "quick_gelu"
     assert image_difference(reference, clip, images=2) > 100 * TOLERANCE
-
-
-def reference_model(config: ClipConfig) -> Any:
-    """transformers' model of the same shape, every parameter random: none is left at zero or one."""
-
-    def tower(part) -> dict:
-        return {
-            "hidden_size": part.width,
-            "num_hidden_layers": part.layers,
-            "num_attention_heads": part.heads,
-            "intermediate_size": part.mlp_width,
-            "hidden_act": config.activation,
-        }
-
-    text = tower(config.text) | {
-        "vocab_size": config.text.vocab_size,
-        "max_position_embeddings": config.text.context_length,
-        "bos_token_id": None,
-        "eos_token_id": 2,
-    }
-    vision = tower(config.vision) | {
-        "image_size": config.vision.image_size,
-        "patch_size": config.vision.patch_size,
-    }
-    torch.manual_seed(0)
-    model = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=config.embed_dim)).eval()
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if name.endswith("bias"):
-                parameter.normal_(0, 0.1)
-            elif parameter.ndim == 1:
-                parameter.normal_(1, 0.2)
-            elif "proj" in name or "fc" in name:
-                # Wide enough that attention is not uniform and the activation is used beyond its linear part.
-                parameter.normal_(0, parameter.shape[1] ** -0.5)
-    return model
 
 
 def loaded(reference: Any, config: ClipConfig) -> Clip:

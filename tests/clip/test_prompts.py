@@ -101,7 +101,6 @@ def test_other_layers_are_refused(text):
     [
         ({"count": 0}, r"prompts\.count is 0; expected at least 1"),
         ({"position": "start"}, r"prompts\.position is 'start'; expected 'after_cls' or 'end'"),
-        ({"initialisation": "zeros"}, r"prompts\.initialisation is 'zeros'; expected 'vpt' or 'normal'"),
     ],
 )
 def test_bad_options_are_named(options, message):

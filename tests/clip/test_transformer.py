@@ -1,4 +1,4 @@
-"""The scan over stacked blocks against a plain loop, and looking at a part of the patches."""
+"""What blocks begin with, and looking at a part of the patches. Parity: test_parity.py, test_prompts.py."""
 
 import jax
 import jax.numpy as jnp
@@ -6,52 +6,20 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from ecor_jax.clip.config import preset
+from ecor_jax.clip.config import TextConfig, preset
 from ecor_jax.clip.model import Clip, unit
 from ecor_jax.clip.transformer import Transformer
 from ecor_jax.clip.vision import random_patches
 
 pytestmark = pytest.mark.usefixtures("strict_dtypes")
 
-WIDTH, HEADS, LAYERS = 16, 4, 3
-
-
-def make(activation: str, causal: bool) -> Transformer:
-    transformer = Transformer(
-        WIDTH, HEADS, 40, LAYERS, activation, 1e-3, causal=causal, dtype=jnp.float32, rngs=nnx.Rngs(0)
-    )
-    rng = np.random.default_rng(0)
-    noisy = jax.tree.map(
-        lambda leaf: leaf + 0.3 * jnp.asarray(rng.normal(size=leaf.shape), jnp.float32), nnx.state(transformer)
-    )
-    nnx.update(transformer, noisy)
-    return transformer
-
-
-tokens = np.random.default_rng(1).normal(size=(2, 5, WIDTH)).astype(np.float32)
-
-
-@pytest.mark.parametrize(("activation", "causal"), [("quick_gelu", True), ("gelu", False)])
-def test_the_scan_equals_a_plain_loop_over_the_blocks(slow_blocks, activation, causal):
-    transformer = make(activation, causal)
-    options = {"heads": HEADS, "activation": activation, "eps": 1e-3, "causal": causal}
-    expected = [slow_blocks(transformer, row.astype(np.float64), **options) for row in tokens]
-    np.testing.assert_allclose(nnx.jit(lambda t, x: t(x))(transformer, tokens), expected, atol=2e-5)
-
-
-def test_running_some_blocks_and_then_the_rest_is_running_all():
-    transformer = make("gelu", False)
-    split = nnx.jit(lambda t, x: t(t(x, stop=1), start=1))
-    np.testing.assert_allclose(
-        split(transformer, tokens), nnx.jit(lambda t, x: t(x))(transformer, tokens), rtol=1e-5, atol=1e-5
-    )
-
 
 def test_every_layer_begins_with_weights_of_its_own():
-    fresh = Transformer(WIDTH, HEADS, 40, LAYERS, "gelu", 1e-5, causal=False, dtype=jnp.float32, rngs=nnx.Rngs(0))
+    tower = TextConfig(9, 5, width=16, layers=3, heads=4, mlp_width=40)
+    fresh = Transformer(tower, "gelu", 1e-5, causal=False, dtype=jnp.float32, rngs=nnx.Rngs(0))
     kernels = np.asarray(fresh.blocks.attention.query.kernel[...])
-    assert kernels.shape == (LAYERS, WIDTH, WIDTH)
-    assert len({kernel.tobytes() for kernel in kernels}) == LAYERS
+    assert kernels.shape == (3, 16, 16)
+    assert len({kernel.tobytes() for kernel in kernels}) == 3
 
 
 @pytest.fixture(scope="module")

@@ -199,9 +199,9 @@ def files_below(folder: Path) -> set[str]:
 
 
 def log_metrics(path: Path) -> None:
-    with MetricsLog(path, "run") as log:
-        log.write(1, {"loss": 1.0})
-        log.drop_after(1)
+    log = MetricsLog(path, "run")
+    log.write(1, {"loss": 1.0})
+    log.drop_after(1)
 
 
 def write_model(path: Path) -> None:

@@ -75,10 +75,10 @@ def test_evaluations_change_nothing_of_the_training(run, toy, toy_config, tmp_pa
 def test_a_run_that_was_killed_ends_with_the_same_best(run, toy, toy_config, tmp_path, scores, best, killed):
     """Checkpoints are of steps 3 and 6: the evaluation of a checkpoint's own step is not repeated."""
     whole = Judge(scores)
-    loop.train(toy(), toy_config(eval_every=3, best="right"), tmp_path / "whole", "toy", whole)
+    loop.train(toy(), toy_config(eval_every=3, best="loss"), tmp_path / "whole", "toy", whole)
     with pytest.raises(Killed):
-        run(Judge(scores, killed))
-    np.testing.assert_array_equal(run(Judge(scores[killed - 1 :])), whole.seen[best], strict=True)
+        run(Judge(scores, killed), best="loss")
+    np.testing.assert_array_equal(run(Judge(scores[killed - 1 :]), best="loss"), whole.seen[best], strict=True)
 
 
 def test_a_number_that_no_evaluation_has(run):

@@ -1,4 +1,4 @@
-"""Methods of a diagnosis with cosines and weights that are given, so that what is made of them can be done by hand."""
+"""Methods with cosines and weights that are given, so that what is made of them can be done by hand."""
 
 import dataclasses
 import io
@@ -16,11 +16,10 @@ from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.data.records import Record
 from ecor_jax.metrics.scores import score_classes, score_labels
 from ecor_jax.options import defaults, read
-from ecor_jax.tasks.concepts.data import DiagnosisData, Part
-from ecor_jax.tasks.concepts.model import BlackBox
+from ecor_jax.tasks.concepts.data import ConceptsDataset, Part
+from ecor_jax.tasks.concepts.heads import BlackBox, probabilities
 from ecor_jax.tasks.concepts.options import ConceptsOptions
-from ecor_jax.tasks.concepts.results import Row
-from ecor_jax.tasks.concepts.studies import probabilities
+from ecor_jax.tasks.concepts.results import Judgement
 
 DESCRIPTORS = Descriptors.from_groups(
     {"no finding": ["clear lungs", "sharp angles"], "effusion": ["a blunt angle", "a meniscus", "fluid"]}, "here"
@@ -31,7 +30,6 @@ class Films:
     """What of `Studies` the results and the report ask for."""
 
     origin = "films"
-    left_out = ("3 of 9 images: 3 of another view",)
 
     def __init__(self, patients: list[str]):
         self.patients = tuple(patients)
@@ -47,10 +45,10 @@ class Films:
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    data: DiagnosisData
+    data: ConceptsDataset
     config: ConceptsOptions
 
-    def row(self, cosines: np.ndarray, typical: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> Row:
+    def row(self, cosines: np.ndarray, typical: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> Judgement:
         """A bottleneck that has these cosines and weights."""
         concepts, size = kernel.shape
         options: dict[str, Any] = {"scale": 1.0, "size": size, "start": "orthogonal", "use_bias": True}
@@ -59,17 +57,17 @@ class Case:
         assert head.aggregation.bias is not None
         head.aggregation.bias[...] = jnp.asarray(bias, jnp.float32)
         found = probabilities((cosines @ kernel + bias).astype(np.float32), self.config.data.single_label)
-        return Row(head, found, cosines.astype(np.float32), typical.astype(np.float32), self._scores(found))
+        return Judgement(head, found, cosines.astype(np.float32), typical.astype(np.float32), self._scores(found))
 
-    def black_box(self, found: np.ndarray) -> Row:
+    def black_box(self, found: np.ndarray) -> Judgement:
         """A black box that has these probabilities."""
-        return Row(BlackBox(5, 0, found.shape[1], rngs=nnx.Rngs(0)), found, None, None, self._scores(found))
+        return Judgement(BlackBox(5, 0, found.shape[1], rngs=nnx.Rngs(0)), found, None, None, self._scores(found))
 
     def _scores(self, found: np.ndarray):
         test, options = self.data.test, {"resamples": self.config.evaluation.resamples, "seed": self.config.seed}
         if self.config.data.single_label:
-            return score_classes(found, np.argmax(test.targets, axis=1), test.studies.patients, "binary", **options)
-        return score_labels(found, test.targets, test.studies.patients, self.data.classes, "binary", **options)
+            return score_classes(found, np.argmax(test.targets, axis=1), test.patients, "binary", **options)
+        return score_labels(found, test.targets, test.patients, self.data.classes, "binary", **options)
 
 
 @pytest.fixture
@@ -81,8 +79,10 @@ def case() -> Callable[..., Case]:
         config.concepts.source, config.data.single_label, config.data.name = source, single_label, "films"
         config.evaluation.resamples, config.report.studies = 60, 2
         targets, films = np.asarray(targets, np.float32), Films(list(patients))
-        part = Part(films, targets, np.zeros((len(targets), len(DESCRIPTORS.phrases)), bool), phrases)  # pyright: ignore
+        part = Part(films, targets, np.zeros((len(targets), len(DESCRIPTORS.phrases)), bool), phrases, films.patients)  # pyright: ignore
         classes = ("No Finding", "Effusion") if single_label else ("Effusion", "Edema", "Mass")[: targets.shape[1]]
-        return Case(DiagnosisData(classes, DESCRIPTORS, part, part, films), read(ConceptsOptions, config))  # pyright: ignore
+        left_out = ("3 of 9 images: 3 of another view",)
+        data = ConceptsDataset(classes, single_label, DESCRIPTORS, None, part, None, part, left_out)
+        return Case(data, read(ConceptsOptions, config))
 
     return build

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ecor_jax.tasks.concepts.explanation import KINDS, Diagnosis, Evidence, ExplainedStudy, WhatIf, sigmoid
+from ecor_jax.tasks.concepts.explanation import KINDS, Answer, Evidence, ExplainedImage, WhatIf, sigmoid
 
 # Few values, so that ties and zeros are the rule.
 EVIDENCE = st.lists(
@@ -35,16 +35,16 @@ CHEST = [
 FOR, AGAINST = KINDS[True, True], KINDS[True, False]
 
 
-def diagnosis(evidence=tuple(CHEST), base: float = -0.7, **changes) -> Diagnosis:
+def diagnosis(evidence=tuple(CHEST), base: float = -0.7, **changes) -> Answer:
     """CHEST adds up to 2.3: a logit of 1.6."""
     logit = base + sum(piece.weight * (piece.cosine - piece.typical) for piece in evidence)
-    return Diagnosis(
-        **({"finding": "Effusion", "probability": sigmoid(logit), "base": base, "evidence": evidence} | changes)
+    return Answer(
+        **({"label": "Effusion", "probability": sigmoid(logit), "base": base, "evidence": evidence} | changes)
     )
 
 
-def study(*diagnoses: Diagnosis, **changes) -> ExplainedStudy:
-    return ExplainedStudy("film.png", Image.new("L", (4, 4)), diagnoses or (diagnosis(),), **changes)
+def study(*answers: Answer, **changes) -> ExplainedImage:
+    return ExplainedImage("film.png", Image.new("L", (4, 4)), answers or (diagnosis(),), **changes)
 
 
 @given(st.floats(-700, 700))
@@ -64,13 +64,21 @@ def test_the_probability_has_to_be_that_of_the_evidence():
 
 
 @pytest.mark.parametrize(
-    ("threshold", "gold", "found", "right"),
-    [(0.5, True, True, True), (0.5, False, True, False), (0.9, True, False, False), (0.9, False, False, True),
-     (0.5, None, True, None), (diagnosis().probability, None, False, None)],
+    ("logit", "gold", "found", "right"),
+    [(1.6, True, True, True), (1.6, False, True, False), (-0.1, True, False, False), (-0.1, False, False, True),
+     (1.6, None, True, None), (0.0, None, False, None)],
 )  # fmt: skip
-def test_found_and_right(threshold, gold, found, right):
-    judged = diagnosis(threshold=threshold, gold=gold)
+def test_found_and_right(logit, gold, found, right):
+    judged = diagnosis((), base=logit, gold=gold)
     assert (judged.found, judged.right) == (found, right)
+
+
+def test_the_odds_of_two_classes_have_to_be_those_of_the_evidence():
+    share = sigmoid(1.6)
+    answer = diagnosis(label="cat", probability=0.6 * share, rival="dog", rival_probability=0.6 * (1 - share))
+    assert answer.found and answer.threshold == 0.6 * (1 - share)
+    with pytest.raises(ValueError, match="add up"):
+        diagnosis(label="cat", probability=0.6, rival="dog", rival_probability=0.3)
 
 
 def test_what_ifs_have_to_be_of_this_study():
@@ -148,7 +156,7 @@ def test_reported_descriptors_are_found_whatever_their_capitals_and_spaces():
 def test_plain_values():
     asked = {"Effusion": [WhatIf("blunt angle", 0.30, 0.25, sigmoid(0.6))]}
     values = json.loads(json.dumps(study(what_ifs=asked, reported=["x"], report_source="the labels").to_dict()))
-    (finding,) = values["diagnoses"]
+    (finding,) = values["answers"]
     assert finding["logit"] == pytest.approx(1.6) and finding["found"] is True and finding["gold"] is None
     assert finding["evidence"][0]["contribution"] == pytest.approx(1.0) and finding["evidence"][0]["seen"] is True
     assert (

@@ -17,13 +17,14 @@ from ecor_jax.data.pipeline import train_batches
 from ecor_jax.data.records import Arrays
 from ecor_jax.errors import UserError
 from ecor_jax.options import read
-from ecor_jax.tasks.concepts.model import BlackBox, ConceptsLearner, DiagnosisLoss, class_weights
+from ecor_jax.tasks.concepts.heads import BlackBox
+from ecor_jax.tasks.concepts.model import ConceptsLearner, HeadLoss, class_weights
 from ecor_jax.training.loop import train
 from ecor_jax.training.options import Training
 
 ROWS, EMBED, CONCEPTS = 32, 8, 6
 ONES = np.ones(2, np.float32)
-SINGLE, SEVERAL = DiagnosisLoss(True, ONES), DiagnosisLoss(False, ONES)
+SINGLE, SEVERAL = HeadLoss(True, ONES), HeadLoss(False, ONES)
 NAMES = ("No Finding", "Effusion", "Edema")
 HEADS = ("bottleneck", "linear", "mlp")
 Rows = dict[str, np.ndarray]
@@ -80,7 +81,7 @@ def stream(rows: Rows) -> grain.IterDataset:
     return train_batches(Arrays(rows, "the toys"), None, batch_size=16, seed=4)
 
 
-def task_of(rows: Rows, loss: DiagnosisLoss = SINGLE, kind: str = "bottleneck", **options) -> ConceptsLearner:
+def task_of(rows: Rows, loss: HeadLoss = SINGLE, kind: str = "bottleneck", **options) -> ConceptsLearner:
     return ConceptsLearner(head(kind, **options), stream(rows), loss)
 
 
@@ -158,7 +159,7 @@ def slow_concepts(cosines: np.ndarray, present: np.ndarray, push_absent: bool) -
 @pytest.mark.parametrize("push_absent", [True, False])
 def test_the_loss_is_pytorchs_and_that_of_the_loops(kind, single_label, push_absent):
     rows, weights = separable(), np.array([0.4, 2.5], np.float32)
-    task = task_of(rows, DiagnosisLoss(single_label, weights, 2.0, push_absent), kind)
+    task = task_of(rows, HeadLoss(single_label, weights, 2.0, push_absent), kind)
     logits = logits_of(task.model, rows)
     diagnosis = torch_diagnosis(logits, rows["target"], single_label, weights)
     concepts = 0.0
@@ -176,7 +177,7 @@ def test_the_loss_is_pytorchs_and_that_of_the_loops(kind, single_label, push_abs
 
 def test_a_weight_of_zero_leaves_the_concept_loss_out():
     rows = separable()
-    with_none, other = (task_of(rows, DiagnosisLoss(True, ONES, weight)) for weight in (0.0, 2.0))
+    with_none, other = (task_of(rows, HeadLoss(True, ONES, weight)) for weight in (0.0, 2.0))
     expected = torch_diagnosis(logits_of(with_none.model, rows), rows["target"], True, ONES)
     loss, metrics = loss_of(with_none, rows)
     assert float(loss) == pytest.approx(expected, rel=1e-6)
@@ -196,7 +197,7 @@ def test_a_weight_of_zero_leaves_the_concept_loss_out():
 @pytest.mark.parametrize("kind", ["linear", "mlp"])
 def test_a_black_box_knows_no_concepts(kind):
     rows = separable()
-    task = task_of(rows, DiagnosisLoss(True, ONES, 1e6, True), kind)
+    task = task_of(rows, HeadLoss(True, ONES, 1e6, True), kind)
     loss, metrics = loss_of(task, rows)
     assert float(loss) == float(metrics["diagnosis_loss"][0]) and float(metrics["concept_loss"][0]) == 0
     assert float(loss_of(task, rows | {"present": ~rows["present"]})[0]) == float(loss)
@@ -215,7 +216,7 @@ def slow_cosines(model: Bottleneck, features: np.ndarray, kernel: np.ndarray) ->
 def test_only_what_is_present_pulls_unless_what_is_absent_is_pushed(push_absent):
     """Where the end says nothing, the gradient of the adapter is that of the concept loss, by differences."""
     rows = separable()
-    task = task_of(rows, DiagnosisLoss(True, ONES, 2.0, push_absent))
+    task = task_of(rows, HeadLoss(True, ONES, 2.0, push_absent))
     assert isinstance(task.model, Bottleneck) and task.model.adapter is not None
     task.model.aggregation.kernel[...] = jnp.zeros((CONCEPTS, 2))
     found = gradients_of(task, rows)["adapter/up/kernel"]
@@ -242,7 +243,7 @@ def test_only_what_is_present_pulls_unless_what_is_absent_is_pushed(push_absent)
 @pytest.mark.parametrize("kind", HEADS)
 def test_what_is_not_known_takes_no_part_and_gradients_stay_finite(kind):
     rows = unknowns()
-    task = task_of(rows, DiagnosisLoss(False, np.array([1, 3], np.float32), 0.0), kind)
+    task = task_of(rows, HeadLoss(False, np.array([1, 3], np.float32), 0.0), kind)
     loss, metrics = loss_of(task, rows)
     logits = logits_of(task.model, rows)
     expected, right = [], []
@@ -260,7 +261,7 @@ def test_what_is_not_known_takes_no_part_and_gradients_stay_finite(kind):
 def test_a_study_of_which_nothing_is_known_has_no_gradient(kind):
     rows = separable()
     nothing = rows | {"target": np.full((ROWS, 2), np.nan, np.float32), "present": np.zeros((ROWS, CONCEPTS), bool)}
-    task = task_of(rows, DiagnosisLoss(False, ONES, 2.0, True), kind)
+    task = task_of(rows, HeadLoss(False, ONES, 2.0, True), kind)
     loss, metrics = loss_of(task, nothing)
     assert float(loss) == 0 and float(metrics["right"][0]) == 0
     for name, gradient in gradients_of(task, nothing).items():
@@ -280,7 +281,7 @@ def test_features_of_no_length_have_finite_gradients(kind):
 
 @pytest.mark.parametrize("push_absent", [True, False])
 def test_frozen_is_frozen(push_absent, tmp_path):
-    task = task_of(separable(), DiagnosisLoss(True, ONES, 2.0, push_absent))
+    task = task_of(separable(), HeadLoss(True, ONES, 2.0, push_absent))
     before = {path: np.array(leaf[...]) for path, leaf in nnx.to_flat_state(nnx.state(task.model))}
     found = train(task, config(4), tmp_path, "bottleneck")
     after = {path: np.asarray(leaf[...]) for path, leaf in nnx.to_flat_state(nnx.state(found))}
@@ -313,7 +314,7 @@ def test_what_no_line_separates_a_hidden_layer_learns(tmp_path):
 def test_several_findings_are_learnt_where_they_are_known(kind, tmp_path):
     rows = unknowns()
     weights = class_weights(rows["target"], NAMES[:2], single_label=False, balanced=True)
-    found = train(task_of(rows, DiagnosisLoss(False, weights, 0.0), kind), config(60), tmp_path, kind)
+    found = train(task_of(rows, HeadLoss(False, weights, 0.0), kind), config(60), tmp_path, kind)
     known = ~np.isnan(rows["target"])
     assert ((logits_of(found, rows) > 0) == (rows["target"] == 1))[known].all()
     # The second finding is the opposite of the first; so it is said of the others, too.
@@ -324,7 +325,7 @@ def test_concepts_that_are_there_move_up_and_pushed_ones_down(tmp_path):
     rows = separable()
     cosines: dict[object, np.ndarray] = {}
     for push_absent in (False, True):
-        loss = DiagnosisLoss(True, ONES, 20.0, push_absent)
+        loss = HeadLoss(True, ONES, 20.0, push_absent)
         found = train(task_of(rows, loss), config(40, 0.02), tmp_path / str(push_absent), "bottleneck")
         cosines[push_absent] = cosines_of(found, rows)
     cosines["start"] = cosines_of(head(), rows)
@@ -404,7 +405,7 @@ def test_without_balance_all_weigh_one(single_label):
 def test_a_class_that_all_or_none_have_is_refused(target, single_label, balanced, told):
     with pytest.raises(UserError) as error:
         class_weights(np.array(target, np.float32), NAMES[: len(target[0])], single_label, balanced)
-    assert str(error.value) == f"of the studies to train on {told}; expected some of either"
+    assert str(error.value) == f"of the pictures to train on {told}; expected some of either"
 
 
 # Options
@@ -413,7 +414,7 @@ def test_a_class_that_all_or_none_have_is_refused(target, single_label, balanced
 @pytest.mark.parametrize("weight", [-0.1, math.inf, math.nan])
 def test_the_weight_of_the_concept_loss_is_a_finite_number(weight):
     with pytest.raises(UserError, match=rf"loss\.concept_weight is {weight}; expected a finite number of at least 0"):
-        DiagnosisLoss(True, ONES, weight)
+        HeadLoss(True, ONES, weight)
 
 
 def test_a_hidden_layer_has_a_width():

@@ -1,4 +1,4 @@
-"""The studies of a diagnosis config: parts that share no patient, targets, and the descriptors that hold."""
+"""Chest X-rays of a config: parts that share no patient, targets, and the descriptors that hold."""
 
 import csv
 import gzip
@@ -15,7 +15,7 @@ from ecor_jax.data.descriptors import XRAYS, Descriptors
 from ecor_jax.data.vocabulary import normalise_name
 from ecor_jax.errors import UserError
 from ecor_jax.options import defaults, read
-from ecor_jax.tasks.concepts.data import DiagnosisData, open_diagnosis
+from ecor_jax.tasks.concepts.data import ConceptsDataset, open_data
 from ecor_jax.tasks.concepts.options import ConceptsOptions
 
 HEADER = "Image Index,Finding Labels,Follow-up #,Patient ID,View Position"
@@ -46,27 +46,27 @@ def config(tmp_path) -> Config:
     rows = [f"{name},{labels},0,{patient},{view}" for name, labels, patient, view in LINES]
     (tmp_path / "labels.csv").write_text("\n".join([HEADER, *rows]) + "\n")
     made = defaults(ConceptsOptions)
+    made.data.kind = "xrays"
     made.data.images, made.data.tables = str(folder), str(tmp_path / "labels.csv")
     return made
 
 
-def open_concepts(config: Config) -> DiagnosisData:
-    return open_diagnosis(read(ConceptsOptions, config))
+def open_concepts(config: Config) -> ConceptsDataset:
+    return open_data(read(ConceptsOptions, config))
 
 
 def names(studies) -> list[str]:
     return [studies[row]["name"] for row in range(len(studies))]
 
 
-def check_parts(data: DiagnosisData) -> None:
+def check_parts(data: ConceptsDataset) -> None:
     """No patient is in two parts, and a CLIP is pretrained on the training patients' images alone."""
-    train, test = set(data.train.studies.patients), set(data.test.studies.patients)
+    train, test = set(data.train.patients), set(data.test.patients)
     assert train and test and not train & test
-    assert train <= set(data.pretraining.patients) and not set(data.pretraining.patients) & test
-    assert set(names(data.train.studies)) <= set(names(data.pretraining))
+    assert train <= set(data.trained_on) and not set(data.trained_on) & test
     for part in (data.train, data.test):
-        assert part.targets.shape == (len(part.studies), len(data.classes)) and part.targets.dtype == np.float32
-        assert part.present.shape == (len(part.studies), len(data.descriptors.phrases))
+        assert part.targets.shape == (len(part.pictures), len(data.classes)) and part.targets.dtype == np.float32
+        assert part.present.shape == (len(part.pictures), len(data.descriptors.phrases))
         assert part.present.dtype == np.bool_
         for held, phrases in zip(part.present, part.phrases, strict=True):
             # What is said may be more than the model knows, and never less.
@@ -89,33 +89,52 @@ def test_parts_hold_the_images_of_exactly_one_class_and_share_no_patient(config)
     data = open_concepts(config)
     check_parts(data)
     assert data.classes == ("No Finding", "Effusion")
-    found = names(data.train.studies) + names(data.test.studies)
+    found = names(data.train.pictures) + names(data.test.pictures)
     table = {name: labels.split("|") for name, labels, *_ in LINES}
     wanted = {name for name, labels in table.items() if set(labels) & {"No Finding", "Effusion"}}
     assert sorted(found) == sorted(wanted)
     for part in (data.train, data.test):
-        for name, target in zip(names(part.studies), part.targets.tolist(), strict=True):
+        for name, target in zip(names(part.pictures), part.targets.tolist(), strict=True):
             assert target == [float("No Finding" in table[name]), float("Effusion" in table[name])]
 
 
 def test_a_clip_is_pretrained_on_all_images_of_the_training_patients(config):
     """Hernias are neither class, but a CLIP may be pretrained on them; the test patients' are not for that."""
     data = open_concepts(config)
-    patients = set(data.pretraining.patients)
-    assert sorted(names(data.pretraining)) == sorted(name for name, _, patient, _ in LINES if patient in patients)
-    assert "hernia" in data.pretraining.categories and len(data.pretraining) > len(data.train.studies)
+    patients = set(data.trained_on)
+    assert data.captions is not None
+    pictures, _ = data.captions
+    assert set(names(pictures)) == {name for name, _, patient, _ in LINES if patient in patients}
+    assert "hernia" in pictures.categories
     left = {patient for _, _, patient, _ in LINES} - patients
-    assert set(data.test.studies.patients) < left
+    assert set(data.test.patients) < left
 
 
 def test_the_split_depends_on_its_own_seed_alone(config):
     first = open_concepts(config)
     config.seed = 7
-    assert names(open_concepts(config).test.studies) == names(first.test.studies)
+    assert names(open_concepts(config).test.pictures) == names(first.test.pictures)
     config.data.seed = 1
     other = open_concepts(config)
     check_parts(other)
-    assert set(other.test.studies.patients) != set(first.test.studies.patients)
+    assert set(other.test.patients) != set(first.test.patients)
+
+
+def test_a_validation_part_is_of_training_patients_and_leaves_the_test_alone(config):
+    before = open_concepts(config)
+    config.data.validation = "0.25"
+    data = open_concepts(config)
+    check_parts(data)
+    assert data.validation is not None and before.validation is None
+    assert names(data.test.pictures) == names(before.test.pictures)
+    parts = [set(part.patients or ()) for part in (data.train, data.validation, data.test)]
+    assert all(parts) and sum(map(len, parts)) == len(set.union(*parts))
+    assert not parts[1] & set(data.trained_on), "nor is a CLIP pretrained on them"
+    for share in ("0", "1.5"):
+        config.data.validation = share
+        assert refused(config).startswith(f"data.validation is {float(share)}; expected a share")
+    config.data.validation = "validate"
+    assert "no image of the split 'validate' (data.validation)" in refused(config)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.8])
@@ -124,7 +143,7 @@ def test_the_share_is_of_the_patients(config, share):
     data = open_concepts(config)
     check_parts(data)
     # Rounded among those with an effusion and those without.
-    assert abs(PATIENTS - len(set(data.pretraining.patients)) - share * PATIENTS) <= 1
+    assert abs(PATIENTS - len(set(data.trained_on)) - share * PATIENTS) <= 1
     assert data.test.targets[:, 1].sum() > 0 and data.train.targets[:, 1].sum() > 0
 
 
@@ -133,24 +152,18 @@ def test_several_findings_keep_every_image(config):
     data = open_concepts(config)
     check_parts(data)
     assert data.classes == ("effusion", "Mass", "Pleural_Thickening")
-    assert len(data.train.studies) + len(data.test.studies) == len(LINES)
+    assert len(data.train.pictures) + len(data.test.pictures) == len(LINES)
     table = {name: labels.split("|") for name, labels, *_ in LINES}
     for part in (data.train, data.test):
-        for name, target in zip(names(part.studies), part.targets.tolist(), strict=True):
+        for name, target in zip(names(part.pictures), part.targets.tolist(), strict=True):
             assert target == [float(one in table[name]) for one in ("Effusion", "Mass", "Pleural_Thickening")]
-
-
-def test_one_finding_may_be_told_by_itself(config):
-    config.data.single_label, config.data.findings = False, "Effusion"
-    assert open_concepts(config).train.targets.shape[1] == 1
 
 
 def test_views(config):
     config.data.views = " PA "
     data = open_concepts(config)
     check_parts(data)
-    assert set(data.train.studies.views) | set(data.test.studies.views) == {"PA"}
-    assert set(data.pretraining.views) == {"PA", "AP"}
+    assert set(data.train.pictures.views) | set(data.test.pictures.views) == {"PA"}
 
 
 # Descriptors that labels stand for
@@ -161,7 +174,7 @@ def test_a_findings_descriptors_hold_where_it_is_there(config):
     assert data.descriptors == Descriptors.from_json(XRAYS)
     table, held = {name: labels.split("|") for name, labels, *_ in LINES}, 0
     for part in (data.train, data.test):
-        for row, name in enumerate(names(part.studies)):
+        for row, name in enumerate(names(part.pictures)):
             shown = {normalise_name(label) for label in table[name]}
             for concept, group in enumerate(data.descriptors.group_of):
                 expected = data.descriptors.groups[group] in shown
@@ -185,7 +198,7 @@ def test_descriptors_of_ones_own(config, tmp_path):
     check_parts(data)
     table = {name: labels.split("|") for name, labels, *_ in LINES}
     assert data.descriptors.phrases == ("fluid", "a blunt angle", "fever", "cough", "a", "b")
-    for row, name in enumerate(names(data.train.studies)):
+    for row, name in enumerate(names(data.train.pictures)):
         effusion, thick = "Effusion" in table[name], "Pleural_Thickening" in table[name]
         assert data.train.present[row].tolist() == [effusion] * 2 + [False] * 2 + [thick] * 2
     assert data.train.present[:, 4].any()
@@ -196,25 +209,6 @@ def test_a_finding_without_descriptors(config, tmp_path):
     assert refused(own_descriptors(config, tmp_path, groups)) == (
         "no group of descriptors is called 'Effusion', as a finding of data.findings is; there are: lungs, No Finding"
     )
-
-
-@pytest.mark.parametrize(
-    ("groups", "expected"),
-    [
-        ({"effusion": ["fluid", "Fluid"]}, "'Fluid' stands in 'effusion' and again in 'effusion'"),
-        ({"effusion": ["fluid", "a"], "edema": ["fluid", "b"]}, "'fluid' stands in 'effusion' and again in 'edema'"),
-        ({"effusion": ["fluid"]}, "group 'effusion' has 1 descriptors; expected at least 2"),
-        ({"effusion": ["fluid", " "]}, "group 'effusion' has an empty descriptor"),
-        ([], 'expected {"groups": {group: [descriptor, ...]}}'),
-    ],
-)
-def test_a_descriptor_file_with_duplicates_or_of_another_form(config, tmp_path, groups, expected):
-    assert f"{tmp_path / 'own.json'}: {expected}" == refused(own_descriptors(config, tmp_path, groups))
-
-
-def test_a_descriptor_file_that_is_not_there(config):
-    config.concepts.descriptors = "/nowhere/own.json"
-    assert "/nowhere/own.json: cannot be read" in refused(config)
 
 
 # Descriptors out of reports
@@ -240,6 +234,7 @@ def cxr(mimic_tree, reports: list[str], *, split=lambda patient: "train", views=
 def of_reports(mimic_tree, root: Path, pictures, least: int = 1, most: int = 100) -> Config:
     mimic_tree.write_tree(root, pictures)
     config = defaults(ConceptsOptions)
+    config.data.kind = "xrays"
     config.data.images = config.data.tables = str(root)
     config.data.findings = "No Finding,Pleural Effusion"
     config.concepts.source, config.concepts.least, config.concepts.most = "reports", least, most
@@ -313,7 +308,7 @@ def test_reports_that_say_nothing(mimic_tree, tmp_path, report):
     counts = {
         name: int(row.sum())
         for part in (data.train, data.test)
-        for name, row in zip(names(part.studies), part.present, strict=True)
+        for name, row in zip(names(part.pictures), part.present, strict=True)
     }
     assert [counts[picture.path] for picture in pictures] == [0] * 4 + [2] * 4
     for picture in pictures:
@@ -326,9 +321,9 @@ def test_both_images_of_a_study_have_its_report(mimic_tree, tmp_path):
     pictures = cxr(mimic_tree, [CLEAR, EFFUSION] * 4, views=("PA", "LATERAL"))
     data = open_concepts(of_reports(mimic_tree, tmp_path / "m", pictures))
     check_parts(data)
-    assert len(data.train.studies) + len(data.test.studies) == 16
+    assert len(data.train.pictures) + len(data.test.pictures) == 16
     for part in (data.train, data.test):
-        studies = [name.rpartition("/")[0] for name in names(part.studies)]
+        studies = [name.rpartition("/")[0] for name in names(part.pictures)]
         for study in set(studies):
             rows = part.present[[one == study for one in studies]]
             assert len(rows) == 2 and (rows[0] == rows[1]).all() and rows[0].any()
@@ -430,6 +425,7 @@ def mimic(mimic_tree, tmp_path) -> Config:
     """Sixteen patients, of whom a quarter has an effusion in doubt and a quarter is not labelled; labels speak."""
     mimic_tree.write_tree(tmp_path / "mimic", mimic_tree.synthetic(16))
     config = defaults(ConceptsOptions)
+    config.data.kind = "xrays"
     config.data.images = config.data.tables = str(tmp_path / "mimic")
     config.data.findings = "No Finding,Pleural Effusion"
     config.concepts.descriptors = str(tmp_path / "own.json")
@@ -454,7 +450,7 @@ def test_uncertain_labels(mimic, policy, count):
     data = open_concepts(mimic)
     check_parts(data)
     # Three images of each patient; effusions in doubt are of neither class unless they count as there.
-    assert len(data.train.studies) + len(data.test.studies) == count
+    assert len(data.train.pictures) + len(data.test.pictures) == count
     positive = sum(int(part.targets[:, 1].sum()) for part in (data.train, data.test))
     assert positive == (24 if policy == "ones" else 12)
 
@@ -472,10 +468,10 @@ def test_of_several_findings_a_label_in_doubt_is_not_known(mimic, tmp_path):
         kinds = {0: [0, 1], 1: [0, 0], 2: [1, doubtful]}
         held = {0: [True, False], 1: [False, False], 2: [policy == "ones", True]}
         for part in (data.train, data.test):
-            own = [int(patient) % 4 for patient in part.studies.patients]
+            own = [int(patient) % 4 for patient in part.patients]
             np.testing.assert_array_equal(part.targets, np.array([kinds[kind] for kind in own], np.float32))
             np.testing.assert_array_equal(part.present, np.repeat([held[kind] for kind in own], 2, axis=1))
-        assert len(data.train.studies) + len(data.test.studies) == 36
+        assert len(data.train.pictures) + len(data.test.pictures) == 36
 
 
 @pytest.mark.parametrize("patients", [2, 6, 8])
@@ -484,16 +480,16 @@ def test_some_of_the_patients(mimic, patients):
     mimic.data.patients = patients
     data = open_concepts(mimic)
     check_parts(data)
-    drawn = set(data.train.studies.patients) | set(data.test.studies.patients)
+    drawn = set(data.train.patients) | set(data.test.patients)
     # Only those who have an image of one of the classes; all of their images, and nobody else's for pretraining.
-    assert len(drawn) == patients and drawn <= set(every.train.studies.patients) | set(every.test.studies.patients)
-    assert set(data.pretraining.patients) == set(data.train.studies.patients)
+    assert len(drawn) == patients and drawn <= set(every.train.patients) | set(every.test.patients)
+    assert set(data.trained_on) == set(data.train.patients)
     again = open_concepts(mimic)
-    assert names(again.train.studies) == names(data.train.studies)
+    assert names(again.train.pictures) == names(data.train.pictures)
     if patients < 8:
         mimic.data.seed = 3
         other = open_concepts(mimic)
-        assert set(other.train.studies.patients) | set(other.test.studies.patients) != drawn
+        assert set(other.train.patients) | set(other.test.patients) != drawn
 
 
 def test_more_patients_than_there_are(mimic):
@@ -509,21 +505,9 @@ def test_the_official_split(mimic):
     check_parts(data)
     # Of every four patients the first two are of one of the classes; the last two are the test's already.
     expected = {str(10_000_000 + patient) for patient in (4, 5, 8, 9)}
-    assert set(data.train.studies.patients) == expected
-    assert set(data.test.studies.patients) == {"10000012", "10000013"}
-    assert set(data.pretraining.patients) == {str(10_000_000 + patient) for patient in (*range(2, 12),)}
-
-
-def test_a_patient_in_two_splits(mimic):
-    def alter(header, rows):
-        rows[0][3] = "test"
-        return [header, *rows]
-
-    path = change(mimic, "split", alter)
-    for share in (0.0, 0.3):
-        mimic.data.test = share
-        message = refused(mimic)
-        assert str(path) in message and "a patient in two splits is refused, found 1: 10000000" in message
+    assert set(data.train.patients) == expected
+    assert set(data.test.patients) == {"10000012", "10000013"}
+    assert set(data.trained_on) == {str(10_000_000 + patient) for patient in (*range(2, 12),)}
 
 
 def test_no_official_split(mimic, config):
@@ -541,31 +525,6 @@ def test_an_official_test_part_without_any_of_the_classes(mimic, tmp_path):
     assert "none of 3 images is left for No Finding, Pleural Effusion" in refused(official(mimic))
 
 
-def test_tables_that_do_not_join(mimic):
-    def alter(header, rows):
-        return [header, *([str(int(row[0]) + 500), *row[1:]] for row in rows)]
-
-    path = change(mimic, "chexpert", alter)
-    message = refused(mimic)
-    assert "no row of " in message and f"joins one of {path} on subject_id and study_id" in message
-
-
-def test_rows_that_do_not_join_are_left_out_and_told(mimic, caplog):
-    before = open_concepts(mimic)
-
-    def alter(header, rows):
-        gone = {before.train.studies.patients[0]}
-        return [header, *(row for row in rows if row[0] not in gone)]
-
-    path = change(mimic, "chexpert", alter)
-    data = open_concepts(mimic)
-    check_parts(data)
-    assert len(data.pretraining.left_out) == 3 and all(
-        "its study has no labels" in line for line in data.pretraining.left_out
-    )
-    assert f"{path}: 3 left out (its study has no labels)" in caplog.text
-
-
 def test_images_that_are_listed_but_missing(config, tmp_path):
     gone = [name for name, *_ in LINES[:13]]
     for name in gone:
@@ -575,33 +534,11 @@ def test_images_that_are_listed_but_missing(config, tmp_path):
     config.data.on_missing = "skip"
     data = open_concepts(config)
     check_parts(data)
-    assert not set(names(data.pretraining)) & set(gone)
-    assert sum("no such image" in line for line in data.pretraining.left_out) == 13
-
-
-def test_no_image_is_the_tables(config, tmp_path):
-    for path in (tmp_path / "films").iterdir():
-        path.rename(path.with_name(f"x{path.name}"))
-    config.data.on_missing = "skip"
-    assert f"names {len(LINES)} images that do not exist" in refused(config)
+    assert not set(names(data.train.pictures) + names(data.test.pictures)) & set(gone)
+    assert sum("no such image" in line for line in data.left_out) == 13
 
 
 # Options
-
-
-def test_a_label_column_that_is_absent(config, mimic):
-    config.data.findings = "No Finding,Fluid"
-    message = refused(config)
-    assert "has no label column 'Fluid'; there are: Atelectasis, Cardiomegaly, " in message
-    # The finding has another name in MIMIC.
-    mimic.data.findings = "No Finding,Effusion"
-    assert "has no label column 'Effusion'; there are: " in refused(mimic)
-
-
-def test_a_table_without_the_column_of_labels(config, tmp_path):
-    table = tmp_path / "labels.csv"
-    table.write_text(table.read_text().replace("Finding Labels", "Labels"))
-    assert "no column Finding Labels; its columns are: Image Index, Labels" in refused(config)
 
 
 OPTIONS = [
