@@ -38,7 +38,7 @@ def test_an_x_ray_is_explained(called, diagnosed, radiographs, tmp_path):
     page = (tmp_path / "page" / "index.html").read_text()
     assert page.count("<img") == 2 and "Effusion" in page and "clear lungs" in page and "medical device" in page
     explained = json.loads((tmp_path / "page" / "explanations.json").read_text())
-    assert explained[0]["diagnoses"][0]["finding"] == "Effusion" and len(explained) == 2
+    assert explained[0]["answers"][0]["label"] == "Effusion" and len(explained) == 2
 
 
 def test_several_findings_at_once(called, xray_options, tmp_path):
