@@ -2,7 +2,6 @@
 
 import dataclasses
 import gc
-import importlib.util
 import json
 import os
 import signal
@@ -75,13 +74,10 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def mimic_tree() -> ModuleType:
-    """The module data/xray/mimic_tree.py, builders of MIMIC-shaped folders: test modules cannot import one another."""
-    name = "tests_mimic_tree"
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / "data" / "xray" / "mimic_tree.py")
-    assert spec and spec.loader
-    sys.modules[name] = module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """Builders of MIMIC-shaped folders."""
+    from tests.data.xray import mimic_tree
+
+    return mimic_tree
 
 
 @pytest.fixture
@@ -93,10 +89,10 @@ def strict_dtypes():
         yield
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory, monkeypatch):
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
     """Text banks of the tests stay among the tests' files."""
-    monkeypatch.setenv("ECOR_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    os.environ["ECOR_CACHE"] = str(tmp_path_factory.getbasetemp() / "cache")
 
 
 @pytest.fixture

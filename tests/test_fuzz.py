@@ -1,21 +1,15 @@
 """The fuzzer of `fuzz.py`, for a moment: every reader meets good files, and a few mutated ones."""
 
 import contextlib
-import importlib.util
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from ecor_jax.errors import UserError
+from tests import fuzz as fuzzer
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"), pytest.mark.filterwarnings("ignore")]
-
-# Test modules cannot import one another.
-spec = importlib.util.spec_from_file_location("tests_fuzz", Path(__file__).with_name("fuzz.py"))
-fuzzer = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(fuzzer)
 
 
 @pytest.mark.parametrize("reader", fuzzer.READERS)

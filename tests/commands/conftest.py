@@ -1,20 +1,27 @@
-"""The commands as a user runs them: from the root of the repository, on one device, in a process of their own."""
+"""The commands as a user runs them, and one short run of each kind of task."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+
+from ecor_jax.commands import cli, train
 
 ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
 class Commands:
-    """Starts `python -m launch.X`."""
+    """Starts `python -m launch.X` from the root of the repository, on one device, in a process of its own."""
 
     cache: Path
 
@@ -39,41 +46,135 @@ def commands(tmp_path_factory) -> Commands:
 
 
 @pytest.fixture(scope="session")
+def called() -> Callable[..., str]:
+    """A command in this process, with arguments as on the command line; returns what it prints."""
+
+    def call(module, *arguments: object) -> str:
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            module.main(cli.parse(module.parser(), [str(argument) for argument in arguments]))
+        return printed.getvalue()
+
+    return call
+
+
+SHORT = ["--config.data.batch_size=8", "--config.log_every=1", "--config.checkpoint_every=2"]
+
+
+@pytest.fixture(scope="session")
 def options(tiny_clip, tiny_pictures) -> list[str]:
     """Of a short run of DROR and ECOR on the coloured squares, without its workdir."""
     images, rationales = tiny_pictures
     return [
+        *SHORT,
         "--config=configs/folder.py",
         "--config.method=dror,ecor",
         f"--config.model={tiny_clip}",
         f"--config.data.images={images}",
         f"--config.data.rationales={rationales}",
         "--config.data.name=squares",
-        "--config.data.batch_size=8",
         "--config.prompts.layers=deep",
         "--config.steps=6",
-        "--config.log_every=1",
-        "--config.checkpoint_every=2",
     ]
 
 
 @pytest.fixture(scope="session")
 def trained(commands, options, tmp_path_factory) -> Path:
-    """The workdir of that run."""
+    """The workdir of that run, by a process of its own."""
     workdir = tmp_path_factory.mktemp("trained") / "run"
     printed = commands.run("train", *options, f"--workdir={workdir}")
     assert [line.split()[0] for line in printed.splitlines()[1:]] == ["dror", "ecor"]
     return workdir
 
 
-@pytest.fixture
-def called(monkeypatch) -> Callable[..., None]:
-    """A command in this process: its `main`, with arguments as on the command line."""
+@pytest.fixture(scope="session")
+def people(tmp_path_factory) -> Path:
+    """A folder of six people with six noisy pictures each, and a zip of pairs of them."""
+    root = tmp_path_factory.mktemp("people")
+    rng = np.random.default_rng(0)
+    for person in range(6):
+        face = rng.integers(0, 256, (20, 20, 3))
+        (root / "faces" / f"p{person}").mkdir(parents=True)
+        for number in range(6):
+            noisy = np.clip(face + rng.normal(0, 20, face.shape), 0, 255).astype(np.uint8)
+            Image.fromarray(noisy).save(root / "faces" / f"p{person}" / f"{number}.png")
+    pairs = [
+        (f"p{n % 6}-0.png", f"p{(n % 6 + n % 2) % 6}-{1 + n // 6}.png", "No" if n % 2 else "Yes") for n in range(12)
+    ]
+    with zipfile.ZipFile(root / "pairs.zip", "w") as archive:
+        archive.writestr("set/pairs.csv", "file_x,file_y,Decision\n" + "".join(f"{a},{b},{c}\n" for a, b, c in pairs))
+        for name in {name for pair in pairs for name in pair[:2]}:
+            person, number = name.split("-")
+            archive.write(root / "faces" / person / number, f"set/{name}")
+    return root
 
-    def call(module, *arguments: object) -> None:
-        from ecor_jax.commands import cli
 
-        module.main(cli.parse(module.parser(), [str(argument) for argument in arguments]))
+@pytest.fixture(scope="session")
+def face_options(people, tiny_clip, tiny_pictures) -> list[str]:
+    return [
+        *SHORT,
+        "--config=configs/faces_orl.py",
+        f"--config.model={tiny_clip}",
+        f"--config.data.images={people / 'faces'}",
+        "--config.data.name=noise",
+        "--config.data.held_out=2",
+        f"--config.pairs.celebrity_pairs.path={people / 'pairs.zip'}",
+        f"--config.alignment.images={tiny_pictures[0]}",
+        "--config.bottleneck.tuned=adapter,last_mlp,aggregation",
+        "--config.bottleneck.adapter.width=4",
+        "--config.steps=4",
+    ]
 
-    monkeypatch.chdir(ROOT)
-    return call
+
+@pytest.fixture(scope="session")
+def recognised(called, face_options, tmp_path_factory) -> Path:
+    """The workdir of a short run on those people."""
+    workdir = tmp_path_factory.mktemp("recognised") / "run"
+    printed = called(train, *face_options, f"--workdir={workdir}")
+    rows = ["tuned", "clip", "group_softmax", "group_softmax_random"]
+    assert [line.split()[0] for line in printed.splitlines()[1:-1]] == rows
+    return workdir
+
+
+@pytest.fixture(scope="session")
+def radiographs(tmp_path_factory) -> Path:
+    """Noise of 40 patients in the shape of NIH's set: every second one has an effusion, a light patch below."""
+    root = tmp_path_factory.mktemp("nih")
+    (root / "images").mkdir()
+    rng = np.random.default_rng(0)
+    lines = ["Image Index,Finding Labels,Patient ID,View Position"]
+    for patient in range(40):
+        findings = ("Effusion", "No Finding", "Effusion|Edema", "No Finding")[patient % 4]
+        for number in range(2):
+            pixels = rng.integers(0, 120, (24, 24), np.uint8)
+            pixels[14:] += 100 if "Effusion" in findings else 0
+            name = f"{patient:08}_{number:03}.png"
+            Image.fromarray(pixels).save(root / "images" / name)
+            lines.append(f"{name},{findings},{patient},{'PA' if number else 'AP'}")
+    (root / "labels.csv").write_text("\n".join(lines) + "\n")
+    return root
+
+
+@pytest.fixture(scope="session")
+def xray_options(radiographs, tiny_clip) -> list[str]:
+    return [
+        *SHORT,
+        "--config=configs/xray_nih.py",
+        f"--config.model={tiny_clip}",
+        f"--config.data.images={radiographs / 'images'}",
+        f"--config.data.tables={radiographs / 'labels.csv'}",
+        "--config.head.adapter.width=4",
+        "--config.evaluation.resamples=50",
+        "--config.report.studies=3",
+        "--config.steps=4",
+    ]
+
+
+@pytest.fixture(scope="session")
+def diagnosed(called, xray_options, tmp_path_factory) -> Path:
+    """The workdir of a short run on those X-rays."""
+    workdir = tmp_path_factory.mktemp("diagnosed") / "run"
+    printed = called(train, *xray_options, f"--workdir={workdir}")
+    rows = ["bottleneck", "bottleneck_push_absent", "random_descriptors", "black_box", "black_box_mlp"]
+    assert [line.split()[0] for line in printed.splitlines()[1:-1]] == rows
+    assert "no medical device" in printed.splitlines()[-1]
+    return workdir

@@ -10,23 +10,15 @@ from ecor_jax.commands import evaluate, explain, train
 from ecor_jax.errors import UserError
 from ecor_jax.tasks.rationale import task as rationale
 
-DATA = ("--config=configs/folder.py", "--config.data.name=squares")
-
-
-@pytest.fixture
-def data(tiny_pictures) -> list[str]:
-    images, rationales = tiny_pictures
-    return [*DATA, f"--config.data.images={images}", f"--config.data.rationales={rationales}"]
-
 
 def results(path) -> dict:
     return json.loads(path.read_text())["methods"]
 
 
-def test_a_tuned_model_scores_what_its_run_did(commands, trained, data, tmp_path):
+def test_a_tuned_model_scores_what_its_run_did(commands, trained, options, tmp_path):
     output = tmp_path / "new" / "results.json"
     printed = commands.run(
-        "evaluate", f"--model={trained / 'model'}", *data, "--config.method=dror,ecor", f"--output={output}",
+        "evaluate", f"--model={trained / 'model'}", *options, f"--output={output}",
         f"--report={tmp_path / 'page'}", f"--answers={tmp_path / 'answers.jsonl'}",
     )  # fmt: skip
     assert "<img" in (tmp_path / "page" / "index.html").read_text()
@@ -36,9 +28,9 @@ def test_a_tuned_model_scores_what_its_run_did(commands, trained, data, tmp_path
     assert [entry.name for entry in output.parent.iterdir()] == ["results.json"]
 
 
-def test_a_plain_clip_is_evaluated_untuned(called, tiny_clip, data, tmp_path):
+def test_a_plain_clip_is_evaluated_untuned(called, tiny_clip, options, tmp_path):
     called(
-        evaluate, f"--model={tiny_clip}", *data, "--config.method=clip,ecor", f"--output={tmp_path / 'r'}",
+        evaluate, f"--model={tiny_clip}", *options, "--config.method=clip,ecor", f"--output={tmp_path / 'r'}",
         "--config.evaluation.mode=dror", "--config.evaluation.top_k=15",
     )  # fmt: skip
     for rates in results(tmp_path / "r").values():
@@ -47,18 +39,13 @@ def test_a_plain_clip_is_evaluated_untuned(called, tiny_clip, data, tmp_path):
         assert rates["rw"] == 0 and rates["ww"] == 0
 
 
-def test_another_vocabulary(called, trained, data, tiny_pictures, tmp_path):
+def test_another_vocabulary(called, trained, options, tiny_pictures, tmp_path):
     """Prompts tuned on one set of rationales, tried on another one with more classes: zero-shot."""
     other = tmp_path / "other.json"
-    other.write_text(
-        json.dumps({"cat": ["red fur"], "dog": ["green fur"], "grey seal": ["grey skin"], "owl": ["eyes"]})
-    )
-    arguments = [
-        f"--model={trained / 'model'}",
-        *data,
-        f"--config.data.rationales={other}",
-        "--config.evaluation.top_k=1",
-    ]
+    words = {"cat": ["red fur"], "dog": ["green fur"], "grey seal": ["grey skin"], "owl": ["eyes"]}
+    other.write_text(json.dumps(words))
+    arguments = [f"--model={trained / 'model'}", *options, f"--config.data.rationales={other}"]
+    arguments.append("--config.evaluation.top_k=1")
     with pytest.raises(UserError, match="classes of the rationale file with no image: owl"):
         called(evaluate, *arguments, f"--output={tmp_path / 'r'}")
     called(evaluate, *arguments, "--config.data.on_missing=allow", f"--output={tmp_path / 'r'}")
@@ -67,55 +54,41 @@ def test_another_vocabulary(called, trained, data, tiny_pictures, tmp_path):
     assert sum(rates[name] for name in ("rr", "rw", "wr", "ww")) == pytest.approx(1)
 
 
-def test_prompts_speak_the_templates_they_were_tuned_with(called, trained, data, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("given", "pair"), [([], "{c}: {r}"), (["--config.templates.pair={r} {c}"], "{r} {c}")])
+def test_prompts_speak_the_templates_they_were_tuned_with(called, trained, options, tmp_path, monkeypatch, given, pair):
     """The description of the model says which, not this version's defaults."""
-    seen = []
 
     def banks(method, *rest):
-        seen.append(method)
-        raise Stop
+        raise UserError(f"the pair is {method.pair}")
 
     monkeypatch.setattr(rationale, "make_banks", banks)
-    model = tmp_path / "model"
-    copy_with(trained / "model", model, lambda description: description["methods"]["ecor"].update(pair="{c}: {r}"))
-    with pytest.raises(Stop):
-        called(evaluate, f"--model={model}", *data, f"--output={tmp_path / 'r'}")
-    with pytest.raises(Stop):
-        called(evaluate, f"--model={model}", *data, f"--output={tmp_path / 'r'}", "--config.templates.pair={r} {c}")
-    assert [method.pair for method in seen] == ["{c}: {r}", "{r} {c}"]
+    model = shutil.copytree(trained / "model", tmp_path / "model")
+    description = json.loads((model / "ecor.json").read_text())
+    description["methods"]["ecor"]["pair"] = "{c}: {r}"
+    (model / "ecor.json").write_text(json.dumps(description))
+    given = [f"--model={model}", *options, "--config.method=ecor", f"--output={tmp_path / 'r'}", *given]
+    with pytest.raises(UserError, match=f"^the pair is {pair}$"):
+        called(evaluate, *given)
 
 
-class Stop(Exception):
-    pass
-
-
-def copy_with(source, target, change) -> None:
-    shutil.copytree(source, target)
-    description = json.loads((target / "ecor.json").read_text())
-    change(description)
-    (target / "ecor.json").write_text(json.dumps(description))
-
-
-@pytest.mark.parametrize("method", ["ecor_reversed", "ecor_short,dror"])
-def test_a_method_that_was_not_tuned(called, trained, data, tmp_path, method):
-    with pytest.raises(UserError, match=r"model: no prompts for 'ecor_\w+'; it has those of dror, ecor"):
-        called(
-            evaluate, f"--model={trained / 'model'}", *data, f"--config.method={method}", f"--output={tmp_path / 'r'}"
-        )
+def test_a_method_that_was_not_tuned(called, trained, options, tmp_path):
+    given = [f"--model={trained / 'model'}", *options, f"--output={tmp_path / 'r'}", "--config.method=ecor_short,dror"]
+    with pytest.raises(UserError, match="model: no prompts for 'ecor_short'; it has those of dror, ecor"):
+        called(evaluate, *given)
     assert not (tmp_path / "r").exists()
 
 
-def test_the_output_is_tried_before_the_work(called, tiny_clip, data, tmp_path):
+def test_the_output_is_tried_before_the_work(called, tiny_clip, options, tmp_path):
     (tmp_path / "file").write_text("mine")
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "file" / "r.json", "/proc/r.json", tmp_path / "pipe", "/dev/null"):
         with pytest.raises(UserError, match=str(path)):
-            called(evaluate, "--model=/nowhere", *data, f"--output={path}")
+            called(evaluate, "--model=/nowhere", *options, f"--output={path}")
     assert (tmp_path / "file").read_text() == "mine"
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file", "pipe"]
 
 
-def test_joined_rationales_are_part_of_what_was_tuned(called, options, data, tiny_pictures, tmp_path):
+def test_joined_rationales_are_part_of_what_was_tuned(called, options, tiny_pictures, tmp_path):
     """A model tuned on pairs of rationales is judged and explained by pairs, or not at all."""
     both = ["--config.data.rationales_per_prompt=2", "--config.method=ecor", "--config.steps=2"]
     # As many devices as tests have share a batch.
@@ -123,8 +96,8 @@ def test_joined_rationales_are_part_of_what_was_tuned(called, options, data, tin
     called(train, *options, *both, f"--workdir={tmp_path / 'run'}")
     model, output = tmp_path / "run" / "model", tmp_path / "r.json"
     with pytest.raises(UserError, match=r"rationales_per_prompt is 1; .*model was tuned with 2"):
-        called(evaluate, f"--model={model}", *data, "--config.method=ecor", f"--output={output}")
-    called(evaluate, f"--model={model}", *data, *both, f"--output={output}")
+        called(evaluate, f"--model={model}", *options, "--config.method=ecor", f"--output={output}")
+    called(evaluate, f"--model={model}", *options, *both, f"--output={output}")
     assert results(output) == results(tmp_path / "run" / "results.json")
     picture = tiny_pictures[0] / "test" / "cat" / "0.png"
     called(explain, f"--model={model}", "--images", picture, f"--output={tmp_path / 'page'}")

@@ -61,40 +61,29 @@ def test_any_folder_of_pictures_and_those_that_cannot_be_read_are_left_out(
     assert "torn.png" in caplog.text and "text.jpg" in caplog.text and "on_bad_image" not in caplog.text
 
 
-@pytest.fixture
-def model(trained) -> str:
-    return f"--model={trained / 'model'}"
-
-
 @pytest.mark.parametrize(
     ("given", "message"),
     [
         (["--images", "/nowhere.png"], "no picture can be read: /nowhere.png does not exist: expected a picture"),
         (["--images", "/nowhere"], "no picture can be read: /nowhere does not exist: expected a picture"),
-        (["--images", "README.md"], "README.md is not an image that can be decoded"),
-        (["--model={run}", "--images", "{good}"], "is the folder of a run; its model is .*model$"),
+        (["--images", "{text}"], "text.md is not an image that can be decoded"),
         (["--images", "{bad}"], "no picture can be read: .*bad.png"),
-        (["--images", "{good}", "--top_k=0"], "--top_k is 0; expected 1 to 15"),
-        (["--images", "{good}", "--top_k=16"], "--top_k is 16; expected 1 to 15"),
-        (["--images", "{good}", "--method=foo"], "method is 'foo'; expected one or several of clip, dror, ecor"),
-        (["--images", "{good}", "--method=ecor_short"], "no prompts for 'ecor_short'"),
-        (["--images", "{good}", "--rationales=/nowhere.json"], "/nowhere.json: cannot be read"),
-        (["--images", "{good}", "--output={good}"], "0.png"),
+        (["--model={run}"], "is the folder of a run; its model is .*model$"),
+        (["--top_k=0"], "--top_k is 0; expected 1 to 15"),
+        (["--top_k=16"], "--top_k is 16; expected 1 to 15"),
+        (["--method=foo"], "method is 'foo'; expected one or several of clip, dror, ecor"),
+        (["--method=ecor_short"], "no prompts for 'ecor_short'"),
+        (["--rationales=/nowhere.json"], "/nowhere.json: cannot be read"),
+        (["--output={good}"], "0.png"),
     ],
 )
-def test_what_cannot_be_explained(called, model, trained, tiny_pictures, tmp_path, given, message):
-    places = {"run": trained, "good": tiny_pictures[0] / "test" / "cat" / "0.png", "bad": tmp_path / "bad.png"}
-    places["bad"].write_bytes(b"nothing")
-    before = places["good"].read_bytes()
-    arguments = [option.format(**places) for option in given]
+def test_what_cannot_be_explained(called, trained, tiny_pictures, tmp_path, given, message):
+    good = tiny_pictures[0] / "test" / "cat" / "0.png"
+    places = {"run": trained, "good": good, "bad": tmp_path / "bad.png", "text": tmp_path / "text.md"}
+    for name in ("bad", "text"):
+        places[name].write_bytes(b"nothing")
+    before = good.read_bytes()
+    usual = [f"--model={trained / 'model'}", f"--output={tmp_path / 'page'}", "--images", good]
     with pytest.raises(UserError, match=message):
-        called(explain, model, f"--output={tmp_path / 'page'}", *arguments)
-    assert not (tmp_path / "page").exists() and places["good"].read_bytes() == before
-
-
-def test_a_model_whose_prompts_are_of_other_weights(called, trained, tiny_pictures, tmp_path):
-    shutil.copytree(trained / "model", tmp_path / "model")
-    description = json.loads((tmp_path / "model" / "ecor.json").read_text())
-    (tmp_path / "model" / "ecor.json").write_text(json.dumps(description | {"frozen_sha256": "0" * 64}))
-    with pytest.raises(UserError, match="its prompts were tuned on other weights"):
-        called(explain, f"--model={tmp_path / 'model'}", "--images", tiny_pictures[0], f"--output={tmp_path / 'page'}")
+        called(explain, *usual, *(option.format(**places) for option in given))
+    assert not (tmp_path / "page").exists() and good.read_bytes() == before

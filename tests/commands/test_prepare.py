@@ -45,13 +45,6 @@ def test_prepare_writes_records_without_tensorflow(folder, tmp_path):
     assert open_images(output).classes == ("class 0", "class 1")
 
 
-def test_mistakes_are_one_line_and_status_1(tmp_path):
-    result = run("--source", tmp_path / "none", "--output", tmp_path / "records")
-    assert result.returncode == 1
-    assert result.stderr.startswith(f"error: {tmp_path}/none does not exist")
-    assert result.stderr.count("\n") == 1
-
-
 def test_a_full_disk_is_one_line_and_leaves_nothing(folder, tmp_path):
     small_files = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))"
     result = run("--source", folder, "--output", tmp_path / "records", before=small_files)

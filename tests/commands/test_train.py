@@ -1,7 +1,6 @@
 """ecor-jax train end to end: what it leaves behind, and that nothing that happens to it is seen in the result."""
 
 import json
-import random
 import signal
 import time
 
@@ -25,35 +24,10 @@ def lines(workdir) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
-def wait(process, condition) -> None:
-    """Until the condition holds or the process has ended."""
-    start = time.monotonic()
-    while not condition() and process.poll() is None:
-        assert time.monotonic() - start < 240
-        time.sleep(0.01)
-
-
-def test_the_workdir(trained):
-    assert {entry.name for entry in trained.iterdir()} == {
-        ".lock",
-        "checkpoints",
-        "config.json",
-        "metrics.jsonl",
-        "model",
-        "report",
-        "results.json",
-    }
-    config = json.loads((trained / "config.json").read_text())
-    assert config["steps"] == 6 and config["data"]["name"] == "squares" and config["seed"] == 0
-    page = (trained / "report" / "index.html").read_text()
-    assert "squares" in page and "<img" in page
-
-
 def test_results(trained):
     results = json.loads((trained / "results.json").read_text())
     assert results.keys() == {"dataset", "seed", "methods", "config_sha256"}
-    assert results["dataset"] == "squares" and results["seed"] == 0
-    assert list(results["methods"]) == ["dror", "ecor"]
+    assert (results["dataset"], results["seed"], list(results["methods"])) == ("squares", 0, ["dror", "ecor"])
     for rates in results["methods"].values():
         assert list(rates) == ["rr", "rw", "wr", "ww", "accuracy", "count"]
         assert rates["count"] == 15
@@ -83,38 +57,19 @@ def test_the_prompts(trained):
     assert description["vocabulary"]["grey seal"] == ["whiskers", "flippers"]
 
 
-def assert_same_run(workdir, trained):
-    for name in ("model/prompts.safetensors", "model/ecor.json", "results.json"):
-        assert (workdir / name).read_bytes() == (trained / name).read_bytes(), name
-    assert metrics(workdir) == metrics(trained)
-
-
 def test_killed_and_started_again(commands, options, trained, tmp_path):
     """Once, within the second of its two tunings."""
-    process = commands.start("train", *options, f"--workdir={tmp_path}")
-    wait(process, lambda: lines(tmp_path) >= 9)
+    process, start = commands.start("train", *options, f"--workdir={tmp_path}"), time.monotonic()
+    while lines(tmp_path) < 9 and process.poll() is None:
+        assert time.monotonic() - start < 240
+        time.sleep(0.01)
     process.kill()
     process.communicate()
     assert process.returncode == -signal.SIGKILL
     commands.run("train", *options, f"--workdir={tmp_path}")
-    assert_same_run(tmp_path, trained)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3))
-def test_killed_at_random_moments(commands, options, trained, tmp_path, seed):
-    """A kill soon after some line of the log, in whatever the command is doing then; six times."""
-    chance = random.Random(seed)
-    for _ in range(6):
-        process = commands.start("train", *options, f"--workdir={tmp_path}")
-        aim = lines(tmp_path) + chance.randrange(4)
-        wait(process, lambda aim=aim: lines(tmp_path) >= aim)
-        time.sleep(chance.random() * (5 if aim == lines(tmp_path) else 0.3))
-        process.kill()
-        process.communicate()
-    commands.run("train", *options, f"--workdir={tmp_path}")
-    assert_same_run(tmp_path, trained)
-    assert {entry.name for entry in (tmp_path / "checkpoints" / "ecor").iterdir()} == {"4", "6"}
+    for name in ("model/prompts.safetensors", "model/ecor.json", "results.json"):
+        assert (tmp_path / name).read_bytes() == (trained / name).read_bytes(), name
+    assert metrics(tmp_path) == metrics(trained)
 
 
 def test_another_config_is_refused(called, options, trained):

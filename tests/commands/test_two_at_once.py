@@ -3,11 +3,9 @@
 import hashlib
 import json
 import os
-import random
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -34,65 +32,44 @@ def in_process(program: str, *arguments: object, **environment: object) -> str:
     return result.stdout
 
 
-# Each of two runs stops itself before each of its operations on files of the workdir; which of them goes on is drawn.
-# They do nothing but hold the folder for some operations: what a run is about is of no matter here.
+# Each of two processes stops itself before each of its operations on files of the workdir; which goes on is drawn.
 TWO = """
-import json, os, random, signal, sys, types
+import json, os, random, signal, sys
 from pathlib import Path
 
-root, seed, tries = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-sys.path.insert(0, os.getcwd())
-from ecor_jax.tasks import base
-from ecor_jax.tasks.rationale.options import RationaleOptions
+root, tries = Path(sys.argv[1]), int(sys.argv[2])
 from ecor_jax.errors import UserError
-from ecor_jax.commands import cli, train
+from ecor_jax.training.workdir import claimed, write_results
 
 EVENTS = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.scandir", "fcntl.flock", "fcntl.lockf")
 
-class Held(base.Task):
-    Options, rows, needs_clip, workdir = RationaleOptions, (), False, None
-
-    def __init__(self, options, *, training):
-        self.options = options
-
-    def open(self, model):
-        for number in range(10):
-            (self.workdir / "work").write_text(str(self.options.seed))
-        assert (self.workdir / "work").read_text() == str(self.options.seed)
-
-    def results(self, rows):
-        return {"seed": self.options.seed}
-
-    learner = model = judge = None
-
-sys.modules["ecor_jax.tasks.rationale.task"] = toy = types.ModuleType("toy")
-toy.Rationale = Held
-
-def start(workdir, number, message):
-    Held.workdir = workdir
+def start(workdir, seed, message):
     def watch(event, arguments):
         if event in EVENTS and (event.startswith("fcntl") or str(workdir) in str(arguments[:2])):
             os.kill(os.getpid(), signal.SIGSTOP)
-    arguments = ["--config=configs/folder.py", f"--workdir={workdir}", f"--config.seed={number}"]
-    args = cli.parse(train.parser(), arguments)
     sys.addaudithook(watch)
+    config = {"seed": seed}
     try:
-        train.main(args)
+        with claimed(workdir, config, config):
+            for number in range(10):
+                (workdir / "work").write_text(str(seed))
+            assert (workdir / "work").read_text() == str(seed)
+            write_results(workdir / "results.json", config, config)
     except UserError as error:
         os.write(message, str(error).encode())
         os._exit(1)
     os._exit(0)
 
-chance = random.Random(seed)
+chance = random.Random(0)
 for attempt in range(tries):
     workdir, seeds = root / str(attempt), (0, attempt % 2)
     children, readers, statuses = {}, [], [None, None]
-    for index, number in enumerate(seeds):
+    for index, seed in enumerate(seeds):
         reader, writer = os.pipe()
         pid = os.fork()
         if not pid:
             try:
-                start(workdir, number, writer)
+                start(workdir, seed, writer)
             finally:
                 os._exit(70)
         os.close(writer)
@@ -122,54 +99,34 @@ def is_whole(end: dict) -> bool:
 
 def test_every_interleaving_of_two_runs_ends_with_a_whole_one(tmp_path):
     tries = 40 * max(1, TRIES)
-    # Each whole run prints its table, which is empty here.
-    ends = [json.loads(line) for line in in_process(TWO, tmp_path, 0, tries).splitlines() if line]
+    ends = [json.loads(line) for line in in_process(TWO, tmp_path, tries).splitlines()]
     bad = [end for end in ends if not is_whole(end)]
     assert not bad, f"{len(bad)} of {tries}, first {bad[0]}"
     # Nearly all of them did meet.
     assert sum(AT_WORK in "".join(end["messages"]) for end in ends) > tries / 2
 
 
-def check_two_at_once(commands, options, workdir: Path, seeds: tuple[int, int], offset: float) -> None:
-    processes = []
-    for seed in seeds:
-        changed = ["--config.method=dror", f"--config.seed={seed}"]
-        processes.append(commands.start("train", *options, *changed, f"--workdir={workdir}"))
-        time.sleep(offset)
-    ends = [
-        (*process.communicate(timeout=300), process.returncode, seed)
-        for process, seed in zip(processes, seeds, strict=True)
-    ]
-    (_, errors, status, seed), (_, refusal, refused, _) = sorted(ends, key=lambda end: end[2])
-    assert (status, refused) == (0, 1), errors[-3000:] + refusal[-3000:]
-    assert "Traceback" not in errors + refusal
-    assert refusal.splitlines()[-1].startswith("error: ") and AT_WORK in refusal.splitlines()[-1]
-    results = json.loads((workdir / "results.json").read_text())
-    assert results["seed"] == seed == json.loads((workdir / "config.json").read_text())["seed"]
-    assert results["config_sha256"] == hashlib.sha256((workdir / "config.json").read_bytes()).hexdigest()
-
-
 def test_two_commands_at_once(commands, options, tmp_path):
-    check_two_at_once(commands, options, tmp_path / "run", (1, 2), 0.0)
+    workdir = tmp_path / "run"
+    given = [*options, "--config.method=dror", f"--workdir={workdir}"]
+    processes = {seed: commands.start("train", *given, f"--config.seed={seed}") for seed in (1, 2)}
+    errors = {seed: process.communicate(timeout=300)[1] for seed, process in processes.items()}
+    whole, refused = sorted(processes, key=lambda seed: processes[seed].returncode)
+    assert [processes[seed].returncode for seed in (whole, refused)] == [0, 1], errors
+    assert "Traceback" not in errors[whole] + errors[refused]
+    last = errors[refused].splitlines()[-1]
+    assert last.startswith("error: ") and AT_WORK in last
+    config, results = ((workdir / name).read_bytes() for name in ("config.json", "results.json"))
+    assert json.loads(results)["seed"] == json.loads(config)["seed"] == whole
+    assert json.loads(results)["config_sha256"] == hashlib.sha256(config).hexdigest()
 
 
-@pytest.mark.slow
-def test_two_commands_at_once_many_times(commands, options, tmp_path):
-    chance = random.Random(0)
-    for attempt in range(TRIES or 12):
-        seeds = (attempt, attempt + attempt % 3)
-        check_two_at_once(
-            commands, options, tmp_path / str(attempt), seeds, chance.choice([0, 0, 0.3 * chance.random()])
-        )
-
-
-# Kills itself at an operation on files below a folder, drawn anew each time; the last one may end.
+# Kills itself at an operation on files below a folder, drawn anew each time; the first and the last try may end.
 KILLED = """
-import importlib, json, os, random, signal, sys
+import importlib, os, random, signal, sys
 from pathlib import Path
 
-root, name, seed, tries = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-sys.path.insert(0, os.getcwd())
+root, name, tries = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 from ecor_jax.commands import cli
 module = importlib.import_module(f"ecor_jax.commands.{name}")
 import ecor_jax.tasks.rationale.task, ecor_jax.data.prepare
@@ -186,19 +143,20 @@ def start(output, deadly):
             if count == deadly:
                 os.kill(os.getpid(), signal.SIGKILL)
     sys.addaudithook(watch)
-    arguments = [argument.replace("OUTPUT", str(output)) for argument in sys.argv[5:]]
+    arguments = [argument.replace("OUTPUT", str(output)) for argument in sys.argv[4:]]
     module.main(cli.parse(module.parser(), arguments))
     (root.parent / "count").write_text(str(count))
 
-chance, kills, most = random.Random(seed), 0, 0
+chance, kills, most = random.Random(0), 0, 0
 for attempt in range(tries + 2):
     # The first tells how many operations there are.
-    output, deadly = root / f"output{attempt}", chance.randrange(most) + 1 if 0 < attempt <= tries else 0
+    deadly = chance.randrange(most) + 1 if 0 < attempt <= tries else 0
+    again = "run" if name == "train" else f"output{attempt}"
     sys.stdout.flush()
     child = os.fork()
     if not child:
         try:
-            start(output if name != "train" else root / "run" if attempt else root / "first", deadly)
+            start(root / (again if attempt else "first"), deadly)
         except BaseException as error:
             print(repr(error), file=sys.stderr)
             os._exit(70)
@@ -209,32 +167,33 @@ for attempt in range(tries + 2):
     most = most or int((root.parent / "count").read_text())
 print(kills, "kills among", most, "operations")
 """
-KILLS = {
-    "convert": (["--source={model}", "--output=OUTPUT"], 6),
-    "prepare": (["--source={images}", "--output=OUTPUT"], 6),
-    "train": (["--workdir=OUTPUT"], 10),
-}
 
 
-@pytest.mark.parametrize("name", ["convert", "prepare", pytest.param("train", marks=pytest.mark.slow)])
-def test_nothing_is_left_of_commands_that_were_killed(name, options, tiny_clip, tiny_pictures, tmp_path):
-    arguments, tries = KILLS[name]
-    arguments = [argument.format(model=tiny_clip, images=tiny_pictures[0]) for argument in arguments]
-    folder = tmp_path / "outputs"
+@pytest.mark.parametrize(
+    ("name", "tries"), [("convert", 6), ("prepare", 6), pytest.param("train", 10, marks=pytest.mark.slow)]
+)
+def test_what_commands_that_were_killed_leave_is_whole_or_not_there(
+    name, tries, options, tiny_clip, tiny_pictures, tmp_path
+):
+    arguments = {
+        "convert": [f"--source={tiny_clip}", "--output=OUTPUT"],
+        "prepare": [f"--source={tiny_pictures[0]}", "--output=OUTPUT"],
+        "train": ["--workdir=OUTPUT", *options],
+    }[name]
+    folder, tries = tmp_path / "outputs", TRIES or tries
     folder.mkdir()
-    arguments += options if name == "train" else []
-    printed = in_process(KILLED, folder, name, 0, TRIES or tries, *arguments, ECOR_CACHE=folder / "cache")
+    printed = in_process(KILLED, folder, name, tries, *arguments, ECOR_CACHE=folder / "cache")
     # Some of the moments lie after the end of a run that has less left to do.
-    assert int(printed.splitlines()[-1].split()[0]) >= (TRIES or tries) / 2
+    assert int(printed.splitlines()[-1].split()[0]) >= tries / 2
     assert [path for path in folder.rglob("*") if path.name.endswith((".partial", ".replaced"))] == []
-    # Whole or not there.
-    first = names_below(folder / ("first" if name == "train" else "output0"))
     outputs = [path for path in folder.iterdir() if path.name != "cache"]
-    assert all(names_below(path) == first for path in outputs)
-    assert {path.name for path in outputs} >= ({"first", "run"} if name == "train" else {"output0"})
+    assert len(outputs) > 1 and all(files_below(path) == files_below(folder / "first") for path in outputs)
+    if name == "train":
+        for file in ("model/prompts.safetensors", "model/ecor.json", "results.json"):
+            assert (folder / "run" / file).read_bytes() == (folder / "first" / file).read_bytes()
 
 
-def names_below(folder: Path) -> set[str]:
+def files_below(folder: Path) -> set[str]:
     files = (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     return {name for name in files if not name.startswith("checkpoints/")}
 
@@ -276,51 +235,32 @@ def test_planted_links_are_not_followed(name, tmp_path):
     assert [path.read_text() for path in victims.rglob("*") if path.is_file()] == ["precious"] * (len(set(guesses)) + 1)
 
 
-def test_what_is_being_written_is_not_swept(tmp_path):
-    with new_directory(tmp_path / "model") as partial:
-        (partial / "weights").write_text("half")
-        program = "import sys; from pathlib import Path; from ecor_jax.atomic import write_json;"
-        in_process(f"{program} write_json(Path(sys.argv[1]), 1)", tmp_path / "e.json")
-        assert (partial / "weights").read_text() == "half"
-    assert {path.name for path in tmp_path.iterdir()} == {"model", "e.json"}
-
-
 def test_a_users_files_survive_running_again(called, options, trained, tmp_path):
     workdir = Path(shutil.copytree(trained, tmp_path / "run"))
-    (workdir / "model" / "notes.txt").write_text("mine")
     (workdir / "model" / "pictures").mkdir()
-    (workdir / "model" / "pictures" / "a.txt").write_text("mine too")
+    for name in ("notes.txt", "pictures/a.txt"):
+        (workdir / "model" / name).write_text("mine")
     called(train, *options, f"--workdir={workdir}")
-    assert (workdir / "model" / "notes.txt").read_text() == "mine"
-    assert (workdir / "model" / "pictures" / "a.txt").read_text() == "mine too"
+    assert [(workdir / "model" / name).read_text() for name in ("notes.txt", "pictures/a.txt")] == ["mine"] * 2
     names = ("model/prompts.safetensors", "results.json")
     assert all((workdir / name).read_bytes() == (trained / name).read_bytes() for name in names)
 
 
-def link(model: Path, elsewhere: Path) -> None:
-    model.symlink_to(elsewhere)
+PLANTED = {
+    "a link": lambda model, elsewhere: model.symlink_to(elsewhere),
+    "a dead link": lambda model, elsewhere: model.symlink_to(elsewhere / "nothing"),
+    "a folder": lambda model, elsewhere: shutil.copytree(elsewhere, model),
+    "a file": lambda model, elsewhere: model.write_text("mine"),
+}
 
 
-def dead_link(model: Path, elsewhere: Path) -> None:
-    model.symlink_to(elsewhere / "nothing")
-
-
-def no_model(model: Path, elsewhere: Path) -> None:
-    shutil.copytree(elsewhere, model)
-
-
-def file(model: Path, elsewhere: Path) -> None:
-    model.write_text("mine")
-
-
-@pytest.mark.parametrize("plant", [link, dead_link, no_model, file])
-def test_what_is_no_model_is_refused_before_the_training(called, options, tmp_path, plant):
+@pytest.mark.parametrize("kind", PLANTED)
+def test_what_is_no_model_is_refused_before_the_training(called, options, tmp_path, kind):
     elsewhere, workdir = tmp_path / "elsewhere", tmp_path / "run"
     elsewhere.mkdir()
     (elsewhere / "photo.png").write_text("mine")
-    # As where one of the same config was begun.
     workdir.mkdir()
-    plant(workdir / "model", elsewhere)
+    PLANTED[kind](workdir / "model", elsewhere)
     with pytest.raises(UserError, match="model"):
         called(train, *options, f"--workdir={workdir}")
     assert not (workdir / "metrics.jsonl").exists() and not (workdir / "checkpoints").exists()

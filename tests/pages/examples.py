@@ -3,9 +3,9 @@
 Reports are built by the functions that a run calls, on answers that are made up.
 """
 
-import dataclasses
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,14 +27,13 @@ from ecor_jax.options import defaults, read
 from ecor_jax.pages.page import write_page
 from ecor_jax.reports.table import Descriptor, write_table_page
 from ecor_jax.tasks.base import Log
-from ecor_jax.tasks.concepts.data import DiagnosisData, Part
-from ecor_jax.tasks.concepts.explanation import Diagnosis, Evidence, ExplainedStudy, WhatIf, sigmoid
-from ecor_jax.tasks.concepts.model import BlackBox
+from ecor_jax.tasks.concepts.data import ConceptsDataset, Part
+from ecor_jax.tasks.concepts.explain import reading
+from ecor_jax.tasks.concepts.explanation import Answer, Evidence, ExplainedImage, WhatIf, sigmoid
+from ecor_jax.tasks.concepts.heads import BlackBox
 from ecor_jax.tasks.concepts.options import ConceptsOptions
 from ecor_jax.tasks.concepts.report import write_report
-from ecor_jax.tasks.concepts.results import Row as ConceptsRow
-from ecor_jax.tasks.concepts.results import results_of
-from ecor_jax.tasks.concepts.studies import READING as STUDY_READING
+from ecor_jax.tasks.concepts.results import Judgement, results_of
 from ecor_jax.tasks.rationale.data import Dataset
 from ecor_jax.tasks.rationale.explanation import ExplainedPicture, Explanation, Pair
 from ecor_jax.tasks.rationale.options import RationaleOptions
@@ -69,32 +68,23 @@ def records(count: int) -> InOrder:
 # Rationales
 
 
-def said(method: str = "ecor", **changes: Any) -> Explanation:
-    given = {
-        "pairs": [Pair("cat & co", "<whiskers>", 0.61), Pair("cat & co", "wings", 0.122), Pair("dog", "fur", 0.00042)],
-        "category": "cat & co",
-        "likeliest": "cat & co",
-        "probability": 0.75,
-        "classes": 4,
-        "rationales": 5,
-        "outcome": "rr",
-    }
-    return Explanation(method, **(given | changes))
-
-
-def explained_picture(**changes: Any) -> ExplainedPicture:
-    given = {
-        "name": f"/home/me/{HOSTILE}.png",
-        "image": picture(64, 64),
-        "explanations": [said(), said("clip", category="dog", likeliest="cat & co", outcome="wr")],
-        "gold_category": "cat & co",
-        "gold_rationales": ["<whiskers>", "a tail"],
-    }
-    return ExplainedPicture(**(given | changes))
+SAID = Explanation(
+    "ecor",
+    [Pair("cat & co", "<whiskers>", 0.61), Pair("cat & co", "wings", 0.122), Pair("dog", "fur", 0.00042)],
+    category="cat & co",
+    likeliest="cat & co",
+    probability=0.75,
+    classes=4,
+    rationales=5,
+    outcome="rr",
+)
+OTHER = replace(SAID, method="clip", category="dog", outcome="wr")
+PICTURE = ExplainedPicture(f"/home/me/{HOSTILE}.png", picture(64, 64), [SAID, OTHER])
+LABELLED = replace(PICTURE, gold_category="cat & co", gold_rationales=["<whiskers>", "a tail"])
 
 
 def rationale_explanations(directory: Path, *pictures: ExplainedPicture) -> Path:
-    shown = pictures or (explained_picture(gold_category=None, gold_rationales=[]),)
+    shown = pictures or (PICTURE,)
     return write_page(directory, "rationale.html", title=f"Two {HOSTILE}", intro="Why?", pictures=shown)
 
 
@@ -136,31 +126,23 @@ def rationale_report(
 # Faces
 
 
-def concepts() -> list[Concept]:
-    """By group the contributions are .62 (nose), .26 (eyes) and -.05 (ears)."""
-    return [
-        Concept("nose", "a <broad> bridge", 0.6, 0.3, 0.4),
-        Concept("nose", "a narrow bridge", 0.4, 0.7, 0.22),
-        Concept("eyes", "round & wide", 0.25, 0.25, 0.2),
-        Concept("eyes", "almond", 0.75, 0.75, 0.06),
-        Concept("ears", "large", 0.501, 0.502, -0.04),
-        Concept("ears", "small", 0.499, 0.498, -0.01),
-    ]
-
-
-def match(**changes: Any) -> ExplainedPair:
-    sides = Side("/home/me/ada/<1>.png", picture(92, 112)), Side("ada/2.png", picture(800, 400, seed=1))
-    return ExplainedPair(*sides, **({"similarity": 0.83, "threshold": 0.71, "concepts": concepts()} | changes))
-
-
-def non_match(**changes: Any) -> ExplainedPair:
-    other = Side("/home/me/bob/3.png", picture(20, 20, seed=2))
-    return dataclasses.replace(match(**({"similarity": 0.63, "bias": -0.2} | changes)), second=other)
+# By group the contributions are .62 (nose), .26 (eyes) and -.05 (ears).
+CONCEPTS = [
+    Concept("nose", "a <broad> bridge", 0.6, 0.3, 0.4),
+    Concept("nose", "a narrow bridge", 0.4, 0.7, 0.22),
+    Concept("eyes", "round & wide", 0.25, 0.25, 0.2),
+    Concept("eyes", "almond", 0.75, 0.75, 0.06),
+    Concept("ears", "large", 0.501, 0.502, -0.04),
+    Concept("ears", "small", 0.499, 0.498, -0.01),
+]
+ADA = Side("/home/me/ada/<1>.png", picture(92, 112)), Side("ada/2.png", picture(800, 400, seed=1))
+MATCH = ExplainedPair(*ADA, similarity=0.83, threshold=0.71, concepts=CONCEPTS)
+NO_MATCH = replace(MATCH, second=Side("/home/me/bob/3.png", picture(20, 20, seed=2)), similarity=0.63, bias=-0.2)
 
 
 def pair_explanations(directory: Path, *pairs: ExplainedPair) -> Path:
     moved = [Intervention("nose", "a narrow bridge", 0.7, 0, 0.70), Intervention("ears", HOSTILE, 0.502, 0, 0.829)]
-    shown = pairs or (match(same=True, interventions=moved), non_match(threshold_source=HOSTILE))
+    shown = pairs or (replace(MATCH, same=True, interventions=moved), replace(NO_MATCH, threshold_source=HOSTILE))
     return write_page(
         directory, "verification.html", title="Pairs", facts={"Model": HOSTILE}, pairs=shown, notes=PAIR_READING
     )
@@ -206,48 +188,27 @@ def verification_report(directory: Path, kinds: tuple[str, ...] = ("both", "few"
 # Chest X-rays
 
 
-def evidence() -> list[Evidence]:
-    """They add up to 1.0 + 1.5 - .2 - .5 + .25 + 0 = 2.05."""
-    return [
-        Evidence("a <blunt> angle", "pleura", 0.30, 0.25, 20.0),
-        Evidence("clear lungs", "lungs", 0.20, 0.25, -30.0),
-        Evidence("sharp & deep angle", "pleura", 0.30, 0.25, -4.0),
-        Evidence("meniscus sign", "pleura", 0.20, 0.25, 10.0),
-        Evidence("large heart", "heart", 0.26, 0.25, 25.0),
-        Evidence("typical spine", "bones", 0.25, 0.25, 90.0),
-    ]
+# They add up to 1.0 + 1.5 - .2 - .5 + .25 + 0 = 2.05, the logit is -.45 + 2.05 = 1.6.
+EVIDENCE = [
+    Evidence("a <blunt> angle", "pleura", 0.30, 0.25, 20.0),
+    Evidence("clear lungs", "lungs", 0.20, 0.25, -30.0),
+    Evidence("sharp & deep angle", "pleura", 0.30, 0.25, -4.0),
+    Evidence("meniscus sign", "pleura", 0.20, 0.25, 10.0),
+    Evidence("large heart", "heart", 0.26, 0.25, 25.0),
+    Evidence("typical spine", "bones", 0.25, 0.25, 90.0),
+]
+EFFUSION = Answer("Effusion", probability=0.8320184, base=-0.45, evidence=EVIDENCE)
 
 
-def effusion(**changes: Any) -> Diagnosis:
-    """Logit -.45 + 2.05 = 1.6."""
-    given = {"finding": "Effusion", "probability": 0.8320184, "base": -0.45, "evidence": evidence()}
-    return Diagnosis(**(given | changes))
+def film(*answers: Answer, **given: Any) -> ExplainedImage:
+    return ExplainedImage(f"/home/me/{HOSTILE}.jpg", picture(100, 80), answers or (EFFUSION,), medical=True, **given)
 
 
-def study(*diagnoses: Diagnosis, **changes: Any) -> ExplainedStudy:
-    given = {"name": f"/home/me/{HOSTILE}.jpg", "image": picture(100, 80), "diagnoses": diagnoses or (effusion(),)}
-    return ExplainedStudy(**(given | changes))
-
-
-def study_explanations(directory: Path, *studies: ExplainedStudy) -> Path:
+def film_explanations(directory: Path, *films: ExplainedImage) -> Path:
     asked = {"Effusion": [WhatIf("clear lungs", 0.2, 0.25, sigmoid(0.1))]}
-    shown = studies or (study(what_ifs=asked, reported=["a <blunt> angle", HOSTILE], report_source="the <labels>"),)
-    return write_page(directory, "concepts.html", title="Studies", medical=True, studies=shown, notes=STUDY_READING)
-
-
-class Films:
-    """What of `Studies` the results and the report ask for."""
-
-    origin, left_out = "films", (HOSTILE,)
-
-    def __init__(self, count: int):
-        self.patients, self.source = tuple(f"p{number // 2}" for number in range(count)), records(count)
-
-    def __len__(self) -> int:
-        return len(self.patients)
-
-    def __getitem__(self, number: int) -> Record:
-        return self.source[number]
+    shown = films or (film(what_ifs=asked, reported=["a <blunt> angle", HOSTILE], report_source="the <labels>"),)
+    notes = reading(medical=True, classes=False)
+    return write_page(directory, "concepts.html", title="Films", images=shown, notes=notes)
 
 
 def concepts_report(directory: Path, single_label: bool = True, source: str = "reports", silent: bool = True) -> Path:
@@ -261,26 +222,28 @@ def concepts_report(directory: Path, single_label: bool = True, source: str = "r
         np.float32
     )
     phrases = [[], *[[HOSTILE, "a pacemaker"]] * (count - 1)]
-    part = Part(Films(count), targets, np.zeros((count, 5), bool), phrases)  # pyright: ignore
+    patients = tuple(f"p{number // 2}" for number in range(count))
+    part = Part(records(count), targets, np.zeros((count, 5), bool), phrases, patients)
     classes = ("No Finding", "Effusion") if single_label else ("Effusion", "Edema <&>")
-    data = DiagnosisData(classes, words, part, part, part.studies)
+    data = ConceptsDataset(classes, single_label, words, None, part, None, part, left_out=(HOSTILE,))
     config = defaults(ConceptsOptions)
     config.concepts.source, config.data.single_label, config.data.name = source, single_label, "films"
+    config.data.kind = "xrays"
     config.evaluation.resamples, config.report.studies = 60, 2
     config = read(ConceptsOptions, config)
 
-    def judged(head: Any, logits: np.ndarray, cosines: Any = None, typical: Any = None) -> ConceptsRow:
+    def judged(head: Any, logits: np.ndarray, cosines: Any = None, typical: Any = None) -> Judgement:
         found = (
             np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True) if single_label else 1 / (1 + np.exp(-logits))
         )
         given = {"resamples": 60, "seed": 0}
         if single_label:
-            scores = score_classes(found, gold, part.studies.patients, "binary", **given)
+            scores = score_classes(found, gold, patients, "binary", **given)
         else:
-            scores = score_labels(found, targets, part.studies.patients, classes, "binary", **given)
-        return ConceptsRow(head, found, cosines, typical, scores)
+            scores = score_labels(found, targets, patients, classes, "binary", **given)
+        return Judgement(head, found, cosines, typical, scores)
 
-    def bottleneck() -> ConceptsRow:
+    def bottleneck() -> Judgement:
         head = Bottleneck(np.eye(5), None, scale=1.0, size=2, start="orthogonal", use_bias=True, rngs=nnx.Rngs(0))
         kernel = 10 * generator.normal(size=(5, 2)).astype(np.float32)
         kernel -= kernel.mean(axis=0)  # of a typical film it knows nothing
@@ -317,7 +280,7 @@ def generic(directory: Path) -> Path:
         title=HOSTILE,
         facts={"Seed": 0, HOSTILE: HOSTILE},
         results={"first": {"accuracy": 0.5, HOSTILE: None}, HOSTILE: {"loss": 2.0}},
-        explained=[explained_picture(), match().first],
+        pictures=[LABELLED, MATCH.first],
         metrics=LINES,
         left_out=[HOSTILE],
     )
@@ -331,7 +294,7 @@ PAGES: dict[str, Callable[[Path], Path]] = {
         verification_report,
         pair_explanations,
         concepts_report,
-        study_explanations,
+        film_explanations,
         descriptor_table,
         generic,
     )

@@ -1,6 +1,10 @@
 """What is particular to the pages of findings."""
 
+from dataclasses import replace
+
 import pytest
+
+from tests.pages import examples
 
 MINUS = "\N{MINUS SIGN}"
 LOST = ", and Effusion would no longer be found."
@@ -10,16 +14,16 @@ def number(text: str) -> float:
     return float(text.replace(MINUS, "-"))
 
 
-def test_the_answer_in_words(read, examples):
-    (card,) = read(examples.study_explanations, examples.study(examples.effusion(gold=False))).all("article")
+def test_the_answer_in_words(read):
+    (card,) = read(examples.film_explanations, examples.film(replace(examples.EFFUSION, gold=False))).all("article")
     assert card.texts("h4") == ["Effusion: probability 0.83"]
     assert card.texts("p", class_="verdict") == [
         "Found: above the threshold 0.50 (logit 1.60). ✗ wrong: the label says no."
     ]
 
 
-def test_four_kinds_of_evidence_each_by_strength(read, examples):
-    (box,) = read(examples.study_explanations, examples.study()).all("div", class_="groups")
+def test_four_kinds_of_evidence_each_by_strength(read):
+    (box,) = read(examples.film_explanations, examples.film()).all("div", class_="groups")
     assert [(kind.texts("h5")[0], kind.texts("li")) for kind in box.elements()] == [
         ("Seen, and speaks for it", ["a <blunt> angle pleura +1.000", "large heart heart +0.250"]),
         ("Seen, but speaks against it", [f"sharp & deep angle pleura {MINUS}0.200"]),
@@ -28,26 +32,26 @@ def test_four_kinds_of_evidence_each_by_strength(read, examples):
     ]
 
 
-def test_bars_of_evidence_and_of_its_sums_share_one_scale(read, examples):
+def test_bars_of_evidence_and_of_its_sums_share_one_scale(read):
     """The scale is the largest of all of them: the 2.05 that the evidence adds up to."""
-    card = read(examples.study_explanations, examples.study()).all("article")[0]
+    card = read(examples.film_explanations, examples.film()).all("article")[0]
     drawn = [bar.attributes["width"] for bar in card.all("rect")]
     values = [1.0, 0.25, 0.2, 1.5, 0.5, 0.45, 2.05, 0.0, 1.6]
     assert drawn == [f"{50 * value / 2.05:.2f}%" for value in values]
 
 
-def test_what_is_shown_and_the_rest_add_up_to_the_logit(read, examples):
+def test_what_is_shown_and_the_rest_add_up_to_the_logit(read):
     many = [examples.Evidence(f"d{place}", "lungs", 0.3, 0.25, 1.0 + place) for place in range(9)]
     logit = -1.0 + sum(0.05 * (1 + place) for place in range(9))
-    finding = examples.effusion(evidence=many, base=-1.0, probability=examples.sigmoid(logit))
-    (sums,) = read(examples.study_explanations, examples.study(finding)).all("dl", class_="sum")
+    finding = replace(examples.EFFUSION, evidence=many, base=-1.0, probability=examples.sigmoid(logit))
+    (sums,) = read(examples.film_explanations, examples.film(finding)).all("dl", class_="sum")
     base, shown, rest, total = map(number, sums.texts("dd", class_="value"))
     assert (base, shown, rest, total) == pytest.approx((-1.0, 1.5, 0.75, 1.25))
     assert sums.texts("dt")[2] == "The rest: 5 of 9 descriptors"
 
 
-def test_every_descriptor_unfolds_down_to_the_sum(read, examples):
-    (rows,) = read(examples.study_explanations, examples.study()).tables().values()
+def test_every_descriptor_unfolds_down_to_the_sum(read):
+    (rows,) = read(examples.film_explanations, examples.film()).tables().values()
     assert rows[1] == ["lungs: clear lungs", "0.200", "0.250", f"{MINUS}30.00", "+1.500"]
     assert rows[-1] == ["Sum: the logit of Effusion", "", "", "", "+1.600"]
     adds = [number(row[-1]) for row in rows]
@@ -69,16 +73,16 @@ def test_every_descriptor_unfolds_down_to_the_sum(read, examples):
         ("clear lungs", 0.2, 0.3, -1.4, f"seen (cosine 0.300, not 0.200): 0.83 → to 0.20{LOST}"),
     ],
 )
-def test_what_ifs_in_words(read, examples, descriptor, start, end, logit, words):
+def test_what_ifs_in_words(read, descriptor, start, end, logit, words):
     asked = {"Effusion": [examples.WhatIf(descriptor, start, end, examples.sigmoid(logit))]}
-    document = read(examples.study_explanations, examples.study(what_ifs=asked))
+    document = read(examples.film_explanations, examples.film(what_ifs=asked))
     assert document.all("article")[0].all("ul", class_="notes")[0].texts("li") == [f"Were {descriptor} {words}"]
 
 
-def test_what_was_reported_and_what_of_it_the_model_sees(read, examples):
+def test_what_was_reported_and_what_of_it_the_model_sees(read):
     reported = ("A <blunt> angle", "clear lungs", "hiatal <hernia>")
-    told = examples.study(reported=reported, report_source="the radiologist's report")
-    card = read(examples.study_explanations, told).all("article")[0]
+    told = examples.film(reported=reported, report_source="the radiologist's report")
+    card = read(examples.film_explanations, told).all("article")[0]
     assert "From the radiologist's report. Of 3 the model has 2 as descriptors, and sees 1." in card.text()
     assert card.all("ul", class_="notes")[0].texts("li") == [
         "A <blunt> angle ✓ seen by the model",
@@ -87,17 +91,18 @@ def test_what_was_reported_and_what_of_it_the_model_sees(read, examples):
     ]
 
 
-def test_of_many_findings_those_that_say_no_are_folded(read, examples):
-    kinds = (("A", 0.5, None), ("B", 0.9, None), ("C", 0.9, None), ("missed", 0.9, True), ("rightly not", 0.9, False))
-    findings = [examples.effusion(finding=name, threshold=least, gold=gold) for name, least, gold in kinds]
-    document = read(examples.study_explanations, examples.study(*findings))
-    assert [one.texts("h4")[0].split(":")[0] for one in document.all("details", class_="diagnosis")] == [
+def test_of_many_findings_those_that_say_no_are_folded(read):
+    no = replace(examples.EFFUSION, base=-3.65, probability=examples.sigmoid(-1.6))
+    kinds = {"found": examples.EFFUSION, "B": no, "C": no, "missed": replace(no, gold=True)}
+    answers = [replace(answer, label=name) for name, answer in kinds.items()]
+    document = read(examples.film_explanations, examples.film(*answers, replace(no, label="rightly not", gold=False)))
+    assert [answer.texts("h4")[0].split(":")[0] for answer in document.all("details", class_="answer")] == [
         "B", "C", "rightly not",
     ]  # fmt: skip
 
 
-def test_the_page_says_that_it_is_no_medical_device_and_answers_for_any_picture(read, examples):
-    for build in (examples.study_explanations, examples.concepts_report):
+def test_the_page_says_that_it_is_no_medical_device_and_answers_for_any_picture(read):
+    for build in (examples.film_explanations, examples.concepts_report):
         document = read(build)
         notice = document.all("main")[0].all("section")[0]
         assert notice.texts("h2") == ["Not a medical device"] and "may be used to diagnose" in notice.text()
@@ -105,7 +110,7 @@ def test_the_page_says_that_it_is_no_medical_device_and_answers_for_any_picture(
 
 
 @pytest.mark.parametrize("silent", [True, False])
-def test_a_method_that_never_says_yes_is_marked(read, examples, silent):
+def test_a_method_that_never_says_yes_is_marked(read, silent):
     (rows,) = (
         rows
         for caption, rows in read(examples.concepts_report, silent=silent).tables().items()
@@ -115,7 +120,7 @@ def test_a_method_that_never_says_yes_is_marked(read, examples, silent):
     assert (rows[2][0] == f"{examples.HOSTILE} never says yes") is silent
 
 
-def test_scores_differences_and_agreement_have_their_intervals(read, examples):
+def test_scores_differences_and_agreement_have_their_intervals(read):
     tables = read(examples.concepts_report).tables()
     assert tables["AUROC of one method less that of another"][0][0] == "first - random_descriptors"
     assert tables["The same as texts, against those of the reports"][0][0] == "ROUGE-L"
@@ -129,21 +134,21 @@ def test_scores_differences_and_agreement_have_their_intervals(read, examples):
     assert scores[0][-1] == "24 12 with it" and all(" to " in cell for cell in scores[0][1:7])
 
 
-def test_labels_are_not_called_reports(read, examples):
+def test_labels_are_not_called_reports(read):
     agreement = read(examples.PAGES["concepts_report_of_labels"]).section("agreement")
     assert (
         agreement.texts("h2") == ["Do the explanations say what the labels say?"] and "report" not in agreement.text()
     )
 
 
-def test_several_findings_have_a_table_of_areas_and_unfold(read, examples):
+def test_several_findings_have_a_table_of_areas_and_unfold(read):
     scores = read(examples.PAGES["concepts_report_of_several"]).section("scores")
     assert [row[0] for row in scores.tables()["AUROC by finding"]] == ["Effusion", "Edema <&>", "mean"]
     assert scores.texts("summary") == ["Effusion", "Edema <&>", "mean"]
     assert "AUROC of one method less that of another, mean over the findings" in scores.tables()
 
 
-def test_weights_stand_by_strength_on_one_scale(read, examples):
+def test_weights_stand_by_strength_on_one_scale(read):
     weights = read(examples.concepts_report).section("weights")
     ((_, rows),) = weights.tables().items()
     values = [abs(number(row[1])) for row in rows]
@@ -151,7 +156,7 @@ def test_weights_stand_by_strength_on_one_scale(read, examples):
     assert weights.all("rect")[0].attributes["width"] == "50.00%"
 
 
-def test_descriptors_of_reports(read, examples):
+def test_descriptors_of_reports(read):
     document = read(examples.descriptor_table)
     assert [section.attributes["id"] for section in document.all("section")] == ["lungs", "other", "notes"]
     other = document.section("other")

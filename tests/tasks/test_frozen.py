@@ -11,14 +11,13 @@ import pytest
 from flax import nnx
 
 from ecor_jax.checkpoints.model_dir import load_clip
-from ecor_jax.checkpoints.store import Store
-from ecor_jax.clip.config import VisionConfig, preset
+from ecor_jax.clip.config import VisionConfig
 from ecor_jax.clip.model import Clip
 from ecor_jax.clip.prompts import Prompt, VisualPrompts
 from ecor_jax.joint import Banks
 from ecor_jax.tasks.rationale.methods import METHODS
 from ecor_jax.tasks.rationale.model import RationaleLearner, RationaleLoss, RationaleModel
-from ecor_jax.training.step import TrainState, make_step
+from tests.tasks.steps import begin
 
 pytestmark = pytest.mark.usefixtures("strict_dtypes")
 
@@ -62,14 +61,6 @@ def make_batch() -> dict[str, jax.Array]:
     }
 
 
-def start(task: RationaleLearner, optimizer: optax.GradientTransformation):
-    """The step, its state and the frozen rest, as the loop makes them."""
-    graph, tuned, frozen = nnx.split(task.model, task.trainable, ...)
-    tuned = nnx.to_pure_dict(tuned)
-    state = TrainState(tuned, {}, optimizer.init(tuned), jnp.int32(0), jax.random.key_data(jax.random.key(0)))
-    return make_step(task, graph, optimizer), state, frozen
-
-
 def compiled(step, state, frozen):
     return jax.jit(step).lower(state, frozen, make_batch()).compile()
 
@@ -82,8 +73,8 @@ def operations(program) -> float:
 def programs(model):
     """The compiled step of both, and the forward pass alone. A scanned body is counted once, in all three alike."""
     optimizer = optax.sgd(1e-2, momentum=0.9)
-    ours = start(make_task(model, RationaleLearner), optimizer)
-    whole = start(make_task(model, AllTrained), optimizer)
+    _, *ours = begin(make_task(model, RationaleLearner), optimizer)
+    _, *whole = begin(make_task(model, AllTrained), optimizer)
     task = make_task(model, RationaleLearner)
     graph, state = nnx.split(task.model)
 
@@ -125,7 +116,7 @@ def test_the_step_keeps_no_gradients_of_weights_in_memory(programs, model):
 
 @pytest.mark.parametrize("optimizer", [optax.sgd(1e-2, momentum=0.9), optax.adamw(1e-2)], ids=["sgd", "adamw"])
 def test_state_and_optimizer_hold_arrays_of_prompts_only(model, optimizer):
-    _, state, frozen = start(make_task(model, RationaleLearner), optimizer)
+    _, _, state, frozen = begin(make_task(model, RationaleLearner), optimizer)
     assert [leaf.shape for leaf in jax.tree.leaves(state.tuned)] == [(3, 2, 64)]
     # Moments, and the counters of schedules.
     assert {leaf.shape for leaf in jax.tree.leaves(state.optimizer)} <= {(3, 2, 64), ()}
@@ -134,29 +125,17 @@ def test_state_and_optimizer_hold_arrays_of_prompts_only(model, optimizer):
     )
 
 
-def test_a_checkpoint_takes_the_space_of_prompts(model, tmp_path):
-    import grain
-
-    _, state, _ = start(make_task(model, RationaleLearner), optax.sgd(1e-2, momentum=0.9))
-    with Store(tmp_path / "checkpoints") as store:
-        store.save(1, state, iter(grain.MapDataset.range(4).to_iter_dataset()))
-    stored = sum(path.stat().st_size for path in (tmp_path / "checkpoints").rglob("*") if path.is_file())
-    weights = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model.clip.vision))) * 4
-    assert stored < weights / 4
-
-
 @pytest.mark.parametrize("layers", [(0,), (1, 2)])
 def test_steps_change_prompts_and_leave_every_frozen_array_bit_identical(model, layers):
     task = make_task(model, RationaleLearner, layers)
     before = jax.tree.map(np.array, nnx.to_pure_dict(nnx.state(task.model)))
-    step, state, frozen = start(task, optax.sgd(1e-2, momentum=0.9))
-    graph = nnx.split(task.model, task.trainable, ...)[0]
-    step = jax.jit(step)
+    graph, step, state, frozen = begin(task, optax.sgd(1e-2, momentum=0.9))
     losses = []
     for _ in range(4):
         state, metrics = step(state, frozen, make_batch())
         losses.append(float(metrics["loss"][0]))
-    after = nnx.to_pure_dict(nnx.state(nnx.merge(graph, state.tuned, frozen)))
+    assert step._cache_size() == 1 and int(state.step) == 4
+    after = nnx.to_pure_dict(nnx.state(nnx.merge(graph, state.tuned, state.statistics, frozen)))
     changed = [
         jax.tree_util.keystr(path)
         for (path, old), new in zip(jax.tree_util.tree_leaves_with_path(before), jax.tree.leaves(after), strict=True)
@@ -166,20 +145,3 @@ def test_steps_change_prompts_and_leave_every_frozen_array_bit_identical(model, 
     assert losses[-1] != losses[0]
     # Prompts of all the chosen layers.
     assert (np.abs(after["prompts"]["tokens"] - before["prompts"]["tokens"]).max(axis=(1, 2)) > 0).all()
-
-
-def test_the_step_compiles_once(model):
-    step, state, frozen = start(make_task(model, RationaleLearner), optax.sgd(1e-2, momentum=0.9))
-    jitted = jax.jit(step)
-    for _ in range(3):
-        state, _ = jitted(state, frozen, make_batch())
-    assert jitted._cache_size() == 1
-    assert int(state.step) == 3
-
-
-def test_the_presets_vision_tower_has_far_more_parameters_than_its_prompts():
-    # What is saved grows with the tower: three shallow tokens of ViT-B/32 are a forty-thousandth of it.
-    vision = preset("openai/ViT-B-32").vision
-    prompts = VisualPrompts(vision, 3, (0,), rngs=nnx.Rngs(0))
-    blocks = vision.layers * (4 * vision.width**2 + 2 * vision.width * vision.mlp_width)
-    assert prompts.tokens.size * 30_000 < blocks

@@ -24,12 +24,9 @@ def test_rows_and_values_in_the_order_asked():
     assert read() == {}
 
 
-def test_a_descriptor_may_hold_an_equals_sign():
-    assert read("a ratio = 0.5=0.75") == {1: 0.75}
-
-
 @given(st.dictionaries(phrases, st.floats(-1, 1)).map(lambda asked: list(asked.items())))
 def test_what_is_written_is_read(asked):
+    """Descriptors may hold an equals sign."""
     found = read(*(f"{phrase}={value!r}" for phrase, value in asked))
     assert found == {DESCRIPTORS.phrases.index(phrase): value for phrase, value in asked}
 

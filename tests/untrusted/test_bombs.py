@@ -51,7 +51,7 @@ from ecor_jax.reports import causal_model
 from ecor_jax.reports.language_model import _answers_file
 from ecor_jax.reports.statements import read_statements
 from ecor_jax.tasks.concepts.encoder import FileEncoder
-from ecor_jax.tasks.rationale.explain import read_pictures
+from ecor_jax.tasks.explainer import records_of
 from ecor_jax.training.metrics_log import read_metrics
 from ecor_jax.training.workdir import claimed
 
@@ -318,8 +318,8 @@ def announced(path: Path) -> bytes:
 
 FILES: dict[str, Read] = {
     "a.png": lambda path: open_files(path.parent).read(path.name),
-    "b.png": lambda path: read_pictures([path]),
-    "c.png": lambda path: read_pictures([path.parent]),
+    "b.png": lambda path: records_of([path], skip_bad=True),
+    "c.png": lambda path: records_of([path.parent], skip_bad=True),
     "a.json": Vocabulary.from_json,
     "a.zip": open_files,
     "a.rec": RecordIO,

@@ -26,6 +26,7 @@ from ecor_jax.tasks import base
 from ecor_jax.tasks.base import Log, Task, check_batch_sizes, compute_dtype
 from ecor_jax.tasks.verification.alignment import alignment_proxy
 from ecor_jax.tasks.verification.data import open_faces, open_pair_sets
+from ecor_jax.tasks.verification.explain import FaceExplainer
 from ecor_jax.tasks.verification.model import FaceModel, Recogniser, VerificationLearner, trainable
 from ecor_jax.tasks.verification.options import VerificationOptions
 from ecor_jax.tasks.verification.pairs import Seen, check_faces, face_model, see
@@ -155,6 +156,10 @@ class Verification(Task[VerificationOptions, Judgement]):
         for name, pairs in self.pair_sets.items():
             scores[name], seen[name] = self._scores(model, name, pairs)
         return Judgement(scores, seen, proxy)
+
+    @classmethod
+    def explainer(cls, model: str) -> FaceExplainer:
+        return FaceExplainer(load_bottleneck(load_clip(model)))
 
     def _scores(
         self, model: FaceModel, name: str, pairs: PairSet, folder: Path | None = None

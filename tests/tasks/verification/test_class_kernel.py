@@ -55,24 +55,12 @@ def memory(identities: int, sampled: float):
     return step.lower(jax.tree.map(abstract, state), jax.tree.map(abstract, frozen), batch).compile().memory_analysis()
 
 
-@pytest.mark.parametrize(
-    ("identities", "sampled", "most"),
-    [
-        # `most`: arrays of a device's logits, or of its centres where they are the larger ones, that it may hold.
-        (85_742, 1.0, 6),
-        (10_000_000, 1.0, 6),
-        (10_000_000, 0.1, 6),
-    ],
-)
-def test_a_device_holds_its_share_of_the_centres_alone(identities, sampled, most, record_property):
-    found = memory(identities, sampled)
+@pytest.mark.parametrize(("identities", "sampled"), [(85_742, 1.0), (10_000_000, 1.0), (10_000_000, 0.1)])
+def test_a_device_holds_its_share_of_the_centres_alone(identities, sampled):
+    needed = memory(identities, sampled)
     own = math.ceil(identities / DEVICES)
     kernel, logits = 4 * own * SIZE, 4 * BATCH * math.ceil(own * sampled)
-    held, temporary = found.argument_size_in_bytes, found.temp_size_in_bytes
-    record_property("argument_bytes", held)
-    record_property("temporary_bytes", temporary)
-    print(f"\n{identities:,} identities, {sampled:.0%} of them a step: {held / 2**30:.3f} GiB held, "
-          f"{temporary / 2**30:.3f} GiB temporary on each of {DEVICES} devices")  # fmt: skip
     # The centres and both moments, split; the rest of the model is small.
-    assert 3 * kernel <= held < 3 * kernel + 2**22
-    assert temporary < most * max(kernel, logits) + 2**24
+    assert 3 * kernel <= needed.argument_size_in_bytes < 3 * kernel + 2**22
+    # A few arrays of a device's logits, or of its centres where they are the larger ones.
+    assert needed.temp_size_in_bytes < 6 * max(kernel, logits) + 2**24

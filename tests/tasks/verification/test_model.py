@@ -27,7 +27,7 @@ from ecor_jax.options import read
 from ecor_jax.tasks.verification.model import PARTS, FaceModel, Margin, VerificationLearner
 from ecor_jax.training.loop import train
 from ecor_jax.training.options import Training
-from ecor_jax.training.step import Statistic, TrainState, make_step
+from tests.tasks.steps import arrays_of, begin
 
 pytestmark = pytest.mark.usefixtures("strict_dtypes")
 
@@ -81,81 +81,50 @@ def batch_of(**options) -> dict[str, jax.Array]:
     return {name: jnp.asarray(rows) for name, rows in pictures(**options).items()}
 
 
-def begin(task: VerificationLearner, optimizer: optax.GradientTransformation):
-    """The graph, the jitted step, its state and the frozen rest, as the loop makes them."""
-    graph, tuned, statistics, frozen = nnx.split(task.model, task.trainable, Statistic, ...)
-    tuned, statistics = nnx.to_pure_dict(tuned), nnx.to_pure_dict(statistics)
-    state = TrainState(tuned, statistics, optimizer.init(tuned), jnp.int32(0), jax.random.key_data(jax.random.key(0)))
-    return graph, jax.jit(make_step(task, graph, optimizer)), state, frozen
-
-
-def arrays_of(tree) -> dict[str, np.ndarray]:
-    """Every array by its path, `a/b/c`."""
-    return {
-        "/".join(str(part.key) for part in path if isinstance(part, jax.tree_util.DictKey)): np.array(leaf)
-        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
-    }
-
-
-# What each part is, said once more: all paths below.
-LINEAR = ("kernel", "bias")
-MLP = {f"face/vision/last/{layer}/{leaf}" for layer in ("mlp_in", "mlp_out") for leaf in LINEAR}
-BLOCK = (
-    MLP
-    | {f"face/vision/last/attention/{layer}/{leaf}" for layer in ("query", "key", "value", "out") for leaf in LINEAR}
-    | {f"face/vision/last/{norm}/{leaf}" for norm in ("ln_1", "ln_2") for leaf in ("scale", "bias")}
-)
-TRUNK = {path.replace("vision/last", "vision/trunk/transformer/blocks") for path in BLOCK} | {
-    f"face/vision/trunk/{leaf}"
-    for leaf in (
-        "class_embedding",
-        "position_embedding",
-        "patch_embedding/kernel",
-        "ln_pre/scale",
-        "ln_pre/bias",
-        "ln_post/scale",
-        "ln_post/bias",
-        "projection/kernel",
-    )
-}
-LEAVES: dict[str, set[str]] = {
-    "aggregation": {f"face/bottleneck/aggregation/{leaf}" for leaf in LINEAR},
-    "adapter": {f"face/bottleneck/adapter/{layer}/kernel" for layer in ("down", "up")},
-    "last_mlp": MLP,
-    "last_block": BLOCK,
-    "projection": {"face/vision/trunk/projection/kernel"},
-    "encoder": BLOCK | TRUNK,
-}
 STATISTICS = {"norm_mean", "norm_std"}
+# What each part is, said once more: where its parameters lie, and how many arrays they are.
+PLACES = {
+    "aggregation": ("face/bottleneck/aggregation/", 2),
+    "adapter": ("face/bottleneck/adapter/", 2),
+    "last_mlp": ("face/vision/last/mlp_", 4),
+    "last_block": ("face/vision/last/", 16),
+    "projection": ("face/vision/trunk/projection/", 1),
+    "encoder": ("face/vision/", 40),
+}
+
+
+@functools.cache
+def parameters() -> set[str]:
+    return {*arrays_of(nnx.to_pure_dict(nnx.state(make_task().model, nnx.Param)))}
+
+
+def parameters_of(*parts: str) -> set[str]:
+    """The paths of the parameters of these parts, and of the centres, which are always trained."""
+    return {path for path in parameters() if path.startswith(("centres", *(PLACES[part][0] for part in parts)))}
 
 
 def test_the_parts_are_all_looked_at():
-    assert LEAVES.keys() == PARTS.keys()
-    parameters = arrays_of(nnx.to_pure_dict(nnx.state(make_task().model, nnx.Param))).keys()
-    assert set().union(*LEAVES.values()) | {"centres"} == parameters
+    assert PLACES.keys() == PARTS.keys() and parameters_of(*PARTS) == parameters()
+    for part, (_, count) in PLACES.items():
+        assert len(parameters_of(part)) == 1 + count
 
 
-COMBINATIONS = [
-    *((part,) for part in LEAVES),
-    (),
-    ("aggregation", "last_mlp"),
-    ("aggregation", "last_mlp", "adapter"),
-    ("projection", "adapter"),
-    ("last_mlp", "last_block"),
-    ("encoder", "aggregation"),
-]
-
-
-@pytest.mark.parametrize("tuned", COMBINATIONS, ids="+".join)
+@pytest.mark.parametrize(
+    "tuned",
+    [*((part,) for part in PLACES), (), ("aggregation", "last_mlp", "adapter"), ("last_mlp", "last_block")],
+    ids="+".join,
+)
 def test_steps_change_the_named_parts_and_leave_all_else_bit_identical(tuned):
     task = make_task(tuned)
     before = arrays_of(nnx.to_pure_dict(nnx.state(task.model)))
     graph, step, state, frozen = begin(task, optax.sgd(0.5, momentum=0.9))
+    moments = [leaf.shape for leaf in jax.tree.leaves(state.optimizer)]
+    assert moments == [leaf.shape for leaf in jax.tree.leaves(state.tuned)]
     for _ in range(2):
         state, metrics = step(state, frozen, batch_of())
     assert step._cache_size() == 1
     assert math.isfinite(float(metrics["loss"][0]))
-    expected = {"centres"}.union(*(LEAVES[part] for part in tuned))
+    expected = parameters_of(*tuned)
     assert arrays_of(state.tuned).keys() == expected
     assert arrays_of(state.statistics).keys() == STATISTICS
     after = arrays_of(nnx.to_pure_dict(nnx.state(nnx.merge(graph, state.tuned, state.statistics, frozen))))
@@ -164,15 +133,6 @@ def test_steps_change_the_named_parts_and_leave_all_else_bit_identical(tuned):
     # A bias of the key moves all scores of a query alike: it has no gradient but rounding.
     idle = {name for name in expected if name.endswith("key/bias")}
     assert changed - idle == expected - idle | STATISTICS
-
-
-@pytest.mark.parametrize("tuned", [("aggregation",), ("aggregation", "last_mlp", "adapter"), ("projection",)])
-def test_the_optimizer_has_moments_of_tuned_parts_only(tuned):
-    task = make_task(tuned)
-    _, _, state, _ = begin(task, optax.adamw(1e-2))
-    moments = [leaf for leaf in jax.tree.leaves(state.optimizer) if leaf.ndim]
-    assert sum(leaf.size for leaf in moments) == 2 * sum(leaf.size for leaf in jax.tree.leaves(state.tuned))
-    assert arrays_of(state.optimizer[0].mu).keys() == {"centres"}.union(*(LEAVES[part] for part in tuned))
 
 
 @pytest.mark.parametrize(
@@ -189,13 +149,12 @@ def test_faces_without_the_aggregation_are_trained_as_well(output, tuned, size):
     assert all((before[name] != after).any() for name, after in arrays_of(state.tuned).items())
 
 
-@pytest.mark.parametrize(("output", "name"), [("features", "features"), ("activations", "activations")])
-def test_what_stands_for_a_face(output, name):
-    face = make_face(output=output)
-    concepts = face.concepts(batch_of()["image"])
-    np.testing.assert_array_equal(face.represent(concepts), getattr(concepts, name))
-    whole = make_face()
-    np.testing.assert_array_equal(whole.represent(whole.concepts(batch_of()["image"])), concepts.output)
+@pytest.mark.parametrize("output", ["features", "activations"])
+def test_what_stands_for_a_face(output):
+    face, whole = make_face(output=output), make_face()
+    concepts = nnx.jit(FaceModel.concepts)(face, batch_of()["image"])
+    np.testing.assert_array_equal(face.represent(concepts), getattr(concepts, output))
+    np.testing.assert_array_equal(whole.represent(concepts), concepts.output)
 
 
 # Cost
@@ -320,9 +279,8 @@ def test_the_sampled_loss_is_the_one_of_the_loops_over_the_drawn_identities(shar
     assert float(other) != float(loss)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_faces_of_no_length_have_finite_gradients(name):
-    task = make_task(("aggregation", "last_mlp"), Margin(name))
+def test_faces_of_no_length_have_finite_gradients():
+    task = make_task(("aggregation", "last_mlp"), Margin("adaface"))
     task.model.face.bottleneck.aggregation.kernel[...] = jnp.zeros((CONCEPTS, SIZE))
     _, step, state, frozen = begin(task, optax.sgd(1e-2))
     state, metrics = step(state, frozen, batch_of())
@@ -357,13 +315,6 @@ def test_statistics_start_as_in_adafaces_code_and_follow_the_norms():
         assert found == pytest.approx((mean, std), rel=1e-5)
 
 
-@pytest.mark.parametrize("name", ["arcface", "cosface"])
-def test_other_margins_leave_the_statistics_alone(name):
-    _, step, state, frozen = begin(make_task(margin=Margin(name)), optax.sgd(0.1))
-    state, _ = step(state, frozen, batch_of())
-    assert (float(state.statistics["norm_mean"]), float(state.statistics["norm_std"])) == (20, 100)
-
-
 def stream() -> grain.IterDataset:
     rows = pictures(24, 24)
     order = grain.MapDataset.range(24).seed(3).shuffle().repeat()
@@ -372,16 +323,7 @@ def stream() -> grain.IterDataset:
 
 
 def config(steps: int) -> Training:
-    optimizer = {
-        "name": "adamw",
-        "learning_rate": 0.01,
-        "warmup_steps": 0,
-        "schedule": "constant",
-        "weight_decay": 0.0,
-        "momentum": 0.9,
-        "b2": 0.99,
-        "clip_norm": 0.0,
-    }
+    optimizer = {"name": "adamw", "learning_rate": 0.01, "warmup_steps": 0, "schedule": "constant", "b2": 0.99}
     options = {"steps": steps, "seed": 5, "log_every": 1, "checkpoint_every": 2, "optimizer": optimizer}
     return read(Training, options | {"parallel": {"model": 2}})
 
@@ -406,23 +348,17 @@ def saved(workdir: Path, step: int) -> dict[str, np.ndarray]:
         return arrays_of(checkpointer.restore((workdir / "checkpoints" / "faces" / str(step) / "state").absolute()))
 
 
-def test_a_run_moves_the_statistics_of_the_model_it_returns_and_not_the_callers(whole):
-    _, task, model = whole
+def test_statistics_are_moved_in_the_model_that_is_returned_and_part_of_the_checkpoint(whole):
+    workdir, task, model = whole
     assert (float(task.model.norm_mean[...]), float(task.model.norm_std[...])) == (20, 100)
     assert model["norm_mean"] < 10 and model["norm_std"] < 30
-
-
-def test_statistics_are_part_of_the_checkpoint(whole):
-    workdir, _, model = whole
-    found = saved(workdir, 4)
+    stored, earlier = saved(workdir, 4), saved(workdir, 2)
     for name in STATISTICS:
-        np.testing.assert_array_equal(found[f"statistics/{name}"], model[name], strict=True)
-        assert found[f"statistics/{name}"] < saved(workdir, 2)[f"statistics/{name}"]
-
-
-def test_no_frozen_weights_are_part_of_the_checkpoint(whole):
-    stored = {name.removeprefix("tuned/") for name in saved(whole[0], 4) if name.startswith("tuned/")}
-    assert stored == {"centres"} | LEAVES["aggregation"] | LEAVES["last_mlp"]
+        np.testing.assert_array_equal(stored[f"statistics/{name}"], model[name], strict=True)
+        assert stored[f"statistics/{name}"] < earlier[f"statistics/{name}"]
+    # No frozen weights are.
+    tuned = {name.removeprefix("tuned/") for name in stored if name.startswith("tuned/")}
+    assert tuned == parameters_of("aggregation", "last_mlp")
 
 
 def test_a_run_in_two_parts_is_the_run_in_one_bit_for_bit(whole, tmp_path):
@@ -446,30 +382,18 @@ def losses(workdir: Path) -> list[float]:
 
 
 @pytest.mark.parametrize(
-    ("tuned", "message"),
+    ("tuned", "face", "message"),
     [
-        (("head",), r"bottleneck\.tuned names 'head'; expected some of aggregation, adapter, last_mlp"),
-        (("aggregation", "x", "y"), r"bottleneck\.tuned names 'x', 'y'; expected"),
-        (("",), r"bottleneck\.tuned names ''; expected"),
-        # The names of a text, one by one.
-        ("encoder", r"bottleneck\.tuned names 'e', 'n', 'c'"),
+        (("aggregation", "x", "y"), {}, r"names 'x', 'y'; expected some of aggregation, adapter, last_mlp"),
+        (("",), {}, "names ''; expected"),
+        (("adapter",), {"width": 0}, r"names 'adapter', but bottleneck\.adapter\.width is 0"),
+        (("aggregation",), {"output": "features"}, "names aggregation, which bottleneck.output=features leaves out"),
+        (("aggregation",), {"output": "activations"}, "names aggregation, which bottleneck.output=activations"),
     ],
 )
-def test_unknown_parts_are_named(tuned, message):
-    with pytest.raises(UserError, match=message):
-        make_task(tuned)
-
-
-def test_an_adapter_that_is_not_there_cannot_be_tuned():
-    with pytest.raises(UserError, match=r"bottleneck\.tuned names 'adapter', but bottleneck\.adapter\.width is 0"):
-        make_task(("adapter",), face=make_face(width=0))
-    make_task(("last_block",), face=make_face(width=0))
-
-
-@pytest.mark.parametrize("output", ["features", "activations"])
-def test_an_aggregation_that_is_left_out_cannot_be_tuned(output):
-    with pytest.raises(UserError, match=f"names aggregation, which bottleneck.output={output} leaves out"):
-        make_task(("aggregation",), face=make_face(output=output))
+def test_parts_that_cannot_be_tuned_are_named(tuned, face, message):
+    with pytest.raises(UserError, match=r"bottleneck\.tuned " + message):
+        make_task(tuned, face=make_face(**face))
 
 
 def test_an_unknown_output_is_refused():
