@@ -8,12 +8,16 @@ import sys
 import types
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from safetensors.numpy import load_file, save_file
 
+import ecor_jax
 from ecor_jax.checkpoints import source
 from ecor_jax.checkpoints.weights import weights_digest
 from ecor_jax.commands import cli
+from ecor_jax.errors import UserError
 from ecor_jax.tasks.rationale.methods import METHODS, Method
 
 ROOT = Path(__file__).parents[1]
@@ -85,3 +89,36 @@ def test_a_weight_format(tiny_clip, tmp_path, module):
     read = changed.read_source(tmp_path / "model")
     assert weights_digest(read.clip) == weights_digest(source.read_source(tiny_clip).clip)
     assert read.tokenizer is not None and read.preprocess.size == 16
+
+
+def test_a_task(tmp_path, monkeypatch, module, capsys):
+    """Under 60 lines of code, and no file of the package, for a task that trains, is judged and explains."""
+    (example,) = examples("Add a task")
+    assert sum(bool(line.strip()) for line in example.splitlines()) < 60
+    module("colours", example)
+    rng = np.random.default_rng(0)
+    for name, colour in {"red": (200, 40, 40), "blue": (40, 40, 200), "green": (40, 200, 40)}.items():
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        for number in range(8):
+            pixels = np.clip(rng.normal(colour, 30, (12, 10, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "pictures" / name / f"{number}.png")
+    config = tmp_path / "colours_config.py"
+    config.write_text(
+        "from colours import ColourOptions\nfrom ecor_jax.options import defaults\n\n"
+        "def get_config():\n    return defaults(ColourOptions)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "CONTRIBUTING.md").read_text().split("## Add a task")[1]
+    for line in re.findall(r"^ecor-jax (.*)$", text, re.MULTILINE):
+        name, *arguments = line.replace("picture.png", "pictures/red/0.png").split()
+        more = ["--config.data.batch_size=8", "--config.optimizer.learning_rate=0.1", "--config.steps=60"]
+        command = importlib.import_module(f"ecor_jax.commands.{name}")
+        command.main(cli.parse(command.parser(), [*arguments, *(more if name != "explain" else [])]))
+    trained = json.loads((tmp_path / "runs" / "colours" / "results.json").read_text())
+    evaluated = json.loads((tmp_path / "results.json").read_text())
+    assert trained["methods"]["mean_colour"]["accuracy"] > 0.9 and evaluated["methods"]["mean_colour"]["accuracy"] > 0.9
+    assert "mean_colour" in (tmp_path / "runs" / "colours" / "report" / "index.html").read_text()
+    (told,) = json.loads((tmp_path / "page" / "explanations.json").read_text())
+    assert told == {"name": "pictures/red/0.png", "category": 2}, "blue, green, red"
+    with pytest.raises(UserError, match="has no meaning"):
+        ecor_jax.load("runs/colours/model", task="colours:Colours").explain("pictures/red/0.png", top_k=3)

@@ -45,12 +45,14 @@ class AdapterOptions:
 class Training:
     """What the loop reads, and what names the task.
 
+    model: a model directory or hub id that the task starts from; what it may be, its own options say.
     dtype: what the towers compute in; bfloat16 on accelerators.
     eval_every: steps between evaluations on the validation part; 0: none.
     best: a number of these evaluations; the weights at its best are kept, not the last ones. Empty: the last.
     """
 
     task: str = ""
+    model: str = ""
     seed: Seed = 0
     dtype: DataType = "float32"
     steps: Positive = 300

@@ -54,8 +54,7 @@ class PretrainOptions(Training):
 class OnClip(Training):
     """What every task on top of a CLIP has.
 
-    model: a model directory or hub id. pretrain: where no model is named, how to make one first.
+    pretrain: where no model is named, how to make one first.
     """
 
-    model: str = ""
     pretrain: PretrainOptions | None = None

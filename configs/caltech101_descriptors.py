@@ -1,0 +1,35 @@
+"""Caltech-101 through its descriptors, with the small CLIP of configs/pretrain_tiny_imagenet.py.
+
+    ecor-jax train --config=configs/caltech101_descriptors.py --workdir=runs/caltech101_descriptors
+
+A bottleneck over the descriptors of all classes, beside zero-shot classification by the class's name, by the mean of
+its descriptors (Menon and Vondrick 2023) or of random letters (Roth et al. 2023), and heads without words. Every head
+is kept as it was when its accuracy on the validation part, a quarter of the training pictures, was best; the test part
+is looked at once. `--config.concepts.template="a photo of a {c}, which has {d}"` gives every class descriptors of its
+own.
+
+Expected: see RESULTS.md.
+"""
+
+from configs.common import data_folder
+from ecor_jax.config import Config
+from ecor_jax.options import defaults
+from ecor_jax.tasks.concepts.options import ConceptsOptions
+
+
+def get_config() -> Config:
+    config = defaults(ConceptsOptions)
+    config.model = "runs/tiny_clip_whole/model"
+    config.methods = (
+        "bottleneck,bottleneck_no_concept_loss,random_descriptors,black_box,black_box_mlp,"
+        "zero_shot,mean_descriptors,mean_random_descriptors"
+    )
+    config.concepts.descriptors = f"{data_folder()}/rationales/caltech101_text.json"
+    config.concepts.template = "a photo of a thing with {d}"
+    config.data.name = "caltech101"
+    config.data.images = f"{data_folder()}/images/caltech101.zip"
+    config.data.aliases = "faces easy=person"
+    config.data.on_missing = "allow"  # four classes have no descriptor
+    config.data.holdout, config.data.validation = 0.25, "0.25"
+    config.steps, config.eval_every, config.best = 1500, 100, "accuracy"
+    return config
