@@ -207,8 +207,8 @@ def _checked_lists(content: JsonObject, where: str, slash: str) -> dict[str, lis
             problems.append(f"class {raw_name!r} is given twice")
         else:
             # DROR's ImageNet file gives 'coyote' twice, first with an empty list: that one adds nothing.
-            where = f"class {raw_name!r}"
-            lists.setdefault(name, []).extend(text for item in value for text in _texts(item, where, problems))
+            own = f"class {raw_name!r}"
+            lists.setdefault(name, []).extend(text for item in value for text in _texts(item, own, problems))
     if not content:
         problems.append("it has no class")
     elif not problems and not any(lists.values()):

@@ -128,10 +128,9 @@ def _readable(readers: Iterable[Callable[[], Record]], skip_bad: bool) -> list[R
             records.append(record)
         except UserError as error:
             bad.append(str(error))
-    if not records:
-        raise UserError(f"no picture can be read: {'; '.join(bad)}")
-    if bad and not skip_bad:
-        raise UserError(f"{len(bad)} pictures cannot be read: {'; '.join(bad)}")
+    if bad and not (records and skip_bad):
+        count = f"{len(bad)} pictures cannot" if records or not skip_bad else "no picture can"
+        raise UserError(f"{count} be read: {'; '.join(bad)}")
     for message in bad:
         logging.warning("left out: %s", message)
     return records

@@ -152,7 +152,7 @@ def test_a_diagnosis_comes_back_to_the_bit(saved, directory, single_label):
         (lambda d: d["findings"].update(typical=0.5), ""),
         (lambda d: d["findings"]["typical"].__setitem__(0, math.nan), ""),
         (lambda d: d["findings"]["typical"].__setitem__(0, math.inf), ""),
-        (lambda d: d["findings"].update(single_label=True), "single_label is True of 3 findings"),
+        (lambda d: d["findings"].update(single_label=1), "single_label is 1 of 3 findings"),
         (lambda d: d["findings"].update(single_label="no"), "single_label is 'no' of 3 findings"),
         (lambda d: d["findings"]["names"].__setitem__(0, "Mass"), "expected each once"),
         (lambda d: d.update(findings="Effusion"), "not a description of a bottleneck"),

@@ -40,14 +40,14 @@ def test_reasons_of_a_finding_are_what_is_seen_and_speaks_for_it_by_contribution
     """The meniscus is furthest beyond the typical, and contributes least; clear lungs unseen are no reason."""
     made, row = single(case, [film(blunt=0.1, fluid=0.2, meniscus=0.4, clear=-0.3, sharp=0.1)])
     assert row.probabilities[0, 1] > 0.5
-    assert reasons(row, made.data, 5, True) == [[BLUNT, FLUID, MENISCUS]]
-    assert reasons(row, made.data, 2, True) == [[BLUNT, FLUID]]
+    assert reasons(row, made.data, 5) == [[BLUNT, FLUID, MENISCUS]]
+    assert reasons(row, made.data, 2) == [[BLUNT, FLUID]]
 
 
 def test_reasons_of_no_finding_are_what_speaks_against_it(case):
     made, row = single(case, [film(clear=0.05, sharp=0.1, blunt=-0.1, fluid=0.1), film()])
     assert (row.probabilities[:, 1] < 0.5).all()
-    assert reasons(row, made.data, 5, True) == [[CLEAR, SHARP], []]
+    assert reasons(row, made.data, 5) == [[CLEAR, SHARP], []]
 
 
 def test_reasons_of_several_findings_equal_slow_loops(case):
@@ -71,7 +71,7 @@ def test_reasons_of_several_findings_equal_slow_loops(case):
                 totals[PHRASES[concept]] = total
         expected.append(sorted(totals, key=lambda name: -totals[name])[:3])
     assert kinds >= {0, 1, 2}
-    assert reasons(row, made.data, 3, False) == expected
+    assert reasons(row, made.data, 3) == expected
 
 
 def test_explanations_are_compared_with_the_whole_report(case):
@@ -141,7 +141,7 @@ def test_concepts_kept_of_the_first_method_and_of_the_random_control(methods):
     logit = base + (row.cosines - TYPICAL)[:, [0, 2]] @ np.array([-30.0, 30.0])
     risk = 1 / (1 + np.exp(-logit))
     judged = (np.stack([1 - risk, risk], axis=1), gold, "binary")
-    patients = made.data.test.studies.patients
+    patients = made.data.test.patients
     intervals = dict(zip(FIGURES, bootstrap_intervals(resampled(*judged), patients, resamples=60, seed=0), strict=True))
     two = results["kept"]["bottleneck"]["2"]
     for name in ("accuracy", "auroc"):
@@ -159,7 +159,7 @@ def test_methods_are_compared_with_the_first_one(methods):
     both = [resampled(*method) for method in judged]
     (interval,) = bootstrap_intervals(
         lambda weights: (both[0](weights) - both[1](weights))[[FIGURES.index("auroc")]],
-        made.data.test.studies.patients, resamples=60, seed=0,
+        made.data.test.patients, resamples=60, seed=0,
     )  # fmt: skip
     assert interval is not None and interval.low < value < interval.high
     difference = found["bottleneck - black_box"]

@@ -1,0 +1,110 @@
+"""The Python interface as a notebook's user meets it."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+from PIL import Image
+
+import ecor_jax
+from ecor_jax.errors import UserError
+
+RATIONALES = {"cat": ["whiskers", "fur"], "dog": ["a wet nose"], "seal": ["flippers", "fur"]}
+
+
+@pytest.fixture
+def picture(tmp_path):
+    path = tmp_path / "cat.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (20, 24, 3), np.uint8)).save(path)
+    return path
+
+
+def test_importing_is_quick_and_starts_no_backend():
+    code = (
+        "import time; start = time.perf_counter(); import ecor_jax, sys; took = time.perf_counter() - start; "
+        "print(took, 'jax' in sys.modules, sorted(set(dir(ecor_jax)) & {'load', 'train', 'load_clip'}))"
+    )
+    took, jax, names = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split(maxsplit=2)
+    assert float(took) < 0.5 and jax == "False" and names.strip() == "['load', 'load_clip', 'train']"
+
+
+def test_pictures_in_any_form_are_explained_alike(tiny_clip, picture, tmp_path):
+    model = ecor_jax.load(tiny_clip, rationales=RATIONALES)
+    explained = model.explain(str(picture), top_k=3)
+    image = Image.open(picture)
+    for other in (picture, image, np.asarray(image), picture.read_bytes()):
+        assert model.explain(other, top_k=3).explanations == explained.explanations
+    assert explained.category in RATIONALES and len(explained.pairs) == 3
+    several = model.explain([picture, image])
+    assert [one.name for one in several] == [str(picture), "picture 2"]
+    assert [one.name for one in model.explain(tmp_path)] == ["cat.png"], "a folder gives a list"
+    words = tmp_path / "words.json"
+    words.write_text(json.dumps(RATIONALES))
+    assert ecor_jax.load(tiny_clip, words).explain(picture, top_k=3).to_dict() == explained.to_dict()
+    assert json.loads(json.dumps(explained.to_dict()))["explanations"][0]["pairs"][0]["category"] in RATIONALES
+
+
+def test_a_table_and_a_card(tiny_clip, picture):
+    explained = ecor_jax.load(tiny_clip, RATIONALES).explain(picture, top_k=2)
+    table = explained.to_frame()
+    assert list(table.columns) == ["method", "category", "rationale", "probability"] and len(table) == 2
+    card = explained._repr_html_()
+    assert card.startswith("<iframe srcdoc=") and "data:image/png;base64," in card and "<script" not in card
+    assert "Content-Security-Policy" in card
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        (lambda model, path: model.explain(path, threshold=0.3), "--threshold has no meaning for what"),
+        (lambda model, path: model.explain("/nowhere.png"), "no picture can be read: /nowhere.png"),
+        (lambda model, path: model.explain(b"no picture"), "picture 1 is not an image"),
+        (lambda model, path: model.explain(path, rationales={"cat": "fur"}), "the rationales: class 'cat': expected a"),
+        (lambda model, path: model.explain(path, rationales={"a b": ["x"], "a_b": ["y"]}), "are the same"),
+    ],
+)  # fmt: skip
+def test_mistakes(tiny_clip, picture, call, expected):
+    with pytest.raises(UserError, match=expected):
+        call(ecor_jax.load(tiny_clip, RATIONALES), picture)
+
+
+def test_a_plain_clip_needs_rationales(tiny_clip, picture):
+    with pytest.raises(UserError, match="is a plain CLIP: --rationales is needed"):
+        ecor_jax.explain(tiny_clip, picture)
+    with pytest.raises(UserError, match="is a plain CLIP; expected rationales"):
+        ecor_jax.evaluate(tiny_clip, images="photos.zip")
+
+
+def test_training_and_evaluating(tiny_clip, tiny_pictures, tmp_path):
+    images, rationales = tiny_pictures
+    options = {
+        "model": str(tiny_clip), "data.images": str(images), "data.rationales": str(rationales), "method": "ecor",
+        "steps": 2, "data.batch_size": 8, "evaluation.batch_size": 16,
+    }  # fmt: skip
+    results = ecor_jax.train("configs/folder.py", tmp_path / "run", options)
+    model = ecor_jax.load(tmp_path / "run" / "model")
+    again = ecor_jax.evaluate(model, images=images / "test")
+    assert again["methods"]["ecor"] == results["methods"]["ecor"], "in the words it was tuned on"
+    given = ecor_jax.evaluate(tmp_path / "run" / "model", images=images / "test", rationales=rationales)
+    assert given["methods"] == again["methods"]
+    config = ConfigDict(json.loads((tmp_path / "run" / "config.json").read_text()))
+    assert ecor_jax.train(config, tmp_path / "run") == results, "it is there already"
+    with pytest.raises(UserError, match=r"no\.such"):
+        ecor_jax.train(config, tmp_path / "run", {"no.such": 1})
+
+
+def test_encoding(tiny_clip, picture):
+    clip = ecor_jax.load_clip(tiny_clip)
+    images, texts = clip.encode_image([picture, np.zeros((8, 8, 3), np.uint8)]), clip.encode_text(["a cat", "a dog"])
+    assert images.shape == texts.shape and images.shape[0] == 2
+    for rows in (images, texts):
+        np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(clip.encode_text("a dog")[0], texts[1], atol=1e-6)
+    np.testing.assert_allclose(clip.encode_image(picture)[0], images[0], atol=1e-6)
+    with pytest.raises(UserError, match="cannot be read"):
+        clip.encode_image([picture, "/nowhere.png"])
