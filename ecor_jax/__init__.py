@@ -1,12 +1,16 @@
-"""Explainable image recognition with CLIP, in JAX: `load`, `explain`, `evaluate`, `train`, `load_clip`."""
+"""Explainable image recognition with CLIP, in JAX: `load`, `explain`, `evaluate`, `train`, `load_clip` (`ecor_jax.api`)."""
 
 import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ecor_jax.api import evaluate, explain, load, load_clip, train
+    from ecor_jax.api import evaluate as evaluate
+    from ecor_jax.api import explain as explain
+    from ecor_jax.api import load as load
+    from ecor_jax.api import load_clip as load_clip
+    from ecor_jax.api import train as train
 
-__all__ = ["evaluate", "explain", "load", "load_clip", "train"]
+_INTERFACE = ("evaluate", "explain", "load", "load_clip", "train")
 
 # Tokenizers are all that is used of transformers, which without PyTorch says that it has no models.
 os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
@@ -14,7 +18,7 @@ os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
 
 def __getattr__(name: str) -> Any:
     """The interface, imported when it is first asked for: JAX takes a second."""
-    if name not in __all__:
+    if name not in _INTERFACE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from ecor_jax import api
 
@@ -22,4 +26,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted([*globals(), *_INTERFACE])

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -108,3 +109,19 @@ def test_encoding(tiny_clip, picture):
     np.testing.assert_allclose(clip.encode_image(picture)[0], images[0], atol=1e-6)
     with pytest.raises(UserError, match="cannot be read"):
         clip.encode_image([picture, "/nowhere.png"])
+
+
+def test_the_notebook_of_the_docs_runs(tmp_path, monkeypatch):
+    """Its cells, with a run of a few steps in the place of its quickstart."""
+    notebook = json.loads((Path(__file__).parents[1] / "docs" / "interface.ipynb").read_text())
+    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    short = {"steps": 1, "pretrain.steps": 1, "pretrain.data.count": 300, "data.train_count": 64, "data.test_count": 16}
+    whole = 'ecor_jax.train("configs/quickstart.py", "runs/quickstart")'
+    assert whole in cells[0]
+    cells[0] = cells[0].replace(whole, f'ecor_jax.train("configs/quickstart.py", "runs/quickstart", {short})')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    names = {}
+    for cell in cells:
+        exec(cell, names)
+    assert names["explanation"].category and set(names["results"]["methods"]) == {"clip", "dror", "ecor"}
