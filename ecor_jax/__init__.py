@@ -1,4 +1,4 @@
-"""Explainable image recognition with CLIP, in JAX: `load`, `explain`, `evaluate`, `train`, `load_clip` (`ecor_jax.api`)."""
+"""Explainable image recognition with CLIP, in JAX. Its interface is that of `ecor_jax.api`, imported when asked for."""
 
 import os
 from typing import TYPE_CHECKING, Any

@@ -40,16 +40,23 @@ class Labels(TypedDict):
     """Path within its source, for messages."""
 
 
-class Record(Labels):
-    """One picture with what is known about it."""
+class Record(TypedDict):
+    """One picture with what is known about it: `Labels`, and the picture."""
 
+    # Written out again: pdoc does not find where the fields of a TypedDict are inherited from.
+    category: str
+    rationales: tuple[str, ...]
+    name: str
     image: bytes | np.ndarray
     """The original picture: bytes of an image file, or decoded, uint8 [height, width, 3]."""
 
 
-class Preprocessed(Labels):
-    """What a vision tower looks at, with what is known about the picture."""
+class Preprocessed(TypedDict):
+    """What a vision tower looks at, with what is known about the picture: `Labels`, and its pixels."""
 
+    category: str
+    rationales: tuple[str, ...]
+    name: str
     pixels: np.ndarray
     """uint8 [size, size, 3]."""
 
