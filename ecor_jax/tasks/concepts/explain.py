@@ -160,6 +160,7 @@ def explained_images(
                     float(own[concept]),
                     cosine,
                     *_told(question, end, own @ weights + bias + weights[concept] * (cosine - own[concept])),
+                    group=groups[concept],
                 )
                 for concept, cosine in changes.items()
             ]

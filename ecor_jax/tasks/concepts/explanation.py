@@ -133,7 +133,8 @@ class Selection(NamedTuple):
 class WhatIf(Plain):
     """The probability of a label if the cosine of this one descriptor were `cosine_to`.
 
-    Of classes, `rival_probability` is what the same rival then has, and `likeliest` the class that is then likeliest.
+    group: of the descriptor, which several may have. Of classes, `rival_probability` is what the same rival then has, and
+    `likeliest` the class that is then likeliest.
     """
 
     descriptor: str
@@ -142,6 +143,7 @@ class WhatIf(Plain):
     probability: float
     rival_probability: float | None = None
     likeliest: str = ""
+    group: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,7 +175,11 @@ class ExplainedImage(Explained):
                 self._check(answers[label], asked)
 
     def _check(self, answer: Answer, asked: WhatIf) -> None:
-        weights = [evidence.weight for evidence in answer.evidence if evidence.descriptor == asked.descriptor]
+        weights = [
+            evidence.weight
+            for evidence in answer.evidence
+            if evidence.descriptor == asked.descriptor and asked.group in ("", evidence.group)
+        ]
         if not weights:
             raise ValueError(f"{self.name}: a what-if of {asked.descriptor!r}, which is no evidence")
         moved = asked.cosine_to - asked.cosine_from
