@@ -133,8 +133,8 @@ class Selection(NamedTuple):
 class WhatIf(Plain):
     """The probability of a label if the cosine of this one descriptor were `cosine_to`.
 
-    group: of the descriptor, which several may have. Of classes, `rival_probability` is what the same rival then has, and
-    `likeliest` the class that is then likeliest.
+    group: of the descriptor, which several may have. rival_probability, likeliest: of classes, what the same rival then
+    has, and the class that is then likeliest.
     """
 
     descriptor: str
