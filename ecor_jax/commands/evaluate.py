@@ -1,4 +1,4 @@
-"""Evaluates a model on a rationale dataset, on pairs of faces, or on chest X-rays, as the config says.
+"""Evaluates a model on a rationale dataset, on classes with descriptors, on pairs of faces, or on chest X-rays.
 
     ecor-jax evaluate --model=DIR --config=configs/folder.py --config.data.images=... \\
         --config.data.rationales=FILE.json --config.method=ecor --output=results.json
@@ -8,17 +8,14 @@ DIR is any converted CLIP (but of chest X-rays), or a tuned model (`WORKDIR/mode
 
 import argparse
 
+import ecor_jax
 from ecor_jax.commands import cli
 
 
 def main(args: argparse.Namespace) -> None:
     config = cli.config_of(args)
-    # Imported late: --help and a mistyped option answer at once.
-    from ecor_jax.tasks import base
-
-    files = [path and cli.output_file(path) for path in (args.output, args.answers)]
-    _, table = base.evaluate(config, args.model, files[0], args.report, files[1])
-    print(table)
+    output, answers = (path and cli.output_file(path) for path in (args.output, args.answers))
+    ecor_jax.evaluate(args.model, config, output=output, report=args.report, answers=answers)
 
 
 def parser() -> argparse.ArgumentParser:

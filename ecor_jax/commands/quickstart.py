@@ -10,6 +10,7 @@ that was stopped.
 import argparse
 import time
 
+import ecor_jax
 from ecor_jax.commands import cli
 from ecor_jax.commands.config_files import read_config, shipped
 
@@ -18,10 +19,7 @@ def main(args: argparse.Namespace) -> None:
     start = time.perf_counter()
     config = read_config(shipped() / "quickstart.py")
     config.update_from_flattened_dict({"seed": args.seed, "pretrain.seed": args.seed})
-
-    from ecor_jax.tasks import base
-
-    base.run(config.lock(), args.workdir)
+    ecor_jax.train(config, args.workdir)
     minutes, seconds = divmod(round(time.perf_counter() - start), 60)
     print(f"done in {minutes} min {seconds} s; open {args.workdir / 'report' / 'index.html'}")
 

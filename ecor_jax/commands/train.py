@@ -7,15 +7,12 @@ DIR gets config.json, metrics.jsonl, results.json, report/, checkpoints/ and mod
 
 import argparse
 
+import ecor_jax
 from ecor_jax.commands import cli
 
 
 def main(args: argparse.Namespace) -> None:
-    config = cli.config_of(args)
-    # Imported late: --help and a mistyped option answer at once.
-    from ecor_jax.tasks import base
-
-    base.run(config, args.workdir)
+    ecor_jax.train(cli.config_of(args), args.workdir)
 
 
 def parser() -> argparse.ArgumentParser:
