@@ -100,7 +100,7 @@ def _rocs(
     data: ConceptsDataset,
 ) -> dict[str, dict[str, tuple[Roc, float]]]:
     """By finding and method; none of a finding that all test studies have, or none of them."""
-    found = {}
+    shown = {}
     for name, column in columns.items():
         gold = data.test.targets[:, column]
         known = ~np.isnan(gold)
@@ -110,8 +110,8 @@ def _rocs(
             for method, row in rows.items()
         }
         if all(curve is not None for curve, _ in curves.values()):
-            found[name] = curves
-    return found
+            shown[name] = curves
+    return shown
 
 
 def _kept(kept: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, dict[int, tuple[float, Any]]]]:

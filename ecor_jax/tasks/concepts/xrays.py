@@ -176,7 +176,7 @@ def _phrases(studies: Studies, concepts: Concepts) -> list[dict[str, str]]:
         bar = tqdm(texts.items(), "splitting reports", unit="report", mininterval=1)
         known = {name: split(report_text(text, concepts.sections)) for name, text in bar}
     return [
-        {phrase(one): one.group for one in known.get(name, ()) if one.status != "uncertain"} if name else {}
+        {phrase(said): said.group for said in known.get(name, ()) if said.status != "uncertain"} if name else {}
         for name in names
     ]
 

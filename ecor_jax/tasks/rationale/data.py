@@ -97,10 +97,10 @@ def _usable(
 ) -> Source:
     """The images that can be read and judged."""
     if data.images != PROCEDURAL:
-        found = match(vocabulary, source.classes, data.on_missing)
-        if found.left_out:
-            left_out.append(found.describe())
-            source = without_classes(source, found.left_out)
+        differences = match(vocabulary, source.classes, data.on_missing)
+        if differences.left_out:
+            left_out.append(differences.describe())
+            source = without_classes(source, differences.left_out)
     source, bad = checked(source, preprocess, data.on_bad_image, augment)
     left_out += bad
     return source

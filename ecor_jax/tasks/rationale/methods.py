@@ -101,7 +101,7 @@ def make_banks(method: Method, model: Model, vocabulary: Vocabulary) -> Banks:
     if method.order != "pairs":
         everything = classes if method.order == "category_first" else rationales
         outer = embed(method.outer, [(number, 0) for number in everything])
-    pair = embed(method.pair, [(one, other) for one in first for other in second])
+    pair = embed(method.pair, [(outer, inner) for outer in first for inner in second])
     return Banks(None if outer is None else jnp.asarray(outer), jnp.asarray(pair.reshape(len(first), len(second), -1)))
 
 

@@ -226,14 +226,14 @@ class Rationale(Task[RationaleOptions, Evaluation]):
                         "pairs": [
                             {"category": classes[c], "rationale": rationales[r], "probability": float(p)}
                             for c, r, p in zip(
-                                found.categories[number],
-                                found.rationales[number],
-                                found.probabilities[number],
+                                answers.categories[number],
+                                answers.rationales[number],
+                                answers.probabilities[number],
                                 strict=True,
                             )
                         ],
                     }
-                    for method, found in predictions.items()
+                    for method, answers in predictions.items()
                 },
             }
 

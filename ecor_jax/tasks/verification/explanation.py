@@ -173,7 +173,7 @@ def most_missing(concepts: Sequence[Concept], typical: Mapping[str, float], top:
         if name in typical
     ]
     gaps = [(highlight.contribution - typical[highlight.group], highlight) for highlight in compared]
-    return [highlight for gap, highlight in sorted(gaps, key=lambda found: found[0]) if gap < 0][:top]
+    return [highlight for gap, highlight in sorted(gaps, key=lambda pair: pair[0]) if gap < 0][:top]
 
 
 def _of_either(name: str, members: Sequence[Concept]) -> Highlight:

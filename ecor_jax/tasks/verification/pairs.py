@@ -47,8 +47,8 @@ def see(face: FaceModel, features: Float[np.ndarray, "N 2 embed"]) -> Seen:
     def both(state: nnx.State, features):
         model: FaceModel = nnx.merge(graph, state)
         concepts = model.bottleneck(features.reshape(-1, features.shape[-1]))
-        found = model.represent(concepts), concepts.activations
-        return [jnp.mean(rows.reshape(len(features), 2, -1), axis=1) for rows in found]
+        seen = model.represent(concepts), concepts.activations
+        return [jnp.mean(rows.reshape(len(features), 2, -1), axis=1) for rows in seen]
 
     embeddings, activations = both(state, jnp.asarray(features))
     return Seen(np.asarray(embeddings), np.asarray(activations))

@@ -91,12 +91,12 @@ def write_verification(
         facts=_facts(config, pair_sets, descriptors),
         rows=rows,
         telling=telling,
-        averages={one: float(np.mean([found[key].folds.accuracy for key in telling])) for one, found in scores.items()}
+        averages={name: float(np.mean([own[key].folds.accuracy for key in telling])) for name, own in scores.items()}
         if telling
         else {},
         majority=float(np.mean([main.scores[key].majority for key in telling])) if telling else None,
         aligned=any(row.proxy is not None for row in rows.values()),
-        roc={key: {one: (found[key].roc, found[key].auc) for one, found in scores.items()} for key in telling},
+        roc={key: {name: (own[key].roc, own[key].auc) for name, own in scores.items()} for key in telling},
         pairs=pairs,
         kept={"accuracy": {name: {int(n): (accuracy, None) for n, accuracy in kept.items()}}} if kept else {},
         metrics=[line for line in log.metrics if line["run"] == name],

@@ -123,8 +123,8 @@ class Verification(Task[VerificationOptions, Judgement]):
         def scores(model: nnx.Module) -> dict[str, float]:
             assert isinstance(model, Recogniser)
             with tempfile.TemporaryDirectory() as folder:  # features of weights that nobody will see again
-                found = self._scores(model.face, "validation", pairs, Path(folder))[0]
-            return {"accuracy": found.fine.accuracy, "auc": found.auc if found.auc is not None else math.nan}
+                scores = self._scores(model.face, "validation", pairs, Path(folder))[0]
+            return {"accuracy": scores.fine.accuracy, "auc": scores.auc if scores.auc is not None else math.nan}
 
         return scores
 
