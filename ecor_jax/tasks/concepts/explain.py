@@ -127,7 +127,8 @@ def explained_images(
     explained = []
     for image, own in zip(images, cosines.astype(np.float64), strict=True):
         answers, what_ifs = [], {}
-        for question in _questions(end, own @ weights + bias, weights, bias, classes):
+        logits = own @ weights + bias
+        for question in _questions(end, logits, weights, bias, classes):
             evidence = [
                 Evidence(*values)
                 for values in zip(
@@ -142,7 +143,7 @@ def explained_images(
             base = float(question.bias + typical @ question.weight)
             strongest = np.argsort(-np.abs(question.weight * (own - typical)), kind="stable")[:TOP_WHAT_IFS]
             changes = asked or {int(concept): float(typical[concept]) for concept in strongest}
-            probability, rival, _ = _told(question, end, own @ weights + bias)
+            probability, rival, _ = _told(question, end, logits)
             answers.append(
                 Answer(
                     question.label,
@@ -159,7 +160,7 @@ def explained_images(
                     descriptors.phrases[concept],
                     float(own[concept]),
                     cosine,
-                    *_told(question, end, own @ weights + bias + weights[concept] * (cosine - own[concept])),
+                    *_told(question, end, logits + weights[concept] * (cosine - own[concept])),
                     group=groups[concept],
                 )
                 for concept, cosine in changes.items()
