@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,8 @@ class SavedBottleneck:
 
     model: the CLIP, its image encoder as tuned. output: which representation decides (`tasks.verification.OUTPUTS`).
     threshold: cosine above which two pictures are taken for the same; None where it was never chosen.
-    findings: of a classification; None for faces.
+    findings: of a classification; None for faces. threshold_source: on what the threshold was learnt, in words.
+    typical: what each group adds to the cosine of an average pair of the same person; {} where that was not kept.
     """
 
     model: Model
@@ -57,6 +59,8 @@ class SavedBottleneck:
     output: str
     threshold: float | None
     findings: Findings | None = None
+    threshold_source: str = ""
+    typical: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 def save_bottleneck(directory: Path, saved: SavedBottleneck, tuned: Clip | None = None) -> None:
@@ -73,6 +77,8 @@ def save_bottleneck(directory: Path, saved: SavedBottleneck, tuned: Clip | None 
         "template": saved.template,
         "output": saved.output,
         "threshold": saved.threshold,
+        "threshold_source": saved.threshold_source,
+        "typical": dict(saved.typical),
         "grouped": bottleneck.groups is not None,
         "scale": bottleneck.scale,
         "size": bottleneck.aggregation.out_features,
@@ -142,7 +148,20 @@ def _read(description: dict[str, Any], model: Model) -> SavedBottleneck:
         raise ValueError("findings and a softmax within groups: expected one of them")
     if threshold is not None and not -1 <= threshold <= 1:
         raise ValueError(f"threshold {threshold!r}; expected a cosine from -1 to 1")
-    return SavedBottleneck(model, bottleneck, descriptors, template, str(description["output"]), threshold, findings)
+    typical = {str(group): float(added) for group, added in description.get("typical", {}).items()}
+    if typical and set(typical) != set(descriptors.groups):
+        raise ValueError(f"typical is of {', '.join(typical)[:80]}; expected every group once")
+    return SavedBottleneck(
+        model,
+        bottleneck,
+        descriptors,
+        template,
+        str(description["output"]),
+        threshold,
+        findings,
+        str(description.get("threshold_source", "")),
+        typical,
+    )
 
 
 def _digest(path: Path) -> str:

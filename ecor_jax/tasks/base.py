@@ -1,7 +1,7 @@
 """What a task is, and the one driver of all tasks: from a config to a workdir, from a model to results.
 
-A task says which rows its results have, how each is trained (or not), judged, saved and shown. The driver keeps the
-folder, goes over the rows, and writes what they give.
+A task says which methods it has, how each is trained (or not), judged, saved and shown. The driver keeps the folder,
+goes over the methods, and writes what they give.
 """
 
 import abc
@@ -9,7 +9,7 @@ import contextlib
 import importlib
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
@@ -47,8 +47,8 @@ TaskOptions = TypeVar("TaskOptions", bound=Training)
 Judgement = TypeVar("Judgement")
 
 
-class Row(NamedTuple, Generic[Judgement]):
-    """A row of the results: its model, how that was judged, and the seconds that both took."""
+class MethodResult(NamedTuple, Generic[Judgement]):
+    """What became of a method: its model, how that was judged, and the seconds that both took."""
 
     model: Any
     judgement: Judgement
@@ -58,14 +58,14 @@ class Row(NamedTuple, Generic[Judgement]):
 class Task(abc.ABC, Generic[TaskOptions, Judgement]):
     """One kind of run. What it is made with is checked before anything that takes time.
 
-    options: of the config. training: whether rows are trained, or those of a model directory judged.
+    options: of the config. training: whether methods are trained, or those of a model directory judged.
     """
 
     Options: ClassVar[type]
     """The dataclass of its options: a subclass of `Training`."""
 
-    rows: Sequence[str]
-    """Names of the results' rows; `open` may set them."""
+    methods: Collection[str]
+    """Names of what is trained or judged, in the order of the results; `open` may set them."""
 
     def __init__(self, options: TaskOptions, *, training: bool):
         self.options, self.training = options, training
@@ -82,45 +82,47 @@ class Task(abc.ABC, Generic[TaskOptions, Judgement]):
 
     @abc.abstractmethod
     def open(self, model: str) -> None:
-        """Loads the model that all rows share: a directory or hub id."""
+        """Loads the model that all methods share: a directory or hub id."""
 
     @abc.abstractmethod
-    def learner(self, row: str) -> Learner | None:
-        """What the loop trains for a row; None where nothing is trained."""
+    def learner(self, method: str) -> Learner | None:
+        """What the loop trains for a method; None where nothing is trained."""
 
-    def validate(self, row: str) -> Validate | None:
+    def validate(self, method: str) -> Validate | None:
         """Judges a learner's model on the validation part; None where the config keeps none."""
         return None
 
     @abc.abstractmethod
-    def model(self, row: str, trained: nnx.Module | None) -> Any:
-        """What is judged and kept of a row: made of what the loop gave; if nothing, of what `open` loaded."""
+    def model(self, method: str, trained: nnx.Module | None) -> Any:
+        """What is judged and kept of a method: made of what the loop gave; if nothing, of what `open` loaded."""
 
     @abc.abstractmethod
-    def judge(self, row: str, model: Any) -> Judgement:
-        """How good the model of a row is on the test part."""
+    def judge(self, method: str, model: Any) -> Judgement:
+        """How good the model of a method is on the test part."""
 
-    def save(self, directory: Path, rows: Mapping[str, Row[Judgement]]) -> bool:
+    def save(self, directory: Path, judged: Mapping[str, MethodResult[Judgement]]) -> bool:
         """Writes the model directory of a run; False where there is nothing to keep."""
         return False
 
-    def results(self, rows: Mapping[str, Row[Judgement]]) -> dict[str, Any]:
+    def results(self, judged: Mapping[str, MethodResult[Judgement]]) -> dict[str, Any]:
         """What results.json holds; {} for a task that is not judged. Here: of judgements that are numbers by name."""
-        return {"seed": self.options.seed, "methods": {name: row.judgement for name, row in rows.items()}}
+        return {"seed": self.options.seed, "methods": {name: own.judgement for name, own in judged.items()}}
 
-    def table(self, rows: Mapping[str, Row[Judgement]]) -> str:
+    def table(self, judged: Mapping[str, MethodResult[Judgement]]) -> str:
         """The results for a terminal."""
         lines = []
-        for name, numbers in self.results(rows)["methods"].items():
+        for name, numbers in self.results(judged)["methods"].items():
             lines.append(f"{name:28}" + "  ".join(f"{key} {value:.4g}" for key, value in numbers.items()))
         return "\n".join(lines)
 
-    def page(self, directory: Path, rows: Mapping[str, Row[Judgement]], results: Mapping[str, Any], log: "Log") -> Path:
+    def page(
+        self, directory: Path, judged: Mapping[str, MethodResult[Judgement]], results: Mapping[str, Any], log: "Log"
+    ) -> Path:
         """Writes the page of a run or an evaluation."""
         shown = {"title": self.options.task, "results": results["methods"], "metrics": log.metrics}
         return write_page(directory, "generic.html", **shown)
 
-    def answers(self, rows: Mapping[str, Row[Judgement]]) -> Iterable[Mapping[str, Any]]:
+    def answers(self, judged: Mapping[str, MethodResult[Judgement]]) -> Iterable[Mapping[str, Any]]:
         """What was answered for each picture (or pair) of the test part, as plain values."""
         raise UserError(f"a config of the task {self.options.task!r} has no answers a picture")
 
@@ -160,7 +162,7 @@ def options_of(config: Config) -> tuple[type[Task], Any]:
 
 
 def run(config: Config, workdir: Path) -> dict[str, Any]:
-    """Trains and judges every row of a config: writes model/, results.json and report/ and returns the results.
+    """Trains and judges every method of a config: writes model/, results.json and report/ and returns the results.
 
     UserError, before anything is done, if `workdir` is not for this config.
     """
@@ -176,18 +178,18 @@ def _run(task_class: type[Task], options: Any, workdir: Path, **given: Any) -> d
         check_new(workdir / "model", overwrite=True)
         task = task_class(options, training=True, **given)
         task.open(options.model or _pretrained(task, workdir))
-        rows = {}
-        for name in task.rows:
+        judged = {}
+        for name in task.methods:
             start, learner = time.perf_counter(), task.learner(name)
             trained = None if learner is None else train(learner, options, workdir, name, _validate(task, name))
-            rows[name] = _judged(task, name, trained, start)
-        results = task.results(rows)
-        saved = workdir / "model" if writes and task.save(workdir / "model", rows) else None
+            judged[name] = _judged(task, name, trained, start)
+        results = task.results(judged)
+        saved = workdir / "model" if writes and task.save(workdir / "model", judged) else None
         if results:
-            print(task.table(rows))
+            print(task.table(judged))
         if writes and results:
             write_results(workdir / "results.json", resolved, results)
-            task.page(workdir / "report", rows, results, Log(read_metrics(workdir / "metrics.jsonl"), saved))
+            task.page(workdir / "report", judged, results, Log(read_metrics(workdir / "metrics.jsonl"), saved))
         return results
 
 
@@ -202,14 +204,14 @@ def _pretrained(task: Task, workdir: Path) -> str:
     if not there:
         captions = task.captions()
         _run(task_of(first.task), first, folder, **({} if captions is None else {"captions": captions}))
-    print(f"2/2 {task.options.task}: {', '.join(task.rows)} ({workdir})")
+    print(f"2/2 {task.options.task}: {', '.join(task.methods)} ({workdir})")
     return str(folder / "model")
 
 
-def _judged(task: Task, name: str, trained: nnx.Module | None, start: float) -> Row:
+def _judged(task: Task, name: str, trained: nnx.Module | None, start: float) -> MethodResult:
     model = task.model(name, trained)
     judgement = task.judge(name, model)
-    return Row(model, judgement, time.perf_counter() - start)
+    return MethodResult(model, judgement, time.perf_counter() - start)
 
 
 def _validate(task: Task, name: str) -> Validate | None:
@@ -232,18 +234,18 @@ def evaluate(
     task_class, options = options_of(config)
     task = task_class(options, training=False)
     task.open(model)
-    rows = {name: _judged(task, name, None, time.perf_counter()) for name in task.rows}
-    results = task.results(rows)
+    judged = {name: _judged(task, name, None, time.perf_counter()) for name in task.methods}
+    results = task.results(judged)
     if not results:
         raise UserError(f"a config of the task {options.task!r} has nothing to evaluate by")
     if jax.process_index() == 0:
         if output is not None:
             write_results(output, plain(options), results)
         if report is not None:
-            task.page(report, rows, results, Log())
+            task.page(report, judged, results, Log())
         if answers is not None:
-            _write_lines(answers, task.answers(rows))
-    return results, task.table(rows)
+            _write_lines(answers, task.answers(judged))
+    return results, task.table(judged)
 
 
 def _write_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:

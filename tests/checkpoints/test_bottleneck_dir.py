@@ -18,6 +18,7 @@ from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.errors import UserError
 
 DESCRIPTORS = Descriptors.from_groups({"nose": ["long", "short"], "ears": ["big", "small", "hidden"]}, "here")
+SHARES = {"nose": 0.5, "ears": -0.25}
 
 
 @pytest.fixture
@@ -30,7 +31,9 @@ def saved(tiny_clip):
         bank, DESCRIPTORS.group_of, scale=12.5, size=4, start="orthogonal", use_bias=True, adapter=adapter,
         rngs=nnx.Rngs(2),
     )  # fmt: skip
-    return SavedBottleneck(model, bottleneck, DESCRIPTORS, "a {d} face", "aggregated", 0.25)
+    return SavedBottleneck(
+        model, bottleneck, DESCRIPTORS, "a {d} face", "aggregated", 0.25, None, "learnt on 8", SHARES
+    )
 
 
 @pytest.fixture
@@ -43,9 +46,8 @@ def test_round_trip(saved, directory):
     again = load_bottleneck(load_clip(directory))
     jax.tree.map(np.testing.assert_array_equal, nnx.state(again.bottleneck), nnx.state(saved.bottleneck))
     jax.tree.map(np.testing.assert_array_equal, nnx.state(again.model.clip), nnx.state(saved.model.clip))
-    assert (again.descriptors, again.template, again.output, again.threshold) == (
-        DESCRIPTORS, "a {d} face", "aggregated", 0.25,
-    )  # fmt: skip
+    assert (again.descriptors, again.template, again.output) == (DESCRIPTORS, "a {d} face", "aggregated")
+    assert (again.threshold, again.threshold_source, again.typical) == (0.25, "learnt on 8", SHARES)
     features = jax.random.normal(jax.random.key(0), (3, saved.model.clip.config.embed_dim))
     jax.tree.map(np.testing.assert_array_equal, again.bottleneck(features), saved.bottleneck(features))
 
@@ -64,6 +66,7 @@ def edit(directory, change):
         (lambda d: d.pop("scale"), "not a description of a bottleneck"),
         (lambda d: d.update(head_sha256="0" * 64), "belongs to another head"),
         (lambda d: d.update(threshold=1.5), "expected a cosine from -1 to 1"),
+        (lambda d: d["typical"].pop("ears"), "typical is of nose; expected every group once"),
         (lambda d: d.update(grouped=False), "expected one of them"),
         (lambda d: d.update(size=10**12), "aggregation.* has shape"),
         (lambda d: d.update(scale=0), r"ecor\.json: bottleneck.size is"),

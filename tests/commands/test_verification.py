@@ -44,6 +44,7 @@ def test_faces_are_explained_and_concepts_of_the_second_one_are_set(called, reco
     assert "a round face" in lines[0] and ": 90.0" in lines[0] and "brown skin" in lines[1] and ": 0.0" in lines[1]
     explained = json.loads((tmp_path / "page" / "explanations.json").read_text())
     assert len(explained) == 2 and len(explained[0]["concepts"]) == 120
+    assert "pairs of" in explained[0]["threshold_source"] and set(explained[0]["typical"]) >= {"eyebrows"}
 
 
 @pytest.mark.parametrize(

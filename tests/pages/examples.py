@@ -26,7 +26,7 @@ from ecor_jax.metrics.scores import score_classes, score_labels
 from ecor_jax.options import defaults, read
 from ecor_jax.pages.page import write_page
 from ecor_jax.reports.table import Descriptor, write_table_page
-from ecor_jax.tasks.base import Log
+from ecor_jax.tasks.base import Log, MethodResult
 from ecor_jax.tasks.concepts.data import ConceptsDataset, Part
 from ecor_jax.tasks.concepts.explain import reading
 from ecor_jax.tasks.concepts.explanation import Answer, Evidence, ExplainedImage, WhatIf, sigmoid
@@ -44,7 +44,8 @@ from ecor_jax.tasks.verification.explanation import Concept, ExplainedPair, Inte
 from ecor_jax.tasks.verification.options import VerificationOptions
 from ecor_jax.tasks.verification.pairs import READING as PAIR_READING
 from ecor_jax.tasks.verification.pairs import Seen
-from ecor_jax.tasks.verification.report import Row, write_verification
+from ecor_jax.tasks.verification.report import Judgement as FaceJudgement
+from ecor_jax.tasks.verification.report import write_verification
 from ecor_jax.tasks.verification.scores import score_pairs
 
 HOSTILE = "<script>alert('x')</script>\"&{{ 1 }}"
@@ -148,7 +149,9 @@ def pair_explanations(directory: Path, *pairs: ExplainedPair) -> Path:
     )
 
 
-def face_row(pair_sets: dict[str, PairSet], seed: int, proxy: float | None, output: str = "activations") -> Row:
+def face_result(
+    pair_sets: dict[str, PairSet], seed: int, proxy: float | None, output: str = "activations"
+) -> MethodResult[FaceJudgement]:
     """Activations of 30 faces in two groups of three concepts, those of a person alike."""
     generator = np.random.default_rng(seed)
     seen = {}
@@ -160,7 +163,7 @@ def face_row(pair_sets: dict[str, PairSet], seed: int, proxy: float | None, outp
         del pairs
     face = SimpleNamespace(output=output, bottleneck=SimpleNamespace(aggregation=None, bank=np.zeros((6, 1))))
     scores = {name: score_pairs(seen[name].embeddings, pairs) for name, pairs in pair_sets.items()}
-    return Row(face, scores, seen, proxy, 75.0)  # pyright: ignore
+    return MethodResult(face, FaceJudgement(scores, seen, proxy), 75.0)
 
 
 def pair_set(name: str, same: np.ndarray) -> PairSet:
@@ -176,9 +179,9 @@ def verification_report(directory: Path, kinds: tuple[str, ...] = ("both", "few"
     config = defaults(VerificationOptions)
     config.data.name, config.report.pairs = "faces", count
     rows = {
-        "first": face_row(pair_sets, 0, 0.31),
-        "group_softmax_random": face_row(pair_sets, 1, None),
-        HOSTILE: face_row(pair_sets, 2, 0.2),
+        "first": face_result(pair_sets, 0, 0.31),
+        "group_softmax_random": face_result(pair_sets, 1, None),
+        HOSTILE: face_result(pair_sets, 2, 0.2),
     }
     results = {"faithfulness": {"kept": {"1": 0.55, "6": 0.9}}}
     log = Log(LINES, Path("/home/me") / "model")

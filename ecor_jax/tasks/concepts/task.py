@@ -27,7 +27,7 @@ from ecor_jax.data.pipeline import train_batches
 from ecor_jax.data.records import Arrays, Source
 from ecor_jax.data.xray.patient_split import check_no_overlap
 from ecor_jax.errors import UserError
-from ecor_jax.tasks.base import Log, Row, Task, check_batch_sizes, compute_dtype
+from ecor_jax.tasks.base import Log, MethodResult, Task, check_batch_sizes, compute_dtype
 from ecor_jax.tasks.concepts.data import ConceptsDataset, open_data
 from ecor_jax.tasks.concepts.encoder import ClipEncoder, DualEncoder, FileEncoder
 from ecor_jax.tasks.concepts.explain import ConceptExplainer
@@ -41,7 +41,7 @@ from ecor_jax.training.loop import Validate
 
 @dataclasses.dataclass(frozen=True)
 class Method:
-    """A row of the table; `concept_weight` where it is not the config's.
+    """How a head is made; `concept_weight` where it is not the config's.
 
     kind: a trained head ('bottleneck', 'linear', 'mlp'), or one that is not: 'class_names', 'mean_descriptors'.
     scrambled: random letters in the place of every word of the descriptors.
@@ -72,25 +72,25 @@ METHODS = {
 
 
 class ConceptBottleneck(Task[ConceptsOptions, Judgement]):
-    """Every method of `options.methods` on the same features; a row's model is its head."""
+    """Every method of `options.methods` on the same features; a method's model is its head."""
 
     Options = ConceptsOptions
 
     def __init__(self, options: ConceptsOptions, *, training: bool):
         super().__init__(options, training=training)
-        self.rows = options.methods
+        self.methods = options.methods
         _check_options(options, training)
         check_batch_sizes(options, self.mesh.shape["data"], training=True)
         self.data: ConceptsDataset = open_data(options)
         average_of(self.data, options)
-        for name in self.rows:
+        for name in self.methods:
             if not METHODS[name].trained and not (self.data.exclusive and self.data.of_class is not None):
                 raise UserError(f"methods has {name}, which is for classes of their own descriptors, one a picture")
         if training:
             size, count = options.data.batch_size, len(self.data.train.pictures)
             if size > count:
                 raise UserError(f"data.batch_size is {size}; there are {count} images to train on")
-            for name in self.rows:
+            for name in self.methods:
                 if METHODS[name].trained:
                     self._loss(METHODS[name])
                     self._fresh(METHODS[name], np.zeros((len(self.data.descriptors.phrases), 1), np.float32))
@@ -115,11 +115,11 @@ class ConceptBottleneck(Task[ConceptsOptions, Judgement]):
             workers, batch_size = options.data.workers, options.evaluation.batch_size
             self.encoder = ClipEncoder(clip, batch_size=batch_size, mesh=self.mesh, workers=workers)
             if not self.training:
-                untrained = [name for name in self.rows if not METHODS[name].trained]
+                untrained = [name for name in self.methods if not METHODS[name].trained]
                 if untrained and not is_bottleneck(clip.path):
-                    self.rows = untrained
+                    self.methods = untrained
                 else:
-                    self.rows, self.saved = ("bottleneck",), self._stored(clip, model)
+                    self.methods, self.saved = ("bottleneck",), self._stored(clip, model)
         if self.training:
             self.features = self.encoder.images(data.train.pictures)
             if data.validation is not None:
@@ -152,10 +152,10 @@ class ConceptBottleneck(Task[ConceptsOptions, Judgement]):
             check_no_overlap(seen, tested, where=f"{model} and the test images")
         return saved
 
-    def learner(self, row: str) -> ConceptsLearner | None:
+    def learner(self, method: str) -> ConceptsLearner | None:
         """The head of a method, to be trained on the features of the training pictures."""
-        options, method, part = self.options, METHODS[row], self.data.train
-        if not method.trained:
+        options, kind, part = self.options, METHODS[method], self.data.train
+        if not kind.trained:
             return None
         columns = {"features": self.features, "target": part.targets, "present": part.present}
         batches = train_batches(
@@ -166,9 +166,9 @@ class ConceptBottleneck(Task[ConceptsOptions, Judgement]):
             process_index=jax.process_index(),
             process_count=jax.process_count(),
         )
-        return ConceptsLearner(self._fresh(method, self._bank(method)), batches, self._loss(method))
+        return ConceptsLearner(self._fresh(kind, self._bank(kind)), batches, self._loss(kind))
 
-    def validate(self, row: str) -> Validate | None:
+    def validate(self, method: str) -> Validate | None:
         part = self.data.validation
         if part is None:
             return None
@@ -182,30 +182,30 @@ class ConceptBottleneck(Task[ConceptsOptions, Judgement]):
 
         return scores_of
 
-    def model(self, row: str, trained: nnx.Module | None) -> Head:
+    def model(self, method: str, trained: nnx.Module | None) -> Head:
         if trained is not None:
             assert isinstance(trained, Head)
             return trained
         if self.saved is not None:
             return self.saved.bottleneck
-        method, data = METHODS[row], self.data
+        kind, data = METHODS[method], self.data
         assert data.of_class is not None
-        if method.kind == "class_names":
+        if kind.kind == "class_names":
             template = self.options.concepts.class_template
             prompts = [template.replace("{c}", name) for name in data.classes]
             return ClassNames(self.encoder.texts(prompts), self.encoder.scale)
-        return mean_descriptors(self._bank(method), data.of_class, self.encoder.scale)
+        return mean_descriptors(self._bank(kind), data.of_class, self.encoder.scale)
 
-    def judge(self, row: str, model: Head) -> Judgement:
+    def judge(self, method: str, model: Head) -> Judgement:
         if self.saved is not None and self.saved.findings is not None:
             typical = self.saved.findings.typical
         else:
             typical = typical_cosines(model, self.features) if self.training else None
         return judged(model, self.tested, typical, self.data.test, self.data, self.options)
 
-    def save(self, directory: Path, rows: Mapping[str, Row[Judgement]]) -> bool:
+    def save(self, directory: Path, judged: Mapping[str, MethodResult[Judgement]]) -> bool:
         """The first method, if it is a bottleneck over a CLIP."""
-        first = rows[self.rows[0]].judgement
+        first = next(iter(judged.values())).judgement
         if not isinstance(self.encoder, ClipEncoder) or not isinstance(first.head, Bottleneck) or first.typical is None:
             return False
         data = self.data
@@ -217,17 +217,19 @@ class ConceptBottleneck(Task[ConceptsOptions, Judgement]):
         save_bottleneck(directory, saved)
         return True
 
-    def results(self, rows: Mapping[str, Row[Judgement]]) -> dict[str, Any]:
-        return results_of({name: row.judgement for name, row in rows.items()}, self.data, self.options)
+    def results(self, judged: Mapping[str, MethodResult[Judgement]]) -> dict[str, Any]:
+        return results_of({name: own.judgement for name, own in judged.items()}, self.data, self.options)
 
-    def table(self, rows: Mapping[str, Row[Judgement]]) -> str:
-        return table({name: row.judgement for name, row in rows.items()})
+    def table(self, judged: Mapping[str, MethodResult[Judgement]]) -> str:
+        return table({name: own.judgement for name, own in judged.items()})
 
-    def page(self, directory: Path, rows: Mapping[str, Row[Judgement]], results: Mapping[str, Any], log: Log) -> Path:
-        shown = {name: row.judgement for name, row in rows.items()}
+    def page(
+        self, directory: Path, judged: Mapping[str, MethodResult[Judgement]], results: Mapping[str, Any], log: Log
+    ) -> Path:
+        shown = {name: own.judgement for name, own in judged.items()}
         return write_report(directory, self.options, shown, results, self.data, log)
 
-    def answers(self, rows: Mapping[str, Row[Judgement]]) -> Iterator[dict[str, Any]]:
+    def answers(self, judged: Mapping[str, MethodResult[Judgement]]) -> Iterator[dict[str, Any]]:
         """Of each test picture its labels, and the probability that every method gives each class."""
         data = self.data
         for number, name in enumerate(data.test.pictures.names):
@@ -236,8 +238,8 @@ class ConceptBottleneck(Task[ConceptsOptions, Judgement]):
                 "name": name,
                 "labels": {label: None if np.isnan(target) else target == 1 for label, target in targets.items()},
                 "methods": {
-                    method: dict(zip(data.classes, row.judgement.probabilities[number].tolist(), strict=True))
-                    for method, row in rows.items()
+                    name: dict(zip(data.classes, own.judgement.probabilities[number].tolist(), strict=True))
+                    for name, own in judged.items()
                 },
             }
 

@@ -1,4 +1,4 @@
-"""Contrastive pretraining of a CLIP on pictures and captions: one row, which is kept and not judged."""
+"""Contrastive pretraining of a CLIP on pictures and captions: its one method is kept and not judged."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ from ecor_jax.data.procedural import Procedural
 from ecor_jax.data.records import Source
 from ecor_jax.data.sources import Concatenated
 from ecor_jax.errors import UserError
-from ecor_jax.tasks.base import Row, Task, compute_dtype
+from ecor_jax.tasks.base import MethodResult, Task, compute_dtype
 from ecor_jax.tasks.pretrain.model import Pretrainer, PretrainLearner
 from ecor_jax.tasks.pretrain.options import PretrainData, PretrainOptions
 
@@ -36,7 +36,7 @@ class Pretrain(Task[PretrainOptions, None]):
     """
 
     Options = PretrainOptions
-    rows = ("pretrain",)
+    methods = ("pretrain",)
 
     def __init__(self, options: PretrainOptions, *, training: bool, captions: tuple[Source, Captions] | None = None):
         super().__init__(options, training=training)
@@ -60,7 +60,7 @@ class Pretrain(Task[PretrainOptions, None]):
         for name in bad:
             logging.warning("left out: %s", name)
 
-    def learner(self, row: str) -> PretrainLearner:
+    def learner(self, method: str) -> PretrainLearner:
         options, data = self.options, self.options.data
         labels = CaptionLabels(self.texts, self.tokenizer, data.text_length, data.positives)
         batches = train_batches(
@@ -76,17 +76,17 @@ class Pretrain(Task[PretrainOptions, None]):
         kept = options.kept_patches or None
         return PretrainLearner(self.clip, batches, self.preprocess, loss=options.loss, kept_patches=kept)
 
-    def model(self, row: str, trained: nnx.Module | None) -> Clip | None:
+    def model(self, method: str, trained: nnx.Module | None) -> Clip | None:
         return trained.clip if isinstance(trained, Pretrainer) else None
 
-    def judge(self, row: str, model: Clip | None) -> None:
+    def judge(self, method: str, model: Clip | None) -> None:
         """A CLIP is judged by what is built on it."""
 
-    def save(self, directory: Path, rows: Mapping[str, Row[None]]) -> bool:
-        save_clip(directory, rows["pretrain"].model, self.tokenizer, self.preprocess, overwrite=True)
+    def save(self, directory: Path, judged: Mapping[str, MethodResult[None]]) -> bool:
+        save_clip(directory, judged["pretrain"].model, self.tokenizer, self.preprocess, overwrite=True)
         return True
 
-    def results(self, rows: Mapping[str, Row[None]]) -> dict[str, Any]:
+    def results(self, judged: Mapping[str, MethodResult[None]]) -> dict[str, Any]:
         return {}
 
 

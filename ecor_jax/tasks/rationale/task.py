@@ -1,4 +1,4 @@
-"""Prompt tuning and evaluation of methods on a rationale dataset: one row a method."""
+"""Prompt tuning and evaluation of methods on a rationale dataset."""
 
 import dataclasses
 import functools
@@ -21,7 +21,7 @@ from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
 from ecor_jax.joint import Banks
 from ecor_jax.metrics.doubly_right import NAMES, Judged, judge, rates
-from ecor_jax.tasks.base import Log, Row, Task, check_batch_sizes, compute_dtype
+from ecor_jax.tasks.base import Log, MethodResult, Task, check_batch_sizes, compute_dtype
 from ecor_jax.tasks.rationale.data import Dataset, open_dataset
 from ecor_jax.tasks.rationale.explain import RationaleExplainer
 from ecor_jax.tasks.rationale.methods import PAIR, find_methods, make_banks, over_context, with_templates
@@ -48,18 +48,18 @@ class Evaluation:
 class Rationale(Task[RationaleOptions, Evaluation]):
     """ECOR, DROR, CLIP and the ablations: prompts tuned on one frozen CLIP, judged on one set of pictures.
 
-    A row's model is its prompts alone (None: untuned): the tower is the same for all, and text banks are large.
+    A method's model is its prompts alone (None: untuned): the tower is the same for all, and text banks are large.
     """
 
     Options = RationaleOptions
 
     def __init__(self, options: RationaleOptions, *, training: bool):
         super().__init__(options, training=training)
-        self.methods = {
+        self.recipes = {
             name: with_templates(method, options.templates.outer, options.templates.pair)
             for name, method in find_methods(options.method).items()
         }
-        self.rows = tuple(self.methods)
+        self.methods = tuple(self.recipes)
         self._banks: tuple[str, Banks] | None = None
 
     def open(self, model: str) -> None:
@@ -68,13 +68,13 @@ class Rationale(Task[RationaleOptions, Evaluation]):
             raise UserError("--config.model is not set: expected a CLIP, as a model directory or a hub id")
         loaded = load_tuned(model, dtype=compute_dtype(options.dtype))
         self.clip, self.tuned = loaded.model, {} if self.training else loaded.tuned
-        for name in self.rows:
-            if self.tuned and self.methods[name].tuned:
+        for name in self.methods:
+            if self.tuned and self.recipes[name].tuned:
                 if name not in self.tuned:
                     raise UserError(f"{model}: no prompts for {name!r}; it has those of {', '.join(self.tuned)}")
                 # In the words it was tuned with, where the config names no others.
                 templates = options.templates
-                self.methods[name] = with_templates(self.tuned[name].method, templates.outer, templates.pair)
+                self.recipes[name] = with_templates(self.tuned[name].method, templates.outer, templates.pair)
         together = options.data.rationales_per_prompt
         if self.tuned and loaded.rationales_per_prompt != together:
             there = loaded.rationales_per_prompt
@@ -83,12 +83,12 @@ class Rationale(Task[RationaleOptions, Evaluation]):
             options.data,
             self.clip.preprocess,
             training=self.training,
-            too_long=functools.partial(over_context, self.methods.values(), self.clip),
+            too_long=functools.partial(over_context, self.recipes.values(), self.clip),
         )
         self.joined = None
         if together != 1:
             self.joined = join_rationales(self.dataset.vocabulary, together)
-            if long := over_context(self.methods.values(), self.clip, self.joined.vocabulary):
+            if long := over_context(self.recipes.values(), self.clip, self.joined.vocabulary):
                 raise UserError(
                     f"data.rationales_per_prompt={together} makes {len(long)} prompts of more tokens than the text "
                     f"tower reads, as with {long[0][:80]!r}; join fewer"
@@ -105,9 +105,9 @@ class Rationale(Task[RationaleOptions, Evaluation]):
         """The candidates: the dataset's, or sets of its rationales joined."""
         return self.joined.vocabulary if self.joined else self.dataset.vocabulary
 
-    def learner(self, row: str) -> RationaleLearner | None:
+    def learner(self, method: str) -> RationaleLearner | None:
         """Prompts to train for a method, if it is a tuned one."""
-        if not self.methods[row].tuned:
+        if not self.recipes[method].tuned:
             return None
         assert self.dataset.train is not None
         options, prompts = self.options, self.options.prompts
@@ -126,40 +126,40 @@ class Rationale(Task[RationaleOptions, Evaluation]):
             seed=options.seed,
             **self._reading(),
         )
-        return RationaleLearner(self._with(row, fresh), self.methods[row], batches, options.loss)
+        return RationaleLearner(self._with(method, fresh), self.recipes[method], batches, options.loss)
 
-    def validate(self, row: str) -> Validate | None:
+    def validate(self, method: str) -> Validate | None:
         if self.dataset.validation is None:
             return None
 
         def rates_of(model: nnx.Module) -> dict[str, float]:
             assert isinstance(model, RationaleModel) and self.dataset.validation is not None
-            return self._evaluate(row, model, self.dataset.validation, "validate").rates
+            return self._evaluate(method, model, self.dataset.validation, "validate").rates
 
         return rates_of
 
-    def model(self, row: str, trained: nnx.Module | None) -> VisualPrompts | None:
+    def model(self, method: str, trained: nnx.Module | None) -> VisualPrompts | None:
         if isinstance(trained, RationaleModel):
             return trained.prompts
-        return self.tuned[row].prompts if row in self.tuned else None
+        return self.tuned[method].prompts if method in self.tuned else None
 
-    def judge(self, row: str, model: VisualPrompts | None) -> Evaluation:
+    def judge(self, method: str, model: VisualPrompts | None) -> Evaluation:
         """The method's answers for all test images, and how right they are."""
-        return self._evaluate(row, self._with(row, model), self.dataset.test, "evaluate")
+        return self._evaluate(method, self._with(method, model), self.dataset.test, "evaluate")
 
-    def _evaluate(self, row: str, model: RationaleModel, source: Source, name: str) -> Evaluation:
-        options, method = self.options, self.methods[row]
+    def _evaluate(self, method: str, model: RationaleModel, source: Source, name: str) -> Evaluation:
+        options, recipe = self.options, self.recipes[method]
         batches = eval_batches(
             source, self._encode("none"), batch_size=options.evaluation.batch_size, **self._reading()
         )
         predictions = predict(
             model,
-            method,
+            recipe,
             batches,
             top_k=options.evaluation.top_k,
             mesh=self.mesh,
             total=len(source),
-            name=f"{name} {row}",
+            name=f"{name} {method}",
         )
         judged = judge(
             options.evaluation.mode,
@@ -169,48 +169,50 @@ class Rationale(Task[RationaleOptions, Evaluation]):
             predictions.gold_rationales,
             self.vocabulary,
             # Without both in the prompt there would be nothing to match by.
-            method.pair if "{c}" in method.pair and "{r}" in method.pair else PAIR,
+            recipe.pair if "{c}" in recipe.pair and "{r}" in recipe.pair else PAIR,
         )
         return Evaluation(predictions, judged)
 
-    def save(self, directory: Path, rows: Mapping[str, Row[Evaluation]]) -> bool:
-        tuned = {name: Tuned(self.methods[name], row.model) for name, row in rows.items() if row.model is not None}
+    def save(self, directory: Path, judged: Mapping[str, MethodResult[Evaluation]]) -> bool:
+        tuned = {name: Tuned(self.recipes[name], own.model) for name, own in judged.items() if own.model is not None}
         if tuned:
             together = self.options.data.rationales_per_prompt
             save_tuned(directory, TunedModel(self.clip, tuned, self.dataset.vocabulary, together))
         return bool(tuned)
 
-    def results(self, rows: Mapping[str, Row[Evaluation]]) -> dict[str, Any]:
+    def results(self, judged: Mapping[str, MethodResult[Evaluation]]) -> dict[str, Any]:
         """Outcome rates by method."""
-        methods = {name: row.judgement.rates for name, row in rows.items()}
+        methods = {name: own.judgement.rates for name, own in judged.items()}
         return {"dataset": self.options.data.name, "seed": self.options.seed, "methods": methods}
 
-    def table(self, rows: Mapping[str, Row[Evaluation]]) -> str:
+    def table(self, judged: Mapping[str, MethodResult[Evaluation]]) -> str:
         """The rates of all methods, in per cent."""
         names = (*NAMES, "accuracy")
         lines = [f"{'':22}" + "".join(f"{name:>10}" for name in names) + f"{'count':>8}"]
-        for name, row in rows.items():
-            shares = row.judgement.rates
+        for name, own in judged.items():
+            shares = own.judgement.rates
             cells = "".join(f"{100 * shares[rate]:10.2f}" for rate in names)
             lines.append(f"{name:22}{cells}{shares['count']:8}")
         return "\n".join(lines)
 
-    def page(self, directory: Path, rows: Mapping[str, Row[Evaluation]], results: Mapping[str, Any], log: Log) -> Path:
+    def page(
+        self, directory: Path, judged: Mapping[str, MethodResult[Evaluation]], results: Mapping[str, Any], log: Log
+    ) -> Path:
         return write_rationale_report(
             directory,
             self.options,
             self.vocabulary,
             self.dataset,
-            {name: row.judgement for name, row in rows.items()},
+            {name: own.judgement for name, own in judged.items()},
             log.metrics,
-            {name: row.seconds for name, row in rows.items()},
+            {name: own.seconds for name, own in judged.items()},
             commands=[f"ecor-jax explain --model={log.model} --images PICTURE --output=page"] if log.model else [],
         )
 
-    def answers(self, rows: Mapping[str, Row[Evaluation]]) -> Iterator[dict[str, Any]]:
+    def answers(self, judged: Mapping[str, MethodResult[Evaluation]]) -> Iterator[dict[str, Any]]:
         """Of each picture its class and what every method says: the class it votes for, and its top pairs."""
         classes, rationales, test = self.vocabulary.classes, self.vocabulary.rationales, self.dataset.test
-        predictions = {name: row.judgement.predictions for name, row in rows.items()}
+        predictions = {name: own.judgement.predictions for name, own in judged.items()}
         first = next(iter(predictions.values()))
         if len(first.gold_category) != len(test):
             raise UserError("pictures were left out while they were read; there are no answers a picture")
@@ -221,8 +223,8 @@ class Rationale(Task[RationaleOptions, Evaluation]):
                 "rationales": [rationales[column] for column in np.flatnonzero(first.gold_rationales[number])],
                 "methods": {
                     method: {
-                        "category": classes[rows[method].judgement.judged.voted[number]],
-                        "outcome": NAMES[rows[method].judgement.judged.outcome[number]],
+                        "category": classes[judged[method].judgement.judged.voted[number]],
+                        "outcome": NAMES[judged[method].judgement.judged.outcome[number]],
                         "pairs": [
                             {"category": classes[c], "rationale": rationales[r], "probability": float(p)}
                             for c, r, p in zip(
@@ -241,10 +243,10 @@ class Rationale(Task[RationaleOptions, Evaluation]):
     def explainer(cls, model: str) -> RationaleExplainer:
         return RationaleExplainer(model)
 
-    def _with(self, row: str, prompts: VisualPrompts | None) -> RationaleModel:
-        if self._banks is None or self._banks[0] != row:  # one at a time: they are large
+    def _with(self, method: str, prompts: VisualPrompts | None) -> RationaleModel:
+        if self._banks is None or self._banks[0] != method:  # one at a time: they are large
             self._banks = None
-            self._banks = row, make_banks(self.methods[row], self.clip, self.vocabulary)
+            self._banks = method, make_banks(self.recipes[method], self.clip, self.vocabulary)
         return RationaleModel(self.clip, prompts, self._banks[1])
 
     def _encode(self, augment: Augment) -> Encode:

@@ -44,7 +44,8 @@ class FaceExplainer(Explainer[ExplainedPair]):
         if not records or len(records) % 2:
             raise UserError(f"found {len(records)} pictures; expected two for each pair of faces")
         asked = read_what_if(what_if, saved.descriptors, 0, 1, "DESCRIPTOR=SHARE, a share of its group")
-        source = "given with --threshold" if threshold is not None else "learnt on pairs when the model was made"
+        learnt = saved.threshold_source or "learnt on pairs when the model was made"
+        source = learnt if threshold is None else "given with --threshold"
         threshold = saved.threshold if threshold is None else threshold
         if threshold is None or not -1 <= threshold <= 1:
             raise UserError(f"--threshold is {threshold}; expected a cosine from -1 to 1")
@@ -66,17 +67,18 @@ class FaceExplainer(Explainer[ExplainedPair]):
             name="faces",
         )
         sides = [Side(record["name"], picture_of(record)) for record in records]
-        rows = [(row, row + 1) for row in range(0, len(sides), 2)]
+        compared = [(first, first + 1) for first in range(0, len(sides), 2)]
         return explained_pairs(
             see(face, features),
             head,
             saved.descriptors,
-            sides=[(sides[first], sides[second]) for first, second in rows],
-            rows=rows,
+            sides=[(sides[first], sides[second]) for first, second in compared],
+            compared=compared,
             threshold=threshold,
-            same=[None] * len(rows),
+            same=[None] * len(compared),
             asked=asked,
             threshold_source=source,
+            typical=saved.typical,
         )
 
     def context(self, explained: Sequence[ExplainedPair]) -> dict[str, Any]:

@@ -83,20 +83,20 @@ def explained_pairs(
     head: Head,
     descriptors: Descriptors,
     sides: Sequence[tuple[Side, Side]],
-    rows: Sequence[tuple[int, int]],
+    compared: Sequence[tuple[int, int]],
     threshold: float,
     same: Sequence[bool | None],
     asked: Mapping[int, float] = MappingProxyType({}),
     threshold_source: str = "",
     typical: Mapping[str, float] = MappingProxyType({}),
 ) -> list[ExplainedPair]:
-    """The pairs of pictures in `rows` of `seen`, with every concept's exact share in their similarity.
+    """The pairs in `compared`, of pictures by their number in `seen`, with every concept's share in their similarity.
 
     asked: concepts to set in the second picture, to a share of their group; without any, those that move the
     similarity most: of a match down, when set to nothing, else up, when set to what they are in the first picture.
     threshold_source, typical: as `ExplainedPair` has them.
     """
-    first, second = (seen.activations[[row[side] for row in rows]] for side in (0, 1))
+    first, second = (seen.activations[[pair[side] for pair in compared]] for side in (0, 1))
     cosines = similarity(first, second, head)
     shares = similarity_shares(*(jnp.asarray(array) for array in (first, second, *head)))
     groups = [descriptors.groups[row] for row in descriptors.group_of]
@@ -118,7 +118,7 @@ def explained_pairs(
             threshold_source=threshold_source,
             typical=typical,
         )
-        for n in range(len(rows))
+        for n in range(len(compared))
     ]
 
 

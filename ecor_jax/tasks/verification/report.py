@@ -14,7 +14,7 @@ from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.data.pair_sets import PairSet
 from ecor_jax.metrics.faithfulness import Head, deletion, strongest_only
 from ecor_jax.pages.page import write_page
-from ecor_jax.tasks.base import Log
+from ecor_jax.tasks.base import Log, MethodResult
 from ecor_jax.tasks.verification.explanation import ExplainedPair, Side
 from ecor_jax.tasks.verification.model import FaceModel
 from ecor_jax.tasks.verification.options import VerificationOptions
@@ -26,27 +26,25 @@ KEPT = (1, 2, 3, 5, 10, 20, 40, 80)
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
-    """One face model: its scores and what it saw, by set of pairs; seconds include its training."""
+class Judgement:
+    """Scores and what was seen by set of pairs; the alignment proxy, None where the config names no pictures for it."""
 
-    face: FaceModel
     scores: Mapping[str, FaceScores]
     seen: Mapping[str, Seen]
     proxy: float | None
-    seconds: float
 
 
-def faithfulness(row: Row, pair_sets: Mapping[str, PairSet], seed: int) -> dict[str, Any]:
+def faithfulness(face: FaceModel, judgement: Judgement, pair_sets: Mapping[str, PairSet], seed: int) -> dict[str, Any]:
     """For results.json, on the first set of pairs; {} where no concept takes part in the decision.
 
     kept: accuracy with each picture's n strongest concepts alone. deleted: mean similarity of the pairs of the same
     person, after n concepts are deleted from both pictures.
     """
-    head = head_of(row.face)
+    head = head_of(face)
     if head is None:
         return {}
     name, pairs = next(iter(pair_sets.items()))
-    activations = row.seen[name].activations
+    activations = judgement.seen[name].activations
     concepts = activations.shape[1]
     counts = tuple(count for count in KEPT if count < concepts)
     kept = {
@@ -70,15 +68,16 @@ def faithfulness(row: Row, pair_sets: Mapping[str, PairSet], seed: int) -> dict[
 def write_verification(
     directory: Path,
     config: VerificationOptions,
-    rows: Mapping[str, Row],
+    judged: Mapping[str, MethodResult[Judgement]],
     pair_sets: Mapping[str, PairSet],
     results: Mapping[str, Any],
     descriptors: Descriptors,
     log: Log,
 ) -> Path:
-    """Writes `directory/index.html`: the table, curves, explained pairs of the first row and the first set."""
-    (name, main), scores = next(iter(rows.items())), {name: row.scores for name, row in rows.items()}
-    pairs = _examples(config.report.pairs, main, pair_sets, descriptors)
+    """Writes `directory/index.html`: the table, curves, explained pairs of the first method and the first set."""
+    (name, (face, main, _)) = next(iter(judged.items()))
+    scores = {name: own.judgement.scores for name, own in judged.items()}
+    pairs = _examples(config.report.pairs, face, main, pair_sets, descriptors)
     # Where all pairs are of one kind, accuracy says next to nothing: it is kept out of the average.
     telling = [key for key, score in main.scores.items() if not score.one_kind]
     kept = results.get("faithfulness", {}).get("kept", {})
@@ -89,13 +88,13 @@ def write_verification(
         kind="The same person or not, through descriptors",
         intro="Two pictures are compared through characteristic descriptors: what the model finds in both decides.",
         facts=_facts(config, pair_sets, descriptors),
-        rows=rows,
+        judged=judged,
         telling=telling,
         averages={name: float(np.mean([own[key].folds.accuracy for key in telling])) for name, own in scores.items()}
         if telling
         else {},
         majority=float(np.mean([main.scores[key].majority for key in telling])) if telling else None,
-        aligned=any(row.proxy is not None for row in rows.values()),
+        aligned=any(own.judgement.proxy is not None for own in judged.values()),
         roc={key: {name: (own[key].roc, own[key].auc) for name, own in scores.items()} for key in telling},
         pairs=pairs,
         kept={"accuracy": {name: {int(n): (accuracy, None) for n, accuracy in kept.items()}}} if kept else {},
@@ -124,32 +123,39 @@ def _facts(config: VerificationOptions, pair_sets: Mapping[str, PairSet], descri
     }
 
 
-def _examples(count: int, row: Row, pair_sets: Mapping[str, PairSet], descriptors: Descriptors) -> list[ExplainedPair]:
+def _examples(
+    count: int, face: FaceModel, judgement: Judgement, pair_sets: Mapping[str, PairSet], descriptors: Descriptors
+) -> list[ExplainedPair]:
     """Pairs spread evenly over the first set, as many of the same person as of two."""
-    head = head_of(row.face)
+    head = head_of(face)
     if head is None or not count:
         return []
     name, pairs = next(iter(pair_sets.items()))
     kinds = [np.flatnonzero(pairs.same == kind) for kind in (True, False)]
     spread = [kind[np.unique(np.linspace(0, len(kind) - 1, -(-count // 2)).astype(int))] for kind in kinds if len(kind)]
     chosen = [int(number) for number in np.sort(np.concatenate(spread))][:count]
-    rows = [(int(pairs.first[number]), int(pairs.second[number])) for number in chosen]
-    sides = [(_side(pairs, first), _side(pairs, second)) for first, second in rows]
+    compared = [(int(pairs.first[number]), int(pairs.second[number])) for number in chosen]
+    sides = [(_side(pairs, first), _side(pairs, second)) for first, second in compared]
     same = [bool(pairs.same[number]) for number in chosen]
     return explained_pairs(
-        row.seen[name],
+        judgement.seen[name],
         head,
         descriptors,
         sides,
-        rows,
-        row.scores[name].threshold,
+        compared,
+        judgement.scores[name].threshold,
         same,
-        threshold_source=f"learnt on the {len(pairs.same):,} pairs of {name}: the mean of ten folds",
-        typical=_typical(row.seen[name], pairs, head, descriptors),
+        threshold_source=threshold_source(name, pairs),
+        typical=typical_shares(judgement.seen[name], pairs, head, descriptors),
     )
 
 
-def _typical(seen: Seen, pairs: PairSet, head: Head, descriptors: Descriptors) -> dict[str, float]:
+def threshold_source(name: str, pairs: PairSet) -> str:
+    """Where the threshold of a model comes from, in words."""
+    return f"learnt on the {len(pairs.same):,} pairs of {name}: the mean of ten folds"
+
+
+def typical_shares(seen: Seen, pairs: PairSet, head: Head, descriptors: Descriptors) -> dict[str, float]:
     """What each group adds to the similarity of a pair of the same person, on average."""
     if not pairs.same.any():
         return {}
@@ -159,6 +165,6 @@ def _typical(seen: Seen, pairs: PairSet, head: Head, descriptors: Descriptors) -
     return dict(zip(descriptors.groups, added.tolist(), strict=True))
 
 
-def _side(pairs: PairSet, row: int) -> Side:
-    record = pairs.images[row]
+def _side(pairs: PairSet, number: int) -> Side:
+    record = pairs.images[number]
     return Side(record["name"], picture_of(record))

@@ -1,6 +1,5 @@
-"""Face verification through descriptors: a bottleneck trained on faces, and untrained rows beside it."""
+"""Face verification through descriptors: a bottleneck trained on faces, and untrained ones beside it."""
 
-import dataclasses
 import math
 import tempfile
 from collections.abc import Mapping
@@ -29,23 +28,20 @@ from ecor_jax.tasks.verification.data import open_faces, open_pair_sets
 from ecor_jax.tasks.verification.explain import FaceExplainer
 from ecor_jax.tasks.verification.model import FaceModel, Recogniser, VerificationLearner, trainable
 from ecor_jax.tasks.verification.options import VerificationOptions
-from ecor_jax.tasks.verification.pairs import Seen, check_faces, face_model, see
-from ecor_jax.tasks.verification.report import Row, faithfulness, write_verification
+from ecor_jax.tasks.verification.pairs import Seen, check_faces, face_model, head_of, see
+from ecor_jax.tasks.verification.report import (
+    Judgement,
+    faithfulness,
+    threshold_source,
+    typical_shares,
+    write_verification,
+)
 from ecor_jax.tasks.verification.scores import FaceScores, score_pairs
 from ecor_jax.text_bank import embed_texts
 from ecor_jax.training.loop import Validate
 
 BASELINES = ("clip", "group_softmax", "group_softmax_random")
 """Without training: CLIP's features, Group SoftMax over the descriptors, and over meaningless ones."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Judgement:
-    """Scores and what was seen by set of pairs; the alignment proxy, None where the config names no pictures for it."""
-
-    scores: Mapping[str, FaceScores]
-    seen: Mapping[str, Seen]
-    proxy: float | None
 
 
 class Verification(Task[VerificationOptions, Judgement]):
@@ -69,7 +65,7 @@ class Verification(Task[VerificationOptions, Judgement]):
             self.validation = pairs_within("validation", self.faces.validation, options.data.seed)
         everyday = options.alignment
         self.everyday = open_images(everyday.images, split=everyday.split) if everyday.images else None
-        self.rows = ("tuned" if training and head.tuned else "untuned", *BASELINES)
+        self.methods = ("tuned" if training and head.tuned else "untuned", *BASELINES)
 
     def open(self, model: str) -> None:
         if not model:
@@ -79,11 +75,11 @@ class Verification(Task[VerificationOptions, Judgement]):
         if not self.training and is_bottleneck(self.clip.path):
             self.saved = load_bottleneck(self.clip)
             check_faces(self.saved)
-            self.rows = ("tuned",)
+            self.methods = ("tuned",)
 
-    def learner(self, row: str) -> VerificationLearner | None:
-        """The chosen parts of the first row."""
-        if row != "tuned":
+    def learner(self, method: str) -> VerificationLearner | None:
+        """What is trained of the first method: `bottleneck.tuned`."""
+        if method != "tuned":
             return None
         options, data = self.options, self.options.data
         assert self.faces is not None
@@ -114,10 +110,10 @@ class Verification(Task[VerificationOptions, Judgement]):
             rngs=nnx.Rngs(options.seed),
         )
 
-    def validate(self, row: str) -> Validate | None:
+    def validate(self, method: str) -> Validate | None:
         """Pairs of people that are neither trained on nor tested."""
         pairs = self.validation
-        if pairs is None or row != "tuned":
+        if pairs is None or method != "tuned":
             return None
 
         def scores(model: nnx.Module) -> dict[str, float]:
@@ -128,7 +124,7 @@ class Verification(Task[VerificationOptions, Judgement]):
 
         return scores
 
-    def model(self, row: str, trained: nnx.Module | None) -> FaceModel:
+    def model(self, method: str, trained: nnx.Module | None) -> FaceModel:
         head = self.options.bottleneck
         if isinstance(trained, Recogniser):
             if head.wise < 1:
@@ -137,16 +133,16 @@ class Verification(Task[VerificationOptions, Judgement]):
             return trained.face
         if self.saved is not None:
             return face_model(self.saved)
-        if row == "untuned":
+        if method == "untuned":
             return self._face(head.output, scrambled=head.scrambled)
-        output = "features" if row == "clip" else "activations"
-        face = self._face(output, scrambled=row == "group_softmax_random")
+        output = "features" if method == "clip" else "activations"
+        face = self._face(output, scrambled=method == "group_softmax_random")
         face.bottleneck.adapter = None
         return face
 
-    def judge(self, row: str, model: FaceModel) -> Judgement:
+    def judge(self, method: str, model: FaceModel) -> Judgement:
         """How a face model does on all sets of pairs, and what it sees in their pictures."""
-        if row not in BASELINES:
+        if method not in BASELINES:
             proxy = self._alignment(model)
         elif self._proxy is None:
             proxy = self._proxy = self._alignment(model)
@@ -176,39 +172,49 @@ class Verification(Task[VerificationOptions, Judgement]):
         seen = see(model, features)
         return score_pairs(seen.embeddings, pairs), seen
 
-    def save(self, directory: Path, rows: Mapping[str, base.Row[Judgement]]) -> bool:
-        """The first row, trained or not."""
-        main, head = rows[self.rows[0]], self.options.bottleneck
+    def save(self, directory: Path, judged: Mapping[str, base.MethodResult[Judgement]]) -> bool:
+        """The first method, trained or not."""
+        main, head = next(iter(judged.values())), self.options.bottleneck
         clip = nnx.clone(self.clip.clip)
         clip.vision = main.model.vision.whole()
-        threshold = next(iter(main.judgement.scores.values())).threshold
+        name, pairs = next(iter(self.pair_sets.items()))
+        judgement, decides = main.judgement, head_of(main.model)
         descriptors = self.descriptors.scrambled(self.options.seed) if head.scrambled else self.descriptors
         bottleneck = main.model.bottleneck
-        saved = SavedBottleneck(self.clip, bottleneck, descriptors, head.template, main.model.output, threshold)
+        saved = SavedBottleneck(
+            self.clip,
+            bottleneck,
+            descriptors,
+            head.template,
+            main.model.output,
+            judgement.scores[name].threshold,
+            threshold_source=threshold_source(name, pairs),
+            typical=typical_shares(judgement.seen[name], pairs, decides, descriptors) if decides else {},
+        )
         save_bottleneck(directory, saved, clip)
         return True
 
-    def results(self, rows: Mapping[str, base.Row[Judgement]]) -> dict[str, Any]:
-        """Scores of the first row, of the baselines beside it, and how much its concepts carry (training alone)."""
-        main, *others = rows
+    def results(self, judged: Mapping[str, base.MethodResult[Judgement]]) -> dict[str, Any]:
+        """Scores of the first method, of the baselines beside it, and how much its concepts carry (training alone)."""
+        (_, main), *others = judged.items()
         results = {
             "seed": self.options.seed,
-            "verification": _scores(rows[main].judgement),
-            "average": float(np.mean([score.folds.accuracy for score in rows[main].judgement.scores.values()])),
-            "alignment_proxy": rows[main].judgement.proxy,
+            "verification": _scores(main.judgement),
+            "average": float(np.mean([score.folds.accuracy for score in main.judgement.scores.values()])),
+            "alignment_proxy": main.judgement.proxy,
             "baselines": {
-                name: {"verification": _scores(rows[name].judgement), "alignment_proxy": rows[name].judgement.proxy}
-                for name in others
+                name: {"verification": _scores(own.judgement), "alignment_proxy": own.judgement.proxy}
+                for name, own in others
             },
         }
         if self.training:
-            results |= faithfulness(_shown(rows[main]), self.pair_sets, self.options.seed)
+            results |= faithfulness(main.model, main.judgement, self.pair_sets, self.options.seed)
         return results
 
-    def table(self, rows: Mapping[str, base.Row[Judgement]]) -> str:
-        """Accuracies and areas under the curve of all rows, in per cent."""
+    def table(self, judged: Mapping[str, base.MethodResult[Judgement]]) -> str:
+        """Accuracies and areas under the curve of all methods, in per cent."""
         lines = [f"{'':24}" + "".join(f"{name[:18]:>20}" for name in self.pair_sets) + f"{'alignment':>12}"]
-        for name, (_, judgement, _) in rows.items():
+        for name, (_, judgement, _) in judged.items():
             scores = judgement.scores.values()
             cells = (f"{100 * score.folds.accuracy:.2f} / {_percent(score.auc)}" for score in scores)
             lines.append(f"{name:24}" + "".join(f"{cell:>20}" for cell in cells) + f"{_percent(judgement.proxy):>12}")
@@ -216,10 +222,9 @@ class Verification(Task[VerificationOptions, Judgement]):
         return "\n".join([*lines, told])
 
     def page(
-        self, directory: Path, rows: Mapping[str, base.Row[Judgement]], results: Mapping[str, Any], log: Log
+        self, directory: Path, judged: Mapping[str, base.MethodResult[Judgement]], results: Mapping[str, Any], log: Log
     ) -> Path:
-        shown = {name: _shown(row) for name, row in rows.items()}
-        return write_verification(directory, self.options, shown, self.pair_sets, results, self.descriptors, log)
+        return write_verification(directory, self.options, judged, self.pair_sets, results, self.descriptors, log)
 
     def _bottleneck(self, bank: np.ndarray, scale: float) -> Bottleneck:
         """An untrained head over a bank; `scale` where the config leaves it to the CLIP."""
@@ -261,10 +266,6 @@ def interpolated(start: nnx.State, end: nnx.State, share: float) -> nnx.State:
 
 def _scores(judgement: Judgement) -> dict[str, Any]:
     return {name: score.as_results() for name, score in judgement.scores.items()}
-
-
-def _shown(row: base.Row[Judgement]) -> Row:
-    return Row(row.model, row.judgement.scores, row.judgement.seen, row.judgement.proxy, row.seconds)
 
 
 def _percent(share: float | None) -> str:
