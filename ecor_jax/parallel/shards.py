@@ -110,6 +110,10 @@ def over_shards(fn: Callable[..., Any], mesh: Mesh | None, count: int, examples:
     return jax.shard_map(of_device, mesh=mesh, in_specs=specs, out_specs=BATCH)(examples, pair, whole)
 
 
-def padded_columns(columns: int, mesh: Mesh | None) -> int:
-    """Columns that a bank needs for its share to be even."""
-    return columns if mesh is None else columns + -columns % mesh.shape["model"]
+def padded_columns(columns: int, mesh: Mesh) -> int:
+    """Columns that a bank needs for the share of every device to be even, and of whole tiles where it is large.
+
+    A TPU stores a share that is not of whole tiles (8 columns) in another order than it is read in: it would be copied.
+    """
+    share = -(-columns // mesh.shape["model"])
+    return mesh.shape["model"] * (share if share < 64 else share + -share % 8)

@@ -37,7 +37,7 @@ class RationaleModel(nnx.Module):
         self.scale = Bank(model.clip.scale())
         self.outer_bank = None if banks.outer is None else Bank(jnp.asarray(banks.outer))
         self.mesh, self.candidates = mesh, banks.pair.shape[1]
-        padding = padded_columns(self.candidates, mesh) - self.candidates
+        padding = 0 if mesh is None else padded_columns(self.candidates, mesh) - self.candidates
         # In NumPy on a mesh, until every device takes its share: it may be too large for any of them.
         xp = jnp if mesh is None else np
         pair = xp.asarray(banks.pair, self.vision.dtype)
