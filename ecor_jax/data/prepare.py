@@ -15,7 +15,7 @@ import tensorflow_datasets as tfds
 from tqdm import tqdm
 
 from ecor_jax.atomic import beside
-from ecor_jax.data.array_records import CATEGORIES_FILE, open_split, to_record
+from ecor_jax.data.array_records import CATEGORIES_FILE, open_builder, open_split, to_record
 from ecor_jax.data.decode import decode_image
 from ecor_jax.data.images import open_images, splits_of
 from ecor_jax.data.records import BadImage, OnBadImage, Record, Source, raise_bad_images
@@ -140,8 +140,9 @@ def _writing(output: Path) -> Iterator[None]:
 def _write_categories(folder: Path, splits: list[str]) -> dict[str, int]:
     """Reads back what was written, which proves it whole, and lists its categories. Returns the counts."""
     labels = {}
+    builder = open_builder(folder)
     for split in splits:
-        examples = open_split(folder, split)
+        examples = open_split(builder, split)
         indices = tqdm(range(len(examples)), f"checking {split}", unit="image")
         categories = [to_record(examples[index])["category"] for index in indices]
         classes = sorted(set(categories))
