@@ -40,13 +40,16 @@ def located(name: str) -> Path:
         )
     wanted, config, version = match.groups()
     root = Path(os.environ.get("TFDS_DATA_DIR") or Path.home() / "tensorflow_datasets")
+    if "://" in os.environ.get("TFDS_DATA_DIR", ""):
+        raise UserError(f"$TFDS_DATA_DIR is {os.environ['TFDS_DATA_DIR']}; expected a folder: mount the bucket")
     folder = root / wanted
-    configs = sorted(file.parents[1].name for file in folder.glob(f"*/*/{INFO_FILE}"))
-    if config is None and not _versions(folder) and len(set(configs)) > 1:
-        choices = ", ".join(f"{PREFIX}{wanted}/{choice}" for choice in dict.fromkeys(configs))
-        raise UserError(f"{name} has several configurations; choose one: {choices}")
-    if config is not None or not _versions(folder):
-        folder /= config or (configs or [""])[0]
+    if config is None and not _versions(folder):
+        configs = sorted({file.parents[1].name for file in folder.glob(f"*/*/{INFO_FILE}")})
+        if len(configs) > 1:
+            choices = ", ".join(f"{PREFIX}{wanted}/{choice}" for choice in configs)
+            raise UserError(f"{name} has several configurations; choose one: {choices}")
+        config = "".join(configs)
+    folder /= config or ""
     versions = _versions(folder)
     if not versions:
         files = itertools.chain(root.glob(f"*/*/{INFO_FILE}"), root.glob(f"*/*/*/{INFO_FILE}"))
@@ -64,9 +67,8 @@ def located(name: str) -> Path:
 def _versions(folder: Path) -> list[str]:
     """The versions that are prepared in a folder, the newest last."""
     names = [file.parent.name for file in folder.glob(f"*/{INFO_FILE}")]
-    return sorted(
-        (name for name in names if re.fullmatch(r"\d+\.\d+\.\d+", name)), key=lambda name: [*map(int, name.split("."))]
-    )
+    versions = [name for name in names if re.fullmatch(r"\d+\.\d+\.\d+", name)]
+    return sorted(versions, key=lambda version: [*map(int, version.split("."))])
 
 
 def splits_of_set(path: Path) -> tuple[str, ...]:

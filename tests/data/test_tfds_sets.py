@@ -197,6 +197,12 @@ def test_a_name_that_is_not_prepared_says_how(root, name, expected):
 THREE_LABELS = IMAGE_AND_LABEL | {"a": NUMBERED, "b": NUMBERED}
 
 
+def test_a_bucket_is_mounted_first(monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", "gs://bucket/sets")
+    with pytest.raises(UserError, match=r"\$TFDS_DATA_DIR is gs://bucket/sets; expected a folder: mount the bucket"):
+        open_images("tfds:pets")
+
+
 def without_classes(directory: Path) -> None:
     features = json.loads((directory / "features.json").read_text())
     del features["featuresDict"]["features"]["label"]
