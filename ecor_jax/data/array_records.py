@@ -62,7 +62,7 @@ class ArrayRecords(Source):
     def __getitem__(self, index: int) -> Record:
         try:
             return to_record(self._records[index])
-        except (OSError, ValueError, RuntimeError) as error:  # as ArrayRecord reports a damaged or missing file
+        except Exception as error:  # of many kinds, for a record that is damaged or of another shape
             raise BadImage(f"record {index} cannot be read: {error}") from error
 
 

@@ -98,21 +98,23 @@ class TfdsSet(Source):
             raise UserError(f"{path} has {wanted}; it has {', '.join(splits)}")
         self.origin, self._split = str(path), split
         self._image, self._label = _image_and_label(path, builder.info)
-        names = [normalise_name(name) for name in builder.info.features[self._label].names]
-        labels = _labels(path, builder, split, self._label)
-        if len(without := np.flatnonzero((labels < 0) | (labels >= len(names)))):
+        label = builder.info.features[self._label]
+        labels, count = _labels(path, builder, split, self._label), label.num_classes or 0
+        if len(without := np.flatnonzero((labels < 0) | (labels >= count))):
             example = f"such as {labels[without[0]]} of record {without[0]}"
             raise UserError(
                 f"{path}, split {split!r}: {len(without)} of {len(labels)} records have a label without a name, "
-                f"{example}; {self._label}.labels.txt names 0 to {len(names) - 1}"
+                f"{example}; expected 0 to {count - 1}"
             )
-        self.categories = tuple(names[label] for label in labels)
+        # Of those that occur alone: a set may announce any number of classes.
+        names = {number: normalise_name(label.int2str(number)) for number in np.unique(labels).tolist()}
+        self.categories = tuple(names[number] for number in labels.tolist())
         self._records = open_split(builder, split)
 
     def __getitem__(self, index: int) -> Record:
         try:
             image = self._records[index][self._image]
-        except (OSError, ValueError, RuntimeError) as error:  # as ArrayRecord reports a damaged or missing file
+        except Exception as error:  # of many kinds, for a record that is damaged or of another shape
             raise BadImage(f"record {index} cannot be read: {error}") from error
         name = f"{self._split}/{index}"
         return Record(image=bytes(image), category=self.categories[index], rationales=(), name=name)
@@ -122,7 +124,7 @@ def _open(path: Path) -> Any:
     info = read_object(path / INFO_FILE)
     format_ = info.get("fileFormat", info.get("file_format", "tfrecord"))
     others = info.get("alternativeFileFormats", info.get("alternative_file_formats", []))
-    if "array_record" not in (format_, *others):
+    if format_ != "array_record" and not (isinstance(others, list) and "array_record" in others):
         raise UserError(
             f"{path} is prepared as {format_}; convert it once: "
             f"tfds convert_format --dataset_version_dir={path} --out_file_format=array_record"
@@ -135,13 +137,14 @@ def _image_and_label(path: Path, info: Any) -> tuple[str, str]:
 
     chosen = []
     supervised = info.supervised_keys or ()
+    features = info.features if isinstance(info.features, tfds.features.FeaturesDict) else {}
     for what, kind in (("image", tfds.features.Image), ("class label", tfds.features.ClassLabel)):
-        found = [name for name, feature in info.features.items() if isinstance(feature, kind)]
+        found = [name for name, feature in features.items() if isinstance(feature, kind)]
         named = [name for name in found if len(found) == 1 or name in supervised]
         if len(named) != 1:
             raise UserError(
                 f"{path}: expected one {what} among its features, or the {CATEGORIES_FILE} that `ecor-jax prepare` "
-                f"writes; found {', '.join(sorted(found)) or 'none'} of {', '.join(sorted(info.features))}"
+                f"writes; found {', '.join(sorted(found)) or 'none'} of {', '.join(sorted(features))}"
             )
         chosen += named
     return chosen[0], chosen[1]
@@ -152,8 +155,10 @@ def _labels(path: Path, builder: Any, split: str, feature: str) -> np.ndarray:
 
     Processes that share the folder wait for the first of them.
     """
-    described = [(path / INFO_FILE).read_bytes(), f"{split} {feature}".encode()]
-    described += sorted(f"{file.name} {file.stat().st_size}".encode() for file in os.scandir(path) if file.is_file())
+    sizes = {file.name: file.stat().st_size for file in os.scandir(path) if file.is_file()}
+    if (count := builder.info.splits[split].num_examples) > sum(sizes.values()):
+        raise UserError(f"{path / INFO_FILE}: lists {count:,} records, more than there are bytes")
+    described = [(path / INFO_FILE).read_bytes(), f"{split} {feature} {sorted(sizes.items())}".encode()]
     kept = cache_folder() / "labels" / f"{hashlib.sha256(b'/'.join(described)).hexdigest()}.safetensors"
     with _one_at_a_time(kept):
         labels = read_array(kept)
@@ -184,6 +189,6 @@ def _read_labels(path: Path, records: Sequence[dict[str, Any]], split: str, feat
             for part in pool.map(read, range(0, len(records), _AT_ONCE)):
                 labels += part
                 bar.update(len(part))
-    except (OSError, ValueError, RuntimeError, IndexError) as error:  # as ArrayRecord reports a damaged or missing file
+    except Exception as error:  # of many kinds, for a record that is damaged or of another shape
         raise UserError(f"{path} is damaged: {error}") from error
     return np.asarray(labels, np.int64)

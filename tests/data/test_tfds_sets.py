@@ -4,13 +4,16 @@ import io
 import json
 import pickle
 import re
+import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from array_record.python.array_record_module import ArrayRecordWriter
 from PIL import Image
 
 from ecor_jax.clip.preprocessing import Preprocess
@@ -151,6 +154,22 @@ def test_labels_are_read_once_and_again_when_the_set_changes(root, tmp_path, mon
     assert len(open_images("tfds:pets", split="train")) == 6 and counts == ["train"] * 3
 
 
+def test_who_shares_the_cache_waits_for_the_first(root, monkeypatch):
+    counts = []
+    read = tfds_sets._read_labels
+
+    def slowly(*given):
+        counts.append(1)
+        time.sleep(0.3)
+        return read(*given)
+
+    monkeypatch.setattr(tfds_sets, "_read_labels", slowly)
+    build(root)
+    with ThreadPoolExecutor(3) as pool:
+        sources = list(pool.map(lambda _: open_images("tfds:pets", split="train"), range(3)))
+    assert len(counts) == 1 and len({source.categories for source in sources}) == 1
+
+
 def test_more_records_than_are_read_at_once(root, monkeypatch):
     monkeypatch.setattr(tfds_sets, "_AT_ONCE", 4)
     labels = [row % 3 for row in range(30)]
@@ -160,7 +179,7 @@ def test_more_records_than_are_read_at_once(root, monkeypatch):
     )
 
 
-NUMBERED = tfds.features.ClassLabel(num_classes=3)
+NUMBERED = tfds.features.ClassLabel(num_classes=10**12)
 
 
 @pytest.mark.parametrize(
@@ -220,6 +239,23 @@ def of_old(directory: Path) -> None:
     (directory / "dataset_info.json").write_text(info.replace("array_record", "tfrecord"))
 
 
+def of_other_records(directory: Path) -> None:
+    """In a file that is whole, records that are no examples of anything."""
+    [data] = directory.glob("*-train.array_record-*")
+    writer = ArrayRecordWriter(str(data), "group_size:1")
+    for _ in range(6):
+        writer.write(b"\xff" * 40)
+    writer.close()
+
+
+def boasting(directory: Path) -> None:
+    """With more records than any memory holds the numbers of."""
+    info = json.loads((directory / "dataset_info.json").read_text())
+    for split in info["splits"]:
+        split["shardLengths"] = ["1000000000000"]
+    (directory / "dataset_info.json").write_text(json.dumps(info))
+
+
 def cut_off(directory: Path) -> None:
     [data] = directory.glob("*-train.array_record-*")
     data.write_bytes(data.read_bytes()[:100])
@@ -233,6 +269,8 @@ def cut_off(directory: Path) -> None:
         ({}, without_classes, "expected one class label among its features, .* found none of image"),
         ({"features": THREE_LABELS}, None, "expected one class label .* found a, b, label of a, b, image, label"),
         ({}, foreign, r"names 'evil.*'; only features of tensorflow_datasets are read, so it was not imported"),
+        ({}, boasting, r"dataset_info\.json: lists 1,000,000,000,000 records, more than there are bytes"),
+        ({}, of_other_records, r"pets/1\.2\.0 is damaged: "),
         ({}, cut_off, r"pets/1\.2\.0 is (damaged|not a readable ArrayRecord directory): "),
     ],
 )
