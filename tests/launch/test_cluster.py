@@ -54,6 +54,7 @@ JOB = exactly(
     template=exactly(metadata={"type": "object"}, spec=POD),
 )
 RULE = exactly(
+    name={"type": "string", "pattern": "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"},
     action={"enum": ["FailJobSet", "RestartJobSet", "RestartJobSetAndIgnoreMaxRestarts"]},
     onJobFailureReasons=one({"enum": ["BackoffLimitExceeded", "DeadlineExceeded", "PodFailurePolicy"]}),
 )
@@ -62,7 +63,9 @@ JOBSET = exactly(
     kind={"const": "JobSet"},
     metadata=exactly(name={"type": "string", "pattern": "^[a-z0-9-]{1,40}$"}, annotations={"type": "object"}),
     spec=exactly(
-        failurePolicy=exactly(maxRestarts=COUNT, rules=one(RULE)),
+        failurePolicy=exactly(
+            maxRestarts=COUNT, restartStrategy={"enum": ["Recreate", "BlockingRecreate"]}, rules=one(RULE)
+        ),
         replicatedJobs=one(exactly(name=TEXT, replicas=COUNT, template=exactly(spec=JOB))),
     ),
 )
