@@ -34,8 +34,8 @@ fi
 : "${NAME:?the name of the queued resource}" "${ZONE:?the zone}"
 read -ra capacity <<< "${CAPACITY---spot}"
 tpus() { gcloud compute tpus "$@" --zone="$ZONE"; }
-failures=0
-while true; do
+failures=0 status=1
+until [ "$failures" = 3 ]; do
   state=$(tpus queued-resources describe "$NAME" --format='value(state.state)' 2> /dev/null || true)
   case $state in
     ACTIVE)
@@ -44,11 +44,10 @@ while true; do
       if [ "$status" = 0 ]; then exit; fi
       # 143: SIGTERM was heard and everything is saved; 255: ssh's own, the host is gone. The same command goes on.
       case $status in 143 | 255) ;; *) failures=$((failures + 1)) ;; esac
-      if [ "$failures" = 3 ]; then exit "$status"; fi
       ;;
     '')
       tpus queued-resources create "$NAME" --node-id="$NAME" --accelerator-type="$TYPE" \
-        --runtime-version="${RUNTIME:-v2-alpha-tpuv5-lite}" "${capacity[@]}"
+        --runtime-version="${RUNTIME:-v2-alpha-tpuv5-lite}" "${capacity[@]}" || failures=$((failures + 1))
       ;;
     SUSPENDED | FAILED) # preempted: such a resource never comes back, another one is queued in its place
       tpus queued-resources delete "$NAME" --force --quiet
@@ -57,3 +56,4 @@ while true; do
   esac
   sleep "${POLL:-30}"
 done
+exit "$status"

@@ -196,7 +196,8 @@ def test_a_tpu_vm_is_queued_again_when_preempted_and_the_command_goes_on(launch,
     assert f"--worker=all --command={command}" in next(call for call in calls if " ssh " in call)
 
 
-def test_a_tpu_vm_does_not_repeat_a_mistake_without_end(launch):
-    gcloud = """case "$*" in *describe*) echo ACTIVE ;; *ssh*) exit 1 ;; esac"""
+@pytest.mark.parametrize(("state", "repeated"), [("ACTIVE", " ssh "), ("", " create ")])
+def test_a_tpu_vm_does_not_repeat_a_mistake_without_end(launch, state, repeated):
+    gcloud = f"""case "$*" in *describe*) echo {state} ;; *ssh* | *create*) exit 1 ;; esac"""
     status, _, calls = launch("tpu_vm.sh", "--config=a.py", tools={"gcloud": gcloud}, NAME="pod", ZONE="z")
-    assert status == 1 and sum(" ssh " in call for call in calls) == 3
+    assert status == 1 and sum(repeated in call for call in calls) == 3
