@@ -1,4 +1,4 @@
-"""Images in a folder, a zip or a RecordIO file to ArrayRecord files, which are read fast by many machines at once.
+"""Images in a folder, a zip, a RecordIO file or TFDS to ArrayRecord files, read fast by many machines at once.
 
     ecor-jax prepare --source=images.zip --output=DIR [--split=train] [--shard_size=256]
 
@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
         required=True,
         type=cli.a_path,
         metavar="PATH",
-        help="folder tree (class/image, class/rationale/image, or with a label.txt), zip, or MXNet .rec",
+        help="folder tree (class/image, class/rationale/image, or with a label.txt), zip, MXNet .rec, or tfds:NAME",
     )
     parser.add_argument("--output", required=True, type=cli.a_path, metavar="DIR", help="must not exist, or be empty")
     parser.add_argument(

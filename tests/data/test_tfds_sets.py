@@ -283,6 +283,13 @@ def test_a_set_that_cannot_be_read_is_one_line(root, given, damage, expected):
     assert re.fullmatch(r"[^\n]+", str(error.value))
 
 
+def test_a_set_can_be_prepared_again_with_its_labels_listed(root, tmp_path):
+    build(root)
+    assert prepare("tfds:pets", tmp_path / "again").counts == {"train": 6, "validation": 2}
+    for split in LABELS:
+        assert known(open_images(tmp_path / "again", split=split)) == known(open_images("tfds:pets", split=split))
+
+
 def test_tfds_itself_reads_what_prepare_writes(root, make_folder):
     prepare(make_folder({"cat/1.png": picture("train", 1), "dog/2.png": picture("train", 2)}), root / "mine" / "1.0.0")
     examples = tfds.data_source("mine", split="train", data_dir=root)
