@@ -41,7 +41,9 @@ def train(learner: Learner, options: Training, workdir: Path, run: str, validate
     tuned, statistics = (nnx.to_pure_dict(meshes.place(part, mesh)) for part in (tuned, statistics))
     frozen = meshes.place(frozen, mesh)
     state = _initial_state(tuned, statistics, optimizer, options.seed, mesh)
-    step_fn = jax.jit(make_step(learner, graph, optimizer), donate_argnums=0)
+    # What a step changes stays where it is stored, whatever XLA would like better.
+    stored = jax.tree.map(lambda leaf: leaf.sharding, state), None
+    step_fn = jax.jit(make_step(learner, graph, optimizer, mesh), donate_argnums=0, out_shardings=stored)
     iterator = iter(learner.batches)
 
     with (

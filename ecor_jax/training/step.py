@@ -9,7 +9,10 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 from flax.nnx.filterlib import Filter
+from jax.sharding import Mesh
 from jaxtyping import Array, Float
+
+from ecor_jax.parallel.mesh import gathered
 
 Batch = dict[str, Array]
 Metrics = dict[str, tuple[Float[Array, ""], Float[Array, ""]]]
@@ -54,14 +57,20 @@ class TrainState(NamedTuple):
 Step = Callable[[TrainState, Any, Batch], tuple[TrainState, Metrics]]
 
 
-def make_step(learner: Learner, graph: nnx.GraphDef, optimizer: optax.GradientTransformation) -> Step:
-    """`step(state, frozen, batch) -> (state, metrics)`, to be jitted with the state donated."""
+def make_step(
+    learner: Learner, graph: nnx.GraphDef, optimizer: optax.GradientTransformation, mesh: Mesh | None = None
+) -> Step:
+    """`step(state, frozen, batch) -> (state, metrics)`, to be jitted with the state donated.
+
+    mesh: on which the state and the model lie; None: they lie on one device.
+    """
 
     def step(state: TrainState, frozen: nnx.State, batch: Batch) -> tuple[TrainState, Metrics]:
         key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
 
         def loss_of(tuned):
-            model = nnx.merge(graph, tuned, state.statistics, frozen)
+            whole = (tuned, frozen) if mesh is None else gathered((tuned, frozen), mesh)
+            model = nnx.merge(graph, whole[0], state.statistics, whole[1])
             loss, metrics = learner.loss(model, batch, key)
             return loss, (metrics, nnx.to_pure_dict(nnx.state(model, Statistic)))
 

@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Literal, get_args
 
-import jax.numpy as jnp
 import numpy as np
 
 from ecor_jax.checkpoints.model_dir import Model
@@ -102,7 +101,8 @@ def make_banks(method: Method, model: Model, vocabulary: Vocabulary) -> Banks:
         everything = classes if method.order == "category_first" else rationales
         outer = embed(method.outer, [(number, 0) for number in everything])
     pair = embed(method.pair, [(outer, inner) for outer in first for inner in second])
-    return Banks(None if outer is None else jnp.asarray(outer), jnp.asarray(pair.reshape(len(first), len(second), -1)))
+    # In NumPy, until they are placed.
+    return Banks(outer, pair.reshape(len(first), len(second), -1))  # pyright: ignore[reportArgumentType]
 
 
 def over_context(methods: Iterable[Method], model: Model, vocabulary: Vocabulary) -> tuple[str, ...]:

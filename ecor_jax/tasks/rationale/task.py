@@ -98,7 +98,7 @@ class Rationale(Task[RationaleOptions, Evaluation]):
             raise UserError(
                 f"evaluation.top_k is {options.evaluation.top_k}; expected 1 to {pairs}, the number of pairs"
             )
-        check_batch_sizes(options, self.mesh.shape["data"], training=self.training)
+        check_batch_sizes(options, self.mesh.size, training=self.training)
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -247,7 +247,7 @@ class Rationale(Task[RationaleOptions, Evaluation]):
         if self._banks is None or self._banks[0] != method:  # one at a time: they are large
             self._banks = None
             self._banks = method, make_banks(self.recipes[method], self.clip, self.vocabulary)
-        return RationaleModel(self.clip, prompts, self._banks[1])
+        return RationaleModel(self.clip, prompts, self._banks[1], self.mesh)
 
     def _encode(self, augment: Augment) -> Encode:
         return Encode(self.clip.preprocess, GoldLabels(self.dataset.vocabulary, self.joined), augment)

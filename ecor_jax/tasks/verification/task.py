@@ -56,7 +56,7 @@ class Verification(Task[VerificationOptions, Judgement]):
         if training:
             untrained = self._bottleneck(np.zeros((len(self.descriptors.phrases), 1), np.float32), scale=1.0)
             trainable(head.tuned, untrained, head.output)
-        check_batch_sizes(options, self.mesh.shape["data"], training=True)
+        check_batch_sizes(options, self.mesh.size, training=True)
         wanted = options.data.held_out or (training and head.tuned)
         self.faces = open_faces(options.data) if wanted else None
         self.pair_sets = open_pair_sets(options, self.faces)
