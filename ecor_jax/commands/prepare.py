@@ -1,11 +1,12 @@
-"""Images in a folder, a zip or a RecordIO file to ArrayRecord files, which are read fast by many machines at once.
+"""Images in a folder, a zip, a RecordIO file or TFDS to ArrayRecord files, read fast by many machines at once.
 
-    ecor-jax prepare --source=images.zip --output=DIR [--split=train]
+    ecor-jax prepare --source=images.zip --output=DIR [--split=train] [--shard_size=256]
 
 DIR can then stand wherever a config takes `data.images`.
 """
 
 import argparse
+import re
 
 from ecor_jax.commands import cli
 from ecor_jax.errors import printable
@@ -15,7 +16,8 @@ def main(args: argparse.Namespace) -> None:
     # Imported late: --help and a mistyped option answer at once.
     from ecor_jax.data.prepare import prepare
 
-    prepared = prepare(args.source, args.output, args.split, args.on_bad_image)
+    sizes = {"shard_size": args.shard_size << 20, "beam_workers": args.beam_workers}
+    prepared = prepare(args.source, args.output, args.split, args.on_bad_image, **sizes)
     for message in prepared.bad:
         print(f"left out: {printable(message)}")
     counts = ", ".join(f"{count} in {split}" for split, count in prepared.counts.items())
@@ -29,11 +31,26 @@ def parser() -> argparse.ArgumentParser:
         required=True,
         type=cli.a_path,
         metavar="PATH",
-        help="folder tree (class/image, class/rationale/image, or with a label.txt), zip, or MXNet .rec",
+        help="folder tree (class/image, class/rationale/image, or with a label.txt), zip, MXNet .rec, or tfds:NAME",
     )
     parser.add_argument("--output", required=True, type=cli.a_path, metavar="DIR", help="must not exist, or be empty")
     parser.add_argument(
         "--split", default="", metavar="NAME", help="only images below this top folder (default: every split)"
+    )
+    parser.add_argument(
+        "--shard_size",
+        default=256,
+        type=_positive,
+        metavar="MIB",
+        help="mebibytes of each file, at most (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--beam_workers",
+        default=0,
+        type=_positive,
+        metavar="N",
+        help="processes of Apache Beam's direct runner, which keeps all it writes in memory (extra `beam`; "
+        "default: threads)",
     )
     parser.add_argument(
         "--on_bad_image",
@@ -42,3 +59,9 @@ def parser() -> argparse.ArgumentParser:
         help="what to do about unreadable images (default: %(default)s)",
     )
     return parser
+
+
+def _positive(text: str) -> int:
+    if not re.fullmatch("[1-9][0-9]{0,5}", text):
+        raise argparse.ArgumentTypeError(f"is {text!r}; expected a whole number from 1 to 999999")
+    return int(text)
