@@ -6,7 +6,6 @@ DIR can then stand wherever a config takes `data.images`.
 """
 
 import argparse
-import re
 
 from ecor_jax.commands import cli
 from ecor_jax.errors import printable
@@ -16,8 +15,8 @@ def main(args: argparse.Namespace) -> None:
     # Imported late: --help and a mistyped option answer at once.
     from ecor_jax.data.prepare import prepare
 
-    sizes = {"shard_size": args.shard_size << 20, "beam_workers": args.beam_workers}
-    prepared = prepare(args.source, args.output, args.split, args.on_bad_image, **sizes)
+    size = args.shard_size << 20
+    prepared = prepare(args.source, args.output, args.split, args.on_bad_image, shard_size=size)
     for message in prepared.bad:
         print(f"left out: {printable(message)}")
     counts = ", ".join(f"{count} in {split}" for split, count in prepared.counts.items())
@@ -40,17 +39,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--shard_size",
         default=256,
-        type=_positive,
+        type=_mebibytes,
         metavar="MIB",
         help="mebibytes of each file, at most (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--beam_workers",
-        default=0,
-        type=_positive,
-        metavar="N",
-        help="processes of Apache Beam's direct runner, which keeps all it writes in memory (extra `beam`; "
-        "default: threads)",
     )
     parser.add_argument(
         "--on_bad_image",
@@ -61,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _positive(text: str) -> int:
-    if not re.fullmatch("[1-9][0-9]{0,5}", text):
-        raise argparse.ArgumentTypeError(f"is {text!r}; expected a whole number from 1 to 999999")
+def _mebibytes(text: str) -> int:
+    if not (text.isdecimal() and 1 <= int(text) <= 1 << 20):
+        raise argparse.ArgumentTypeError(f"is {text!r}; expected a whole number of mebibytes, from 1")
     return int(text)

@@ -1,13 +1,12 @@
 """Any readable images as ArrayRecord files, through a TFDS builder."""
 
 import contextlib
-import functools
 import io
 import json
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,13 +32,12 @@ SHARD_SIZE = 256 << 20
 class LabelledImages(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """Images with their class and, where known, the rationales of each image.
 
-    `splits` has the examples of each split as TFDS takes them: pairs of a key and `example`, or what makes them in
-    Beam. Images are encoded bytes: arrays TFDS would encode with TensorFlow.
+    `splits` yields the records of each split. Images are encoded bytes: arrays TFDS would encode with TensorFlow.
     """
 
     VERSION = tfds.core.Version("1.0.0")
 
-    def __init__(self, splits: Mapping[str, Any], data_dir: str):
+    def __init__(self, splits: Mapping[str, Iterable[Record]], data_dir: str):
         self._splits_to_write = splits
         super().__init__(data_dir=data_dir, file_format="array_record")
 
@@ -54,18 +52,14 @@ class LabelledImages(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         )
         return tfds.core.DatasetInfo(builder=self, features=features, description="Images with rationales.")
 
-    def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
+    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
         del dl_manager  # everything is on this machine
-        return {split: self._generate_examples(examples) for split, examples in self._splits_to_write.items()}
+        return {split: self._generate_examples(records) for split, records in self._splits_to_write.items()}
 
-    def _generate_examples(self, examples: Any) -> Any:
-        return examples
-
-
-def example(record: Record) -> dict[str, Any]:
-    """A record as the builder's features take it."""
-    assert isinstance(record["image"], bytes)
-    return {**record, "image": io.BytesIO(record["image"]), "rationales": list(record["rationales"])}
+    def _generate_examples(self, records: Iterable[Record]) -> Iterator[tuple[int, dict[str, Any]]]:
+        for key, record in enumerate(records):
+            assert isinstance(record["image"], bytes)
+            yield key, {**record, "image": io.BytesIO(record["image"]), "rationales": list(record["rationales"])}
 
 
 class _Shards(ShardConfig):
@@ -96,14 +90,12 @@ def prepare(
     on_bad_image: OnBadImage = "error",
     *,
     shard_size: int = SHARD_SIZE,
-    beam_workers: int = 0,
 ) -> Prepared:
     """Writes the images that `open_images` finds in `source` to a directory `output` that it reads as well.
 
     Without `split`, all splits of a folder or zip are written. Every image is decoded once, to find bad ones,
     and stored as it was. A split becomes files of about equal size, of `shard_size` bytes at most where an image is not
-    larger alone. `output` appears at the end, whole, or not at all. `beam_workers` are processes of Beam
-    (`prepare_beam`); 0 for this one's threads.
+    larger alone. `output` appears at the end, whole, or not at all.
 
     Raises:
         UserError: as `open_images`; `output` is there and not empty, or cannot be written; images are bad.
@@ -116,15 +108,10 @@ def prepare(
     with _writing(output), beside(output) as folder:
         # TFDS announces a download and shows bars without an end; the bars here know the number of images.
         tfds.disable_progress_bar()
-        on_beam = _on_beam(sources, folder, beam_workers) if beam_workers else None
-        splits = on_beam.splits if on_beam else {name: _examples(images, name, bad) for name, images in sources.items()}
-        options = on_beam.options if on_beam else None
-        builder = LabelledImages(splits=splits, data_dir=str(folder))
-        try:
-            with contextlib.redirect_stdout(io.StringIO()):
-                builder.download_and_prepare(download_config=_Writing(max_shard_size=shard_size, beam_options=options))
-        finally:
-            bad += on_beam.bad() if on_beam else []
+        records = {name: _good_records(images, name, bad) for name, images in sources.items()}
+        builder = LabelledImages(splits=records, data_dir=str(folder))
+        with contextlib.redirect_stdout(io.StringIO()):
+            builder.download_and_prepare(download_config=_Writing(max_shard_size=shard_size))
         count = sum(map(len, sources.values()))
         raise_bad_images(bad, count, str(source), on_bad_image, "--on_bad_image=skip")
         written = Path(builder.data_path)
@@ -141,35 +128,27 @@ def _open_splits(path: Path, split: str) -> dict[str, Source]:
     return {name or ONLY_SPLIT: open_images(path, split=name) for name in splits}
 
 
-def _on_beam(sources: Mapping[str, Source], folder: Path, workers: int) -> Any:
-    from ecor_jax.data.prepare_beam import OnBeam  # which imports this module
+def _good_records(source: Source, split: str, bad: list[BadImage]) -> Iterator[Record]:
+    """The readable records of a split, in order; the others are added to `bad`."""
 
-    return OnBeam(sources, folder, workers)
+    def load(index: int) -> Record | BadImage:
+        try:
+            record = source[index]
+            assert isinstance(record["image"], bytes)
+            decode_image(record["image"], record["name"])
+            return record
+        except BadImage as error:
+            return error
 
-
-def good_record(source: Source, index: int) -> Record | BadImage:
-    """A record whose image can be decoded, or what is wrong with it."""
-    try:
-        record = source[index]
-        assert isinstance(record["image"], bytes)
-        decode_image(record["image"], record["name"])
-        return record
-    except BadImage as error:
-        return error
-
-
-def _examples(source: Source, split: str, bad: list[BadImage]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The readable examples of a split with their indices, in order; bad images are added to `bad`."""
     threads = os.cpu_count() or 1
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=4 * threads)
-    load = functools.partial(good_record, source)
     loads = grain.MapDataset.range(len(source)).map(load).to_iter_dataset(options)
     before = len(bad)
-    for index, record in enumerate(tqdm(loads, f"reading {split}", len(source), unit="image")):
+    for record in tqdm(loads, f"reading {split}", len(source), unit="image"):
         if isinstance(record, BadImage):
             bad.append(record)
         else:
-            yield index, example(record)
+            yield record
     raise_bad_images(bad[before:], len(source), source.origin, "skip")
 
 

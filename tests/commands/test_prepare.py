@@ -7,20 +7,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ecor_jax.commands import prepare
 from ecor_jax.data.images import open_images
 
 ROOT = Path(__file__).parents[2]
 
 
-def run(*arguments: str | Path, before: str = "", warnings: str = "error") -> subprocess.CompletedProcess[str]:
+def run(*arguments: str | Path, before: str = "") -> subprocess.CompletedProcess[str]:
     """The command, with warnings as errors; tells on stderr if TensorFlow was imported."""
     script = (
         f"import atexit, runpy, sys; {before}\n"
         "atexit.register(lambda: 'tensorflow' in sys.modules and print('TENSORFLOW', file=sys.stderr))\n"
         "runpy.run_module('launch.prepare', run_name='__main__', alter_sys=True)"
     )
-    command = [sys.executable, "-W", warnings, "-c", script, *map(str, arguments)]
+    command = [sys.executable, "-W", "error", "-c", script, *map(str, arguments)]
     return subprocess.run(
         command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
     )
@@ -53,35 +52,3 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(folder, tmp_path):
     assert result.stderr.splitlines()[-1].startswith(f"error: {tmp_path}/records cannot be written: ")
     assert "File too large" in result.stderr and "Traceback" not in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["images"]
-
-
-def test_beam_writes_the_same_records(folder, tmp_path):
-    pytest.importorskip("apache_beam", reason="needs pip install 'ecor-jax[beam]', and the protobuf that it asks for")
-    for name in ("class 0/a.png", "class 1/b.png"):
-        (folder / name).write_bytes(b"no picture")
-    outputs = tmp_path / "threads", tmp_path / "beam"
-    for output, options in zip(outputs, ([], ["--beam_workers=2"]), strict=True):
-        # Beam's protobuf is of old, of which TFDS warns.
-        result = run("--source", folder, "--output", output, "--on_bad_image=skip", *options, warnings="ignore")
-        assert result.returncode == 0, result.stderr
-        first, second, last = result.stdout.splitlines()
-        assert first.startswith("left out: class 0/a.png") and second.startswith("left out: class 1/b.png")
-        assert last == f"{output}: images: 6 in train; unreadable and left out: 2"
-    sources = map(open_images, outputs)
-    threads, beam = ({record["name"]: record for record in map(source.__getitem__, range(6))} for source in sources)
-    assert threads == beam and len(threads) == 6
-
-
-def test_beam_that_is_not_installed_is_one_line(folder, tmp_path):
-    hidden = "sys.modules['apache_beam'] = None"
-    result = run("--source", folder, "--output", tmp_path / "x", "--beam_workers=2", before=hidden)
-    assert result.returncode == 1
-    assert result.stderr.splitlines()[-1] == "error: --beam_workers needs Apache Beam: pip install 'ecor-jax[beam]'"
-    assert [path.name for path in tmp_path.iterdir()] == ["images"]
-
-
-def test_a_size_of_files_that_is_none(capsys):
-    for size in ("0", "-1", "1.5", "many"):
-        with pytest.raises(SystemExit, match="2"):
-            prepare.parser().parse_args(["--source=x", "--output=y", f"--shard_size={size}"])
-        assert f"--shard_size: is '{size}'; expected a whole number from 1" in capsys.readouterr().err
