@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def start(arguments: list[str], processes: int, cache: Path, devices: int = 1, **of_process: str) -> list:
-    """`python -m launch...` as so many processes of `devices` CPU devices each; `p0`: one more argument of the first."""
+    """`python -m launch...` in so many processes, `devices` CPU devices each; `p0`: an argument for the first alone."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
