@@ -1,0 +1,108 @@
+"""The TPUs that a program can be compiled for without having them: what a chip can do, and meshes of such chips."""
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+from jax.experimental import mesh_utils, topologies
+from jax.sharding import Mesh
+
+from ecor_jax.errors import UserError, needs
+
+
+class Chip(NamedTuple):
+    """What a chip has and can do at most.
+
+    memory: GiB that programs may use. flops: bfloat16 operations a second. hbm, ici: bytes a second from its memory,
+    and out over all its links to other chips, half of what is called bidirectional.
+    """
+
+    memory: float
+    flops: float
+    hbm: float
+    ici: float
+
+
+# Google's specifications, https://docs.cloud.google.com/tpu/docs/v4 and so on for v5e, v5p, v6e, tpu7x. A link carries
+# 50 GB/s each way in v4 and v5e and 100 GB/s in v5p and v6e, and v4 and v5p have six of them, v5e and v6e four.
+# The memory is what libtpu lets a program use, as it says where one does not fit: less than is advertised.
+CHIPS: dict[str, Chip] = {
+    "v4": Chip(31.25, 275e12, 1200e9, 300e9),
+    "v5e": Chip(15.75, 197e12, 819e9, 200e9),
+    "v5p": Chip(95.73, 459e12, 2765e9, 600e9),
+    "v6e": Chip(31.24, 918e12, 1638e9, 400e9),
+    "tpu7x": Chip(189.48, 2307e12, 7380e9, 600e9),
+}
+
+
+class Target(NamedTuple):
+    """Chips to compile for. Where a chip is two devices (tpu7x), each has half of it."""
+
+    name: str
+    chip: Chip
+    chips: int
+    devices: list[Any]
+
+    @property
+    def device(self) -> Chip:
+        """What a device of the mesh has and can do."""
+        share = self.chips / len(self.devices)
+        return Chip(*(share * value for value in self.chip))
+
+
+def target(topology: str, slices: int = 1) -> Target:
+    """The chips of a topology such as `v5e:4x4`, of which there are several slices. UserError if there are none such."""
+    needs("libtpu", "aot")
+    kind, _, shape = topology.partition(":")
+    if kind not in CHIPS or not re.fullmatch(r"[1-9]\d*(x[1-9]\d*)+", shape):
+        raise UserError(f"topology is {topology!r}; expected one of {', '.join(CHIPS)}, and a shape: v5e:4x4")
+    # A v4 chip has two cores, which work as one unless told otherwise.
+    more: dict[str, Any] = {"chip_config_name": "megacore"} if kind == "v4" else {}
+    more |= {"num_slices": slices} if slices > 1 else {}
+    with _quiet():
+        try:
+            devices = topologies.get_topology_desc(topology, platform="tpu", **more).devices
+        except Exception as error:  # whatever libtpu makes of a shape that there is not
+            reason = str(error).split("\n")[0]
+            raise UserError(f"--topology={topology} --slices={slices}: there are no such chips ({reason})") from error
+    places = {(getattr(device, "slice_index", 0), tuple(device.coords)) for device in devices}
+    return Target(topology, CHIPS[kind], len(places), list(devices))
+
+
+def mesh_of(target: Target, model: int) -> Mesh:
+    """The mesh (`data`, `model`) of these chips, as `parallel.mesh.make_mesh` makes it of those that are there."""
+    count, slices = len(target.devices), len({getattr(device, "slice_index", 0) for device in target.devices})
+    if (count // slices) % model:
+        raise UserError(f"parallel.model is {model}; expected a divisor of the {count // slices} devices of a slice")
+    shape, types = (count // model, model), (jax.sharding.AxisType.Auto,) * 2
+    if slices == 1:
+        return jax.make_mesh(shape, ("data", "model"), devices=target.devices, axis_types=types)
+    # Slices are along `data`, over which the least has to travel.
+    inner = (count // slices // model, model)
+    devices = mesh_utils.create_hybrid_device_mesh(inner, (slices, 1), target.devices, allow_split_physical_axes=True)
+    return Mesh(devices, ("data", "model"), axis_types=types)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what libtpu, loaded for the first time, tells on stderr of the machine that it is not on."""
+    quiet = {
+        "TPU_SKIP_MDS_QUERY": "1",
+        "TPU_MIN_LOG_LEVEL": "3",
+        "TPU_STDERR_LOG_LEVEL": "3",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+    # Nothing here takes hold of a TPU, so another process may do the same.
+    for name, value in (quiet | {"ALLOW_MULTIPLE_LIBTPU_LOAD": "1"}).items():
+        os.environ.setdefault(name, value)
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

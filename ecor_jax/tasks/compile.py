@@ -1,0 +1,80 @@
+"""A config's steps compiled for chips that are not here, and what there is to say of them."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from ecor_jax.atomic import write_json
+from ecor_jax.config import Config
+from ecor_jax.errors import UserError
+from ecor_jax.parallel.ahead import GIB, Compiled, compile_step
+from ecor_jax.parallel.chips import mesh_of, target
+from ecor_jax.tasks.ahead import Sizes
+from ecor_jax.tasks.base import options_of
+
+REMEDIES = "a larger parallel.model or a smaller {group}.batch_size takes less"
+
+
+def compile_ahead(config: Config, topology: str, output: Path, slices: int = 1, **sizes: int | None) -> dict[str, Any]:
+    """Compiles the steps of a config for a topology such as `v5e:4x4`, writes what DESIGN says of them, and returns it.
+
+    sizes: fields of `tasks.ahead.Sizes`. UserError if a step does not fit, with its largest buffers, after all is
+    written, and for a config or a topology that there is not.
+    """
+    # What is compiled here must not look for a TPU of this machine, where there is none.
+    jax.config.update("jax_platforms", "cpu")
+    task, options = options_of(config)
+    chips = target(topology, slices)
+    mesh = mesh_of(chips, options.parallel.model)
+    groups = {"train": "data", "evaluate": "evaluation"}
+    for group in ("data", "evaluation"):
+        size = getattr(getattr(options, group, None), "batch_size", mesh.size)
+        if size % mesh.size:
+            raise UserError(
+                f"{group}.batch_size is {size}; expected a multiple of the {mesh.size} devices of {topology}"
+            )
+    steps = task.steps_ahead(options, mesh, Sizes(**sizes))
+    report: dict[str, Any] = {
+        "topology": topology,
+        "slices": slices,
+        "chips": chips.chips,
+        "mesh": dict(mesh.shape),
+        "fits": True,
+        "chip_bytes": round(chips.chip.memory * GIB),
+        "steps": {},
+    }
+    too_large = []
+    for number, (name, step) in enumerate(steps.items(), 1):
+        where = f"{topology} {dict(mesh.shape)}"
+        print(f"{number}/{len(steps)} {name}: compiling for {where}, {step.images} images at once", flush=True)
+        compiled = compile_step(step, chips.device, mesh.size)
+        report["steps"][name] = compiled.report
+        print("    " + _told(compiled, chips.device.memory))
+        if not compiled.fits:
+            report["fits"] = False
+            report["steps"][name]["largest_buffers"] = [list(buffer) for buffer in compiled.buffers]
+            too_large.append(_too_large(name, groups[name], compiled, chips.device.memory))
+    write_json(output, report)
+    if too_large:
+        raise UserError(f"{topology}: " + "; ".join(too_large))
+    return report
+
+
+def _told(compiled: Compiled, memory: float) -> str:
+    report = compiled.report
+    if not compiled.fits:
+        return f"does not fit: {report['peak_bytes'] / GIB:.2f} GiB of {memory:.2f} a device"
+    limit = max(report["bound_seconds"], key=report["bound_seconds"].get)
+    return (
+        f"{report['peak_bytes'] / GIB:.2f} GiB of {memory:.2f} a device; "
+        f"at most {report['images_per_second_bound']:,.0f} images a second, for its {limit} (a bound, not a measurement)"
+    )
+
+
+def _too_large(name: str, group: str, compiled: Compiled, memory: float) -> str:
+    buffers = ", ".join(f"{shapes[:80]} ({size / GIB:.2f} GiB)" for size, shapes in compiled.buffers[:3])
+    return (
+        f"the {name} step needs {compiled.report['peak_bytes'] / GIB:.2f} GiB of the {memory:.2f} of a device, most of "
+        f"it for {buffers}; {REMEDIES.format(group=group)}"
+    )
