@@ -54,7 +54,7 @@ class Target(NamedTuple):
 
 
 def target(topology: str, slices: int = 1) -> Target:
-    """The chips of a topology such as `v5e:4x4`, of which there are several slices. UserError if there are none such."""
+    """The chips of a topology such as `v5e:4x4`, or of several such slices. UserError if there are none."""
     needs("libtpu", "aot")
     kind, _, shape = topology.partition(":")
     if kind not in CHIPS or not re.fullmatch(r"[1-9]\d*(x[1-9]\d*)+", shape):
@@ -89,15 +89,11 @@ def mesh_of(target: Target, model: int) -> Mesh:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Without what libtpu, loaded for the first time, tells on stderr of the machine that it is not on."""
-    quiet = {
-        "TPU_SKIP_MDS_QUERY": "1",
-        "TPU_MIN_LOG_LEVEL": "3",
-        "TPU_STDERR_LOG_LEVEL": "3",
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }
-    # Nothing here takes hold of a TPU, so another process may do the same.
-    for name, value in (quiet | {"ALLOW_MULTIPLE_LIBTPU_LOAD": "1"}).items():
-        os.environ.setdefault(name, value)
+    # Nothing here takes hold of a TPU, so another process may load it, too.
+    for name in ("TPU_SKIP_MDS_QUERY", "ALLOW_MULTIPLE_LIBTPU_LOAD"):
+        os.environ.setdefault(name, "1")
+    for name in ("TPU_MIN_LOG_LEVEL", "TPU_STDERR_LOG_LEVEL", "TF_CPP_MIN_LOG_LEVEL"):
+        os.environ.setdefault(name, "3")
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:

@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from ecor_jax.atomic import write_json
 from ecor_jax.config import Config
 from ecor_jax.errors import UserError
@@ -22,8 +20,6 @@ def compile_ahead(config: Config, topology: str, output: Path, slices: int = 1, 
     sizes: fields of `tasks.ahead.Sizes`. UserError if a step does not fit, with its largest buffers, after all is
     written, and for a config or a topology that there is not.
     """
-    # What is compiled here must not look for a TPU of this machine, where there is none.
-    jax.config.update("jax_platforms", "cpu")
     task, options = options_of(config)
     chips = target(topology, slices)
     mesh = mesh_of(chips, options.parallel.model)
@@ -32,7 +28,7 @@ def compile_ahead(config: Config, topology: str, output: Path, slices: int = 1, 
         size = getattr(getattr(options, group, None), "batch_size", mesh.size)
         if size % mesh.size:
             raise UserError(
-                f"{group}.batch_size is {size}; expected a multiple of the {mesh.size} devices of {topology}"
+                f"{group}.batch_size is {size}; expected a multiple of {mesh.size}, the devices of {topology}"
             )
     steps = task.steps_ahead(options, mesh, Sizes(**sizes))
     report: dict[str, Any] = {
@@ -68,7 +64,7 @@ def _told(compiled: Compiled, memory: float) -> str:
     limit = max(report["bound_seconds"], key=report["bound_seconds"].get)
     return (
         f"{report['peak_bytes'] / GIB:.2f} GiB of {memory:.2f} a device; "
-        f"at most {report['images_per_second_bound']:,.0f} images a second, for its {limit} (a bound, not a measurement)"
+        f"at most {report['images_per_second_bound']:,.0f} images a second, by its {limit}: a bound, not a speed"
     )
 
 

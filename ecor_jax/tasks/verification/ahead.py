@@ -21,7 +21,7 @@ from ecor_jax.training.ahead import shapes_of, train_step
 
 
 def steps_ahead(options: VerificationOptions, mesh: Mesh, sizes: Sizes) -> Steps:
-    """ "evaluate" encodes pictures and their mirror images; what is made of their features costs nothing beside that."""
+    """Evaluation here is to encode pictures and their mirror images: beside that, the rest of it costs nothing."""
     head, descriptors = options.bottleneck, descriptors_of(options)
     config = architecture(options.model)
     identities = _identities(options, sizes) if head.tuned else 1
