@@ -1,5 +1,6 @@
 """Steps compiled for chips that are not here: what they need of a chip, and how fast they can be at most."""
 
+import math
 import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,20 +19,28 @@ GIB = 2**30
 
 
 class Step(NamedTuple):
-    """A function traced for shapes on a mesh (`jax.jit(...).trace(...)`), and the images it takes at once."""
+    """A function traced for shapes on a mesh (`jax.jit(...).trace(...)`), those, and the images it takes at once."""
 
     traced: Any
+    arguments: Any
     images: int
+
+    @property
+    def argument_bytes(self) -> int:
+        """Of what lies on a device when it is called."""
+        sizes = [
+            math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
+            for leaf in jax.tree.leaves(self.arguments)
+        ]
+        return sum(sizes)
 
 
 class Compiled(NamedTuple):
-    """report: as DESIGN says of a step. buffers: the largest ones of a device, of a step that does not fit: bytes and
-    shapes. text: the HLO.
-    """
+    """report: what `compile_step` says. buffers: the largest ones of a device, where it does not fit. text: the HLO."""
 
     report: dict[str, Any]
     fits: bool
-    buffers: list[tuple[int, str]]
+    buffers: list[str]
     text: str
 
 
@@ -45,7 +54,7 @@ def call_step(fn: Any, model: nnx.Module, mesh: Mesh, batch: dict[str, Any]) -> 
     graph, state = nnx.split(model)
     state = placed(state, meshes.shardings(state, mesh))
     batch = placed(batch, jax.tree.map(lambda _: meshes.batch_sharding(mesh), batch))
-    return Step(_call.trace(fn, graph, mesh, state, batch), len(batch["mask"]))
+    return Step(_call.trace(fn, graph, mesh, state, batch), (state, batch), batch["mask"].shape[0])
 
 
 def compile_step(step: Step, device: Chip, devices: int) -> Compiled:
@@ -59,23 +68,23 @@ def compile_step(step: Step, device: Chip, devices: int) -> Compiled:
     """
     flops = matrix_flops(step.traced.jaxpr.jaxpr)
     with tempfile.TemporaryDirectory() as folder:
-        # The compiler's own accounts: its error says how much is missing, and not what there is so much of.
+        # The compiler's own accounts: its error says how much is missing, and not what there is so much of; and not all
+        # that it makes for the newest chips can be read back as a program.
         options: dict[str, Any] = {"xla_dump_to": folder, "xla_dump_hlo_as_text": True}
         try:
-            program = step.traced.lower().compile(compiler_options=options)
+            memory: Any = step.traced.lower().compile(compiler_options=options).memory_analysis()
         except jax.errors.JaxRuntimeError as error:
             if "RESOURCE_EXHAUSTED" not in str(error):
                 raise
-            program, text = None, _dumped(folder, "after_optimizations.txt")
-            peak, buffers = largest(_dumped(folder, "memory-usage-report.txt"))
-    if program is not None:
-        text, buffers = program.as_text(), []
-        memory: Any = program.memory_analysis()
+            memory = None
+        text = _dumped(folder, "after_optimizations.txt")
+        total, buffers = largest(_dumped(folder, "memory-usage-report.txt"))
+    if memory is None:
+        peak, arguments, results = total, step.argument_bytes, 0
+        temporary = max(peak - arguments, 0)
+    else:
         peak, arguments = memory.peak_memory_in_bytes, memory.argument_size_in_bytes
         temporary, results = memory.temp_size_in_bytes, memory.output_size_in_bytes
-    else:
-        arguments = sum(_bytes_on_device(leaf) for leaf in jax.tree.leaves(step.traced.in_avals))
-        temporary, results = max(peak - arguments, 0), 0
     found = collectives(text)
     seconds = {
         "compute": flops / devices / device.flops,
@@ -91,17 +100,9 @@ def compile_step(step: Step, device: Chip, devices: int) -> Compiled:
         "bound_seconds": seconds,
         "images_per_second_bound": step.images / max(seconds.values()),
     }
-    return Compiled(report, program is not None and peak <= device.memory * GIB, buffers, text)
+    return Compiled(report, memory is not None and peak <= device.memory * GIB, buffers, text)
 
 
 def _dumped(folder: str, ending: str) -> str:
     files = sorted(Path(folder).glob(f"*{ending}"), key=lambda path: path.stat().st_size)
     return files[-1].read_text() if files else ""
-
-
-def _bytes_on_device(leaf: Any) -> int:
-    shape = leaf.sharding.shard_shape(leaf.shape) if getattr(leaf, "sharding", None) else leaf.shape
-    size = leaf.dtype.itemsize
-    for axis in shape:
-        size *= axis
-    return size

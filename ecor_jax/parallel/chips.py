@@ -30,7 +30,7 @@ class Chip(NamedTuple):
 # 50 GB/s each way in v4 and v5e and 100 GB/s in v5p and v6e, and v4 and v5p have six of them, v5e and v6e four.
 # The memory is what libtpu lets a program use, as it says where one does not fit: less than is advertised.
 CHIPS: dict[str, Chip] = {
-    "v4": Chip(31.25, 275e12, 1200e9, 300e9),
+    "v4": Chip(30.75, 275e12, 1200e9, 300e9),
     "v5e": Chip(15.75, 197e12, 819e9, 200e9),
     "v5p": Chip(95.73, 459e12, 2765e9, 600e9),
     "v6e": Chip(31.24, 918e12, 1638e9, 400e9),

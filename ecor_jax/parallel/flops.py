@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-import jax
+from jax.extend import core
 
 
 def matrix_flops(jaxpr: Any) -> int:
@@ -36,8 +36,8 @@ def matrix_flops(jaxpr: Any) -> int:
 
 
 def _jaxprs(value: Any) -> list[Any]:
-    if isinstance(value, jax.extend.core.ClosedJaxpr):
+    if isinstance(value, core.ClosedJaxpr):
         return [value.jaxpr]
-    if isinstance(value, jax.extend.core.Jaxpr):
+    if isinstance(value, core.Jaxpr):
         return [value]
     return [part for entry in value for part in _jaxprs(entry)] if isinstance(value, tuple | list) else []

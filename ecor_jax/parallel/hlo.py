@@ -1,6 +1,7 @@
 """What a compiled program says about itself, read from its text and from the compiler's messages."""
 
 import re
+from collections import Counter
 from typing import NamedTuple
 
 KINDS = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute", "collective-broadcast")
@@ -85,12 +86,14 @@ def _bytes(kind: str, sizes: str) -> int:
     return count * _BITS.get(kind, 32) // 8
 
 
-def largest(report: str, count: int = 5) -> tuple[int, list[tuple[int, str]]]:
-    """All bytes of a device's memory, and of the largest buffers their bytes and shapes: of a memory usage report."""
-    total = re.search(r"Memory Space: default.*\nTotal bytes: (\d+)", report)
-    lines = re.findall(
-        r"^ *\S+\( *\d+%\); *([\d.]+)(\w+); *\d+; *\d+; (.*)$", report.split("\nMemory Space: ")[0], re.M
-    )
-    units = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
-    buffers = sorted(((round(float(size) * units[unit]), shapes) for size, unit, shapes in lines), reverse=True)
-    return (int(total[1]) if total else 0), buffers[:count]
+def largest(report: str, count: int = 3) -> tuple[int, list[str]]:
+    """All bytes that a device needs by a memory usage report, and its largest buffers: shape, size and how many."""
+    default = report.split("\nMemory Space: ")[0]
+    total = re.search(r"\nTotal bytes: (\d+)", default)
+    buffers: Counter[tuple[float, str]] = Counter()
+    for size, unit, shapes in re.findall(r"%\); *([\d.]+)([KMGT]iB); *\d+; *\d+; (.*)$", default, re.MULTILINE):
+        # Several arrays, one after the other, share a buffer: it is as large as the largest.
+        kind, axes = max(_SHAPE.findall(shapes), key=lambda shape: _bytes(*shape))
+        buffers[float(size) * 1024 ** "KMGT".index(unit[0]), f"{kind}[{axes}] of {size} {unit}"] += 1
+    told = [f"{number} x {name}" for (_, name), number in sorted(buffers.items(), reverse=True)[:count]]
+    return (int(total[1]) if total else 0), told

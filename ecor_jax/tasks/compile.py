@@ -11,8 +11,6 @@ from ecor_jax.parallel.chips import mesh_of, target
 from ecor_jax.tasks.ahead import Sizes
 from ecor_jax.tasks.base import options_of
 
-REMEDIES = "a larger parallel.model or a smaller {group}.batch_size takes less"
-
 
 def compile_ahead(config: Config, topology: str, output: Path, slices: int = 1, **sizes: int | None) -> dict[str, Any]:
     """Compiles the steps of a config for a topology such as `v5e:4x4`, writes what DESIGN says of them, and returns it.
@@ -23,7 +21,6 @@ def compile_ahead(config: Config, topology: str, output: Path, slices: int = 1, 
     task, options = options_of(config)
     chips = target(topology, slices)
     mesh = mesh_of(chips, options.parallel.model)
-    groups = {"train": "data", "evaluate": "evaluation"}
     for group in ("data", "evaluation"):
         size = getattr(getattr(options, group, None), "batch_size", mesh.size)
         if size % mesh.size:
@@ -49,8 +46,8 @@ def compile_ahead(config: Config, topology: str, output: Path, slices: int = 1, 
         print("    " + _told(compiled, chips.device.memory))
         if not compiled.fits:
             report["fits"] = False
-            report["steps"][name]["largest_buffers"] = [list(buffer) for buffer in compiled.buffers]
-            too_large.append(_too_large(name, groups[name], compiled, chips.device.memory))
+            report["steps"][name]["largest_buffers"] = compiled.buffers
+            too_large.append(_too_large(name, options, compiled, chips.device.memory))
     write_json(output, report)
     if too_large:
         raise UserError(f"{topology}: " + "; ".join(too_large))
@@ -68,9 +65,11 @@ def _told(compiled: Compiled, memory: float) -> str:
     )
 
 
-def _too_large(name: str, group: str, compiled: Compiled, memory: float) -> str:
-    buffers = ", ".join(f"{shapes[:80]} ({size / GIB:.2f} GiB)" for size, shapes in compiled.buffers[:3])
+def _too_large(name: str, options: Any, compiled: Compiled, memory: float) -> str:
+    less = {"train": "a smaller data.batch_size", "evaluate": "a smaller evaluation.batch_size"}[name]
+    if name == "train" and hasattr(options.parallel, "rematerialise"):
+        less += ", parallel.rematerialise=true"
     return (
         f"the {name} step needs {compiled.report['peak_bytes'] / GIB:.2f} GiB of the {memory:.2f} of a device, most of "
-        f"it for {buffers}; {REMEDIES.format(group=group)}"
+        f"it for {', '.join(compiled.buffers)}; {less} or a larger parallel.model takes less"
     )

@@ -34,10 +34,11 @@ def train_step(learner: Any, options: Training, mesh: Mesh, batch: dict[str, Any
     graph, tuned, statistics, frozen = nnx.split(learner.model, learner.trainable, Statistic, ...)
     tuned, statistics = nnx.to_pure_dict(tuned), nnx.to_pure_dict(statistics)
     key = jax.eval_shape(lambda: jax.random.key_data(jax.random.key(0)))
-    step = jax.ShapeDtypeStruct((), jnp.int32)
+    step: Any = jax.ShapeDtypeStruct((), jnp.int32)
     state = TrainState(tuned, statistics, jax.eval_shape(optimizer.init, tuned), step, key)
     state, frozen = (placed(tree, meshes.shardings(tree, mesh)) for tree in (state, frozen))
     stored = jax.tree.map(lambda leaf: leaf.sharding, state), None
     compiled = jax.jit(make_step(learner, graph, optimizer, mesh), donate_argnums=0, out_shardings=stored)
     batch = placed(batch, jax.tree.map(lambda _: meshes.batch_sharding(mesh), batch))
-    return Step(compiled.trace(state, frozen, batch), len(next(iter(batch.values()))))
+    arguments = state, frozen, batch
+    return Step(compiled.trace(*arguments), arguments, batch["image"].shape[0])
