@@ -33,6 +33,8 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
         args = parse(parser, arguments)
         if foreign := [argument for argument in arguments if not is_utf8(argument)]:
             raise UserError(f"the argument {os.fsencode(foreign[0])!r} is no UTF-8")
+        if getattr(args, "coordinator", None) is not None:
+            join_processes(args)
         main(args)
     except UserError as error:
         sys.exit(f"error: {printable(str(error))}")
@@ -118,6 +120,33 @@ def add_config(parser: argparse.ArgumentParser) -> None:
         help="sets an option of the config, such as --config.steps=50; "
         "`--config=FILE.py --help` lists them with their defaults",
     )
+
+
+def add_processes(parser: argparse.ArgumentParser) -> None:
+    """What makes this process one of several: --coordinator, --processes and --process, or --distributed."""
+    group = parser.add_argument_group("several processes", "of one run, started with the same command")
+    group.add_argument("--coordinator", default="", metavar="HOST:PORT", help="where the first process listens")
+    group.add_argument("--processes", type=int, default=0, metavar="N", help="how many there are")
+    group.add_argument("--process", type=int, default=-1, metavar="I", help="which one this is, from 0")
+    group.add_argument("--distributed", action="store_true", help="asks the cluster instead (TPU, SLURM, Kubernetes)")
+
+
+def join_processes(args: argparse.Namespace) -> None:
+    """Meets the other processes, if there are to be any."""
+    given = args.coordinator, args.processes, args.process
+    if args.distributed and given != ("", 0, -1):
+        raise UserError("--distributed asks the cluster for --coordinator, --processes and --process; leave them out")
+    if given == ("", 0, -1) and not args.distributed:
+        return
+    host, _, port = args.coordinator.rpartition(":")
+    if not args.distributed and not (host and port.isdigit() and 0 <= args.process < args.processes):
+        raise UserError(
+            f"--coordinator={args.coordinator} --processes={args.processes} --process={args.process}; "
+            "expected HOST:PORT, the number of processes, and one of 0 to that less one"
+        )
+    from ecor_jax.parallel import processes  # imports JAX
+
+    processes.join(*given)
 
 
 def config_of(args: argparse.Namespace) -> ConfigDict:

@@ -1,5 +1,6 @@
 """The device mesh (`data` x `model`) and where arrays live on it. Nothing else knows about devices."""
 
+import functools
 import math
 import re
 from typing import Any
@@ -29,8 +30,13 @@ def make_mesh(model: int = 1) -> Mesh:
     devices = jax.device_count()
     if model < 1 or devices % model:
         raise UserError(f"parallel.model is {model}; expected a divisor of the {devices} devices")
-    axis_types = (jax.sharding.AxisType.Auto,) * 2
-    return jax.make_mesh((devices // model, model), ("data", "model"), axis_types=axis_types)
+    axes, axis_types = ("data", "model"), (jax.sharding.AxisType.Auto,) * 2
+    shape = devices // model, model
+    if jax.process_count() == 1:
+        return jax.make_mesh(shape, axes, axis_types=axis_types)
+    # A process's devices side by side: then its examples are a piece of the batch, and neighbours share candidates.
+    ordered = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
+    return Mesh(np.array(ordered).reshape(shape), axes, axis_types=axis_types)
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
@@ -41,12 +47,21 @@ def batch_sharding(mesh: Mesh) -> NamedSharding:
 def place(state: Any, mesh: Mesh) -> Any:
     """A model's state on the mesh, stored by RULES over its paths; an axis that does not divide is whole."""
 
-    def put(leaf: jax.Array | np.ndarray, sharding: NamedSharding) -> jax.Array:
-        if isinstance(leaf, np.ndarray):  # each device gets its share, and no device the whole
-            return jax.make_array_from_callback(leaf.shape, sharding, lambda index: leaf[index])
-        return jax.device_put(leaf, sharding)
-
     return jax.tree.map(put, state, shardings(state, mesh))
+
+
+def put(leaf: jax.Array | np.ndarray, sharding: NamedSharding) -> jax.Array:
+    """An array, that all processes have whole, on the mesh: each device gets its share."""
+    if isinstance(leaf, jax.Array) and (jax.process_count() == 1 or not leaf.is_fully_addressable):
+        return jax.device_put(leaf, sharding)
+    host = np.asarray(leaf)
+    return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def whole(state: Any, mesh: Mesh) -> Any:
+    """The same state as it is used: what is only stored in shares can then be read by every process."""
+    return gathered(state, mesh)
 
 
 def gathered(state: Any, mesh: Mesh) -> Any:

@@ -27,9 +27,17 @@ class Optimizer:
 
 @dataclasses.dataclass(frozen=True)
 class Parallel:
-    """model: devices that share one copy of the sharded arrays (`parallel.mesh`)."""
+    """What makes a step fit.
+
+    model: devices that share one copy of the sharded arrays (`parallel.mesh`).
+    rematerialise: whether a tower's blocks compute their activations again for a gradient, rather than keep them.
+    accumulate: pieces of a batch that a step goes through one after another; a loss among the images of a batch is then
+      one among those of a piece.
+    """
 
     model: Annotated[int, Within(1, 2**20)] = 1
+    rematerialise: bool = False
+    accumulate: Annotated[int, Within(1, 2**20)] = 1
 
 
 @dataclasses.dataclass(frozen=True)

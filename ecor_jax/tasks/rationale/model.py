@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import grain
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +14,7 @@ from ecor_jax.checkpoints.model_dir import Model
 from ecor_jax.clip.model import unit
 from ecor_jax.clip.prompts import Prompt, VisualPrompts
 from ecor_jax.clip.vision import normalise_pixels
+from ecor_jax.data.pipeline import TrainBatches
 from ecor_jax.joint import Bank, Banks, conditional_logits, cosines, pair_embeddings, pairs_log_total
 from ecor_jax.losses import candidate_loss, softmax_contrastive_loss
 from ecor_jax.parallel.shards import Shards, over_shards, padded_columns
@@ -69,7 +69,7 @@ class RationaleLearner:
         self,
         model: RationaleModel,
         method: Method,
-        batches: grain.IterDataset,
+        batches: TrainBatches,
         options: RationaleLoss,
     ):
         self.model, self.method, self.batches, self.options = model, method, batches, options
