@@ -1,4 +1,4 @@
-"""The TPUs that a program can be compiled for without having them: what a chip can do, and meshes of such chips."""
+"""The TPUs that a program can be compiled for without having them, and what a chip can do."""
 
 import contextlib
 import os
@@ -6,9 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import jax
-from jax.experimental import mesh_utils, topologies
-from jax.sharding import Mesh
+from jax.experimental import topologies
 
 from ecor_jax.errors import UserError, needs
 
@@ -70,20 +68,6 @@ def target(topology: str, slices: int = 1) -> Target:
             raise UserError(f"--topology={topology} --slices={slices}: there are no such chips ({reason})") from error
     places = {(getattr(device, "slice_index", 0), tuple(device.coords)) for device in devices}
     return Target(topology, CHIPS[kind], len(places), list(devices))
-
-
-def mesh_of(target: Target, model: int) -> Mesh:
-    """The mesh (`data`, `model`) of these chips, as `parallel.mesh.make_mesh` makes it of those that are there."""
-    count, slices = len(target.devices), len({getattr(device, "slice_index", 0) for device in target.devices})
-    if (count // slices) % model:
-        raise UserError(f"parallel.model is {model}; expected a divisor of the {count // slices} devices of a slice")
-    shape, types = (count // model, model), (jax.sharding.AxisType.Auto,) * 2
-    if slices == 1:
-        return jax.make_mesh(shape, ("data", "model"), devices=target.devices, axis_types=types)
-    # Slices are along `data`, over which the least has to travel.
-    inner = (count // slices // model, model)
-    devices = mesh_utils.create_hybrid_device_mesh(inner, (slices, 1), target.devices, allow_split_physical_axes=True)
-    return Mesh(devices, ("data", "model"), axis_types=types)
 
 
 @contextlib.contextmanager

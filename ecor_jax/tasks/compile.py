@@ -7,7 +7,8 @@ from ecor_jax.atomic import write_json
 from ecor_jax.config import Config
 from ecor_jax.errors import UserError
 from ecor_jax.parallel.ahead import GIB, Compiled, compile_step
-from ecor_jax.parallel.chips import mesh_of, target
+from ecor_jax.parallel.chips import target
+from ecor_jax.parallel.mesh import make_mesh
 from ecor_jax.tasks.ahead import Sizes
 from ecor_jax.tasks.base import options_of
 
@@ -20,7 +21,7 @@ def compile_ahead(config: Config, topology: str, output: Path, slices: int = 1, 
     """
     task, options = options_of(config)
     chips = target(topology, slices)
-    mesh = mesh_of(chips, options.parallel.model)
+    mesh = make_mesh(options.parallel.model, chips.devices)
     for group in ("data", "evaluation"):
         size = getattr(getattr(options, group, None), "batch_size", mesh.size)
         if size % mesh.size:
@@ -67,7 +68,7 @@ def _told(compiled: Compiled, memory: float) -> str:
 
 def _too_large(name: str, options: Any, compiled: Compiled, memory: float) -> str:
     less = {"train": "a smaller data.batch_size", "evaluate": "a smaller evaluation.batch_size"}[name]
-    if name == "train" and hasattr(options.parallel, "rematerialise"):
+    if name == "train" and not options.parallel.rematerialise:
         less += ", parallel.rematerialise=true"
     return (
         f"the {name} step needs {compiled.report['peak_bytes'] / GIB:.2f} GiB of the {memory:.2f} of a device, most of "
