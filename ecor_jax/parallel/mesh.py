@@ -3,6 +3,7 @@
 import functools
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -25,17 +26,18 @@ RULES: tuple[tuple[str, PartitionSpec, PartitionSpec], ...] = (
 )
 
 
-def make_mesh(model: int = 1) -> Mesh:
-    """All devices as (data, model), `model` of them to each copy of the sharded arrays."""
-    devices = jax.device_count()
-    if model < 1 or devices % model:
-        raise UserError(f"parallel.model is {model}; expected a divisor of the {devices} devices")
+def make_mesh(model: int = 1, devices: Sequence[Any] | None = None) -> Mesh:
+    """All devices (or these) as (data, model), `model` of them to each copy of the sharded arrays."""
+    devices = jax.devices() if devices is None else devices
+    if model < 1 or len(devices) % model:
+        raise UserError(f"parallel.model is {model}; expected a divisor of the {len(devices)} devices")
     axes, axis_types = ("data", "model"), (jax.sharding.AxisType.Auto,) * 2
-    shape = devices // model, model
-    if jax.process_count() == 1:
-        return jax.make_mesh(shape, axes, axis_types=axis_types)
+    shape = len(devices) // model, model
+    places = [(getattr(device, "slice_index", 0), device.process_index, device.id) for device in devices]
+    if len({place[:2] for place in places}) == 1:
+        return jax.make_mesh(shape, axes, devices=devices, axis_types=axis_types)
     # A process's devices side by side: then its examples are a piece of the batch, and neighbours share candidates.
-    ordered = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
+    ordered = [devices[number] for number in sorted(range(len(devices)), key=places.__getitem__)]
     return Mesh(np.array(ordered).reshape(shape), axes, axis_types=axis_types)
 
 

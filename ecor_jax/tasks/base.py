@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import jax.numpy as jnp
 from flax import nnx
+from jax.sharding import Mesh
 
 from ecor_jax.atomic import new_file
 from ecor_jax.checkpoints.bottleneck_dir import is_bottleneck
@@ -24,6 +25,7 @@ from ecor_jax.data.records import Source
 from ecor_jax.errors import UserError
 from ecor_jax.options import plain, read
 from ecor_jax.pages.page import write_page
+from ecor_jax.parallel.ahead import Step
 from ecor_jax.parallel.mesh import make_mesh
 from ecor_jax.parallel.processes import agree, code_digest, from_first, held_by_first, is_first
 from ecor_jax.tasks.explainer import Explainer
@@ -124,6 +126,11 @@ class Task(abc.ABC, Generic[TaskOptions, Judgement]):
     def answers(self, judged: Mapping[str, MethodResult[Judgement]]) -> Iterable[Mapping[str, Any]]:
         """What was answered for each picture (or pair) of the test part, as plain values."""
         raise UserError(f"a config of the task {self.options.task!r} has no answers a picture")
+
+    @staticmethod
+    def steps_ahead(options: Any, mesh: Mesh, sizes: Any) -> Mapping[str, Step]:
+        """Its steps, "train" and "evaluate", of shapes alone (`tasks.ahead`); sizes: a `tasks.ahead.Sizes`."""
+        raise UserError(f"the task {options.task!r} has no steps to compile ahead of time")
 
     @classmethod
     def explainer(cls, model: str) -> Explainer:
