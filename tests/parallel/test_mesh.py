@@ -12,6 +12,7 @@ from jax.sharding import PartitionSpec
 
 from ecor_jax.checkpoints.model_dir import load_clip
 from ecor_jax.clip.prompts import Prompt, VisualPrompts
+from ecor_jax.clip.transformer import rematerialise
 from ecor_jax.errors import UserError
 from ecor_jax.joint import Banks
 from ecor_jax.parallel.mesh import batch_sharding, global_batch, make_mesh, place
@@ -105,14 +106,16 @@ def test_a_batch_is_split_over_all_devices(batch):
 OPTIMIZER = optax.sgd(0.1, momentum=0.9)
 
 
-def first_step(task, batch, mesh):
-    """Prompts and metrics after one step."""
+def first_step(task, batch, mesh, accumulate=1):
+    """Prompts and metrics after one step, and the bytes that it needs beside its arguments."""
     graph, tuned, frozen = nnx.split(task.model, task.trainable, ...)
     tuned, frozen = place(nnx.to_pure_dict(tuned), mesh), place(frozen, mesh)
     state = TrainState(tuned, {}, OPTIMIZER.init(tuned), jnp.int32(0), jax.random.key_data(jax.random.key(0)))
-    step = jax.jit(make_step(task, graph, OPTIMIZER, mesh))
-    state, metrics = step(state, frozen, global_batch(batch, mesh))
-    return state.tuned["prompts"]["tokens"], {name: float(total) for name, (total, _) in metrics.items()}
+    arguments = state, frozen, global_batch(batch, mesh)
+    step = jax.jit(make_step(task, graph, OPTIMIZER, mesh, accumulate)).lower(*arguments).compile()
+    state, metrics = step(*arguments)
+    numbers = {name: float(total) / float(count) for name, (total, count) in metrics.items()}
+    return state.tuned["prompts"]["tokens"], numbers, step.memory_analysis().temp_size_in_bytes
 
 
 CASES = [
@@ -128,12 +131,12 @@ CASES = [
 
 @pytest.mark.parametrize(("method", "options"), CASES)
 def test_a_step_gives_the_same_on_every_mesh(clip, batch, method, options):
-    expected, expected_metrics = first_step(make_task(clip, ALONE, method, **options), batch, ALONE)
+    expected, expected_metrics, _ = first_step(make_task(clip, ALONE, method, **options), batch, ALONE)
     before = np.asarray(make_task(clip, ALONE, method).model.prompts.tokens[...])
     assert np.abs(np.asarray(expected) - before).max() > 1e-3  # it did step
     for model in (1, 2, 4, 8):
         mesh = make_mesh(model)
-        tokens, metrics = first_step(make_task(clip, mesh, method, **options), batch, mesh)
+        tokens, metrics, _ = first_step(make_task(clip, mesh, method, **options), batch, mesh)
         np.testing.assert_allclose(tokens, expected, rtol=1e-5, atol=1e-6)
         for name, value in metrics.items():
             assert value == pytest.approx(expected_metrics[name], rel=1e-5), name
@@ -153,3 +156,17 @@ def test_answers_are_the_same_on_every_mesh(clip, batch, method):
                 np.testing.assert_allclose(values, getattr(expected, name), rtol=1e-5, err_msg=name)
             else:
                 np.testing.assert_array_equal(values, getattr(expected, name), err_msg=name)
+
+
+@pytest.mark.parametrize(("changes", "share"), [({"rematerialise": True}, 0.9), ({"accumulate": 8}, 0.5)])
+def test_a_step_in_less_memory_is_the_same(clip, batch, changes, share):
+    """All images have a rationale here: the mean over the pieces is the mean over the batch."""
+    mesh, batch = make_mesh(2), {name: np.concatenate([values[:8]] * 8) for name, values in batch.items()}
+    tokens, metrics, before = first_step(make_task(clip, mesh, gold="pseudo"), batch, mesh)
+    task = make_task(clip, mesh, gold="pseudo")
+    if changes.get("rematerialise"):
+        rematerialise(task.model)
+    again, numbers, after = first_step(task, batch, mesh, changes.get("accumulate", 1))
+    np.testing.assert_allclose(again, tokens, rtol=1e-5, atol=1e-6)
+    assert numbers == pytest.approx(metrics, rel=1e-5)
+    assert after < share * before
