@@ -5,6 +5,9 @@ import functools
 import hashlib
 import json
 import logging
+import socket
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,16 +18,19 @@ from jax.experimental import multihost_utils
 from tqdm import tqdm
 
 import ecor_jax
+from ecor_jax import stopping
 from ecor_jax.errors import UserError
 
 
-def join(coordinator: str, count: int, index: int, seconds: int = 300) -> None:
+def join(coordinator: str, count: int, index: int, seconds: int) -> None:
     """Makes this process the `index`-th of `count`; the first of them listens at `coordinator`, HOST:PORT.
 
     With none of these JAX asks the cluster: Cloud TPU, SLURM, Open MPI or Kubernetes. Before JAX is first used.
     UserError if they do not meet within `seconds`.
     """
     logging.getLogger("jax._src.distributed").setLevel(logging.WARNING)
+    if coordinator and index:
+        _wait_for(coordinator, seconds)
     where = {"coordinator_address": coordinator, "num_processes": count, "process_id": index} if coordinator else {}
     try:
         jax.distributed.initialize(**where, initialization_timeout=seconds)
@@ -35,6 +41,53 @@ def join(coordinator: str, count: int, index: int, seconds: int = 300) -> None:
     if not is_first():
         # The first one shows the progress of all.
         tqdm.__init__ = functools.partialmethod(tqdm.__init__, disable=True)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _wait_for(coordinator: str, seconds: int) -> None:
+    """Until somebody listens there. JAX would wait, too, but abort the process with a stack of C++ at the end."""
+    host, _, port = coordinator.rpartition(":")
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection((host, int(port)), timeout=5).close()
+            return
+        except OSError as error:
+            if time.monotonic() > until:
+                raise UserError(
+                    f"--coordinator={coordinator}: nobody listened there for {seconds} s ({error}); "
+                    "start the process of --process=0, and see that HOST is its name"
+                ) from error
+        time.sleep(0.2)
+
+
+@contextlib.contextmanager
+def watched(seconds: float) -> Iterator[Callable[[], None]]:
+    """Ends this process with a line if what it gives is not called for `seconds`; at first, for ten times as long.
+
+    For work that waits for other processes in each of its steps: one of them may be stuck, which nothing else tells.
+    One process alone is not watched.
+    """
+    if jax.process_count() == 1:
+        yield lambda: None
+        return
+    until, ended = [time.monotonic() + 10 * seconds], threading.Event()
+
+    def beat() -> None:
+        until[0] = time.monotonic() + seconds
+
+    def watch() -> None:
+        while not ended.wait(min(seconds / 10, 1)):
+            if time.monotonic() > until[0]:
+                stopping.end(
+                    f"error: nothing for {seconds:g} s (parallel.patience): another process of this run is stuck or "
+                    "gone; the same command goes on from the last checkpoint"
+                )
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield beat
+    finally:
+        ended.set()
 
 
 def is_first() -> bool:

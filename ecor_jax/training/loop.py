@@ -17,7 +17,7 @@ from ecor_jax.checkpoints.store import Store
 from ecor_jax.clip.transformer import rematerialise
 from ecor_jax.errors import UserError
 from ecor_jax.parallel import mesh as meshes
-from ecor_jax.parallel.processes import is_first
+from ecor_jax.parallel.processes import is_first, watched
 from ecor_jax.training.best import PREFIX, Best
 from ecor_jax.training.metrics_log import MetricsLog
 from ecor_jax.training.optimizers import make_optimizer
@@ -55,6 +55,7 @@ def train(learner: Learner, options: Training, workdir: Path, run: str, validate
 
     with (
         stopping.deferred(),
+        watched(options.parallel.patience) as beat,
         Store(workdir / "checkpoints" / run) as store,
         Best(options.best, workdir / "checkpoints" / f"{run}_best") as best,
     ):
@@ -81,7 +82,10 @@ def train(learner: Learner, options: Training, workdir: Path, run: str, validate
                 # Looked at one step late, so that the device is never waited for.
                 if previous:
                     # All processes learn of a signal to one of them at the same step.
-                    stop |= _check(previous, number - 1).get(STOP, 0) > 0
+                    if _check(previous, number - 1).get(STOP, 0) > 0:
+                        stopping.heed()
+                        stop = True
+                    beat()
                 previous = metrics
                 last = number == options.steps
                 evaluates = options.eval_every > 0 and (number % options.eval_every == 0 or last)
