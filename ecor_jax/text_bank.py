@@ -8,6 +8,7 @@ import mmap
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -94,7 +95,7 @@ class TextBank:
 
 
 def embed_texts(model: Model, texts: Sequence[str], folder: Path | None = None) -> Float[np.ndarray, "texts embed"]:
-    """Unit embeddings of `texts` in their order, float32: a whole TextBank, which says more. Duplicates cost nothing."""
+    """Unit embeddings of `texts` in their order, float32: a whole TextBank; duplicates cost nothing."""
     distinct = list(dict.fromkeys(texts))
     bank = TextBank(model, distinct, folder).rows(0, len(distinct))
     if len(distinct) == len(texts):
@@ -108,7 +109,7 @@ def embed_pairs(
 ) -> Float[np.ndarray, "first second embed"]:
     """The template with every pair of words of two letters in braces, [words of one, words of the other, embed].
 
-    If it lacks a letter, its words make no difference. jax.device_put on a CPU takes the array as it is, without a copy.
+    Words of a letter that it lacks make no difference. On a CPU jax.device_put takes the array without a copy.
     """
     gc.collect()  # else a bank that nobody needs any more, but JAX had borrowed, may still be there
     sizes, given = [len(texts) for texts in words.values()], [f"{{{letter}}}" in template for letter in words]
@@ -117,11 +118,12 @@ def embed_pairs(
         texts = [template.format(**dict(zip(words, pair, strict=True))) for pair in itertools.product(*lists)]
         bank = embed_texts(model, texts, folder)
         return np.broadcast_to(bank.reshape(*map(len, lists), -1), (*sizes, bank.shape[1]))
-    bank = TextBank(model, PairTexts(template, words), folder)
+    texts = PairTexts(template, words)
+    bank = TextBank(model, texts, folder)
     # Fresh pages: aligned as JAX wants them, and none there until it is written to.
     memory = mmap.mmap(-1, 4 * math.prod(bank.shape))
     pairs = np.frombuffer(memory, np.float32).reshape(*sizes, bank.shape[1])
-    by_lead = pairs if bank.texts.letters == tuple(words) else pairs.swapaxes(0, 1)
+    by_lead = pairs if texts.letters == tuple(words) else pairs.swapaxes(0, 1)
     length = by_lead.shape[1]
     for start, rows in bank.shards():
         stop = start + len(rows)
@@ -137,7 +139,8 @@ def _digest_of(model: Model):
     digest.update(model.digest.encode())
     # By its name: what a config calls "float32" is the same as jnp.float32.
     digest.update(jnp.dtype(model.clip.text.dtype).name.encode())
-    digest.update(model.tokenizer.backend_tokenizer.to_str().encode())  # pyright: ignore[reportAttributeAccessIssue]
+    backend: Any = model.tokenizer.backend_tokenizer
+    digest.update(backend.to_str().encode())
     return digest
 
 

@@ -1,8 +1,8 @@
 """Texts through a causal tower together, so that what several begin with is computed once.
 
-Sorted, texts are a trie of tokens: a token depends on its ancestors and on nothing else. A pack is a piece of that trie,
-run as one row whose attention mask says who is whose ancestor; each text's embedding is the one it has alone. Where
-nothing is shared, a pack is some texts side by side.
+Sorted, texts are a trie of tokens: a token depends on its ancestors and on nothing else. A pack is a piece of that
+trie, run as one row whose attention mask says who is whose ancestor; each text's embedding is the one it has alone.
+Where nothing is shared, a pack is some texts side by side.
 """
 
 import functools
@@ -19,7 +19,7 @@ from jaxtyping import Array, Bool, Float, Int
 from ecor_jax.clip.model import unit
 from ecor_jax.clip.text import TextTower, eot_positions
 
-NODES = 128
+NODES = 96
 """Tokens of a pack but for EOT. With fewer, more is computed twice; with more, each token's attention is wider."""
 ROWS = 32
 """Packs (or texts of a tower that cannot share) of one call on one device."""
@@ -70,16 +70,14 @@ def encode(
         whole[:, : ids.shape[1]] = ids
         embed, inputs, owner = functools.partial(_plain, graph), (whole,), np.arange(texts)[:, None]
     embeddings = np.empty((texts, tower.projection.out_features), np.float32)
-    computed, waiting = 0, None
+    computed, answers = 0, []
     for rows, batch in _calls(inputs, mesh):
-        ahead = owner[rows], embed(weights, *batch)
+        answers.append((owner[rows], embed(weights, *batch)))
         computed += batch[0].size
-        # One call is put together while another one is computed.
-        for whose, answer in filter(None, (waiting,)):
-            done(_keep(embeddings, whose, answer))
-        waiting = ahead
-    if waiting is not None:
-        done(_keep(embeddings, *waiting))
+        if len(answers) > 1:  # one call is put together while another one is computed
+            done(_keep(embeddings, *answers.pop(0)))
+    for answer in answers:
+        done(_keep(embeddings, *answer))
     return embeddings, Cost(computed, int(eot.sum()) + texts, texts * context)
 
 

@@ -1,8 +1,9 @@
-"""Texts of a template and two lists of words, as many as there are pairs: made, and tokenized, when they are asked for."""
+"""Texts of a template and every pair of two lists of words: made, and tokenized, when they are asked for."""
 
 import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int
@@ -32,7 +33,7 @@ class PairTexts(Sequence[str]):
     def __len__(self) -> int:
         return len(self.first) * len(self.second)
 
-    def __getitem__(self, number):
+    def __getitem__(self, number: Any) -> Any:
         if isinstance(number, slice):
             return [self[one] for one in range(*number.indices(len(self)))]
         one, other = divmod(range(len(self))[number], len(self.second))
@@ -53,9 +54,9 @@ class PairTexts(Sequence[str]):
 
 
 def token_source(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], context_length: int) -> Tokens:
-    """Tokens of any texts: of PairTexts by their halves, if this tokenizer's tokens of the halves are those of the whole.
+    """Tokens of any texts: of PairTexts by their halves, if this tokenizer makes the same of them as of the whole.
 
-    Byte-pair encoders that work word by word do that. It is tried on texts with every word of both lists.
+    Byte-pair encoders that work word by word do. It is tried on texts with every word of both lists.
     UserError as `tokenize`, at once where halves are used; else when the text is reached.
     """
     halves = texts.halves() if isinstance(texts, PairTexts) else None
