@@ -83,7 +83,7 @@ def encode(
 
 def pack(ids: Int[np.ndarray, "texts tokens"], eot: Int[np.ndarray, "texts"]) -> Packs:
     """Packs of texts that end at the positions `eot`."""
-    texts, longest = len(ids), int(eot.max())
+    texts, longest = len(ids), max(1, int(eot.max()))
     body = np.where(np.arange(longest) < eot[:, None], ids[:, :longest] + 1, 0)
     sort = np.lexsort(body.T[::-1])
     body, length = body[sort], eot[sort]
@@ -104,7 +104,7 @@ def pack(ids: Int[np.ndarray, "texts tokens"], eot: Int[np.ndarray, "texts"]) ->
     packs = Packs(np.zeros_like(empty), np.zeros_like(empty), empty, empty + 1, ends, np.full((number + 1, ends), -1))
 
     def put(row, slot, token, position, order, stop) -> None:
-        for array, values in zip(packs, (token, position, order, stop), strict=False):
+        for array, values in zip(packs[:4], (token, position, order, stop), strict=True):
             array[row, slot] = values
 
     # Depth first: a text's own tokens, then its EOT.

@@ -66,7 +66,9 @@ def test_tokens_are_those_of_the_whole_texts(tokenizers, name, template, cut, mo
     for start, stop in ((0, 18), (5, 7), (17, 18)):
         found, expected = tokens(start, stop), tokenize(tokenizers[name], texts[start:stop], 200)
         np.testing.assert_array_equal(found, expected)
-    assert bool(whole) == (not cut or name == "across words")
+    # Of some templates even that tokenizer's halves make the whole.
+    if name != "across words" or template.startswith("This"):
+        assert bool(whole) == (not cut or name == "across words")
 
 
 def test_tokens_of_published_rationales(shared_data, tokenizers):
