@@ -49,12 +49,16 @@ class TextBank:
     def shape(self) -> tuple[int, int]:
         return len(self.texts), self.model.clip.config.embed_dim
 
+    @property
+    def numbers(self) -> range:
+        """Of all shards."""
+        return range(-(-len(self.texts) // SHARD))
+
     def shards(self, numbers: Iterable[int] | None = None) -> Iterator[tuple[int, Float[np.ndarray, "texts embed"]]]:
         """Shards of these numbers (default: all), each with the number of its first text."""
-        everything = range(-(-len(self.texts) // SHARD))
-        numbers, before, began = list(everything if numbers is None else numbers), self.cost, time.monotonic()
+        numbers, before, began = list(self.numbers if numbers is None else numbers), self.cost, time.monotonic()
         sizes = [min(SHARD, len(self.texts) - number * SHARD) for number in numbers]
-        with tqdm(total=sum(sizes), desc="encoding texts", unit="text", mininterval=1) as bar:
+        with tqdm(total=sum(sizes), desc="encoding texts", unit="text", mininterval=1, delay=1) as bar:
             for number, size in zip(numbers, sizes, strict=True):
                 yield number * SHARD, self._shard(number * SHARD, size, bar)
         if self.cost != before:
@@ -78,6 +82,7 @@ class TextBank:
             bar.update(size)
             return kept
         if self._tokens is None:
+            bar.refresh()  # what comes first, to tokenize and to compile, takes seconds
             self._tokens = token_source(self.model.tokenizer, self.texts, self.model.clip.config.text.context_length)
         embeddings, cost = encode(self.model.clip.text, self._tokens(start, start + size), bar.update)
         if not np.isfinite(embeddings).all():
