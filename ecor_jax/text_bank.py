@@ -126,7 +126,7 @@ def embed_pairs(
     texts = PairTexts(template, words)
     bank = TextBank(model, texts, folder)
     # Fresh pages: aligned as JAX wants them, and none there until it is written to.
-    memory = mmap.mmap(-1, 4 * math.prod(bank.shape))
+    memory = mmap.mmap(-1, 4 * math.prod(bank.shape), flags=mmap.MAP_PRIVATE)
     pairs = np.frombuffer(memory, np.float32).reshape(*sizes, bank.shape[1])
     by_lead = pairs if texts.letters == tuple(words) else pairs.swapaxes(0, 1)
     length = by_lead.shape[1]
