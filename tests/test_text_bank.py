@@ -97,7 +97,7 @@ def test_the_order_is_that_of_the_texts_and_duplicates_are_encoded_once(model, e
     assert encoded == [3]
 
 
-@pytest.mark.parametrize("template", ["a {c} because of {r}.", "{r}: {c}", "{c}/{r}", "{r}", "a cat"])
+@pytest.mark.parametrize("template", ["a {c} because of {r}.", "{r}/{c}", "{r}"])
 @pytest.mark.parametrize("letters", ["cr", "rc"])
 def test_pairs_are_what_each_text_gives_alone(model, monkeypatch, tmp_path, template, letters):
     """Whichever comes first in the template and in the bank, over the ends of shards, and where a letter is missing."""
