@@ -5,7 +5,7 @@
     ecor-jax evaluate --config=configs/folder.py --model=DIR/model --output=results.json \\
         --config.data.images=... --config.data.rationales=...
 
-images: class/picture, or class/rationale/picture; with or without train/ and test/ around them.
+images: class/picture, or class/rationale/picture; with or without train/ and test/ around them; or tfds:NAME.
 rationales: {"class": ["what can be seen of it", ...], ...}.
 """
 

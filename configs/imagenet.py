@@ -1,18 +1,43 @@
 """ImageNet with 4,246 rationales; deep prompts, as both papers use for large sets.
 
-    ecor-jax train --config=configs/imagenet.py --workdir=runs/imagenet
+    ecor-jax train --config=configs/imagenet.py[:ROW] --workdir=runs/imagenet
+    launch/cluster/tpu_vm.sh --config=configs/imagenet.py:l14/pod --workdir=/shared/runs/imagenet
+
+ROW is a CLIP of OpenAI, b32 (without a row), b16 or l14, and where it is trained: b32 alone on one machine, b32/pod on
+a slice of TPUs, b32/gpu on nodes of 8 GPUs (launch/cluster/ starts both). Needs its weights, and the pictures below the
+data folder, or --config.data.images=tfds:imagenet2012 (docs/data_on_pods.md) with --config.data.train_split=train
+--config.data.test_split=validation.
 
 Expected: published (DROR, table of RR in %): CLIP 0.68, DROR 3.63; ECOR about 8.9.
-Needs the weights of OpenAI's ViT-B/32.
+Memory a chip: docs/scaling.md has it for every row, as the compiler reports it.
+Steps: every row sees as many pictures as 30,000 steps of 256 do, so larger batches take fewer; warm-up shrinks alike.
+The learning rate is that of 256 for all rows: none is published for larger batches.
 """
 
 from configs.common import published
 from ecor_jax.config import Config
+from ecor_jax.errors import UserError
+
+MODELS = {
+    "b32": "openai/clip-vit-base-patch32",
+    "b16": "openai/clip-vit-base-patch16",
+    "l14": "openai/clip-vit-large-patch14",
+}
+# Pictures of a step, and devices that share the classes of the vocabulary. A pod is a slice of v5e: 4x4, 8x8, 16x16.
+PLACES = {
+    "pod": {"b32": (1024, 4), "b16": (2048, 4), "l14": (4096, 8)},
+    # Two nodes; the eight GPUs that exchange most are those of a node.
+    "gpu": {"b32": (2048, 8), "b16": (1024, 8), "l14": (512, 8)},
+}
+ROWS = (*MODELS, *(f"{model}/{place}" for place in PLACES for model in MODELS))
 
 
-def get_config() -> Config:
+def get_config(row: str = "b32") -> Config:
+    if row not in ROWS:
+        raise UserError(f"no row {row!r}; there are: {', '.join(ROWS)}")
+    model, _, place = row.partition("/")
     config = published("imagenet", "imagenet", "Our_ImageNet_attribute.json")
-    config.model = "openai/clip-vit-base-patch32"
+    config.model = MODELS[model]
     config.data.slash = " "
     config.data.on_missing = "allow"  # 997 of the 1,000 classes have rationales
     config.data.batch_size = 256
@@ -21,4 +46,10 @@ def get_config() -> Config:
     config.prompts.count, config.prompts.layers = 30, "deep"
     config.optimizer.learning_rate = 10.0
     config.dtype = "bfloat16"
+    if place:
+        batch, config.parallel.model = PLACES[place][model]
+        config.steps, config.optimizer.warmup_steps = (
+            steps * config.data.batch_size // batch for steps in (config.steps, config.optimizer.warmup_steps)
+        )
+        config.data.batch_size = config.evaluation.batch_size = batch
     return config

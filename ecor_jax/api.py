@@ -101,7 +101,7 @@ class LoadedClip:
         """Unit embeddings of pictures, in their order, float32. UserError names those that cannot be read."""
         records, mesh = records_of(as_list(pictures), skip_bad=False), make_mesh()
         batch = min(batch_size, len(records))
-        encoder = ClipEncoder(self.model, batch_size=batch + -batch % mesh.shape["data"], mesh=mesh)
+        encoder = ClipEncoder(self.model, batch_size=batch + -batch % mesh.size, mesh=mesh)
         return np.asarray(unit(jnp.asarray(encoder.images(InOrder(records, origin="the pictures to encode")))))
 
     def encode_text(self, texts: str | Sequence[str]) -> Float[np.ndarray, "N embed"]:

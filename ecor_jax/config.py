@@ -20,5 +20,5 @@ def comma_list(text: str) -> tuple[str, ...]:
 def path_list(text: str) -> tuple[str, ...]:
     """The paths of an option that names one, or several with commas: a path may have a comma in its name."""
     paths = comma_list(text)
-    several = not Path(text).exists() and any(Path(path).exists() for path in paths)
+    several = not Path(text).exists() and any(Path(path).exists() or path.startswith("tfds:") for path in paths)
     return paths if several else (text,)

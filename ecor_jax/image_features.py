@@ -21,6 +21,7 @@ from ecor_jax.data.pipeline import eval_batches
 from ecor_jax.data.records import Source
 from ecor_jax.errors import UserError
 from ecor_jax.parallel.map_batches import map_batches
+from ecor_jax.parallel.processes import array_from_first, is_first
 
 
 def image_features(
@@ -41,7 +42,7 @@ def image_features(
     UserError names a picture that cannot be read: none can be left out without changing what is measured.
     """
     path = (folder or cache_folder()) / f"{_key(vision, preprocess, source, mirrored)}.safetensors"
-    if (kept := read_array(path)) is not None:
+    if (kept := array_from_first(lambda: read_array(path))) is not None:
         return kept
     batches = eval_batches(
         source,
@@ -57,7 +58,7 @@ def image_features(
         raise UserError(
             f"{source.origin}: the encoder's features of its pictures are not finite: its weights are damaged"
         )
-    if jax.process_index() == 0:
+    if is_first():
         write_array(path, features)
     return features
 

@@ -3,6 +3,9 @@
 A distribution is factorised over an outer and an inner candidate, P(o, i | I) = P(o | I) P(i | o, I). For ECOR the
 outer one is the rationale; for the reversed order it is the category; DROR and zero-shot CLIP do not factorise:
 they take one softmax over all pairs.
+
+A device may have a share of the inner candidates only: then these functions run within `parallel.shards.over_shards`.
+The logits of all pairs are never there at once.
 """
 
 from typing import NamedTuple
@@ -11,6 +14,11 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
+
+from ecor_jax.parallel.shards import Shards
+
+LOGITS, GATHERED = 2**22, 2**25
+"""Numbers that a step of a loop over outer candidates makes at most: logits, and embeddings of chosen pairs."""
 
 
 class Bank(nnx.Variable):
@@ -30,7 +38,7 @@ class Banks(NamedTuple):
 
     @property
     def sizes(self) -> tuple[int, int]:
-        """Numbers of outer and inner candidates."""
+        """Numbers of outer and inner candidates (of a share of them: its columns)."""
         return (len(self.pair) if self.outer is None else len(self.outer)), self.pair.shape[1]
 
 
@@ -42,8 +50,22 @@ class TopPairs(NamedTuple):
     log_prob: Float[Array, "batch k"]
 
 
+class Likeliest(NamedTuple):
+    """The outer and the inner candidate of the largest marginal probability P(o|I) and P(i|I), and that."""
+
+    outer: Int[Array, "batch"]
+    outer_probability: Float[Array, "batch"]
+    inner: Int[Array, "batch"]
+    inner_probability: Float[Array, "batch"]
+
+
 def top_pairs(
-    images: Float[Array, "batch embed"], banks: Banks, scale: Float[Array, ""], k: int, chunk: int = 8
+    images: Float[Array, "batch embed"],
+    banks: Banks,
+    scale: Float[Array, ""],
+    k: int,
+    shards: Shards | None = None,
+    chunk: int | None = None,
 ) -> TopPairs:
     """Exact top-k pairs of unit image embeddings, looking at `chunk` outer candidates at a time.
 
@@ -51,57 +73,163 @@ def top_pairs(
     the search ends. Without factorisation everything has to be looked at.
     """
     outer, inner = banks.sizes
-    if k > outer * inner:
-        raise ValueError(f"top {k} of {outer * inner} pairs")
+    shards = shards or Shards(inner)
+    if k > outer * shards.count:
+        raise ValueError(f"top {k} of {outer * shards.count} pairs")
+    batch, embed = images.shape
     if banks.outer is None:
-        return _top_of_all(images, banks.pair, scale, k, chunk)
-    order, log_outer = _ranked(images @ banks.outer.T * scale, chunk)
+        best = _top_of_all(images, banks.pair, scale, k, shards, chunk or _fitting(LOGITS, batch * inner, outer))
+    else:
+        chunk = chunk or _fitting(GATHERED, batch * inner * embed, min(outer, 8))
+        best = _top_of_likeliest(images, banks, scale, k, shards, chunk)
+    if not shards.split:
+        return best
+    best = shards.gathered(best)
+    _, place = jax.lax.top_k(best.log_prob, k)
+    return TopPairs(*(jnp.take_along_axis(values, place, axis=1) for values in best))
+
+
+def likeliest(
+    images: Float[Array, "batch embed"],
+    banks: Banks,
+    scale: Float[Array, ""],
+    shards: Shards | None = None,
+    chunk: int | None = None,
+) -> Likeliest:
+    """The likeliest candidates by themselves; all pairs are looked at."""
+    shards = shards or Shards(banks.pair.shape[1])
+    of_outer, of_inner = marginals(images, banks, scale, shards, chunk)
+    outer = jnp.argmax(of_outer, axis=1), jnp.max(of_outer, axis=1)
+    return Likeliest(*outer, *shards.argmax(of_inner))
+
+
+def marginals(
+    images: Float[Array, "batch embed"],
+    banks: Banks,
+    scale: Float[Array, ""],
+    shards: Shards | None = None,
+    chunk: int | None = None,
+) -> tuple[Float[Array, "batch outer"], Float[Array, "batch columns"]]:
+    """P(o|I) and, of this device's columns, P(i|I), summed over all pairs."""
+    outer, inner = banks.sizes
+    shards, chunk = shards or Shards(inner), chunk or _fitting(LOGITS, len(images) * inner, outer)
+    if banks.outer is None:
+        log_total, log_outer = pairs_log_total(images, banks.pair, scale, shards, chunk), None
+    else:
+        log_total, log_outer = jnp.zeros(len(images)), jax.nn.log_softmax(cosines(images, banks.outer) * scale)
+
+    def look(sums, at):
+        number, logits = _logits(images, banks.pair, scale, at, chunk, shards)
+        if log_outer is None:
+            joint = jnp.exp(logits - log_total[:, None, None])
+        else:
+            prior = log_outer[:, jnp.minimum(number, outer - 1), None]
+            joint = jnp.exp(prior + shards.log_softmax(logits))
+        joint = jnp.where((number < outer)[:, None], joint, 0.0)
+        return sums + joint.sum(axis=1), joint.sum(axis=2)
+
+    start = shards.start(jnp.zeros((len(images), inner)))
+    of_inner, of_outer = jax.lax.scan(look, start, jnp.arange(-(-outer // chunk)))
+    return shards.sum(jnp.moveaxis(of_outer, 0, 1).reshape(len(images), -1)[:, :outer]), of_inner
+
+
+def pairs_log_total(
+    images: Float[Array, "batch embed"],
+    pair: Float[Array, "outer columns embed"],
+    scale: Float[Array, ""],
+    shards: Shards,
+    chunk: int | None = None,
+) -> Float[Array, "batch"]:
+    """log sum exp over all pairs' logits. Its gradient computes them again rather than keep them."""
+    chunk = chunk or _fitting(LOGITS, len(images) * pair.shape[1], len(pair))
+
+    @jax.checkpoint
+    def look(total, at):
+        number, logits = _logits(images, pair, scale, at, chunk, shards)
+        logits = jnp.where((number < len(pair))[:, None], logits, -jnp.inf)
+        return jnp.logaddexp(total, jax.nn.logsumexp(logits, axis=(1, 2))), None
+
+    start = shards.start(jnp.full(len(images), -jnp.inf))
+    return shards.logsumexp(jax.lax.scan(look, start, jnp.arange(-(-len(pair) // chunk)))[0])
+
+
+def conditional_logits(
+    images: Float[Array, "batch embed"],
+    pair: Float[Array, "outer_or_1 columns embed"],
+    scale: Float[Array, ""],
+    outer: Int[Array, "*batch_or_chosen"],
+    shards: Shards,
+) -> Float[Array, "*batch_or_chosen_or_1 columns"]:
+    """Logits of this device's inner candidates, given one outer candidate for each image, or several [batch, n].
+
+    [batch, 1, columns] where several were given and make no difference.
+    """
+    if len(pair) == 1:
+        logits = cosines(images, pair[0])
+        logits = logits if outer.ndim == 1 else logits[:, None]
+    else:
+        # Without a matrix product of its own for every image, which XLA makes slow.
+        narrow = images.astype(pair.dtype)
+        equation = "bd,bid->bi" if outer.ndim == 1 else "bd,bcid->bci"
+        logits = jnp.einsum(equation, narrow, pair[outer], preferred_element_type=jnp.float32)
+    return shards.masked(logits * scale)
+
+
+def pair_embeddings(
+    pair: Float[Array, "outer_or_1 columns embed"],
+    outer: Int[Array, "batch"],
+    inner: Int[Array, "batch"],
+    shards: Shards,
+) -> Float[Array, "batch embed"]:
+    """The text embedding of a pair of candidates for each image, float32, from the device that has it."""
+    columns = pair.shape[1]
+    column = inner - shards.numbers(columns)[0]
+    own = (column >= 0) & (column < columns)
+    chosen = pair[outer if len(pair) > 1 else 0, jnp.clip(column, 0, columns - 1)].astype(jnp.float32)
+    return shards.sum(jnp.where(own[:, None], chosen, 0.0))
+
+
+def cosines(images: Float[Array, "batch embed"], texts: Float[Array, "texts embed"]) -> Float[Array, "batch texts"]:
+    """Of unit embeddings, multiplied in what the texts are stored in, and summed in float32."""
+    return jnp.einsum("bd,td->bt", images.astype(texts.dtype), texts, preferred_element_type=jnp.float32)
+
+
+def _fitting(most: int, each: int, outer: int) -> int:
+    """Outer candidates of a step: as many as make `most` numbers, of `each`."""
+    return max(1, min(most // each, outer))
+
+
+def _top_of_likeliest(images, banks: Banks, scale, k: int, shards: Shards, chunk: int) -> TopPairs:
+    assert banks.outer is not None
+    order, log_outer = _ranked(cosines(images, banks.outer) * scale, chunk)
     steps = order.shape[1] // chunk
 
     def more(carry: tuple[Array, TopPairs]):
         at, best = carry
         ahead = jax.lax.dynamic_index_in_dim(log_outer, at * chunk, axis=1, keepdims=False)
-        return (at < steps) & jnp.any(ahead > best.log_prob[:, -1])
+        # The k-th best of all devices' pairs is at least the k-th best of those of any.
+        return (at < steps) & jnp.any(ahead > shards.max(best.log_prob[:, -1]))
 
     def look(carry: tuple[Array, TopPairs]):
         at, best = carry
         chosen = jax.lax.dynamic_slice_in_dim(order, at * chunk, chunk, axis=1)
         prior = jax.lax.dynamic_slice_in_dim(log_outer, at * chunk, chunk, axis=1)
-        if len(banks.pair) == 1:
-            logits = jnp.einsum("bd,id->bi", images, banks.pair[0])[:, None]
-        else:
-            logits = jnp.einsum("bd,bcid->bci", images, banks.pair[chosen])
-        joint = prior[:, :, None] + jax.nn.log_softmax(logits * scale)
-        return at + 1, _merge(best, chosen, joint)
+        logits = conditional_logits(images, banks.pair, scale, chosen, shards)
+        return at + 1, _merge(best, chosen, prior[:, :, None] + shards.log_softmax(logits), shards)
 
-    return jax.lax.while_loop(more, look, (jnp.int32(0), _nothing(len(images), k)))[1]
+    return jax.lax.while_loop(more, look, (jnp.int32(0), shards.start(_nothing(len(images), k))))[1]
 
 
-def marginals(
-    images: Float[Array, "batch embed"], banks: Banks, scale: Float[Array, ""], chunk: int = 8
-) -> tuple[Float[Array, "batch outer"], Float[Array, "batch inner"]]:
-    """P(o|I) and P(i|I), summed over all pairs."""
-    outer, inner = banks.sizes
-    if banks.outer is None:
-        log_total, log_outer = _log_total(images, banks.pair, scale, chunk), None
-    else:
-        log_total, log_outer = jnp.zeros(len(images)), jax.nn.log_softmax(images @ banks.outer.T * scale)
+def _top_of_all(images, pair, scale, k: int, shards: Shards, chunk: int) -> TopPairs:
+    outer = len(pair)
 
-    def look(sums, at):
-        number = at * chunk + jnp.arange(chunk)
-        rows = jnp.minimum(number, outer - 1)
-        pair = banks.pair if len(banks.pair) == 1 else banks.pair[rows]
-        logits = jnp.einsum("bd,cid->bci", images, pair) * scale
-        if log_outer is None:
-            joint = jnp.exp(logits - log_total[:, None, None])
-        else:
-            joint = jnp.exp(log_outer[:, rows, None] + jax.nn.log_softmax(logits))
-        joint = jnp.where((number < outer)[:, None], joint, 0.0)
-        return sums + joint.sum(axis=1), joint.sum(axis=2)
+    def look(best, at):
+        number, logits = _logits(images, pair, scale, at, chunk, shards)
+        logits = jnp.where((number < outer)[:, None], logits, -jnp.inf)
+        return _merge(best, jnp.broadcast_to(number, (len(images), chunk)), logits, shards), None
 
-    start = jnp.zeros((len(images), inner))
-    of_inner, of_outer = jax.lax.scan(look, start, jnp.arange(-(-outer // chunk)))
-    return jnp.moveaxis(of_outer, 0, 1).reshape(len(images), -1)[:, :outer], of_inner
+    best, _ = jax.lax.scan(look, shards.start(_nothing(len(images), k)), jnp.arange(-(-outer // chunk)))
+    return best._replace(log_prob=best.log_prob - pairs_log_total(images, pair, scale, shards, chunk)[:, None])
 
 
 def _ranked(logits: Float[Array, "batch outer"], chunk: int):
@@ -117,41 +245,29 @@ def _nothing(batch: int, k: int) -> TopPairs:
     return TopPairs(jnp.zeros((batch, k), jnp.int32), jnp.zeros((batch, k), jnp.int32), jnp.full((batch, k), -jnp.inf))
 
 
-def _merge(best: TopPairs, outer: Int[Array, "batch chunk"], joint: Float[Array, "batch chunk inner"]) -> TopPairs:
+def _merge(
+    best: TopPairs, outer: Int[Array, "batch chunk"], joint: Float[Array, "batch chunk columns"], shards: Shards
+) -> TopPairs:
     """The best of what was found before and one more chunk; among equals the earlier stays ahead."""
-    batch, chunk, inner = joint.shape
+    batch, chunk, columns = joint.shape
     k = best.outer.shape[1]
-    shape = (batch, chunk * inner)
-    values, place = jax.lax.top_k(joint.reshape(shape), min(k, chunk * inner))
-    new = TopPairs(jnp.take_along_axis(outer, place // inner, axis=1), place % inner, values)
+    values, place = jax.lax.top_k(joint.reshape(batch, chunk * columns), min(k, chunk * columns))
+    inner = shards.numbers(columns)[place % columns]
+    new = TopPairs(jnp.take_along_axis(outer, place // columns, axis=1), inner, values)
     both = TopPairs(*(jnp.concatenate(pair, axis=1) for pair in zip(best, new, strict=True)))
     _, place = jax.lax.top_k(both.log_prob, k)
-    return TopPairs(*(jnp.take_along_axis(part, place, axis=1) for part in both))
+    return TopPairs(*(jnp.take_along_axis(values, place, axis=1) for values in both))
 
 
-def _top_of_all(images, pair, scale, k, chunk) -> TopPairs:
-    def look(best, at):
-        number, logits = _logits(images, pair, scale, at, chunk)
-        return _merge(best, jnp.broadcast_to(number, (len(images), chunk)), logits), None
-
-    best, _ = jax.lax.scan(look, _nothing(len(images), k), jnp.arange(-(-len(pair) // chunk)))
-    log_total = _log_total(images, pair, scale, chunk)
-    return best._replace(log_prob=best.log_prob - log_total[:, None])
-
-
-def _log_total(images, pair, scale, chunk) -> Float[Array, "batch"]:
-    """log sum exp over all pairs' logits."""
-
-    def look(total, at):
-        _, logits = _logits(images, pair, scale, at, chunk)
-        return jnp.logaddexp(total, jax.nn.logsumexp(logits, axis=(1, 2))), None
-
-    start = jnp.full(len(images), -jnp.inf)
-    return jax.lax.scan(look, start, jnp.arange(-(-len(pair) // chunk)))[0]
-
-
-def _logits(images, pair, scale, at, chunk) -> tuple[Int[Array, "chunk"], Float[Array, "batch chunk inner"]]:
-    """Numbers of the outer candidates of chunk `at`, and their pairs' logits; -inf beyond the last candidate."""
+def _logits(
+    images, pair, scale, at, chunk: int, shards: Shards
+) -> tuple[Int[Array, "chunk"], Float[Array, "batch chunk columns"]]:
+    """Numbers of the outer candidates of chunk `at`, and their pairs' logits; those of no candidate mean nothing."""
     number = at * chunk + jnp.arange(chunk)
-    logits = jnp.einsum("bd,cid->bci", images, pair[jnp.minimum(number, len(pair) - 1)]) * scale
-    return number, jnp.where((number < len(pair))[:, None], logits, -jnp.inf)
+    if len(pair) == 1:
+        logits = cosines(images, pair[0])[:, None]
+        logits = jnp.broadcast_to(logits, (len(images), chunk, pair.shape[1]))
+    else:
+        chosen = pair[jnp.minimum(number, len(pair) - 1)]
+        logits = jnp.einsum("bd,cid->bci", images.astype(pair.dtype), chosen, preferred_element_type=jnp.float32)
+    return number, shards.masked(logits * scale)

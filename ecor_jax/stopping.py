@@ -69,6 +69,12 @@ def requested() -> bool:
     return _received is not None
 
 
+def heed() -> None:
+    """As if SIGTERM had come: another process of the run was told to stop, and all of them do."""
+    global _received
+    _received = _received or signal.SIGTERM
+
+
 @contextlib.contextmanager
 def deferred() -> Iterator[None]:
     """Work within looks at `requested` between its steps. Raises Stopped at the end if it came too late for that.

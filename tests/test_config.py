@@ -23,3 +23,4 @@ def test_paths_may_have_commas_in_their_names(tmp_path):
     assert path_list(f"{b},{tmp_path}/none") == (b, f"{tmp_path}/none")  # opening it names the one that is missing
     nothing = f"{tmp_path}/no,where"
     assert path_list(nothing) == (nothing,)
+    assert path_list("tfds:pets/small, tfds:birds") == ("tfds:pets/small", "tfds:birds")

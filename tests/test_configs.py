@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from configs.face_rows import ROWS
+from configs.imagenet import ROWS as IMAGENET_ROWS
 from ecor_jax.clip.config import PRESETS
 from ecor_jax.commands.config_files import read_config
 from ecor_jax.errors import UserError
@@ -37,9 +38,23 @@ def test_rows(name, row):
     assert changed.bottleneck.tuned or changed.bottleneck.output
 
 
+def test_rows_of_imagenet_see_as_many_pictures():
+    usual = read_config(FOLDER / "imagenet.py")
+    assert read_config(FOLDER / "imagenet.py", "b32").to_json() == usual.to_json()
+    for row in IMAGENET_ROWS:
+        config = read_config(FOLDER / "imagenet.py", row)
+        size, batch, group = row[1:3], config.data.batch_size, config.parallel.model
+        assert read(options_of(config)[0].Options, config) and config.model.endswith(size)
+        assert abs(config.steps * batch - usual.steps * usual.data.batch_size) < batch
+        assert config.evaluation.batch_size % group == batch % group == 0
+        assert (group > 1) == ("/" in row)
+
+
 def test_an_unknown_row_names_the_known_ones():
     with pytest.raises(UserError, match=r"faces_orl\.py: no row 'table9'; there are: table4/b16_datacomp, "):
         read_config(FOLDER / "faces_orl.py", "table9")
+    with pytest.raises(UserError, match=r"imagenet\.py: no row 'h14'; there are: b32, b16, l14, b32/pod, "):
+        read_config(FOLDER / "imagenet.py", "h14")
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

@@ -11,8 +11,8 @@ pytestmark = pytest.mark.usefixtures("strict_dtypes")
 
 KINDS = ("conditional", "independent", "pairs")
 # Compiled: op by op the loops compile piece by piece, which takes far longer than running them.
-top = jax.jit(top_pairs, static_argnums=(3, 4))
-sums = jax.jit(marginals, static_argnums=3)
+top = jax.jit(top_pairs, static_argnames=("k", "chunk"))
+sums = jax.jit(marginals, static_argnames="chunk")
 
 
 def unit_rows(rng: np.random.Generator, *shape: int) -> np.ndarray:
@@ -48,7 +48,7 @@ def on_device(banks: Banks) -> Banks:
 
 
 def check_top(images, banks: Banks, scale: float, k: int, chunk: int) -> None:
-    found = top(jnp.asarray(images), on_device(banks), jnp.float32(scale), k, chunk)
+    found = top(jnp.asarray(images), on_device(banks), jnp.float32(scale), k, chunk=chunk)
     outer, inner, log_prob = map(np.asarray, found)
     for row, image in enumerate(images):
         joint = log_joint(image, banks, scale)
@@ -67,14 +67,14 @@ SHAPES = [(7, 4, 1, 1), (7, 4, 5, 3), (7, 4, 9, 16), (7, 4, 28, 2), (5, 3, 15, 2
 def test_top_pairs_equal_brute_force(kind, outer, inner, k, chunk):
     for seed, scale in enumerate((1.0, 14.0, 20.0, 100.0)):
         images, banks = problem(kind, 3, outer, inner, seed)
-        check_top(images, banks, scale, k, chunk)
+        check_top(images, banks, scale, k, chunk=chunk)
 
 
 def test_the_search_goes_on_as_long_as_one_image_needs_it():
     # The first image is sure of outer 0, the second finds all alike.
     images = np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)
     outer = np.array([[1.0, 0.0]] + [[0.0, 0.0]] * 7, np.float32)
-    check_top(images, Banks(outer, unit_rows(np.random.default_rng(0), 8, 3, 2)), 30.0, 4, 1)
+    check_top(images, Banks(outer, unit_rows(np.random.default_rng(0), 8, 3, 2)), 30.0, 4, chunk=1)
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 8])
@@ -84,14 +84,14 @@ def test_among_equal_pairs_the_one_of_the_likelier_or_earlier_outer_comes_first(
     image = jnp.array([[1.0, 0.0]])
     outer = jnp.array([[0.25, 0.0], [0.25, 0.5], [0.5, 0.0]])
     pair = jnp.broadcast_to(jnp.array([[0.0, 1.0], [0.5, 0.0], [0.5, 0.5]]), (3, 3, 2))
-    found = top(image, Banks(outer, pair), jnp.float32(4), 9, chunk)
+    found = top(image, Banks(outer, pair), jnp.float32(4), 9, chunk=chunk)
     assert found.outer[0].tolist() == [2, 2, 0, 0, 1, 1, 2, 0, 1]
     assert found.inner[0].tolist() == [1, 2, 1, 2, 1, 2, 0, 0, 0]
     # The k-th and the next are equal: the earlier one is taken, though the search may stop between them.
-    found = top(image, Banks(outer, pair), jnp.float32(4), 3, chunk)
+    found = top(image, Banks(outer, pair), jnp.float32(4), 3, chunk=chunk)
     assert list(zip(found.outer[0].tolist(), found.inner[0].tolist(), strict=True)) == [(2, 1), (2, 2), (0, 1)]
     # Of one softmax over all pairs, the first by number comes first.
-    found = top(image, Banks(None, pair[:, :2]), jnp.float32(4), 5, chunk)
+    found = top(image, Banks(None, pair[:, :2]), jnp.float32(4), 5, chunk=chunk)
     assert found.outer[0].tolist() == [0, 1, 2, 0, 1] and found.inner[0].tolist() == [1, 1, 1, 0, 0]
 
 
@@ -110,13 +110,13 @@ def test_the_search_stops_before_outer_candidates_that_cannot_enter():
     poisoned = np.array(banks.pair)
     poisoned[list(tail)] = np.nan
     device = on_device(banks)
-    whole = top(jnp.asarray(images), device, jnp.float32(scale), k, chunk)
-    stopped = top(jnp.asarray(images), device._replace(pair=jnp.asarray(poisoned)), jnp.float32(scale), k, chunk)
+    whole = top(jnp.asarray(images), device, jnp.float32(scale), k, chunk=chunk)
+    stopped = top(jnp.asarray(images), device._replace(pair=jnp.asarray(poisoned)), jnp.float32(scale), k, chunk=chunk)
     for expected, got in zip(whole, stopped, strict=True):
         np.testing.assert_array_equal(expected, got)
     # The poison works: what is looked at shows.
     poisoned[order[0, 0]] = np.nan
-    spoilt = top(jnp.asarray(images), device._replace(pair=jnp.asarray(poisoned)), jnp.float32(scale), k, chunk)
+    spoilt = top(jnp.asarray(images), device._replace(pair=jnp.asarray(poisoned)), jnp.float32(scale), k, chunk=chunk)
     assert not np.array_equal(whole.log_prob, spoilt.log_prob)
 
 
@@ -124,7 +124,7 @@ def test_the_search_stops_before_outer_candidates_that_cannot_enter():
 @pytest.mark.parametrize("chunk", [3, 16])
 def test_marginals_equal_brute_force_and_sum_to_one(kind, chunk):
     images, banks = problem(kind, 3, 7, 4, seed=chunk)
-    outer, inner = sums(jnp.asarray(images), on_device(banks), jnp.float32(20), chunk)
+    outer, inner = sums(jnp.asarray(images), on_device(banks), jnp.float32(20), chunk=chunk)
     joint = np.stack([np.exp(log_joint(image, banks, 20)) for image in images])
     np.testing.assert_allclose(outer, joint.sum(axis=2), rtol=1e-4, atol=1e-7)
     np.testing.assert_allclose(inner, joint.sum(axis=1), rtol=1e-4, atol=1e-7)

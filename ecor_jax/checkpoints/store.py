@@ -1,4 +1,4 @@
-"""Checkpoints of a run in progress: train state and data iterator together, through Orbax."""
+"""Checkpoints of a run in progress, through Orbax. Where its data stands is told by the step."""
 
 import contextlib
 import errno
@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import grain
 import jax
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
@@ -47,23 +46,21 @@ class Store:
         """The step of the newest whole checkpoint, None if there is none."""
         return self._manager.latest_step()
 
-    def save(self, step: int, state: Any, iterator: grain.DatasetIterator) -> None:
+    def save(self, step: int, state: Any) -> None:
         """Writes in the background; the previous write has ended when this one begins."""
         if step == self.newest:
             return
-        args = ocp.args.Composite(state=ocp.args.StandardSave(state), data=grain.checkpoint.CheckpointSave(iterator))
+        args = ocp.args.Composite(state=ocp.args.StandardSave(state))
         self._written(lambda: self._manager.save(step, args=args))
 
     def wait(self) -> None:
         """Until what was saved is on disk."""
         self._written(self._manager.wait_until_finished)
 
-    def restore(self, state: State, iterator: grain.DatasetIterator) -> State:
-        """The newest checkpoint, laid out and sharded as `state`; moves `iterator` to where it stood."""
+    def restore(self, state: State) -> State:
+        """The newest checkpoint, laid out and sharded as `state`."""
         abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, state)
-        args = ocp.args.Composite(
-            state=ocp.args.StandardRestore(abstract), data=grain.checkpoint.CheckpointRestore(iterator)
-        )
+        args = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
         try:
             return self._manager.restore(self.newest, args=args)["state"]
         except (ValueError, KeyError, OSError) as error:

@@ -99,6 +99,19 @@ PRESETS: dict[str, ClipConfig] = {
     "tiny/16-8": _clip(16, 8, (32, 2, 2), (32, 2, 2), 16, "gelu", vocab_size=512),
 }
 
+HUB_IDS = {
+    "openai/clip-vit-base-patch32": "openai/ViT-B-32",
+    "openai/clip-vit-base-patch16": "openai/ViT-B-16",
+    "openai/clip-vit-large-patch14": "openai/ViT-L-14",
+    "openai/clip-vit-large-patch14-336": "openai/ViT-L-14-336",
+    "laion/CLIP-ViT-L-14-laion2B-s32B-b82K": "laion2b/ViT-L-14",
+    "laion/CLIP-ViT-H-14-laion2B-s32B-b79K": "laion2b/ViT-H-14",
+    "laion/CLIP-ViT-B-16-DataComp.XL-s13B-b90K": "datacomp1b/ViT-B-16",
+    "apple/DFN5B-CLIP-ViT-H-14": "dfn5b/ViT-H-14-quickgelu",
+    "apple/DFN5B-CLIP-ViT-H-14-378": "dfn5b/ViT-H-14-378-quickgelu",
+}
+"""Where the weights of presets are published."""
+
 
 def preset(name: str) -> ClipConfig:
     """The configuration called `name`; UserError with the known names if there is none."""

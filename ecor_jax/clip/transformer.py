@@ -112,7 +112,7 @@ class Transformer(nnx.Module):
         dtype,
         rngs: nnx.Rngs,
     ):
-        self.causal, self.layers = causal, tower.layers
+        self.causal, self.layers, self.rematerialise = causal, tower.layers, False
 
         @nnx.split_rngs(splits=self.layers)
         @nnx.vmap(axis_size=self.layers)
@@ -148,9 +148,16 @@ class Transformer(nnx.Module):
                 x = x.at[:, slots].set(jnp.where(overwrite, tokens.astype(x.dtype), old))
             return nnx.merge(graph, weights)(x, causal=self.causal and mask is None, mask=mask), None
 
-        return jax.lax.scan(body, x, (stack, fill, replace))[0]
+        return jax.lax.scan(jax.checkpoint(body) if self.rematerialise else body, x, (stack, fill, replace))[0]
 
     def last(self) -> Block:
         """The last block alone."""
         graph, stack = nnx.split(self.blocks)
         return nnx.merge(graph, jax.tree.map(lambda leaf: leaf[-1], stack))
+
+
+def rematerialise(model: nnx.Module) -> None:
+    """Has a model's blocks compute their activations again for a gradient: only what goes between blocks is kept."""
+    for _, module in nnx.iter_modules(model):
+        if isinstance(module, Transformer):
+            module.rematerialise = True

@@ -17,6 +17,7 @@ COMMANDS = {
     "explain": "explains pictures, chest X-rays or pairs of faces with a model",
     "convert": "makes a model directory of anyone's CLIP weights",
     "prepare": "makes ArrayRecord files of a folder, a zip or a RecordIO file of pictures",
+    "compile": "says what a config needs of TPUs that are not here, and how fast they can be",
     "descriptors": "makes descriptors of radiology reports",
 }
 HELP = f"""usage: ecor-jax COMMAND [OPTION ...]

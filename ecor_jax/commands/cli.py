@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from absl import logging as absl_logging
 from ml_collections import ConfigDict
@@ -33,9 +34,11 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
         args = parse(parser, arguments)
         if foreign := [argument for argument in arguments if not is_utf8(argument)]:
             raise UserError(f"the argument {os.fsencode(foreign[0])!r} is no UTF-8")
+        if getattr(args, "coordinator", None) is not None:
+            join_processes(args)
         main(args)
     except UserError as error:
-        sys.exit(f"error: {printable(str(error))}")
+        _fail(str(error))
     except BrokenPipeError:
         os._exit(141)  # the reader has seen enough, as after `| head`
     except OSError as error:
@@ -46,6 +49,25 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
         sys.exit("error: there is not enough memory for this; smaller batches or sets need less")
     except stopping.Stopped as stopped:
         stopping.end(str(stopped))
+    except RuntimeError as error:
+        if not _is_one_of_several():
+            raise
+        # What JAX raises where another process no longer answers.
+        _fail(f"another process of this run is gone ({str(error).strip().splitlines()[0][:200]}); "
+              "the same command goes on from the last checkpoint")  # fmt: skip
+
+
+def _fail(message: str) -> NoReturn:
+    """Ends with one line; where there are other processes, without waiting for them to end as well."""
+    line = f"error: {printable(message)}"
+    if _is_one_of_several():
+        stopping.end(line)
+    sys.exit(line)
+
+
+def _is_one_of_several() -> bool:
+    processes = sys.modules.get("ecor_jax.parallel.processes")
+    return processes is not None and processes.jax.process_count() > 1
 
 
 def _quieten_libraries() -> None:
@@ -118,6 +140,34 @@ def add_config(parser: argparse.ArgumentParser) -> None:
         help="sets an option of the config, such as --config.steps=50; "
         "`--config=FILE.py --help` lists them with their defaults",
     )
+
+
+def add_processes(parser: argparse.ArgumentParser) -> None:
+    """What makes this process one of several: --coordinator, --processes and --process, or --distributed."""
+    group = parser.add_argument_group("several processes", "of one run, started with the same command")
+    group.add_argument("--coordinator", default="", metavar="HOST:PORT", help="where the first process listens")
+    group.add_argument("--processes", type=int, default=0, metavar="N", help="how many there are")
+    group.add_argument("--process", type=int, default=-1, metavar="I", help="which one this is, from 0")
+    group.add_argument("--meet_seconds", type=int, default=300, metavar="N", help="how long to wait for the others")
+    group.add_argument("--distributed", action="store_true", help="asks the cluster instead (TPU, SLURM, Kubernetes)")
+
+
+def join_processes(args: argparse.Namespace) -> None:
+    """Meets the other processes, if there are to be any."""
+    given = args.coordinator, args.processes, args.process
+    if args.distributed and given != ("", 0, -1):
+        raise UserError("--distributed asks the cluster for --coordinator, --processes and --process; leave them out")
+    if given == ("", 0, -1) and not args.distributed:
+        return
+    host, _, port = args.coordinator.rpartition(":")
+    if not args.distributed and not (host and port.isdigit() and 0 <= args.process < args.processes):
+        raise UserError(
+            f"--coordinator={args.coordinator} --processes={args.processes} --process={args.process}; "
+            "expected HOST:PORT, the number of processes, and one of 0 to that less one"
+        )
+    from ecor_jax.parallel import processes  # imports JAX
+
+    processes.join(*given, args.meet_seconds)
 
 
 def config_of(args: argparse.Namespace) -> ConfigDict:

@@ -21,6 +21,7 @@ def main(args: argparse.Namespace) -> None:
 def parser() -> argparse.ArgumentParser:
     parser = cli.parser(__doc__)
     cli.add_config(parser)
+    cli.add_processes(parser)
     parser.add_argument("--model", required=True, metavar="DIR", help="model directory or hub id")
     parser.add_argument("--output", required=True, metavar="FILE.json", type=cli.a_path, help="where the results go")
     parser.add_argument("--report", metavar="DIR", type=cli.a_path, help="folder of a page (default: none is written)")

@@ -1,6 +1,6 @@
-"""Images in a folder, a zip or a RecordIO file to ArrayRecord files, which are read fast by many machines at once.
+"""Images in a folder, a zip, a RecordIO file or TFDS to ArrayRecord files, read fast by many machines at once.
 
-    ecor-jax prepare --source=images.zip --output=DIR [--split=train]
+    ecor-jax prepare --source=images.zip --output=DIR [--split=train] [--shard_size=256]
 
 DIR can then stand wherever a config takes `data.images`.
 """
@@ -15,7 +15,8 @@ def main(args: argparse.Namespace) -> None:
     # Imported late: --help and a mistyped option answer at once.
     from ecor_jax.data.prepare import prepare
 
-    prepared = prepare(args.source, args.output, args.split, args.on_bad_image)
+    size = args.shard_size << 20
+    prepared = prepare(args.source, args.output, args.split, args.on_bad_image, shard_size=size)
     for message in prepared.bad:
         print(f"left out: {printable(message)}")
     counts = ", ".join(f"{count} in {split}" for split, count in prepared.counts.items())
@@ -29,11 +30,18 @@ def parser() -> argparse.ArgumentParser:
         required=True,
         type=cli.a_path,
         metavar="PATH",
-        help="folder tree (class/image, class/rationale/image, or with a label.txt), zip, or MXNet .rec",
+        help="folder tree (class/image, class/rationale/image, or with a label.txt), zip, MXNet .rec, or tfds:NAME",
     )
     parser.add_argument("--output", required=True, type=cli.a_path, metavar="DIR", help="must not exist, or be empty")
     parser.add_argument(
         "--split", default="", metavar="NAME", help="only images below this top folder (default: every split)"
+    )
+    parser.add_argument(
+        "--shard_size",
+        default=256,
+        type=_mebibytes,
+        metavar="MIB",
+        help="mebibytes of each file, at most (default: %(default)s)",
     )
     parser.add_argument(
         "--on_bad_image",
@@ -42,3 +50,9 @@ def parser() -> argparse.ArgumentParser:
         help="what to do about unreadable images (default: %(default)s)",
     )
     return parser
+
+
+def _mebibytes(text: str) -> int:
+    if not (text.isdecimal() and 1 <= int(text) <= 1 << 20):
+        raise argparse.ArgumentTypeError(f"is {text!r}; expected a whole number of mebibytes, from 1")
+    return int(text)

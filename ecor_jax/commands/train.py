@@ -18,5 +18,6 @@ def main(args: argparse.Namespace) -> None:
 def parser() -> argparse.ArgumentParser:
     parser = cli.parser(__doc__)
     cli.add_config(parser)
+    cli.add_processes(parser)
     cli.add_workdir(parser)
     return parser

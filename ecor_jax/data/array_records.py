@@ -1,7 +1,8 @@
 """A directory of ArrayRecord files, as `prepare` writes it, as a `Source`."""
 
+import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ INFO_FILE = "dataset_info.json"
 _SHARD_KEYS, _TEMPLATE_KEYS = ("shardLengths", "shard_lengths"), ("filepathTemplate", "filepath_template")
 _CLASS_KEYS = ("pythonClassName", "python_class_name", "type", "proto_cls")
 """Where TFDS looks for the name of a class, in the format of today and in the old one."""
-_OWN_FEATURE = re.compile(r"tensorflow_datasets\.(core\.features\.\w+\.)?\w+")
+_OWN_FEATURE = re.compile(r"tensorflow_datasets\.(core\.features\.\w+\.)?\w+|[A-Z_]+")
+"""Or a word such as BYTES, which names no class: the statistics that sets of old have in their info."""
 
 
 def is_array_records(path: Path) -> bool:
@@ -53,25 +55,40 @@ class ArrayRecords(Source):
             self.categories = tuple(classes[row] for row in rows)
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise UserError(f"{path} is damaged: no labels in {CATEGORIES_FILE} for {split!r}") from error
-        self._records = open_split(path, split)
+        self._records = open_split(open_builder(path), split)
         if len(self._records) != len(rows):
             raise UserError(f"{path} is damaged: {len(self._records)} records, {len(rows)} labels in {split!r}")
 
     def __getitem__(self, index: int) -> Record:
         try:
             return to_record(self._records[index])
-        except (OSError, ValueError, RuntimeError) as error:  # as ArrayRecord reports a damaged or missing file
+        except Exception as error:  # of many kinds, for a record that is damaged or of another shape
             raise BadImage(f"record {index} cannot be read: {error}") from error
 
 
-def open_split(path: Path, split: str) -> Sequence[dict[str, Any]]:
-    """TFDS's own data source of a split, images left as encoded bytes."""
+def open_builder(path: Path) -> Any:
+    """TFDS's builder of a directory, which only reads. UserError if TFDS cannot be let at it, or cannot read it."""
     _check_features(path)
     import tensorflow_datasets as tfds  # takes half a second, and most runs read no ArrayRecord
 
+    with _readable(path):
+        return tfds.builder_from_directory(str(path), file_format="array_record")
+
+
+def open_split(builder: Any, split: str) -> Sequence[dict[str, Any]]:
+    """TFDS's own data source of a split, images left as encoded bytes."""
+    import tensorflow_datasets as tfds
+
+    with _readable(Path(builder.data_dir)):
+        images = [name for name, feature in builder.info.features.items() if isinstance(feature, tfds.features.Image)]
+        skip = tfds.decode.SkipDecoding()  # pyright: ignore[reportPrivateImportUsage]
+        return builder.as_data_source(split, decoders=dict.fromkeys(images, skip))
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
     try:
-        builder = tfds.builder_from_directory(str(path))
-        return builder.as_data_source(split, decoders={"image": tfds.decode.SkipDecoding()})  # pyright: ignore
+        yield
     except Exception as error:  # of many kinds, for a file of its own that is missing, cut off or altered
         raise UserError(f"{path} is not a readable ArrayRecord directory: {error}") from error
 

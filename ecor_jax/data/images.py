@@ -1,14 +1,15 @@
-"""Pictures on disk as a `Source`: a folder tree, a zip, a RecordIO file, or a directory of ArrayRecord files."""
+"""Pictures on disk as a `Source`: a folder tree, a zip, a RecordIO file, a directory of ArrayRecord files, TFDS's."""
 
 import functools
 from collections.abc import Sequence
 from pathlib import Path
 
-from ecor_jax.data.array_records import ArrayRecords, is_array_records, splits_of_array_records
+from ecor_jax.data.array_records import CATEGORIES_FILE, ArrayRecords, is_array_records, splits_of_array_records
 from ecor_jax.data.files import Files, open_files, some_of
 from ecor_jax.data.labelled_list import LabelledFiles, find_list, open_list
 from ecor_jax.data.recordio import RecordIO
 from ecor_jax.data.records import Source
+from ecor_jax.data.tfds_sets import PREFIX, TfdsSet, located, splits_of_set
 from ecor_jax.data.vocabulary import normalise_name
 from ecor_jax.errors import UserError
 
@@ -16,7 +17,7 @@ SPLIT_NAMES = ("train", "training", "val", "valid", "validation", "test")
 
 
 def open_images(path: str | Path, *, split: str = "") -> Source:
-    """The images of a folder tree, a zip, a `.rec`, or a directory written by `ecor-jax prepare`, in a fixed order.
+    """The images of a folder tree, a zip, a `.rec`, or a directory of `ecor-jax prepare` or TFDS, in a fixed order.
 
     A tree holds `class/image` or `class/rationale/image` (DROR, arXiv 2212.06202: the second folder is what
     this very image shows); images that all lie at the top have category ''. A single folder around several
@@ -25,7 +26,8 @@ def open_images(path: str | Path, *, split: str = "") -> Source:
     normalised.
 
     Args:
-        path: the folder, zip file, `.rec` file or ArrayRecord directory. Nothing is unpacked: zips are read in place.
+        path: the folder, zip file, `.rec` file or ArrayRecord directory, or `tfds:NAME` (`tfds_sets.located`). Nothing
+            is unpacked: zips are read in place.
         split: only what lies below this top folder (`train`), or this split of an ArrayRecord directory.
 
     Raises:
@@ -33,9 +35,9 @@ def open_images(path: str | Path, *, split: str = "") -> Source:
             outside itself, the `.rec` or its `.idx` is damaged, the split names nothing, a class cannot be told,
             or there is no image.
     """
-    path = Path(path)
+    path = _path(path)
     if is_array_records(path):
-        return ArrayRecords(path, split)
+        return ArrayRecords(path, split) if (path / CATEGORIES_FILE).exists() else TfdsSet(path, split)
     if _is_recordio(path):
         if split:
             raise UserError(f"{path} has no split {split!r}: a .rec file has none")
@@ -63,13 +65,17 @@ def splits_of(path: str | Path) -> tuple[str, ...]:
     Of a folder or zip its top folders, if all of them are named train, val, test or alike. Raises UserError
     as `open_images` does.
     """
-    path = Path(path)
+    path = _path(path)
     if is_array_records(path):
-        return splits_of_array_records(path)
+        return splits_of_array_records(path) if (path / CATEGORIES_FILE).exists() else splits_of_set(path)
     if _is_recordio(path):
         return ()
     files = open_files(path)
     return () if find_list(files) else _splits(files.members, _wrapping(files.members, ""))
+
+
+def _path(path: str | Path) -> Path:
+    return located(str(path)) if str(path).startswith(PREFIX) else Path(path)
 
 
 def _by_folders(files: Files, members: Sequence[str], top: str) -> LabelledFiles:

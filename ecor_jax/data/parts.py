@@ -22,8 +22,9 @@ Drawn = Annotated[int, Within(0, 10**8)]
 class LabelledPictures:
     """Options of pictures with classes.
 
-    images: a folder tree, a zip or an ArrayRecord directory, several with commas; test_images where the test's lie
-      apart; 'procedural', the built-in drawings, of which train_count and test_count are drawn.
+    images: a folder tree, a zip, an ArrayRecord directory or tfds:NAME (`data.tfds_sets`), several with commas;
+      test_images where the test's lie apart; 'procedural', the built-in drawings, of which train_count and test_count
+      are drawn.
     holdout: share of every class kept for the test where the pictures have no splits.
     validation: of the training pictures, to choose settings by: a share of every class, or the name of a split.
     slash: what / becomes in class names. aliases: class of the pictures=class of the texts, with commas.

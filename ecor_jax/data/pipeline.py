@@ -1,4 +1,4 @@
-"""Records to batches, by Grain: shuffled over the whole set, sliced by process, resumable."""
+"""Records to batches, by Grain: shuffled over the whole set, a share for every process, to be begun anywhere."""
 
 import os
 from collections.abc import Callable
@@ -27,12 +27,11 @@ def train_batches(
     process_index: int = 0,
     process_count: int = 1,
     on_bad_image: OnBadImage = "error",
-) -> grain.IterDataset[Example]:
+) -> "TrainBatches":
     """An endless stream of this process's share of the batches: a new permutation of the set every epoch.
 
-    Its iterators resume exactly (`get_state`, `set_state`, Orbax). Where no bad image is skipped, batches
-    depend on the seed alone, not on the number of workers, and the shares of all processes together hold the
-    same examples for any number of processes. An epoch may end within a batch.
+    A batch depends on the seed and its number alone, not on the number of workers or processes, nor on where the
+    stream was begun: so a run goes on with any number of processes. An epoch may end within a batch.
 
     Args:
         source: N records.
@@ -40,8 +39,8 @@ def train_batches(
             for Arrays, which are examples already.
         batch_size: of all processes together; N at most.
         workers: processes that read and decode, beside this one's threads; 0 for threads only.
-        process_index, process_count: this process takes every `process_count`-th example of the stream.
-        on_bad_image: "skip" logs unreadable images and goes on to the next.
+        process_index, process_count: process i takes the i-th of `process_count` equal pieces of every batch.
+        on_bad_image: "skip" logs unreadable images and takes the next readable record of the set in their place.
 
     Returns:
         Batches of what `encode` gives, [batch_size / process_count, ...].
@@ -53,10 +52,43 @@ def train_batches(
     share = _share(source, batch_size, process_count)
     if batch_size > len(source):
         raise UserError(f"a batch of {batch_size} is larger than the {len(source)} images in {source.origin}")
+    if workers < 0:
+        raise UserError(f"{workers} worker processes were asked for; expected 0 or more")
     example = _Example(source, encode, on_bad_image)
     example.blank()  # fails here, rather than waits for ever, where every image is bad
-    stream = grain.MapDataset.range(len(source)).seed(seed).shuffle().repeat().random_map(example)
-    return _batched(stream[process_index::process_count], share, workers)
+    stream = grain.MapDataset.range(len(source)).seed(seed).shuffle().repeat().random_map(_Replaced(example))
+    return TrainBatches(_Pieces(stream, process_index, process_count, share), share, workers)
+
+
+class TrainBatches:
+    """Batches without end of `share` examples each, of an endless map from positions to examples."""
+
+    def __init__(self, examples: grain.MapDataset[Example], share: int, workers: int = 0):
+        self._examples, self._share, self._workers = examples, share, workers
+
+    def starting(self, batch: int) -> grain.DatasetIterator[Example]:
+        """From the batch of that number on; 0 is the first."""
+        return iter(_batched(self._examples[batch * self._share :], self._share, self._workers))
+
+    def __iter__(self) -> grain.DatasetIterator[Example]:
+        return self.starting(0)
+
+
+class _Pieces(grain.MapDataset):
+    """A process's piece of every batch of a stream: the pieces of all, in their order, are the batch."""
+
+    def __init__(self, stream: grain.MapDataset, piece: int, pieces: int, size: int):
+        super().__init__(stream)
+        self._piece, self._pieces, self._size = piece, pieces, size
+
+    def __len__(self) -> int:
+        return len(self._parent) // self._pieces
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return self.slice(index)
+        batch, place = divmod(index, self._size)
+        return self._parent[(batch * self._pieces + self._piece) * self._size + place]
 
 
 def eval_batches(
@@ -89,6 +121,9 @@ class _Example:
         self._source, self._encode, self._on_bad_image = source, encode, on_bad_image
         self._skipped: set[int] = set()
 
+    def __len__(self) -> int:
+        return len(self._source)
+
     def __call__(self, index: int, rng: np.random.Generator) -> Example | None:
         try:
             loaded: Any = self._source.load(index)
@@ -107,6 +142,18 @@ class _Example:
             if (example := self(index, np.random.default_rng(index))) is not None:
                 return {key: np.zeros_like(value) for key, value in example.items()}
         raise UserError(f"none of the {len(self._source)} images in {self._source.origin} can be read")
+
+
+class _Replaced:
+    """The example of an index; of a bad image that is to be skipped, of the next readable one."""
+
+    def __init__(self, example: _Example):
+        self._example = example
+
+    def __call__(self, index: int, rng: np.random.Generator) -> Example:
+        while (example := self._example(index, rng)) is None:
+            index = (index + 1) % len(self._example)
+        return example
 
 
 class _Padded:
@@ -141,8 +188,6 @@ def _start_tracker() -> None:
 
 
 def _batched(examples: grain.MapDataset, share: int, workers: int) -> grain.IterDataset[Example]:
-    if workers < 0:
-        raise UserError(f"{workers} worker processes were asked for; expected 0 or more")
     threads = min(os.cpu_count() or 1, 16)
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=max(threads, 2 * share))
     stream = examples.to_iter_dataset(options)

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,10 +13,11 @@ from typing import Any
 
 import grain
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core.utils.shard_utils import ShardConfig
 from tqdm import tqdm
 
 from ecor_jax.atomic import beside
-from ecor_jax.data.array_records import CATEGORIES_FILE, open_split, to_record
+from ecor_jax.data.array_records import CATEGORIES_FILE, open_builder, open_split, to_record
 from ecor_jax.data.decode import decode_image
 from ecor_jax.data.images import open_images, splits_of
 from ecor_jax.data.records import BadImage, OnBadImage, Record, Source, raise_bad_images
@@ -23,6 +25,8 @@ from ecor_jax.errors import UserError
 
 ONLY_SPLIT = "train"
 """The name TFDS gets for the images of a source without splits."""
+SHARD_SIZE = 256 << 20
+"""Bytes of a file: large enough for an object store, small enough that every host of a pod has some of its own."""
 
 
 class LabelledImages(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -58,6 +62,19 @@ class LabelledImages(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             yield key, {**record, "image": io.BytesIO(record["image"]), "rationales": list(record["rationales"])}
 
 
+class _Shards(ShardConfig):
+    """Files of at most `max_shard_size`: TFDS's own are of 64 MiB to 1 GiB, whatever it is told."""
+
+    def get_number_shards(self, total_size: int, num_examples: int, uses_precise_sharding: bool = True) -> int:
+        del uses_precise_sharding
+        return max(1, min(num_examples, math.ceil(total_size / self.max_shard_size)))
+
+
+class _Writing(tfds.download.DownloadConfig):
+    def get_shard_config(self) -> ShardConfig:
+        return _Shards(max_shard_size=self.max_shard_size)
+
+
 @dataclass(frozen=True)
 class Prepared:
     """What was written: the number of images of every split, and a message for each image left out."""
@@ -66,11 +83,19 @@ class Prepared:
     bad: tuple[str, ...]
 
 
-def prepare(source: str | Path, output: str | Path, split: str = "", on_bad_image: OnBadImage = "error") -> Prepared:
+def prepare(
+    source: str | Path,
+    output: str | Path,
+    split: str = "",
+    on_bad_image: OnBadImage = "error",
+    *,
+    shard_size: int = SHARD_SIZE,
+) -> Prepared:
     """Writes the images that `open_images` finds in `source` to a directory `output` that it reads as well.
 
     Without `split`, all splits of a folder or zip are written. Every image is decoded once, to find bad ones,
-    and stored as it was. `output` appears at the end, whole, or not at all.
+    and stored as it was. A split becomes files of about equal size, of `shard_size` bytes at most where an image is not
+    larger alone. `output` appears at the end, whole, or not at all.
 
     Raises:
         UserError: as `open_images`; `output` is there and not empty, or cannot be written; images are bad.
@@ -86,7 +111,7 @@ def prepare(source: str | Path, output: str | Path, split: str = "", on_bad_imag
         records = {name: _good_records(images, name, bad) for name, images in sources.items()}
         builder = LabelledImages(splits=records, data_dir=str(folder))
         with contextlib.redirect_stdout(io.StringIO()):
-            builder.download_and_prepare()
+            builder.download_and_prepare(download_config=_Writing(max_shard_size=shard_size))
         count = sum(map(len, sources.values()))
         raise_bad_images(bad, count, str(source), on_bad_image, "--on_bad_image=skip")
         written = Path(builder.data_path)
@@ -140,8 +165,9 @@ def _writing(output: Path) -> Iterator[None]:
 def _write_categories(folder: Path, splits: list[str]) -> dict[str, int]:
     """Reads back what was written, which proves it whole, and lists its categories. Returns the counts."""
     labels = {}
+    builder = open_builder(folder)
     for split in splits:
-        examples = open_split(folder, split)
+        examples = open_split(builder, split)
         indices = tqdm(range(len(examples)), f"checking {split}", unit="image")
         categories = [to_record(examples[index])["category"] for index in indices]
         classes = sorted(set(categories))

@@ -40,13 +40,13 @@ def map_batches(
     with tqdm(total=total, desc=name, unit="image", mininterval=1) as bar:
         for batch in batches:
             placed = meshes.global_batch(batch, mesh)
-            answer = _call(fn, graph, state, placed), placed["mask"]
+            answer = _call(fn, graph, mesh, state, placed), placed["mask"]
             answer, mask = multihost_utils.process_allgather(answer, tiled=True)
             answers.append(jax.tree.map(lambda column, mask=mask: np.asarray(column)[mask], answer))
             bar.update(int(mask.sum()))
     return jax.tree.map(lambda *columns: np.concatenate(columns), *answers)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _call(fn: Callable, graph: nnx.GraphDef, state: nnx.State, batch: dict[str, jax.Array]) -> Any:
-    return fn(nnx.merge(graph, state), batch)
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _call(fn: Callable, graph: nnx.GraphDef, mesh: Mesh, state: nnx.State, batch: dict[str, jax.Array]) -> Any:
+    return fn(nnx.merge(graph, meshes.gathered(state, mesh)), batch)

@@ -1,62 +1,103 @@
 """The device mesh (`data` x `model`) and where arrays live on it. Nothing else knows about devices."""
 
+import functools
+import math
 import re
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 import numpy as np
-from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ecor_jax.errors import UserError
+from ecor_jax.parallel.shards import BATCH
 
-# First match decides; what matches nothing is replicated.
-RULES: tuple[tuple[str, PartitionSpec], ...] = (
-    # Prompt tokens [layers, count, width], by width, as the activations they are concatenated to.
-    (r"prompts/tokens$", PartitionSpec(None, None, "model")),
+WHOLE = PartitionSpec()
+
+# Pattern of a path, how it is stored, and how it is used. The first match decides; what matches nothing is whole.
+RULES: tuple[tuple[str, PartitionSpec, PartitionSpec], ...] = (
+    # Prompt tokens [layers, count, width], by width: used so, they would have the activations split by width, too.
+    (r"prompts/tokens$", PartitionSpec(None, None, ("data", "model")), WHOLE),
     # Text banks [outer, inner, embed], by inner candidate (for ECOR: by class).
-    (r"pair_bank$", PartitionSpec(None, "model", None)),
+    (r"pair_bank$", PartitionSpec(None, "model"), PartitionSpec(None, "model")),
     # Centres of identities [identities, size], by identity: their logits stay on the device that made them.
-    (r"centres$", PartitionSpec("model", None)),
+    (r"centres$", PartitionSpec("model"), PartitionSpec("model")),
 )
 
 
-def make_mesh(model: int = 1) -> Mesh:
-    """All devices as (data, model), `model` of them to each copy of the sharded arrays."""
-    devices = jax.device_count()
-    if model < 1 or devices % model:
-        raise UserError(f"parallel.model is {model}; expected a divisor of the {devices} devices")
-    axis_types = (jax.sharding.AxisType.Auto,) * 2
-    return jax.make_mesh((devices // model, model), ("data", "model"), axis_types=axis_types)
+def make_mesh(model: int = 1, devices: Sequence[Any] | None = None) -> Mesh:
+    """All devices (or these) as (data, model), `model` of them to each copy of the sharded arrays."""
+    devices = jax.devices() if devices is None else devices
+    if model < 1 or len(devices) % model:
+        raise UserError(f"parallel.model is {model}; expected a divisor of the {len(devices)} devices")
+    axes, axis_types = ("data", "model"), (jax.sharding.AxisType.Auto,) * 2
+    shape = len(devices) // model, model
+    places = [(getattr(device, "slice_index", 0), device.process_index, device.id) for device in devices]
+    if len({place[:2] for place in places}) == 1:
+        return jax.make_mesh(shape, axes, devices=devices, axis_types=axis_types)
+    # A process's devices side by side: then its examples are a piece of the batch, and neighbours share candidates.
+    ordered = [devices[number] for number in sorted(range(len(devices)), key=places.__getitem__)]
+    return Mesh(np.array(ordered).reshape(shape), axes, axis_types=axis_types)
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
-    """Examples split over `data`."""
-    return NamedSharding(mesh, PartitionSpec("data"))
+    """Examples split over all devices."""
+    return NamedSharding(mesh, BATCH)
 
 
-def place(state: nnx.State, mesh: Mesh) -> nnx.State:
-    """A model's state on the mesh, by RULES over its paths; an axis that does not divide is replicated."""
+def place(state: Any, mesh: Mesh) -> Any:
+    """A model's state on the mesh, stored by RULES over its paths; an axis that does not divide is whole."""
 
-    def put(path, leaf):
+    return jax.tree.map(put, state, shardings(state, mesh))
+
+
+def put(leaf: jax.Array | np.ndarray, sharding: NamedSharding) -> jax.Array:
+    """An array, that all processes have whole, on the mesh: each device gets its share."""
+    if isinstance(leaf, jax.Array) and (jax.process_count() == 1 or not leaf.is_fully_addressable):
+        return jax.device_put(leaf, sharding)
+    host = np.asarray(leaf)
+    return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def whole(state: Any, mesh: Mesh) -> Any:
+    """The same state as it is used: what is only stored in shares can then be read by every process."""
+    return gathered(state, mesh)
+
+
+def gathered(state: Any, mesh: Mesh) -> Any:
+    """The same state, within a compiled function, as RULES say that it is used."""
+    return jax.lax.with_sharding_constraint(state, shardings(state, mesh, used=True))
+
+
+def shardings(state: Any, mesh: Mesh, *, used: bool = False) -> Any:
+    """A sharding for every array of a state, or shape of one: as it is stored or, if asked so, used."""
+
+    def of(path: Any, leaf: Any) -> NamedSharding:
         # A path ends in the attribute of nnx.Variable that holds the array, which is no part of the name.
-        name = "/".join(str(part.key) for part in path if isinstance(part, jax.tree_util.DictKey))
-        return jax.device_put(leaf, NamedSharding(mesh, _spec(name, leaf.shape, mesh)))
+        name = "/".join(str(key.key) for key in path if isinstance(key, jax.tree_util.DictKey))
+        return NamedSharding(mesh, _spec(name, leaf.shape, mesh, used))
 
-    return jax.tree_util.tree_map_with_path(put, state)
+    return jax.tree_util.tree_map_with_path(of, state)
 
 
-def _spec(name: str, shape: tuple[int, ...], mesh: Mesh) -> PartitionSpec:
-    for pattern, spec in RULES:
+def _spec(name: str, shape: tuple[int, ...], mesh: Mesh, used: bool) -> PartitionSpec:
+    for pattern, *specs in RULES:
         if re.search(pattern, name):
-            if all(axis is None or size % mesh.shape[axis] == 0 for axis, size in zip(spec, shape, strict=True)):
-                return spec
-            break
-    return PartitionSpec()
+            spec = specs[used]
+            divides = all(size % _devices(axis, mesh) == 0 for axis, size in zip(spec, shape, strict=False))
+            return spec if divides else WHOLE
+    return WHOLE
+
+
+def _devices(axis: str | tuple[str, ...] | None, mesh: Mesh) -> int:
+    return math.prod(mesh.shape[name] for name in ((axis,) if isinstance(axis, str) else axis or ()))
 
 
 def global_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
-    """This process's rows of a batch as one global array over `data`. UserError if they cannot be shared evenly."""
-    devices = mesh.shape["data"]
+    """This process's examples of a batch as one global array. UserError if they cannot be shared evenly."""
+    devices = mesh.size
     for rows in batch.values():
         if (count := len(rows) * jax.process_count()) % devices:
             raise UserError(f"a batch of {count} cannot be shared evenly among {devices} devices; choose a multiple")

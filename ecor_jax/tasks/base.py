@@ -5,7 +5,6 @@ goes over the methods, and writes what they give.
 """
 
 import abc
-import contextlib
 import importlib
 import json
 import time
@@ -13,9 +12,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.sharding import Mesh
 
 from ecor_jax.atomic import new_file
 from ecor_jax.checkpoints.bottleneck_dir import is_bottleneck
@@ -26,13 +25,15 @@ from ecor_jax.data.records import Source
 from ecor_jax.errors import UserError
 from ecor_jax.options import plain, read
 from ecor_jax.pages.page import write_page
+from ecor_jax.parallel.ahead import Step
 from ecor_jax.parallel.mesh import make_mesh
+from ecor_jax.parallel.processes import agree, code_digest, from_first, held_by_first, is_first
 from ecor_jax.tasks.explainer import Explainer
 from ecor_jax.training.loop import Validate, train
 from ecor_jax.training.metrics_log import read_metrics
 from ecor_jax.training.options import Training
 from ecor_jax.training.step import Learner
-from ecor_jax.training.workdir import claimed, write_results
+from ecor_jax.training.workdir import check_shared, claimed, write_results
 from ecor_jax.untrusted.json_text import read_object
 
 TASKS = {
@@ -126,6 +127,11 @@ class Task(abc.ABC, Generic[TaskOptions, Judgement]):
         """What was answered for each picture (or pair) of the test part, as plain values."""
         raise UserError(f"a config of the task {self.options.task!r} has no answers a picture")
 
+    @staticmethod
+    def steps_ahead(options: Any, mesh: Mesh, sizes: Any) -> Mapping[str, Step]:
+        """Its steps, "train" and "evaluate", of shapes alone (`tasks.ahead`); sizes: a `tasks.ahead.Sizes`."""
+        raise UserError(f"the task {options.task!r} has no steps to compile ahead of time")
+
     @classmethod
     def explainer(cls, model: str) -> Explainer:
         """What explains a user's own pictures by a model directory of this task."""
@@ -172,10 +178,14 @@ def run(config: Config, workdir: Path) -> dict[str, Any]:
 def _run(task_class: type[Task], options: Any, workdir: Path, **given: Any) -> dict[str, Any]:
     if options.best and not options.eval_every:
         raise UserError(f"best is {options.best!r}, but eval_every is 0: nothing is evaluated on the way")
-    writes = jax.process_index() == 0  # processes of one run share the folder
+    writes = is_first()  # processes of one run share the folder
     resolved = plain(options)
-    with claimed(workdir, resolved, plain(task_class.Options())) if writes else contextlib.nullcontext():
-        check_new(workdir / "model", overwrite=True)
+    agree("the config", resolved)
+    agree("the code", code_digest())
+    with held_by_first(claimed(workdir, resolved, plain(task_class.Options()))):
+        check_shared(workdir)
+        if writes:
+            check_new(workdir / "model", overwrite=True)
         task = task_class(options, training=True, **given)
         task.open(options.model or _pretrained(task, workdir))
         judged = {}
@@ -185,9 +195,8 @@ def _run(task_class: type[Task], options: Any, workdir: Path, **given: Any) -> d
             judged[name] = _judged(task, name, trained, start)
         results = task.results(judged)
         saved = workdir / "model" if writes and task.save(workdir / "model", judged) else None
-        if results:
-            print(task.table(judged))
         if writes and results:
+            print(task.table(judged))
             write_results(workdir / "results.json", resolved, results)
             task.page(workdir / "report", judged, results, Log(read_metrics(workdir / "metrics.jsonl"), saved))
         return results
@@ -199,12 +208,15 @@ def _pretrained(task: Task, workdir: Path) -> str:
     if first is None or not task.needs_clip:
         return ""
     folder = workdir / "clip"
-    there = (folder / "model").is_dir()
-    print(f"1/2 pretrain: a CLIP, {first.steps} steps{', is there already' if there else ''} ({folder})")
+    there = from_first(lambda: (folder / "model").is_dir())
+    if is_first():
+        print(f"1/2 pretrain: a CLIP, {first.steps} steps{', is there already' if there else ''} ({folder})")
     if not there:
         captions = task.captions()
         _run(task_of(first.task), first, folder, **({} if captions is None else {"captions": captions}))
-    print(f"2/2 {task.options.task}: {', '.join(task.methods)} ({workdir})")
+    from_first(lambda: None)  # by now the first process has written it
+    if is_first():
+        print(f"2/2 {task.options.task}: {', '.join(task.methods)} ({workdir})")
     return str(folder / "model")
 
 
@@ -238,7 +250,7 @@ def evaluate(
     results = task.results(judged)
     if not results:
         raise UserError(f"a config of the task {options.task!r} has nothing to evaluate by")
-    if jax.process_index() == 0:
+    if is_first():
         if output is not None:
             write_results(output, plain(options), results)
         if report is not None:

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import grain
-
 from ecor_jax.checkpoints.store import Store
 from ecor_jax.errors import UserError
 from ecor_jax.training.step import TrainState
@@ -33,7 +31,7 @@ class Best(contextlib.ExitStack):
         values = (line.get(PREFIX + self.name) for line in lines)
         self._highest = max((self._sign * value for value in values if value is not None), default=-math.inf)
 
-    def see(self, step: int, values: Mapping[str, float], state: TrainState, iterator: grain.DatasetIterator) -> None:
+    def see(self, step: int, values: Mapping[str, float], state: TrainState) -> None:
         """Keeps the state if the evaluation at this step is the best so far. UserError for a number it has not."""
         if self._store is None:
             return
@@ -41,11 +39,11 @@ class Best(contextlib.ExitStack):
             raise UserError(f"best is {self.name!r}; the evaluations have {', '.join(values)}")
         if (value := self._sign * values[self.name]) > self._highest:
             self._highest = value
-            self._store.save(step, state, iterator)
+            self._store.save(step, state)
 
-    def restore(self, state: TrainState, iterator: grain.DatasetIterator) -> TrainState:
+    def restore(self, state: TrainState) -> TrainState:
         """The best state; the one that is given where none was kept."""
         if self._store is None:
             return state
         self._store.wait()
-        return state if self._store.newest is None else self._store.restore(state, iterator)
+        return state if self._store.newest is None else self._store.restore(state)

@@ -1,6 +1,5 @@
 """The training loop: batches in, steps, log lines, checkpoints. It knows no task."""
 
-import contextlib
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -9,18 +8,21 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from tqdm import tqdm
 
 from ecor_jax import stopping
 from ecor_jax.checkpoints.store import Store
+from ecor_jax.clip.transformer import rematerialise
 from ecor_jax.errors import UserError
 from ecor_jax.parallel import mesh as meshes
+from ecor_jax.parallel.processes import is_first, watched
 from ecor_jax.training.best import PREFIX, Best
 from ecor_jax.training.metrics_log import MetricsLog
 from ecor_jax.training.optimizers import make_optimizer
 from ecor_jax.training.options import Training
-from ecor_jax.training.step import Learner, Statistic, TrainState, make_step
+from ecor_jax.training.step import STOP, Learner, Statistic, TrainState, make_step
 
 Validate = Callable[[nnx.Module], Mapping[str, float]]
 """Numbers of a model on the validation part."""
@@ -37,25 +39,33 @@ def train(learner: Learner, options: Training, workdir: Path, run: str, validate
     """
     mesh = meshes.make_mesh(options.parallel.model)
     optimizer = make_optimizer(options.optimizer, options.steps)
+    if options.parallel.rematerialise:
+        rematerialise(learner.model)
     graph, tuned, statistics, frozen = nnx.split(learner.model, learner.trainable, Statistic, ...)
     tuned, statistics = (nnx.to_pure_dict(meshes.place(part, mesh)) for part in (tuned, statistics))
     frozen = meshes.place(frozen, mesh)
     state = _initial_state(tuned, statistics, optimizer, options.seed, mesh)
-    step_fn = jax.jit(make_step(learner, graph, optimizer), donate_argnums=0)
-    iterator = iter(learner.batches)
+    # What a step changes stays where it is stored, whatever XLA would like better.
+    stored = jax.tree.map(lambda leaf: leaf.sharding, state), None
+    step = make_step(learner, graph, optimizer, mesh, options.parallel.accumulate)
+    step_fn = jax.jit(step, donate_argnums=0, out_shardings=stored)
+
+    def model_of(state: TrainState) -> nnx.Module:
+        return nnx.merge(graph, meshes.whole(state.tuned, mesh), state.statistics, frozen)
 
     with (
-        # Several processes would have to agree on a step; until they can, each ends at once.
-        stopping.deferred() if jax.process_count() == 1 else contextlib.nullcontext(),
+        stopping.deferred(),
+        watched(options.parallel.patience) as beat,
         Store(workdir / "checkpoints" / run) as store,
         Best(options.best, workdir / "checkpoints" / f"{run}_best") as best,
     ):
         log = MetricsLog(workdir / "metrics.jsonl", run)
         if store.newest is not None:
-            state = store.restore(state, iterator)
+            state = store.restore(state)
         start = int(state.step)
+        batches = learner.batches.starting(start)
         # Several processes share the folder; what they would log is the same.
-        writes = jax.process_index() == 0
+        writes, several = is_first(), jax.process_count() > 1
         if writes:
             best.resume(log.drop_after(start))
         timed_step, timed_at = start, time.perf_counter()
@@ -63,31 +73,39 @@ def train(learner: Learner, options: Training, workdir: Path, run: str, validate
         bar = tqdm(total=options.steps, initial=start, desc=run, unit="step", mininterval=1, dynamic_ncols=True)
         with bar:
             for number in range(start + 1, options.steps + 1):
-                batch = meshes.global_batch(next(iterator), mesh)
+                examples = next(batches)
+                if several:
+                    examples |= {STOP: np.full(len(next(iter(examples.values()))), stopping.requested())}
+                batch = meshes.global_batch(examples, mesh)
                 state, metrics = step_fn(state, frozen, batch)
+                stop = stopping.requested() and not several
                 # Looked at one step late, so that the device is never waited for.
                 if previous:
-                    _check(previous, number - 1)
+                    # All processes learn of a signal to one of them at the same step.
+                    if _check(previous, number - 1).get(STOP, 0) > 0:
+                        stopping.heed()
+                        stop = True
+                    beat()
                 previous = metrics
                 last = number == options.steps
                 evaluates = options.eval_every > 0 and (number % options.eval_every == 0 or last)
                 if number % options.log_every == 0 or last or evaluates:
                     values = _check(metrics, number)
+                    values.pop(STOP, None)
                     examples, now = (number - timed_step) * len(next(iter(batch.values()))), time.perf_counter()
                     values["examples_per_second"] = speed = examples / (now - timed_at)
                     timed_step, timed_at = number, now
                     bar.set_postfix(loss=f"{values['loss']:.3f}", images_per_s=f"{speed:.0f}", refresh=False)
                     if validate is not None and evaluates:
-                        validation = dict(validate(nnx.merge(graph, state.tuned, state.statistics, frozen)))
-                        best.see(number, validation, state, iterator)
+                        validation = dict(validate(model_of(state)))
+                        best.see(number, validation, state)
                         values |= {PREFIX + name: value for name, value in validation.items()}
                         timed_at = time.perf_counter()
                     if writes:
                         log.write(number, values)
-                stop = stopping.requested()
                 if number % options.checkpoint_every == 0 or last or stop:
                     _check(metrics, number)
-                    store.save(number, state, iterator)
+                    store.save(number, state)
                 bar.update()
                 if stop:
                     store.wait()
@@ -95,8 +113,8 @@ def train(learner: Learner, options: Training, workdir: Path, run: str, validate
                         f"{run}: stopped at step {number} of {options.steps}, which is saved; "
                         "the same command goes on from there"
                     )
-        state = best.restore(state, iterator)
-    return nnx.merge(graph, state.tuned, state.statistics, frozen)
+        state = best.restore(state)
+    return model_of(state)
 
 
 def _initial_state(tuned: Any, statistics: Any, optimizer: Any, seed: int, mesh: Any) -> TrainState:
@@ -108,7 +126,7 @@ def _initial_state(tuned: Any, statistics: Any, optimizer: Any, seed: int, mesh:
     def placed(leaf: jax.Array) -> jax.Array:
         # Optimizer moments made from sharded parameters are sharded like them already; counters are not.
         is_placed = isinstance(leaf.sharding, jax.sharding.NamedSharding)
-        return leaf if is_placed else jax.device_put(leaf, everywhere)
+        return leaf if is_placed else meshes.put(leaf, everywhere)
 
     return TrainState(tuned, statistics, *jax.tree.map(placed, rest))
 

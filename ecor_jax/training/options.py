@@ -27,9 +27,19 @@ class Optimizer:
 
 @dataclasses.dataclass(frozen=True)
 class Parallel:
-    """model: devices that share one copy of the sharded arrays (`parallel.mesh`)."""
+    """What makes a step fit.
+
+    model: devices that share one copy of the sharded arrays (`parallel.mesh`).
+    rematerialise: whether a tower's blocks compute their activations again for a gradient, rather than keep them.
+    accumulate: pieces of a batch that a step goes through one after another; a loss among the images of a batch is then
+      one among those of a piece.
+    patience: seconds without a step after which one of several processes ends: another one is stuck.
+    """
 
     model: Annotated[int, Within(1, 2**20)] = 1
+    rematerialise: bool = False
+    accumulate: Annotated[int, Within(1, 2**20)] = 1
+    patience: Annotated[float, Within(1, 10**6)] = 600.0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,13 +3,16 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
-import grain
 import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
 from flax.nnx.filterlib import Filter
+from jax.sharding import Mesh
 from jaxtyping import Array, Float
+
+from ecor_jax.data.pipeline import TrainBatches
+from ecor_jax.parallel.mesh import gathered
 
 Batch = dict[str, Array]
 Metrics = dict[str, tuple[Float[Array, ""], Float[Array, ""]]]
@@ -32,7 +35,7 @@ class Learner(Protocol):
         ...
 
     @property
-    def batches(self) -> grain.IterDataset:
+    def batches(self) -> TrainBatches:
         """Training batches, without end."""
         ...
 
@@ -54,23 +57,58 @@ class TrainState(NamedTuple):
 Step = Callable[[TrainState, Any, Batch], tuple[TrainState, Metrics]]
 
 
-def make_step(learner: Learner, graph: nnx.GraphDef, optimizer: optax.GradientTransformation) -> Step:
-    """`step(state, frozen, batch) -> (state, metrics)`, to be jitted with the state donated."""
+STOP = "stop"
+"""In a batch of several processes: whether the one that read the example was told to stop."""
+
+
+def make_step(
+    learner: Learner,
+    graph: nnx.GraphDef,
+    optimizer: optax.GradientTransformation,
+    mesh: Mesh | None = None,
+    accumulate: int = 1,
+) -> Step:
+    """`step(state, frozen, batch) -> (state, metrics)`, to be jitted with the state donated.
+
+    mesh: on which the state and the model lie; None: they lie on one device.
+    accumulate: pieces of the batch whose gradients are averaged, one after another; its divisor.
+    """
+
+    def gradients_of(tuned: Any, statistics: Any, frozen: nnx.State, batch: Batch, key: Array):
+        def loss_of(tuned):
+            whole = (tuned, frozen) if mesh is None else gathered((tuned, frozen), mesh)
+            model = nnx.merge(graph, whole[0], statistics, whole[1])
+            loss, metrics = learner.loss(model, batch, key)
+            metrics |= {"loss": (loss, jnp.float32(1))}
+            return loss, (metrics, nnx.to_pure_dict(nnx.state(model, Statistic)))
+
+        (_, (metrics, statistics)), gradients = jax.value_and_grad(loss_of, has_aux=True)(tuned)
+        return gradients, metrics, statistics
+
+    def accumulated(tuned: Any, statistics: Any, frozen: nnx.State, batch: Batch, key: Array):
+        # Every device's examples are spread over all pieces.
+        pieces = jax.tree.map(lambda x: jnp.moveaxis(x.reshape(-1, accumulate, *x.shape[1:]), 1, 0), batch)
+
+        def piece_of(statistics: Any, piece: tuple[Array, Batch]):
+            gradients, metrics, statistics = gradients_of(
+                tuned, statistics, frozen, piece[1], jax.random.fold_in(key, piece[0])
+            )
+            return statistics, (gradients, metrics)
+
+        statistics, (gradients, metrics) = jax.lax.scan(piece_of, statistics, (jnp.arange(accumulate), pieces))
+        return jax.tree.map(lambda x: x.mean(axis=0), gradients), jax.tree.map(lambda x: x.sum(0), metrics), statistics
 
     def step(state: TrainState, frozen: nnx.State, batch: Batch) -> tuple[TrainState, Metrics]:
         key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
-
-        def loss_of(tuned):
-            model = nnx.merge(graph, tuned, state.statistics, frozen)
-            loss, metrics = learner.loss(model, batch, key)
-            return loss, (metrics, nnx.to_pure_dict(nnx.state(model, Statistic)))
-
-        (loss, (metrics, statistics)), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.tuned)
+        batch, told = dict(batch), {}
+        if STOP in batch:
+            told = {STOP: (jnp.sum(batch.pop(STOP), dtype=jnp.float32), jnp.float32(1))}
+        compute = gradients_of if accumulate == 1 else accumulated
+        gradients, metrics, statistics = compute(state.tuned, state.statistics, frozen, batch, key)
         # Optax raises floats to the power of whole step counts, which strict promotion forbids.
         with jax.numpy_dtype_promotion("standard"):
             updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.tuned)
-        count = jnp.float32(1)
-        metrics |= {"loss": (loss, count), "gradient_norm": (optax.tree.norm(gradients), count)}
+        metrics |= told | {"gradient_norm": (optax.tree.norm(gradients), jnp.float32(1))}
         tuned = optax.apply_updates(state.tuned, updates)
         return TrainState(tuned, statistics, optimizer_state, state.step + 1, state.key), metrics
 

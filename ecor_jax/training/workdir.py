@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ from filelock import FileLock, Timeout
 
 from ecor_jax.atomic import json_text, sweep, write_json, writing
 from ecor_jax.errors import UserError
+from ecor_jax.parallel.processes import agree, from_first, is_first
 from ecor_jax.untrusted.json_text import read_object
 
-CONFIG, LOCK = "config.json", ".lock"
+CONFIG, LOCK, TOKEN = "config.json", ".lock", ".token"
 
 
 @contextlib.contextmanager
@@ -41,6 +43,21 @@ def claimed(workdir: Path, config: dict[str, Any], defaults: dict[str, Any]) -> 
         yield
 
 
+def check_shared(workdir: Path) -> None:
+    """UserError, in all processes of a run, if they do not see the same folder."""
+    path = workdir / TOKEN
+
+    def write() -> str:
+        path.write_text(secrets.token_hex())
+        return path.read_text()
+
+    token = from_first(write)
+    seen = path.read_text() if path.is_file() else ""
+    agree(f"the folder {workdir}", seen == token)
+    if is_first():
+        path.unlink()
+
+
 def write_results(path: Path, config: dict[str, Any], results: dict[str, Any]) -> None:
     """Writes results.json, with the config that it came from: `config_sha256`, of config.json as it is on disk."""
     digest = hashlib.sha256(json_text(config).encode()).hexdigest()
@@ -53,7 +70,7 @@ def _settle(workdir: Path, new: dict[str, Any], defaults: dict[str, Any]) -> Non
     if old == new:
         return
     differing = [] if old is None else _differing(_completed(old, defaults), new)
-    if differing and any(entry.name not in (CONFIG, LOCK) for entry in workdir.iterdir()):
+    if differing and any(entry.name not in (CONFIG, LOCK, TOKEN) for entry in workdir.iterdir()):
         raise UserError(
             f"{workdir} holds a run of another config; these differ: {', '.join(differing)}. "
             "Choose another --workdir, or the same options to continue"

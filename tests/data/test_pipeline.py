@@ -69,52 +69,40 @@ def test_processes_share_the_same_examples(count):
     make = functools.partial(train_batches, Numbers(50), encode, batch_size=8, seed=3)
     whole = take(make(), 9)
     shares = [take(make(process_index=index, process_count=count), 9) for index in range(count)]
-    for batch, *parts in zip(whole, *shares, strict=True):
-        assert all(len(part["number"]) == 8 // count for part in parts)
-        # Example i of the batch went to process i % count.
-        interleaved = np.stack([part["number"] for part in parts], axis=1).ravel()
-        np.testing.assert_array_equal(interleaved, batch["number"])
-        noise = np.stack([part["noise"] for part in parts], axis=1).ravel()
-        np.testing.assert_array_equal(noise, batch["noise"])
+    for batch, *pieces in zip(whole, *shares, strict=True):
+        assert all(len(piece["number"]) == 8 // count for piece in pieces)
+        for name in ("number", "noise"):
+            np.testing.assert_array_equal(np.concatenate([piece[name] for piece in pieces]), batch[name])
 
 
 @pytest.mark.parametrize("bad", [frozenset(), frozenset({1, 4})])
 @pytest.mark.parametrize("stop", [0, 1, 7])
-def test_a_saved_iterator_resumes_exactly(bad, stop):
+def test_a_stream_may_be_begun_anywhere(bad, stop):
     make = functools.partial(train_batches, Numbers(11, bad), encode, batch_size=4, seed=0, on_bad_image="skip")
-    iterator = iter(make())
-    take(iterator, stop)
-    state = iterator.get_state()
-    expected = take(iterator, 6)
-    again = iter(make())
-    next(again)
-    again.set_state(state)
-    np.testing.assert_equal(take(again, 6), expected)
+    expected = take(make(), stop + 6)[stop:]
+    np.testing.assert_equal(take(make().starting(stop), 6), expected)
+    pieces = [take(make(process_index=index, process_count=2).starting(stop), 6) for index in range(2)]
+    together = [np.concatenate([batch["number"] for batch in pair]) for pair in zip(*pieces, strict=True)]
+    np.testing.assert_equal(together, [batch["number"] for batch in expected])
 
 
 def test_workers_change_nothing():
     make = functools.partial(train_batches, Numbers(30), encode, batch_size=6, seed=0)
     expected = take(make(), 5)
-    iterator = iter(make(workers=2))
-    np.testing.assert_equal(take(iterator, 4), expected[:4])
-    state = iterator.get_state()
-    np.testing.assert_equal(next(iterator), expected[4])
-    iterator.set_state(state)
-    np.testing.assert_equal(next(iterator), expected[4])
-    iterator.close()
+    for start in (0, 3):
+        iterator = make(workers=2).starting(start)
+        np.testing.assert_equal(take(iterator, 2), expected[start : start + 2])
+        iterator.close()
 
 
-def test_arrays_come_in_the_order_of_records_and_resume():
+def test_arrays_come_in_the_order_of_records():
     """Of equal count and seed; nothing else decides."""
     arrays = Arrays({"number": np.arange(30, dtype=np.int32), "row": np.eye(30)}, "arrays")
     make = functools.partial(train_batches, arrays, None, batch_size=4, seed=5)
     records = take(train_batches(Numbers(30), encode, batch_size=4, seed=5), 20)
     expected = [{"number": batch["number"], "row": np.eye(30)[batch["number"]]} for batch in records]
     np.testing.assert_equal(take(make(), 20), expected)
-    iterator, resumed = iter(make()), iter(make())
-    next(iterator)
-    resumed.set_state(iterator.get_state())
-    np.testing.assert_equal(next(resumed), expected[1])
+    np.testing.assert_equal(next(make().starting(1)), expected[1])
     with pytest.raises(UserError, match="a batch of 31 is larger than the 30 images in arrays"):
         train_batches(arrays, None, batch_size=31, seed=0)
 
@@ -164,7 +152,10 @@ def test_skipped_images_are_logged_once_and_counted(caplog):
     source = Numbers(6, frozenset({2, 5}))
     with caplog.at_level(logging.WARNING, logger="absl"):
         batches = take(train_batches(source, encode, batch_size=4, seed=0, on_bad_image="skip"), 5)
-    assert sorted(numbers(*batches)) == sorted([0, 1, 3, 4] * 5)
+    seen = numbers(*batches)
+    assert len(seen) == 20 and set(seen) == {0, 1, 3, 4}
+    # What cannot be read is replaced by what comes after it in the set.
+    assert seen[:6].count(3) == 2 or seen[:6].count(0) == 2
     left_out = [entry.getMessage() for entry in caplog.records if "left out" in entry.getMessage()]
     assert sorted(message.split(": ", 1)[1] for message in left_out) == [
         "numbers.zip: 2.png is not an image",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 from PIL import Image
 
 from ecor_jax.data.images import open_images, splits_of
@@ -62,6 +63,20 @@ def test_all_splits_of_a_zip_are_written(make_zip, tmp_path):
     assert open_images(tmp_path / "one", split="train").classes == ("cat", "dog")
 
 
+@pytest.mark.parametrize(("size", "expected"), [(1, 12), (4000, 4), (1 << 20, 1)])
+def test_files_have_a_set_size(make_folder, tmp_path, size, expected):
+    noise = np.random.default_rng(0).bytes(900)  # behind the picture, stored as it is
+    names = pictures(*(f"dog/{number}.png" for number in range(12)))
+    folder = make_folder({name: content + noise for name, content in names.items()})
+    prepare(folder, tmp_path / "records", shard_size=size)
+    files = list((tmp_path / "records").glob("*.array_record-*"))
+    lengths = [
+        int(length) for length in tfds.builder_from_directory(tmp_path / "records").info.splits["train"].shard_lengths
+    ]
+    assert len(files) == len(lengths) == expected and set(lengths) == {12 // expected}
+    assert sorted_records(open_images(tmp_path / "records")) == sorted_records(open_images(folder))
+
+
 def test_bad_images_are_all_named_and_nothing_is_written_or_they_are_skipped(folder, tmp_path):
     (folder / "cat/3.png").write_bytes(b"no image")
     (folder / "dog/Fur/2.png").write_bytes(picture(0)[:40])
@@ -106,7 +121,7 @@ def test_an_output_in_use_is_not_touched(folder, tmp_path):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
 def test_what_stops_half_way_leaves_nothing(folder, tmp_path, monkeypatch, error):
-    def write(builder: LabelledImages) -> None:
+    def write(builder: LabelledImages, **_) -> None:
         (Path(builder.data_path).parent / "half").mkdir(parents=True)
         raise error
 
@@ -128,9 +143,7 @@ def test_damaged_directories_are_user_errors(folder, tmp_path):
     with pytest.raises(UserError, match="records is damaged: 5 records, 4 labels in 'train'"):
         open_images(output)
     labels.unlink()
-    with pytest.raises(
-        UserError, match=r"categories\.json: cannot be read .*; write the directory with `ecor-jax prepare`"
-    ):
+    with pytest.raises(UserError, match=r"or the categories\.json that `ecor-jax prepare` writes; found none of "):
         open_images(output)
     labels.write_text(json.dumps(whole))
 

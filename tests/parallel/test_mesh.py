@@ -17,23 +17,32 @@ from ecor_jax.joint import Banks
 from ecor_jax.parallel.mesh import batch_sharding, global_batch, make_mesh, place
 from ecor_jax.tasks.rationale.methods import METHODS
 from ecor_jax.tasks.rationale.model import RationaleLearner, RationaleLoss, RationaleModel
+from ecor_jax.tasks.rationale.predict import predict
 from ecor_jax.training.step import TrainState, make_step
 
 pytestmark = pytest.mark.usefixtures("strict_dtypes")
 
-CLASSES, RATIONALES, BATCH = 4, 5, 16
+# Numbers that no mesh of eight divides.
+CLASSES, RATIONALES, BATCH = 7, 5, 16
+AUTO = (jax.sharding.AxisType.Auto,) * 2
+ALONE = jax.make_mesh((1, 1), ("data", "model"), devices=jax.devices()[:1], axis_types=AUTO)
+
+
+def make_task(clip, mesh, method: str = "ecor", **options) -> RationaleLearner:
+    rng = np.random.default_rng(0)
+    first, second = (CLASSES, RATIONALES) if method == "ecor_reversed" else (RATIONALES, CLASSES)
+    arrays = [rng.normal(size=shape) for shape in ((first, 16), (first, second, 16))]
+    outer, pair = ((array / np.linalg.norm(array, axis=-1, keepdims=True)).astype(np.float32) for array in arrays)
+    banks: Any = Banks(None if method == "dror" else outer, pair[:1] if method == "ecor_independent" else pair)
+    prompts = VisualPrompts(clip.clip.config.vision, 2, (0, 1), rngs=nnx.Rngs(1))
+    batches: Any = None
+    model = RationaleModel(clip, prompts, banks, mesh)
+    return RationaleLearner(model, METHODS[method], batches, RationaleLoss(**options))
 
 
 @pytest.fixture(scope="module")
-def task(tiny_clip) -> RationaleLearner:
-    model, rng = load_clip(tiny_clip), np.random.default_rng(0)
-    rows = [rng.normal(size=shape) for shape in ((RATIONALES, 16), (RATIONALES, CLASSES, 16))]
-    banks = Banks(*(jnp.asarray(row / np.linalg.norm(row, axis=-1, keepdims=True), jnp.float32) for row in rows))
-    prompts = VisualPrompts(model.clip.config.vision, 2, (0, 1), rngs=nnx.Rngs(1))
-    batches: Any = None
-    return RationaleLearner(
-        RationaleModel(model, prompts, banks), METHODS["ecor"], batches, RationaleLoss(candidates="batch")
-    )
+def clip(tiny_clip):
+    return load_clip(tiny_clip)
 
 
 @pytest.fixture(scope="module")
@@ -64,64 +73,83 @@ def specs(state) -> dict[str, PartitionSpec]:
     return {jax.tree_util.keystr(path): leaf.sharding.spec for path, leaf in jax.tree_util.tree_leaves_with_path(state)}
 
 
-def test_prompts_and_pair_banks_are_split_over_model_and_all_else_is_whole(task):
+def test_prompts_and_pair_banks_are_split_and_all_else_is_whole(clip):
     mesh = make_mesh(4)
+    task = make_task(clip, mesh)
     placed = specs(place(nnx.state(task.model), mesh))
     split = {name: spec for name, spec in placed.items() if spec != PartitionSpec()}
     assert {name.split("'")[1]: spec for name, spec in split.items()} == {
-        "prompts": PartitionSpec(None, None, "model"),
-        "pair_bank": PartitionSpec(None, "model", None),
+        "prompts": PartitionSpec(None, None, ("data", "model")),
+        "pair_bank": PartitionSpec(None, "model"),
     }
     assert len(placed) > 20
     # The same by what is tuned and what is frozen, as the loop places them.
     _, tuned, frozen = nnx.split(task.model, Prompt, ...)
     assert specs(place(tuned, mesh)) | specs(place(frozen, mesh)) == placed
-    # Each device holds its share.
+    # Each device holds its share: seven classes are padded to eight.
     (tokens,) = jax.tree.leaves(place(tuned, mesh))
-    assert {shard.data.shape for shard in tokens.addressable_shards} == {(2, 2, 32 // 4)}
-    # An axis that does not divide is left whole: four classes on eight devices.
-    placed = specs(place(nnx.state(task.model), make_mesh(8)))
-    assert {spec for name, spec in placed.items() if "pair_bank" in name} == {PartitionSpec()}
-    assert {spec for name, spec in placed.items() if "prompts" in name} == {PartitionSpec(None, None, "model")}
+    assert {shard.data.shape for shard in tokens.addressable_shards} == {(2, 2, 32 // 8)}
+    bank = nnx.merge(nnx.graphdef(task.model), place(nnx.state(task.model), mesh)).pair_bank[...]
+    assert {shard.data.shape for shard in bank.addressable_shards} == {(RATIONALES, 8 // 4, 16)}
 
 
-def test_a_batch_is_split_over_data(batch):
+def test_a_batch_is_split_over_all_devices(batch):
     mesh = make_mesh(2)
     found = global_batch(batch, mesh)
     for name, rows in found.items():
         assert rows.sharding == batch_sharding(mesh)
-        assert {shard.data.shape[0] for shard in rows.addressable_shards} == {BATCH // 4}
+        assert {shard.data.shape[0] for shard in rows.addressable_shards} == {BATCH // 8}
         np.testing.assert_array_equal(rows, batch[name])
 
 
 OPTIMIZER = optax.sgd(0.1, momentum=0.9)
 
 
-def first_step(task, tuned, frozen, batch):
-    """Loss, gradient norm and prompts after one step."""
-    graph, *_ = nnx.split(task.model, task.trainable, ...)
-    tuned = nnx.to_pure_dict(tuned)
+def first_step(task, batch, mesh):
+    """Prompts and metrics after one step."""
+    graph, tuned, frozen = nnx.split(task.model, task.trainable, ...)
+    tuned, frozen = place(nnx.to_pure_dict(tuned), mesh), place(frozen, mesh)
     state = TrainState(tuned, {}, OPTIMIZER.init(tuned), jnp.int32(0), jax.random.key_data(jax.random.key(0)))
-    state, metrics = jax.jit(make_step(task, graph, OPTIMIZER))(state, frozen, batch)
-    return state.tuned["prompts"]["tokens"], {name: total for name, (total, _) in metrics.items()}
+    step = jax.jit(make_step(task, graph, OPTIMIZER, mesh))
+    state, metrics = step(state, frozen, global_batch(batch, mesh))
+    return state.tuned["prompts"]["tokens"], {name: float(total) for name, (total, _) in metrics.items()}
 
 
-@pytest.fixture(scope="module")
-def on_one_device(task, batch):
-    _, tuned, frozen = nnx.split(task.model, task.trainable, ...)
-    one = jax.devices()[0]
-    return first_step(task, *jax.device_put((tuned, frozen, batch), one))
+CASES = [
+    ("ecor", {}),
+    ("ecor", {"gold": "pseudo"}),
+    ("ecor", {"candidates": "batch"}),
+    ("ecor_independent", {}),
+    ("ecor_reversed", {"gold": "pseudo"}),
+    ("dror", {"gold": "pseudo"}),
+    ("dror", {"candidates": "batch"}),
+]
 
 
-@pytest.mark.parametrize("model", [1, 2, 4])
-def test_a_step_gives_the_same_on_every_mesh(task, batch, on_one_device, model):
-    mesh = make_mesh(model)
-    _, tuned, frozen = nnx.split(task.model, task.trainable, ...)
-    tokens, metrics = first_step(task, place(tuned, mesh), place(frozen, mesh), global_batch(batch, mesh))
-    expected, expected_metrics = on_one_device
-    np.testing.assert_allclose(tokens, expected, rtol=1e-5, atol=1e-6)
-    assert np.abs(np.asarray(tokens) - np.asarray(task.model.prompts.tokens[...])).max() > 1e-3  # it did step
-    for name, value in metrics.items():
-        assert float(value) == pytest.approx(float(expected_metrics[name]), rel=1e-5), name
-    # The prompts stay where they were put: no device gathers them between steps.
-    assert tokens.sharding.is_equivalent_to(jax.tree.leaves(place(tuned, mesh))[0].sharding, 3)
+@pytest.mark.parametrize(("method", "options"), CASES)
+def test_a_step_gives_the_same_on_every_mesh(clip, batch, method, options):
+    expected, expected_metrics = first_step(make_task(clip, ALONE, method, **options), batch, ALONE)
+    before = np.asarray(make_task(clip, ALONE, method).model.prompts.tokens[...])
+    assert np.abs(np.asarray(expected) - before).max() > 1e-3  # it did step
+    for model in (1, 2, 4, 8):
+        mesh = make_mesh(model)
+        tokens, metrics = first_step(make_task(clip, mesh, method, **options), batch, mesh)
+        np.testing.assert_allclose(tokens, expected, rtol=1e-5, atol=1e-6)
+        for name, value in metrics.items():
+            assert value == pytest.approx(expected_metrics[name], rel=1e-5), name
+
+
+@pytest.mark.parametrize("method", ["ecor", "ecor_independent", "ecor_reversed", "dror"])
+def test_answers_are_the_same_on_every_mesh(clip, batch, method):
+    def answers(mesh):
+        task = make_task(clip, mesh, method)
+        batches = [batch | {"mask": np.ones(BATCH, bool)}]
+        return predict(task.model, task.method, batches, top_k=9, mesh=mesh, total=BATCH)
+
+    expected = answers(ALONE)
+    for model in (1, 2, 8):
+        for name, values in answers(make_mesh(model))._asdict().items():
+            if values.dtype.kind == "f":
+                np.testing.assert_allclose(values, getattr(expected, name), rtol=1e-5, err_msg=name)
+            else:
+                np.testing.assert_array_equal(values, getattr(expected, name), err_msg=name)

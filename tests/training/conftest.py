@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from ecor_jax.data.pipeline import TrainBatches
 from ecor_jax.options import read
 from ecor_jax.training.options import Training
 
@@ -41,7 +42,7 @@ class ToyTask:
 
         order = grain.MapDataset.range(len(points)).seed(3).shuffle().repeat()
         places = order.map_with_index(lambda index, row: index if poison else row)
-        self.batches = places.map(point).to_iter_dataset(grain.ReadOptions(1, 2)).batch(batch, drop_remainder=True)
+        self.batches = TrainBatches(places.map(point), batch)
 
     def loss(self, model, batch, key):
         self.traces += 1

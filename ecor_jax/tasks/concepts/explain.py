@@ -63,7 +63,7 @@ class ConceptExplainer(Explainer[ExplainedImage]):
         saved, mesh = self.saved, make_mesh()
         asked = read_what_if(what_if, saved.descriptors, -1, 1, "DESCRIPTOR=COSINE, a cosine")
         batch = min(64, len(records))
-        encoder = ClipEncoder(saved.model, batch_size=batch + -batch % mesh.shape["data"], mesh=mesh)
+        encoder = ClipEncoder(saved.model, batch_size=batch + -batch % mesh.size, mesh=mesh)
         said = outputs(saved.bottleneck, encoder.images(InOrder(records, origin="the pictures to explain")))
         assert said.cosines is not None
         images = [Shown(record["name"], picture_of(record)) for record in records]

@@ -4,13 +4,13 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
-import grain
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
 from ecor_jax.bottleneck import Bottleneck
+from ecor_jax.data.pipeline import TrainBatches
 from ecor_jax.errors import UserError
 from ecor_jax.losses import candidate_loss, concept_loss, multi_label_loss
 from ecor_jax.tasks.concepts.heads import BlackBox
@@ -44,7 +44,7 @@ class ConceptsLearner:
 
     trainable = nnx.Param
 
-    def __init__(self, head: Bottleneck | BlackBox, batches: grain.IterDataset, loss: HeadLoss):
+    def __init__(self, head: Bottleneck | BlackBox, batches: TrainBatches, loss: HeadLoss):
         self.model, self.batches, self.settings = head, batches, loss
 
     def loss(self, model: nnx.Module, batch: Batch, key: Array) -> tuple[Float[Array, ""], Metrics]:

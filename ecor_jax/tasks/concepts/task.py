@@ -80,7 +80,7 @@ class ConceptBottleneck(Task[ConceptsOptions, Judgement]):
         super().__init__(options, training=training)
         self.methods = options.methods
         _check_options(options, training)
-        check_batch_sizes(options, self.mesh.shape["data"], training=True)
+        check_batch_sizes(options, self.mesh.size, training=True)
         self.data: ConceptsDataset = open_data(options)
         average_of(self.data, options)
         for name in self.methods:

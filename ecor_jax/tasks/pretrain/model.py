@@ -3,7 +3,6 @@
 import math
 from typing import Literal
 
-import grain
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float
@@ -11,6 +10,7 @@ from jaxtyping import Array, Bool, Float
 from ecor_jax.clip.model import Clip, unit
 from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.clip.vision import normalise_pixels, random_patches
+from ecor_jax.data.pipeline import TrainBatches
 from ecor_jax.errors import UserError
 from ecor_jax.losses import sigmoid_contrastive_loss, softmax_contrastive_loss
 from ecor_jax.training.step import Batch, Metrics
@@ -39,7 +39,7 @@ class PretrainLearner:
     def __init__(
         self,
         clip: Clip,
-        batches: grain.IterDataset,
+        batches: TrainBatches,
         preprocess: Preprocess,
         *,
         loss: Literal["softmax", "sigmoid"] = "softmax",

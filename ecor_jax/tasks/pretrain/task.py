@@ -25,6 +25,7 @@ from ecor_jax.data.records import Source
 from ecor_jax.data.sources import Concatenated
 from ecor_jax.errors import UserError
 from ecor_jax.tasks.base import MethodResult, Task, compute_dtype
+from ecor_jax.tasks.pretrain.ahead import steps_ahead
 from ecor_jax.tasks.pretrain.model import Pretrainer, PretrainLearner
 from ecor_jax.tasks.pretrain.options import PretrainData, PretrainOptions
 
@@ -36,6 +37,7 @@ class Pretrain(Task[PretrainOptions, None]):
     """
 
     Options = PretrainOptions
+    steps_ahead = staticmethod(steps_ahead)
     methods = ("pretrain",)
 
     def __init__(self, options: PretrainOptions, *, training: bool, captions: tuple[Source, Captions] | None = None):

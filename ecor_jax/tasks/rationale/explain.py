@@ -111,10 +111,10 @@ def _methods(loaded: TunedModel, names: str) -> dict[str, Tuned]:
 def _answers(
     loaded: TunedModel, tuned: Tuned, vocabulary: Vocabulary, records: Sequence[Record], top_k: int, name: str
 ) -> Predictions:
-    model = RationaleModel(loaded.model, tuned.prompts, make_banks(tuned.method, loaded.model, vocabulary))
+    mesh, banks = make_mesh(), make_banks(tuned.method, loaded.model, vocabulary)
+    model = RationaleModel(loaded.model, tuned.prompts, banks, mesh)
     encode = Encode(loaded.model.preprocess)
-    mesh = make_mesh()
     batch = min(64, len(records))
-    batch += -batch % mesh.shape["data"]
+    batch += -batch % mesh.size
     batches = eval_batches(InOrder(records, origin="the pictures to explain"), encode, batch_size=batch)
     return predict(model, tuned.method, batches, top_k=top_k, mesh=mesh, total=len(records), name=name)

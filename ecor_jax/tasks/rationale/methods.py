@@ -4,8 +4,6 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Literal, get_args
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from ecor_jax.checkpoints.model_dir import Model
@@ -97,7 +95,8 @@ def make_banks(method: Method, model: Model, vocabulary: Vocabulary) -> Banks:
         pair = embed_pairs(model, method.pair, words)
     except TextTooLong as error:
         raise UserError(f"{error} ({_owners(error.texts, vocabulary)})") from error
-    return Banks(None if outer is None else jnp.asarray(outer), jax.device_put(pair))
+    # In NumPy, until they are placed.
+    return Banks(outer, pair)  # pyright: ignore[reportArgumentType]
 
 
 def over_context(methods: Iterable[Method], model: Model, vocabulary: Vocabulary) -> tuple[str, ...]:

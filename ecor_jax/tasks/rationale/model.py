@@ -1,41 +1,63 @@
 """Visual prompt tuning for the joint distribution of categories and rationales (ECOR, DROR)."""
 
-import grain
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
+from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from ecor_jax.checkpoints.model_dir import Model
 from ecor_jax.clip.model import unit
 from ecor_jax.clip.prompts import Prompt, VisualPrompts
 from ecor_jax.clip.vision import normalise_pixels
-from ecor_jax.joint import Bank, Banks
+from ecor_jax.data.pipeline import TrainBatches
+from ecor_jax.joint import Bank, Banks, conditional_logits, cosines, pair_embeddings, pairs_log_total
 from ecor_jax.losses import candidate_loss, softmax_contrastive_loss
+from ecor_jax.parallel.shards import Shards, over_shards, padded_columns
 from ecor_jax.tasks.rationale.methods import Method
 from ecor_jax.tasks.rationale.options import RationaleLoss
 from ecor_jax.training.step import Batch, Metrics
 
 
 class RationaleModel(nnx.Module):
-    """A frozen vision tower with visual prompts (or none), and the text bank of a method."""
+    """A frozen vision tower with visual prompts (or none), and the text bank of a method.
 
-    def __init__(self, model: Model, prompts: VisualPrompts | None, banks: Banks):
+    mesh: over whose axis `model` the inner candidates are split; None: all on one device. The bank of pairs is kept in
+    what the tower computes in.
+    """
+
+    def __init__(self, model: Model, prompts: VisualPrompts | None, banks: Banks, mesh: Mesh | None = None):
         self.vision = model.clip.vision
         self.prompts = prompts
         # The pretrained temperature is part of both softmaxes; it is not trained (DROR's code).
         self.scale = Bank(model.clip.scale())
-        self.outer_bank = None if banks.outer is None else Bank(banks.outer)
-        self.pair_bank = Bank(banks.pair)
+        self.outer_bank = None if banks.outer is None else Bank(jnp.asarray(banks.outer))
+        self.mesh, self.candidates = mesh, banks.pair.shape[1]
+        padding = 0 if mesh is None else padded_columns(self.candidates, mesh) - self.candidates
+        # In NumPy on a mesh, until every device takes its share: it may be too large for any of them.
+        xp = jnp if mesh is None else np
+        pair = xp.asarray(banks.pair, self.vision.dtype)
+        self.pair_bank = Bank(xp.pad(pair, ((0, 0), (0, padding), (0, 0))) if padding else pair)
         self.mean, self.std = model.preprocess.mean, model.preprocess.std
 
     def embed(self, images: UInt8[Array, "batch size size 3"]) -> Float[Array, "batch embed"]:
         """Unit embeddings of preprocessed images."""
         return unit(self.vision(normalise_pixels(images, self.mean, self.std), self.prompts))
 
-    def banks(self) -> Banks:
-        """The text embeddings as `ecor_jax.joint` takes them."""
-        return Banks(None if self.outer_bank is None else self.outer_bank[...], self.pair_bank[...])
+    def over_pairs(self, fn: Callable[..., Any], *examples: Any) -> Any:
+        """`fn(examples, banks, scale, shards)` for all examples, a device having its share of the inner candidates."""
+
+        def of_shards(examples: Any, pair: Array, whole: Any, shards: Shards) -> Any:
+            outer, scale = whole
+            return fn(examples, Banks(outer, pair), scale, shards)
+
+        outer = None if self.outer_bank is None else self.outer_bank[...]
+        whole = outer, self.scale[...]
+        return over_shards(of_shards, self.mesh, self.candidates, examples, self.pair_bank[...], whole)
 
 
 class RationaleLearner:
@@ -47,7 +69,7 @@ class RationaleLearner:
         self,
         model: RationaleModel,
         method: Method,
-        batches: grain.IterDataset,
+        batches: TrainBatches,
         options: RationaleLoss,
     ):
         self.model, self.method, self.batches, self.options = model, method, batches, options
@@ -55,17 +77,17 @@ class RationaleLearner:
     def loss(self, model: nnx.Module, batch: Batch, key: Array) -> tuple[Float[Array, ""], Metrics]:
         """L(I, first prompt) + L(I, both | first), ECOR section III; for 'pairs' the second term alone, over all."""
         assert isinstance(model, RationaleModel)
-        images, banks, scale = model.embed(batch["image"]), model.banks(), model.scale[...]
-        rationale = self._gold_rationale(images, banks, batch, key)
+        images = model.embed(batch["image"])
+        rationale = self._gold_rationale(model, images, batch, key)
         if self.method.order == "category_first":
             outer, inner = batch["category"], rationale
         else:
             outer, inner = rationale, batch["category"]
         asked = batch["rationales"].any(axis=1)
         if self.options.candidates == "batch":
-            terms = _batch_terms(images, banks, scale, outer, inner, asked)
+            terms = _batch_terms(model, images, outer, inner, asked)
         else:
-            terms = _vocabulary_terms(images, banks, scale, outer, inner)
+            terms = _vocabulary_terms(model, images, outer, inner)
         count = jnp.sum(asked, dtype=jnp.float32)
         weights = {"outer": self.options.outer_weight, "pair": self.options.pair_weight}
         sums = {name: jnp.sum(values, where=asked) for name, values in terms.items()}
@@ -73,65 +95,95 @@ class RationaleLearner:
         return jnp.asarray(loss), {f"{name}_loss": (total, count) for name, total in sums.items()}
 
     def _gold_rationale(
-        self, images: Float[Array, "batch embed"], banks: Banks, batch: Batch, key: Array
+        self, model: RationaleModel, images: Float[Array, "batch embed"], batch: Batch, key: Array
     ) -> Int[Array, "batch"]:
-        """The rationale each image is asked for, one of its gold ones."""
+        """The rationale each image is asked for, one of its gold ones: drawn, or the one that fits it best."""
         gold = batch["rationales"]
         if self.options.gold == "draw":
             return jax.random.categorical(key, jnp.where(gold, 0.0, -jnp.inf))
-        scores = self._rationale_scores(jax.lax.stop_gradient(images), banks, batch["category"])
-        return jnp.argmax(jnp.where(gold, scores, -jnp.inf), axis=1)
-
-    def _rationale_scores(
-        self, images: Float[Array, "batch embed"], banks: Banks, category: Int[Array, "batch"]
-    ) -> Float[Array, "batch R"]:
-        """How well each rationale fits, given the gold category where the prompts name one."""
+        images = jax.lax.stop_gradient(images)
         if self.method.order == "rationale_first":
-            assert banks.outer is not None
-            return images @ banks.outer.T
-        if self.method.order == "category_first":
-            rows = banks.pair[category] if self.method.conditional else banks.pair
-        else:
-            rows = jnp.moveaxis(banks.pair, 1, 0)[category]
-        return jnp.sum(images[:, None] * rows, axis=-1)
+            assert model.outer_bank is not None
+            return jnp.argmax(jnp.where(gold, cosines(images, model.outer_bank[...]), -jnp.inf), axis=1)
+        choose = _best_inner if self.method.order == "category_first" else _best_outer
+        return model.over_pairs(choose, images, batch["category"], gold)
+
+
+def _best_inner(examples: Any, banks: Banks, scale: Array, shards: Shards) -> Int[Array, "batch"]:
+    """Of the gold inner candidates the likeliest one, given the outer one."""
+    images, outer, gold = examples
+    logits = conditional_logits(images, banks.pair, scale, outer, shards)
+    numbers = jnp.minimum(shards.numbers(logits.shape[1]), shards.count - 1)
+    return shards.argmax(jnp.where(gold[:, numbers], logits, -jnp.inf))[0]
+
+
+def _best_outer(examples: Any, banks: Banks, scale: Array, shards: Shards) -> Int[Array, "batch"]:
+    """Of the gold outer candidates the one whose pair with the inner one is the likeliest."""
+    images, inner, gold = examples
+    columns = banks.pair.shape[1]
+    column = inner - shards.numbers(columns)[0]
+    own, column = (column >= 0) & (column < columns), jnp.clip(column, 0, columns - 1)
+
+    def look(outer: Array) -> Float[Array, "batch"]:
+        return jnp.sum(images * banks.pair[outer, column].astype(jnp.float32), axis=-1)
+
+    cosine = jax.lax.map(look, jnp.arange(len(banks.pair)), batch_size=16).T
+    best = jnp.argmax(jnp.where(gold, cosine * scale, -jnp.inf), axis=1)
+    return shards.sum(jnp.where(own, best, 0))
 
 
 def _vocabulary_terms(
+    model: RationaleModel,
     images: Float[Array, "batch embed"],
-    banks: Banks,
-    scale: Float[Array, ""],
     outer: Int[Array, "batch"],
     inner: Int[Array, "batch"],
 ) -> dict[str, Float[Array, "batch"]]:
-    """Cross-entropies over all candidates: B x (O + I) logits where the pairs would be B x (O I)."""
-    if banks.outer is None:
-        logits = jnp.einsum("bd,oid->boi", images, banks.pair).reshape(len(images), -1)
-        return {"pair": candidate_loss(logits * scale, outer * banks.pair.shape[1] + inner)}
-    rows = banks.pair if len(banks.pair) == 1 else banks.pair[outer]
-    pair_logits = jnp.sum(images[:, None] * rows, axis=-1)
+    """Cross-entropies over all candidates: of the outer ones and of the inner ones, or of all pairs."""
+    if model.outer_bank is None:
+        return {"pair": model.over_pairs(_all_pairs_loss, images, outer, inner)}
     return {
-        "outer": candidate_loss(images @ banks.outer.T * scale, outer),
-        "pair": candidate_loss(pair_logits * scale, inner),
+        "outer": candidate_loss(cosines(images, model.outer_bank[...]) * model.scale[...], outer),
+        "pair": model.over_pairs(_conditional_loss, images, outer, inner),
     }
 
 
+def _conditional_loss(examples: Any, banks: Banks, scale: Array, shards: Shards) -> Float[Array, "batch"]:
+    """-log P(i | o, I) of gold pairs."""
+    images, outer, inner = examples
+    return -shards.at(shards.log_softmax(conditional_logits(images, banks.pair, scale, outer, shards)), inner)
+
+
+def _all_pairs_loss(examples: Any, banks: Banks, scale: Array, shards: Shards) -> Float[Array, "batch"]:
+    """-log P(o, i | I) of gold pairs, of one softmax over all."""
+    images, outer, inner = examples
+    texts = pair_embeddings(banks.pair, outer, inner, shards)
+    return pairs_log_total(images, banks.pair, scale, shards) - jnp.sum(images * texts, axis=-1) * scale
+
+
+def _pair_texts(examples: Any, banks: Banks, scale: Array, shards: Shards) -> Float[Array, "batch embed"]:
+    del scale
+    outer, inner = examples
+    return pair_embeddings(banks.pair, outer, inner, shards)
+
+
 def _batch_terms(
+    model: RationaleModel,
     images: Float[Array, "batch embed"],
-    banks: Banks,
-    scale: Float[Array, ""],
     outer: Int[Array, "batch"],
     inner: Int[Array, "batch"],
     asked: Bool[Array, "batch"],
 ) -> dict[str, Float[Array, "batch"]]:
     """InfoNCE among the images that are `asked` and their gold texts; the values of the others mean nothing."""
-    both = asked[:, None] & asked
+    both, scale = asked[:, None] & asked, model.scale[...]
 
     def term(texts: Float[Array, "batch embed"], ids: Int[Array, "batch"]) -> Float[Array, "batch"]:
         # An image that is not asked is nobody's candidate; itself as its positive keeps its value finite.
         positives = (ids[:, None] == ids) & both | jnp.eye(len(ids), dtype=bool)
         return softmax_contrastive_loss(jnp.where(both, images @ texts.T * scale, -1e9), positives)
 
-    conditional = len(banks.pair) > 1
-    texts = banks.pair[outer if conditional else 0, inner]
-    terms = {"pair": term(texts, outer * banks.pair.shape[1] + inner if conditional else inner)}
-    return terms if banks.outer is None else {"outer": term(banks.outer[outer], outer), **terms}
+    conditional = len(model.pair_bank[...]) > 1
+    texts = model.over_pairs(_pair_texts, outer, inner)
+    terms = {"pair": term(texts, outer * model.candidates + inner if conditional else inner)}
+    if model.outer_bank is None:
+        return terms
+    return {"outer": term(model.outer_bank[...][outer].astype(jnp.float32), outer), **terms}

@@ -10,8 +10,9 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
 from ecor_jax.errors import UserError
-from ecor_jax.joint import marginals, top_pairs
+from ecor_jax.joint import Banks, likeliest, top_pairs
 from ecor_jax.parallel.map_batches import map_batches
+from ecor_jax.parallel.shards import Shards
 from ecor_jax.tasks.rationale.methods import Method, categories_and_rationales
 from ecor_jax.tasks.rationale.model import RationaleModel
 
@@ -48,7 +49,8 @@ def predict(
 
     Where batches have no labels, the gold category is -1, and there are no columns of gold rationales.
     """
-    pairs, (outer, inner), gold = map_batches(_Answer(top_k), model, batches, mesh, total=total, name=name)
+    pairs, alone, gold = map_batches(_Answer(top_k), model, batches, mesh, total=total, name=name)
+    outer, inner = alone[:2], alone[2:]
     first, second = (outer, inner) if method.order == "category_first" else (inner, outer)
     columns = (*categories_and_rationales(method, pairs), np.exp(pairs.log_prob), *first, *second, *gold)
     predictions = Predictions(*map(np.asarray, columns))
@@ -61,15 +63,17 @@ def predict(
 
 @dataclasses.dataclass(frozen=True)
 class _Answer:
-    """The top pairs of a batch, the best outer and inner candidate with its probability, and the gold labels."""
+    """The top pairs of a batch, the likeliest outer and inner candidate, and the gold labels."""
 
     top_k: int
 
     def __call__(self, model: RationaleModel, batch: dict[str, Array]):
-        embeddings, banks, scale = model.embed(batch["image"]), model.banks(), model.scale[...]
-        pairs = top_pairs(embeddings, banks, scale, self.top_k)
-        best = [(jnp.argmax(p, axis=1), jnp.max(p, axis=1)) for p in marginals(embeddings, banks, scale)]
+        answers = model.over_pairs(self._of_images, model.embed(batch["image"]))
         if "category" in batch:
-            return pairs, best, (batch["category"], batch["rationales"])
+            return *answers, (batch["category"], batch["rationales"])
         count = len(batch["image"])
-        return pairs, best, (jnp.full(count, -1, jnp.int32), jnp.zeros((count, 0), bool))
+        return *answers, (jnp.full(count, -1, jnp.int32), jnp.zeros((count, 0), bool))
+
+    def _of_images(self, examples: tuple[Array], banks: Banks, scale: Array, shards: Shards):
+        (images,) = examples
+        return top_pairs(images, banks, scale, self.top_k, shards), likeliest(images, banks, scale, shards)

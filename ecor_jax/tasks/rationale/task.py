@@ -11,7 +11,7 @@ import numpy as np
 from flax import nnx
 
 from ecor_jax.checkpoints.tuned import Tuned, TunedModel, load_tuned, save_tuned
-from ecor_jax.clip.prompts import VisualPrompts, prompt_layers
+from ecor_jax.clip.prompts import VisualPrompts
 from ecor_jax.data.augment import Augment
 from ecor_jax.data.encode import Encode, GoldLabels
 from ecor_jax.data.joined import join_rationales
@@ -22,12 +22,14 @@ from ecor_jax.errors import UserError
 from ecor_jax.joint import Banks
 from ecor_jax.metrics.doubly_right import NAMES, Judged, judge, rates
 from ecor_jax.tasks.base import Log, MethodResult, Task, check_batch_sizes, compute_dtype
+from ecor_jax.tasks.rationale.ahead import steps_ahead
 from ecor_jax.tasks.rationale.data import Dataset, open_dataset
 from ecor_jax.tasks.rationale.explain import RationaleExplainer
 from ecor_jax.tasks.rationale.methods import PAIR, find_methods, make_banks, over_context, with_templates
 from ecor_jax.tasks.rationale.model import RationaleLearner, RationaleModel
 from ecor_jax.tasks.rationale.options import RationaleOptions
 from ecor_jax.tasks.rationale.predict import Predictions, predict
+from ecor_jax.tasks.rationale.prompts import fresh_prompts
 from ecor_jax.tasks.rationale.report import write_rationale_report
 from ecor_jax.training.loop import Validate
 
@@ -52,6 +54,7 @@ class Rationale(Task[RationaleOptions, Evaluation]):
     """
 
     Options = RationaleOptions
+    steps_ahead = staticmethod(steps_ahead)
 
     def __init__(self, options: RationaleOptions, *, training: bool):
         super().__init__(options, training=training)
@@ -98,7 +101,7 @@ class Rationale(Task[RationaleOptions, Evaluation]):
             raise UserError(
                 f"evaluation.top_k is {options.evaluation.top_k}; expected 1 to {pairs}, the number of pairs"
             )
-        check_batch_sizes(options, self.mesh.shape["data"], training=self.training)
+        check_batch_sizes(options, self.mesh.size, training=self.training)
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -110,15 +113,8 @@ class Rationale(Task[RationaleOptions, Evaluation]):
         if not self.recipes[method].tuned:
             return None
         assert self.dataset.train is not None
-        options, prompts = self.options, self.options.prompts
-        fresh = VisualPrompts(
-            self.clip.clip.config.vision,
-            prompts.count,
-            prompt_layers(prompts.layers, self.clip.clip.config.vision.layers),
-            position=prompts.position,
-            initialisation=prompts.initialisation,
-            rngs=nnx.Rngs(options.seed),
-        )
+        options = self.options
+        fresh = fresh_prompts(options, self.clip.clip.config.vision)
         batches = train_batches(
             self.dataset.train,
             self._encode(options.data.augment),
@@ -247,7 +243,7 @@ class Rationale(Task[RationaleOptions, Evaluation]):
         if self._banks is None or self._banks[0] != method:  # one at a time: they are large
             self._banks = None
             self._banks = method, make_banks(self.recipes[method], self.clip, self.vocabulary)
-        return RationaleModel(self.clip, prompts, self._banks[1])
+        return RationaleModel(self.clip, prompts, self._banks[1], self.mesh)
 
     def _encode(self, augment: Augment) -> Encode:
         return Encode(self.clip.preprocess, GoldLabels(self.dataset.vocabulary, self.joined), augment)

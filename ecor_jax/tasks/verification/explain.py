@@ -62,7 +62,7 @@ class FaceExplainer(Explainer[ExplainedPair]):
             saved.model.preprocess,
             InOrder(records, origin="the pictures to explain"),
             mirrored=True,
-            batch_size=batch + -batch % mesh.shape["data"],
+            batch_size=batch + -batch % mesh.size,
             mesh=mesh,
             name="faces",
         )

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import grain
 import jax.numpy as jnp
 from flax import nnx
 from flax.nnx.filterlib import Filter
@@ -14,6 +13,7 @@ from ecor_jax.clip.model import unit
 from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.clip.split import SplitVision
 from ecor_jax.clip.vision import normalise_pixels
+from ecor_jax.data.pipeline import TrainBatches
 from ecor_jax.errors import UserError
 from ecor_jax.margins import NormStatistics
 from ecor_jax.tasks.verification.options import Margin
@@ -96,7 +96,7 @@ class VerificationLearner:
         face: FaceModel,
         identities: int,
         tuned: Sequence[str],
-        batches: grain.IterDataset,
+        batches: TrainBatches,
         margin: Margin,
         *,
         batch_size: int,

@@ -10,11 +10,9 @@ import jax
 import numpy as np
 from flax import nnx
 
-from ecor_jax.bottleneck import Bottleneck, adapter_of
 from ecor_jax.checkpoints.bottleneck_dir import SavedBottleneck, is_bottleneck, load_bottleneck, save_bottleneck
 from ecor_jax.checkpoints.model_dir import load_clip
 from ecor_jax.clip.split import SplitVision
-from ecor_jax.data.descriptors import FACES, Descriptors
 from ecor_jax.data.encode import Encode, IdentityLabels
 from ecor_jax.data.images import open_images
 from ecor_jax.data.pair_sets import PairSet, pairs_within
@@ -23,9 +21,11 @@ from ecor_jax.errors import UserError
 from ecor_jax.image_features import image_features
 from ecor_jax.tasks import base
 from ecor_jax.tasks.base import Log, Task, check_batch_sizes, compute_dtype
+from ecor_jax.tasks.verification.ahead import steps_ahead
 from ecor_jax.tasks.verification.alignment import alignment_proxy
 from ecor_jax.tasks.verification.data import open_faces, open_pair_sets
 from ecor_jax.tasks.verification.explain import FaceExplainer
+from ecor_jax.tasks.verification.head import descriptors_of, untrained_head
 from ecor_jax.tasks.verification.model import FaceModel, Recogniser, VerificationLearner, trainable
 from ecor_jax.tasks.verification.options import VerificationOptions
 from ecor_jax.tasks.verification.pairs import Seen, check_faces, face_model, head_of, see
@@ -48,15 +48,16 @@ class Verification(Task[VerificationOptions, Judgement]):
     """One head trained (or read from a model directory), and BASELINES on the same CLIP."""
 
     Options = VerificationOptions
+    steps_ahead = staticmethod(steps_ahead)
 
     def __init__(self, options: VerificationOptions, *, training: bool):
         super().__init__(options, training=training)
-        head = options.bottleneck
-        self.descriptors = Descriptors.from_json(FACES if head.descriptors == "faces" else head.descriptors)
+        head, self.descriptors = options.bottleneck, descriptors_of(options)
         if training:
-            untrained = self._bottleneck(np.zeros((len(self.descriptors.phrases), 1), np.float32), scale=1.0)
+            bank = np.zeros((len(self.descriptors.phrases), 1), np.float32)
+            untrained = untrained_head(options, self.descriptors, bank, scale=1.0)
             trainable(head.tuned, untrained, head.output)
-        check_batch_sizes(options, self.mesh.shape["data"], training=True)
+        check_batch_sizes(options, self.mesh.size, training=True)
         wanted = options.data.held_out or (training and head.tuned)
         self.faces = open_faces(options.data) if wanted else None
         self.pair_sets = open_pair_sets(options, self.faces)
@@ -226,26 +227,12 @@ class Verification(Task[VerificationOptions, Judgement]):
     ) -> Path:
         return write_verification(directory, self.options, judged, self.pair_sets, results, self.descriptors, log)
 
-    def _bottleneck(self, bank: np.ndarray, scale: float) -> Bottleneck:
-        """An untrained head over a bank; `scale` where the config leaves it to the CLIP."""
-        head, rngs = self.options.bottleneck, nnx.Rngs(self.options.seed)
-        return Bottleneck(
-            bank,
-            self.descriptors.group_of,
-            scale=head.scale or scale,
-            size=head.size or len(bank),
-            start=head.start,
-            use_bias=head.use_bias,
-            adapter=adapter_of(head.adapter, bank.shape[1], rngs),
-            rngs=rngs,
-        )
-
     def _face(self, output: str, *, scrambled: bool) -> FaceModel:
         """The CLIP with an untrained bottleneck."""
         descriptors = self.descriptors.scrambled(self.options.seed) if scrambled else self.descriptors
         template = self.options.bottleneck.template
         bank = embed_texts(self.clip, [template.replace("{d}", phrase) for phrase in descriptors.phrases])
-        bottleneck = self._bottleneck(bank, scale=float(self.clip.clip.scale()))
+        bottleneck = untrained_head(self.options, self.descriptors, bank, scale=float(self.clip.clip.scale()))
         return FaceModel(SplitVision(self.clip.clip.vision), bottleneck, self.clip.preprocess, output)
 
     def _alignment(self, face: FaceModel) -> float | None:

@@ -1,0 +1,194 @@
+"""A data set that TFDS has prepared as ArrayRecord, as a `Source`: read where it lies, never downloaded or built."""
+
+import contextlib
+import hashlib
+import itertools
+import os
+import re
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+from tqdm import tqdm
+
+from ecor_jax.array_cache import cache_folder, read_array, write_array
+from ecor_jax.data.array_records import CATEGORIES_FILE, INFO_FILE, open_builder, open_split
+from ecor_jax.data.files import some_of
+from ecor_jax.data.records import BadImage, Record, Source
+from ecor_jax.data.vocabulary import normalise_name
+from ecor_jax.errors import UserError
+from ecor_jax.untrusted.json_text import read_object
+
+PREFIX = "tfds:"
+_NAME = re.compile(r"(\w+)(?:/(\w[\w.+-]*))?(?::(\d+\.\d+\.\d+))?")
+_AT_ONCE = 256
+"""Records that a thread reads at a time, to learn their labels."""
+
+
+def located(name: str) -> Path:
+    """The directory of `tfds:NAME[/CONFIG][:VERSION]`, below $TFDS_DATA_DIR or ~/tensorflow_datasets as TFDS has it.
+
+    The newest version, if none is asked for. UserError, which says what to do, if it is not prepared there.
+    """
+    match = _NAME.fullmatch(name.removeprefix(PREFIX))
+    if match is None:
+        raise UserError(
+            f"{name}: expected tfds:NAME, tfds:NAME/CONFIG or either with :VERSION, such as tfds:mnist:3.0.1"
+        )
+    wanted, config, version = match.groups()
+    root = Path(os.environ.get("TFDS_DATA_DIR") or Path.home() / "tensorflow_datasets")
+    if "://" in os.environ.get("TFDS_DATA_DIR", ""):
+        raise UserError(f"$TFDS_DATA_DIR is {os.environ['TFDS_DATA_DIR']}; expected a folder: mount the bucket")
+    folder = root / wanted
+    if config is None and not _versions(folder):
+        configs = sorted({file.parents[1].name for file in folder.glob(f"*/*/{INFO_FILE}")})
+        if len(configs) > 1:
+            choices = ", ".join(f"{PREFIX}{wanted}/{choice}" for choice in configs)
+            raise UserError(f"{name} has several configurations; choose one: {choices}")
+        config = "".join(configs)
+    folder /= config or ""
+    versions = _versions(folder)
+    if not versions:
+        files = itertools.chain(root.glob(f"*/*/{INFO_FILE}"), root.glob(f"*/*/*/{INFO_FILE}"))
+        there = some_of(sorted({file.relative_to(root).parts[0] for file in files})) or "no set"
+        raise UserError(
+            f"{name} is not prepared in {root} (the folder is $TFDS_DATA_DIR), where there is {there}; "
+            f"prepare it once, where TensorFlow is installed: tfds build {wanted}{f'/{config}' if config else ''} "
+            f"--file_format=array_record --data_dir={root}"
+        )
+    if version is not None and version not in versions:
+        raise UserError(f"{name}: {folder} has no version {version}; it has {', '.join(versions)}")
+    return folder / (version or versions[-1])
+
+
+def _versions(folder: Path) -> list[str]:
+    """The versions that are prepared in a folder, the newest last."""
+    names = [file.parent.name for file in folder.glob(f"*/{INFO_FILE}")]
+    versions = [name for name in names if re.fullmatch(r"\d+\.\d+\.\d+", name)]
+    return sorted(versions, key=lambda version: [*map(int, version.split("."))])
+
+
+def splits_of_set(path: Path) -> tuple[str, ...]:
+    """The splits of a directory of TFDS; () if it has only one."""
+    splits = tuple(_open(path).info.splits)
+    return splits if len(splits) > 1 else ()
+
+
+class TfdsSet(Source):
+    """One split of a directory that TFDS prepared as ArrayRecord; TensorFlow is not needed.
+
+    Of its features one image and one class label are read: those that it is supervised by, where there are several.
+    Categories are the label's names, normalised. Labels stand beside the pictures, so all records are read once; their
+    labels are kept in the cache folder. `split` may be '' where there is only one.
+
+    Raises UserError if the directory is of another format or damaged, has no such split, not one image and one label,
+    or a label without a name.
+    """
+
+    def __init__(self, path: Path, split: str = ""):
+        builder = _open(path)
+        splits = tuple(builder.info.splits)
+        if not split and len(splits) == 1:
+            split = splits[0]
+        if split not in splits:
+            wanted = f"no split {split!r}" if split else "several splits: choose one (the option `split`)"
+            raise UserError(f"{path} has {wanted}; it has {', '.join(splits)}")
+        self.origin, self._split = str(path), split
+        self._image, self._label = _image_and_label(path, builder.info)
+        label = builder.info.features[self._label]
+        labels, count = _labels(path, builder, split, self._label), label.num_classes or 0
+        if len(without := np.flatnonzero((labels < 0) | (labels >= count))):
+            example = f"such as {labels[without[0]]} of record {without[0]}"
+            raise UserError(
+                f"{path}, split {split!r}: {len(without)} of {len(labels)} records have a label without a name, "
+                f"{example}; expected 0 to {count - 1}"
+            )
+        # Of those that occur alone: a set may announce any number of classes.
+        names = {number: normalise_name(label.int2str(number)) for number in np.unique(labels).tolist()}
+        self.categories = tuple(names[number] for number in labels.tolist())
+        self._records = open_split(builder, split)
+
+    def __getitem__(self, index: int) -> Record:
+        try:
+            image = self._records[index][self._image]
+        except Exception as error:  # of many kinds, for a record that is damaged or of another shape
+            raise BadImage(f"record {index} cannot be read: {error}") from error
+        name = f"{self._split}/{index}"
+        return Record(image=bytes(image), category=self.categories[index], rationales=(), name=name)
+
+
+def _open(path: Path) -> Any:
+    info = read_object(path / INFO_FILE)
+    format_ = info.get("fileFormat", info.get("file_format", "tfrecord"))
+    others = info.get("alternativeFileFormats", info.get("alternative_file_formats", []))
+    if format_ != "array_record" and not (isinstance(others, list) and "array_record" in others):
+        raise UserError(
+            f"{path} is prepared as {format_}; convert it once: "
+            f"tfds convert_format --dataset_version_dir={path} --out_file_format=array_record"
+        )
+    return open_builder(path)
+
+
+def _image_and_label(path: Path, info: Any) -> tuple[str, str]:
+    import tensorflow_datasets as tfds
+
+    chosen = []
+    supervised = info.supervised_keys or ()
+    features = info.features if isinstance(info.features, tfds.features.FeaturesDict) else {}
+    for what, kind in (("image", tfds.features.Image), ("class label", tfds.features.ClassLabel)):
+        found = [name for name, feature in features.items() if isinstance(feature, kind)]
+        named = [name for name in found if len(found) == 1 or name in supervised]
+        if len(named) != 1:
+            raise UserError(
+                f"{path}: expected one {what} among its features, or the {CATEGORIES_FILE} that `ecor-jax prepare` "
+                f"writes; found {', '.join(sorted(found)) or 'none'} of {', '.join(sorted(features))}"
+            )
+        chosen += named
+    return chosen[0], chosen[1]
+
+
+def _labels(path: Path, builder: Any, split: str, feature: str) -> np.ndarray:
+    """The label of every record, int [N], read once and then kept in the cache folder.
+
+    Processes that share the folder wait for the first of them.
+    """
+    sizes = {file.name: file.stat().st_size for file in os.scandir(path) if file.is_file()}
+    if (count := builder.info.splits[split].num_examples) > sum(sizes.values()):
+        raise UserError(f"{path / INFO_FILE}: lists {count:,} records, more than there are bytes")
+    described = [(path / INFO_FILE).read_bytes(), f"{split} {feature} {sorted(sizes.items())}".encode()]
+    kept = cache_folder() / "labels" / f"{hashlib.sha256(b'/'.join(described)).hexdigest()}.safetensors"
+    with _one_at_a_time(kept):
+        labels = read_array(kept)
+        if labels is None:
+            labels = _read_labels(path, open_split(builder, split), split, feature)
+            write_array(kept, labels)
+    return labels
+
+
+@contextlib.contextmanager
+def _one_at_a_time(path: Path) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        # A disk that cannot be written, or knows no locks, costs time alone.
+        with contextlib.suppress(OSError, NotImplementedError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(FileLock(path.with_suffix(".lock")))
+        yield
+
+
+def _read_labels(path: Path, records: Sequence[dict[str, Any]], split: str, feature: str) -> np.ndarray:
+    def read(start: int) -> list[int]:
+        rows = range(start, min(start + _AT_ONCE, len(records)))
+        return [int(example[feature]) for example in records.__getitems__(rows)]  # pyright: ignore
+
+    labels: list[int] = []
+    try:
+        with ThreadPoolExecutor() as pool, tqdm(total=len(records), desc=f"labels of {split}", unit="image") as bar:
+            for part in pool.map(read, range(0, len(records), _AT_ONCE)):
+                labels += part
+                bar.update(len(part))
+    except Exception as error:  # of many kinds, for a record that is damaged or of another shape
+        raise UserError(f"{path} is damaged: {error}") from error
+    return np.asarray(labels, np.int64)

@@ -1,0 +1,163 @@
+"""Several processes of one run: how they find each other, and what one of them decides for all."""
+
+import contextlib
+import functools
+import hashlib
+import json
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from tqdm import tqdm
+
+import ecor_jax
+from ecor_jax import stopping
+from ecor_jax.errors import UserError
+
+
+def join(coordinator: str, count: int, index: int, seconds: int) -> None:
+    """Makes this process the `index`-th of `count`; the first of them listens at `coordinator`, HOST:PORT.
+
+    With none of these JAX asks the cluster: Cloud TPU, SLURM, Open MPI or Kubernetes. Before JAX is first used.
+    UserError if they do not meet within `seconds`.
+    """
+    logging.getLogger("jax._src.distributed").setLevel(logging.WARNING)
+    if coordinator and index:
+        _wait_for(coordinator, seconds)
+    where = {"coordinator_address": coordinator, "num_processes": count, "process_id": index} if coordinator else {}
+    try:
+        jax.distributed.initialize(**where, initialization_timeout=seconds)
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).strip().split("\n")[0][:200]
+        named = f"process {index} of {count} at {coordinator}" if coordinator else "--distributed"
+        raise UserError(f"{named}: the processes of this run did not meet ({reason})") from error
+    if not is_first():
+        # The first one shows the progress of all.
+        tqdm.__init__ = functools.partialmethod(tqdm.__init__, disable=True)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _wait_for(coordinator: str, seconds: int) -> None:
+    """Until somebody listens there. JAX would wait, too, but abort the process with a stack of C++ at the end."""
+    host, _, port = coordinator.rpartition(":")
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection((host, int(port)), timeout=5).close()
+            return
+        except OSError as error:
+            if time.monotonic() > until:
+                raise UserError(
+                    f"--coordinator={coordinator}: nobody listened there for {seconds} s ({error}); "
+                    "start the process of --process=0, and see that HOST is its name"
+                ) from error
+        time.sleep(0.2)
+
+
+@contextlib.contextmanager
+def watched(seconds: float) -> Iterator[Callable[[], None]]:
+    """Ends this process with a line if what it gives is not called for `seconds`; at first, for ten times as long.
+
+    For work that waits for other processes in each of its steps: one of them may be stuck, which nothing else tells.
+    One process alone is not watched.
+    """
+    if jax.process_count() == 1:
+        yield lambda: None
+        return
+    until, ended = [time.monotonic() + 10 * seconds], threading.Event()
+
+    def beat() -> None:
+        until[0] = time.monotonic() + seconds
+
+    def watch() -> None:
+        while not ended.wait(min(seconds / 10, 1)):
+            if time.monotonic() > until[0]:
+                stopping.end(
+                    f"error: nothing for {seconds:g} s (parallel.patience): another process of this run is stuck or "
+                    "gone; the same command goes on from the last checkpoint"
+                )
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield beat
+    finally:
+        ended.set()
+
+
+def is_first() -> bool:
+    """Whether this process writes what all have made, and decides what depends on files."""
+    return jax.process_index() == 0
+
+
+def from_first(make: Callable[[], Any]) -> Any:
+    """What `make` gives in the first process, a JSON value, in all of them; so is a UserError that it raises."""
+    if jax.process_count() == 1:
+        return make()
+    told: dict[str, Any] = {}
+    if is_first():
+        try:
+            told = {"value": make()}
+        except UserError as error:
+            told = {"error": str(error)}
+    told = json.loads(_bytes_from_first(json.dumps(told).encode()))
+    if "error" in told:
+        raise UserError(told["error"])
+    return told["value"]
+
+
+def array_from_first(make: Callable[[], np.ndarray | None]) -> np.ndarray | None:
+    """The array that `make` gives in the first process, or None, in all of them."""
+    if jax.process_count() == 1:
+        return make()
+    array = make() if is_first() else None
+    kind = None if array is None else [array.dtype.name, array.shape]
+    kind = from_first(lambda: kind)
+    if kind is None:
+        return None
+    name, shape = kind
+    return multihost_utils.broadcast_one_to_all(np.zeros(shape, name) if array is None else array)
+
+
+@contextlib.contextmanager
+def held_by_first(context: contextlib.AbstractContextManager[Any]) -> Iterator[None]:
+    """Enters `context` in the first process, before any other goes on."""
+    with contextlib.ExitStack() as stack:
+
+        def enter() -> None:
+            stack.enter_context(context)
+
+        from_first(enter)
+        yield
+
+
+def code_digest() -> str:
+    """A sha256 of the package's own modules."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(ecor_jax.__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def agree(what: str, value: Any) -> None:
+    """UserError, in all processes, unless all of them have the same `value`, which is plain."""
+    if jax.process_count() == 1:
+        return
+    digest = np.frombuffer(hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).digest(), np.uint8)
+    digests = np.asarray(multihost_utils.process_allgather(digest)).reshape(jax.process_count(), -1)
+    if others := np.flatnonzero((digests != digests[0]).any(axis=1)).tolist():
+        named = ", ".join(map(str, others[:10]))
+        raise UserError(f"{what} of process {named} is not that of process 0; all have to run the same")
+
+
+def _bytes_from_first(content: bytes) -> bytes:
+    size = int(multihost_utils.broadcast_one_to_all(np.int32(len(content))))
+    padded = np.zeros(size, np.uint8)
+    if is_first():
+        padded[:] = np.frombuffer(content, np.uint8)
+    return np.asarray(multihost_utils.broadcast_one_to_all(padded)).tobytes()

@@ -1,0 +1,76 @@
+"""A config's steps compiled for chips that are not here, and what there is to say of them."""
+
+from pathlib import Path
+from typing import Any
+
+from ecor_jax.atomic import write_json
+from ecor_jax.config import Config
+from ecor_jax.errors import UserError
+from ecor_jax.parallel.ahead import GIB, Compiled, compile_step
+from ecor_jax.parallel.chips import target
+from ecor_jax.parallel.mesh import make_mesh
+from ecor_jax.tasks.ahead import Sizes
+from ecor_jax.tasks.base import options_of
+
+
+def compile_ahead(config: Config, topology: str, output: Path, slices: int = 1, **sizes: int | None) -> dict[str, Any]:
+    """Compiles the steps of a config for a topology such as `v5e:4x4`, writes what DESIGN says of them, and returns it.
+
+    sizes: fields of `tasks.ahead.Sizes`. UserError if a step does not fit, with its largest buffers, after all is
+    written, and for a config or a topology that there is not.
+    """
+    task, options = options_of(config)
+    chips = target(topology, slices)
+    mesh = make_mesh(options.parallel.model, chips.devices)
+    for group in ("data", "evaluation"):
+        size = getattr(getattr(options, group, None), "batch_size", mesh.size)
+        if size % mesh.size:
+            raise UserError(
+                f"{group}.batch_size is {size}; expected a multiple of {mesh.size}, the devices of {topology}"
+            )
+    steps = task.steps_ahead(options, mesh, Sizes(**sizes))
+    report: dict[str, Any] = {
+        "topology": topology,
+        "slices": slices,
+        "chips": chips.chips,
+        "mesh": dict(mesh.shape),
+        "fits": True,
+        "chip_bytes": round(chips.chip.memory * GIB),
+        "steps": {},
+    }
+    too_large = []
+    for number, (name, step) in enumerate(steps.items(), 1):
+        where = f"{topology} {dict(mesh.shape)}"
+        print(f"{number}/{len(steps)} {name}: compiling for {where}, {step.images} images at once", flush=True)
+        compiled = compile_step(step, chips.device, mesh.size)
+        report["steps"][name] = compiled.report
+        print("    " + _told(compiled, chips.device.memory))
+        if not compiled.fits:
+            report["fits"] = False
+            report["steps"][name]["largest_buffers"] = compiled.buffers
+            too_large.append(_too_large(name, options, compiled, chips.device.memory))
+    write_json(output, report)
+    if too_large:
+        raise UserError(f"{topology}: " + "; ".join(too_large))
+    return report
+
+
+def _told(compiled: Compiled, memory: float) -> str:
+    report = compiled.report
+    if not compiled.fits:
+        return f"does not fit: {report['peak_bytes'] / GIB:.2f} GiB of {memory:.2f} a device"
+    limit = max(report["bound_seconds"], key=report["bound_seconds"].get)
+    return (
+        f"{report['peak_bytes'] / GIB:.2f} GiB of {memory:.2f} a device; "
+        f"at most {report['images_per_second_bound']:,.0f} images a second, by its {limit}: a bound, not a speed"
+    )
+
+
+def _too_large(name: str, options: Any, compiled: Compiled, memory: float) -> str:
+    less = {"train": "a smaller data.batch_size", "evaluate": "a smaller evaluation.batch_size"}[name]
+    if name == "train" and not options.parallel.rematerialise:
+        less += ", parallel.rematerialise=true"
+    return (
+        f"the {name} step needs {compiled.report['peak_bytes'] / GIB:.2f} GiB of the {memory:.2f} of a device, most of "
+        f"it for {', '.join(compiled.buffers)}; {less} or a larger parallel.model takes less"
+    )

@@ -1,0 +1,72 @@
+"""Prompt tuning and evaluation on a rationale dataset, as steps to compile without weights and pictures."""
+
+from pathlib import Path
+
+import jax.numpy as jnp
+from jax.sharding import Mesh
+
+from ecor_jax.data import procedural
+from ecor_jax.data.joined import join_rationales
+from ecor_jax.data.parts import PROCEDURAL
+from ecor_jax.data.vocabulary import Vocabulary
+from ecor_jax.errors import UserError
+from ecor_jax.joint import Bank, Banks
+from ecor_jax.parallel.ahead import call_step
+from ecor_jax.parallel.shards import padded_columns
+from ecor_jax.tasks.ahead import Sizes, Steps, architecture, batch_of, clip_of
+from ecor_jax.tasks.rationale.methods import find_methods, with_templates
+from ecor_jax.tasks.rationale.model import RationaleLearner, RationaleModel
+from ecor_jax.tasks.rationale.options import RationaleOptions
+from ecor_jax.tasks.rationale.predict import _Answer
+from ecor_jax.tasks.rationale.prompts import fresh_prompts
+from ecor_jax.training.ahead import shapes_of, train_step
+
+
+def steps_ahead(options: RationaleOptions, mesh: Mesh, sizes: Sizes) -> Steps:
+    """Of several methods, the last one that is trained, or the last one; there is no step of training of the others."""
+    methods = list(find_methods(options.method).values())
+    method = ([own for own in methods if own.tuned] or methods)[-1]
+    method = with_templates(method, options.templates.outer, options.templates.pair)
+    classes, rationales = _sizes(options, sizes)
+    config = architecture(options.model or (options.pretrain.model if options.pretrain else ""))
+    first, second = (classes, rationales) if method.order == "category_first" else (rationales, classes)
+
+    def learner() -> RationaleLearner:
+        clip = clip_of(config, options.dtype)
+        given = jnp.zeros((first, config.embed_dim))
+        pair = jnp.zeros((first if method.conditional else 1, padded_columns(second, mesh), config.embed_dim))
+        prompts = fresh_prompts(options, config.vision) if method.tuned else None
+        banks = Banks(None if method.order == "pairs" else given, pair[:, :second])
+        model = RationaleModel(clip, prompts, banks)  # pyright: ignore[reportArgumentType]
+        # A bank on a mesh is padded in NumPy, which knows no shapes without arrays.
+        model.mesh, model.pair_bank = mesh, Bank(pair.astype(model.vision.dtype))
+        return RationaleLearner(model, method, None, options.loss)  # pyright: ignore[reportArgumentType]
+
+    made = shapes_of(learner)
+    labels = {"category": ((), jnp.int32), "rationales": ((rationales,), jnp.bool_)}
+    size = config.vision.image_size
+    steps = {}
+    if method.tuned:
+        steps["train"] = train_step(made, options, mesh, batch_of(options.data.batch_size, size, **labels))
+    judged = batch_of(options.evaluation.batch_size, size, **labels, mask=((), jnp.bool_))
+    steps["evaluate"] = call_step(_Answer(options.evaluation.top_k), made.model, mesh, judged)
+    return steps
+
+
+def _sizes(options: RationaleOptions, sizes: Sizes) -> tuple[int, int]:
+    """Numbers of classes and rationales."""
+    if sizes.classes and sizes.rationales:
+        return sizes.classes, sizes.rationales
+    data = options.data
+    if data.images == PROCEDURAL:
+        vocabulary = procedural.vocabulary()
+    elif Path(data.rationales).is_file():
+        vocabulary = Vocabulary.from_json(data.rationales, slash=data.slash)
+    else:
+        raise UserError(
+            f"data.rationales is {data.rationales!r}, which is no file here: --classes and --rationales say how many "
+            "there are"
+        )
+    if data.rationales_per_prompt != 1:
+        vocabulary = join_rationales(vocabulary, data.rationales_per_prompt).vocabulary
+    return sizes.classes or len(vocabulary.classes), sizes.rationales or len(vocabulary.rationales)

@@ -1,0 +1,156 @@
+"""Runs of several real processes on this machine: what they make is what one process makes, however they end."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def start(arguments: list[str], processes: int, cache: Path, devices: int = 1, **of_process: str) -> list:
+    """`python -m launch...` in so many processes, `devices` CPU devices each; `p0`: an argument for the first alone."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    flags = f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"
+    running = []
+    for index in range(processes):
+        several = [f"--coordinator=127.0.0.1:{port}", f"--processes={processes}", f"--process={index}"]
+        extra = [value for name, value in of_process.items() if name == f"p{index}"]
+        # A cache of its own each: what one finds there must not lead it another way than the others.
+        environment = os.environ | {"XLA_FLAGS": flags, "ECOR_CACHE": str(cache / str(index))}
+        command = [sys.executable, "-m", *arguments, *(several if processes > 1 else []), *extra]
+        pipe = subprocess.PIPE
+        running.append(subprocess.Popen(command, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True))
+    return running
+
+
+def ended(running: list) -> list[tuple[int, str, str]]:
+    """Status, output and last line of errors of each process."""
+    told = [process.communicate(timeout=300) for process in running]
+    return [
+        (process.returncode, out, ["", *errors.strip().splitlines()][-1])
+        for process, (out, errors) in zip(running, told, strict=True)
+    ]
+
+
+def lines(workdir: Path) -> list[dict]:
+    return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+
+
+def results(workdir: Path) -> dict:
+    return json.loads((workdir / "results.json").read_text())
+
+
+def close(one: Any, other: Any) -> bool:
+    """Whether results are the same, but for the last digits of numbers and the digest of the config."""
+    if isinstance(one, dict):
+        names = set(one) - {"config_sha256"}
+        return names == set(other) - {"config_sha256"} and all(close(one[name], other[name]) for name in names)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(close, one, other))
+    return one == (pytest.approx(other, rel=1e-4, abs=1e-6) if isinstance(other, float) else other)
+
+
+@pytest.mark.parametrize(
+    ("task", "processes", "model"),
+    [
+        ("options", 2, 1),
+        ("options", 4, 4),
+        ("face_options", 2, 2),
+        pytest.param("xray_options", 2, 1, marks=pytest.mark.slow),
+    ],
+)
+def test_processes_make_what_one_makes(request, tmp_path, task, processes, model):
+    alone, method = {
+        "options": ("trained", "dror"),
+        "face_options": ("recognised", "tuned"),
+        "xray_options": ("diagnosed", "bottleneck"),
+    }[task]
+    alone = request.getfixturevalue(alone)
+    arguments = [*request.getfixturevalue(task), f"--workdir={tmp_path / 'run'}", f"--config.parallel.model={model}"]
+    (tmp_path / "cache").mkdir()
+    told = ended(start(["launch.train", *arguments], processes, tmp_path / "cache"))
+    assert [status for status, _, _ in told] == [0] * processes, told
+    # The first speaks for all: of the others there are Gloo's greetings only.
+    assert [f"\n{method} " in out for _, out, _ in told] == [True, *[False] * (processes - 1)]
+    assert close(results(tmp_path / "run"), results(alone))
+    for here, there in zip(lines(tmp_path / "run"), lines(alone), strict=True):
+        assert here["loss"] == pytest.approx(there["loss"], rel=1e-5)
+
+
+def test_all_stop_at_one_step_and_another_number_goes_on(options, trained, tmp_path):
+    """SIGTERM to one process of two; then a single process, with twice the devices, ends the run."""
+    command = ["launch.train", *options, f"--workdir={tmp_path / 'run'}"]
+    running = start(command, 2, tmp_path)
+    reached(running, tmp_path / "run", 1)
+    running[1].send_signal(signal.SIGTERM)
+    told = ended(running)
+    assert [status for status, _, _ in told] == [143, 143]
+    assert len({line for _, _, line in told}) == 1 and "which is saved" in told[0][2], told
+    assert ended(start(command, 1, tmp_path, devices=4))[0][0] == 0
+    assert close(results(tmp_path / "run"), results(trained))
+    for here, there in zip(lines(tmp_path / "run"), lines(trained), strict=True):
+        assert here["loss"] == pytest.approx(there["loss"], rel=1e-5)
+
+
+def reached(running: list, workdir: Path, count: int) -> None:
+    """Waits until so many steps are logged."""
+    until = time.monotonic() + 200
+    while not (workdir / "metrics.jsonl").is_file() or len(lines(workdir)) < count:
+        assert time.monotonic() < until and all(process.poll() is None for process in running)
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(("deadly", "status"), [(signal.SIGKILL, 1), (signal.SIGSTOP, 1)])
+def test_a_process_that_is_gone_or_stuck_ends_the_others_with_a_line(options, tmp_path, deadly, status):
+    long = ["--config.steps=100000", "--config.parallel.patience=10"]
+    running = start(["launch.train", *options, *long, f"--workdir={tmp_path / 'run'}"], 2, tmp_path)
+    reached(running, tmp_path / "run", 4)
+    running[1].send_signal(deadly)
+    began = time.monotonic()
+    (told,) = ended(running[:1])
+    assert told[0] == status and time.monotonic() - began < 60
+    assert told[2].startswith("error: ") and "goes on from the last checkpoint" in told[2]
+    running[1].kill()
+    running[1].communicate()
+
+
+def test_processes_that_differ_are_refused(options, tmp_path):
+    command = ["launch.train", *options, f"--workdir={tmp_path / 'run'}"]
+    told = ended(start(command, 2, tmp_path, p1="--config.seed=7"))
+    assert [(status, line) for status, _, line in told] == [
+        (1, "error: the config of process 1 is not that of process 0; all have to run the same")
+    ] * 2
+    told = ended(
+        start(
+            ["launch.train", *options], 2, tmp_path, p0=f"--workdir={tmp_path / 'a'}", p1=f"--workdir={tmp_path / 'b'}"
+        )
+    )
+    assert [status for status, _, _ in told] == [1, 1] and "the folder" in told[0][2] + told[1][2], told
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            ["--coordinator=127.0.0.1:1", "--processes=2", "--process=1", "--meet_seconds=1"],
+            "nobody listened there for 1 s",
+        ),
+        (["--coordinator=here", "--processes=2", "--process=1"], "expected HOST:PORT, the number of processes"),
+        (["--coordinator=here:1", "--processes=2", "--process=2"], "one of 0 to that less one"),
+        (["--distributed", "--processes=2"], "leave them out"),
+    ],
+)
+def test_bad_numbers_and_an_absent_coordinator(commands, options, tmp_path, given, message):
+    process = commands.start("train", *options, f"--workdir={tmp_path}", *given)
+    _, errors = process.communicate(timeout=100)
+    assert process.returncode == 1 and errors.startswith("error: ") and message in errors
