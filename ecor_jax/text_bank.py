@@ -1,94 +1,146 @@
-"""Texts to embeddings: each one encoded once, cut after EOT, kept on disk and never trusted when it does not fit."""
+"""Texts to embeddings: each encoded once, kept on disk in shards and never trusted when it is not what was written."""
 
-import functools
+import gc
 import hashlib
-from collections.abc import Callable, Sequence
+import itertools
+import math
+import mmap
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
-from jaxtyping import Array, Float, Int
+from absl import logging
+from jaxtyping import Float
 from tqdm import tqdm
 
 from ecor_jax.array_cache import cache_folder, read_array, write_array
 from ecor_jax.checkpoints.model_dir import Model
-from ecor_jax.clip.model import unit
-from ecor_jax.clip.text import TextTower, eot_positions
-from ecor_jax.clip.tokenizer import tokenize
+from ecor_jax.clip.packed import Cost, encode
+from ecor_jax.clip.pair_texts import PairTexts, token_source
 from ecor_jax.errors import UserError
 
-SHARD = 4096
+SHARD = 16384
 """Texts of a file: what is lost at most when encoding is stopped, and all that is tokenized at once."""
-ROWS = 256
-"""Texts of one call of the tower."""
+
+
+class TextBank:
+    """Unit embeddings of N distinct texts, as float32 rows that are encoded when they are first read.
+
+    A shard of them is read from `folder` (default `cache_folder()`) if a file there was made by the same weights and
+    tokenizer of the same texts and its content is what was written; else computed and kept there. It depends on
+    nothing else, so encoding that was stopped goes on to the same bits, and processes may share the shards of a bank.
+    No more than the shard that is looked at is in memory, and of PairTexts no more strings than that.
+    UserError for a text that is empty or longer than the text tower reads, and for embeddings that are not finite.
+    """
+
+    def __init__(self, model: Model, texts: Sequence[str], folder: Path | None = None):
+        self.model, self.texts, self.folder = model, texts, folder or cache_folder()
+        self.cost = Cost(0, 0, 0)
+        """Of what was encoded so far."""
+        self._digest, self._tokens = _digest_of(model), None
+        if isinstance(texts, PairTexts):
+            words = (*texts.letters, str(len(texts.first)), *texts.first, *texts.second)
+            _update(self._digest, (texts.template, *words))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.texts), self.model.clip.config.embed_dim
+
+    @property
+    def numbers(self) -> range:
+        """Of all shards."""
+        return range(-(-len(self.texts) // SHARD))
+
+    def shards(self, numbers: Iterable[int] | None = None) -> Iterator[tuple[int, Float[np.ndarray, "texts embed"]]]:
+        """Shards of these numbers (default: all), each with the number of its first text."""
+        numbers, before, began = list(self.numbers if numbers is None else numbers), self.cost, time.monotonic()
+        sizes = [min(SHARD, len(self.texts) - number * SHARD) for number in numbers]
+        with tqdm(total=sum(sizes), desc="encoding texts", unit="text", mininterval=1, delay=1) as bar:
+            for number, size in zip(numbers, sizes, strict=True):
+                yield number * SHARD, self._shard(number * SHARD, size, bar)
+        if self.cost != before:
+            computed, own, padded = (after - ago for after, ago in zip(self.cost, before, strict=True))
+            logging.info(
+                "texts encoded in %.0f s: %s tokens computed, of %s that they have, %s when padded",
+                *(time.monotonic() - began, f"{computed:,}", f"{own:,}", f"{padded:,}"),
+            )
+
+    def rows(self, start: int, stop: int) -> Float[np.ndarray, "texts embed"]:
+        """Embeddings of texts `start` to `stop`; only the shards that they are in are looked at."""
+        found = np.empty((stop - start, self.shape[1]), np.float32)
+        for first, shard in self.shards(range(start // SHARD, -(-stop // SHARD))):
+            low, high = max(start, first), min(stop, first + len(shard))
+            found[low - start : high - start] = shard[low - first : high - first]
+        return found
+
+    def _shard(self, start: int, size: int, bar: tqdm) -> Float[np.ndarray, "texts embed"]:
+        path = self.folder / self._file_name(start, size)
+        if (kept := read_array(path)) is not None:
+            bar.update(size)
+            return kept
+        if self._tokens is None:
+            bar.refresh()  # what comes first, to tokenize and to compile, takes seconds
+            self._tokens = token_source(self.model.tokenizer, self.texts, self.model.clip.config.text.context_length)
+        embeddings, cost = encode(self.model.clip.text, self._tokens(start, start + size), bar.update)
+        if not np.isfinite(embeddings).all():
+            raise UserError(f"{self.model.path}: its embeddings of texts are not finite: the weights are damaged")
+        self.cost = Cost(*map(sum, zip(self.cost, cost, strict=True)))
+        write_array(path, embeddings)
+        return embeddings
+
+    def _file_name(self, start: int, size: int) -> str:
+        digest = self._digest.copy()
+        # What texts that are made when they are asked for are made of is known.
+        made = isinstance(self.texts, PairTexts)
+        _update(digest, [f"{start} {size}"] if made else self.texts[start : start + size])
+        return f"{digest.hexdigest()}.safetensors"
 
 
 def embed_texts(model: Model, texts: Sequence[str], folder: Path | None = None) -> Float[np.ndarray, "texts embed"]:
-    """Unit embeddings of `texts` in their order, float32.
-
-    Each SHARD of them is read from `folder` (default `cache_folder()`) if a file there was made by the same weights and
-    tokenizer of the same texts and its content is what was written; else computed and kept there. A shard depends on
-    nothing but its texts, so encoding that was stopped goes on to the same bits.
-    UserError for a text that is empty or longer than the text tower reads, and for embeddings that are not finite.
-    """
-    folder = folder or cache_folder()
-    distinct, digest = list(dict.fromkeys(texts)), _digest_of(model)
-    bank = np.empty((len(distinct), model.clip.config.embed_dim), np.float32)
-    with tqdm(total=len(distinct), desc="encoding texts", unit="text", mininterval=1, delay=1) as bar:
-        for start in range(0, len(distinct), SHARD):
-            shard = distinct[start : start + SHARD]
-            path = folder / _file_name(digest, shard)
-            embeddings = read_array(path)
-            if embeddings is None:
-                embeddings = _encode(model, shard, bar.update)
-                if not np.isfinite(embeddings).all():
-                    raise UserError(f"{model.path}: its embeddings of texts are not finite: the weights are damaged")
-                write_array(path, embeddings)
-            else:
-                bar.update(len(shard))
-            bank[start : start + SHARD] = embeddings
+    """Unit embeddings of `texts` in their order, float32: a whole TextBank; duplicates cost nothing."""
+    distinct = list(dict.fromkeys(texts))
+    bank = TextBank(model, distinct, folder).rows(0, len(distinct))
     if len(distinct) == len(texts):
         return bank
     number = {text: number for number, text in enumerate(distinct)}
     return bank[[number[text] for text in texts]]
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _unit_embeddings(
-    graph: nnx.GraphDef, weights: nnx.State, ids: Int[Array, "rows tokens"]
-) -> Float[Array, "rows embed"]:
-    tower: TextTower = nnx.merge(graph, weights)
-    return unit(tower(ids))
+def embed_pairs(
+    model: Model, template: str, words: Mapping[str, Sequence[str]], folder: Path | None = None
+) -> Float[np.ndarray, "first second embed"]:
+    """The template with every pair of words of two letters in braces, [words of one, words of the other, embed].
+
+    Words of a letter that it lacks make no difference. On a CPU jax.device_put takes the array without a copy.
+    """
+    gc.collect()  # else a bank that nobody needs any more, but JAX had borrowed, may still be there
+    sizes, given = [len(texts) for texts in words.values()], [f"{{{letter}}}" in template for letter in words]
+    if not all(given):
+        lists = [texts if used else texts[:1] for texts, used in zip(words.values(), given, strict=True)]
+        texts = [template.format(**dict(zip(words, pair, strict=True))) for pair in itertools.product(*lists)]
+        bank = embed_texts(model, texts, folder)
+        return np.broadcast_to(bank.reshape(*map(len, lists), -1), (*sizes, bank.shape[1]))
+    texts = PairTexts(template, words)
+    bank = TextBank(model, texts, folder)
+    # Fresh pages: aligned as JAX wants them, and none there until it is written to.
+    memory = mmap.mmap(-1, 4 * math.prod(bank.shape), flags=mmap.MAP_PRIVATE)
+    pairs = np.frombuffer(memory, np.float32).reshape(*sizes, bank.shape[1])
+    by_lead = pairs if texts.letters == tuple(words) else pairs.swapaxes(0, 1)
+    length = by_lead.shape[1]
+    for start, rows in bank.shards():
+        stop = start + len(rows)
+        for lead in range(start // length, -(-stop // length)):
+            low, high = max(start, lead * length), min(stop, (lead + 1) * length)
+            by_lead[lead, low - lead * length : high - lead * length] = rows[low - start : high - start]
+    return pairs
 
 
-def _encode(model: Model, texts: Sequence[str], done: Callable[[int], Any]) -> Float[np.ndarray, "texts embed"]:
-    """`done` is told of as many texts as their share of the tokens: they are encoded from short to long."""
-    config = model.clip.config
-    ids = tokenize(model.tokenizer, texts, config.text.context_length)
-    lengths = np.asarray(eot_positions(jnp.asarray(ids), config.text.eot_id)) + 1
-    graph, weights = nnx.split(model.clip.text)
-    # Texts of like length together: the tower is causal and read at EOT, what follows is dead weight.
-    order = np.argsort(lengths, kind="stable")
-    embeddings = np.empty((len(texts), config.embed_dim), np.float32)
-    reached = np.diff(np.round(np.cumsum(lengths[order]) / lengths.sum() * len(texts)).astype(int), prepend=0)
-    # Few widths, and one height, a power of two, but for the last shard's: so few programs to compile.
-    height = min(ROWS, 1 << (len(texts) - 1).bit_length())
-    for start in range(0, len(texts), ROWS):
-        rows = order[start : start + ROWS]
-        width = min(-(-int(lengths[rows].max()) // 8) * 8, config.text.context_length)
-        batch = np.zeros((height, width), np.int32)
-        batch[: len(rows), : ids.shape[1]] = ids[rows, :width]
-        embeddings[rows] = np.asarray(_unit_embeddings(graph, weights, jnp.asarray(batch)))[: len(rows)]
-        done(int(reached[start : start + ROWS].sum()))
-    return embeddings
-
-
-def _digest_of(model: Model) -> Any:
+def _digest_of(model: Model):
     """A sha256 that changes with anything of the model that changes the embeddings; texts are still to come."""
-    digest = hashlib.sha256(b"text bank 3\0")
+    digest = hashlib.sha256(b"text bank 4\0")
     digest.update(model.digest.encode())
     # By its name: what a config calls "float32" is the same as jnp.float32.
     digest.update(jnp.dtype(model.clip.text.dtype).name.encode())
@@ -97,8 +149,6 @@ def _digest_of(model: Model) -> Any:
     return digest
 
 
-def _file_name(model: Any, texts: Sequence[str]) -> str:
-    digest = model.copy()
+def _update(digest, texts: Iterable[str]) -> None:
     for text in texts:
         digest.update(text.encode() + b"\0")
-    return f"{digest.hexdigest()}.safetensors"

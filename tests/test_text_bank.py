@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+import weakref
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -14,9 +15,11 @@ from safetensors.numpy import load_file, save_file
 from ecor_jax import text_bank
 from ecor_jax.array_cache import cache_folder
 from ecor_jax.checkpoints.model_dir import Model, load_clip
+from ecor_jax.clip.packed import Cost
+from ecor_jax.clip.pair_texts import PairTexts
 from ecor_jax.clip.tokenizer import TextTooLong, learn_tokenizer
 from ecor_jax.errors import UserError
-from ecor_jax.text_bank import embed_texts
+from ecor_jax.text_bank import TextBank, embed_pairs, embed_texts
 
 TEXTS = ("a cat", "this is a photo of a cat because there is a long tail.", "a dog with a wet nose", "a cat", "fur")
 
@@ -40,15 +43,16 @@ def folder(bank, tmp_path) -> Path:
 
 
 @pytest.fixture
-def encoded(monkeypatch) -> list[list[str]]:
-    """The texts that the tower was asked to encode, call by call; it answers with the length of each."""
+def encoded(monkeypatch) -> list[int]:
+    """How many texts the tower was asked to encode, call by call; it answers with the sum of the ids of each."""
     calls = []
 
-    def encode(model, texts, done):
-        calls.append(list(texts))
-        return np.array([[len(text)] * model.clip.config.embed_dim for text in texts], np.float32)
+    def encode(tower, ids, done):
+        calls.append(len(ids))
+        done(len(ids))
+        return np.repeat(ids.sum(axis=1, keepdims=True), 16, axis=1).astype(np.float32), Cost(1, 1, 1)
 
-    monkeypatch.setattr(text_bank, "_encode", encode)
+    monkeypatch.setattr(text_bank, "encode", encode)
     return calls
 
 
@@ -59,17 +63,18 @@ def warnings(monkeypatch) -> list[str]:
     return lines
 
 
+plain = nnx.jit(lambda tower, ids: tower(ids))
+
+
 def one_by_one(model: Model, texts) -> np.ndarray:
-    """Each text alone, in the whole context, padded with anything after EOT."""
-    length, rows = model.clip.config.text.context_length, []
-    tower = nnx.jit(lambda tower, ids: tower(ids))
-    for text in texts:
+    """Each text in a row of its own, in the whole context, padded with anything after EOT."""
+    # EOT has the largest id; what follows may be any other.
+    padded = np.full((16, model.clip.config.text.context_length), 5, np.int32)
+    for row, text in zip(padded, texts, strict=False):
         ids = model.tokenizer(text)["input_ids"]
-        # EOT has the largest id; what follows may be any other.
-        padded = np.array([ids + [5] * (length - len(ids))], np.int32)
-        row = np.asarray(tower(model.clip.text, padded), np.float64)[0]
-        rows.append(row / np.sqrt((row**2).sum()))
-    return np.stack(rows)
+        row[: len(ids)] = ids
+    rows = np.asarray(plain(model.clip.text, padded), np.float64)[: len(texts)]
+    return rows / np.sqrt((rows**2).sum(axis=1, keepdims=True))
 
 
 def test_a_bank_is_what_each_text_gives_alone_and_uncut(bank, model):
@@ -77,23 +82,79 @@ def test_a_bank_is_what_each_text_gives_alone_and_uncut(bank, model):
     assert bank[0].dtype == np.float32
 
 
-def test_progress_goes_by_tokens_and_ends_at_all_texts(model):
-    """Short texts come first: half of the texts are less than half of the work."""
-    told: list[int] = []
-    text_bank._encode(model, ["cat"] * text_bank.ROWS + ["a dog with four legs and a wet nose"] * 200, told.append)
-    assert sum(told) == text_bank.ROWS + 200 and 0 < told[0] < 0.7 * text_bank.ROWS
-
-
-def test_many_texts_of_ragged_lengths_in_several_calls_of_the_tower(model, monkeypatch, tmp_path):
-    monkeypatch.setattr(text_bank, "ROWS", 4)
+def test_many_texts_of_ragged_lengths_in_several_shards(model, monkeypatch, tmp_path):
+    monkeypatch.setattr(text_bank, "SHARD", 4)
     texts = [f"{number} {'and a long tail ' * (number % 5)}" for number in range(11)]
-    np.testing.assert_allclose(embed_texts(model, texts, tmp_path), one_by_one(model, texts), atol=1e-6)
+    bank, expected = TextBank(model, texts, tmp_path), one_by_one(model, texts)
+    np.testing.assert_allclose(embed_texts(model, texts, tmp_path), expected, atol=1e-6)
+    np.testing.assert_allclose(bank.rows(3, 9), expected[3:9], atol=1e-6)
 
 
 def test_the_order_is_that_of_the_texts_and_duplicates_are_encoded_once(model, encoded, tmp_path):
     texts = ["bb", "a", "bb", "ccc", "a"]
-    assert embed_texts(model, texts, tmp_path)[:, 0].tolist() == [2, 1, 2, 3, 1]
-    assert encoded == [["bb", "a", "ccc"]]
+    sums = [sum(model.tokenizer(text)["input_ids"]) for text in texts]
+    assert embed_texts(model, texts, tmp_path)[:, 0].tolist() == sums
+    assert encoded == [3]
+
+
+@pytest.mark.parametrize("template", ["a {c} because of {r}.", "{r}/{c}", "{r}"])
+@pytest.mark.parametrize("letters", ["cr", "rc"])
+def test_pairs_are_what_each_text_gives_alone(model, monkeypatch, tmp_path, template, letters):
+    """Whichever comes first in the template and in the bank, over the ends of shards, and where a letter is missing."""
+    monkeypatch.setattr(text_bank, "SHARD", 5)
+    all_words = {"c": ["cat", "dog", "grey seal"], "r": ["a long tail", "fur", "four legs", "a wet nose"]}
+    words = {letter: all_words[letter] for letter in letters}
+    first, second = words.values()
+    texts = [template.format(**{letters[0]: one, letters[1]: other}) for one in first for other in second]
+    expected = one_by_one(model, texts).reshape(len(first), len(second), 16)
+    for _ in "encoded, then read":
+        np.testing.assert_allclose(embed_pairs(model, template, words, tmp_path), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("template", ["{c} with {r}", "{c}/{r}"])
+def test_of_pairs_no_more_strings_than_a_shard_are_there_at_once(model, encoded, monkeypatch, tmp_path, template):
+    """One tokenizer's tokens can be put together from parts, the other's cannot; memory is bounded with both."""
+    monkeypatch.setattr(text_bank, "SHARD", 32)
+    alive, most = weakref.WeakSet(), [0]
+
+    class Watched(PairTexts):
+        def __getitem__(self, number):
+            if isinstance(number, slice):
+                return super().__getitem__(number)
+            text = Text(super().__getitem__(number))
+            alive.add(text)
+            most[0] = max(most[0], len(alive))
+            return text
+
+    class Text(str):
+        __hash__ = object.__hash__
+
+    texts = Watched(template, {"c": [f"cat {n}" for n in range(30)], "r": [f"{n} legs" for n in range(20)]})
+    assert sum(len(rows) for _, rows in TextBank(model, texts, tmp_path).shards()) == 600
+    assert len(encoded) == 19 and 0 < most[0] <= 33
+
+
+def test_only_the_shards_that_are_asked_for_are_encoded(model, encoded, monkeypatch, tmp_path):
+    monkeypatch.setattr(text_bank, "SHARD", 4)
+    texts = PairTexts("{c} with {r}", {"c": ["cat", "dog", "seal"], "r": ["fur", "a tail", "legs"]})
+    bank = TextBank(model, texts, tmp_path)
+    whole = np.array([sum(model.tokenizer(text)["input_ids"]) for text in texts])
+    assert bank.rows(5, 7)[:, 0].tolist() == whole[5:7].tolist()
+    assert encoded == [4]
+    # Of two processes, each has its own; what one has written the other reads.
+    for _ in bank.shards([0, 2]):
+        pass
+    assert bank.rows(0, 9)[:, 0].tolist() == whole.tolist()
+    assert encoded == [4, 4, 1] and bank.cost == Cost(3, 3, 3)
+
+
+def test_a_bank_says_what_was_saved(model, tmp_path):
+    texts = PairTexts("a photo of a {c} with {r}", {"c": ["cat", "dog"], "r": [f"{n} long legs" for n in range(400)]})
+    bank = TextBank(model, texts, tmp_path)
+    bank.rows(0, 800)
+    assert bank.cost.padded == 800 * 77
+    assert bank.cost.own == sum(len(model.tokenizer(text)["input_ids"]) for text in texts)
+    assert bank.cost.computed < 0.5 * bank.cost.own
 
 
 def test_the_second_time_the_file_is_read_and_the_tower_is_not_called(bank, folder, model, tiny_clip, encoded):
@@ -106,26 +167,34 @@ def test_the_second_time_the_file_is_read_and_the_tower_is_not_called(bank, fold
     assert encoded == []
 
 
-def test_what_was_encoded_before_a_stop_is_not_encoded_again(model, monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    "texts",
+    [
+        [f"{number} {'and a long tail ' * (number % 3)}" for number in range(7)],
+        PairTexts("{c} with {r}", {"c": ["cat"], "r": [f"{n} legs" for n in range(7)]}),
+    ],
+    ids=["a list", "pairs"],
+)
+def test_what_was_encoded_before_a_stop_is_not_encoded_again(model, monkeypatch, tmp_path, texts):
     monkeypatch.setattr(text_bank, "SHARD", 2)
-    texts = [f"{number} {'and a long tail ' * (number % 3)}" for number in range(7)]
-    whole, calls, encode = embed_texts(model, texts, tmp_path / "undisturbed"), [], text_bank._encode
+    calls, encode = [], text_bank.encode
+    whole = TextBank(model, texts, tmp_path / "undisturbed").rows(0, 7)
 
-    def stopped_at_the_third(model, texts, done):
-        calls.append(texts)
+    def stopped_at_the_third(tower, ids, done):
+        calls.append(ids.tolist())
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return encode(model, texts, done)
+        return encode(tower, ids, done)
 
-    monkeypatch.setattr(text_bank, "_encode", stopped_at_the_third)
+    monkeypatch.setattr(text_bank, "encode", stopped_at_the_third)
     with pytest.raises(KeyboardInterrupt):
-        embed_texts(model, texts, tmp_path / "stopped")
-    np.testing.assert_array_equal(embed_texts(model, texts, tmp_path / "stopped"), whole)
-    assert calls == [texts[0:2], texts[2:4], texts[4:6], texts[4:6], texts[6:7]]
+        TextBank(model, texts, tmp_path / "stopped").rows(0, 7)
+    np.testing.assert_array_equal(TextBank(model, texts, tmp_path / "stopped").rows(0, 7), whole)
+    assert [len(ids) for ids in calls] == [2, 2, 2, 2, 1] and calls[2] == calls[3]
 
 
 def test_weights_that_make_no_numbers_are_an_error_and_nothing_is_kept(model, monkeypatch, tmp_path):
-    monkeypatch.setattr(text_bank, "_encode", lambda model, texts, done: np.full((len(texts), 16), np.nan))
+    monkeypatch.setattr(text_bank, "encode", lambda tower, ids, done: (np.full((len(ids), 16), np.nan), Cost(1, 1, 1)))
     with pytest.raises(UserError, match="embeddings of texts are not finite"):
         embed_texts(model, TEXTS, tmp_path)
     assert not list(tmp_path.iterdir())
@@ -139,6 +208,22 @@ def other_tokenizer(model: Model) -> Model:
 def in_bfloat16(model: Model) -> Model:
     clip = type(model.clip)(model.clip.config, dtype=jnp.bfloat16, rngs=nnx.Rngs(0))
     return dataclasses.replace(model, clip=clip)
+
+
+def test_another_file_for_other_pairs(model, encoded, tmp_path):
+    """The same texts in part, or all of them, by another template or other lists."""
+    banks = [
+        ("{c} with {r}", ["cat", "dog"], ["fur", "legs"]),
+        ("{c} and {r}", ["cat", "dog"], ["fur", "legs"]),
+        ("{r} with {c}", ["cat", "dog"], ["fur", "legs"]),
+        ("{c} with {r}", ["cat"], ["dog", "fur", "legs"]),
+        ("{c} with {r}", ["cat", "dog"], ["legs", "fur"]),
+        ("{c} with {r}", ["cat", "dog", "seal"], ["fur", "legs"]),
+    ]
+    for number, (template, c, r) in enumerate(banks, start=1):
+        for _ in range(2):
+            embed_pairs(model, template, {"c": c, "r": r}, tmp_path)
+        assert len(encoded) == len(list(tmp_path.iterdir())) == number
 
 
 @pytest.mark.parametrize(
@@ -183,7 +268,7 @@ def test_a_file_that_is_not_what_was_written_is_made_again(bank, folder, model, 
     harm(path)
     found = embed_texts(model, TEXTS, folder)
     assert len(encoded) == 1
-    assert found[:, 0].tolist() == [len(text) for text in TEXTS]  # the new one, not the old
+    assert np.abs(found).min() > 1  # the new one, not the old
     assert str(path) in warnings[0] and "made again" in warnings[0]
     if harm is not a_folder:  # which cannot be replaced
         embed_texts(model, TEXTS, folder)

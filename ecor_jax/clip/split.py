@@ -5,7 +5,6 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from ecor_jax.clip.transformer import Block
 from ecor_jax.clip.vision import VisionTower
 
 
@@ -21,7 +20,7 @@ class SplitVision(nnx.Module):
         graph, stack = nnx.split(tower.transformer.blocks)
         self.trunk.transformer.blocks = nnx.merge(graph, jax.tree.map(lambda leaf: leaf[:-1], stack))
         self.trunk.transformer.layers -= 1
-        self.last: Block = nnx.merge(graph, jax.tree.map(lambda leaf: leaf[-1], stack))
+        self.last = tower.transformer.last()
 
     def __call__(self, images: Float[Array, "batch size size 3"]) -> Float[Array, "batch embed"]:
         """Embeds normalised images."""

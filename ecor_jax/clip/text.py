@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from ecor_jax.clip.config import ClipConfig
 from ecor_jax.clip.transformer import Transformer, linear
@@ -35,4 +35,23 @@ class TextTower(nnx.Module):
         x = self.transformer(x.astype(self.dtype))
         eot = eot_positions(ids, self.eot_id)
         x = jnp.take_along_axis(x, eot[:, None, None], axis=1)[:, 0]
+        return self.project(x)
+
+    def first_of(
+        self,
+        ids: Int[Array, "batch tokens"],
+        positions: Int[Array, "batch tokens"],
+        mask: Bool[Array, "batch tokens tokens"],
+        count: int,
+    ) -> Float[Array, "batch count embed"]:
+        """Embeddings of the first `count` tokens of each row, whose positions and whom they see (third axis) are given.
+
+        As the last block is run for those alone, they cost less than the others.
+        """
+        x = self.token_embedding[...][ids] + self.position_embedding[...][positions]
+        x = self.transformer(x.astype(self.dtype), stop=-1, mask=mask)
+        return self.project(self.transformer.last()(x, causal=False, first=count, mask=mask))
+
+    def project(self, x: Float[Array, "*rows width"]) -> Float[Array, "*rows embed"]:
+        """What comes out of the last block, to embeddings."""
         return self.projection(self.ln_final(x)).astype(jnp.float32)

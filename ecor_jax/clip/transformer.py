@@ -38,16 +38,44 @@ class Attention(nnx.Module):
         # As CLIP's initialisation: what enters the residual stream shrinks with depth.
         self.out = linear(width, width, (2 * layers * width) ** -0.5, dtype=dtype, rngs=rngs)
 
-    def __call__(self, x: Float[Array, "batch tokens width"], *, causal: bool, first: int | None = None):
+    def __call__(
+        self,
+        x: Float[Array, "batch tokens width"],
+        *,
+        causal: bool,
+        first: int | None = None,
+        mask: Bool[Array, "batch tokens tokens"] | None = None,
+    ):
         asking = self.query(x[:, :first])
         q, k, v = (y.reshape(*y.shape[:-1], self.heads, -1) for y in (asking, self.key(x), self.value(x)))
-        return self.out(jax.nn.dot_product_attention(q, k, v, is_causal=causal).reshape(asking.shape))
+        if mask is None:
+            y = jax.nn.dot_product_attention(q, k, v, is_causal=causal)
+        else:
+            y = _masked_attention(q, k, v, mask[:, None, :first])
+        return self.out(y.reshape(asking.shape))
+
+
+def _masked_attention(
+    q: Float[Array, "batch asking heads size"],
+    k: Float[Array, "batch tokens heads size"],
+    v: Float[Array, "batch tokens heads size"],
+    mask: Bool[Array, "batch 1 asking tokens"],
+) -> Float[Array, "batch asking heads size"]:
+    """As jax.nn.dot_product_attention, but on CPUs in a sixth to half less time: heads first, divided at the end."""
+    q, k, v = (y.swapaxes(1, 2) for y in (q, k, v))
+    logits = jnp.einsum("bhtd,bhsd->bhts", q, k, preferred_element_type=jnp.float32) * q.shape[-1] ** -0.5
+    logits = jnp.where(mask, logits, -jnp.inf)
+    shares = jnp.exp(logits - logits.max(axis=-1, keepdims=True))
+    total = shares.sum(axis=-1, keepdims=True)
+    y = jnp.einsum("bhts,bhsd->bhtd", shares.astype(v.dtype), v, preferred_element_type=jnp.float32) / total
+    return y.astype(v.dtype).swapaxes(1, 2)
 
 
 class Block(nnx.Module):
     """Pre-norm residual block: `x += attention(ln_1(x)); x += mlp(ln_2(x))`.
 
     With `first`, only so many leading tokens come out (of a block that is not causal); the others are only looked at.
+    With `mask`, a token (the second axis) looks at those alone where it is True (the third).
     """
 
     def __init__(self, tower: VisionConfig | TextConfig, activation: str, eps: float, *, dtype, rngs: nnx.Rngs):
@@ -59,8 +87,15 @@ class Block(nnx.Module):
         self.mlp_out = linear(tower.mlp_width, width, (2 * layers * width) ** -0.5, dtype=dtype, rngs=rngs)
         self.activation = activation
 
-    def __call__(self, x: Float[Array, "batch tokens width"], *, causal: bool, first: int | None = None):
-        x = x[:, :first] + self.attention(self.ln_1(x), causal=causal, first=first)
+    def __call__(
+        self,
+        x: Float[Array, "batch tokens width"],
+        *,
+        causal: bool,
+        first: int | None = None,
+        mask: Bool[Array, "batch tokens tokens"] | None = None,
+    ):
+        x = x[:, :first] + self.attention(self.ln_1(x), causal=causal, first=first, mask=mask)
         return x + self.mlp_out(ACTIVATIONS[self.activation](self.mlp_in(self.ln_2(x))))
 
 
@@ -95,8 +130,9 @@ class Transformer(nnx.Module):
         slots: slice | None = None,
         fill: Float[Array, "layers count width"] | None = None,
         replace: Bool[Array, "layers"] | None = None,
+        mask: Bool[Array, "batch tokens tokens"] | None = None,
     ) -> Float[Array, "batch tokens width"]:
-        """Runs blocks `start` to `stop`.
+        """Runs blocks `start` to `stop`. A `mask` stands in the place of the causal one.
 
         With `slots`, the tokens there are overwritten by `fill[i]` before the i-th block run, where `replace[i]`
         holds: that is how deep visual prompts enter.
@@ -110,9 +146,14 @@ class Transformer(nnx.Module):
             if tokens is not None:
                 old = x[:, slots]
                 x = x.at[:, slots].set(jnp.where(overwrite, tokens.astype(x.dtype), old))
-            return nnx.merge(graph, weights)(x, causal=self.causal), None
+            return nnx.merge(graph, weights)(x, causal=self.causal and mask is None, mask=mask), None
 
         return jax.lax.scan(jax.checkpoint(body) if self.rematerialise else body, x, (stack, fill, replace))[0]
+
+    def last(self) -> Block:
+        """The last block alone."""
+        graph, stack = nnx.split(self.blocks)
+        return nnx.merge(graph, jax.tree.map(lambda leaf: leaf[-1], stack))
 
 
 def rematerialise(model: nnx.Module) -> None:

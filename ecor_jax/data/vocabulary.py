@@ -14,7 +14,7 @@ from ecor_jax.data.files import some_of
 from ecor_jax.errors import UserError
 from ecor_jax.untrusted.json_text import JsonObject, kind_of, parse_json, read_json
 
-MOST_PAIRS = 2 * 10**7
+MOST_PAIRS = 10**8
 """Of a class and a rationale, each of which is a prompt to encode; ImageNet has 4.2 million."""
 
 

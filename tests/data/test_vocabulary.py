@@ -78,6 +78,11 @@ def test_gold_is_many_to_many_in_the_order_of_the_file(tmp_path):
     assert pairs(vocabulary) == {("coyote", "fur"), ("fox", "ears")}
 
 
+def test_more_pairs_than_can_be_encoded_are_refused_before_anything_is_made_of_them():
+    with pytest.raises(UserError, match="10,001 classes and 10,000 rationales make more than 100,000,000 pairs"):
+        Vocabulary.from_lists({f"class {n}": [f"rationale {n % 10_000}"] for n in range(10_001)})
+
+
 def test_describe_counts_everything():
     vocabulary = Vocabulary.from_lists({"bee": ["bees have wings"], "wing": ["bees have wings", "flat"]})
     assert set(vocabulary.leakage()) == {("bee", "bees have wings"), ("wing", "bees have wings")}

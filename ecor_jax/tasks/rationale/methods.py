@@ -12,7 +12,7 @@ from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
 from ecor_jax.joint import Banks, TopPairs
 from ecor_jax.options import check_template
-from ecor_jax.text_bank import embed_texts
+from ecor_jax.text_bank import embed_pairs, embed_texts
 
 PAIR = "This is a photo of a {c} because there is {r}"
 
@@ -81,28 +81,22 @@ def make_banks(method: Method, model: Model, vocabulary: Vocabulary) -> Banks:
 
     UserError if prompts are longer than the text tower reads: the classes they belong to are named.
     """
-    classes, rationales = range(len(vocabulary.classes)), range(len(vocabulary.rationales))
-    first, second = (classes, rationales) if method.order == "category_first" else (rationales, classes)
-    if not method.conditional:
-        first = range(1)
-
-    def prompt(template: str, one: int, other: int) -> str:
-        c, r = (one, other) if method.order == "category_first" else (other, one)
-        return template.format(c=vocabulary.classes[c], r=vocabulary.rationales[r])
-
-    def embed(template: str, numbers: list[tuple[int, int]]) -> np.ndarray:
-        try:
-            return embed_texts(model, [prompt(template, *pair) for pair in numbers])
-        except TextTooLong as error:
-            raise UserError(f"{error} ({_owners(error.texts, vocabulary)})") from error
-
-    outer = None
-    if method.order != "pairs":
-        everything = classes if method.order == "category_first" else rationales
-        outer = embed(method.outer, [(number, 0) for number in everything])
-    pair = embed(method.pair, [(outer, inner) for outer in first for inner in second])
+    words = {"r": vocabulary.rationales, "c": vocabulary.classes}
+    if method.order == "category_first":
+        words = dict(reversed(words.items()))
+    first, second = words
+    try:
+        outer = None
+        if method.order != "pairs":
+            rest = {second: words[second][0]}
+            outer = embed_texts(model, [method.outer.format(**{first: word}, **rest) for word in words[first]])
+        if not method.conditional:
+            words[first] = words[first][:1]
+        pair = embed_pairs(model, method.pair, words)
+    except TextTooLong as error:
+        raise UserError(f"{error} ({_owners(error.texts, vocabulary)})") from error
     # In NumPy, until they are placed.
-    return Banks(outer, pair.reshape(len(first), len(second), -1))  # pyright: ignore[reportArgumentType]
+    return Banks(outer, pair)  # pyright: ignore[reportArgumentType]
 
 
 def over_context(methods: Iterable[Method], model: Model, vocabulary: Vocabulary) -> tuple[str, ...]:

@@ -1,5 +1,7 @@
 """Each method's prompts, word by word, and the shapes of its banks."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -56,7 +58,13 @@ def prompts(monkeypatch) -> list[list[str]]:
         calls.append(texts)
         return np.repeat(np.arange(len(texts), dtype=np.float32)[:, None], 2, axis=1)
 
+    def embed_pairs(model, template, words):
+        pairs = itertools.product(*words.values())
+        bank = embed(model, [template.format(**dict(zip(words, pair, strict=True))) for pair in pairs])
+        return bank.reshape(*map(len, words.values()), 2)
+
     monkeypatch.setattr(methods, "embed_texts", embed)
+    monkeypatch.setattr(methods, "embed_pairs", embed_pairs)
     return calls
 
 
