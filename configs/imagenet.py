@@ -46,6 +46,7 @@ def get_config(row: str = "b32") -> Config:
     config.prompts.count, config.prompts.layers = 30, "deep"
     config.optimizer.learning_rate = 10.0
     config.dtype = "bfloat16"
+    config.evaluation.calibration = False
     if place:
         batch, config.parallel.model = PLACES[place][model]
         config.steps, config.optimizer.warmup_steps = (

@@ -54,8 +54,9 @@ def place(state: Any, mesh: Mesh) -> Any:
 
 def put(leaf: jax.Array | np.ndarray, sharding: NamedSharding) -> jax.Array:
     """An array, that all processes have whole, on the mesh: each device gets its share."""
-    if isinstance(leaf, jax.Array) and (jax.process_count() == 1 or not leaf.is_fully_addressable):
-        return jax.device_put(leaf, sharding)
+    placed = isinstance(leaf, jax.Array) and (jax.process_count() == 1 or not leaf.is_fully_addressable)
+    if placed or sharding.mesh.size == 1:
+        return jax.device_put(leaf, sharding)  # which on a CPU takes an array of NumPy without a copy
     host = np.asarray(leaf)
     return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
 

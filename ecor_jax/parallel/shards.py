@@ -115,5 +115,7 @@ def padded_columns(columns: int, mesh: Mesh) -> int:
 
     A TPU stores a share that is not of whole tiles (8 columns) in another order than it is read in: it would be copied.
     """
+    if mesh.size == 1:
+        return columns
     share = -(-columns // mesh.shape["model"])
     return mesh.shape["model"] * (share if share < 64 else share + -share % 8)

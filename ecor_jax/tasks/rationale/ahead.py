@@ -49,7 +49,9 @@ def steps_ahead(options: RationaleOptions, mesh: Mesh, sizes: Sizes) -> Steps:
     if method.tuned:
         steps["train"] = train_step(made, options, mesh, batch_of(options.data.batch_size, size, **labels))
     judged = batch_of(options.evaluation.batch_size, size, **labels, mask=((), jnp.bool_))
-    steps["evaluate"] = call_step(_Answer(options.evaluation.top_k), made.model, mesh, judged)
+    steps["evaluate"] = call_step(
+        _Answer(options.evaluation.top_k, options.evaluation.calibration), made.model, mesh, judged
+    )
     return steps
 
 

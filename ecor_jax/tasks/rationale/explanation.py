@@ -26,7 +26,8 @@ class Pair(Plain):
 class Explanation(Plain):
     """What one method says of one picture: its top pairs, the likeliest first, and the category that they elect.
 
-    likeliest, probability: the category that is likeliest with all rationales taken together, and how likely. outcome:
+    likeliest, probability: the category that is likeliest with all rationales taken together, and how likely; None where
+    that was not asked for. outcome:
     "rr", "rw", "wr" or "ww" (`metrics.doubly_right`); None where there is no gold. classes, rationales: how many there
     were to choose from.
     """
@@ -34,8 +35,8 @@ class Explanation(Plain):
     method: str
     pairs: Sequence[Pair]
     category: str
-    likeliest: str
-    probability: float
+    likeliest: str | None
+    probability: float | None
     classes: int
     rationales: int
     outcome: str | None = None
@@ -99,8 +100,8 @@ def explanation_of(
         method,
         [Pair(vocabulary.classes[c], vocabulary.rationales[r], float(p)) for c, r, p in zip(*columns, strict=True)],
         vocabulary.classes[voted],
-        vocabulary.classes[predictions.category[number]],
-        float(predictions.category_confidence[number]),
+        None if predictions.category is None else vocabulary.classes[predictions.category[number]],
+        None if predictions.category_confidence is None else float(predictions.category_confidence[number]),
         len(vocabulary.classes),
         len(vocabulary.rationales),
         None if outcome is None else NAMES[outcome],

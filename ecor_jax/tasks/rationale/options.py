@@ -71,10 +71,15 @@ class RationaleData(LabelledPictures):
 
 @dataclasses.dataclass(frozen=True)
 class RationaleEvaluation:
-    """mode: what counts as a right rationale (`metrics.doubly_right`). top_k: pairs that vote."""
+    """mode: what counts as a right rationale (`metrics.doubly_right`). top_k: pairs that vote.
+
+    calibration: whether the probabilities of categories and of rationales by themselves are told, too. They are sums over
+      all pairs, which the top pairs alone are found without.
+    """
 
     mode: Literal["strict", "dror"] = "strict"
     top_k: Annotated[int, Within(1, 10**6)] = 5
+    calibration: bool = True
     batch_size: EvaluationBatchSize = 64
 
 

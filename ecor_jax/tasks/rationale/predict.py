@@ -21,16 +21,16 @@ class Predictions(NamedTuple):
     """Answers and gold of N images.
 
     categories, rationales, probabilities: of the top-k pairs, the best first.
-    category, rationale: the likeliest one by its marginal probability, and that probability.
+    category, rationale: the likeliest one by its marginal probability, and that probability; None if not asked for.
     """
 
     categories: Int[np.ndarray, "N k"]
     rationales: Int[np.ndarray, "N k"]
     probabilities: Float[np.ndarray, "N k"]
-    category: Int[np.ndarray, "N"]
-    category_confidence: Float[np.ndarray, "N"]
-    rationale: Int[np.ndarray, "N"]
-    rationale_confidence: Float[np.ndarray, "N"]
+    category: Int[np.ndarray, "N"] | None
+    category_confidence: Float[np.ndarray, "N"] | None
+    rationale: Int[np.ndarray, "N"] | None
+    rationale_confidence: Float[np.ndarray, "N"] | None
     gold_category: Int[np.ndarray, "N"]
     gold_rationales: Bool[np.ndarray, "N R"]
 
@@ -44,28 +44,30 @@ def predict(
     mesh: Mesh,
     total: int,
     name: str = "evaluate",
+    calibration: bool = True,
 ) -> Predictions:
     """Runs `model` over padded evaluation batches (with "mask") of `total` images.
 
+    calibration: whether to look for the likeliest category and rationale by themselves, which takes all pairs.
     Where batches have no labels, the gold category is -1, and there are no columns of gold rationales.
     """
-    pairs, alone, gold = map_batches(_Answer(top_k), model, batches, mesh, total=total, name=name)
-    outer, inner = alone[:2], alone[2:]
+    pairs, alone, gold = map_batches(_Answer(top_k, calibration), model, batches, mesh, total=total, name=name)
+    outer, inner = (alone[:2], alone[2:]) if alone else ((None, None), (None, None))
     first, second = (outer, inner) if method.order == "category_first" else (inner, outer)
-    columns = (*categories_and_rationales(method, pairs), np.exp(pairs.log_prob), *first, *second, *gold)
-    predictions = Predictions(*map(np.asarray, columns))
+    probabilities = np.exp(pairs.log_prob)
+    predictions = Predictions(*categories_and_rationales(method, pairs), probabilities, *first, *second, *gold)
     # Where all is NaN, the search for the top pairs finds none, and gives them the probability 0.
-    numbers = predictions.probabilities, predictions.category_confidence
-    if not all(np.isfinite(values).all() for values in numbers):
+    if not np.isfinite(probabilities).all() or not probabilities.any(axis=1).all():
         raise UserError(f"{name}: the probabilities are not finite: the weights of the model are damaged")
     return predictions
 
 
 @dataclasses.dataclass(frozen=True)
 class _Answer:
-    """The top pairs of a batch, the likeliest outer and inner candidate, and the gold labels."""
+    """The top pairs of a batch, the likeliest outer and inner candidate if asked for, and the gold labels."""
 
     top_k: int
+    calibration: bool
 
     def __call__(self, model: RationaleModel, batch: dict[str, Array]):
         answers = model.over_pairs(self._of_images, model.embed(batch["image"]))
@@ -76,4 +78,5 @@ class _Answer:
 
     def _of_images(self, examples: tuple[Array], banks: Banks, scale: Array, shards: Shards):
         (images,) = examples
-        return top_pairs(images, banks, scale, self.top_k, shards), likeliest(images, banks, scale, shards)
+        pairs = top_pairs(images, banks, scale, self.top_k, shards)
+        return pairs, likeliest(images, banks, scale, shards) if self.calibration else ()

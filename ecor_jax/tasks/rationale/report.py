@@ -117,6 +117,8 @@ def _calibration(evaluations: Mapping[str, "Evaluation"]) -> dict[str, tuple[Bin
     categories, reasons = {}, {}
     for name, evaluation in evaluations.items():
         said = evaluation.predictions
+        if said.category_confidence is None or said.rationale is None or said.rationale_confidence is None:
+            continue
         right_reason = np.take_along_axis(said.gold_rationales, said.rationale[:, None], axis=1)[:, 0]
         categories[f"{name}, category"] = reliability(said.category_confidence, said.category == said.gold_category)
         reasons[f"{name}, reason"] = reliability(said.rationale_confidence, right_reason)

@@ -153,6 +153,7 @@ class Rationale(Task[RationaleOptions, Evaluation]):
             recipe,
             batches,
             top_k=options.evaluation.top_k,
+            calibration=options.evaluation.calibration,
             mesh=self.mesh,
             total=len(source),
             name=f"{name} {method}",
