@@ -26,10 +26,9 @@ class Pair(Plain):
 class Explanation(Plain):
     """What one method says of one picture: its top pairs, the likeliest first, and the category that they elect.
 
-    likeliest, probability: the category that is likeliest with all rationales taken together, and how likely; None where
-    that was not asked for. outcome:
-    "rr", "rw", "wr" or "ww" (`metrics.doubly_right`); None where there is no gold. classes, rationales: how many there
-    were to choose from.
+    likeliest, probability: the category that is likeliest with all rationales taken together, and how likely; None
+    where that was not asked for. outcome: "rr", "rw", "wr" or "ww" (`metrics.doubly_right`); None where there is no
+    gold. classes, rationales: how many there were to choose from.
     """
 
     method: str

@@ -73,8 +73,8 @@ class RationaleData(LabelledPictures):
 class RationaleEvaluation:
     """mode: what counts as a right rationale (`metrics.doubly_right`). top_k: pairs that vote.
 
-    calibration: whether the probabilities of categories and of rationales by themselves are told, too. They are sums over
-      all pairs, which the top pairs alone are found without.
+    calibration: whether the probabilities of categories and of rationales by themselves are told, too: sums over all
+      pairs, which the top pairs alone are found without.
     """
 
     mode: Literal["strict", "dror"] = "strict"

@@ -53,9 +53,10 @@ def predict(
     """
     pairs, alone, gold = map_batches(_Answer(top_k, calibration), model, batches, mesh, total=total, name=name)
     outer, inner = (alone[:2], alone[2:]) if alone else ((None, None), (None, None))
-    first, second = (outer, inner) if method.order == "category_first" else (inner, outer)
+    category, rationale = (outer, inner) if method.order == "category_first" else (inner, outer)
     probabilities = np.exp(pairs.log_prob)
-    predictions = Predictions(*categories_and_rationales(method, pairs), probabilities, *first, *second, *gold)
+    columns: Any = (*categories_and_rationales(method, pairs), probabilities, *category, *rationale, *gold)
+    predictions = Predictions(*columns)
     # Where all is NaN, the search for the top pairs finds none, and gives them the probability 0.
     if not np.isfinite(probabilities).all() or not probabilities.any(axis=1).all():
         raise UserError(f"{name}: the probabilities are not finite: the weights of the model are damaged")
