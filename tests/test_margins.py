@@ -253,7 +253,7 @@ OPTIMIZER = optax.sgd(0.1, momentum=0.9)
 SAMPLED = [1.0, 0.25]
 
 
-def make_task(shards: int, sampled: float) -> VerificationLearner:
+def make_task(shards: int, sampled: float, mesh: Any = None) -> VerificationLearner:
     rng = np.random.default_rng(0)
     bank = rng.normal(size=(7, 16)).astype(np.float32)
     bank /= np.linalg.norm(bank, axis=1, keepdims=True)
@@ -269,6 +269,7 @@ def make_task(shards: int, sampled: float) -> VerificationLearner:
         Margin("adaface", sampled=sampled, rate=0.5, scale=4.0),
         batch_size=BATCH,
         shards=shards,
+        mesh=mesh,
         rngs=nnx.Rngs(2),
     )
 
@@ -294,7 +295,7 @@ def take_step(task, put, batch):
 def on_mesh(shape, sampled):
     mesh = make_mesh(shape[1])
     assert mesh.devices.shape == shape
-    return take_step(make_task(shape[1], sampled), lambda part: place(part, mesh), global_batch(faces(), mesh))
+    return take_step(make_task(shape[1], sampled, mesh), lambda part: place(part, mesh), global_batch(faces(), mesh))
 
 
 @pytest.fixture(scope="module", params=[(2, 4), (1, 8)], ids=["2x4", "1x8"])

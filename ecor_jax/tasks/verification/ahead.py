@@ -38,6 +38,7 @@ def steps_ahead(options: VerificationOptions, mesh: Mesh, sizes: Sizes) -> Steps
             options.margin,
             batch_size=options.data.batch_size,
             shards=options.parallel.model,
+            mesh=mesh,
             rngs=nnx.Rngs(options.seed),
         )
 

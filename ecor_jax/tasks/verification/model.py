@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from flax.nnx.filterlib import Filter
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, UInt8
 
 from ecor_jax import margins
@@ -89,6 +91,7 @@ class VerificationLearner:
     """Identities of {"image", "label"} batches told apart; `tuned` names parts of PARTS.
 
     shards: into how many ranges the centres are split when they are sampled (the mesh's axis `model`).
+    mesh: where the model lies; None: on one device.
     """
 
     def __init__(
@@ -101,9 +104,10 @@ class VerificationLearner:
         *,
         batch_size: int,
         shards: int = 1,
+        mesh: Mesh | None = None,
         rngs: nnx.Rngs,
     ):
-        self.model = Recogniser(face, identities, shards, rngs)
+        self.model, self.mesh = Recogniser(face, identities, shards, rngs), mesh
         self.batches, self.margin, self.shards = batches, margin, shards
         self.trainable = trainable(tuned, face.bottleneck, face.output)
         self.sampled = None
@@ -119,8 +123,8 @@ class VerificationLearner:
     def loss(self, model: nnx.Module, batch: Batch, key: Array) -> tuple[Float[Array, ""], Metrics]:
         """Cross-entropy with a margin (AdaFace eq. 1 and 2); the statistics of the norms move first, as in its code."""
         assert isinstance(model, Recogniser)
-        face, labels = model.face, batch["label"]
-        embeddings = face.represent(face.concepts(batch["image"]))
+        face = model.face
+        embeddings, labels = self._shared(face.represent(face.concepts(batch["image"])), batch["label"])
         norms = jnp.linalg.norm(embeddings, axis=1)
         centres, classes = self._centres(model, labels, key)
         cosines = unit(embeddings) @ unit(centres).T
@@ -134,6 +138,12 @@ class VerificationLearner:
             "norm": (jnp.sum(norms), count),
             "own_cosine": (jnp.sum(own), count),
         }
+
+    def _shared(self, *examples: Array) -> tuple[Array, ...]:
+        """The same, each on all devices along `model`: so logits stay where their centres are."""
+        if self.mesh is None:
+            return examples
+        return jax.lax.with_sharding_constraint(examples, NamedSharding(self.mesh, PartitionSpec("data")))
 
     def _centres(
         self, model: Recogniser, labels: Int[Array, "batch"], key: Array

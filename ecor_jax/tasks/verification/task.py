@@ -108,6 +108,7 @@ class Verification(Task[VerificationOptions, Judgement]):
             options.margin,
             batch_size=data.batch_size,
             shards=options.parallel.model,
+            mesh=self.mesh,
             rngs=nnx.Rngs(options.seed),
         )
 

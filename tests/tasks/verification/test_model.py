@@ -22,6 +22,7 @@ from ecor_jax.clip.config import VisionConfig, preset
 from ecor_jax.clip.model import Clip
 from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.clip.split import SplitVision
+from ecor_jax.data.pipeline import TrainBatches
 from ecor_jax.errors import UserError
 from ecor_jax.options import read
 from ecor_jax.tasks.verification.model import PARTS, FaceModel, Margin, VerificationLearner
@@ -315,11 +316,11 @@ def test_statistics_start_as_in_adafaces_code_and_follow_the_norms():
         assert found == pytest.approx((mean, std), rel=1e-5)
 
 
-def stream() -> grain.IterDataset:
+def stream() -> TrainBatches:
     rows = pictures(24, 24)
     order = grain.MapDataset.range(24).seed(3).shuffle().repeat()
     examples = order.map(lambda row: {name: values[row] for name, values in rows.items()})
-    return examples.to_iter_dataset(grain.ReadOptions(1, 2)).batch(BATCH, drop_remainder=True)
+    return TrainBatches(examples, BATCH)
 
 
 def config(steps: int) -> Training:
