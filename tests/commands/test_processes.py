@@ -118,10 +118,12 @@ def test_a_process_that_is_gone_or_stuck_ends_the_others_with_a_line(options, tm
     running[1].send_signal(deadly)
     began = time.monotonic()
     (told,) = ended(running[:1])
-    assert told[0] == 1 and time.monotonic() - began < 60
-    assert told[2].startswith("error: ") and "goes on from the last checkpoint" in told[2]
     running[1].kill()
     running[1].communicate()
+    assert told[0] == 1 and time.monotonic() - began < 60
+    # It may be told of in the midst of writing a checkpoint, too.
+    assert told[2].startswith("error: ")
+    assert "goes on from the last checkpoint" in told[2] or "the newest whole one is of step" in told[2]
 
 
 def test_processes_that_differ_are_refused(options, tmp_path):
