@@ -168,7 +168,6 @@ def conditional_logits(
         logits = cosines(images, pair[0])
         logits = logits if outer.ndim == 1 else logits[:, None]
     else:
-        # Without a matrix product of its own for every image, which XLA makes slow.
         narrow = images.astype(pair.dtype)
         equation = "bd,bid->bi" if outer.ndim == 1 else "bd,bcid->bci"
         logits = jnp.einsum(equation, narrow, pair[outer], preferred_element_type=jnp.float32)

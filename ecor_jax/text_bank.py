@@ -22,7 +22,7 @@ from ecor_jax.checkpoints.model_dir import Model
 from ecor_jax.clip.packed import Cost, encode
 from ecor_jax.clip.pair_texts import PairTexts, token_source
 from ecor_jax.errors import UserError
-from ecor_jax.parallel.processes import from_first
+from ecor_jax.parallel.processes import wait
 
 SHARD = 16384
 """Texts of a file: what is lost at most when encoding is stopped, and all that is tokenized at once."""
@@ -131,7 +131,7 @@ def embed_pairs(
         # Each encodes its share; where a host does not see another's files, it makes them again.
         for _ in bank.shards(bank.numbers[jax.process_index() :: jax.process_count()]):
             pass
-        from_first(lambda: None)
+        wait()
     # Fresh pages: aligned as JAX wants them, and none there until it is written to.
     memory = mmap.mmap(-1, 4 * math.prod(bank.shape), flags=mmap.MAP_PRIVATE)
     pairs = np.frombuffer(memory, np.float32).reshape(*sizes, bank.shape[1])

@@ -111,6 +111,11 @@ def from_first(make: Callable[[], Any]) -> Any:
     return told["value"]
 
 
+def wait() -> None:
+    """Until all processes are here: what the first one has written is there by then."""
+    from_first(lambda: None)
+
+
 def array_from_first(make: Callable[[], np.ndarray | None]) -> np.ndarray | None:
     """The array that `make` gives in the first process, or None, in all of them."""
     if jax.process_count() == 1:
@@ -144,11 +149,11 @@ def code_digest() -> str:
     return digest.hexdigest()
 
 
-def agree(what: str, value: Any) -> None:
-    """UserError, in all processes, unless all of them have the same `value`, which is plain."""
+def agree(what: str, make: Callable[[], Any]) -> None:
+    """UserError, in all processes, unless `make` gives the same plain value in all of them."""
     if jax.process_count() == 1:
         return
-    digest = np.frombuffer(hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).digest(), np.uint8)
+    digest = np.frombuffer(hashlib.sha256(json.dumps(make(), sort_keys=True, default=str).encode()).digest(), np.uint8)
     digests = np.asarray(multihost_utils.process_allgather(digest)).reshape(jax.process_count(), -1)
     if others := np.flatnonzero((digests != digests[0]).any(axis=1)).tolist():
         named = ", ".join(map(str, others[:10]))

@@ -27,7 +27,7 @@ from ecor_jax.options import plain, read
 from ecor_jax.pages.page import write_page
 from ecor_jax.parallel.ahead import Step
 from ecor_jax.parallel.mesh import make_mesh
-from ecor_jax.parallel.processes import agree, code_digest, from_first, held_by_first, is_first
+from ecor_jax.parallel.processes import agree, code_digest, from_first, held_by_first, is_first, wait
 from ecor_jax.tasks.explainer import Explainer
 from ecor_jax.training.loop import Validate, train
 from ecor_jax.training.metrics_log import read_metrics
@@ -180,8 +180,7 @@ def _run(task_class: type[Task], options: Any, workdir: Path, **given: Any) -> d
         raise UserError(f"best is {options.best!r}, but eval_every is 0: nothing is evaluated on the way")
     writes = is_first()  # processes of one run share the folder
     resolved = plain(options)
-    agree("the config", resolved)
-    agree("the code", code_digest())
+    _check_alike(resolved)
     with held_by_first(claimed(workdir, resolved, plain(task_class.Options()))):
         check_shared(workdir)
         if writes:
@@ -202,6 +201,12 @@ def _run(task_class: type[Task], options: Any, workdir: Path, **given: Any) -> d
         return results
 
 
+def _check_alike(config: dict[str, Any]) -> None:
+    """UserError if the processes of a run are of different configs or versions."""
+    agree("the config", lambda: config)
+    agree("the code", code_digest)
+
+
 def _pretrained(task: Task, workdir: Path) -> str:
     """A CLIP made as `options.pretrain` says, below the workdir: the first of two steps."""
     first = getattr(task.options, "pretrain", None)
@@ -214,7 +219,7 @@ def _pretrained(task: Task, workdir: Path) -> str:
     if not there:
         captions = task.captions()
         _run(task_of(first.task), first, folder, **({} if captions is None else {"captions": captions}))
-    from_first(lambda: None)  # by now the first process has written it
+    wait()
     if is_first():
         print(f"2/2 {task.options.task}: {', '.join(task.methods)} ({workdir})")
     return str(folder / "model")
@@ -244,6 +249,7 @@ def evaluate(
     output: results.json. report: folder of a page. answers: a file of one JSON object a picture.
     """
     task_class, options = options_of(config)
+    _check_alike(plain(options))
     task = task_class(options, training=False)
     task.open(model)
     judged = {name: _judged(task, name, None, time.perf_counter()) for name in task.methods}

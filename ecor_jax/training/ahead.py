@@ -8,12 +8,11 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.sharding import Mesh
 
-from ecor_jax.clip.transformer import rematerialise
 from ecor_jax.parallel import mesh as meshes
 from ecor_jax.parallel.ahead import Step, placed
 from ecor_jax.training.optimizers import make_optimizer
 from ecor_jax.training.options import Training
-from ecor_jax.training.step import Statistic, TrainState, make_step
+from ecor_jax.training.step import TrainState, jitted, make_step, split
 
 
 def shapes_of(make: Callable[[], Any]) -> Any:
@@ -32,17 +31,12 @@ def shapes_of(make: Callable[[], Any]) -> Any:
 def train_step(learner: Any, options: Training, mesh: Mesh, batch: dict[str, Any]) -> Step:
     """The step of `training.loop`, of a learner whose model is shapes. batch: arrays, or their shapes, by name."""
     optimizer = make_optimizer(options.optimizer, options.steps)
-    if options.parallel.rematerialise:
-        rematerialise(learner.model)
-    graph, tuned, statistics, frozen = nnx.split(learner.model, learner.trainable, Statistic, ...)
-    tuned, statistics = nnx.to_pure_dict(tuned), nnx.to_pure_dict(statistics)
+    graph, tuned, statistics, frozen = split(learner, options)
     key = jax.eval_shape(lambda: jax.random.key_data(jax.random.key(0)))
     step: Any = jax.ShapeDtypeStruct((), jnp.int32)
     state = TrainState(tuned, statistics, jax.eval_shape(optimizer.init, tuned), step, key)
     state, frozen = (placed(tree, meshes.shardings(tree, mesh)) for tree in (state, frozen))
-    stored = jax.tree.map(lambda leaf: leaf.sharding, state), None
-    step_fn = make_step(learner, graph, optimizer, mesh, options.parallel.accumulate)
-    compiled = jax.jit(step_fn, donate_argnums=0, out_shardings=stored)
+    compiled = jitted(make_step(learner, graph, optimizer, mesh, options.parallel.accumulate), state)
     batch = placed(batch, jax.tree.map(lambda _: meshes.batch_sharding(mesh), batch))
     arguments = state, frozen, batch
     return Step(compiled.trace(*arguments), arguments, batch["image"].shape[0])

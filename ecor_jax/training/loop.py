@@ -14,7 +14,6 @@ from tqdm import tqdm
 
 from ecor_jax import stopping
 from ecor_jax.checkpoints.store import Store
-from ecor_jax.clip.transformer import rematerialise
 from ecor_jax.errors import UserError
 from ecor_jax.parallel import mesh as meshes
 from ecor_jax.parallel.processes import is_first, watched
@@ -22,7 +21,7 @@ from ecor_jax.training.best import PREFIX, Best
 from ecor_jax.training.metrics_log import MetricsLog
 from ecor_jax.training.optimizers import make_optimizer
 from ecor_jax.training.options import Training
-from ecor_jax.training.step import STOP, Learner, Statistic, TrainState, make_step
+from ecor_jax.training.step import STOP, Learner, TrainState, jitted, make_step, split
 
 Validate = Callable[[nnx.Module], Mapping[str, float]]
 """Numbers of a model on the validation part."""
@@ -39,16 +38,10 @@ def train(learner: Learner, options: Training, workdir: Path, run: str, validate
     """
     mesh = meshes.make_mesh(options.parallel.model)
     optimizer = make_optimizer(options.optimizer, options.steps)
-    if options.parallel.rematerialise:
-        rematerialise(learner.model)
-    graph, tuned, statistics, frozen = nnx.split(learner.model, learner.trainable, Statistic, ...)
-    tuned, statistics = (nnx.to_pure_dict(meshes.place(part, mesh)) for part in (tuned, statistics))
-    frozen = meshes.place(frozen, mesh)
+    graph, tuned, statistics, frozen = split(learner, options)
+    tuned, statistics, frozen = (meshes.place(part, mesh) for part in (tuned, statistics, frozen))
     state = _initial_state(tuned, statistics, optimizer, options.seed, mesh)
-    # What a step changes stays where it is stored, whatever XLA would like better.
-    stored = jax.tree.map(lambda leaf: leaf.sharding, state), None
-    step = make_step(learner, graph, optimizer, mesh, options.parallel.accumulate)
-    step_fn = jax.jit(step, donate_argnums=0, out_shardings=stored)
+    step_fn = jitted(make_step(learner, graph, optimizer, mesh, options.parallel.accumulate), state)
 
     def model_of(state: TrainState) -> nnx.Module:
         return nnx.merge(graph, meshes.whole(state.tuned, mesh), state.statistics, frozen)

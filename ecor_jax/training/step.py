@@ -11,8 +11,10 @@ from flax.nnx.filterlib import Filter
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
+from ecor_jax.clip.transformer import rematerialise
 from ecor_jax.data.pipeline import TrainBatches
 from ecor_jax.parallel.mesh import gathered
+from ecor_jax.training.options import Training
 
 Batch = dict[str, Array]
 Metrics = dict[str, tuple[Float[Array, ""], Float[Array, ""]]]
@@ -59,6 +61,20 @@ Step = Callable[[TrainState, Any, Batch], tuple[TrainState, Metrics]]
 
 STOP = "stop"
 """In a batch of several processes: whether the one that read the example was told to stop."""
+
+
+def split(learner: Learner, options: Training) -> tuple[nnx.GraphDef, Any, Any, nnx.State]:
+    """A learner's model: its graph, what is tuned and its statistics as plain dicts, and what is frozen."""
+    if options.parallel.rematerialise:
+        rematerialise(learner.model)
+    graph, tuned, statistics, frozen = nnx.split(learner.model, learner.trainable, Statistic, ...)
+    return graph, nnx.to_pure_dict(tuned), nnx.to_pure_dict(statistics), frozen
+
+
+def jitted(step: Step, state: TrainState) -> Any:
+    """The step, compiled for a state that it takes the place of: what it changes stays where it is stored."""
+    stored = jax.tree.map(lambda leaf: leaf.sharding, state)
+    return jax.jit(step, donate_argnums=0, out_shardings=(stored, None))
 
 
 def make_step(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jax
 from filelock import FileLock, Timeout
 
 from ecor_jax.atomic import json_text, sweep, write_json, writing
@@ -45,6 +46,8 @@ def claimed(workdir: Path, config: dict[str, Any], defaults: dict[str, Any]) -> 
 
 def check_shared(workdir: Path) -> None:
     """UserError, in all processes of a run, if they do not see the same folder."""
+    if jax.process_count() == 1:
+        return
     path = workdir / TOKEN
 
     def write() -> str:
@@ -53,7 +56,7 @@ def check_shared(workdir: Path) -> None:
 
     token = from_first(write)
     seen = path.read_text() if path.is_file() else ""
-    agree(f"the folder {workdir}", seen == token)
+    agree(f"the folder {workdir}", lambda: seen == token)
     if is_first():
         path.unlink()
 

@@ -9,7 +9,7 @@ from ecor_jax.commands.config_files import load_config
 from ecor_jax.parallel.mesh import make_mesh
 from ecor_jax.tasks.ahead import Sizes
 from ecor_jax.tasks.base import options_of
-from ecor_jax.training import loop
+from ecor_jax.training import loop, step
 
 
 class Called(Exception):
@@ -41,7 +41,7 @@ def test_the_steps_arguments(config, overrides, request, tiny_clip, tiny_picture
         raise Called(arguments)
 
     instead = types.SimpleNamespace(**vars(jax) | {"jit": lambda step, **options: called})
-    monkeypatch.setattr(loop, "jax", instead)
+    monkeypatch.setattr(step, "jax", instead)
     method = next(iter(task.methods))
     with pytest.raises(Called) as real:
         loop.train(task.learner(method), options, tmp_path, method)
@@ -52,5 +52,6 @@ def test_the_steps_arguments(config, overrides, request, tiny_clip, tiny_picture
         return [(jax.tree_util.keystr(path), shape, dtype, None if where.is_fully_replicated else where.spec)
                 for path, shape, dtype, where in told]  # fmt: skip
 
-    step = kind.steps_ahead(options, make_mesh(2), Sizes())["train"]
-    assert places(step.arguments) == places(real.value.args[0])
+    monkeypatch.setattr(step, "jax", jax)
+    ahead = kind.steps_ahead(options, make_mesh(2), Sizes())["train"]
+    assert places(ahead.arguments) == places(real.value.args[0])
