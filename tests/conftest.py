@@ -4,6 +4,7 @@ import dataclasses
 import gc
 import json
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 from jaxtyping import install_import_hook
 from PIL import Image
@@ -89,10 +91,45 @@ def strict_dtypes():
         yield
 
 
+@pytest.fixture(scope="session")
+def of_all_workers(tmp_path_factory) -> Path:
+    """A folder that the processes of one run of the tests share."""
+    root = tmp_path_factory.getbasetemp()
+    return root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+
+
+@pytest.fixture(scope="session")
+def made_once(of_all_workers) -> Callable[[str, Callable[[Path], object]], Path]:
+    """A folder of a name, filled by the first worker who asks for it; tests change copies alone."""
+
+    def folder_of(name: str, fill: Callable[[Path], object]) -> Path:
+        folder, whole = of_all_workers / "made" / name, of_all_workers / "made" / f"{name}.whole"
+        folder.parent.mkdir(exist_ok=True)
+        with FileLock(folder.with_name(f"{name}.lock")):
+            if not whole.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                fill(folder)
+                whole.touch()
+        return folder
+
+    return folder_of
+
+
+@pytest.fixture(scope="session")
+def compiled(of_all_workers) -> Path:
+    """JAX's folder of compiled programs: as many processes compile the same ones, each is compiled once."""
+    return of_all_workers / "compiled"
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _own_cache(tmp_path_factory):
-    """Text banks of the tests stay among the tests' files."""
+def _own_caches(tmp_path_factory, compiled):
+    """Text banks and programs of the tests stay among the tests' files."""
+    import jax
+
     os.environ["ECOR_CACHE"] = str(tmp_path_factory.getbasetemp() / "cache")
+    jax.config.update("jax_compilation_cache_dir", str(compiled))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
 
 @pytest.fixture
@@ -141,7 +178,7 @@ def transformers_clip() -> Callable[[Any], Any]:
 
 
 @pytest.fixture(scope="session")
-def tiny_clip(tmp_path_factory) -> Path:
+def tiny_clip(made_once) -> Path:
     """A model directory with a CLIP of random weights (shapes and numerics only), its tokenizer of a few captions."""
     from flax import nnx
 
@@ -151,30 +188,34 @@ def tiny_clip(tmp_path_factory) -> Path:
     from ecor_jax.clip.preprocessing import Preprocess
     from ecor_jax.clip.tokenizer import learn_tokenizer
 
-    config = preset("tiny/16-8")
-    captions = ["this is a photo of a cat because there is a long tail.", "a dog with four legs and a wet nose"]
-    tokenizer = learn_tokenizer(captions, config.text.vocab_size, config.text.context_length)
-    config = dataclasses.replace(config, text=dataclasses.replace(config.text, vocab_size=len(tokenizer)))
-    directory = tmp_path_factory.mktemp("models") / "tiny"
-    save_clip(directory, Clip(config, rngs=nnx.Rngs(0)), tokenizer, Preprocess(16))
-    return directory
+    def fill(folder: Path) -> None:
+        config = preset("tiny/16-8")
+        captions = ["this is a photo of a cat because there is a long tail.", "a dog with four legs and a wet nose"]
+        tokenizer = learn_tokenizer(captions, config.text.vocab_size, config.text.context_length)
+        config = dataclasses.replace(config, text=dataclasses.replace(config.text, vocab_size=len(tokenizer)))
+        save_clip(folder / "tiny", Clip(config, rngs=nnx.Rngs(0)), tokenizer, Preprocess(16))
+
+    return made_once("models", fill) / "tiny"
 
 
 @pytest.fixture(scope="session")
-def tiny_pictures(tmp_path_factory) -> tuple[Path, Path]:
+def tiny_pictures(made_once) -> tuple[Path, Path]:
     """A folder with train/ and test/ of three classes of coloured squares, and their rationales."""
-    root = tmp_path_factory.mktemp("pictures")
     colours = {"cat": (200, 40, 40), "dog": (40, 200, 40), "grey_seal": (120, 120, 120)}
-    for split, count in (("train", 8), ("test", 5)):
-        for name, colour in colours.items():
-            (root / "images" / split / name).mkdir(parents=True)
-            for number in range(count):
-                shade = tuple(value + number for value in colour)
-                Image.new("RGB", (20, 18), shade).save(root / "images" / split / name / f"{number}.png")
     rationales = {
         "cat": ["a long tail", "whiskers"],
         "dog": ["a wet nose", "a long tail", "four legs"],
         "grey seal": ["flippers", "whiskers"],
     }
-    (root / "rationales.json").write_text(json.dumps(rationales))
+
+    def fill(root: Path) -> None:
+        for split, count in (("train", 8), ("test", 5)):
+            for name, colour in colours.items():
+                (root / "images" / split / name).mkdir(parents=True)
+                for number in range(count):
+                    shade = tuple(value + number for value in colour)
+                    Image.new("RGB", (20, 18), shade).save(root / "images" / split / name / f"{number}.png")
+        (root / "rationales.json").write_text(json.dumps(rationales))
+
+    root = made_once("pictures", fill)
     return root / "images", root / "rationales.json"

@@ -23,13 +23,12 @@ ROOT = Path(__file__).parents[2]
 class Commands:
     """Starts `python -m launch.X` from the root of the repository, on one device, in a process of its own."""
 
-    cache: Path
+    environment: dict[str, str]
 
     def start(self, name: str, *arguments: object) -> subprocess.Popen[str]:
-        environment = os.environ | {"XLA_FLAGS": "", "ECOR_CACHE": str(self.cache)}
         command = [sys.executable, "-m", f"launch.{name}", *map(str, arguments)]
         pipe = subprocess.PIPE
-        return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True)
+        return subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=pipe, stderr=pipe, text=True)
 
     def run(self, name: str, *arguments: object) -> str:
         """What a command that succeeds prints."""
@@ -41,8 +40,17 @@ class Commands:
 
 
 @pytest.fixture(scope="session")
-def commands(tmp_path_factory) -> Commands:
-    return Commands(tmp_path_factory.mktemp("cache"))
+def commands(tmp_path_factory, compiled) -> Commands:
+    # As tests' own process, these do not optimise the machine code, and compile what none has.
+    return Commands(
+        os.environ
+        | {
+            "XLA_FLAGS": "--xla_backend_optimization_level=0",
+            "JAX_COMPILATION_CACHE_DIR": str(compiled),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            "ECOR_CACHE": str(tmp_path_factory.mktemp("cache")),
+        }
+    )
 
 
 @pytest.fixture(scope="session")
@@ -78,18 +86,23 @@ def options(tiny_clip, tiny_pictures) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def trained(commands, options, tmp_path_factory) -> Path:
+def trained(commands, options, made_once) -> Path:
     """The workdir of that run, by a process of its own."""
-    workdir = tmp_path_factory.mktemp("trained") / "run"
-    printed = commands.run("train", *options, f"--workdir={workdir}")
-    assert [line.split()[0] for line in printed.splitlines()[1:]] == ["dror", "ecor"]
-    return workdir
+
+    def fill(root: Path) -> None:
+        printed = commands.run("train", *options, f"--workdir={root / 'run'}")
+        assert [line.split()[0] for line in printed.splitlines()[1:]] == ["dror", "ecor"]
+
+    return made_once("trained", fill) / "run"
 
 
 @pytest.fixture(scope="session")
-def people(tmp_path_factory) -> Path:
+def people(made_once) -> Path:
     """A folder of six people with six noisy pictures each, and a zip of pairs of them."""
-    root = tmp_path_factory.mktemp("people")
+    return made_once("people", write_people)
+
+
+def write_people(root: Path) -> None:
     rng = np.random.default_rng(0)
     for person in range(6):
         face = rng.integers(0, 256, (20, 20, 3))
@@ -105,7 +118,6 @@ def people(tmp_path_factory) -> Path:
         for name in {name for pair in pairs for name in pair[:2]}:
             person, number = name.split("-")
             archive.write(root / "faces" / person / number, f"set/{name}")
-    return root
 
 
 @pytest.fixture(scope="session")
@@ -126,19 +138,24 @@ def face_options(people, tiny_clip, tiny_pictures) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def recognised(called, face_options, tmp_path_factory) -> Path:
+def recognised(called, face_options, made_once) -> Path:
     """The workdir of a short run on those people."""
-    workdir = tmp_path_factory.mktemp("recognised") / "run"
-    printed = called(train, *face_options, f"--workdir={workdir}")
-    rows = ["tuned", "clip", "group_softmax", "group_softmax_random"]
-    assert [line.split()[0] for line in printed.splitlines()[1:-1]] == rows
-    return workdir
+
+    def fill(root: Path) -> None:
+        printed = called(train, *face_options, f"--workdir={root / 'run'}")
+        rows = ["tuned", "clip", "group_softmax", "group_softmax_random"]
+        assert [line.split()[0] for line in printed.splitlines()[1:-1]] == rows
+
+    return made_once("recognised", fill) / "run"
 
 
 @pytest.fixture(scope="session")
-def radiographs(tmp_path_factory) -> Path:
+def radiographs(made_once) -> Path:
     """Noise of 40 patients in the shape of NIH's set: every second one has an effusion, a light patch below."""
-    root = tmp_path_factory.mktemp("nih")
+    return made_once("nih", write_radiographs)
+
+
+def write_radiographs(root: Path) -> None:
     (root / "images").mkdir()
     rng = np.random.default_rng(0)
     lines = ["Image Index,Finding Labels,Patient ID,View Position"]
@@ -151,7 +168,6 @@ def radiographs(tmp_path_factory) -> Path:
             Image.fromarray(pixels).save(root / "images" / name)
             lines.append(f"{name},{findings},{patient},{'PA' if number else 'AP'}")
     (root / "labels.csv").write_text("\n".join(lines) + "\n")
-    return root
 
 
 @pytest.fixture(scope="session")
@@ -170,11 +186,13 @@ def xray_options(radiographs, tiny_clip) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def diagnosed(called, xray_options, tmp_path_factory) -> Path:
+def diagnosed(called, xray_options, made_once) -> Path:
     """The workdir of a short run on those X-rays."""
-    workdir = tmp_path_factory.mktemp("diagnosed") / "run"
-    printed = called(train, *xray_options, f"--workdir={workdir}")
-    rows = ["bottleneck", "bottleneck_push_absent", "random_descriptors", "black_box", "black_box_mlp"]
-    assert [line.split()[0] for line in printed.splitlines()[1:-1]] == rows
-    assert "no medical device" in printed.splitlines()[-1]
-    return workdir
+
+    def fill(root: Path) -> None:
+        printed = called(train, *xray_options, f"--workdir={root / 'run'}")
+        rows = ["bottleneck", "bottleneck_push_absent", "random_descriptors", "black_box", "black_box_mlp"]
+        assert [line.split()[0] for line in printed.splitlines()[1:-1]] == rows
+        assert "no medical device" in printed.splitlines()[-1]
+
+    return made_once("diagnosed", fill) / "run"

@@ -104,13 +104,9 @@ def saved(workdir: Path) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def make_run(commands, options):
+def make_run(commands, options, tmp_path_factory):
     """A run of STEPS steps, of some number of worker processes that read the pictures, in a given workdir."""
-    # Not to optimise the machine code halves the time that starting takes.
-    environment = os.environ | {
-        "XLA_FLAGS": "--xla_backend_optimization_level=0",
-        "ECOR_CACHE": str(commands.cache / "stopping"),
-    }
+    environment = commands.environment | {"ECOR_CACHE": str(tmp_path_factory.mktemp("stopping"))}
     changed = ["--config.method=dror", f"--config.steps={STEPS}", "--config.checkpoint_every=300"]
 
     def make(workdir: Path, workers: int = 0) -> Run:
