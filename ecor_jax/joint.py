@@ -8,12 +8,15 @@ A device may have a share of the inner candidates only: then these functions run
 The logits of all pairs are never there at once.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int
+from tqdm import tqdm
 
 from ecor_jax.parallel.shards import Shards
 
@@ -87,6 +90,35 @@ def top_pairs(
     best = shards.gathered(best)
     _, place = jax.lax.top_k(best.log_prob, k)
     return TopPairs(*(jnp.take_along_axis(values, place, axis=1) for values in best))
+
+
+def top_pairs_of(
+    image: Float[Array, "embed"],
+    outer: Float[Array, "outer embed"],
+    scale: Float[Array, ""],
+    k: int,
+    texts_of: Callable[[int], Float[np.ndarray, "inner embed"]],
+) -> TopPairs:
+    """`top_pairs` of one image, where the texts of pairs are dear: `texts_of` gives those of an outer candidate.
+
+    It is called for one after another, the likeliest first, until the k-th best pair is likelier than the next.
+    """
+    order, log_outer = _ranked(cosines(image[None], outer) * scale, 1)
+    best, prior = _nothing(1, k), np.asarray(log_outer[0])
+    with tqdm(desc="looking at candidates", unit="", mininterval=1, delay=1) as bar:
+        for at, number in enumerate(np.asarray(order[0]).tolist()):
+            bar.total = int((prior > float(best.log_prob[0, -1])).sum())
+            if at >= bar.total:
+                break
+            best = _look_at(image, jnp.asarray(texts_of(number)), scale, jnp.int32(number), log_outer[0, at], best)
+            bar.update()
+    return best
+
+
+@jax.jit
+def _look_at(image, texts: Float[Array, "inner embed"], scale, number, prior, best: TopPairs) -> TopPairs:
+    joint = prior + jax.nn.log_softmax(cosines(image[None], texts) * scale)
+    return _merge(best, number[None, None], joint[:, None], Shards(len(texts)))
 
 
 def likeliest(
@@ -222,13 +254,16 @@ def _top_of_likeliest(images, banks: Banks, scale, k: int, shards: Shards, chunk
 def _top_of_all(images, pair, scale, k: int, shards: Shards, chunk: int) -> TopPairs:
     outer = len(pair)
 
-    def look(best, at):
+    def look(carry, at):
+        best, total = carry
         number, logits = _logits(images, pair, scale, at, chunk, shards)
         logits = jnp.where((number < outer)[:, None], logits, -jnp.inf)
-        return _merge(best, jnp.broadcast_to(number, (len(images), chunk)), logits, shards), None
+        total = jnp.logaddexp(total, jax.nn.logsumexp(logits, axis=(1, 2)))
+        return (_merge(best, jnp.broadcast_to(number, (len(images), chunk)), logits, shards), total), None
 
-    best, _ = jax.lax.scan(look, shards.start(_nothing(len(images), k)), jnp.arange(-(-outer // chunk)))
-    return best._replace(log_prob=best.log_prob - pairs_log_total(images, pair, scale, shards, chunk)[:, None])
+    start = shards.start((_nothing(len(images), k), jnp.full(len(images), -jnp.inf)))
+    (best, total), _ = jax.lax.scan(look, start, jnp.arange(-(-outer // chunk)))
+    return best._replace(log_prob=best.log_prob - shards.logsumexp(total)[:, None])
 
 
 def _ranked(logits: Float[Array, "batch outer"], chunk: int):

@@ -28,6 +28,11 @@ SHARD = 16384
 """Texts of a file: what is lost at most when encoding is stopped, and all that is tokenized at once."""
 
 
+def shards_of(start: int, stop: int) -> range:
+    """The shards that texts `start` to `stop` are in."""
+    return range(start // SHARD, -(-stop // SHARD))
+
+
 class TextBank:
     """Unit embeddings of N distinct texts, as float32 rows that are encoded when they are first read.
 
@@ -73,7 +78,7 @@ class TextBank:
     def rows(self, start: int, stop: int) -> Float[np.ndarray, "texts embed"]:
         """Embeddings of texts `start` to `stop`; only the shards that they are in are looked at."""
         found = np.empty((stop - start, self.shape[1]), np.float32)
-        for first, shard in self.shards(range(start // SHARD, -(-stop // SHARD))):
+        for first, shard in self.shards(shards_of(start, stop)):
             low, high = max(start, first), min(stop, first + len(shard))
             found[low - start : high - start] = shard[low - first : high - first]
         return found
@@ -111,38 +116,63 @@ def embed_texts(model: Model, texts: Sequence[str], folder: Path | None = None) 
     return bank[[number[text] for text in texts]]
 
 
+class PairBank:
+    """Unit embeddings of a template with every pair of words of two letters, [words of one, words of the other, embed].
+
+    They are read when columns are asked for, `bank[:, start:stop]`, in what the vision tower computes in: of the bank
+    no more is ever in memory. Words of a letter that the template lacks make no difference.
+    """
+
+    def __init__(self, model: Model, template: str, words: Mapping[str, Sequence[str]], folder: Path | None = None):
+        self._texts = texts = PairTexts(template, words)
+        self._bank = TextBank(model, texts, folder)
+        self._leads_are_rows = texts.letters == tuple(words)
+        self.dtype = jnp.dtype(model.clip.vision.dtype)
+        self.shape = (*map(len, words.values()), self._bank.shape[1])
+        if jax.process_count() > 1:
+            # Each encodes its share; where a host does not see another's files, it makes them again.
+            for _ in self._bank.shards(self._bank.numbers[jax.process_index() :: jax.process_count()]):
+                pass
+            wait()
+
+    def __getitem__(self, index: tuple[slice, slice]) -> Float[np.ndarray, "first columns embed"]:
+        gc.collect()  # else a bank that nobody needs any more, but JAX had borrowed, may still be there
+        rows, columns, embed = self.shape
+        begin, end, _ = index[1].indices(columns)
+        shape = rows, max(0, end - begin), embed
+        if not math.prod(shape):
+            return np.zeros(shape, self.dtype)
+        # Fresh pages: aligned as JAX wants them, so that a CPU takes them without a copy, and none there until used.
+        memory = mmap.mmap(-1, self.dtype.itemsize * math.prod(shape), flags=mmap.MAP_PRIVATE)
+        pairs = np.frombuffer(memory, self.dtype).reshape(shape)
+        length = len(self._texts.second)
+        if self._leads_are_rows:
+            by_lead, leads, others = pairs, range(rows), range(begin, end)
+        else:
+            by_lead, leads, others = pairs.swapaxes(0, 1), range(begin, end), range(rows)
+        for start, texts in self._bank.shards(shards_of(leads.start * length, leads.stop * length)):
+            stop = start + len(texts)
+            for lead in range(max(start // length, leads.start), min(-(-stop // length), leads.stop)):
+                first = lead * length
+                low, high = max(start, first + others.start), min(stop, first + others.stop)
+                if low < high:
+                    place = slice(low - first - others.start, high - first - others.start)
+                    by_lead[lead - leads.start, place] = texts[low - start : high - start]
+        return pairs
+
+
 def embed_pairs(
     model: Model, template: str, words: Mapping[str, Sequence[str]], folder: Path | None = None
-) -> Float[np.ndarray, "first second embed"]:
-    """The template with every pair of words of two letters in braces, [words of one, words of the other, embed].
-
-    Words of a letter that it lacks make no difference. On a CPU jax.device_put takes the array without a copy.
-    """
-    gc.collect()  # else a bank that nobody needs any more, but JAX had borrowed, may still be there
-    sizes, given = [len(texts) for texts in words.values()], [f"{{{letter}}}" in template for letter in words]
-    if not all(given):
-        lists = [texts if used else texts[:1] for texts, used in zip(words.values(), given, strict=True)]
-        texts = [template.format(**dict(zip(words, pair, strict=True))) for pair in itertools.product(*lists)]
-        bank = embed_texts(model, texts, folder)
-        return np.broadcast_to(bank.reshape(*map(len, lists), -1), (*sizes, bank.shape[1]))
-    texts = PairTexts(template, words)
-    bank = TextBank(model, texts, folder)
-    if jax.process_count() > 1:
-        # Each encodes its share; where a host does not see another's files, it makes them again.
-        for _ in bank.shards(bank.numbers[jax.process_index() :: jax.process_count()]):
-            pass
-        wait()
-    # Fresh pages: aligned as JAX wants them, and none there until it is written to.
-    memory = mmap.mmap(-1, 4 * math.prod(bank.shape), flags=mmap.MAP_PRIVATE)
-    pairs = np.frombuffer(memory, np.float32).reshape(*sizes, bank.shape[1])
-    by_lead = pairs if texts.letters == tuple(words) else pairs.swapaxes(0, 1)
-    length = by_lead.shape[1]
-    for start, rows in bank.shards():
-        stop = start + len(rows)
-        for lead in range(start // length, -(-stop // length)):
-            low, high = max(start, lead * length), min(stop, (lead + 1) * length)
-            by_lead[lead, low - lead * length : high - lead * length] = rows[low - start : high - start]
-    return pairs
+) -> "PairBank | Float[np.ndarray, 'first second embed']":
+    """The template with every pair of words, to be read by columns; words of a letter that it lacks are alike."""
+    given = [f"{{{letter}}}" in template for letter in words]
+    if all(given):
+        return PairBank(model, template, words, folder)
+    lists = [texts if used else texts[:1] for texts, used in zip(words.values(), given, strict=True)]
+    texts = [template.format(**dict(zip(words, pair, strict=True))) for pair in itertools.product(*lists)]
+    bank = embed_texts(model, texts, folder)
+    whole = np.broadcast_to(bank.reshape(*map(len, lists), -1), (*map(len, words.values()), bank.shape[1]))
+    return whole.astype(model.clip.vision.dtype)
 
 
 def _digest_of(model: Model):

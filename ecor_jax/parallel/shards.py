@@ -1,12 +1,14 @@
 """Candidates split over the mesh: softmax, sums and choices over the shares of all devices, exactly."""
 
+import collections
 import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import Mesh, PartitionSpec
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int
 
 BATCH = PartitionSpec(("data", "model"))
@@ -108,6 +110,30 @@ def over_shards(fn: Callable[..., Any], mesh: Mesh | None, count: int, examples:
 
     specs = (BATCH, PartitionSpec(None, "model"), PartitionSpec())
     return jax.shard_map(of_device, mesh=mesh, in_specs=specs, out_specs=BATCH)(examples, pair, whole)
+
+
+def split_columns(pair: Any, mesh: Mesh | None) -> Float[Array, "rows columns embed"]:
+    """A bank on the mesh: a device has its share of the columns, of which the last ones may be padding.
+
+    pair: [rows, columns, embed], an array or what gives one for `pair[:, start:stop]`: that is called for the shares of
+    this process's devices, and there is no more than one of them in its memory at a time.
+    """
+    if mesh is None or mesh.size == 1:
+        # On a CPU without a copy.
+        return jax.device_put(pair[:, :], None if mesh is None else mesh.devices.item())
+    rows, count, embed = pair.shape
+    shape = rows, padded_columns(count, mesh), embed
+    sharding = NamedSharding(mesh, PartitionSpec(None, "model"))
+    owners, arrays = collections.defaultdict(list), []
+    for device, index in sharding.addressable_devices_indices_map(shape).items():
+        assert index is not None
+        owners[index[1].indices(shape[1])[:2]].append(device)
+    for (start, stop), devices in sorted(owners.items()):
+        share = pair[:, start : min(stop, count)]
+        if padding := stop - start - share.shape[1]:
+            share = np.pad(share, ((0, 0), (0, padding), (0, 0)))
+        arrays += jax.block_until_ready([jax.device_put(share, device) for device in devices])
+    return jax.make_array_from_single_device_arrays(shape, sharding, arrays)
 
 
 def padded_columns(columns: int, mesh: Mesh) -> int:

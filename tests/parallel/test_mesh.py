@@ -16,6 +16,7 @@ from ecor_jax.clip.transformer import rematerialise
 from ecor_jax.errors import UserError
 from ecor_jax.joint import Banks
 from ecor_jax.parallel.mesh import batch_sharding, global_batch, make_mesh, place
+from ecor_jax.parallel.shards import split_columns
 from ecor_jax.tasks.rationale.methods import METHODS
 from ecor_jax.tasks.rationale.model import RationaleLearner, RationaleLoss, RationaleModel
 from ecor_jax.tasks.rationale.predict import predict
@@ -37,7 +38,8 @@ def make_task(clip, mesh, method: str = "ecor", **options) -> RationaleLearner:
     banks: Any = Banks(None if method == "dror" else outer, pair[:1] if method == "ecor_independent" else pair)
     prompts = VisualPrompts(clip.clip.config.vision, 2, (0, 1), rngs=nnx.Rngs(1))
     batches: Any = None
-    model = RationaleModel(clip, prompts, banks, mesh)
+    banks = banks._replace(pair=split_columns(banks.pair, mesh))
+    model = RationaleModel(clip, prompts, banks, mesh, second)
     return RationaleLearner(model, METHODS[method], batches, RationaleLoss(**options))
 
 

@@ -10,7 +10,7 @@ from ecor_jax.data.joined import join_rationales
 from ecor_jax.data.parts import PROCEDURAL
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
-from ecor_jax.joint import Bank, Banks
+from ecor_jax.joint import Banks
 from ecor_jax.parallel.ahead import call_step
 from ecor_jax.parallel.shards import padded_columns
 from ecor_jax.tasks.ahead import Sizes, Steps, architecture, batch_of, clip_of
@@ -36,10 +36,8 @@ def steps_ahead(options: RationaleOptions, mesh: Mesh, sizes: Sizes) -> Steps:
         given = jnp.zeros((first, config.embed_dim))
         pair = jnp.zeros((first if method.conditional else 1, padded_columns(second, mesh), config.embed_dim))
         prompts = fresh_prompts(options, config.vision) if method.tuned else None
-        banks = Banks(None if method.order == "pairs" else given, pair[:, :second])
-        model = RationaleModel(clip, prompts, banks)  # pyright: ignore[reportArgumentType]
-        # A bank on a mesh is padded in NumPy, which knows no shapes without arrays.
-        model.mesh, model.pair_bank = mesh, Bank(pair.astype(model.vision.dtype))
+        banks = Banks(None if method.order == "pairs" else given, pair.astype(clip.clip.vision.dtype))
+        model = RationaleModel(clip, prompts, banks, mesh, second)  # pyright: ignore[reportArgumentType]
         return RationaleLearner(model, method, None, options.loss)  # pyright: ignore[reportArgumentType]
 
     made = shapes_of(learner)

@@ -21,9 +21,12 @@ from ecor_jax.parallel.mesh import make_mesh
 from ecor_jax.tasks.explainer import Explainer
 from ecor_jax.tasks.rationale.data import fitting
 from ecor_jax.tasks.rationale.explanation import ExplainedPicture, explanation_of
-from ecor_jax.tasks.rationale.methods import find_methods, make_banks, over_context
+from ecor_jax.tasks.rationale.methods import find_methods, make_banks, over_context, words_of
 from ecor_jax.tasks.rationale.model import RationaleModel
-from ecor_jax.tasks.rationale.predict import Predictions, predict
+from ecor_jax.tasks.rationale.predict import Predictions, predict, predict_without_bank
+
+MANY = 2**16
+"""Pairs of which no bank is made, where a method can do without, to explain pictures."""
 
 Rationales = str | Path | Mapping[str, Sequence[str]] | None
 
@@ -111,10 +114,15 @@ def _methods(loaded: TunedModel, names: str) -> dict[str, Tuned]:
 def _answers(
     loaded: TunedModel, tuned: Tuned, vocabulary: Vocabulary, records: Sequence[Record], top_k: int, name: str
 ) -> Predictions:
-    mesh, banks = make_mesh(), make_banks(tuned.method, loaded.model, vocabulary)
-    model = RationaleModel(loaded.model, tuned.prompts, banks, mesh)
-    encode = Encode(loaded.model.preprocess)
+    method, mesh = tuned.method, make_mesh()
     batch = min(64, len(records))
     batch += -batch % mesh.size
-    batches = eval_batches(InOrder(records, origin="the pictures to explain"), encode, batch_size=batch)
-    return predict(model, tuned.method, batches, top_k=top_k, mesh=mesh, total=len(records), name=name)
+    source, encode = InOrder(records, origin="the pictures to explain"), Encode(loaded.model.preprocess)
+    batches = eval_batches(source, encode, batch_size=batch)
+    how: Any = {"top_k": top_k, "mesh": mesh, "total": len(records), "name": name}
+    outer, inner = words_of(method, vocabulary).values()
+    if method.order != "pairs" and method.conditional and len(outer) * len(inner) > MANY:
+        return predict_without_bank(loaded.model, tuned.prompts, method, vocabulary, batches, **how)
+    banks = make_banks(method, loaded.model, vocabulary, mesh)
+    model = RationaleModel(loaded.model, tuned.prompts, banks, mesh, len(inner))
+    return predict(model, method, batches, **how)

@@ -1,10 +1,12 @@
 """The methods that are compared: which prompts, and how P(category, rationale | image) is put together from them."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, get_args
 
+import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from ecor_jax.checkpoints.model_dir import Model
 from ecor_jax.clip.tokenizer import TextTooLong
@@ -12,6 +14,7 @@ from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
 from ecor_jax.joint import Banks, TopPairs
 from ecor_jax.options import check_template
+from ecor_jax.parallel.shards import split_columns
 from ecor_jax.text_bank import embed_pairs, embed_texts
 
 PAIR = "This is a photo of a {c} because there is {r}"
@@ -76,27 +79,35 @@ def with_templates(method: Method, outer: str, pair: str) -> Method:
     return dataclasses.replace(method, outer=outer or method.outer, pair=pair or method.pair)
 
 
-def make_banks(method: Method, model: Model, vocabulary: Vocabulary) -> Banks:
-    """Every prompt of a method encoded, as `ecor_jax.joint` wants them.
+def words_of(method: Method, vocabulary: Vocabulary) -> Mapping[str, Sequence[str]]:
+    """The outer candidates, then the inner ones, each by its letter in braces."""
+    words = {"r": vocabulary.rationales, "c": vocabulary.classes}
+    return dict(reversed(words.items())) if method.order == "category_first" else words
+
+
+def outer_prompts(method: Method, vocabulary: Vocabulary) -> list[str]:
+    """Of every outer candidate alone."""
+    (first, outer), (second, inner) = words_of(method, vocabulary).items()
+    return [method.outer.format(**{first: word, second: inner[0]}) for word in outer]
+
+
+def make_banks(method: Method, model: Model, vocabulary: Vocabulary, mesh: Mesh | None = None) -> Banks:
+    """Every prompt of a method encoded, as `ecor_jax.joint` wants them; pairs, on a mesh, split by inner candidates.
 
     UserError if prompts are longer than the text tower reads: the classes they belong to are named.
     """
-    words = {"r": vocabulary.rationales, "c": vocabulary.classes}
-    if method.order == "category_first":
-        words = dict(reversed(words.items()))
-    first, second = words
+    words = dict(words_of(method, vocabulary))
     try:
         outer = None
         if method.order != "pairs":
-            rest = {second: words[second][0]}
-            outer = embed_texts(model, [method.outer.format(**{first: word}, **rest) for word in words[first]])
+            outer = embed_texts(model, outer_prompts(method, vocabulary))
         if not method.conditional:
+            first = next(iter(words))
             words[first] = words[first][:1]
-        pair = embed_pairs(model, method.pair, words)
+        pair = split_columns(embed_pairs(model, method.pair, words), mesh)
     except TextTooLong as error:
         raise UserError(f"{error} ({_owners(error.texts, vocabulary)})") from error
-    # In NumPy, until they are placed.
-    return Banks(outer, pair)  # pyright: ignore[reportArgumentType]
+    return Banks(None if outer is None else jnp.asarray(outer), pair)
 
 
 def over_context(methods: Iterable[Method], model: Model, vocabulary: Vocabulary) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int, UInt8
@@ -17,36 +16,46 @@ from ecor_jax.clip.vision import normalise_pixels
 from ecor_jax.data.pipeline import TrainBatches
 from ecor_jax.joint import Bank, Banks, conditional_logits, cosines, pair_embeddings, pairs_log_total
 from ecor_jax.losses import candidate_loss, softmax_contrastive_loss
-from ecor_jax.parallel.shards import Shards, over_shards, padded_columns
+from ecor_jax.parallel.shards import Shards, over_shards
 from ecor_jax.tasks.rationale.methods import Method
 from ecor_jax.tasks.rationale.options import RationaleLoss
 from ecor_jax.training.step import Batch, Metrics
 
 
-class RationaleModel(nnx.Module):
-    """A frozen vision tower with visual prompts (or none), and the text bank of a method.
+class PromptedTower(nnx.Module):
+    """A frozen vision tower with visual prompts (or none)."""
 
-    mesh: over whose axis `model` the inner candidates are split; None: all on one device. The bank of pairs is kept in
-    what the tower computes in.
-    """
-
-    def __init__(self, model: Model, prompts: VisualPrompts | None, banks: Banks, mesh: Mesh | None = None):
+    def __init__(self, model: Model, prompts: VisualPrompts | None):
         self.vision = model.clip.vision
         self.prompts = prompts
-        # The pretrained temperature is part of both softmaxes; it is not trained (DROR's code).
-        self.scale = Bank(model.clip.scale())
-        self.outer_bank = None if banks.outer is None else Bank(jnp.asarray(banks.outer))
-        self.mesh, self.candidates = mesh, banks.pair.shape[1]
-        padding = 0 if mesh is None else padded_columns(self.candidates, mesh) - self.candidates
-        # In NumPy on a mesh, until every device takes its share: it may be too large for any of them.
-        xp = jnp if mesh is None else np
-        pair = xp.asarray(banks.pair, self.vision.dtype)
-        self.pair_bank = Bank(xp.pad(pair, ((0, 0), (0, padding), (0, 0))) if padding else pair)
         self.mean, self.std = model.preprocess.mean, model.preprocess.std
 
     def embed(self, images: UInt8[Array, "batch size size 3"]) -> Float[Array, "batch embed"]:
         """Unit embeddings of preprocessed images."""
         return unit(self.vision(normalise_pixels(images, self.mean, self.std), self.prompts))
+
+
+class RationaleModel(PromptedTower):
+    """A tower, and the text bank of a method.
+
+    mesh: over whose axis `model` the columns of the bank of pairs are split (`parallel.shards.split_columns`); None:
+    all are on one device. candidates: inner ones, if further columns are padding.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        prompts: VisualPrompts | None,
+        banks: Banks,
+        mesh: Mesh | None = None,
+        candidates: int | None = None,
+    ):
+        super().__init__(model, prompts)
+        # The pretrained temperature is part of both softmaxes; it is not trained (DROR's code).
+        self.scale = Bank(model.clip.scale())
+        self.outer_bank = None if banks.outer is None else Bank(banks.outer)
+        self.pair_bank = Bank(banks.pair)
+        self.mesh, self.candidates = mesh, candidates or banks.pair.shape[1]
 
     def over_pairs(self, fn: Callable[..., Any], *examples: Any) -> Any:
         """`fn(examples, banks, scale, shards)` for all examples, a device having its share of the inner candidates."""

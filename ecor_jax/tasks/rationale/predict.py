@@ -1,20 +1,29 @@
 """A method's answers for every image of a set."""
 
 import dataclasses
+import functools
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
+from ecor_jax.checkpoints.model_dir import Model
+from ecor_jax.clip.prompts import VisualPrompts
+from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
-from ecor_jax.joint import Banks, likeliest, top_pairs
+from ecor_jax.joint import Banks, TopPairs, likeliest, top_pairs, top_pairs_of
 from ecor_jax.parallel.map_batches import map_batches
 from ecor_jax.parallel.shards import Shards
-from ecor_jax.tasks.rationale.methods import Method, categories_and_rationales
-from ecor_jax.tasks.rationale.model import RationaleModel
+from ecor_jax.tasks.rationale.methods import Method, categories_and_rationales, outer_prompts, words_of
+from ecor_jax.tasks.rationale.model import PromptedTower, RationaleModel
+from ecor_jax.text_bank import embed_texts
+
+KEPT = 256
+"""Candidates whose pairs' embeddings stay in memory."""
 
 
 class Predictions(NamedTuple):
@@ -52,15 +61,60 @@ def predict(
     Where batches have no labels, the gold category is -1, and there are no columns of gold rationales.
     """
     pairs, alone, gold = map_batches(_Answer(top_k, calibration), model, batches, mesh, total=total, name=name)
+    return _predictions(method, pairs, alone, gold, name)
+
+
+def predict_without_bank(
+    model: Model,
+    prompts: VisualPrompts | None,
+    method: Method,
+    vocabulary: Vocabulary,
+    batches: Iterable[dict[str, Any]],
+    *,
+    top_k: int,
+    mesh: Mesh,
+    total: int,
+    name: str = "evaluate",
+) -> Predictions:
+    """`predict` without calibration, of a method that factorises, where few pictures do not ask for all pairs.
+
+    The pairs of an outer candidate are encoded when its turn comes, and kept on disk for the next picture.
+    """
+    (first, outer), (second, inner) = words_of(method, vocabulary).items()
+
+    @functools.lru_cache(maxsize=KEPT)
+    def texts_of(number: int) -> Float[np.ndarray, "inner embed"]:
+        texts = [method.pair.format(**{first: outer[number], second: word}) for word in inner]
+        return embed_texts(model, texts).astype(model.clip.vision.dtype)
+
+    bank = jnp.asarray(embed_texts(model, outer_prompts(method, vocabulary)))
+    images, gold = map_batches(_embed, PromptedTower(model, prompts), batches, mesh, total=total, name=name)
+    scale = model.clip.scale()
+    found = [top_pairs_of(jnp.asarray(image), bank, scale, top_k, texts_of) for image in images]
+    pairs = jax.tree.map(lambda *columns: np.concatenate(columns), *found)
+    return _predictions(method, pairs, (), gold, name)
+
+
+def _embed(tower: PromptedTower, batch: dict[str, Array]):
+    return tower.embed(batch["image"]), _gold(batch)
+
+
+def _gold(batch: dict[str, Array]) -> tuple[Array, Array]:
+    if "category" in batch:
+        return batch["category"], batch["rationales"]
+    count = len(batch["image"])
+    return jnp.full(count, -1, jnp.int32), jnp.zeros((count, 0), bool)
+
+
+def _predictions(method: Method, pairs: TopPairs, alone: Any, gold: Any, name: str) -> Predictions:
     outer, inner = (alone[:2], alone[2:]) if alone else ((None, None), (None, None))
     category, rationale = (outer, inner) if method.order == "category_first" else (inner, outer)
     probabilities = np.exp(pairs.log_prob)
     columns: Any = (*categories_and_rationales(method, pairs), probabilities, *category, *rationale, *gold)
-    predictions = Predictions(*columns)
     # Where all is NaN, the search for the top pairs finds none, and gives them the probability 0.
     if not np.isfinite(probabilities).all() or not probabilities.any(axis=1).all():
         raise UserError(f"{name}: the probabilities are not finite: the weights of the model are damaged")
-    return predictions
+    return Predictions(*columns)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,11 +125,7 @@ class _Answer:
     calibration: bool
 
     def __call__(self, model: RationaleModel, batch: dict[str, Array]):
-        answers = model.over_pairs(self._of_images, model.embed(batch["image"]))
-        if "category" in batch:
-            return *answers, (batch["category"], batch["rationales"])
-        count = len(batch["image"])
-        return *answers, (jnp.full(count, -1, jnp.int32), jnp.zeros((count, 0), bool))
+        return *model.over_pairs(self._of_images, model.embed(batch["image"])), _gold(batch)
 
     def _of_images(self, examples: tuple[Array], banks: Banks, scale: Array, shards: Shards):
         (images,) = examples

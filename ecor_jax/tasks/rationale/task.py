@@ -25,7 +25,7 @@ from ecor_jax.tasks.base import Log, MethodResult, Task, check_batch_sizes, comp
 from ecor_jax.tasks.rationale.ahead import steps_ahead
 from ecor_jax.tasks.rationale.data import Dataset, open_dataset
 from ecor_jax.tasks.rationale.explain import RationaleExplainer
-from ecor_jax.tasks.rationale.methods import PAIR, find_methods, make_banks, over_context, with_templates
+from ecor_jax.tasks.rationale.methods import PAIR, find_methods, make_banks, over_context, with_templates, words_of
 from ecor_jax.tasks.rationale.model import RationaleLearner, RationaleModel
 from ecor_jax.tasks.rationale.options import RationaleOptions
 from ecor_jax.tasks.rationale.predict import Predictions, predict
@@ -243,8 +243,9 @@ class Rationale(Task[RationaleOptions, Evaluation]):
     def _with(self, method: str, prompts: VisualPrompts | None) -> RationaleModel:
         if self._banks is None or self._banks[0] != method:  # one at a time: they are large
             self._banks = None
-            self._banks = method, make_banks(self.recipes[method], self.clip, self.vocabulary)
-        return RationaleModel(self.clip, prompts, self._banks[1], self.mesh)
+            self._banks = method, make_banks(self.recipes[method], self.clip, self.vocabulary, self.mesh)
+        _, inner = words_of(self.recipes[method], self.vocabulary).values()
+        return RationaleModel(self.clip, prompts, self._banks[1], self.mesh, len(inner))
 
     def _encode(self, augment: Augment) -> Encode:
         return Encode(self.clip.preprocess, GoldLabels(self.dataset.vocabulary, self.joined), augment)
