@@ -47,6 +47,10 @@ CHECKED = (
 install_import_hook([f"ecor_jax.{name}" for name in CHECKED], "beartype.beartype")
 
 
+# What is imported lives as long as the process: tests' collections of garbage, and those of what they test, need not
+# go through it (see pytest_collection_finish), nor need the import's own.
+gc.disable()
+
 # A shell's background jobs, and what they start, ignore Ctrl-C: tests of it would fail there.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -63,6 +67,12 @@ def pytest_configure() -> None:
     """
     default = sys.unraisablehook
     sys.unraisablehook = lambda found: None if str(found.exc_value) == "Event loop is closed" else default(found)
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -19,10 +19,11 @@ torch = pytest.importorskip("torch")
 
 TOLERANCE = 1e-5
 EOT = 49407
-SHORTENED = ["openai/ViT-B-16", "datacomp1b/ViT-B-16", "openai/ViT-L-14"]
+SHORTENED = ["openai/ViT-B-32", "datacomp1b/ViT-B-16", "openai/ViT-L-14"]
 """Of these the suite takes the first layers alone: every size but the depth is the published one."""
 SLOW = [
     *SHORTENED,
+    "openai/ViT-B-16",
     "laion2b/ViT-L-14",
     "openai/ViT-L-14-336",
     "laion2b/ViT-H-14",
@@ -37,7 +38,6 @@ def shortened(config: ClipConfig) -> ClipConfig:
 
 
 CASES = {
-    "openai/ViT-B-32": preset("openai/ViT-B-32"),
     **{f"{name}, 3 layers": shortened(preset(name)) for name in SHORTENED},
     **{name: preset(name) for name in SLOW},
 }

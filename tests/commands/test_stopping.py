@@ -108,6 +108,7 @@ def make_run(commands, options, tmp_path_factory):
     """A run of STEPS steps, of some number of worker processes that read the pictures, in a given workdir."""
     environment = commands.environment | {"ECOR_CACHE": str(tmp_path_factory.mktemp("stopping"))}
     changed = ["--config.method=dror", f"--config.steps={STEPS}", "--config.checkpoint_every=300"]
+    changed += ["--config.data.batch_size=2"]
 
     def make(workdir: Path, workers: int = 0) -> Run:
         return Run([*options, *changed, f"--config.data.workers={workers}"], workdir, environment)
