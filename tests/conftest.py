@@ -47,8 +47,7 @@ CHECKED = (
 install_import_hook([f"ecor_jax.{name}" for name in CHECKED], "beartype.beartype")
 
 
-# What is imported lives as long as the process: tests' collections of garbage, and those of what they test, need not
-# go through it (see pytest_collection_finish), nor need the import's own.
+# Not while test files are imported, all of which stays.
 gc.disable()
 
 # A shell's background jobs, and what they start, ignore Ctrl-C: tests of it would fail there.
@@ -69,7 +68,9 @@ def pytest_configure() -> None:
     sys.unraisablehook = lambda found: None if str(found.exc_value) == "Event loop is closed" else default(found)
 
 
-def pytest_collection_finish() -> None:
+@pytest.fixture(scope="module", autouse=True)
+def _little_to_search():
+    """What is there before a file's tests stays: to collect garbage is not to go through imports and JAX's caches."""
     gc.collect()
     gc.freeze()
     gc.enable()

@@ -1,0 +1,80 @@
+"""Chest X-rays in the shape of NIH's and MIMIC's sets, opened; and what holds of all parts."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ecor_jax.config import Config
+from ecor_jax.data.vocabulary import normalise_name
+from ecor_jax.errors import UserError
+from ecor_jax.options import defaults, read
+from ecor_jax.tasks.concepts.data import ConceptsDataset, open_data
+from ecor_jax.tasks.concepts.options import ConceptsOptions
+
+HEADER = "Image Index,Finding Labels,Follow-up #,Patient ID,View Position"
+KINDS = ("No Finding", "Effusion", "Effusion|Edema", "Hernia", "No Finding", "Mass|Pleural_Thickening")
+PATIENTS = 24
+
+
+def lines() -> list[tuple[str, str, str, str]]:
+    """Name, labels, patient and view of two images of every patient; the second may show something else."""
+    found = []
+    for patient in range(PATIENTS):
+        for number in range(2):
+            labels = KINDS[(patient + (number and patient % 3 == 0)) % len(KINDS)]
+            found.append((f"{patient:08}_{number:03}.png", labels, str(patient), "AP" if number else "PA"))
+    return found
+
+
+LINES = lines()
+
+
+def nih(root: Path) -> Config:
+    """Of a folder in the shape of NIH's; no image can be decoded."""
+    folder = root / "films"
+    folder.mkdir()
+    for name, *_ in LINES:
+        (folder / name).write_text(name)
+    rows = [f"{name},{labels},0,{patient},{view}" for name, labels, patient, view in LINES]
+    (root / "labels.csv").write_text("\n".join([HEADER, *rows]) + "\n")
+    made = defaults(ConceptsOptions)
+    made.data.kind = "xrays"
+    made.data.images, made.data.tables = str(folder), str(root / "labels.csv")
+    return made
+
+
+def official(config: Config) -> Config:
+    config.data.test = 0.0
+    return config
+
+
+def open_concepts(config: Config) -> ConceptsDataset:
+    return open_data(read(ConceptsOptions, config))
+
+
+def names(studies) -> list[str]:
+    return [studies[row]["name"] for row in range(len(studies))]
+
+
+def check_parts(data: ConceptsDataset) -> None:
+    """No patient is in two parts, and a CLIP is pretrained on the training patients' images alone."""
+    train, test = set(data.train.patients), set(data.test.patients)
+    assert train and test and not train & test
+    assert train <= set(data.trained_on) and not set(data.trained_on) & test
+    for part in (data.train, data.test):
+        assert part.targets.shape == (len(part.pictures), len(data.classes)) and part.targets.dtype == np.float32
+        assert part.present.shape == (len(part.pictures), len(data.descriptors.phrases))
+        assert part.present.dtype == np.bool_
+        for held, phrases in zip(part.present, part.phrases, strict=True):
+            # What is said may be more than the model knows, and never less.
+            known = {normalise_name(data.descriptors.phrases[concept]) for concept in np.flatnonzero(held)}
+            said = {normalise_name(phrase) for phrase in phrases}
+            assert known == said & set(map(normalise_name, data.descriptors.phrases))
+
+
+def refused(config: Config) -> str:
+    with pytest.raises(UserError) as error:
+        open_concepts(config)
+    assert "\n" not in str(error.value)
+    return str(error.value)
