@@ -31,8 +31,8 @@ class Parallel:
 
     model: devices that share one copy of the sharded arrays (`parallel.mesh`).
     rematerialise: whether a tower's blocks compute their activations again for a gradient, rather than keep them.
-    shard_towers: whether large parameters of towers, and optimizer moments, are stored in shares over `data`, and gathered
-      a block at a time: less memory, more to send.
+    shard_towers: whether what is large of a tower, and its optimizer moments, is stored in shares over `data`, and
+      gathered a block at a time: less memory, more to send.
     accumulate: pieces of a batch that a step goes through one after another; a loss among the images of a batch is then
       one among those of a piece.
     patience: seconds without a step after which one of several processes ends: another one is stuck.
