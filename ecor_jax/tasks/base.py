@@ -252,8 +252,8 @@ def evaluate(
     task_class, options = options_of(config)
     _check_alike(plain(options))
     task = task_class(options, training=False)
-    task.open(model)
     with TOWERS_SPLIT(options.parallel.shard_towers):
+        task.open(model)
         judged = {name: _judged(task, name, None, time.perf_counter()) for name in task.methods}
     results = task.results(judged)
     if not results:

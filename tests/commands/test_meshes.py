@@ -13,7 +13,7 @@ from ecor_jax.commands import evaluate, train
 MESHES = {1: "8x1", 2: "4x2", 4: "2x4", 8: "1x8"}
 # One mesh of each task in every run of the tests, and the others in slow ones; some with towers in shares.
 QUICK = {"rationale": 2, "verification": 1, "concepts": 1, "pretrain": 4}
-SPLIT = {("rationale", 1), ("rationale", 4), ("verification", 2), ("verification", 4), ("concepts", 2), ("pretrain", 4)}
+SPLIT = {("rationale", 2), ("verification", 2), ("verification", 4), ("concepts", 2), ("pretrain", 4)}
 # Runs that other tests make anyway: of a task, on so many devices.
 THERE = {("rationale", 1): "trained", ("verification", 8): "recognised", ("concepts", 8): "diagnosed"}
 
