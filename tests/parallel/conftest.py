@@ -43,11 +43,9 @@ def small_clip(tmp_path_factory) -> Path:
 def step_ahead() -> Callable[..., Step]:
     """The step of a config on the given devices, and how many share the candidates."""
 
-    def make(
-        config: str, overrides: list[str], devices: Any, model: int, step="train", *, split=False, **sizes
-    ) -> Step:
+    def make(config: str, overrides: list[str], devices: Any, model: int, name="train", *, split=False, **sizes):
         task, options = options_of(load_config(config, [*overrides, f"parallel.shard_towers={split}"]))
         with TOWERS_SPLIT(split):
-            return task.steps_ahead(options, make_mesh(model, devices), Sizes(**sizes))[step]
+            return task.steps_ahead(options, make_mesh(model, devices), Sizes(**sizes))[name]
 
     return make
