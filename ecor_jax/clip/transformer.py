@@ -8,6 +8,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float
 
 from ecor_jax.clip.config import TextConfig, VisionConfig
+from ecor_jax.parallel import mesh as meshes
 
 
 def quick_gelu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -112,7 +113,7 @@ class Transformer(nnx.Module):
         dtype,
         rngs: nnx.Rngs,
     ):
-        self.causal, self.layers, self.rematerialise = causal, tower.layers, False
+        self.causal, self.layers, self.dtype, self.rematerialise = causal, tower.layers, dtype, False
 
         @nnx.split_rngs(splits=self.layers)
         @nnx.vmap(axis_size=self.layers)
@@ -143,12 +144,17 @@ class Transformer(nnx.Module):
 
         def body(x, layer):
             weights, tokens, overwrite = layer
+            weights = meshes.one_block(weights, self.dtype)
             if tokens is not None:
                 old = x[:, slots]
                 x = x.at[:, slots].set(jnp.where(overwrite, tokens.astype(x.dtype), old))
             return nnx.merge(graph, weights)(x, causal=self.causal and mask is None, mask=mask), None
 
-        return jax.lax.scan(jax.checkpoint(body) if self.rematerialise else body, x, (stack, fill, replace))[0]
+        if self.rematerialise:
+            body = jax.checkpoint(body)
+        elif meshes.TOWERS_SPLIT.value:
+            body = jax.checkpoint(body, policy=meshes.keeps)
+        return jax.lax.scan(body, x, (stack, fill, replace))[0]
 
     def last(self) -> Block:
         """The last block alone."""

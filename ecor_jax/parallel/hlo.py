@@ -1,5 +1,6 @@
 """What a compiled program says about itself, read from its text and from the compiler's messages."""
 
+import math
 import re
 from collections import Counter
 from typing import NamedTuple
@@ -13,19 +14,26 @@ _RESULT = re.compile(r"(?:ROOT )?%?[\w.-]+ = (.*?) ([a-z][\w-]*)\(")
 _CALLS = re.compile(r"(?:body|condition|to_apply|calls|\w+_computations?)=(\{[^}]*\}|%?[\w.-]+)")
 _TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
 _GROUPS = re.compile(r"replica_groups=(?:\{\{([\d,]*)\}|\[\d+,(\d+)\])")
+_MESH = re.compile(r"replica_groups=mesh\[([^\]]*)\][^{]*\{([^}]*)\}")
+_LIMIT = re.compile(r"%?([\w.-]+) = s32\[\]\S* constant\((\d+)\)")
+_BELOW = re.compile(r"ROOT .* compare\([^)]*?%?([\w.-]+)\), direction=LT")
+_CONDITION = re.compile(r"condition=%?([\w.-]+)")
+_NAME = re.compile(r'op_name="([^"]*)"')
+_CHAIN = re.compile(r'channel_id=(\d+),.*chain_id="(\d+)"')
 
 
 class Collective(NamedTuple):
     """Devices that exchange arrays.
 
     bytes: of the result on one device. group: devices that take part, 0: all. times: that it runs in a step; of a
-    loop whose rounds the text does not say, one of them.
+    loop whose rounds the text does not say, one of them. name: of the operation that it is for, if it says so.
     """
 
     kind: str
     bytes: int
     group: int
     times: int
+    name: str = ""
 
     def sent(self, devices: int) -> float:
         """Bytes that a device has to send at least (by a ring), all times together."""
@@ -37,33 +45,59 @@ class Collective(NamedTuple):
 def collectives(text: str) -> list[Collective]:
     """All collectives of a compiled program, of which `text` is the HLO."""
     found: list[tuple[str, Collective]] = []
-    callers: dict[str, list[tuple[str, int]]] = {}
+    # Of a computation those that call it, and how often: a number, or the condition of a loop, whose limit it is.
+    callers: dict[str, list[tuple[str, int | str]]] = {}
+    limits: dict[str, int] = {}
+    chains: set[tuple[str, ...]] = set()
+    constants: dict[str, int] = {}
     inside = entry = ""
     for line in map(str.strip, text.splitlines()):
         if start := _START.match(line):
             inside = start[2]
-            entry = inside if start[1] else entry
+            entry, constants = inside if start[1] else entry, {}
         elif result := _RESULT.match(line):
             shape, operation = result.groups()
             if not operation.endswith(("-done", "-update")):
-                rounds = _TRIPS.search(line) if operation == "while" else None
+                rounds: int | str = 1
+                if operation == "while":
+                    told, condition = _TRIPS.search(line), _CONDITION.search(line)
+                    rounds = int(told[1]) if told else condition[1] if condition else 1
                 for names in _CALLS.findall(line):
                     for name in names.strip("{}").split(","):
                         called = callers.setdefault(name.strip().lstrip("%"), [])
-                        called.append((inside, int(rounds[1]) if rounds else 1))
+                        called.append((inside, rounds))
+            if limit := _LIMIT.match(line):
+                constants[limit[1]] = int(limit[2])
+            elif (below := _BELOW.match(line)) and below[1] in constants:
+                limits[inside] = constants[below[1]]
             kind = operation.removesuffix("-start")
-            if kind in KINDS:
+            # A TPU hides one behind several fusions, and each of them has a piece of it in its text.
+            chain = _CHAIN.search(line)
+            if kind in KINDS and not (chain and chain.groups() in chains):
+                chains |= {chain.groups()} if chain else set()
                 sizes = [_bytes(*part) for part in _SHAPE.findall(shape)]
                 # What is under way has its operand beside its result.
                 both = operation.endswith("-start") and kind in ("all-gather", "collective-permute")
-                group = _GROUPS.search(line)
-                size = len(group[1].split(",")) if group and group[1] else int(group[2]) if group and group[2] else 0
-                found.append((inside, Collective(kind, max(sizes) if both else sum(sizes), size, 1)))
+                size, name = max(sizes) if both else sum(sizes), _NAME.search(line)
+                found.append((inside, Collective(kind, size, _group(line), 1, name[1] if name else "")))
 
     def times(name: str) -> int:
-        return 1 if name == entry else sum(count * times(caller) for caller, count in callers.get(name, []))
+        if name == entry:
+            return 1
+        return sum(
+            times(caller) * (count if isinstance(count, int) else limits.get(count, 1))
+            for caller, count in callers.get(name, [])
+        )
 
     return [collective._replace(times=times(name)) for name, collective in found]
+
+
+def _group(line: str) -> int:
+    if mesh := _MESH.search(line):
+        sizes = dict(re.findall(r"'(\w+)'=(\d+)", mesh[1]))
+        return math.prod(int(part or sizes[axis]) for axis, part in re.findall(r"'(\w+)'(?::\(\d+\)(\d+))?", mesh[2]))
+    group = _GROUPS.search(line)
+    return len(group[1].split(",")) if group and group[1] else int(group[2]) if group and group[2] else 0
 
 
 def summary(found: list[Collective]) -> dict[str, dict[str, int]]:

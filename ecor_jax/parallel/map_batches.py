@@ -49,4 +49,5 @@ def map_batches(
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def _call(fn: Callable, graph: nnx.GraphDef, mesh: Mesh, state: nnx.State, batch: dict[str, jax.Array]) -> Any:
-    return fn(nnx.merge(graph, meshes.gathered(state, mesh)), batch)
+    with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
+        return fn(nnx.merge(graph, meshes.gathered(state, mesh)), batch)

@@ -1,6 +1,5 @@
 """The device mesh (`data` x `model`) and where arrays live on it. Nothing else knows about devices."""
 
-import functools
 import math
 import re
 from collections.abc import Sequence
@@ -8,7 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
 
 from ecor_jax.errors import UserError
 from ecor_jax.parallel.shards import BATCH
@@ -24,6 +23,16 @@ RULES: tuple[tuple[str, PartitionSpec, PartitionSpec], ...] = (
     # Centres of identities [identities, size], by identity: their logits stay on the device that made them.
     (r"centres$", PartitionSpec("model"), PartitionSpec("model")),
 )
+# The same of what is large in a tower, where TOWERS_SPLIT: optimizer moments have the paths of their parameters.
+TOWERS: tuple[tuple[str, PartitionSpec, PartitionSpec], ...] = (
+    # Stacked blocks [layers, inputs, outputs]: `gathered` leaves them in shares, `one_block` makes each whole.
+    (r"blocks/.*kernel$", PartitionSpec(None, "data"), WHOLE),
+    (r"(patch_embedding|projection|last/.*)/kernel$", PartitionSpec("data"), WHOLE),
+    (r"(token|position)_embedding$", PartitionSpec(None, "data"), WHOLE),
+)
+
+TOWERS_SPLIT = jax.make_user_context(False)
+"""`with TOWERS_SPLIT(True):` towers are stored in shares over `data`, and functions are compiled for that."""
 
 
 def make_mesh(model: int = 1, devices: Sequence[Any] | None = None) -> Mesh:
@@ -61,30 +70,58 @@ def put(leaf: jax.Array | np.ndarray, sharding: NamedSharding) -> jax.Array:
     return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
 
 
-@functools.partial(jax.jit, static_argnums=1)
 def whole(state: Any, mesh: Mesh) -> Any:
     """The same state as it is used: what is only stored in shares can then be read by every process."""
-    return gathered(state, mesh)
+    return jax.tree.map(put, state, shardings(state, mesh, used=True))
 
 
 def gathered(state: Any, mesh: Mesh) -> Any:
-    """The same state, within a compiled function, as RULES say that it is used."""
-    return jax.lax.with_sharding_constraint(state, shardings(state, mesh, used=True))
+    """The same state, within a compiled function, as the rules say that it is used, but for blocks in a stack."""
+    stored, used = shardings(state, mesh), shardings(state, mesh, used=True)
+    places = jax.tree_util.tree_map_with_path(lambda path, *both: both["blocks/" not in _name(path)], stored, used)
+    return jax.lax.with_sharding_constraint(state, places)
+
+
+def one_block(block: Any, dtype: Any) -> Any:
+    """A block of a stack, in the loop over them: whole, if it is stored in shares. Its gradient goes back in shares.
+
+    dtype: what it computes in, and what is sent. The mesh is the one of `jax.sharding.use_abstract_mesh`.
+    """
+    mesh = jax.sharding.get_abstract_mesh()
+    if not TOWERS_SPLIT.value or mesh.empty:
+        return block
+
+    def of(path: Any, leaf: jax.Array) -> jax.Array:
+        stored = _spec(f"blocks/{_name(path)}", (1, *leaf.shape), mesh, used=False)
+        if stored == WHOLE:
+            return leaf
+        share = jax.lax.with_sharding_constraint(leaf.astype(dtype), PartitionSpec(*stored[1:]))
+        return jax.lax.with_sharding_constraint(share, WHOLE)
+
+    return jax.tree_util.tree_map_with_path(of, block)
+
+
+def keeps(primitive: Any, *_: Any, **__: Any) -> bool:
+    """A policy for `jax.checkpoint`: all is kept for the gradient but what was gathered, which is gathered again."""
+    return primitive.name != "sharding_constraint"
 
 
 def shardings(state: Any, mesh: Mesh, *, used: bool = False) -> Any:
     """A sharding for every array of a state, or shape of one: as it is stored or, if asked so, used."""
 
     def of(path: Any, leaf: Any) -> NamedSharding:
-        # A path ends in the attribute of nnx.Variable that holds the array, which is no part of the name.
-        name = "/".join(str(key.key) for key in path if isinstance(key, jax.tree_util.DictKey))
-        return NamedSharding(mesh, _spec(name, leaf.shape, mesh, used))
+        return NamedSharding(mesh, _spec(_name(path), leaf.shape, mesh, used))
 
     return jax.tree_util.tree_map_with_path(of, state)
 
 
-def _spec(name: str, shape: tuple[int, ...], mesh: Mesh, used: bool) -> PartitionSpec:
-    for pattern, *specs in RULES:
+def _name(path: Any) -> str:
+    # A path ends in the attribute of nnx.Variable that holds the array, which is no part of the name.
+    return "/".join(str(key.key) for key in path if isinstance(key, jax.tree_util.DictKey))
+
+
+def _spec(name: str, shape: tuple[int, ...], mesh: Mesh | AbstractMesh, used: bool) -> PartitionSpec:
+    for pattern, *specs in (*RULES, *TOWERS) if TOWERS_SPLIT.value else RULES:
         if re.search(pattern, name):
             spec = specs[used]
             divides = all(size % _devices(axis, mesh) == 0 for axis, size in zip(spec, shape, strict=False))
@@ -92,7 +129,7 @@ def _spec(name: str, shape: tuple[int, ...], mesh: Mesh, used: bool) -> Partitio
     return WHOLE
 
 
-def _devices(axis: str | tuple[str, ...] | None, mesh: Mesh) -> int:
+def _devices(axis: str | tuple[str, ...] | None, mesh: Mesh | AbstractMesh) -> int:
     return math.prod(mesh.shape[name] for name in ((axis,) if isinstance(axis, str) else axis or ()))
 
 

@@ -26,7 +26,7 @@ from ecor_jax.errors import UserError
 from ecor_jax.options import plain, read
 from ecor_jax.pages.page import write_page
 from ecor_jax.parallel.ahead import Step
-from ecor_jax.parallel.mesh import make_mesh
+from ecor_jax.parallel.mesh import TOWERS_SPLIT, make_mesh
 from ecor_jax.parallel.processes import agree, code_digest, from_first, held_by_first, is_first, wait
 from ecor_jax.tasks.explainer import Explainer
 from ecor_jax.training.loop import Validate, train
@@ -181,7 +181,8 @@ def _run(task_class: type[Task], options: Any, workdir: Path, **given: Any) -> d
     writes = is_first()  # processes of one run share the folder
     resolved = plain(options)
     _check_alike(resolved)
-    with held_by_first(claimed(workdir, resolved, plain(task_class.Options()))):
+    claim = held_by_first(claimed(workdir, resolved, plain(task_class.Options())))
+    with claim, TOWERS_SPLIT(options.parallel.shard_towers):
         check_shared(workdir)
         if writes:
             check_new(workdir / "model", overwrite=True)
@@ -251,8 +252,9 @@ def evaluate(
     task_class, options = options_of(config)
     _check_alike(plain(options))
     task = task_class(options, training=False)
-    task.open(model)
-    judged = {name: _judged(task, name, None, time.perf_counter()) for name in task.methods}
+    with TOWERS_SPLIT(options.parallel.shard_towers):
+        task.open(model)
+        judged = {name: _judged(task, name, None, time.perf_counter()) for name in task.methods}
     results = task.results(judged)
     if not results:
         raise UserError(f"a config of the task {options.task!r} has nothing to evaluate by")

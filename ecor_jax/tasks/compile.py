@@ -8,7 +8,7 @@ from ecor_jax.config import Config
 from ecor_jax.errors import UserError
 from ecor_jax.parallel.ahead import GIB, Compiled, compile_step
 from ecor_jax.parallel.chips import target
-from ecor_jax.parallel.mesh import make_mesh
+from ecor_jax.parallel.mesh import TOWERS_SPLIT, make_mesh
 from ecor_jax.tasks.ahead import Sizes
 from ecor_jax.tasks.base import options_of
 
@@ -28,7 +28,8 @@ def compile_ahead(config: Config, topology: str, output: Path, slices: int = 1, 
             raise UserError(
                 f"{group}.batch_size is {size}; expected a multiple of {mesh.size}, the devices of {topology}"
             )
-    steps = task.steps_ahead(options, mesh, Sizes(**sizes))
+    with TOWERS_SPLIT(options.parallel.shard_towers):
+        steps = task.steps_ahead(options, mesh, Sizes(**sizes))
     report: dict[str, Any] = {
         "topology": topology,
         "slices": slices,

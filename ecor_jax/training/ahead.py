@@ -39,4 +39,4 @@ def train_step(learner: Any, options: Training, mesh: Mesh, batch: dict[str, Any
     compiled = jitted(make_step(learner, graph, optimizer, mesh, options.parallel.accumulate), state)
     batch = placed(batch, jax.tree.map(lambda _: meshes.batch_sharding(mesh), batch))
     arguments = state, frozen, batch
-    return Step(compiled.trace(*arguments), arguments, batch["image"].shape[0])
+    return Step(compiled.trace(*arguments), arguments, len(next(iter(batch.values()))))

@@ -44,7 +44,8 @@ def train(learner: Learner, options: Training, workdir: Path, run: str, validate
     step_fn = jitted(make_step(learner, graph, optimizer, mesh, options.parallel.accumulate), state)
 
     def model_of(state: TrainState) -> nnx.Module:
-        return nnx.merge(graph, meshes.whole(state.tuned, mesh), state.statistics, frozen)
+        tuned, rest = (meshes.whole(part, mesh) for part in (state.tuned, frozen))
+        return nnx.merge(graph, tuned, state.statistics, rest)
 
     with (
         stopping.deferred(),

@@ -31,6 +31,8 @@ class Parallel:
 
     model: devices that share one copy of the sharded arrays (`parallel.mesh`).
     rematerialise: whether a tower's blocks compute their activations again for a gradient, rather than keep them.
+    shard_towers: whether what is large of a tower, and its optimizer moments, is stored in shares over `data`, and
+      gathered a block at a time: less memory, more to send.
     accumulate: pieces of a batch that a step goes through one after another; a loss among the images of a batch is then
       one among those of a piece.
     patience: seconds without a step after which one of several processes ends: another one is stuck.
@@ -38,6 +40,7 @@ class Parallel:
 
     model: Annotated[int, Within(1, 2**20)] = 1
     rematerialise: bool = False
+    shard_towers: bool = False
     accumulate: Annotated[int, Within(1, 2**20)] = 1
     patience: Annotated[float, Within(1, 10**6)] = 600.0
 

@@ -1,5 +1,6 @@
 """One training step: gradients for the tuned part only, one optimizer update."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 from flax.nnx.filterlib import Filter
-from jax.sharding import Mesh
+from jax.sharding import Mesh, use_abstract_mesh
 from jaxtyping import Array, Float
 
 from ecor_jax.clip.transformer import rematerialise
@@ -94,7 +95,8 @@ def make_step(
         def loss_of(tuned):
             whole = (tuned, frozen) if mesh is None else gathered((tuned, frozen), mesh)
             model = nnx.merge(graph, whole[0], statistics, whole[1])
-            loss, metrics = learner.loss(model, batch, key)
+            with contextlib.nullcontext() if mesh is None else use_abstract_mesh(mesh.abstract_mesh):
+                loss, metrics = learner.loss(model, batch, key)
             metrics |= {"loss": (loss, jnp.float32(1))}
             return loss, (metrics, nnx.to_pure_dict(nnx.state(model, Statistic)))
 

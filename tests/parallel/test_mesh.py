@@ -120,44 +120,41 @@ def first_step(task, batch, mesh, accumulate=1):
     return state.tuned["prompts"]["tokens"], numbers, step.memory_analysis().temp_size_in_bytes
 
 
+# tests/commands/test_meshes.py has whole runs of ecor and dror, whose gold is drawn, on every mesh.
 CASES = [
-    ("ecor", {}),
-    ("ecor", {"gold": "pseudo"}),
-    ("ecor", {"candidates": "batch"}),
-    ("ecor_independent", {}),
-    ("ecor_reversed", {"gold": "pseudo"}),
-    ("dror", {"gold": "pseudo"}),
-    ("dror", {"candidates": "batch"}),
+    ("ecor", {"gold": "pseudo"}, 8),
+    ("ecor", {"candidates": "batch"}, 4),
+    ("ecor_independent", {}, 2),
+    ("ecor_reversed", {"gold": "pseudo"}, 4),
+    ("dror", {"gold": "pseudo"}, 4),
+    ("dror", {"candidates": "batch"}, 2),
 ]
 
 
-@pytest.mark.parametrize(("method", "options"), CASES)
-def test_a_step_gives_the_same_on_every_mesh(clip, batch, method, options):
+@pytest.mark.parametrize(("method", "options", "model"), CASES)
+def test_a_step_gives_the_same_on_a_mesh(clip, batch, method, options, model):
     expected, expected_metrics, _ = first_step(make_task(clip, ALONE, method, **options), batch, ALONE)
     before = np.asarray(make_task(clip, ALONE, method).model.prompts.tokens[...])
     assert np.abs(np.asarray(expected) - before).max() > 1e-3  # it did step
-    for model in (1, 2, 4, 8):
-        mesh = make_mesh(model)
-        tokens, metrics, _ = first_step(make_task(clip, mesh, method, **options), batch, mesh)
-        np.testing.assert_allclose(tokens, expected, rtol=1e-5, atol=1e-6)
-        for name, value in metrics.items():
-            assert value == pytest.approx(expected_metrics[name], rel=1e-5), name
+    mesh = make_mesh(model)
+    tokens, metrics, _ = first_step(make_task(clip, mesh, method, **options), batch, mesh)
+    np.testing.assert_allclose(tokens, expected, rtol=1e-5, atol=1e-6)
+    assert metrics == pytest.approx(expected_metrics, rel=1e-5)
 
 
-@pytest.mark.parametrize("method", ["ecor", "ecor_independent", "ecor_reversed", "dror"])
-def test_answers_are_the_same_on_every_mesh(clip, batch, method):
+@pytest.mark.parametrize(("method", "model"), [("ecor", 8), ("ecor_independent", 2), ("ecor_reversed", 4), ("dror", 8)])
+def test_answers_are_the_same_on_a_mesh(clip, batch, method, model):
     def answers(mesh):
         task = make_task(clip, mesh, method)
         batches = [batch | {"mask": np.ones(BATCH, bool)}]
         return predict(task.model, task.method, batches, top_k=9, mesh=mesh, total=BATCH)
 
     expected = answers(ALONE)
-    for model in (1, 2, 8):
-        for name, values in answers(make_mesh(model))._asdict().items():
-            if values.dtype.kind == "f":
-                np.testing.assert_allclose(values, getattr(expected, name), rtol=1e-5, err_msg=name)
-            else:
-                np.testing.assert_array_equal(values, getattr(expected, name), err_msg=name)
+    for name, values in answers(make_mesh(model))._asdict().items():
+        if values.dtype.kind == "f":
+            np.testing.assert_allclose(values, getattr(expected, name), rtol=1e-5, err_msg=name)
+        else:
+            np.testing.assert_array_equal(values, getattr(expected, name), err_msg=name)
 
 
 @pytest.mark.parametrize(("changes", "share"), [({"rematerialise": True}, 0.9), ({"accumulate": 8}, 0.5)])
