@@ -67,7 +67,7 @@ def _fail(message: str) -> NoReturn:
 
 def _is_one_of_several() -> bool:
     processes = sys.modules.get("ecor_jax.parallel.processes")
-    return processes is not None and processes.jax.process_count() > 1
+    return processes is not None and processes.joins
 
 
 def _quieten_libraries() -> None:
@@ -160,7 +160,8 @@ def join_processes(args: argparse.Namespace) -> None:
     if given == ("", 0, -1) and not args.distributed:
         return
     host, _, port = args.coordinator.rpartition(":")
-    if not args.distributed and not (host and port.isdigit() and 0 <= args.process < args.processes):
+    good = port.isdecimal() and 0 < int(port) < 2**16 and 0 <= args.process < args.processes
+    if not args.distributed and not (host and good):
         raise UserError(
             f"--coordinator={args.coordinator} --processes={args.processes} --process={args.process}; "
             "expected HOST:PORT, the number of processes, and one of 0 to that less one"

@@ -1,10 +1,13 @@
 """Several processes of one run: how they find each other, and what one of them decides for all."""
 
 import contextlib
+import ctypes
 import functools
 import hashlib
 import json
 import logging
+import os
+import signal
 import socket
 import threading
 import time
@@ -21,26 +24,70 @@ import ecor_jax
 from ecor_jax import stopping
 from ecor_jax.errors import UserError
 
+HEARTBEAT_SECONDS = 60
+"""How long a process may not be heard of, by threads of JAX that wait for nothing, before the others end."""
+
+joins = False
+"""Whether this process is one of several, or tries to become one."""
+
 
 def join(coordinator: str, count: int, index: int, seconds: int) -> None:
     """Makes this process the `index`-th of `count`; the first of them listens at `coordinator`, HOST:PORT.
 
     With none of these JAX asks the cluster: Cloud TPU, SLURM, Open MPI or Kubernetes. Before JAX is first used.
-    UserError if they do not meet within `seconds`.
+    UserError if they do not meet; after `seconds` the process ends with a line. From here on it also ends with one
+    where JAX aborts it, as it does when the first process is gone.
     """
+    global joins
+    joins = True
     logging.getLogger("jax._src.distributed").setLevel(logging.WARNING)
+    ctypes.CDLL(None).signal(signal.SIGABRT, _ABORTED)
     if coordinator and index:
         _wait_for(coordinator, seconds)
+    elif coordinator:
+        _check_free(coordinator)
     where = {"coordinator_address": coordinator, "num_processes": count, "process_id": index} if coordinator else {}
+    named = f"process {index} of {count} at {coordinator}" if coordinator else "--distributed"
+    late = f"error: {named}: the processes of this run did not meet within {seconds} s; each has to be started, once"
+    timer = threading.Timer(seconds, stopping.end, [late])
+    timer.daemon = True
+    timer.start()
     try:
-        jax.distributed.initialize(**where, initialization_timeout=seconds)
+        # A little later than that JAX would abort the process, with a stack of C++.
+        jax.distributed.initialize(
+            **where, initialization_timeout=seconds + 10, heartbeat_timeout_seconds=HEARTBEAT_SECONDS
+        )
     except (RuntimeError, ValueError) as error:
         reason = str(error).strip().split("\n")[0][:200]
-        named = f"process {index} of {count} at {coordinator}" if coordinator else "--distributed"
         raise UserError(f"{named}: the processes of this run did not meet ({reason})") from error
+    finally:
+        timer.cancel()
     if not is_first():
         # The first one shows the progress of all.
         tqdm.__init__ = functools.partialmethod(tqdm.__init__, disable=True)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _aborted(number: int) -> None:
+    stopping.end(
+        "error: another process of this run is gone, or JAX failed as told above; "
+        "the same command goes on from the last checkpoint"
+    )
+
+
+# JAX aborts from a thread of C++ that holds no lock of Python, wherever the main thread is. A handler of signal.signal
+# would come too late: it runs in the main thread, when that is back in Python, and abort() waits for nobody.
+_ABORTED = ctypes.CFUNCTYPE(None, ctypes.c_int)(_aborted)
+
+
+def _check_free(coordinator: str) -> None:
+    """UserError if this process cannot listen there. JAX would share the port of another run, and wait for ever."""
+    port, both = int(coordinator.rpartition(":")[2]), socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if both else socket.AF_INET
+    try:
+        socket.create_server(("", port), family=family, dualstack_ipv6=both).close()
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise UserError(f"--coordinator={coordinator}: this process cannot listen at that port ({reason})") from error
 
 
 def _wait_for(coordinator: str, seconds: int) -> None:
@@ -49,7 +96,7 @@ def _wait_for(coordinator: str, seconds: int) -> None:
     until = time.monotonic() + seconds
     while True:
         try:
-            socket.create_connection((host, int(port)), timeout=5).close()
+            socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
             return
         except OSError as error:
             if time.monotonic() > until:

@@ -118,16 +118,25 @@ def reached(running: list, workdir: Path, count: int) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("deadly", [signal.SIGKILL, pytest.param(signal.SIGSTOP, marks=pytest.mark.slow)])
-def test_a_process_that_is_gone_or_stuck_ends_the_others_with_a_line(options, tmp_path, deadly):
+@pytest.mark.parametrize(
+    ("deadly", "which"),
+    [
+        (signal.SIGKILL, 0),
+        (signal.SIGKILL, 1),
+        pytest.param(signal.SIGSTOP, 0, marks=pytest.mark.slow),
+        pytest.param(signal.SIGSTOP, 1, marks=pytest.mark.slow),
+    ],
+)
+def test_a_process_that_is_gone_or_stuck_ends_the_others_with_a_line(options, tmp_path, deadly, which):
     long = ["--config.steps=100000", "--config.parallel.patience=10"]
     running = start(["launch.train", *options, *long, f"--workdir={tmp_path / 'run'}"], 2, tmp_path)
     reached(running, tmp_path / "run", 4)
-    running[1].send_signal(deadly)
+    lost = running.pop(which)
+    lost.send_signal(deadly)
     began = time.monotonic()
-    (told,) = ended(running[:1])
-    running[1].kill()
-    running[1].communicate()
+    (told,) = ended(running)
+    lost.kill()
+    lost.communicate()
     assert told[0] == 1 and time.monotonic() - began < 60
     # It may be told of in the midst of writing a checkpoint, too.
     assert told[2].startswith("error: ")
@@ -163,4 +172,21 @@ def test_processes_that_differ_are_refused(options, tmp_path):
 def test_bad_numbers_and_an_absent_coordinator(commands, options, tmp_path, given, message):
     process = commands.start("train", *options, f"--workdir={tmp_path}", *given)
     _, errors = process.communicate(timeout=100)
-    assert process.returncode == 1 and errors.startswith("error: ") and message in errors
+    assert process.returncode == 1 and errors.strip().startswith("error: ") and message in errors
+
+
+def test_a_port_in_use_ends_all(options, tmp_path, commands):
+    """The first process at once, the others when they have waited for it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        where = f"127.0.0.1:{listener.getsockname()[1]}"
+        given = [f"--workdir={tmp_path}", f"--coordinator={where}", "--processes=2", "--meet_seconds=1"]
+        running = [commands.start("train", *options, *given, f"--process={index}") for index in range(2)]
+        told = ended(running)
+    assert [(status, line) for status, _, line in told] == [
+        (1, f"error: --coordinator={where}: this process cannot listen at that port (Address already in use)"),
+        (
+            1,
+            f"error: process 1 of 2 at {where}: the processes of this run did not meet within 1 s; "
+            "each has to be started, once",
+        ),
+    ]
