@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 import logging
+import math
 import os
 import signal
 import socket
@@ -62,15 +63,18 @@ def join(coordinator: str, count: int, index: int, seconds: int) -> None:
         raise UserError(f"{named}: the processes of this run did not meet ({reason})") from error
     finally:
         timer.cancel()
+    threading.Thread(target=_watch.run, daemon=True).start()
     if not is_first():
         # The first one shows the progress of all.
         tqdm.__init__ = functools.partialmethod(tqdm.__init__, disable=True)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _aborted(number: int) -> None:
+    if stopping.requested():
+        time.sleep(5)  # The first has saved, and ended before this one, which is about to.
     stopping.end(
         "error: another process of this run is gone, or JAX failed as told above; "
-        "the same command goes on from the last checkpoint"
+        "the same command goes on from what is saved"
     )
 
 
@@ -107,34 +111,45 @@ def _wait_for(coordinator: str, seconds: int) -> None:
         time.sleep(0.2)
 
 
-@contextlib.contextmanager
-def watched(seconds: float) -> Iterator[Callable[[], None]]:
-    """Ends this process with a line if what it gives is not called for `seconds`; at first, for ten times as long.
+class _Watch:
+    """The clock of this process: when it ends, unless it hears of the others before. Its thread begins in `join`."""
 
-    For work that waits for other processes in each of its steps: one of them may be stuck, which nothing else tells.
-    One process alone is not watched.
-    """
-    if jax.process_count() == 1:
-        yield lambda: None
-        return
-    until, ended = [time.monotonic() + 10 * seconds], threading.Event()
+    patience, until = 600.0, math.inf
 
-    def beat() -> None:
-        until[0] = time.monotonic() + seconds
-
-    def watch() -> None:
-        while not ended.wait(min(seconds / 10, 1)):
-            if time.monotonic() > until[0]:
+    def run(self) -> None:
+        while True:
+            time.sleep(min(self.patience / 10, 1))
+            if time.monotonic() > self.until:
                 stopping.end(
-                    f"error: nothing for {seconds:g} s (parallel.patience): another process of this run is stuck or "
-                    "gone; the same command goes on from the last checkpoint"
+                    f"error: nothing for {self.patience:g} s (parallel.patience; at first for ten times as long): "
+                    "another process of this run is stuck or gone; the same command goes on from what is saved"
                 )
 
-    threading.Thread(target=watch, daemon=True).start()
+    def beat(self) -> None:
+        self.until = time.monotonic() + self.patience
+
+
+_watch = _Watch()
+
+
+def be_patient(seconds: float) -> None:
+    """From here on whatever is `watched` waits so long for other processes; until then, 600 s."""
+    _watch.patience = seconds
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[Callable[[], None]]:
+    """Ends this process with a line if what it gives is not called for so long; at first, for ten times as long.
+
+    For work that waits for other processes in each of its steps: one of them may be stuck, which nothing else tells.
+    The first step may compile, or wait for what only one process does. One process alone is not watched.
+    """
+    before, _watch.until = _watch.until, time.monotonic() + 10 * _watch.patience
     try:
-        yield beat
+        yield _watch.beat
     finally:
-        ended.set()
+        # What is watched around it goes on.
+        _watch.until = max(before, time.monotonic() + _watch.patience)
 
 
 def is_first() -> bool:
@@ -173,7 +188,8 @@ def array_from_first(make: Callable[[], np.ndarray | None]) -> np.ndarray | None
     if kind is None:
         return None
     name, shape = kind
-    return multihost_utils.broadcast_one_to_all(np.zeros(shape, name) if array is None else array)
+    with watched():
+        return multihost_utils.broadcast_one_to_all(np.zeros(shape, name) if array is None else array)
 
 
 @contextlib.contextmanager
@@ -201,15 +217,17 @@ def agree(what: str, make: Callable[[], Any]) -> None:
     if jax.process_count() == 1:
         return
     digest = np.frombuffer(hashlib.sha256(json.dumps(make(), sort_keys=True, default=str).encode()).digest(), np.uint8)
-    digests = np.asarray(multihost_utils.process_allgather(digest)).reshape(jax.process_count(), -1)
+    with watched():
+        digests = np.asarray(multihost_utils.process_allgather(digest)).reshape(jax.process_count(), -1)
     if others := np.flatnonzero((digests != digests[0]).any(axis=1)).tolist():
         named = ", ".join(map(str, others[:10]))
         raise UserError(f"{what} of process {named} is not that of process 0; all have to run the same")
 
 
 def _bytes_from_first(content: bytes) -> bytes:
-    size = int(multihost_utils.broadcast_one_to_all(np.int32(len(content))))
-    padded = np.zeros(size, np.uint8)
-    if is_first():
-        padded[:] = np.frombuffer(content, np.uint8)
-    return np.asarray(multihost_utils.broadcast_one_to_all(padded)).tobytes()
+    with watched():
+        size = int(multihost_utils.broadcast_one_to_all(np.int32(len(content))))
+        padded = np.zeros(size, np.uint8)
+        if is_first():
+            padded[:] = np.frombuffer(content, np.uint8)
+        return np.asarray(multihost_utils.broadcast_one_to_all(padded)).tobytes()

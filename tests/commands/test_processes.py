@@ -140,7 +140,26 @@ def test_a_process_that_is_gone_or_stuck_ends_the_others_with_a_line(options, tm
     assert told[0] == 1 and time.monotonic() - began < 60
     # It may be told of in the midst of writing a checkpoint, too.
     assert told[2].startswith("error: ")
-    assert "goes on from the last checkpoint" in told[2] or "the newest whole one is of step" in told[2]
+    assert "goes on from what is saved" in told[2] or "the newest whole one is of step" in told[2]
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"), [(signal.SIGTERM, 143), pytest.param(signal.SIGSTOP, -signal.SIGKILL, marks=pytest.mark.slow)]
+)
+def test_an_evaluation_ends_in_all_processes(options, tiny_clip, tmp_path, sent, status):
+    given = [f"--model={tiny_clip}", f"--output={tmp_path / 'results.json'}", "--config.parallel.patience=2"]
+    running = start(["launch.evaluate", *options, *given], 2, tmp_path)
+    # They have met when the first has something in its cache.
+    while not list((tmp_path / "0").glob("*")):
+        assert all(process.poll() is None for process in running)
+        time.sleep(0.05)
+    running[1].send_signal(sent)
+    began = time.monotonic()
+    (told,) = ended(running[:1])
+    assert time.monotonic() - began < 60
+    assert told[0] == 1 and told[2].startswith("error: ") and "goes on from what is saved" in told[2], told
+    running[1].kill()
+    assert ended(running[1:])[0][0] == status and not (tmp_path / "results.json").exists()
 
 
 def test_processes_that_differ_are_refused(options, tmp_path):
