@@ -20,6 +20,7 @@ from ecor_jax.data.sources import InOrder
 from ecor_jax.errors import UserError
 from ecor_jax.options import defaults
 from ecor_jax.parallel.mesh import make_mesh
+from ecor_jax.parallel.processes import is_first
 from ecor_jax.tasks import base
 from ecor_jax.tasks.concepts.encoder import ClipEncoder
 from ecor_jax.tasks.explainer import Explainer, Picture, as_list, records_of
@@ -79,7 +80,8 @@ def evaluate(
     name = loaded.name if loaded is not None else str(model)
     with _config_of(config, name, loaded, images, rationales) as chosen:
         results, table = base.evaluate(with_options(chosen, options), name, output, report, answers)
-    print(table)
+    if is_first():
+        print(table)
     return results
 
 

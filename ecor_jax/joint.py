@@ -98,10 +98,12 @@ def top_pairs_of(
     scale: Float[Array, ""],
     k: int,
     texts_of: Callable[[int], Float[np.ndarray, "inner embed"]],
-) -> TopPairs:
+    most: int,
+) -> TopPairs | None:
     """`top_pairs` of one image, where the texts of pairs are dear: `texts_of` gives those of an outer candidate.
 
-    It is called for one after another, the likeliest first, until the k-th best pair is likelier than the next.
+    It is called for one after another, the likeliest first, until the k-th best pair is likelier than the next. None if
+    that takes more than `most` of them.
     """
     order, log_outer = _ranked(cosines(image[None], outer) * scale, 1)
     best, prior = _nothing(1, k), np.asarray(log_outer[0])
@@ -110,6 +112,8 @@ def top_pairs_of(
             bar.total = int((prior > float(best.log_prob[0, -1])).sum())
             if at >= bar.total:
                 break
+            if at == most:
+                return None
             best = _look_at(image, jnp.asarray(texts_of(number)), scale, jnp.int32(number), log_outer[0, at], best)
             bar.update()
     return best

@@ -4,6 +4,7 @@ import argparse
 import logging
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -37,24 +38,34 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
         if getattr(args, "coordinator", None) is not None:
             join_processes(args)
         main(args)
-    except UserError as error:
-        _fail(str(error))
     except BrokenPipeError:
         os._exit(141)  # the reader has seen enough, as after `| head`
-    except OSError as error:
-        if error.filename is None:
-            raise
-        sys.exit(f"error: {printable(str(error.filename))}: {error.strerror}")
-    except MemoryError:
-        sys.exit("error: there is not enough memory for this; smaller batches or sets need less")
     except stopping.Stopped as stopped:
         stopping.end(str(stopped))
-    except RuntimeError as error:
-        if not _is_one_of_several():
+    except Exception as error:
+        line = _line_of(error)
+        if line is None and not _is_one_of_several():
             raise
+        if line is None:
+            # At its end this process would wait for the others, which wait for it.
+            traceback.print_exc()
+            line = "a mistake of this program, as told above"
+        _fail(line)
+
+
+def _line_of(error: Exception) -> str | None:
+    """What a user is told of it; None for a mistake of ours, whose traceback is wanted."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for this; smaller batches or sets need less"
+    if isinstance(error, RuntimeError) and _is_one_of_several():
         # What JAX raises where another process no longer answers.
-        _fail(f"another process of this run is gone ({str(error).strip().splitlines()[0][:200]}); "
-              "the same command goes on from the last checkpoint")  # fmt: skip
+        reason = str(error).strip().splitlines()[0][:200]
+        return f"another process of this run is gone ({reason}); the same command goes on from what is saved"
+    return None
 
 
 def _fail(message: str) -> NoReturn:
@@ -67,7 +78,7 @@ def _fail(message: str) -> NoReturn:
 
 def _is_one_of_several() -> bool:
     processes = sys.modules.get("ecor_jax.parallel.processes")
-    return processes is not None and processes.jax.process_count() > 1
+    return processes is not None and processes.joins
 
 
 def _quieten_libraries() -> None:
@@ -160,7 +171,8 @@ def join_processes(args: argparse.Namespace) -> None:
     if given == ("", 0, -1) and not args.distributed:
         return
     host, _, port = args.coordinator.rpartition(":")
-    if not args.distributed and not (host and port.isdigit() and 0 <= args.process < args.processes):
+    good = port.isdecimal() and 0 < int(port) < 2**16 and 0 <= args.process < args.processes
+    if not args.distributed and not (host and good):
         raise UserError(
             f"--coordinator={args.coordinator} --processes={args.processes} --process={args.process}; "
             "expected HOST:PORT, the number of processes, and one of 0 to that less one"

@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 from tqdm import tqdm
 
 from ecor_jax.parallel import mesh as meshes
+from ecor_jax.parallel.processes import watched
 
 
 def map_batches(
@@ -37,12 +38,13 @@ def map_batches(
     graph, state = nnx.split(model)
     state = meshes.place(state, mesh)
     answers = []
-    with tqdm(total=total, desc=name, unit="image", mininterval=1) as bar:
+    with watched() as beat, tqdm(total=total, desc=name, unit="image", mininterval=1) as bar:
         for batch in batches:
             placed = meshes.global_batch(batch, mesh)
             answer = _call(fn, graph, mesh, state, placed), placed["mask"]
             answer, mask = multihost_utils.process_allgather(answer, tiled=True)
             answers.append(jax.tree.map(lambda column, mask=mask: np.asarray(column)[mask], answer))
+            beat()
             bar.update(int(mask.sum()))
     return jax.tree.map(lambda *columns: np.concatenate(columns), *answers)
 

@@ -1,10 +1,14 @@
 """Several processes of one run: how they find each other, and what one of them decides for all."""
 
 import contextlib
+import ctypes
 import functools
 import hashlib
 import json
 import logging
+import math
+import os
+import signal
 import socket
 import threading
 import time
@@ -21,26 +25,73 @@ import ecor_jax
 from ecor_jax import stopping
 from ecor_jax.errors import UserError
 
+HEARTBEAT_SECONDS = 60
+"""How long a process may not be heard of, by threads of JAX that wait for nothing, before the others end."""
+
+joins = False
+"""Whether this process is one of several, or tries to become one."""
+
 
 def join(coordinator: str, count: int, index: int, seconds: int) -> None:
     """Makes this process the `index`-th of `count`; the first of them listens at `coordinator`, HOST:PORT.
 
     With none of these JAX asks the cluster: Cloud TPU, SLURM, Open MPI or Kubernetes. Before JAX is first used.
-    UserError if they do not meet within `seconds`.
+    UserError if they do not meet; after `seconds` the process ends with a line. From here on it also ends with one
+    where JAX aborts it, as it does when the first process is gone.
     """
+    global joins
+    joins = True
     logging.getLogger("jax._src.distributed").setLevel(logging.WARNING)
+    ctypes.CDLL(None).signal(signal.SIGABRT, _ABORTED)
     if coordinator and index:
         _wait_for(coordinator, seconds)
+    elif coordinator:
+        _check_free(coordinator)
     where = {"coordinator_address": coordinator, "num_processes": count, "process_id": index} if coordinator else {}
+    named = f"process {index} of {count} at {coordinator}" if coordinator else "--distributed"
+    late = f"error: {named}: the processes of this run did not meet within {seconds} s; each has to be started, once"
+    timer = threading.Timer(seconds, stopping.end, [late])
+    timer.daemon = True
+    timer.start()
     try:
-        jax.distributed.initialize(**where, initialization_timeout=seconds)
+        # A little later than that JAX would abort the process, with a stack of C++.
+        jax.distributed.initialize(
+            **where, initialization_timeout=seconds + 10, heartbeat_timeout_seconds=HEARTBEAT_SECONDS
+        )
     except (RuntimeError, ValueError) as error:
         reason = str(error).strip().split("\n")[0][:200]
-        named = f"process {index} of {count} at {coordinator}" if coordinator else "--distributed"
         raise UserError(f"{named}: the processes of this run did not meet ({reason})") from error
+    finally:
+        timer.cancel()
+    threading.Thread(target=_watch.run, daemon=True).start()
     if not is_first():
         # The first one shows the progress of all.
         tqdm.__init__ = functools.partialmethod(tqdm.__init__, disable=True)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _aborted(number: int) -> None:
+    if stopping.requested():
+        time.sleep(5)  # The first has saved, and ended before this one, which is about to.
+    stopping.end(
+        "error: another process of this run is gone, or JAX failed as told above; "
+        "the same command goes on from what is saved"
+    )
+
+
+# JAX aborts from a thread of C++ that holds no lock of Python, wherever the main thread is. A handler of signal.signal
+# would come too late: it runs in the main thread, when that is back in Python, and abort() waits for nobody.
+_ABORTED = ctypes.CFUNCTYPE(None, ctypes.c_int)(_aborted)
+
+
+def _check_free(coordinator: str) -> None:
+    """UserError if this process cannot listen there. JAX would share the port of another run, and wait for ever."""
+    port, both = int(coordinator.rpartition(":")[2]), socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if both else socket.AF_INET
+    try:
+        socket.create_server(("", port), family=family, dualstack_ipv6=both).close()
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise UserError(f"--coordinator={coordinator}: this process cannot listen at that port ({reason})") from error
 
 
 def _wait_for(coordinator: str, seconds: int) -> None:
@@ -49,7 +100,7 @@ def _wait_for(coordinator: str, seconds: int) -> None:
     until = time.monotonic() + seconds
     while True:
         try:
-            socket.create_connection((host, int(port)), timeout=5).close()
+            socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
             return
         except OSError as error:
             if time.monotonic() > until:
@@ -60,34 +111,45 @@ def _wait_for(coordinator: str, seconds: int) -> None:
         time.sleep(0.2)
 
 
-@contextlib.contextmanager
-def watched(seconds: float) -> Iterator[Callable[[], None]]:
-    """Ends this process with a line if what it gives is not called for `seconds`; at first, for ten times as long.
+class _Watch:
+    """The clock of this process: when it ends, unless it hears of the others before. Its thread begins in `join`."""
 
-    For work that waits for other processes in each of its steps: one of them may be stuck, which nothing else tells.
-    One process alone is not watched.
-    """
-    if jax.process_count() == 1:
-        yield lambda: None
-        return
-    until, ended = [time.monotonic() + 10 * seconds], threading.Event()
+    patience, until = 600.0, math.inf
 
-    def beat() -> None:
-        until[0] = time.monotonic() + seconds
-
-    def watch() -> None:
-        while not ended.wait(min(seconds / 10, 1)):
-            if time.monotonic() > until[0]:
+    def run(self) -> None:
+        while True:
+            time.sleep(min(self.patience / 10, 1))
+            if time.monotonic() > self.until:
                 stopping.end(
-                    f"error: nothing for {seconds:g} s (parallel.patience): another process of this run is stuck or "
-                    "gone; the same command goes on from the last checkpoint"
+                    f"error: nothing for {self.patience:g} s (parallel.patience; at first for ten times as long): "
+                    "another process of this run is stuck or gone; the same command goes on from what is saved"
                 )
 
-    threading.Thread(target=watch, daemon=True).start()
+    def beat(self) -> None:
+        self.until = time.monotonic() + self.patience
+
+
+_watch = _Watch()
+
+
+def be_patient(seconds: float) -> None:
+    """From here on whatever is `watched` waits so long for other processes; until then, 600 s."""
+    _watch.patience = seconds
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[Callable[[], None]]:
+    """Ends this process with a line if what it gives is not called for so long; at first, for ten times as long.
+
+    For work that waits for other processes in each of its steps: one of them may be stuck, which nothing else tells.
+    The first step may compile, or wait for what only one process does. One process alone is not watched.
+    """
+    before, _watch.until = _watch.until, time.monotonic() + 10 * _watch.patience
     try:
-        yield beat
+        yield _watch.beat
     finally:
-        ended.set()
+        # What is watched around it goes on.
+        _watch.until = max(before, time.monotonic() + _watch.patience)
 
 
 def is_first() -> bool:
@@ -126,7 +188,8 @@ def array_from_first(make: Callable[[], np.ndarray | None]) -> np.ndarray | None
     if kind is None:
         return None
     name, shape = kind
-    return multihost_utils.broadcast_one_to_all(np.zeros(shape, name) if array is None else array)
+    with watched():
+        return multihost_utils.broadcast_one_to_all(np.zeros(shape, name) if array is None else array)
 
 
 @contextlib.contextmanager
@@ -154,15 +217,17 @@ def agree(what: str, make: Callable[[], Any]) -> None:
     if jax.process_count() == 1:
         return
     digest = np.frombuffer(hashlib.sha256(json.dumps(make(), sort_keys=True, default=str).encode()).digest(), np.uint8)
-    digests = np.asarray(multihost_utils.process_allgather(digest)).reshape(jax.process_count(), -1)
+    with watched():
+        digests = np.asarray(multihost_utils.process_allgather(digest)).reshape(jax.process_count(), -1)
     if others := np.flatnonzero((digests != digests[0]).any(axis=1)).tolist():
         named = ", ".join(map(str, others[:10]))
         raise UserError(f"{what} of process {named} is not that of process 0; all have to run the same")
 
 
 def _bytes_from_first(content: bytes) -> bytes:
-    size = int(multihost_utils.broadcast_one_to_all(np.int32(len(content))))
-    padded = np.zeros(size, np.uint8)
-    if is_first():
-        padded[:] = np.frombuffer(content, np.uint8)
-    return np.asarray(multihost_utils.broadcast_one_to_all(padded)).tobytes()
+    with watched():
+        size = int(multihost_utils.broadcast_one_to_all(np.int32(len(content))))
+        padded = np.zeros(size, np.uint8)
+        if is_first():
+            padded[:] = np.frombuffer(content, np.uint8)
+        return np.asarray(multihost_utils.broadcast_one_to_all(padded)).tobytes()

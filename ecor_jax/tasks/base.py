@@ -27,7 +27,7 @@ from ecor_jax.options import plain, read
 from ecor_jax.pages.page import write_page
 from ecor_jax.parallel.ahead import Step
 from ecor_jax.parallel.mesh import TOWERS_SPLIT, make_mesh
-from ecor_jax.parallel.processes import agree, code_digest, from_first, held_by_first, is_first, wait
+from ecor_jax.parallel.processes import agree, be_patient, code_digest, from_first, held_by_first, is_first, wait
 from ecor_jax.tasks.explainer import Explainer
 from ecor_jax.training.loop import Validate, train
 from ecor_jax.training.metrics_log import read_metrics
@@ -178,14 +178,12 @@ def run(config: Config, workdir: Path) -> dict[str, Any]:
 def _run(task_class: type[Task], options: Any, workdir: Path, **given: Any) -> dict[str, Any]:
     if options.best and not options.eval_every:
         raise UserError(f"best is {options.best!r}, but eval_every is 0: nothing is evaluated on the way")
-    writes = is_first()  # processes of one run share the folder
     resolved = plain(options)
-    _check_alike(resolved)
+    _check_alike(options)
     claim = held_by_first(claimed(workdir, resolved, plain(task_class.Options())))
     with claim, TOWERS_SPLIT(options.parallel.shard_towers):
         check_shared(workdir)
-        if writes:
-            check_new(workdir / "model", overwrite=True)
+        from_first(lambda: check_new(workdir / "model", overwrite=True))
         task = task_class(options, training=True, **given)
         task.open(options.model or _pretrained(task, workdir))
         judged = {}
@@ -194,17 +192,22 @@ def _run(task_class: type[Task], options: Any, workdir: Path, **given: Any) -> d
             trained = None if learner is None else train(learner, options, workdir, name, _validate(task, name))
             judged[name] = _judged(task, name, trained, start)
         results = task.results(judged)
-        saved = workdir / "model" if writes and task.save(workdir / "model", judged) else None
-        if writes and results:
-            print(task.table(judged))
-            write_results(workdir / "results.json", resolved, results)
-            task.page(workdir / "report", judged, results, Log(read_metrics(workdir / "metrics.jsonl"), saved))
+
+        def write() -> None:
+            saved = workdir / "model" if task.save(workdir / "model", judged) else None
+            if results:
+                print(task.table(judged))
+                write_results(workdir / "results.json", resolved, results)
+                task.page(workdir / "report", judged, results, Log(read_metrics(workdir / "metrics.jsonl"), saved))
+
+        from_first(write)
         return results
 
 
-def _check_alike(config: dict[str, Any]) -> None:
+def _check_alike(options: Training) -> None:
     """UserError if the processes of a run are of different configs or versions."""
-    agree("the config", lambda: config)
+    be_patient(options.parallel.patience)
+    agree("the config", lambda: plain(options))
     agree("the code", code_digest)
 
 
@@ -250,7 +253,7 @@ def evaluate(
     output: results.json. report: folder of a page. answers: a file of one JSON object a picture.
     """
     task_class, options = options_of(config)
-    _check_alike(plain(options))
+    _check_alike(options)
     task = task_class(options, training=False)
     with TOWERS_SPLIT(options.parallel.shard_towers):
         task.open(model)
@@ -258,13 +261,16 @@ def evaluate(
     results = task.results(judged)
     if not results:
         raise UserError(f"a config of the task {options.task!r} has nothing to evaluate by")
-    if is_first():
+
+    def write() -> None:
         if output is not None:
             write_results(output, plain(options), results)
         if report is not None:
             task.page(report, judged, results, Log())
         if answers is not None:
             _write_lines(answers, task.answers(judged))
+
+    from_first(write)
     return results, task.table(judged)
 
 

@@ -49,7 +49,7 @@ def train(learner: Learner, options: Training, workdir: Path, run: str, validate
 
     with (
         stopping.deferred(),
-        watched(options.parallel.patience) as beat,
+        watched() as beat,
         Store(workdir / "checkpoints" / run) as store,
         Best(options.best, workdir / "checkpoints" / f"{run}_best") as best,
     ):

@@ -35,7 +35,7 @@ class Parallel:
       gathered a block at a time: less memory, more to send.
     accumulate: pieces of a batch that a step goes through one after another; a loss among the images of a batch is then
       one among those of a piece.
-    patience: seconds without a step after which one of several processes ends: another one is stuck.
+    patience: seconds without a step, or an answer, after which one of several processes ends: another one is stuck.
     """
 
     model: Annotated[int, Within(1, 2**20)] = 1

@@ -118,20 +118,48 @@ def reached(running: list, workdir: Path, count: int) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("deadly", [signal.SIGKILL, pytest.param(signal.SIGSTOP, marks=pytest.mark.slow)])
-def test_a_process_that_is_gone_or_stuck_ends_the_others_with_a_line(options, tmp_path, deadly):
+@pytest.mark.parametrize(
+    ("deadly", "which"),
+    [
+        (signal.SIGKILL, 0),
+        (signal.SIGKILL, 1),
+        pytest.param(signal.SIGSTOP, 0, marks=pytest.mark.slow),
+        pytest.param(signal.SIGSTOP, 1, marks=pytest.mark.slow),
+    ],
+)
+def test_a_process_that_is_gone_or_stuck_ends_the_others_with_a_line(options, tmp_path, deadly, which):
     long = ["--config.steps=100000", "--config.parallel.patience=10"]
     running = start(["launch.train", *options, *long, f"--workdir={tmp_path / 'run'}"], 2, tmp_path)
     reached(running, tmp_path / "run", 4)
-    running[1].send_signal(deadly)
+    lost = running.pop(which)
+    lost.send_signal(deadly)
     began = time.monotonic()
-    (told,) = ended(running[:1])
-    running[1].kill()
-    running[1].communicate()
+    (told,) = ended(running)
+    lost.kill()
+    lost.communicate()
     assert told[0] == 1 and time.monotonic() - began < 60
     # It may be told of in the midst of writing a checkpoint, too.
     assert told[2].startswith("error: ")
-    assert "goes on from the last checkpoint" in told[2] or "the newest whole one is of step" in told[2]
+    assert "goes on from what is saved" in told[2] or "the newest whole one is of step" in told[2]
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"), [(signal.SIGTERM, 143), pytest.param(signal.SIGSTOP, -signal.SIGKILL, marks=pytest.mark.slow)]
+)
+def test_an_evaluation_ends_in_all_processes(options, tiny_clip, tmp_path, sent, status):
+    given = [f"--model={tiny_clip}", f"--output={tmp_path / 'results.json'}", "--config.parallel.patience=2"]
+    running = start(["launch.evaluate", *options, *given], 2, tmp_path)
+    # They have met when the first has something in its cache.
+    while not list((tmp_path / "0").glob("*")):
+        assert all(process.poll() is None for process in running)
+        time.sleep(0.05)
+    running[1].send_signal(sent)
+    began = time.monotonic()
+    (told,) = ended(running[:1])
+    assert time.monotonic() - began < 60
+    assert told[0] == 1 and told[2].startswith("error: ") and "goes on from what is saved" in told[2], told
+    running[1].kill()
+    assert ended(running[1:])[0][0] == status and not (tmp_path / "results.json").exists()
 
 
 def test_processes_that_differ_are_refused(options, tmp_path):
@@ -163,4 +191,21 @@ def test_processes_that_differ_are_refused(options, tmp_path):
 def test_bad_numbers_and_an_absent_coordinator(commands, options, tmp_path, given, message):
     process = commands.start("train", *options, f"--workdir={tmp_path}", *given)
     _, errors = process.communicate(timeout=100)
-    assert process.returncode == 1 and errors.startswith("error: ") and message in errors
+    assert process.returncode == 1 and errors.strip().startswith("error: ") and message in errors
+
+
+def test_a_port_in_use_ends_all(options, tmp_path, commands):
+    """The first process at once, the others when they have waited for it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        where = f"127.0.0.1:{listener.getsockname()[1]}"
+        given = [f"--workdir={tmp_path}", f"--coordinator={where}", "--processes=2", "--meet_seconds=1"]
+        running = [commands.start("train", *options, *given, f"--process={index}") for index in range(2)]
+        told = ended(running)
+    assert [(status, line) for status, _, line in told] == [
+        (1, f"error: --coordinator={where}: this process cannot listen at that port (Address already in use)"),
+        (
+            1,
+            f"error: process 1 of 2 at {where}: the processes of this run did not meet within 1 s; "
+            "each has to be started, once",
+        ),
+    ]

@@ -23,10 +23,7 @@ from ecor_jax.tasks.rationale.data import fitting
 from ecor_jax.tasks.rationale.explanation import ExplainedPicture, explanation_of
 from ecor_jax.tasks.rationale.methods import find_methods, make_banks, over_context, words_of
 from ecor_jax.tasks.rationale.model import RationaleModel
-from ecor_jax.tasks.rationale.predict import Predictions, predict, predict_without_bank
-
-MANY = 2**16
-"""Pairs of which no bank is made, where a method can do without, to explain pictures."""
+from ecor_jax.tasks.rationale.predict import MANY, Predictions, predict, predict_without_bank
 
 Rationales = str | Path | Mapping[str, Sequence[str]] | None
 
@@ -122,7 +119,9 @@ def _answers(
     how: Any = {"top_k": top_k, "mesh": mesh, "total": len(records), "name": name}
     outer, inner = words_of(method, vocabulary).values()
     if method.order != "pairs" and method.conditional and len(outer) * len(inner) > MANY:
-        return predict_without_bank(loaded.model, tuned.prompts, method, vocabulary, batches, **how)
+        few = predict_without_bank(loaded.model, tuned.prompts, method, vocabulary, batches, **how)
+        if few is not None:
+            return few
     banks = make_banks(method, loaded.model, vocabulary, mesh)
     model = RationaleModel(loaded.model, tuned.prompts, banks, mesh, len(inner))
     return predict(model, method, batches, **how)

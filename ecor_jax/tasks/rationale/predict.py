@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from absl import logging
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
@@ -22,6 +23,8 @@ from ecor_jax.tasks.rationale.methods import Method, categories_and_rationales, 
 from ecor_jax.tasks.rationale.model import PromptedTower, RationaleModel
 from ecor_jax.text_bank import embed_texts
 
+MANY = 2**16
+"""Pairs that are encoded a candidate at a time at most."""
 KEPT = 256
 """Candidates whose pairs' embeddings stay in memory."""
 
@@ -75,10 +78,11 @@ def predict_without_bank(
     mesh: Mesh,
     total: int,
     name: str = "evaluate",
-) -> Predictions:
-    """`predict` without calibration, of a method that factorises, where few pictures do not ask for all pairs.
+) -> Predictions | None:
+    """`predict` without calibration, of a method that factorises, where pictures ask for few of the pairs.
 
-    The pairs of an outer candidate are encoded when its turn comes, and kept on disk for the next picture.
+    The pairs of an outer candidate are encoded when its turn comes, and kept on disk for the next picture. None if a
+    picture asks for more than MANY pairs: a bank of all, whose prompts share what they begin with, is then cheaper.
     """
     (first, outer), (second, inner) = words_of(method, vocabulary).items()
 
@@ -90,7 +94,12 @@ def predict_without_bank(
     bank = jnp.asarray(embed_texts(model, outer_prompts(method, vocabulary)))
     images, gold = map_batches(_embed, PromptedTower(model, prompts), batches, mesh, total=total, name=name)
     scale = model.clip.scale()
-    found = [top_pairs_of(jnp.asarray(image), bank, scale, top_k, texts_of) for image in images]
+    found, most = [], -(-MANY // len(inner))
+    for image in images:
+        found.append(top_pairs_of(jnp.asarray(image), bank, scale, top_k, texts_of, most))
+        if found[-1] is None:
+            logging.info("%s: more than %d candidates have to be looked at; all pairs are encoded", name, most)
+            return None
     pairs = jax.tree.map(lambda *columns: np.concatenate(columns), *found)
     return _predictions(method, pairs, (), gold, name)
 

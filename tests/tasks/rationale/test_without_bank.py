@@ -7,7 +7,7 @@ import pytest
 from ecor_jax import text_bank
 from ecor_jax.api import load
 from ecor_jax.clip.model import Clip
-from ecor_jax.tasks.rationale import explain
+from ecor_jax.tasks.rationale import explain, predict
 
 RATIONALES = {f"class {n}": [f"{n} long legs", f"a tail of {n} feet", "fur"] for n in range(6)}
 
@@ -56,3 +56,12 @@ def test_one_candidate_that_is_certain_is_all_that_is_encoded(tiny_clip, texts, 
     monkeypatch.setattr(Clip, "scale", lambda self: jnp.float32(1e4))
     said(tiny_clip, "ecor", pictures=1)
     assert texts == [13, 6]
+
+
+def test_where_too_many_are_asked_for_there_is_a_bank(tiny_clip, texts, monkeypatch):
+    with_bank = said(tiny_clip, "ecor")
+    monkeypatch.setattr(explain, "MANY", 0)
+    monkeypatch.setattr(predict, "MANY", 6)
+    before = len(texts)
+    assert said(tiny_clip, "ecor") == with_bank
+    assert texts[before:] == [6]
