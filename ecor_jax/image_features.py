@@ -21,7 +21,7 @@ from ecor_jax.data.pipeline import eval_batches
 from ecor_jax.data.records import Source
 from ecor_jax.errors import UserError
 from ecor_jax.parallel.map_batches import map_batches
-from ecor_jax.parallel.processes import array_from_first, is_first
+from ecor_jax.parallel.processes import array_from_first, from_first, is_first
 
 
 def image_features(
@@ -41,7 +41,12 @@ def image_features(
     Read from `folder` (default the cache folder) if made there by the same weights of the same pictures.
     UserError names a picture that cannot be read: none can be left out without changing what is measured.
     """
-    path = (folder or cache_folder()) / f"{_key(vision, preprocess, source, mirrored)}.safetensors"
+
+    def name_of() -> str:
+        return f"{_key(vision, preprocess, source, mirrored)}.safetensors"
+
+    # All pictures are read for it, by one process.
+    path = (folder or cache_folder()) / from_first(name_of)
     if (kept := array_from_first(lambda: read_array(path))) is not None:
         return kept
     batches = eval_batches(

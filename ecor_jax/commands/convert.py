@@ -16,20 +16,26 @@ def main(args: argparse.Namespace) -> None:
     from ecor_jax.checkpoints.model_dir import check_new, save_clip
     from ecor_jax.checkpoints.source import read_source
     from ecor_jax.checkpoints.weights import weights_digest
+    from ecor_jax.parallel.processes import from_first
 
-    check_new(Path(args.output))
-    read = read_source(args.source, activation=args.activation, tokenizer=args.tokenizer)
-    save_clip(args.output, read.clip, read.tokenizer, read.preprocess)
-    print(f"{args.output}: {read.clip.config}")
-    print(f"digest of configuration and weights: {weights_digest(read.clip)}")
-    if read.tokenizer is None:
-        print("no tokenizer: the source has none, and no text can be encoded without; add one with --tokenizer")
-    if read.preprocess is None:
-        print("no preprocessor_config.json: the source has none; images cannot be prepared without")
+    def convert() -> None:
+        check_new(Path(args.output))
+        read = read_source(args.source, activation=args.activation, tokenizer=args.tokenizer)
+        save_clip(args.output, read.clip, read.tokenizer, read.preprocess)
+        print(f"{args.output}: {read.clip.config}")
+        print(f"digest of configuration and weights: {weights_digest(read.clip)}")
+        if read.tokenizer is None:
+            print("no tokenizer: the source has none, and no text can be encoded without; add one with --tokenizer")
+        if read.preprocess is None:
+            print("no preprocessor_config.json: the source has none; images cannot be prepared without")
+
+    # Of several processes the others only wait.
+    from_first(convert)
 
 
 def parser() -> argparse.ArgumentParser:
     parser = cli.parser(__doc__)
+    cli.add_processes(parser)
     parser.add_argument("--source", required=True, metavar="PATH_OR_HUB_ID", help="the weights to convert")
     parser.add_argument("--output", required=True, type=cli.a_path, metavar="DIR", help="must not exist, or be empty")
     parser.add_argument(

@@ -15,8 +15,13 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-def start(arguments: list[str], processes: int, cache: Path, devices: int = 1, **of_process: str) -> list:
-    """`python -m launch...` in so many processes, `devices` CPU devices each; `p0`: an argument for the first alone."""
+def start(
+    arguments: list[str], processes: int, cache: Path, devices: int = 1, *, apart: bool = False, **of_process: str
+) -> list:
+    """`python -m launch...` in so many processes, `devices` CPU devices each; `p0`: an argument for the first alone.
+
+    apart: each runs in a folder of its own, that of its cache.
+    """
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
@@ -27,9 +32,11 @@ def start(arguments: list[str], processes: int, cache: Path, devices: int = 1, *
         extra = [value for name, value in of_process.items() if name == f"p{index}"]
         # A cache of its own each: what one finds there must not lead it another way than the others.
         environment = os.environ | {"XLA_FLAGS": flags, "ECOR_CACHE": str(cache / str(index))}
+        where = cache / str(index) if apart else ROOT
+        environment |= {"PYTHONPATH": str(ROOT)} if apart else {}
         command = [sys.executable, "-m", *arguments, *(several if processes > 1 else []), *extra]
         pipe = subprocess.PIPE
-        running.append(subprocess.Popen(command, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True))
+        running.append(subprocess.Popen(command, cwd=where, env=environment, stdout=pipe, stderr=pipe, text=True))
     return running
 
 
@@ -176,6 +183,19 @@ def test_processes_that_differ_are_refused(options, tmp_path):
     assert [status for status, _, _ in told] == [1, 1] and "the folder" in told[0][2] + told[1][2], told
 
 
+def test_hosts_of_other_data_are_refused(options, tiny_pictures, tmp_path):
+    """The same relative path, in folders of another content."""
+    words = json.loads(tiny_pictures[1].read_text())
+    for index, text in enumerate(["a long tail", "no tail"]):
+        (tmp_path / str(index)).mkdir()
+        (tmp_path / str(index) / "rationales.json").write_text(json.dumps(words | {"cat": [text, "whiskers"]}))
+    given = [*options, f"--config={ROOT / 'configs' / 'folder.py'}", "--config.data.rationales=rationales.json"]
+    told = ended(start(["launch.train", *given, f"--workdir={tmp_path / 'run'}"], 2, tmp_path, apart=True))
+    assert [(status, line) for status, _, line in told] == [
+        (1, "error: the data of process 1 is not that of process 0; all have to run the same")
+    ] * 2
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -209,3 +229,13 @@ def test_a_port_in_use_ends_all(options, tmp_path, commands):
             "each has to be started, once",
         ),
     ]
+
+
+def test_convert(tiny_clip, tmp_path):
+    """The first converts for all; a second time none may, as the folder is not empty, and all say so."""
+    command = ["launch.convert", f"--source={tiny_clip}", f"--output={tmp_path / 'model'}"]
+    told = ended(start(command, 2, tmp_path))
+    assert [status for status, _, _ in told] == [0, 0] and (tmp_path / "model" / "config.json").is_file(), told
+    assert ["digest of" in out for _, out, _ in told] == [True, False]
+    refused = (1, f"error: {tmp_path / 'model'}: is not empty")
+    assert [(status, line) for status, _, line in ended(start(command, 2, tmp_path))] == [refused] * 2

@@ -24,6 +24,7 @@ from ecor_jax.data.procedural import Procedural
 from ecor_jax.data.records import Source
 from ecor_jax.data.sources import Concatenated
 from ecor_jax.errors import UserError
+from ecor_jax.parallel.processes import agree
 from ecor_jax.tasks.base import MethodResult, Task, compute_dtype
 from ecor_jax.tasks.pretrain.ahead import steps_ahead
 from ecor_jax.tasks.pretrain.model import Pretrainer, PretrainLearner
@@ -43,6 +44,7 @@ class Pretrain(Task[PretrainOptions, None]):
     def __init__(self, options: PretrainOptions, *, training: bool, captions: tuple[Source, Captions] | None = None):
         super().__init__(options, training=training)
         self.source, self.texts = captions or _open(options.data)
+        agree("the data", lambda: [self.source.outline(), *self.texts.corpus()])
 
     def open(self, model: str) -> None:
         options = self.options

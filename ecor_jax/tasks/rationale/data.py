@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 
+import numpy as np
 from absl import logging
 from PIL import Image
 
@@ -32,6 +33,12 @@ class Dataset:
     test: Source
     left_out: tuple[str, ...]
     """Bad images and classes that were left out, a line each."""
+
+    def outline(self) -> list[object]:
+        """Plain values that are others for other data."""
+        words, sources = self.vocabulary, (self.train, self.validation, self.test)
+        gold = np.packbits(words.gold).tobytes().hex()
+        return [words.classes, words.rationales, gold, *(source.outline() for source in sources if source is not None)]
 
     def __post_init__(self):
         for line in self.left_out:

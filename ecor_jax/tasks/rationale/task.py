@@ -21,6 +21,7 @@ from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
 from ecor_jax.joint import Banks
 from ecor_jax.metrics.doubly_right import NAMES, Judged, judge, rates
+from ecor_jax.parallel.processes import agree
 from ecor_jax.tasks.base import Log, MethodResult, Task, check_batch_sizes, compute_dtype
 from ecor_jax.tasks.rationale.ahead import steps_ahead
 from ecor_jax.tasks.rationale.data import Dataset, open_dataset
@@ -88,6 +89,7 @@ class Rationale(Task[RationaleOptions, Evaluation]):
             training=self.training,
             too_long=functools.partial(over_context, self.recipes.values(), self.clip),
         )
+        agree("the data", self.dataset.outline)
         self.joined = None
         if together != 1:
             self.joined = join_rationales(self.dataset.vocabulary, together)
