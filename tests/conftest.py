@@ -71,7 +71,10 @@ def pytest_configure() -> None:
 @pytest.fixture(scope="module", autouse=True)
 def _little_to_search():
     """What is there before a file's tests stays: to collect garbage is not to go through imports and JAX's caches."""
+    # What another file's tests have left is told of there, or not at all.
+    hook, sys.unraisablehook = sys.unraisablehook, lambda found: None
     gc.collect()
+    sys.unraisablehook = hook
     gc.freeze()
     gc.enable()
 
