@@ -120,10 +120,11 @@ class PairBank:
     """Unit embeddings of a template with every pair of words of two letters, [words of one, words of the other, embed].
 
     They are read when columns are asked for, `bank[:, start:stop]`, in what the vision tower computes in: of the bank
-    no more is ever in memory. Words of a letter that the template lacks make no difference.
+    no more is ever in memory. The template has both letters (`embed_pairs`: or one).
     """
 
     def __init__(self, model: Model, template: str, words: Mapping[str, Sequence[str]], folder: Path | None = None):
+        gc.collect()  # else a bank that nobody needs any more, but JAX had borrowed, may still be there
         self._texts = texts = PairTexts(template, words)
         self._bank = TextBank(model, texts, folder)
         self._leads_are_rows = texts.letters == tuple(words)
@@ -136,7 +137,6 @@ class PairBank:
             wait()
 
     def __getitem__(self, index: tuple[slice, slice]) -> Float[np.ndarray, "first columns embed"]:
-        gc.collect()  # else a bank that nobody needs any more, but JAX had borrowed, may still be there
         rows, columns, embed = self.shape
         begin, end, _ = index[1].indices(columns)
         shape = rows, max(0, end - begin), embed

@@ -77,7 +77,7 @@ def predict_without_bank(
     top_k: int,
     mesh: Mesh,
     total: int,
-    name: str = "evaluate",
+    name: str,
 ) -> Predictions | None:
     """`predict` without calibration, of a method that factorises, where pictures ask for few of the pairs.
 
