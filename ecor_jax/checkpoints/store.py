@@ -16,6 +16,8 @@ from ecor_jax.errors import UserError
 State = TypeVar("State")
 _DISK_ERRORS = (OSError, ValueError)
 """What Orbax's Python and its TensorStore raise where a file cannot be written or read."""
+_OTHERS = ("is not compatible with the stored shape", "tree structures do not match")
+"""What Orbax says of a checkpoint that is whole, but of other arrays."""
 
 
 class Store:
@@ -64,6 +66,12 @@ class Store:
         try:
             return self._manager.restore(self.newest, args=args)["state"]
         except (ValueError, KeyError, OSError) as error:
+            if any(told in str(error) for told in _OTHERS):
+                raise UserError(
+                    f"{self.directory / str(self.newest)}: this checkpoint is of another model or optimizer than the "
+                    f"config makes ({_reason(error).split('. ')[0].rstrip(':')}); choose another workdir, or what it "
+                    "was made with"
+                ) from error
             raise UserError(
                 f"{self.directory / str(self.newest)}: this checkpoint cannot be restored ({_reason(error)}); "
                 "remove its folder to continue from an older one"

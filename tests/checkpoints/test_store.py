@@ -115,6 +115,13 @@ def test_an_unreadable_checkpoint_is_named_and_the_older_one_serves(tmp_path, da
         assert_equal(store.restore(state()), state(1))
 
 
+def test_a_checkpoint_of_other_arrays_is_refused_in_a_line(tmp_path):
+    save(tmp_path, 1)
+    message = r"/1: this checkpoint is of another model or optimizer .+; choose [^\n]+$"
+    with pytest.raises(UserError, match=message), Store(tmp_path) as store:
+        store.restore(state() | {"more": jnp.zeros(2)})
+
+
 def test_a_place_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(UserError, match=r"file/run: cannot write a checkpoint .*; there is none yet"):

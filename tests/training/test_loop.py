@@ -204,7 +204,9 @@ def test_a_signal_saves_the_step_at_work_and_the_run_goes_on_from_there(whole, t
 def test_a_checkpoint_of_other_shapes_is_refused(whole, toy, toy_config, tmp_path):
     task = toy()
     task.model.slope = type(task.model.slope)(jnp.zeros(4))
-    with pytest.raises(UserError, match="toy/6: this checkpoint cannot be restored"):
+    with pytest.raises(
+        UserError, match="toy/6: this checkpoint is of another model or optimizer than the config makes"
+    ):
         run(task, toy_config(), _interrupted(whole, tmp_path))
 
 
