@@ -120,7 +120,7 @@ class PairBank:
     """Unit embeddings of a template with every pair of words of two letters, [words of one, words of the other, embed].
 
     They are read when columns are asked for, `bank[:, start:stop]`, in what the vision tower computes in: of the bank
-    no more is ever in memory. The template has both letters (`embed_pairs`: or one).
+    no more is ever in memory. The template has both letters; `embed_pairs` takes any.
     """
 
     def __init__(self, model: Model, template: str, words: Mapping[str, Sequence[str]], folder: Path | None = None):
