@@ -74,6 +74,8 @@ def close(one: Any, other: Any) -> bool:
         ("options", 4, 4),
         ("face_options", 2, 2),
         pytest.param("xray_options", 2, 1, marks=pytest.mark.slow),
+        pytest.param("face_options", 4, 2, marks=pytest.mark.slow),
+        pytest.param("xray_options", 4, 1, marks=pytest.mark.slow),
     ],
 )
 def test_processes_make_what_one_makes(request, tmp_path, task, processes, model):
@@ -114,6 +116,26 @@ def test_all_stop_at_one_step_and_another_number_goes_on(options, trained, tmp_p
     assert [status for status, _, _ in ended(start(judge, 2, tmp_path))] == [0, 0]
     assert close(json.loads((tmp_path / "again.json").read_text())["methods"], results(trained)["methods"])
     for here, there in zip(lines(tmp_path / "run"), lines(trained), strict=True):
+        assert here["loss"] == pytest.approx(there["loss"], rel=1e-5)
+
+
+@pytest.mark.slow
+def test_faces_go_on_with_another_number_of_processes(face_options, tmp_path):
+    """Four, stopped; then two, stopped; then one."""
+    command = ["launch.train", *face_options, "--config.steps=60", "--config.parallel.model=2"]
+    alone = [*command, f"--workdir={tmp_path / 'alone'}"]
+    assert ended(start(alone, 1, tmp_path, devices=4))[0][0] == 0
+    command.append(f"--workdir={tmp_path / 'run'}")
+    for processes in (4, 2):
+        before = len(lines(tmp_path / "run")) if (tmp_path / "run").exists() else 0
+        running = start(command, processes, tmp_path, devices=4 // processes)
+        reached(running, tmp_path / "run", before + 1)
+        running[1].send_signal(signal.SIGTERM)
+        told = ended(running)
+        assert [status for status, _, _ in told] == [143] * processes, told
+    assert ended(start(command, 1, tmp_path, devices=4))[0][0] == 0
+    assert close(results(tmp_path / "run"), results(tmp_path / "alone"))
+    for here, there in zip(lines(tmp_path / "run"), lines(tmp_path / "alone"), strict=True):
         assert here["loss"] == pytest.approx(there["loss"], rel=1e-5)
 
 
@@ -239,3 +261,38 @@ def test_convert(tiny_clip, tmp_path):
     assert ["digest of" in out for _, out, _ in told] == [True, False]
     refused = (1, f"error: {tmp_path / 'model'}: is not empty")
     assert [(status, line) for status, _, line in ended(start(command, 2, tmp_path))] == [refused] * 2
+
+
+COUNTED = """
+import runpy, sys
+from jax import monitoring
+hits = []
+monitoring.register_event_listener(lambda name, **_: hits.append(name) if name.endswith("/cache_hits") else None)
+sys.argv[0] = "-m"
+runpy.run_module("launch.train", run_name="__main__", alter_sys=True)
+print("hits", len(hits))
+"""
+
+
+@pytest.mark.slow
+def test_a_second_run_takes_what_is_compiled_from_the_cache(options, tmp_path, monkeypatch):
+    """JAX's own, which the README names: the first process writes and, on CPUs, reads; nothing else changes."""
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "compiled"))
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+    (tmp_path / "counted.py").write_text(COUNTED)
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{tmp_path}")
+    hits, made = [], []
+    for run in ("first", "second"):
+        told = ended(start(["counted", *options, f"--workdir={tmp_path / run}"], 2, tmp_path))
+        assert [status for status, _, _ in told] == [0, 0], told
+        hits.append([int(out.split()[-1]) for _, out, _ in told])
+        made.append({path.name for path in (tmp_path / "compiled").iterdir()})
+    assert hits[1][0] > hits[0][0] and made[0] == made[1], hits
+    first, second = (
+        [
+            {name: value for name, value in line.items() if name != "examples_per_second"}
+            for line in lines(tmp_path / run)
+        ]
+        for run in ("first", "second")
+    )
+    assert first == second and results(tmp_path / "first") == results(tmp_path / "second")
