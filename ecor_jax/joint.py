@@ -22,6 +22,8 @@ from ecor_jax.parallel.shards import Shards
 
 LOGITS, GATHERED = 2**22, 2**25
 """Numbers that a step of a loop over outer candidates makes at most: logits, and embeddings of chosen pairs."""
+SINGLY = 64
+"""Outer candidates that each image looks at by itself at least, before all look at the same ones together."""
 
 
 class Bank(nnx.Variable):
@@ -105,16 +107,16 @@ def top_pairs_of(
     It is called for one after another, the likeliest first, until the k-th best pair is likelier than the next. None if
     that takes more than `most` of them.
     """
-    order, log_outer = _ranked(cosines(image[None], outer) * scale, 1)
-    best, prior = _nothing(1, k), np.asarray(log_outer[0])
+    prior = np.asarray(jax.nn.log_softmax(cosines(image[None], outer) * scale))[0]
+    best = _nothing(1, k)
     with tqdm(desc="looking at candidates", unit="", mininterval=1, delay=1) as bar:
-        for at, number in enumerate(np.asarray(order[0]).tolist()):
+        for at, number in enumerate(np.argsort(-prior, kind="stable").tolist()):
             bar.total = int((prior > float(best.log_prob[0, -1])).sum())
             if at >= bar.total:
                 break
             if at == most:
                 return None
-            best = _look_at(image, jnp.asarray(texts_of(number)), scale, jnp.int32(number), log_outer[0, at], best)
+            best = _look_at(image, jnp.asarray(texts_of(number)), scale, jnp.int32(number), prior[number], best)
             bar.update()
     return best
 
@@ -235,24 +237,54 @@ def _fitting(most: int, each: int, outer: int) -> int:
 
 
 def _top_of_likeliest(images, banks: Banks, scale, k: int, shards: Shards, chunk: int) -> TopPairs:
+    """Each image looks at its likeliest outer candidates; where some need many, they go on through all of them at once.
+
+    A matrix product of all images with a candidate's texts costs so much less than texts chosen for each image.
+    """
     assert banks.outer is not None
-    order, log_outer = _ranked(cosines(images, banks.outer) * scale, chunk)
-    steps = order.shape[1] // chunk
+    batch, outer = len(images), len(banks.outer)
+    log_outer = jax.nn.log_softmax(cosines(images, banks.outer) * scale)
+    order = jnp.argsort(log_outer, axis=1, descending=True)
+    pad = ((0, 0), (0, -outer % chunk))
+    ranked = jnp.pad(jnp.take_along_axis(log_outer, order, axis=1), pad, constant_values=-jnp.inf)
+    order = jnp.pad(order, pad)
+    steps = -(-max(SINGLY, outer // 64) // chunk)
+
+    def bar(best: TopPairs) -> Float[Array, "batch"]:
+        # The k-th best of all devices' pairs is at least the k-th best of those of any.
+        return shards.max(best.log_prob[:, -1])
 
     def more(carry: tuple[Array, TopPairs]):
         at, best = carry
-        ahead = jax.lax.dynamic_index_in_dim(log_outer, at * chunk, axis=1, keepdims=False)
-        # The k-th best of all devices' pairs is at least the k-th best of those of any.
-        return (at < steps) & jnp.any(ahead > shards.max(best.log_prob[:, -1]))
+        ahead = jax.lax.dynamic_index_in_dim(ranked, at * chunk, axis=1, keepdims=False)
+        return (at < min(steps, order.shape[1] // chunk)) & jnp.any(ahead > bar(best))
 
     def look(carry: tuple[Array, TopPairs]):
         at, best = carry
         chosen = jax.lax.dynamic_slice_in_dim(order, at * chunk, chunk, axis=1)
-        prior = jax.lax.dynamic_slice_in_dim(log_outer, at * chunk, chunk, axis=1)
+        prior = jax.lax.dynamic_slice_in_dim(ranked, at * chunk, chunk, axis=1)
         logits = conditional_logits(images, banks.pair, scale, chosen, shards)
         return at + 1, _merge(best, chosen, prior[:, :, None] + shards.log_softmax(logits), shards)
 
-    return jax.lax.while_loop(more, look, (jnp.int32(0), shards.start(_nothing(len(images), k))))[1]
+    at, best = jax.lax.while_loop(more, look, (jnp.int32(0), shards.start(_nothing(batch, k))))
+    if steps * chunk >= outer:
+        return best
+    seen = jnp.argsort(order[:, :outer], axis=1) < at * chunk
+    left = jnp.where(seen, -jnp.inf, log_outer)
+    wide = _fitting(LOGITS, batch * banks.pair.shape[1], outer)
+    left = jnp.pad(left, ((0, 0), (0, -outer % wide)), constant_values=-jnp.inf)
+
+    def look_together(best: TopPairs, at: Array):
+        prior = jax.lax.dynamic_slice_in_dim(left, at * wide, wide, axis=1)
+
+        def merged() -> TopPairs:
+            number, logits = _logits(images, banks.pair, scale, at, wide, shards)
+            joint = prior[:, :, None] + shards.log_softmax(logits)
+            return _merge(best, jnp.broadcast_to(number, prior.shape), joint, shards)
+
+        return jax.lax.cond(jnp.any(prior > bar(best)[:, None]), merged, lambda: best), None
+
+    return jax.lax.scan(look_together, best, jnp.arange(left.shape[1] // wide))[0]
 
 
 def _top_of_all(images, pair, scale, k: int, shards: Shards, chunk: int) -> TopPairs:
@@ -270,15 +302,6 @@ def _top_of_all(images, pair, scale, k: int, shards: Shards, chunk: int) -> TopP
     return best._replace(log_prob=best.log_prob - shards.logsumexp(total)[:, None])
 
 
-def _ranked(logits: Float[Array, "batch outer"], chunk: int):
-    """Outer candidates by falling probability, padded to whole chunks with impossible ones."""
-    log_probs = jax.nn.log_softmax(logits)
-    order = jnp.argsort(log_probs, axis=1, descending=True)
-    ranked = jnp.take_along_axis(log_probs, order, axis=1)
-    pad = ((0, 0), (0, -logits.shape[1] % chunk))
-    return jnp.pad(order, pad), jnp.pad(ranked, pad, constant_values=-jnp.inf)
-
-
 def _nothing(batch: int, k: int) -> TopPairs:
     return TopPairs(jnp.zeros((batch, k), jnp.int32), jnp.zeros((batch, k), jnp.int32), jnp.full((batch, k), -jnp.inf))
 
@@ -289,7 +312,13 @@ def _merge(
     """The best of what was found before and one more chunk; among equals the earlier stays ahead."""
     batch, chunk, columns = joint.shape
     k = best.outer.shape[1]
-    values, place = jax.lax.top_k(joint.reshape(batch, chunk * columns), min(k, chunk * columns))
+    if chunk > k:
+        # The k best are of the k outer candidates whose best is the best: those alone are sorted.
+        _, rows = jax.lax.top_k(joint.max(axis=2), k)
+        rows = jnp.sort(rows, axis=1)
+        outer = jnp.take_along_axis(outer, rows, axis=1)
+        joint = jnp.take_along_axis(joint, rows[:, :, None], axis=1)
+    values, place = jax.lax.top_k(joint.reshape(batch, -1), min(k, joint[0].size))
     inner = shards.numbers(columns)[place % columns]
     new = TopPairs(jnp.take_along_axis(outer, place // columns, axis=1), inner, values)
     both = TopPairs(*(jnp.concatenate(pair, axis=1) for pair in zip(best, new, strict=True)))
@@ -307,5 +336,6 @@ def _logits(
         logits = jnp.broadcast_to(logits, (len(images), chunk, pair.shape[1]))
     else:
         chosen = pair[jnp.minimum(number, len(pair) - 1)]
-        logits = jnp.einsum("bd,cid->bci", images.astype(pair.dtype), chosen, preferred_element_type=jnp.float32)
+        # As one matrix: XLA's matrix product on CPUs is four times as fast as of three axes.
+        logits = cosines(images, chosen.reshape(-1, pair.shape[2])).reshape(len(images), chunk, -1)
     return number, shards.masked(logits * scale)

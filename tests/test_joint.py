@@ -5,7 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ecor_jax.joint import Banks, marginals, top_pairs
+from ecor_jax import joint
+from ecor_jax.joint import Banks, TopPairs, marginals, top_pairs
+from ecor_jax.parallel.mesh import batch_sharding, make_mesh
+from ecor_jax.parallel.shards import over_shards, split_columns
 
 pytestmark = pytest.mark.usefixtures("strict_dtypes")
 
@@ -48,8 +51,12 @@ def on_device(banks: Banks) -> Banks:
 
 
 def check_top(images, banks: Banks, scale: float, k: int, chunk: int) -> None:
-    found = top(jnp.asarray(images), on_device(banks), jnp.float32(scale), k, chunk=chunk)
+    compare(top(jnp.asarray(images), on_device(banks), jnp.float32(scale), k, chunk=chunk), images, banks, scale)
+
+
+def compare(found: TopPairs, images, banks: Banks, scale: float) -> None:
     outer, inner, log_prob = map(np.asarray, found)
+    k = outer.shape[1]
     for row, image in enumerate(images):
         joint = log_joint(image, banks, scale)
         np.testing.assert_allclose(log_prob[row], np.sort(joint.reshape(-1))[::-1][:k], atol=2e-4)
@@ -75,6 +82,29 @@ def test_the_search_goes_on_as_long_as_one_image_needs_it():
     images = np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)
     outer = np.array([[1.0, 0.0]] + [[0.0, 0.0]] * 7, np.float32)
     check_top(images, Banks(outer, unit_rows(np.random.default_rng(0), 8, 3, 2)), 30.0, 4, chunk=1)
+
+
+@pytest.mark.parametrize("kind", ["conditional", "independent"])
+@pytest.mark.parametrize("model", [0, 2, 8])
+def test_where_many_candidates_are_needed_all_images_look_at_them_together(kind, model, monkeypatch):
+    """After the two likeliest of each; on one device (0) and on meshes, whose shares of 5 columns are uneven."""
+    monkeypatch.setattr(joint, "SINGLY", 2)
+    monkeypatch.setattr(joint, "LOGITS", 3 * 16 * 5)  # three candidates at a time, so some are padding
+    images, banks = problem(kind, 16, 11, 5, seed=1)
+    mesh = make_mesh(model) if model else None
+    pair, examples = split_columns(banks.pair, mesh), jnp.asarray(images)
+    if mesh:
+        examples = jax.device_put(examples, batch_sharding(mesh))
+
+    @jax.jit
+    def search(examples, pair, outer, scale):
+        def of_shards(examples, pair, whole, shards):
+            return top_pairs(examples, Banks(whole[0], pair), whole[1], 7, shards, chunk=1)
+
+        return over_shards(of_shards, mesh, 5, examples, pair, (outer, scale))
+
+    for scale in (1.0, 14.0, 100.0):
+        compare(search(examples, pair, jnp.asarray(banks.outer), jnp.float32(scale)), images, banks, scale)
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 8])

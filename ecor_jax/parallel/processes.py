@@ -71,7 +71,7 @@ def join(coordinator: str, count: int, index: int, seconds: int) -> None:
 
 def _aborted(number: int) -> None:
     if stopping.requested():
-        time.sleep(5)  # The first has saved, and ended before this one, which is about to.
+        time.sleep(30)  # The first has ended, as all have saved; this one is about to.
     stopping.end(
         "error: another process of this run is gone, or JAX failed as told above; "
         "the same command goes on from what is saved"

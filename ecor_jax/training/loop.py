@@ -16,7 +16,7 @@ from ecor_jax import stopping
 from ecor_jax.checkpoints.store import Store
 from ecor_jax.errors import UserError
 from ecor_jax.parallel import mesh as meshes
-from ecor_jax.parallel.processes import is_first, watched
+from ecor_jax.parallel.processes import is_first, wait, watched
 from ecor_jax.training.best import PREFIX, Best
 from ecor_jax.training.metrics_log import MetricsLog
 from ecor_jax.training.optimizers import make_optimizer
@@ -103,6 +103,8 @@ def train(learner: Learner, options: Training, workdir: Path, run: str, validate
                 bar.update()
                 if stop:
                     store.wait()
+                    # The first process serves what the others wait with; it may not end before they have saved, too.
+                    wait()
                     raise stopping.Stopped(
                         f"{run}: stopped at step {number} of {options.steps}, which is saved; "
                         "the same command goes on from there"
