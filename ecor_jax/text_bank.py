@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from absl import logging
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from tqdm import tqdm
 
 from ecor_jax.array_cache import cache_folder, read_array, write_array
@@ -40,17 +40,29 @@ class TextBank:
     tokenizer of the same texts and its content is what was written; else computed and kept there. It depends on
     nothing else, so encoding that was stopped goes on to the same bits, and processes may share the shards of a bank.
     No more than the shard that is looked at is in memory, and of PairTexts no more strings than that.
+
+    with_others: PairTexts of the same words that are encoded and kept whenever these are: what a text of theirs shares
+    with one of these is computed once. All that are encoded together are named in each one's file, whose last bits
+    depend on them.
     UserError for a text that is empty or longer than the text tower reads, and for embeddings that are not finite.
     """
 
-    def __init__(self, model: Model, texts: Sequence[str], folder: Path | None = None):
+    def __init__(
+        self,
+        model: Model,
+        texts: Sequence[str],
+        folder: Path | None = None,
+        with_others: Sequence[PairTexts] = (),
+    ):
         self.model, self.texts, self.folder = model, texts, folder or cache_folder()
         self.cost = Cost(0, 0, 0)
         """Of what was encoded so far."""
         self._digest, self._tokens = _digest_of(model), None
+        self._together: list[Any] = [texts]
         if isinstance(texts, PairTexts):
+            self._together = sorted([texts, *with_others], key=lambda texts: texts.template)
             words = (*texts.letters, str(len(texts.first)), *texts.first, *texts.second)
-            _update(self._digest, (texts.template, *words))
+            _update(self._digest, (*(texts.template for texts in self._together), *words))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -65,7 +77,9 @@ class TextBank:
         """Shards of these numbers (default: all), each with the number of its first text."""
         numbers, before, began = list(self.numbers if numbers is None else numbers), self.cost, time.monotonic()
         sizes = [min(SHARD, len(self.texts) - number * SHARD) for number in numbers]
-        with tqdm(total=sum(sizes), desc="encoding texts", unit="text", mininterval=1, delay=1) as bar:
+        with tqdm(
+            total=sum(sizes) * len(self._together), desc="encoding texts", unit="text", mininterval=1, delay=1
+        ) as bar:
             for number, size in zip(numbers, sizes, strict=True):
                 yield number * SHARD, self._shard(number * SHARD, size, bar)
         if self.cost != before:
@@ -84,26 +98,29 @@ class TextBank:
         return found
 
     def _shard(self, start: int, size: int, bar: tqdm) -> Float[np.ndarray, "texts embed"]:
-        path = self.folder / self._file_name(start, size)
-        if (kept := read_array(path)) is not None:
-            bar.update(size)
+        if (kept := read_array(self._file(self.texts, start, size))) is not None:
+            bar.update(size * len(self._together))
             return kept
         if self._tokens is None:
             bar.refresh()  # what comes first, to tokenize and to compile, takes seconds
-            self._tokens = token_source(self.model.tokenizer, self.texts, self.model.clip.config.text.context_length)
-        embeddings, cost = encode(self.model.clip.text, self._tokens(start, start + size), bar.update)
+            context = self.model.clip.config.text.context_length
+            self._tokens = [token_source(self.model.tokenizer, texts, context) for texts in self._together]
+        ids = [tokens(start, start + size) for tokens in self._tokens]
+        embeddings, cost = encode(self.model.clip.text, _stacked(ids), bar.update)
         if not np.isfinite(embeddings).all():
             raise UserError(f"{self.model.path}: its embeddings of texts are not finite: the weights are damaged")
         self.cost = Cost(*map(sum, zip(self.cost, cost, strict=True)))
-        write_array(path, embeddings)
-        return embeddings
+        shards = dict(zip(map(id, self._together), np.split(embeddings, len(ids)), strict=True))
+        for texts in self._together:
+            write_array(self._file(texts, start, size), shards[id(texts)])
+        return shards[id(self.texts)]
 
-    def _file_name(self, start: int, size: int) -> str:
+    def _file(self, texts: Sequence[str], start: int, size: int) -> Path:
         digest = self._digest.copy()
         # What texts that are made when they are asked for are made of is known.
-        made = isinstance(self.texts, PairTexts)
-        _update(digest, [f"{start} {size}"] if made else self.texts[start : start + size])
-        return f"{digest.hexdigest()}.safetensors"
+        made = isinstance(texts, PairTexts)
+        _update(digest, [texts.template, f"{start} {size}"] if made else texts[start : start + size])
+        return self.folder / f"{digest.hexdigest()}.safetensors"
 
 
 def embed_texts(model: Model, texts: Sequence[str], folder: Path | None = None) -> Float[np.ndarray, "texts embed"]:
@@ -121,12 +138,24 @@ class PairBank:
 
     They are read when columns are asked for, `bank[:, start:stop]`, in what the vision tower computes in: of the bank
     no more is ever in memory. The template has both letters; `embed_pairs` takes any.
+
+    needed: templates whose banks will be asked for as well; those that begin alike up to the second letter are encoded
+    with this one.
     """
 
-    def __init__(self, model: Model, template: str, words: Mapping[str, Sequence[str]], folder: Path | None = None):
+    def __init__(
+        self,
+        model: Model,
+        template: str,
+        words: Mapping[str, Sequence[str]],
+        folder: Path | None = None,
+        needed: Iterable[str] = (),
+    ):
         gc.collect()  # else a bank that nobody needs any more, but JAX had borrowed, may still be there
         self._texts = texts = PairTexts(template, words)
-        self._bank = TextBank(model, texts, folder)
+        begins = template[: template.index(f"{{{texts.letters[1]}}}") + 3]
+        alike = sorted({other for other in needed if other.startswith(begins)} - {template})
+        self._bank = TextBank(model, texts, folder, [PairTexts(other, words) for other in alike])
         self._leads_are_rows = texts.letters == tuple(words)
         self.dtype = jnp.dtype(model.clip.vision.dtype)
         self.shape = (*map(len, words.values()), self._bank.shape[1])
@@ -162,12 +191,16 @@ class PairBank:
 
 
 def embed_pairs(
-    model: Model, template: str, words: Mapping[str, Sequence[str]], folder: Path | None = None
+    model: Model,
+    template: str,
+    words: Mapping[str, Sequence[str]],
+    folder: Path | None = None,
+    needed: Iterable[str] = (),
 ) -> "PairBank | Float[np.ndarray, 'first second embed']":
     """The template with every pair of words, to be read by columns; words of a letter that it lacks are alike."""
     given = [f"{{{letter}}}" in template for letter in words]
     if all(given):
-        return PairBank(model, template, words, folder)
+        return PairBank(model, template, words, folder, needed)
     lists = [texts if used else texts[:1] for texts, used in zip(words.values(), given, strict=True)]
     texts = [template.format(**dict(zip(words, pair, strict=True))) for pair in itertools.product(*lists)]
     bank = embed_texts(model, texts, folder)
@@ -177,13 +210,18 @@ def embed_pairs(
 
 def _digest_of(model: Model):
     """A sha256 that changes with anything of the model that changes the embeddings; texts are still to come."""
-    digest = hashlib.sha256(b"text bank 4\0")
+    digest = hashlib.sha256(b"text bank 5\0")
     digest.update(model.digest.encode())
     # By its name: what a config calls "float32" is the same as jnp.float32.
     digest.update(jnp.dtype(model.clip.text.dtype).name.encode())
     backend: Any = model.tokenizer.backend_tokenizer
     digest.update(backend.to_str().encode())
     return digest
+
+
+def _stacked(ids: Sequence[Int[np.ndarray, "texts tokens"]]) -> Int[np.ndarray, "all tokens"]:
+    longest = max(rows.shape[1] for rows in ids)
+    return np.concatenate([np.pad(rows, ((0, 0), (0, longest - rows.shape[1]))) for rows in ids])
 
 
 def _update(digest, texts: Iterable[str]) -> None:

@@ -151,11 +151,36 @@ def test_only_the_shards_that_are_asked_for_are_encoded(model, encoded, monkeypa
     assert encoded == [4, 4, 1] and bank.cost == Cost(3, 3, 3)
 
 
+def test_templates_that_begin_alike_are_encoded_together(model, monkeypatch, tmp_path):
+    """Whichever is asked for first, and to the same bits after a file is lost."""
+    monkeypatch.setattr(text_bank, "SHARD", 5)
+    calls, encode = [], text_bank.encode
+    monkeypatch.setattr(
+        text_bank, "encode", lambda tower, ids, done: calls.append(len(ids)) or encode(tower, ids, done)
+    )
+    words = {"c": ["cat", "dog", "grey seal"], "r": ["a long tail", "fur", "four legs", "a wet nose"]}
+    templates = ["a {c} with {r}", "a {c} with {r}.", "{r} of a {c}"]
+
+    def bank(template: str) -> np.ndarray:
+        return embed_pairs(model, template, words, tmp_path, templates)[:, :]
+
+    expected = {template: bank(template) for template in templates}
+    assert calls == [10, 10, 4, 5, 5, 2]
+    for template, pairs in expected.items():
+        alone = one_by_one(model, PairTexts(template, words))
+        by_class = alone.reshape(4, 3, 16).swapaxes(0, 1) if template[1] == "r" else alone.reshape(3, 4, 16)
+        np.testing.assert_allclose(pairs, by_class, atol=1e-6)
+    for path in list(tmp_path.iterdir()):
+        path.unlink()
+        for template in reversed(templates):
+            np.testing.assert_array_equal(bank(template), expected[template])
+
+
 def test_a_bank_says_what_was_saved(model, tmp_path):
-    texts = PairTexts("a photo of a {c} with {r}", {"c": ["cat", "dog"], "r": [f"{n} long legs" for n in range(400)]})
+    texts = PairTexts("a photo of a {c} with {r}", {"c": ["cat", "dog"], "r": [f"{n} long legs" for n in range(2000)]})
     bank = TextBank(model, texts, tmp_path)
-    bank.rows(0, 800)
-    assert bank.cost.padded == 800 * 77
+    bank.rows(0, 4000)
+    assert bank.cost.padded == 4000 * 77
     assert bank.cost.own == sum(len(model.tokenizer(text)["input_ids"]) for text in texts)
     assert bank.cost.computed < 0.5 * bank.cost.own
 

@@ -2,7 +2,8 @@
 
 Sorted, texts are a trie of tokens: a token depends on its ancestors and on nothing else. A pack is a piece of that
 trie, run as one row whose attention mask says who is whose ancestor; each text's embedding is the one it has alone.
-Where nothing is shared, a pack is some texts side by side.
+What many texts begin with, their trunk, is run once, and only looked at by their packs. Where nothing is shared, a pack
+is some texts side by side.
 """
 
 import functools
@@ -18,11 +19,14 @@ from jaxtyping import Array, Bool, Float, Int
 
 from ecor_jax.clip.model import unit
 from ecor_jax.clip.text import TextTower, eot_positions
+from ecor_jax.clip.transformer import Memory
 
-NODES = 96
+NODES = 80
 """Tokens of a pack but for EOT. With fewer, more is computed twice; with more, each token's attention is wider."""
 ROWS = 32
 """Packs (or texts of a tower that cannot share) of one call on one device."""
+TRUNK = 256
+"""Texts that have a trunk at least: with fewer, more is lost by packs that end with them than is saved."""
 
 
 class Cost(NamedTuple):
@@ -37,16 +41,22 @@ class Packs(NamedTuple):
     """The texts of a trie, in packs of `ends` slots for the EOT tokens of its texts, then others for their ancestors.
 
     A token sees those in whose interval [order, stop) its own `order` lies: in a trie that is walked depth first these
-    are its ancestors and itself. A slot that nothing is in sees itself.
+    are its ancestors and itself, but for those in the trunk, which all of a pack see. A slot that nothing is in sees
+    itself.
     """
 
     ids: Int[np.ndarray, "packs slots"]
     positions: Int[np.ndarray, "packs slots"]
     order: Int[np.ndarray, "packs slots"]
     stop: Int[np.ndarray, "packs slots"]
+    trunk: Int[np.ndarray, "packs 1"]
+    """Which one it has."""
     ends: int
     text: Int[np.ndarray, "packs ends"]
     """Whose EOT is in the slot; -1: nobody's."""
+    trunks: Int[np.ndarray, "trunks tokens"]
+    lengths: Int[np.ndarray, "trunks"]
+    """Tokens of each trunk; then come others, which mean nothing."""
 
 
 def encode(
@@ -64,13 +74,17 @@ def encode(
     weights = jax.device_put(weights, NamedSharding(mesh, PartitionSpec()))
     if tower.transformer.causal:
         packs = pack(ids, eot)
-        embed, inputs, owner = functools.partial(_packed, graph, packs.ends), packs[:4], packs.text
+        computed, memory = packs.trunks.size, None
+        if computed:
+            memory = _remember(graph, weights, packs.trunks)
+        embed = functools.partial(_packed, graph, packs.ends, memory, packs.lengths)
+        inputs, owner = packs[:5], packs.text
     else:
         whole = np.zeros((texts, context), np.int32)
         whole[:, : ids.shape[1]] = ids
-        embed, inputs, owner = functools.partial(_plain, graph), (whole,), np.arange(texts)[:, None]
+        embed, inputs, owner, computed = functools.partial(_plain, graph), (whole,), np.arange(texts)[:, None], 0
     embeddings = np.empty((texts, tower.projection.out_features), np.float32)
-    computed, answers = 0, []
+    answers = []
     for rows, batch in _calls(inputs, mesh):
         answers.append((owner[rows], embed(weights, *batch)))
         computed += batch[0].size
@@ -87,21 +101,37 @@ def pack(ids: Int[np.ndarray, "texts tokens"], eot: Int[np.ndarray, "texts"]) ->
     body = np.where(np.arange(longest) < eot[:, None], ids[:, :longest] + 1, 0)
     sort = np.lexsort(body.T[::-1])
     body, length = body[sort], eot[sort]
-    # Of each text: tokens that the one before has as well, but for the first of a pack, which has all to itself.
+    # Of each text: tokens that the one before has as well; but for the first of a pack, which has all to itself.
     alike = np.cumprod(body[1:] == body[:-1], axis=1).sum(axis=1)
     shared = np.minimum(np.append(0, alike), length)
+    trunk, begins = _trunks(shared)
+    firsts = np.flatnonzero(begins)
+    own = length - trunk
     nodes = -(-max(NODES, longest) // 8) * 8
-    ends = min(nodes, -(-nodes * texts // max(int((length - shared).sum()), 1) // 8) * 8)
+    # The first text of a pack has all its tokens there, each other one on average so many.
+    others = (nodes - own.mean()) * texts / max(int((length - shared).sum()), 1)
+    ends = min(nodes, -(-(1 + int(others)) // 8) * 8)
     row, slot, before = np.empty((3, texts), np.int64)
-    used, count, number = nodes, ends, -1
-    for text, (common, own) in enumerate(zip(shared.tolist(), length.tolist(), strict=True)):
-        if used + own - common > nodes or count == ends:
-            shared[text] = common = used = count = 0
+    used, count, number, of_pack = nodes, ends, -1, []
+    for text, (common, tokens, begin) in enumerate(zip(shared.tolist(), length.tolist(), begins.tolist(), strict=True)):
+        if begin or used + tokens - common > nodes or count == ends:
+            shared[text] = common = int(trunk[text])
+            used = count = 0
             number += 1
+            of_pack.append(text)
         row[text], slot[text], before[text] = number, count, used
-        used, count = used + own - common, count + 1
+        used, count = used + tokens - common, count + 1
     empty = np.tile(np.arange(nodes + ends, dtype=np.int32) + nodes + ends, (number + 1, 1))
-    packs = Packs(np.zeros_like(empty), np.zeros_like(empty), empty, empty + 1, ends, np.full((number + 1, ends), -1))
+    packs = Packs(
+        np.zeros_like(empty),
+        np.zeros_like(empty),
+        empty,
+        empty + 1,
+        (np.cumsum(begins)[of_pack, None] - 1).astype(np.int32),
+        ends,
+        np.full((number + 1, ends), -1),
+        *_table(body[firsts], trunk[firsts]),
+    )
 
     def put(row, slot, token, position, order, stop) -> None:
         for array, values in zip(packs[:4], (token, position, order, stop), strict=True):
@@ -111,22 +141,59 @@ def pack(ids: Int[np.ndarray, "texts tokens"], eot: Int[np.ndarray, "texts"]) ->
     end = before + length - shared + slot
     put(row, slot, ids[sort, length], length, end, end + 1)
     packs.text[row, slot] = sort
+    new_pack = np.isin(np.arange(texts), of_pack)
     for depth in range(longest):
-        first = np.flatnonzero(shared <= depth)
+        first = np.flatnonzero((shared <= depth) | new_pack)
         last = np.append(first[1:], texts) - 1  # of the texts that go on below the same token
-        has = length[first] > depth
+        has = (shared[first] <= depth) & (depth < length[first])
         first, last = first[has], last[has]
         at = before[first] + depth - shared[first]
         put(row[first], ends + at, body[first, depth] - 1, depth, at + slot[first], end[last] + 1)
     return packs
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _packed(graph: nnx.GraphDef, ends: int, weights: nnx.State, ids, positions, order, stop) -> Float[Array, "n embed"]:
+def _trunks(shared: Int[np.ndarray, "texts"]) -> tuple[Int[np.ndarray, "texts"], Bool[np.ndarray, "texts"]]:
+    """Tokens of each text's trunk, and whether it is the first that has this one; texts are sorted."""
+    tokens, depth = np.zeros_like(shared), 0
+    while True:
+        depth += 1
+        run = np.cumsum(shared < depth)  # texts of one number begin with the same `depth` tokens, or have fewer
+        many = np.bincount(run)[run] >= TRUNK
+        if not many.any():
+            break
+        tokens[many] = depth
+    return tokens, np.append(True, tokens[1:] != tokens[:-1]) | (shared < tokens)
+
+
+def _table(bodies: Int[np.ndarray, "trunks tokens"], lengths: Int[np.ndarray, "trunks"]):
+    """Trunks and their lengths in arrays of few shapes."""
+    longest = -(-int(lengths.max()) // 8) * 8
+    height = 1 << (len(lengths) - 1).bit_length()
+    trunks = np.zeros((height if longest else 0, longest), np.int32)
+    known = min(longest, bodies.shape[1])
+    trunks[: len(lengths), :known] = np.maximum(bodies[:, :known] - 1, 0)
+    return trunks, np.pad(lengths, (0, height - len(lengths))).astype(np.int32)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _remember(graph: nnx.GraphDef, weights: nnx.State, trunks) -> Memory:
     tower: TextTower = nnx.merge(graph, weights)
-    asks = order[:, :, None]
-    mask: Bool[Array, "packs slots slots"] = (order[:, None] <= asks) & (asks < stop[:, None])
-    embeddings = unit(tower.first_of(ids, positions, mask, ends))
+    return tower.remember(trunks)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _packed(
+    graph: nnx.GraphDef, ends: int, memory: Memory | None, lengths, weights, ids, positions, order, stop, trunk
+) -> Float[Array, "n embed"]:
+    tower: TextTower = nnx.merge(graph, weights)
+    asks, trunk = order[:, :, None], trunk[:, 0]
+    mask: Bool[Array, "packs slots tokens"] = (order[:, None] <= asks) & (asks < stop[:, None])
+    if memory is not None:
+        memory = Memory(*(of_trunks[:, trunk] for of_trunks in memory))
+        in_trunk = jnp.arange(memory.keys.shape[2]) < lengths[trunk, None]
+        in_trunk = jnp.broadcast_to(in_trunk[:, None], (*ids.shape, in_trunk.shape[-1]))
+        mask = jnp.concatenate([in_trunk, mask], axis=2)
+    embeddings = unit(tower.first_of(ids, positions, mask, ends, memory))
     return embeddings.reshape(-1, embeddings.shape[-1])
 
 

@@ -1,11 +1,12 @@
 """CLIP's text transformer."""
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from ecor_jax.clip.config import ClipConfig
-from ecor_jax.clip.transformer import Transformer, linear
+from ecor_jax.clip.transformer import Memory, Transformer, linear
 
 
 def eot_positions(ids: Int[Array, "batch tokens"], eot_id: int | None) -> Int[Array, "batch"]:
@@ -41,16 +42,24 @@ class TextTower(nnx.Module):
         self,
         ids: Int[Array, "batch tokens"],
         positions: Int[Array, "batch tokens"],
-        mask: Bool[Array, "batch tokens tokens"],
+        mask: Bool[Array, "batch tokens seen"],
         count: int,
+        memory: Memory | None,
     ) -> Float[Array, "batch count embed"]:
         """Embeddings of the first `count` tokens of each row, whose positions and whom they see (third axis) are given.
 
-        As the last block is run for those alone, they cost less than the others.
+        They may see tokens of `memory`, if there is one, and of their row, in this order. As the last block is run for
+        those alone, they cost less than the others.
         """
         x = self.token_embedding[...][ids] + self.position_embedding[...][positions]
-        x = self.transformer(x.astype(self.dtype), stop=-1, mask=mask)
-        return self.project(self.transformer.last()(x, causal=False, first=count, mask=mask))
+        x = self.transformer(x.astype(self.dtype), stop=-1, mask=mask, memory=memory)
+        memory = jax.tree.map(lambda of_layers: of_layers[-1], memory)
+        return self.project(self.transformer.last()(x, causal=False, first=count, mask=mask, memory=memory))
+
+    def remember(self, ids: Int[Array, "batch tokens"]) -> Memory:
+        """What these tokens are to those that come after them."""
+        x = self.token_embedding[...][ids] + self.position_embedding[: ids.shape[1]]
+        return self.transformer.remember(x.astype(self.dtype))
 
     def project(self, x: Float[Array, "*rows width"]) -> Float[Array, "*rows embed"]:
         """What comes out of the last block, to embeddings."""

@@ -62,6 +62,7 @@ def test_embeddings_are_those_of_the_plain_tower(texts, eot_id, monkeypatch):
     tower, told = tower_of(eot_id), []
     monkeypatch.setattr(packed, "NODES", 8)
     monkeypatch.setattr(packed, "ROWS", 1)
+    monkeypatch.setattr(packed, "TRUNK", 6)
     found, cost = packed.encode(tower, padded(texts), told.append)
     np.testing.assert_allclose(found, alone(tower, texts), atol=1e-6)
     assert (cost.own, cost.padded) == (sum(map(len, texts)), 77 * len(texts))
@@ -108,25 +109,32 @@ def test_bfloat16_is_as_near_as_bfloat16_is():
 
 
 @settings(max_examples=200)
-@given(st.lists(st.lists(st.integers(1, 3), max_size=9), min_size=1, max_size=40), st.integers(8, 24))
-def test_in_a_pack_every_token_sees_its_own_beginning_and_nothing_else(bodies, nodes):
+@given(
+    st.lists(st.lists(st.integers(1, 3), max_size=9), min_size=1, max_size=40), st.integers(8, 24), st.integers(2, 9)
+)
+def test_in_a_pack_every_token_sees_its_own_beginning_and_nothing_else(bodies, nodes, many):
     texts = [[*body, END] for body in bodies]
     ids = padded(texts)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(packed, "NODES", nodes)
+        patch.setattr(packed, "TRUNK", many)
         packs = packed.pack(ids, np.array([len(text) - 1 for text in texts]))
     assert sorted(packs.text[packs.text >= 0].tolist()) == list(range(len(texts)))
     for row in range(len(packs.ids)):
-        tokens, positions, order, stop = (array[row] for array in packs[:4])
+        tokens, positions, order, stop, (trunk,) = (array[row] for array in packs[:5])
+        trunk = packs.trunks[trunk, : packs.lengths[trunk]].tolist() if packs.trunks.size else []
+        # Many texts begin with it; here may be but a few of them.
+        assert not trunk or sum(text[: len(trunk)] == trunk for text in texts) >= many
         beginnings = set()
         for slot in range(len(tokens)):
             seen = np.flatnonzero((order <= order[slot]) & (order[slot] < stop))
             seen = seen[np.argsort(positions[seen])]
             is_end = slot < packs.ends and packs.text[row, slot] >= 0
             if is_end:
-                assert tokens[seen].tolist() == texts[packs.text[row, slot]]
+                assert trunk + tokens[seen].tolist() == texts[packs.text[row, slot]]
             if is_end or tokens[slot]:
-                assert seen[-1] == slot and positions[seen].tolist() == list(range(len(seen)))
+                assert seen[-1] == slot
+                assert positions[seen].tolist() == list(range(len(trunk), len(trunk) + len(seen)))
                 assert all(other >= packs.ends for other in seen[:-1])
             else:
                 assert seen.tolist() == [slot]

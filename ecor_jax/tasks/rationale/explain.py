@@ -122,6 +122,7 @@ def _answers(
         few = predict_without_bank(loaded.model, tuned.prompts, method, vocabulary, batches, **how)
         if few is not None:
             return few
-    banks = make_banks(method, loaded.model, vocabulary, mesh)
+    # As in training, whose banks may still be there.
+    banks = make_banks(method, loaded.model, vocabulary, mesh, [own.method for own in loaded.tuned.values()])
     model = RationaleModel(loaded.model, tuned.prompts, banks, mesh, len(inner))
     return predict(model, method, batches, **how)

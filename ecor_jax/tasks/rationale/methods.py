@@ -91,9 +91,16 @@ def outer_prompts(method: Method, vocabulary: Vocabulary) -> list[str]:
     return [method.outer.format(**{first: word, second: inner[0]}) for word in outer]
 
 
-def make_banks(method: Method, model: Model, vocabulary: Vocabulary, mesh: Mesh | None = None) -> Banks:
+def make_banks(
+    method: Method,
+    model: Model,
+    vocabulary: Vocabulary,
+    mesh: Mesh | None = None,
+    methods: Iterable[Method] = (),
+) -> Banks:
     """Every prompt of a method encoded, as `ecor_jax.joint` wants them; pairs, on a mesh, split by inner candidates.
 
+    methods: whose banks will be asked for as well.
     UserError if prompts are longer than the text tower reads: the classes they belong to are named.
     """
     words = dict(words_of(method, vocabulary))
@@ -104,7 +111,8 @@ def make_banks(method: Method, model: Model, vocabulary: Vocabulary, mesh: Mesh 
         if not method.conditional:
             first = next(iter(words))
             words[first] = words[first][:1]
-        pair = split_columns(embed_pairs(model, method.pair, words), mesh)
+        pairs = embed_pairs(model, method.pair, words, needed=[other.pair for other in methods])
+        pair = split_columns(pairs, mesh)
     except TextTooLong as error:
         raise UserError(f"{error} ({_owners(error.texts, vocabulary)})") from error
     return Banks(None if outer is None else jnp.asarray(outer), pair)

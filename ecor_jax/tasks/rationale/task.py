@@ -245,7 +245,8 @@ class Rationale(Task[RationaleOptions, Evaluation]):
     def _with(self, method: str, prompts: VisualPrompts | None) -> RationaleModel:
         if self._banks is None or self._banks[0] != method:  # one at a time: they are large
             self._banks = None
-            self._banks = method, make_banks(self.recipes[method], self.clip, self.vocabulary, self.mesh)
+            recipes = self.recipes.values()
+            self._banks = method, make_banks(self.recipes[method], self.clip, self.vocabulary, self.mesh, recipes)
         _, inner = words_of(self.recipes[method], self.vocabulary).values()
         return RationaleModel(self.clip, prompts, self._banks[1], self.mesh, len(inner))
 

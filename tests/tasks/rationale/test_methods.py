@@ -58,7 +58,8 @@ def prompts(monkeypatch) -> list[list[str]]:
         calls.append(texts)
         return np.repeat(np.arange(len(texts), dtype=np.float32)[:, None], 2, axis=1)
 
-    def embed_pairs(model, template, words):
+    def embed_pairs(model, template, words, needed):
+        assert list(needed) == []
         pairs = itertools.product(*words.values())
         bank = embed(model, [template.format(**dict(zip(words, pair, strict=True))) for pair in pairs])
         return bank.reshape(*map(len, words.values()), 2)
