@@ -110,10 +110,10 @@ class TextBank:
         if not np.isfinite(embeddings).all():
             raise UserError(f"{self.model.path}: its embeddings of texts are not finite: the weights are damaged")
         self.cost = Cost(*map(sum, zip(self.cost, cost, strict=True)))
-        shards = dict(zip(map(id, self._together), np.split(embeddings, len(ids)), strict=True))
-        for texts in self._together:
-            write_array(self._file(texts, start, size), shards[id(texts)])
-        return shards[id(self.texts)]
+        shards = np.split(embeddings, len(ids))
+        for texts, shard in zip(self._together, shards, strict=True):
+            write_array(self._file(texts, start, size), shard)
+        return shards[self._together.index(self.texts)]
 
     def _file(self, texts: Sequence[str], start: int, size: int) -> Path:
         digest = self._digest.copy()

@@ -101,7 +101,7 @@ def pack(ids: Int[np.ndarray, "texts tokens"], eot: Int[np.ndarray, "texts"]) ->
     body = np.where(np.arange(longest) < eot[:, None], ids[:, :longest] + 1, 0)
     sort = np.lexsort(body.T[::-1])
     body, length = body[sort], eot[sort]
-    # Of each text: tokens that the one before has as well; but for the first of a pack, which has all to itself.
+    # Of each text: tokens that the one before has as well, but for the first of a pack, which has all to itself.
     alike = np.cumprod(body[1:] == body[:-1], axis=1).sum(axis=1)
     shared = np.minimum(np.append(0, alike), length)
     trunk, begins = _trunks(shared)

@@ -61,9 +61,7 @@ class RationaleExplainer(Explainer[ExplainedPicture]):
         pairs = len(vocabulary.classes) * len(vocabulary.rationales)
         if not 1 <= top_k <= pairs:
             raise UserError(f"--top_k is {top_k}; expected 1 to {pairs}, the number of pairs")
-        answers = {
-            name: _answers(self.loaded, tuned, vocabulary, records, top_k, name) for name, tuned in chosen.items()
-        }
+        answers = {name: _answers(self.loaded, chosen, name, vocabulary, records, top_k) for name in chosen}
         voted = {name: majority_vote(predictions.categories) for name, predictions in answers.items()}
         return [
             ExplainedPicture(
@@ -109,9 +107,15 @@ def _methods(loaded: TunedModel, names: str) -> dict[str, Tuned]:
 
 
 def _answers(
-    loaded: TunedModel, tuned: Tuned, vocabulary: Vocabulary, records: Sequence[Record], top_k: int, name: str
+    loaded: TunedModel,
+    chosen: Mapping[str, Tuned],
+    name: str,
+    vocabulary: Vocabulary,
+    records: Sequence[Record],
+    top_k: int,
 ) -> Predictions:
-    method, mesh = tuned.method, make_mesh()
+    tuned, mesh = chosen[name], make_mesh()
+    method = tuned.method
     batch = min(64, len(records))
     batch += -batch % mesh.size
     source, encode = InOrder(records, origin="the pictures to explain"), Encode(loaded.model.preprocess)
@@ -122,7 +126,6 @@ def _answers(
         few = predict_without_bank(loaded.model, tuned.prompts, method, vocabulary, batches, **how)
         if few is not None:
             return few
-    # As in training, whose banks may still be there.
-    banks = make_banks(method, loaded.model, vocabulary, mesh, [own.method for own in loaded.tuned.values()])
+    banks = make_banks(method, loaded.model, vocabulary, mesh, [own.method for own in chosen.values()])
     model = RationaleModel(loaded.model, tuned.prompts, banks, mesh, len(inner))
     return predict(model, method, batches, **how)
