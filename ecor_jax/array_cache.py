@@ -46,4 +46,6 @@ def write_array(path: Path, array: np.ndarray) -> None:
 
 def _checksum(path: Path, array: np.ndarray) -> str:
     """Of the content and of the name, so that a file that was copied to another's name does not fit."""
-    return hashlib.sha256(path.name.encode() + np.ascontiguousarray(array).tobytes()).hexdigest()
+    digest = hashlib.sha256(path.name.encode())
+    digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)  # without a copy
+    return digest.hexdigest()

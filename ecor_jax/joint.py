@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from ecor_jax.parallel.shards import Shards
 
-LOGITS, GATHERED = 2**22, 2**25
+LOGITS, GATHERED = 2**22, 2**23
 """Numbers that a step of a loop over outer candidates makes at most: logits, and embeddings of chosen pairs."""
 SINGLY = 64
 """Outer candidates that each image looks at by itself at least, before all look at the same ones together."""
@@ -83,9 +83,9 @@ def top_pairs(
         raise ValueError(f"top {k} of {outer * shards.count} pairs")
     batch, embed = images.shape
     if banks.outer is None:
-        best = _top_of_all(images, banks.pair, scale, k, shards, chunk or _fitting(LOGITS, batch * inner, outer))
+        best = _top_of_all(images, banks.pair, scale, k, shards, chunk or _together(images, banks.pair, outer))
     else:
-        chunk = chunk or _fitting(GATHERED, batch * inner * embed, min(outer, 8))
+        chunk = chunk or max(1, min(GATHERED // (batch * inner * embed), outer, 8))
         best = _top_of_likeliest(images, banks, scale, k, shards, chunk)
     if not shards.split:
         return best
@@ -150,7 +150,7 @@ def marginals(
 ) -> tuple[Float[Array, "batch outer"], Float[Array, "batch columns"]]:
     """P(o|I) and, of this device's columns, P(i|I), summed over all pairs."""
     outer, inner = banks.sizes
-    shards, chunk = shards or Shards(inner), chunk or _fitting(LOGITS, len(images) * inner, outer)
+    shards, chunk = shards or Shards(inner), chunk or _together(images, banks.pair, outer)
     if banks.outer is None:
         log_total, log_outer = pairs_log_total(images, banks.pair, scale, shards, chunk), None
     else:
@@ -179,7 +179,7 @@ def pairs_log_total(
     chunk: int | None = None,
 ) -> Float[Array, "batch"]:
     """log sum exp over all pairs' logits. Its gradient computes them again rather than keep them."""
-    chunk = chunk or _fitting(LOGITS, len(images) * pair.shape[1], len(pair))
+    chunk = chunk or _together(images, pair, len(pair))
 
     @jax.checkpoint
     def look(total, at):
@@ -231,9 +231,9 @@ def cosines(images: Float[Array, "batch embed"], texts: Float[Array, "texts embe
     return jnp.einsum("bd,td->bt", images.astype(texts.dtype), texts, preferred_element_type=jnp.float32)
 
 
-def _fitting(most: int, each: int, outer: int) -> int:
-    """Outer candidates of a step: as many as make `most` numbers, of `each`."""
-    return max(1, min(most // each, outer))
+def _together(images: Float[Array, "batch embed"], pair: Float[Array, "outer_or_1 columns embed"], outer: int) -> int:
+    """How many of the outer candidates all images look at in a step."""
+    return max(1, min(LOGITS // (len(images) * pair.shape[1]), outer))
 
 
 def _top_of_likeliest(images, banks: Banks, scale, k: int, shards: Shards, chunk: int) -> TopPairs:
@@ -271,7 +271,7 @@ def _top_of_likeliest(images, banks: Banks, scale, k: int, shards: Shards, chunk
         return best
     seen = jnp.argsort(order[:, :outer], axis=1) < at * chunk
     left = jnp.where(seen, -jnp.inf, log_outer)
-    wide = _fitting(LOGITS, batch * banks.pair.shape[1], outer)
+    wide = _together(images, banks.pair, outer)
     left = jnp.pad(left, ((0, 0), (0, -outer % wide)), constant_values=-jnp.inf)
 
     def look_together(best: TopPairs, at: Array):

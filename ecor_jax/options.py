@@ -40,7 +40,8 @@ Weight = Annotated[float, Within(0, 1e6)]
 BatchSize = Annotated[int, Within(1, 2**20)]
 # An evaluation's batch is padded to its full size, however few pictures there are.
 EvaluationBatchSize = Annotated[int, Within(1, 2**14)]
-Workers = Annotated[int, Within(0, 1024)]
+Workers = Annotated[int, Within(-1, 1024)]
+"""Processes that read and decode, as of `data.pipeline.train_batches`; -1: as many as Grain chooses."""
 Shown = Annotated[int, Within(0, 10**4)]
 DataType = Literal["float32", "bfloat16"]
 OnBad = Literal["error", "skip"]

@@ -1,12 +1,17 @@
 """Texts to embeddings: each encoded once, kept on disk in shards and never trusted when it is not what was written."""
 
+import collections
+import ctypes
 import gc
 import hashlib
 import itertools
 import math
 import mmap
+import sys
+import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +30,9 @@ from ecor_jax.errors import UserError
 from ecor_jax.parallel.processes import wait
 
 SHARD = 16384
-"""Texts of a file: what is lost at most when encoding is stopped, and all that is tokenized at once."""
+"""Texts of a file: what is tokenized at once."""
+AT_ONCE = 2
+"""Files at work: one is tokenized, packed and written while another is computed. All that is lost by a stop."""
 
 
 def shards_of(start: int, stop: int) -> range:
@@ -39,7 +46,7 @@ class TextBank:
     A shard of them is read from `folder` (default `cache_folder()`) if a file there was made by the same weights and
     tokenizer of the same texts and its content is what was written; else computed and kept there. It depends on
     nothing else, so encoding that was stopped goes on to the same bits, and processes may share the shards of a bank.
-    No more than the shard that is looked at is in memory, and of PairTexts no more strings than that.
+    No more than the shards at work are in memory, and of PairTexts no more strings than those.
 
     with_others: PairTexts of the same words that are encoded and kept whenever these are: what a text of theirs shares
     with one of these is computed once. All that are encoded together are named in each one's file, whose last bits
@@ -57,7 +64,7 @@ class TextBank:
         self.model, self.texts, self.folder = model, texts, folder or cache_folder()
         self.cost = Cost(0, 0, 0)
         """Of what was encoded so far."""
-        self._digest, self._tokens = _digest_of(model), None
+        self._digest, self._tokens, self._lock = _digest_of(model), None, threading.Lock()
         self._together: list[Any] = [texts]
         if isinstance(texts, PairTexts):
             self._together = sorted([texts, *with_others], key=lambda texts: texts.template)
@@ -77,17 +84,41 @@ class TextBank:
         """Shards of these numbers (default: all), each with the number of its first text."""
         numbers, before, began = list(self.numbers if numbers is None else numbers), self.cost, time.monotonic()
         sizes = [min(SHARD, len(self.texts) - number * SHARD) for number in numbers]
-        with tqdm(
-            total=sum(sizes) * len(self._together), desc="encoding texts", unit="text", mininterval=1, delay=1
-        ) as bar:
-            for number, size in zip(numbers, sizes, strict=True):
-                yield number * SHARD, self._shard(number * SHARD, size, bar)
+        total = sum(sizes) * len(self._together)
+        given_up = threading.Event()
+        with (
+            tqdm(total=total, desc="encoding texts", unit="text", mininterval=1, delay=1) as bar,
+            ThreadPoolExecutor(AT_ONCE) as pool,
+        ):
+
+            def tell(texts: int) -> None:
+                if given_up.is_set():
+                    raise RuntimeError("nobody waits for these texts any more")
+                bar.update(texts) if texts else bar.refresh()
+
+            waiting, at_work = list(zip(numbers, sizes, strict=True))[::-1], collections.deque()
+            try:
+                while waiting or at_work:
+                    while waiting and len(at_work) < AT_ONCE:
+                        number, size = waiting.pop()
+                        at_work.append((number * SHARD, pool.submit(self._shard, number * SHARD, size, tell)))
+                    start, shard = at_work.popleft()
+                    embeddings, cost = shard.result()
+                    self.cost = Cost(*map(sum, zip(self.cost, cost, strict=True)))
+                    yield start, embeddings
+            finally:
+                given_up.set()
         if self.cost != before:
             computed, own, padded = (after - ago for after, ago in zip(self.cost, before, strict=True))
             logging.info(
                 "texts encoded in %.0f s: %s tokens computed, of %s that they have, %s when padded",
                 *(time.monotonic() - began, f"{computed:,}", f"{own:,}", f"{padded:,}"),
             )
+
+    def kept(self, number: int) -> bool:
+        """Whether there is a file of this shard, be it damaged."""
+        start = number * SHARD
+        return self._file(self.texts, start, min(SHARD, len(self.texts) - start)).exists()
 
     def rows(self, start: int, stop: int) -> Float[np.ndarray, "texts embed"]:
         """Embeddings of texts `start` to `stop`; only the shards that they are in are looked at."""
@@ -97,23 +128,26 @@ class TextBank:
             found[low - start : high - start] = shard[low - first : high - first]
         return found
 
-    def _shard(self, start: int, size: int, bar: tqdm) -> Float[np.ndarray, "texts embed"]:
+    def _shard(
+        self, start: int, size: int, tell: Callable[[int], Any]
+    ) -> tuple[Float[np.ndarray, "texts embed"], Cost]:
+        """Its embeddings, and what that cost; `tell` is told of texts as they come."""
         if (kept := read_array(self._file(self.texts, start, size))) is not None:
-            bar.update(size * len(self._together))
-            return kept
-        if self._tokens is None:
-            bar.refresh()  # what comes first, to tokenize and to compile, takes seconds
-            context = self.model.clip.config.text.context_length
-            self._tokens = [token_source(self.model.tokenizer, texts, context) for texts in self._together]
+            tell(size * len(self._together))
+            return kept, Cost(0, 0, 0)
+        with self._lock:
+            if self._tokens is None:
+                tell(0)  # so that the bar is there: what comes first, to tokenize and to compile, takes seconds
+                context = self.model.clip.config.text.context_length
+                self._tokens = [token_source(self.model.tokenizer, texts, context) for texts in self._together]
         ids = [tokens(start, start + size) for tokens in self._tokens]
-        embeddings, cost = encode(self.model.clip.text, _stacked(ids), bar.update)
+        embeddings, cost = encode(self.model.clip.text, _stacked(ids), tell)
         if not np.isfinite(embeddings).all():
             raise UserError(f"{self.model.path}: its embeddings of texts are not finite: the weights are damaged")
-        self.cost = Cost(*map(sum, zip(self.cost, cost, strict=True)))
         shards = np.split(embeddings, len(ids))
         for texts, shard in zip(self._together, shards, strict=True):
             write_array(self._file(texts, start, size), shard)
-        return shards[self._together.index(self.texts)]
+        return shards[self._together.index(self.texts)], cost
 
     def _file(self, texts: Sequence[str], start: int, size: int) -> Path:
         digest = self._digest.copy()
@@ -151,7 +185,6 @@ class PairBank:
         folder: Path | None = None,
         needed: Iterable[str] = (),
     ):
-        gc.collect()  # else a bank that nobody needs any more, but JAX had borrowed, may still be there
         self._texts = texts = PairTexts(template, words)
         begins = template[: template.index(f"{{{texts.letters[1]}}}") + 3]
         alike = sorted({other for other in needed if other.startswith(begins)} - {template})
@@ -159,11 +192,14 @@ class PairBank:
         self._leads_are_rows = texts.letters == tuple(words)
         self.dtype = jnp.dtype(model.clip.vision.dtype)
         self.shape = (*map(len, words.values()), self._bank.shape[1])
-        if jax.process_count() > 1:
-            # Each encodes its share; where a host does not see another's files, it makes them again.
-            for _ in self._bank.shards(self._bank.numbers[jax.process_index() :: jax.process_count()]):
-                pass
-            wait()
+        _give_memory_back()
+        # Before there is a bank to hold; each process its share. Where a host does not see another's files, or one is
+        # damaged, it makes them again when they are read.
+        share = self._bank.numbers[jax.process_index() :: jax.process_count()]
+        for _ in self._bank.shards([number for number in share if not self._bank.kept(number)]):
+            pass
+        wait()
+        _give_memory_back()
 
     def __getitem__(self, index: tuple[slice, slice]) -> Float[np.ndarray, "first columns embed"]:
         rows, columns, embed = self.shape
@@ -187,6 +223,7 @@ class PairBank:
                 if low < high:
                     place = slice(low - first - others.start, high - first - others.start)
                     by_lead[lead - leads.start, place] = texts[low - start : high - start]
+        _give_memory_back()
         return pairs
 
 
@@ -206,6 +243,13 @@ def embed_pairs(
     bank = embed_texts(model, texts, folder)
     whole = np.broadcast_to(bank.reshape(*map(len, lists), -1), (*map(len, words.values()), bank.shape[1]))
     return whole.astype(model.clip.vision.dtype)
+
+
+def _give_memory_back() -> None:
+    """To the system: beside a large bank there is little left on a laptop."""
+    gc.collect()  # else a bank that nobody needs any more, but JAX had borrowed, may still be there
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        trim(0)  # of glibc, which keeps what encoding and reading have freed: 300 MB
 
 
 def _digest_of(model: Model):

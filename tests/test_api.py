@@ -34,6 +34,14 @@ def test_importing_is_quick_and_starts_no_backend():
     assert float(took) < 0.5 and jax == "False" and names.strip() == "['load', 'load_clip', 'train']"
 
 
+def test_explaining_imports_nothing_large_that_it_does_not_need(tiny_clip, picture):
+    code = (
+        "import ecor_jax, sys; ecor_jax.load(sys.argv[1], {'a': ['b']}).explain(sys.argv[2], top_k=1);"
+        "print({'torch', 'sklearn', 'scipy', 'pandas', 'tensorflow'} & set(sys.modules))"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code, tiny_clip, picture], text=True).strip() == "set()"
+
+
 def test_pictures_in_any_form_are_explained_alike(tiny_clip, picture, tmp_path):
     model = ecor_jax.load(tiny_clip, rationales=RATIONALES)
     explained = model.explain(str(picture), top_k=3)

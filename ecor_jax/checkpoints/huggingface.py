@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
-from transformers import CLIPTextConfig, CLIPVisionConfig, PretrainedConfig, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from ecor_jax.checkpoints.fields import MOST_LAYERS, Section, positive, stated_activation, whole_number
 from ecor_jax.checkpoints.layouts import MATRIX, PATCHES, Entry, layer_norm, linear
@@ -26,6 +26,32 @@ IGNORABLE = ("text_model.embeddings.position_ids", "vision_model.embeddings.posi
 # In text_config this eos_token_id does not mean token 2: it marks checkpoints from before transformers#24773,
 # whose EOT is the largest id of a row.
 LARGEST_IS_EOT = 2
+# Of what config.json leaves out: what transformers' CLIPTextConfig and CLIPVisionConfig take for it, but for the
+# activation, which is never guessed. Stated here, for their import takes 3 s and 200 MB where PyTorch is installed.
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "text_config": {
+        "vocab_size": 49408,
+        "hidden_size": 512,
+        "intermediate_size": 2048,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 8,
+        "max_position_embeddings": 77,
+        "layer_norm_eps": 1e-5,
+        "eos_token_id": 49407,
+        "hidden_act": None,
+    },
+    "vision_config": {
+        "hidden_size": 768,
+        "intermediate_size": 3072,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+        "num_channels": 3,
+        "image_size": 224,
+        "patch_size": 32,
+        "layer_norm_eps": 1e-5,
+        "hidden_act": None,
+    },
+}
 
 
 def _tower(name: str, path: str) -> list[Entry]:
@@ -88,8 +114,8 @@ def read_config(path: Path, activation: Activation | None = None) -> ClipConfig:
 def _config(fields: dict[str, Any], activation: Activation | None) -> ClipConfig:
     if fields.get("model_type") != "clip":
         raise UserError(f"model_type is {fields.get('model_type')!r}; expected 'clip'")
-    text = _section(fields, "text_config", CLIPTextConfig())
-    vision = _section(fields, "vision_config", CLIPVisionConfig())
+    text = _section(fields, "text_config")
+    vision = _section(fields, "vision_config")
     for name in ("hidden_act", "layer_norm_eps"):
         if text.values[name] != vision.values[name]:
             raise UserError(
@@ -165,11 +191,10 @@ def config_fields(config: ClipConfig, tokenizer: PreTrainedTokenizerBase | None)
     }
 
 
-def _section(fields: dict[str, Any], name: str, defaults: PretrainedConfig) -> Section:
+def _section(fields: dict[str, Any], name: str) -> Section:
     # Early checkpoints keep a second copy, `*_config_dict`, which transformers lets win.
     copies = [fields.get(name), fields.get(f"{name}_dict")]
     for copy in copies:
         if not isinstance(copy, dict | None):
             raise UserError(f"{name} is {copy!r}; expected an object")
-    # What is left out is what transformers takes for it, but for the activation, which is never guessed.
-    return Section(name, defaults.to_dict() | {"hidden_act": None} | (copies[0] or {}) | (copies[1] or {}))
+    return Section(name, DEFAULTS[name] | (copies[0] or {}) | (copies[1] or {}))

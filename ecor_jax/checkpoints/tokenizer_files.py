@@ -1,8 +1,9 @@
 """A checkpoint's tokenizer: from its own files, or from OpenAI's list of merges."""
 
 from pathlib import Path
+from typing import Any
 
-from transformers import AutoTokenizer, CLIPTokenizer, PreTrainedTokenizerBase
+from transformers import CLIPTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from ecor_jax.clip.config import TextConfig
@@ -13,6 +14,13 @@ from ecor_jax.untrusted.json_text import read_object
 
 _OPENAI_VOCABULARY = 49408
 _FILES = ("tokenizer.json", "vocab.json")
+# What AutoTokenizer takes for the usual names; it imports PyTorch where that is installed, which takes 3 s and 200 MB.
+_READERS = {
+    "CLIPTokenizer": CLIPTokenizer,
+    "CLIPTokenizerFast": CLIPTokenizer,
+    "PreTrainedTokenizerFast": PreTrainedTokenizerFast,
+    "TokenizersBackend": PreTrainedTokenizerFast,
+}
 
 
 def has_tokenizer(directory: Path) -> bool:
@@ -61,11 +69,14 @@ def openai_tokenizer(merges_file: Path, context_length: int) -> CLIPTokenizer:
 
 
 def _pretrained(directory: Path) -> PreTrainedTokenizerBase:
-    # Without tokenizer_config.json AutoTokenizer has no class to go by; the files alone are CLIP's.
-    known = (directory / "tokenizer_config.json").is_file()
-    if known:
-        read_object(directory / "tokenizer_config.json")
-    reader = AutoTokenizer if known else CLIPTokenizer
+    reader: Any = CLIPTokenizer
+    # Without tokenizer_config.json there is no class to go by; the files alone are CLIP's.
+    if (directory / "tokenizer_config.json").is_file():
+        fields = read_object(directory / "tokenizer_config.json")
+        name = fields.get("tokenizer_class")
+        reader = _READERS.get(name) if isinstance(name, str) and "auto_map" not in fields else None
+        if reader is None:
+            from transformers import AutoTokenizer as reader
     try:
         # Without the last word transformers asks whether to run the code that a directory brings along.
         return reader.from_pretrained(directory, local_files_only=True, trust_remote_code=False)

@@ -16,6 +16,9 @@ from ecor_jax.errors import UserError
 Encoder = Callable[[Record | Preprocessed, np.random.Generator], Example]
 """Turns a record into arrays of fixed shapes; picklable. Raises BadImage for an image it cannot decode."""
 
+RAM_BUDGET_MB = 1024
+"""Of the examples that workers hold, one each, where their number is chosen."""
+
 
 def train_batches(
     source: Source | Arrays,
@@ -38,7 +41,8 @@ def train_batches(
         encode: gives the arrays of one example; its generator is seeded by (seed, position in the stream). None
             for Arrays, which are examples already.
         batch_size: of all processes together; N at most.
-        workers: processes that read and decode, beside this one's threads; 0 for threads only.
+        workers: processes that read and decode, beside this one's threads; 0 for threads only; -1 for as many as
+            Grain chooses, by the size of an example: as a rule, the cores that this process may use.
         process_index, process_count: process i takes the i-th of `process_count` equal pieces of every batch.
         on_bad_image: "skip" logs unreadable images and takes the next readable record of the set in their place.
 
@@ -52,8 +56,8 @@ def train_batches(
     share = _share(source, batch_size, process_count)
     if batch_size > len(source):
         raise UserError(f"a batch of {batch_size} is larger than the {len(source)} images in {source.origin}")
-    if workers < 0:
-        raise UserError(f"{workers} worker processes were asked for; expected 0 or more")
+    if workers < -1:
+        raise UserError(f"{workers} worker processes were asked for; expected 0 or more, or -1 to have them chosen")
     example = _Example(source, encode, on_bad_image)
     example.blank()  # fails here, rather than waits for ever, where every image is bad
     stream = grain.MapDataset.range(len(source)).seed(seed).shuffle().repeat().random_map(_Replaced(example))
@@ -191,6 +195,8 @@ def _batched(examples: grain.MapDataset, share: int, workers: int) -> grain.Iter
     threads = min(os.cpu_count() or 1, 16)
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=max(threads, 2 * share))
     stream = examples.to_iter_dataset(options)
+    if workers < 0:
+        workers = _chosen_workers(examples)
     if workers:
         _start_tracker()
         if not flags.FLAGS.is_parsed():
@@ -198,3 +204,18 @@ def _batched(examples: grain.MapDataset, share: int, workers: int) -> grain.Iter
         # Before the batches are made: so the same examples meet in a batch for any number of workers.
         stream = stream.mp_prefetch(grain.MultiprocessingOptions(workers, per_worker_buffer_size=share))
     return stream.batch(share, drop_remainder=True)
+
+
+def _chosen_workers(examples: grain.MapDataset) -> int:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    chosen = grain.experimental.pick_performance_config(
+        # A stream of its own, that reads no further ahead than it is looked at.
+        examples.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=1)),
+        ram_budget_mb=RAM_BUDGET_MB,
+        max_workers=cores,
+        max_buffer_size=None,
+        samples_to_check=min(5, len(examples)),
+    ).multiprocessing_options
+    assert chosen is not None
+    logging.info("%d processes read and decode", chosen.num_workers)
+    return chosen.num_workers

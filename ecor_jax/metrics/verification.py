@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from sklearn.metrics import roc_auc_score, roc_curve
 
 from ecor_jax.errors import UserError
 
@@ -88,6 +87,8 @@ def roc(distances: Float[np.ndarray, "P"], same: Bool[np.ndarray, "P"]) -> Roc |
     """The exact curve, pairs of equal distance accepted together; None where all pairs are the same, or none is."""
     if same.all() or not same.any():
         return None
+    from sklearn.metrics import roc_curve  # takes 2 s to import, and every page is made of this module's types
+
     far, tar, _ = roc_curve(same, -distances.astype(np.float64), drop_intermediate=False)
     return Roc(far, tar, int((~same).sum()))
 
@@ -107,6 +108,8 @@ def auc(distances: Float[np.ndarray, "P"], same: Bool[np.ndarray, "P"]) -> float
     The share of (same, different) couples of pairs whose same pair is the nearer one, where equal distances count
     half.
     """
+    from sklearn.metrics import roc_auc_score
+
     return float(roc_auc_score(same, -distances)) if 0 < same.sum() < len(same) else None
 
 

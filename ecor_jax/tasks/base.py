@@ -65,6 +65,17 @@ class Task(abc.ABC, Generic[TaskOptions, Judgement]):
     Options: ClassVar[type]
     """The dataclass of its options: a subclass of `Training`."""
 
+    may_change: ClassVar[frozenset[str]] = frozenset(
+        {
+            "data.workers",
+            "parallel.model",
+            "parallel.patience",
+            "parallel.rematerialise",
+            "parallel.shard_towers",
+        }
+    )
+    """Options that change how a run is shared out, not what comes of it: a run may go on with others."""
+
     methods: Collection[str]
     """Names of what is trained or judged, in the order of the results; `open` may set them."""
 
@@ -180,7 +191,7 @@ def _run(task_class: type[Task], options: Any, workdir: Path, **given: Any) -> d
         raise UserError(f"best is {options.best!r}, but eval_every is 0: nothing is evaluated on the way")
     resolved = plain(options)
     _check_alike(options)
-    claim = held_by_first(claimed(workdir, resolved, plain(task_class.Options())))
+    claim = held_by_first(claimed(workdir, resolved, plain(task_class.Options()), task_class.may_change))
     with claim, TOWERS_SPLIT(options.parallel.shard_towers):
         check_shared(workdir)
         from_first(lambda: check_new(workdir / "model", overwrite=True))

@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,13 @@ CONFIG, LOCK, TOKEN = "config.json", ".lock", ".token"
 
 
 @contextlib.contextmanager
-def claimed(workdir: Path, config: dict[str, Any], defaults: dict[str, Any]) -> Iterator[None]:
+def claimed(
+    workdir: Path, config: dict[str, Any], defaults: dict[str, Any], may_change: Collection[str] = ()
+) -> Iterator[None]:
     """Keeps `workdir`, created if need be, for a run of `config`; ends with the process, however that ends.
 
     config: the options as plain values. defaults: what options are that an older version's config.json lacks.
+    may_change: options that a run may go on with others of, such as "parallel.model".
 
     The lock comes first, so config.json is of the run that is at work. A run that left nothing, because its options
     were wrong, does not keep the folder from one of other options. What dead processes left half-written is removed.
@@ -40,7 +43,7 @@ def claimed(workdir: Path, config: dict[str, Any], defaults: dict[str, Any]) -> 
             raise UserError(f"{workdir}: another run is at work in it; wait for it or choose another") from None
     with lock:
         sweep(workdir)
-        _settle(workdir, config, defaults)
+        _settle(workdir, config, defaults, may_change)
         yield
 
 
@@ -67,12 +70,12 @@ def write_results(path: Path, config: dict[str, Any], results: dict[str, Any]) -
     write_json(path, results | {"config_sha256": digest})
 
 
-def _settle(workdir: Path, new: dict[str, Any], defaults: dict[str, Any]) -> None:
+def _settle(workdir: Path, new: dict[str, Any], defaults: dict[str, Any], may_change: Collection[str]) -> None:
     path = workdir / CONFIG
     old = read_object(path) if path.exists() else None
     if old == new:
         return
-    differing = [] if old is None else _differing(_completed(old, defaults), new)
+    differing = [] if old is None else _differing(_completed(old, defaults), new, may_change)
     if differing and any(entry.name not in (CONFIG, LOCK, TOKEN) for entry in workdir.iterdir()):
         raise UserError(
             f"{workdir} holds a run of another config; these differ: {', '.join(differing)}. "
@@ -91,11 +94,11 @@ def _completed(old: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
     return defaults | old | groups
 
 
-def _differing(old: Any, new: Any, prefix: str = "") -> list[str]:
+def _differing(old: Any, new: Any, but: Collection[str], name: str = "") -> list[str]:
     if not (isinstance(old, dict) and isinstance(new, dict)):
-        return [] if old == new else [f"{prefix.rstrip('.')} ({old!r} there, {new!r} now)"]
+        return [] if old == new or name in but else [f"{name} ({old!r} there, {new!r} now)"]
     return [
         line
         for key in sorted(set(old) | set(new))
-        for line in _differing(old.get(key), new.get(key), f"{prefix}{key}.")
+        for line in _differing(old.get(key), new.get(key), but, f"{name}.{key}" if name else key)
     ]

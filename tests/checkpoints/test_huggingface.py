@@ -13,6 +13,16 @@ from ecor_jax.checkpoints.weights import flat_parameters
 from ecor_jax.errors import UserError
 
 
+@pytest.mark.parametrize("section", ["text_config", "vision_config"])
+def test_what_is_left_out_is_what_transformers_takes_for_it(section):
+    from transformers import CLIPConfig
+
+    theirs = CLIPConfig().to_dict()[section]
+    assert huggingface.DEFAULTS[section] == {name: theirs[name] for name in huggingface.DEFAULTS[section]} | {
+        "hidden_act": None
+    }
+
+
 def test_a_directory_embeds_as_the_torch_model(huggingface_dir, config, assert_embeds):
     clip = huggingface.read(huggingface_dir)
     assert clip.config == config

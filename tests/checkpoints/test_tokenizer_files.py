@@ -5,6 +5,7 @@ import gzip
 import json
 
 import pytest
+from transformers import AutoTokenizer
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from ecor_jax.checkpoints.tokenizer_files import read_tokenizer
@@ -14,12 +15,18 @@ from ecor_jax.errors import UserError
 TEXT = "a dog with four legs, isn't it?"
 
 
-def test_openais_merges_make_the_files_of_hugging_face_old_and_new(tmp_path):
+@pytest.fixture(scope="module")
+def merges(tmp_path_factory):
     symbols = bytes_to_unicode().values()
     lines = ["heading", *(f"{first} {second}" for first in symbols for second in symbols)][:48895]
-    (tmp_path / "merges.txt.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
+    path = tmp_path_factory.mktemp("openai") / "merges.txt.gz"
+    path.write_bytes(gzip.compress("\n".join(lines).encode()))
+    return path
+
+
+def test_openais_merges_make_the_files_of_hugging_face_old_and_new(merges, tmp_path):
     text = preset("openai/ViT-B-32").text
-    tokenizer = read_tokenizer(tmp_path / "merges.txt.gz", text)
+    tokenizer = read_tokenizer(merges, text)
     assert len(tokenizer) == 49408 and tokenizer.model_max_length == 77
     tokenizer.save_pretrained(tmp_path / "new")
     assert read_tokenizer(tmp_path / "new", text)(TEXT).input_ids == tokenizer(TEXT).input_ids
@@ -34,6 +41,27 @@ def test_openais_merges_make_the_files_of_hugging_face_old_and_new(tmp_path):
 def test_a_learned_tokenizer_under_a_clip_configuration(huggingface_dir, tokenizer, config):
     # config.json lies beside it, and must not make transformers take it for CLIP's own kind.
     assert read_tokenizer(huggingface_dir, config.text)(TEXT).input_ids == tokenizer(TEXT).input_ids
+
+
+@pytest.mark.parametrize("name", ["CLIPTokenizer", "CLIPTokenizerFast", None])
+def test_clips_own_class_is_the_one_that_transformers_takes(name, merges, tmp_path, edit_json):
+    text = preset("openai/ViT-B-32").text
+    read_tokenizer(merges, text).save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "clip"}')
+    edit_json(tmp_path / "tokenizer_config.json", "tokenizer_class", name)
+    _assert_alike(read_tokenizer(tmp_path, text), AutoTokenizer.from_pretrained(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["PreTrainedTokenizerFast", "TokenizersBackend"])
+def test_a_plain_class_is_the_one_that_transformers_takes(name, huggingface_dir, config, edit_json):
+    edit_json(huggingface_dir / "tokenizer_config.json", "tokenizer_class", name)
+    _assert_alike(read_tokenizer(huggingface_dir, config.text), AutoTokenizer.from_pretrained(huggingface_dir))
+
+
+def _assert_alike(ours, theirs):
+    assert type(ours) is type(theirs)
+    assert ours.backend_tokenizer.to_str() == theirs.backend_tokenizer.to_str()
+    assert ours.init_kwargs.keys() == theirs.init_kwargs.keys()
 
 
 def test_ids_that_the_tower_does_not_know_are_refused(huggingface_dir, config):

@@ -97,7 +97,7 @@ def test_processes_make_what_one_makes(request, tmp_path, task, processes, model
 
 
 def test_all_stop_at_one_step_and_another_number_goes_on(options, trained, tmp_path):
-    """SIGTERM to one process of two; then a single process, with twice the devices, ends the run."""
+    """SIGTERM to one process of two; then a single process, with twice the devices and another mesh, ends the run."""
     command = ["launch.train", *options, f"--workdir={tmp_path / 'run'}"]
     running = start(command, 2, tmp_path)
     reached(running, tmp_path / "run", 1)
@@ -105,7 +105,7 @@ def test_all_stop_at_one_step_and_another_number_goes_on(options, trained, tmp_p
     told = ended(running)
     assert [status for status, _, _ in told] == [143, 143]
     assert len({line for _, _, line in told}) == 1 and "which is saved" in told[0][2], told
-    assert ended(start(command, 1, tmp_path, devices=4))[0][0] == 0
+    assert ended(start([*command, "--config.parallel.model=2"], 1, tmp_path, devices=4))[0][0] == 0
     assert close(results(tmp_path / "run"), results(trained))
     judge = [
         "launch.evaluate",

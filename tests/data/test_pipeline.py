@@ -86,13 +86,25 @@ def test_a_stream_may_be_begun_anywhere(bad, stop):
     np.testing.assert_equal(together, [batch["number"] for batch in expected])
 
 
-def test_workers_change_nothing():
+@pytest.mark.parametrize(("workers", "start"), [(2, 0), (2, 3), (-1, 3)])
+def test_workers_change_nothing(workers, start):
     make = functools.partial(train_batches, Numbers(30), encode, batch_size=6, seed=0)
     expected = take(make(), 5)
-    for start in (0, 3):
-        iterator = make(workers=2).starting(start)
-        np.testing.assert_equal(take(iterator, 2), expected[start : start + 2])
-        iterator.close()
+    iterator = make(workers=workers).starting(start)
+    np.testing.assert_equal(take(iterator, 2), expected[start : start + 2])
+    iterator.close()
+
+
+@pytest.mark.parametrize(("megabytes", "cores", "count", "expected"), [(1, 8, 4, 8), (300, 8, 4, 3), (1, 2, 1, 2)])
+def test_as_many_workers_as_cores_unless_examples_are_large(megabytes, cores, count, expected, monkeypatch, caplog):
+    used = []
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: range(cores), raising=False)
+    monkeypatch.setattr(
+        "grain.IterDataset.mp_prefetch", lambda self, options, **more: used.append(options.num_workers) or self
+    )
+    large = Arrays({"picture": np.zeros((count, megabytes << 20), np.uint8)}, "arrays")
+    next(iter(train_batches(large, None, batch_size=1, seed=0, workers=-1)))
+    assert used == [expected] and "Warning" not in caplog.text
 
 
 def test_arrays_come_in_the_order_of_records():
@@ -180,5 +192,5 @@ def test_batches_that_do_not_fit():
         eval_batches(Numbers(4), encode, batch_size=6, process_count=4)
     with pytest.raises(UserError, match="a batch of 0 images was asked for"):
         train_batches(Numbers(4), encode, batch_size=0, seed=0)
-    with pytest.raises(UserError, match="-1 worker processes were asked for"):
-        train_batches(Numbers(4), encode, batch_size=1, seed=0, workers=-1)
+    with pytest.raises(UserError, match="-2 worker processes were asked for"):
+        train_batches(Numbers(4), encode, batch_size=1, seed=0, workers=-2)

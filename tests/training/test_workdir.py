@@ -58,6 +58,19 @@ def test_a_workdir_of_before_an_option_was_there_goes_on(tmp_path):
         claim(tmp_path, config(data={"images": "a", "seed": 0, "on_long": "skip"}), added)
 
 
+def test_options_that_only_say_where_it_runs_may_change(tmp_path):
+    claim(tmp_path, config())
+    (tmp_path / "checkpoints").mkdir()
+    moved = config(data={"images": "a", "seed": 1})
+    with claimed(tmp_path, moved, DEFAULTS, {"data.seed"}):
+        assert json.loads((tmp_path / "config.json").read_text()) == moved
+    with (
+        pytest.raises(UserError, match=r"these differ: steps \(3 there, 4 now\)\. "),
+        claimed(tmp_path, config(steps=4), DEFAULTS, {"data.seed"}),
+    ):
+        pass
+
+
 @pytest.mark.parametrize("content", ["{", "\xff\xfe", "[]", "3"])
 def test_a_damaged_config_is_named(tmp_path, content):
     (tmp_path / "config.json").write_text(content, encoding="latin-1")

@@ -49,6 +49,8 @@ class Verification(Task[VerificationOptions, Judgement]):
     """One head trained (or read from a model directory), and BASELINES on the same CLIP."""
 
     Options = VerificationOptions
+    # Centres are padded, and sampled, a share of the identities at a time.
+    may_change = Task.may_change - {"parallel.model"}
     steps_ahead = staticmethod(steps_ahead)
 
     def __init__(self, options: VerificationOptions, *, training: bool):
