@@ -15,7 +15,7 @@ def data_folder() -> str:
 def published(name: str, images: str, rationales: str) -> Config:
     """One of DROR's six datasets with the settings of its small ones (facts of its released code).
 
-    ViT-L/14 of OpenAI, 3 shallow prompt tokens at the end, batches of 32, SGD with learning rate 40, 1,000 steps of
+    ViT-L/14 of OpenAI, 3 shallow prompt tokens, batches of 32, SGD with learning rate 40, 1,000 steps of
     warm-up, cosine. Images and rationales are looked for in `data_folder()`.
     """
     config = defaults(RationaleOptions)
@@ -24,7 +24,7 @@ def published(name: str, images: str, rationales: str) -> Config:
     config.data.images = f"{data_folder()}/images/{images}"
     config.data.rationales = f"{data_folder()}/rationales/{rationales}"
     config.data.batch_size = 32
-    config.prompts.position, config.prompts.initialisation = "end", "normal"
+    config.prompts.initialisation = "normal"
     config.optimizer.name, config.optimizer.learning_rate = "sgd", 40.0
     config.optimizer.warmup_steps = 1000
     config.steps = 30_000
@@ -41,7 +41,7 @@ def small_clip(config: Config) -> Config:
     config.model = "runs/tiny_clip_whole/model"
     config.method = "clip,dror,ecor,ecor_reversed,ecor_independent,ecor_false_condition,ecor_short"
     config.prompts.count, config.prompts.layers = 8, "deep"
-    config.prompts.position, config.prompts.initialisation = "after_cls", "vpt"
+    config.prompts.initialisation = "vpt"
     config.optimizer = defaults(RationaleOptions).optimizer
     config.optimizer.learning_rate, config.optimizer.clip_norm = 0.02, 1.0
     config.data.augment = "flip"

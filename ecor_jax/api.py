@@ -7,24 +7,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 from jaxtyping import Float
 from ml_collections import ConfigDict
 
 from ecor_jax.checkpoints.model_dir import Model
 from ecor_jax.checkpoints.model_dir import load_clip as read_clip
-from ecor_jax.clip.model import unit
 from ecor_jax.commands.config_files import load_config
+from ecor_jax.data.encode import Encode
+from ecor_jax.data.pipeline import eval_batches
 from ecor_jax.data.sources import InOrder
 from ecor_jax.errors import UserError
 from ecor_jax.options import defaults
+from ecor_jax.parallel.map_batches import map_batches
 from ecor_jax.parallel.mesh import make_mesh
 from ecor_jax.parallel.processes import is_first
 from ecor_jax.tasks import base
-from ecor_jax.tasks.concepts.encoder import ClipEncoder
 from ecor_jax.tasks.explainer import Explainer, Picture, as_list, records_of
 from ecor_jax.tasks.rationale.explain import RationaleExplainer, Rationales
+from ecor_jax.tasks.rationale.model import PromptedTower
 from ecor_jax.tasks.rationale.options import RationaleOptions
 from ecor_jax.text_bank import embed_texts
 
@@ -93,6 +95,10 @@ def train(config: Config, workdir: str | Path, options: Mapping[str, Any] | None
     return base.run(with_options(config, options), Path(workdir))
 
 
+def _embedded(tower: PromptedTower, batch: dict[str, jax.Array]) -> jax.Array:
+    return tower.embed(batch["image"])
+
+
 class LoadedClip:
     """A CLIP with which to encode pictures and texts."""
 
@@ -101,14 +107,21 @@ class LoadedClip:
 
     def encode_image(self, pictures: Picture | Sequence[Picture], batch_size: int = 64) -> Float[np.ndarray, "N embed"]:
         """Unit embeddings of pictures, in their order, float32. UserError names those that cannot be read."""
-        records, mesh = records_of(as_list(pictures), skip_bad=False), make_mesh()
-        batch = min(batch_size, len(records))
-        encoder = ClipEncoder(self.model, batch_size=batch + -batch % mesh.size, mesh=mesh)
-        return np.asarray(unit(jnp.asarray(encoder.images(InOrder(records, origin="the pictures to encode")))))
+        source = InOrder(records_of(as_list(pictures), skip_bad=False), origin="the pictures to encode")
+        mesh, batch = make_mesh(), min(batch_size, len(source))
+        batches = eval_batches(
+            source,
+            Encode(self.model.preprocess),
+            batch_size=batch + -batch % mesh.size,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+        )
+        tower = PromptedTower(self.model, None)
+        return map_batches(_embedded, tower, batches, mesh, total=len(source), name="encoding images")
 
     def encode_text(self, texts: str | Sequence[str]) -> Float[np.ndarray, "N embed"]:
         """Unit embeddings of texts, in their order, float32. UserError for one longer than the tower reads."""
-        return embed_texts(self.model, [texts] if isinstance(texts, str) else texts)
+        return embed_texts(self.model, [texts] if isinstance(texts, str) else texts, keep=False)
 
     @property
     def scale(self) -> float:

@@ -14,8 +14,7 @@ from jaxtyping import Array, Float
 
 from ecor_jax.array_cache import cache_folder, read_array, write_array
 from ecor_jax.clip.preprocessing import Preprocess
-from ecor_jax.clip.split import SplitVision
-from ecor_jax.clip.vision import normalise_pixels
+from ecor_jax.clip.vision import VisionTower, normalise_pixels
 from ecor_jax.data.encode import Encode
 from ecor_jax.data.pipeline import eval_batches
 from ecor_jax.data.records import Source
@@ -25,7 +24,7 @@ from ecor_jax.parallel.processes import array_from_first, from_first, is_first
 
 
 def image_features(
-    vision: SplitVision,
+    vision: VisionTower,
     preprocess: Preprocess,
     source: Source,
     *,
@@ -76,16 +75,16 @@ class _Views:
     std: tuple[float, ...]
     mirrored: bool
 
-    def __call__(self, tower: SplitVision, batch: dict[str, Array]) -> Array:
+    def __call__(self, tower: VisionTower, batch: dict[str, Array]) -> Array:
         pixels = normalise_pixels(batch["image"], self.mean, self.std)
         views = (pixels, pixels[:, :, ::-1]) if self.mirrored else (pixels,)
         return jnp.stack([tower(view) for view in views], axis=1)
 
 
-def _key(vision: SplitVision, preprocess: Preprocess, source: Source, mirrored: bool) -> str:
+def _key(vision: VisionTower, preprocess: Preprocess, source: Source, mirrored: bool) -> str:
     """Changes with anything that changes the features."""
-    digest = hashlib.sha256(f"image features {1 + mirrored}\0".encode())
-    digest.update(f"{preprocess}{jnp.dtype(vision.trunk.dtype).name}{vision.last.activation}\0".encode())
+    digest = hashlib.sha256(f"image features 2 {1 + mirrored}\0".encode())
+    digest.update(f"{preprocess}{jnp.dtype(vision.dtype).name}{vision.transformer.last.activation}\0".encode())
     for path, leaf in nnx.to_flat_state(nnx.state(vision)):
         value: Any = leaf[...]
         digest.update(f"{path}{value.shape}".encode() + np.asarray(value).tobytes())

@@ -18,12 +18,13 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 from tqdm import tqdm
 
+from ecor_jax.parallel.mesh import platform
 from ecor_jax.parallel.shards import Shards
 
 LOGITS, GATHERED = 2**22, 2**23
-"""Numbers that a step of a loop over outer candidates makes at most: logits, and embeddings of chosen pairs."""
-SINGLY = 64
-"""Outer candidates that each image looks at by itself at least, before all look at the same ones together."""
+"""Numbers that a step of a loop over outer candidates makes at most: logits, and embeddings of pairs."""
+DEAR = 4
+"""Outer candidates that all images look at together in the time in which one image looks at one of its own choice."""
 
 
 class Bank(nnx.Variable):
@@ -83,7 +84,8 @@ def top_pairs(
         raise ValueError(f"top {k} of {outer * shards.count} pairs")
     batch, embed = images.shape
     if banks.outer is None:
-        best = _top_of_all(images, banks.pair, scale, k, shards, chunk or _together(images, banks.pair, outer))
+        chunk = min(chunk or _together(images, banks.pair, outer), outer)
+        best = _top_of_all(images, banks.pair, scale, k, shards, chunk)
     else:
         chunk = chunk or max(1, min(GATHERED // (batch * inner * embed), outer, 8))
         best = _top_of_likeliest(images, banks, scale, k, shards, chunk)
@@ -150,25 +152,25 @@ def marginals(
 ) -> tuple[Float[Array, "batch outer"], Float[Array, "batch columns"]]:
     """P(o|I) and, of this device's columns, P(i|I), summed over all pairs."""
     outer, inner = banks.sizes
-    shards, chunk = shards or Shards(inner), chunk or _together(images, banks.pair, outer)
+    shards, chunk = shards or Shards(inner), min(chunk or _together(images, banks.pair, outer), outer)
     if banks.outer is None:
         log_total, log_outer = pairs_log_total(images, banks.pair, scale, shards, chunk), None
     else:
         log_total, log_outer = jnp.zeros(len(images)), jax.nn.log_softmax(cosines(images, banks.outer) * scale)
 
     def look(sums, at):
-        number, logits = _logits(images, banks.pair, scale, at, chunk, shards)
+        of_outer, of_inner = sums
+        number, logits = _logits(images, banks.pair, scale, at, chunk, outer, shards)
         if log_outer is None:
             joint = jnp.exp(logits - log_total[:, None, None])
         else:
-            prior = log_outer[:, jnp.minimum(number, outer - 1), None]
-            joint = jnp.exp(prior + shards.log_softmax(logits))
+            joint = jnp.exp(_of(log_outer, number) + shards.log_softmax(logits))
         joint = jnp.where((number < outer)[:, None], joint, 0.0)
-        return sums + joint.sum(axis=1), joint.sum(axis=2)
+        return (of_outer.at[:, number].add(joint.sum(axis=2), mode="drop"), of_inner + joint.sum(axis=1)), None
 
-    start = shards.start(jnp.zeros((len(images), inner)))
-    of_inner, of_outer = jax.lax.scan(look, start, jnp.arange(-(-outer // chunk)))
-    return shards.sum(jnp.moveaxis(of_outer, 0, 1).reshape(len(images), -1)[:, :outer]), of_inner
+    start = shards.start((jnp.zeros((len(images), outer)), jnp.zeros((len(images), inner))))
+    (of_outer, of_inner), _ = jax.lax.scan(look, start, jnp.arange(-(-outer // chunk)))
+    return shards.sum(of_outer), of_inner
 
 
 def pairs_log_total(
@@ -179,11 +181,11 @@ def pairs_log_total(
     chunk: int | None = None,
 ) -> Float[Array, "batch"]:
     """log sum exp over all pairs' logits. Its gradient computes them again rather than keep them."""
-    chunk = chunk or _together(images, pair, len(pair))
+    chunk = min(chunk or _together(images, pair, len(pair)), len(pair))
 
     @jax.checkpoint
     def look(total, at):
-        number, logits = _logits(images, pair, scale, at, chunk, shards)
+        number, logits = _logits(images, pair, scale, at, chunk, len(pair), shards)
         logits = jnp.where((number < len(pair))[:, None], logits, -jnp.inf)
         return jnp.logaddexp(total, jax.nn.logsumexp(logits, axis=(1, 2))), None
 
@@ -206,10 +208,22 @@ def conditional_logits(
         logits = cosines(images, pair[0])
         logits = logits if outer.ndim == 1 else logits[:, None]
     else:
-        narrow = images.astype(pair.dtype)
-        equation = "bd,bid->bi" if outer.ndim == 1 else "bd,bcid->bci"
-        logits = jnp.einsum(equation, narrow, pair[outer], preferred_element_type=jnp.float32)
+
+        def look(image: Float[Array, "embed"], chosen: Int[Array, ""]) -> Float[Array, "columns"]:
+            texts = jax.lax.dynamic_index_in_dim(pair, chosen, keepdims=False)
+            return jnp.einsum("d,id->i", image, texts, preferred_element_type=jnp.float32)
+
+        def look_at_several(image: Float[Array, "embed"], chosen: Int[Array, "n"]) -> Float[Array, "n columns"]:
+            return each(lambda number: look(image, number), chosen)
+
+        # CPUs copy what is chosen for all images, and multiply it, number by number: ten times slower than one by one.
+        each = _one_by_one if platform() == "cpu" else lambda function, *of: jax.vmap(function)(*of)
+        logits = each(look if outer.ndim == 1 else look_at_several, images.astype(pair.dtype), outer)
     return shards.masked(logits * scale)
+
+
+def _one_by_one(function: Callable[..., Array], *arrays: Array) -> Array:
+    return jax.lax.map(lambda each: function(*each), arrays)
 
 
 def pair_embeddings(
@@ -233,22 +247,24 @@ def cosines(images: Float[Array, "batch embed"], texts: Float[Array, "texts embe
 
 def _together(images: Float[Array, "batch embed"], pair: Float[Array, "outer_or_1 columns embed"], outer: int) -> int:
     """How many of the outer candidates all images look at in a step."""
-    return max(1, min(LOGITS // (len(images) * pair.shape[1]), outer))
+    _, columns, embed = pair.shape
+    return max(1, min(LOGITS // (len(images) * columns), GATHERED // (columns * embed), outer))
 
 
 def _top_of_likeliest(images, banks: Banks, scale, k: int, shards: Shards, chunk: int) -> TopPairs:
     """Each image looks at its likeliest outer candidates; where some need many, they go on through all of them at once.
 
-    A matrix product of all images with a candidate's texts costs so much less than texts chosen for each image.
+    A matrix product of all images with a candidate's texts costs so much less than texts chosen for each image. They
+    choose until that has cost what it costs to look at everything: so it is at most twice what the better way costs.
     """
     assert banks.outer is not None
     batch, outer = len(images), len(banks.outer)
     log_outer = jax.nn.log_softmax(cosines(images, banks.outer) * scale)
-    order = jnp.argsort(log_outer, axis=1, descending=True)
-    pad = ((0, 0), (0, -outer % chunk))
-    ranked = jnp.pad(jnp.take_along_axis(log_outer, order, axis=1), pad, constant_values=-jnp.inf)
-    order = jnp.pad(order, pad)
-    steps = -(-max(SINGLY, outer // 64) // chunk)
+    steps = min(max(1, int(outer / (DEAR * batch * chunk))), -(-outer // chunk))
+    singly = min(steps * chunk, outer)
+    ranked, order = jax.lax.top_k(log_outer, singly)
+    pad = ((0, 0), (0, -singly % chunk))
+    ranked, order = jnp.pad(ranked, pad, constant_values=-jnp.inf), jnp.pad(order, pad)
 
     def bar(best: TopPairs) -> Float[Array, "batch"]:
         # The k-th best of all devices' pairs is at least the k-th best of those of any.
@@ -257,34 +273,36 @@ def _top_of_likeliest(images, banks: Banks, scale, k: int, shards: Shards, chunk
     def more(carry: tuple[Array, TopPairs]):
         at, best = carry
         ahead = jax.lax.dynamic_index_in_dim(ranked, at * chunk, axis=1, keepdims=False)
-        return (at < min(steps, order.shape[1] // chunk)) & jnp.any(ahead > bar(best))
+        return (at < steps) & jnp.any(ahead > bar(best))
 
     def look(carry: tuple[Array, TopPairs]):
         at, best = carry
         chosen = jax.lax.dynamic_slice_in_dim(order, at * chunk, chunk, axis=1)
         prior = jax.lax.dynamic_slice_in_dim(ranked, at * chunk, chunk, axis=1)
+        # Images that have found theirs look at what the others of them look at: it is in the cache.
+        needed = prior > bar(best)[:, None]
+        chosen, prior = jnp.where(needed, chosen, 0), jnp.where(needed, prior, -jnp.inf)
         logits = conditional_logits(images, banks.pair, scale, chosen, shards)
         return at + 1, _merge(best, chosen, prior[:, :, None] + shards.log_softmax(logits), shards)
 
     at, best = jax.lax.while_loop(more, look, (jnp.int32(0), shards.start(_nothing(batch, k))))
-    if steps * chunk >= outer:
+    if singly == outer:
         return best
-    seen = jnp.argsort(order[:, :outer], axis=1) < at * chunk
-    left = jnp.where(seen, -jnp.inf, log_outer)
+    seen = jnp.where(jnp.arange(steps * chunk) < at * chunk, order, outer)
+    left = log_outer.at[jnp.arange(batch)[:, None], seen].set(-jnp.inf, mode="drop")
     wide = _together(images, banks.pair, outer)
-    left = jnp.pad(left, ((0, 0), (0, -outer % wide)), constant_values=-jnp.inf)
 
     def look_together(best: TopPairs, at: Array):
-        prior = jax.lax.dynamic_slice_in_dim(left, at * wide, wide, axis=1)
+        prior = _of(left, _numbers(at, wide, outer))
 
         def merged() -> TopPairs:
-            number, logits = _logits(images, banks.pair, scale, at, wide, shards)
-            joint = prior[:, :, None] + shards.log_softmax(logits)
-            return _merge(best, jnp.broadcast_to(number, prior.shape), joint, shards)
+            number, logits = _logits(images, banks.pair, scale, at, wide, outer, shards)
+            joint = prior + shards.log_softmax(logits)
+            return _merge(best, jnp.broadcast_to(number, (batch, wide)), joint, shards)
 
-        return jax.lax.cond(jnp.any(prior > bar(best)[:, None]), merged, lambda: best), None
+        return jax.lax.cond(jnp.any(prior > bar(best)[:, None, None]), merged, lambda: best), None
 
-    return jax.lax.scan(look_together, best, jnp.arange(left.shape[1] // wide))[0]
+    return jax.lax.scan(look_together, best, jnp.arange(-(-outer // wide)))[0]
 
 
 def _top_of_all(images, pair, scale, k: int, shards: Shards, chunk: int) -> TopPairs:
@@ -292,7 +310,7 @@ def _top_of_all(images, pair, scale, k: int, shards: Shards, chunk: int) -> TopP
 
     def look(carry, at):
         best, total = carry
-        number, logits = _logits(images, pair, scale, at, chunk, shards)
+        number, logits = _logits(images, pair, scale, at, chunk, outer, shards)
         logits = jnp.where((number < outer)[:, None], logits, -jnp.inf)
         total = jnp.logaddexp(total, jax.nn.logsumexp(logits, axis=(1, 2)))
         return (_merge(best, jnp.broadcast_to(number, (len(images), chunk)), logits, shards), total), None
@@ -326,16 +344,25 @@ def _merge(
     return TopPairs(*(jnp.take_along_axis(values, place, axis=1) for values in both))
 
 
+def _numbers(at, chunk: int, outer: int) -> Int[Array, "chunk"]:
+    """Of the outer candidates in the places of chunk `at`, the last of which reaches back; `outer` for those before."""
+    number = jnp.minimum(at * chunk, outer - chunk) + jnp.arange(chunk)
+    return jnp.where(number < at * chunk, outer, number)
+
+
+def _of(log_outer: Float[Array, "batch outer"], number: Int[Array, "chunk"]) -> Float[Array, "batch chunk 1"]:
+    return jnp.take(log_outer, number, axis=1, mode="fill", fill_value=-jnp.inf)[:, :, None]
+
+
 def _logits(
-    images, pair, scale, at, chunk: int, shards: Shards
+    images, pair, scale, at, chunk: int, outer: int, shards: Shards
 ) -> tuple[Int[Array, "chunk"], Float[Array, "batch chunk columns"]]:
-    """Numbers of the outer candidates of chunk `at`, and their pairs' logits; those of no candidate mean nothing."""
-    number = at * chunk + jnp.arange(chunk)
+    """`_numbers` of the candidates of a chunk, and their pairs' logits; those of no candidate mean nothing."""
+    _, columns, embed = pair.shape
     if len(pair) == 1:
-        logits = cosines(images, pair[0])[:, None]
-        logits = jnp.broadcast_to(logits, (len(images), chunk, pair.shape[1]))
+        logits = jnp.broadcast_to(cosines(images, pair[0])[:, None], (len(images), chunk, columns))
     else:
-        chosen = pair[jnp.minimum(number, len(pair) - 1)]
+        chosen = jax.lax.dynamic_slice_in_dim(pair, jnp.minimum(at * chunk, outer - chunk), chunk)
         # As one matrix: XLA's matrix product on CPUs is four times as fast as of three axes.
-        logits = cosines(images, chosen.reshape(-1, pair.shape[2])).reshape(len(images), chunk, -1)
-    return number, shards.masked(logits * scale)
+        logits = cosines(images, chosen.reshape(-1, embed)).reshape(len(images), chunk, columns)
+    return _numbers(at, chunk, outer), shards.masked(logits * scale)

@@ -6,7 +6,6 @@ import gc
 import hashlib
 import itertools
 import math
-import mmap
 import sys
 import threading
 import time
@@ -27,10 +26,13 @@ from ecor_jax.checkpoints.model_dir import Model
 from ecor_jax.clip.packed import Cost, encode
 from ecor_jax.clip.pair_texts import PairTexts, token_source
 from ecor_jax.errors import UserError
+from ecor_jax.parallel.mesh import fresh_array
 from ecor_jax.parallel.processes import wait
 
 SHARD = 16384
 """Texts of a file: what is tokenized at once."""
+LARGE = 2**30
+"""Bytes of a bank beside which a laptop has no room for programs that are no longer needed."""
 AT_ONCE = 2
 """Files at work: one is tokenized, packed and written while another is computed. All that is lost by a stop."""
 
@@ -51,6 +53,7 @@ class TextBank:
     with_others: PairTexts of the same words that are encoded and kept whenever these are: what a text of theirs shares
     with one of these is computed once. All that are encoded together are named in each one's file, whose last bits
     depend on them.
+    keep: False neither reads files nor writes any, for texts that no later run will ask for; these are no PairTexts.
     UserError for a text that is empty or longer than the text tower reads, and for embeddings that are not finite.
     """
 
@@ -60,11 +63,12 @@ class TextBank:
         texts: Sequence[str],
         folder: Path | None = None,
         with_others: Sequence[PairTexts] = (),
+        keep: bool = True,
     ):
         self.model, self.texts, self.folder = model, texts, folder or cache_folder()
         self.cost = Cost(0, 0, 0)
         """Of what was encoded so far."""
-        self._digest, self._tokens, self._lock = _digest_of(model), None, threading.Lock()
+        self._digest, self._tokens, self._lock = _digest_of(model) if keep else None, None, threading.Lock()
         self._together: list[Any] = [texts]
         if isinstance(texts, PairTexts):
             self._together = sorted([texts, *with_others], key=lambda texts: texts.template)
@@ -132,7 +136,7 @@ class TextBank:
         self, start: int, size: int, tell: Callable[[int], Any]
     ) -> tuple[Float[np.ndarray, "texts embed"], Cost]:
         """Its embeddings, and what that cost; `tell` is told of texts as they come."""
-        if (kept := read_array(self._file(self.texts, start, size))) is not None:
+        if self._digest is not None and (kept := read_array(self._file(self.texts, start, size))) is not None:
             tell(size * len(self._together))
             return kept, Cost(0, 0, 0)
         with self._lock:
@@ -145,11 +149,13 @@ class TextBank:
         if not np.isfinite(embeddings).all():
             raise UserError(f"{self.model.path}: its embeddings of texts are not finite: the weights are damaged")
         shards = np.split(embeddings, len(ids))
-        for texts, shard in zip(self._together, shards, strict=True):
-            write_array(self._file(texts, start, size), shard)
+        if self._digest is not None:
+            for texts, shard in zip(self._together, shards, strict=True):
+                write_array(self._file(texts, start, size), shard)
         return shards[self._together.index(self.texts)], cost
 
     def _file(self, texts: Sequence[str], start: int, size: int) -> Path:
+        assert self._digest is not None, "nothing of it is kept"
         digest = self._digest.copy()
         # What texts that are made when they are asked for are made of is known.
         made = isinstance(texts, PairTexts)
@@ -157,10 +163,12 @@ class TextBank:
         return self.folder / f"{digest.hexdigest()}.safetensors"
 
 
-def embed_texts(model: Model, texts: Sequence[str], folder: Path | None = None) -> Float[np.ndarray, "texts embed"]:
+def embed_texts(
+    model: Model, texts: Sequence[str], folder: Path | None = None, *, keep: bool = True
+) -> Float[np.ndarray, "texts embed"]:
     """Unit embeddings of `texts` in their order, float32: a whole TextBank; duplicates cost nothing."""
     distinct = list(dict.fromkeys(texts))
-    bank = TextBank(model, distinct, folder).rows(0, len(distinct))
+    bank = TextBank(model, distinct, folder, keep=keep).rows(0, len(distinct))
     if len(distinct) == len(texts):
         return bank
     number = {text: number for number, text in enumerate(distinct)}
@@ -196,8 +204,11 @@ class PairBank:
         # Before there is a bank to hold; each process its share. Where a host does not see another's files, or one is
         # damaged, it makes them again when they are read.
         share = self._bank.numbers[jax.process_index() :: jax.process_count()]
-        for _ in self._bank.shards([number for number in share if not self._bank.kept(number)]):
+        missing = [number for number in share if not self._bank.kept(number)]
+        for _ in self._bank.shards(missing):
             pass
+        if missing or math.prod(self.shape) * self.dtype.itemsize > LARGE:
+            jax.clear_caches()  # of the programs that encoded, or that asked the bank before this one: 50 MB
         wait()
         _give_memory_back()
 
@@ -207,9 +218,7 @@ class PairBank:
         shape = rows, max(0, end - begin), embed
         if not math.prod(shape):
             return np.zeros(shape, self.dtype)
-        # Fresh pages: aligned as JAX wants them, so that a CPU takes them without a copy, and none there until used.
-        memory = mmap.mmap(-1, self.dtype.itemsize * math.prod(shape), flags=mmap.MAP_PRIVATE)
-        pairs = np.frombuffer(memory, self.dtype).reshape(shape)
+        pairs = fresh_array(shape, self.dtype)
         length = len(self._texts.second)
         if self._leads_are_rows:
             by_lead, leads, others = pairs, range(rows), range(begin, end)
@@ -254,7 +263,7 @@ def _give_memory_back() -> None:
 
 def _digest_of(model: Model):
     """A sha256 that changes with anything of the model that changes the embeddings; texts are still to come."""
-    digest = hashlib.sha256(b"text bank 5\0")
+    digest = hashlib.sha256(b"text bank 6\0")
     digest.update(model.digest.encode())
     # By its name: what a config calls "float32" is the same as jnp.float32.
     digest.update(jnp.dtype(model.clip.text.dtype).name.encode())

@@ -107,7 +107,8 @@ def test_training_and_evaluating(tiny_clip, tiny_pictures, tmp_path):
         ecor_jax.train(config, tmp_path / "run", {"no.such": 1})
 
 
-def test_encoding(tiny_clip, picture):
+def test_encoding(tiny_clip, picture, tmp_path, monkeypatch):
+    monkeypatch.setenv("ECOR_CACHE", str(tmp_path / "cache"))
     clip = ecor_jax.load_clip(tiny_clip)
     images, texts = clip.encode_image([picture, np.zeros((8, 8, 3), np.uint8)]), clip.encode_text(["a cat", "a dog"])
     assert images.shape == texts.shape and images.shape[0] == 2
@@ -117,8 +118,10 @@ def test_encoding(tiny_clip, picture):
     np.testing.assert_allclose(clip.encode_image(picture)[0], images[0], atol=1e-6)
     with pytest.raises(UserError, match="cannot be read"):
         clip.encode_image([picture, "/nowhere.png"])
+    assert not (tmp_path / "cache").exists(), "what is asked once is not kept"
 
 
+@pytest.mark.slow
 def test_the_notebook_of_the_docs_runs(tmp_path, monkeypatch):
     """Its cells, with a run of a few steps in the place of its quickstart."""
     notebook = json.loads((Path(__file__).parents[1] / "docs" / "interface.ipynb").read_text())

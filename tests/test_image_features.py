@@ -3,10 +3,10 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from ecor_jax import image_features as module
 from ecor_jax.checkpoints.model_dir import load_clip
-from ecor_jax.clip.split import SplitVision
 from ecor_jax.clip.vision import normalise_pixels
 from ecor_jax.data.records import Record
 from ecor_jax.data.sources import InOrder
@@ -27,7 +27,7 @@ def source():
 
 
 def features(model, source, folder, vision=None, mirrored=True):
-    vision = vision or SplitVision(model.clip.vision)
+    vision = vision or model.clip.vision
     return image_features(
         vision, model.preprocess, source, mirrored=mirrored, batch_size=8, mesh=make_mesh(), name="faces", folder=folder
     )
@@ -58,8 +58,8 @@ def test_the_second_time_nothing_is_computed(model, source, first, monkeypatch):
 def test_other_weights_other_pictures_and_no_mirror_images_are_computed(model, source, first):
     both, folder = first
     np.testing.assert_array_equal(features(model, source, folder, mirrored=False), both[:, :1])
-    vision = SplitVision(model.clip.vision)
-    vision.last.mlp_out.bias[...] += 0.1
+    vision = nnx.clone(model.clip.vision)
+    vision.transformer.last.mlp_out.bias[...] += 0.1
     assert not np.array_equal(features(model, source, folder, vision), both)
     records = [source[row] for row in range(11)]
     records[3] = {**records[3], "image": records[4]["image"]}

@@ -87,8 +87,7 @@ def test_the_search_goes_on_as_long_as_one_image_needs_it():
 @pytest.mark.parametrize("kind", ["conditional", "independent"])
 @pytest.mark.parametrize("model", [0, 2, 8])
 def test_where_many_candidates_are_needed_all_images_look_at_them_together(kind, model, monkeypatch):
-    """After the two likeliest of each; on one device (0) and on meshes, whose shares of 5 columns are uneven."""
-    monkeypatch.setattr(joint, "SINGLY", 2)
+    """After the likeliest of each; on one device (0) and on meshes, whose shares of 5 columns are uneven."""
     monkeypatch.setattr(joint, "LOGITS", 3 * 16 * 5)  # three candidates at a time, so some are padding
     images, banks = problem(kind, 16, 11, 5, seed=1)
     mesh = make_mesh(model) if model else None
@@ -125,7 +124,8 @@ def test_among_equal_pairs_the_one_of_the_likelier_or_earlier_outer_comes_first(
     assert found.outer[0].tolist() == [0, 1, 2, 0, 1] and found.inner[0].tolist() == [1, 1, 1, 0, 0]
 
 
-def test_the_search_stops_before_outer_candidates_that_cannot_enter():
+def test_the_search_stops_before_outer_candidates_that_cannot_enter(monkeypatch):
+    monkeypatch.setattr(joint, "DEAR", 1e-3)  # each image looks by itself to the end
     images, banks = problem("conditional", 3, 40, 4, seed=3)
     k, chunk, scale = 5, 4, 40.0
     joints = np.stack([log_joint(image, banks, scale) for image in images])

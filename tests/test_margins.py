@@ -22,7 +22,6 @@ from ecor_jax.bottleneck import Bottleneck
 from ecor_jax.clip.config import preset
 from ecor_jax.clip.model import Clip
 from ecor_jax.clip.preprocessing import Preprocess
-from ecor_jax.clip.split import SplitVision
 from ecor_jax.margins import NormStatistics
 from ecor_jax.parallel.mesh import batch_sharding, global_batch, make_mesh, place
 from ecor_jax.tasks.verification.model import FaceModel, Margin, VerificationLearner
@@ -258,7 +257,7 @@ def make_task(shards: int, sampled: float, mesh: Any = None) -> VerificationLear
     bank = rng.normal(size=(7, 16)).astype(np.float32)
     bank /= np.linalg.norm(bank, axis=1, keepdims=True)
     bottleneck = Bottleneck(bank, (0, 0, 1, 1, 1, 2, 2), scale=10.0, size=EMBED, start="orthogonal", rngs=nnx.Rngs(1))
-    vision = SplitVision(Clip(preset("tiny/16-8"), rngs=nnx.Rngs(0)).vision)
+    vision = Clip(preset("tiny/16-8"), rngs=nnx.Rngs(0)).vision
     batches: Any = None
     return VerificationLearner(
         FaceModel(vision, bottleneck, Preprocess(16)),

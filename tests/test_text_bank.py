@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+import threading
 import time
 import weakref
 from pathlib import Path
@@ -206,12 +207,14 @@ def test_the_second_time_the_file_is_read_and_the_tower_is_not_called(bank, fold
 )
 def test_what_was_encoded_before_a_stop_is_not_encoded_again(model, monkeypatch, tmp_path, texts):
     monkeypatch.setattr(text_bank, "SHARD", 2)
-    begun, ended, encode = [], [], text_bank.encode
+    begun, ended, encode, lock = [], [], text_bank.encode, threading.Lock()
     whole = TextBank(model, texts, tmp_path / "undisturbed").rows(0, 7)
 
     def stopped_at_the_third(tower, ids, done):
-        begun.append(ids.tolist())
-        if len(begun) == 3:
+        with lock:
+            begun.append(ids.tolist())
+            is_third = len(begun) == 3
+        if is_third:
             raise KeyboardInterrupt
         answer = encode(tower, ids, done)
         ended.append(ids.tolist())
@@ -227,12 +230,15 @@ def test_what_was_encoded_before_a_stop_is_not_encoded_again(model, monkeypatch,
 
 def test_a_shard_that_nobody_waits_for_any_more_is_given_up(model, monkeypatch, tmp_path):
     monkeypatch.setattr(text_bank, "SHARD", 2)
-    begun, given_up, encode = [], [], text_bank.encode
+    begun, given_up, of_the_first = [], [], model.tokenizer("a").input_ids[1]
+    another_began = threading.Event()
 
     def slow_but_for_the_first(tower, ids, done):
         begun.append(ids)
-        if len(begun) == 1:
-            return encode(tower, ids, done)
+        if of_the_first in ids:
+            assert another_began.wait(60)
+            return np.ones((len(ids), 16)), Cost(1, 1, 1)
+        another_began.set()
         for _ in range(3000):
             time.sleep(0.01)
             try:
@@ -261,8 +267,13 @@ def other_tokenizer(model: Model) -> Model:
     return dataclasses.replace(model, tokenizer=tokenizer)
 
 
+def other_weights(model):
+    return dataclasses.replace(model, clip=type(model.clip)(model.clip.config, rngs=nnx.Rngs(9)))
+
+
 def in_bfloat16(model: Model) -> Model:
     clip = type(model.clip)(model.clip.config, dtype=jnp.bfloat16, rngs=nnx.Rngs(0))
+    nnx.update(clip, nnx.state(model.clip))
     return dataclasses.replace(model, clip=clip)
 
 
@@ -285,7 +296,7 @@ def test_another_file_for_other_pairs(model, encoded, tmp_path):
 @pytest.mark.parametrize(
     ("change", "texts"),
     [
-        (lambda model: dataclasses.replace(model, digest="0" * 64), TEXTS),
+        (other_weights, TEXTS),
         (other_tokenizer, TEXTS),
         (in_bfloat16, TEXTS),
         (lambda model: model, ("a cat", "fur")),

@@ -28,7 +28,7 @@ class Layout:
 
     shape: Callable[[Shape], Shape]
     read: Callable[[np.ndarray], np.ndarray]
-    write: Callable[[np.ndarray], np.ndarray] | None = None
+    write: Callable[[np.ndarray], np.ndarray]
 
 
 def _convolution_shape(shape: Shape) -> Shape:
@@ -48,8 +48,11 @@ PATCHES = Layout(
 
 
 def fused(third: int) -> Layout:
-    """Query (0), key (1) or value (2) of an attention's joint input projection [3 width, width], or its bias."""
-    return Layout(lambda shape: (3 * shape[-1], *shape[:-1]), lambda x: np.split(x, 3)[third].T)
+    """Query (0), key (1) or value (2) of an attention's joint input projection [3 width, width], or its bias.
+
+    Written is that third of it.
+    """
+    return Layout(lambda shape: (3 * shape[-1], *shape[:-1]), lambda x: np.split(x, 3)[third].T, lambda x: x.T)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,17 +31,17 @@ OWN = {
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """A CLIP and what its inputs pass through.
-
-    digest: sha256 of configuration and weights, the same wherever and in whichever format they are kept.
-    path: where it was read.
-    """
+    """A CLIP and what its inputs pass through; path: where it was read."""
 
     clip: Clip
     tokenizer: PreTrainedTokenizerBase
     preprocess: Preprocess
-    digest: str
     path: Path
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """sha256 of configuration and weights, the same wherever and in whichever format they are kept."""
+        return weights_digest(self.clip)  # a second or two a GB: not for those who never ask
 
 
 def load_clip(source: str | Path, *, dtype=jnp.float32) -> Model:
@@ -54,7 +55,7 @@ def load_clip(source: str | Path, *, dtype=jnp.float32) -> Model:
         raise UserError(f"{read.path}: no tokenizer; ecor-jax convert --source={source} --tokenizer=... adds one")
     if read.preprocess is None:
         raise UserError(f"{read.path}: no {preprocessor.FILE}")
-    return Model(read.clip, read.tokenizer, read.preprocess, weights_digest(read.clip), read.path)
+    return Model(read.clip, read.tokenizer, read.preprocess, read.path)
 
 
 def save_clip(

@@ -5,18 +5,25 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import jax.numpy as jnp
+import numpy as np
 
 from ecor_jax.checkpoints.layouts import PATCHES, Entry, Tensor, fused, layer_norm, linear
 from ecor_jax.checkpoints.tensor_files import open_tensors
-from ecor_jax.checkpoints.weights import load_weights
+from ecor_jax.checkpoints.weights import foreign_tensors, load_weights
 from ecor_jax.clip.config import Activation, ClipConfig, TextConfig, VisionConfig
 from ecor_jax.clip.model import Clip
 from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.errors import UserError, about
 
-# Numbers that OpenAI's archives hold beside the weights.
+# Numbers that OpenAI's archives alone hold beside the weights: their heads are 64 wide, their GELU is the quick one.
 IGNORABLE = ("input_resolution", "context_length", "vocab_size")
 _HEAD_WIDTH = 64
+# Of towers of these widths all that were published have as many.
+PUBLISHED_HEADS = {512: 8, 768: 12, 1024: 16}
+VOCABULARY = 49408
+
+Heads = tuple[int, int]
+"""Of the vision tower's attention, and of the text tower's."""
 
 
 def _tower(name: str, path: str) -> list[Entry]:
@@ -53,23 +60,46 @@ ENTRIES = (
 )
 
 
-def read(file: Path, activation: Activation | None = None, dtype=jnp.float32) -> tuple[Clip, Preprocess]:
-    """The CLIP in one of OpenAI's .pt files (TorchScript or state dict), and the preprocessing they share.
+def read(
+    file: Path, activation: Activation | None = None, dtype=jnp.float32, heads: Heads | None = None
+) -> tuple[Clip, Preprocess]:
+    """The CLIP in a file of OpenAI's (TorchScript or state dict) or under OpenAI's names, and OpenAI's preprocessing.
 
-    The activation is OpenAI's quick_gelu unless `activation` says otherwise.
+    UserError for a file that is not OpenAI's own and leaves open what changes the embeddings, and is not told it by
+    `activation` and `heads`.
     """
     if file.name.startswith("open_clip"):
         raise UserError(f"{file}: weights of OpenCLIP need their open_clip_config.json beside them")
-    tensors = open_tensors(file)
+    tensors = open_weights(file)
     with about(file):
-        config = config_of(tensors, activation or "quick_gelu")
+        config = config_of(tensors, activation, heads)
         preprocess = Preprocess(config.vision.image_size)
     clip = load_weights(config, ENTRIES, tensors, ignorable=IGNORABLE, source=str(file), dtype=dtype)
     return clip, preprocess
 
 
-def config_of(tensors: Mapping[str, Tensor], activation: Activation) -> ClipConfig:
+def tensors_of(clip: Clip) -> dict[str, np.ndarray]:
+    """A CLIP's weights under OpenAI's names, and OpenCLIP's, in float32."""
+    pieces: dict[str, list[np.ndarray]] = {}
+    for name, value in foreign_tensors(clip, ENTRIES):
+        pieces.setdefault(name, []).append(value)
+    return {name: np.concatenate(values) if len(values) > 1 else values[0] for name, values in pieces.items()}
+
+
+def open_weights(file: Path) -> dict[str, Tensor]:
+    """The weights in a file: of a training checkpoint, those among its tensors; of a plain state dict, all of them."""
+    tensors, prefix = open_tensors(file), "state_dict."
+    if any(name.startswith(prefix) for name in tensors):
+        tensors = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+    # Data parallel training puts a word before every name.
+    if all(name.startswith("module.") for name in tensors):
+        tensors = {name.removeprefix("module."): t for name, t in tensors.items()}
+    return tensors
+
+
+def config_of(tensors: Mapping[str, Tensor], activation: Activation | None, heads: Heads | None) -> ClipConfig:
     """The configuration that the shapes imply, read as by `build_model` of openai/CLIP's model.py."""
+    is_openais = all(name in tensors for name in IGNORABLE)
     if "visual.layer1.0.conv1.weight" in tensors:
         raise UserError("its vision tower is a ResNet; only vision transformers are supported")
 
@@ -82,20 +112,35 @@ def config_of(tensors: Mapping[str, Tensor], activation: Activation) -> ClipConf
             )
         return tensors[name].shape
 
-    def tower(prefix: str) -> dict[str, int]:
+    def tower(prefix: str, given: int | None) -> dict[str, int]:
         mlp_width, width = shape(f"{prefix}.resblocks.0.mlp.c_fc.weight", 2)
         layers = {name.split(".resblocks.")[1].split(".")[0] for name in tensors if name.startswith(f"{prefix}.res")}
-        return {"width": width, "layers": len(layers), "heads": width // _HEAD_WIDTH, "mlp_width": mlp_width}
+        count = given or (width // _HEAD_WIDTH if is_openais else PUBLISHED_HEADS.get(width))
+        if count is None:
+            raise UserError(
+                f"it does not say how many heads its attention has, of width {width}; give them as --heads=VISION,TEXT "
+                "(such as 16,16 for ViT-H-14), or an open_clip_config.json beside it"
+            )
+        return {"width": width, "layers": len(layers), "heads": count, "mlp_width": mlp_width}
 
     patch = shape("visual.conv1.weight", 4)[-1]
     grid = math.isqrt(shape("visual.positional_embedding", 2)[0] - 1)
+    vocabulary = shape("token_embedding.weight", 2)[0]
+    if vocabulary != VOCABULARY and not is_openais:
+        raise UserError(
+            f"its vocabulary has {vocabulary:,} tokens: which one a text is read at is known of OpenAI's alone, "
+            f"of {VOCABULARY:,}; give its directory with config.json (Hugging Face) or open_clip_config.json"
+        )
+    of_vision, of_text = heads or (None, None)
+    vision, text = tower("visual.transformer", of_vision), tower("transformer", of_text)
+    if activation is None and not is_openais:
+        raise UserError(
+            "it does not say its activation; give --activation=quick_gelu (OpenAI's, and what was tuned from it) or "
+            "--activation=gelu (most of OpenCLIP's), or an open_clip_config.json beside it"
+        )
     return ClipConfig(
-        VisionConfig(image_size=grid * patch, patch_size=patch, **tower("visual.transformer")),
-        TextConfig(
-            vocab_size=shape("token_embedding.weight", 2)[0],
-            context_length=shape("positional_embedding", 2)[0],
-            **tower("transformer"),
-        ),
+        VisionConfig(image_size=grid * patch, patch_size=patch, **vision),
+        TextConfig(vocabulary, shape("positional_embedding", 2)[0], **text),
         embed_dim=shape("text_projection", 2)[1],
-        activation=activation,
+        activation=activation or "quick_gelu",
     )

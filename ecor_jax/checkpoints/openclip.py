@@ -7,8 +7,7 @@ import jax.numpy as jnp
 
 from ecor_jax.checkpoints import openai
 from ecor_jax.checkpoints.fields import MOST_LAYERS, Section, colour, positive, stated_activation, whole_number
-from ecor_jax.checkpoints.layouts import Tensor
-from ecor_jax.checkpoints.tensor_files import find_weights, open_tensors
+from ecor_jax.checkpoints.tensor_files import find_weights
 from ecor_jax.checkpoints.weights import load_weights
 from ecor_jax.clip.config import Activation, ClipConfig, TextConfig, VisionConfig
 from ecor_jax.clip.model import Clip
@@ -72,7 +71,7 @@ def read(path: Path, activation: Activation | None = None, dtype=jnp.float32) ->
     clip = load_weights(
         config,
         openai.ENTRIES,
-        _weights(open_tensors(weights)),
+        openai.open_weights(weights),
         ignorable=(*openai.IGNORABLE, *IGNORABLE),
         source=str(weights),
         dtype=dtype,
@@ -87,6 +86,10 @@ def read_config(fields: Any, activation: Activation | None) -> ClipConfig:
     """
     _only(fields, {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu"}, _MODEL, "model_cfg")
     vision, text = (Section(f"model_cfg.{name}", fields.get(name)) for name in ("vision_cfg", "text_cfg"))
+    if isinstance(vision.values.get("layers"), list):
+        raise UserError(
+            f"{vision.name}.layers is {vision.values['layers']}: a ResNet; only vision transformers are read"
+        )
     sizes = {"width", "layers", "mlp_ratio"}
     _only(vision.values, sizes | {"image_size", "patch_size", "head_width"}, _VISION, vision.name)
     _only(text.values, sizes | {"context_length", "vocab_size", "heads"}, _TEXT, text.name)
@@ -131,8 +134,10 @@ def _preprocess(fields: Any, image_size: int) -> Preprocess:
     if size not in (image_size, [image_size, image_size]):
         raise UserError(f"preprocess_cfg.size is {size!r}; the vision tower takes {image_size} pixels")
     mode = fields.get("resize_mode", "shortest")
-    if mode not in ("shortest", "squash"):
-        raise UserError(f"preprocess_cfg.resize_mode is {mode!r}; expected 'shortest' or 'squash'")
+    if mode not in ("shortest", "squash", "longest"):
+        raise UserError(f"preprocess_cfg.resize_mode is {mode!r}; expected 'shortest', 'squash' or 'longest'")
+    if mode == "longest" and fields.get("fill_color", 0) != 0:
+        raise UserError(f"preprocess_cfg.fill_color is {fields['fill_color']!r}; pictures are made square with 0 alone")
     mean = colour(fields.get("mean", list(OPENAI_MEAN)), "preprocess_cfg.mean")
     std = colour(fields.get("std", list(OPENAI_STD)), "preprocess_cfg.std", above_zero=True)
     return Preprocess(image_size, mean, std, resize=mode)
@@ -145,14 +150,3 @@ def _only(fields: Any, read: set[str], fixed: dict[str, Any], section: str) -> N
     for name, value in fields.items():
         if name not in read and fixed.get(name, _NONE) not in (_ANY, value):
             raise UserError(f"{section}.{name} is {value!r}: this kind of CLIP is not supported")
-
-
-def _weights(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The weights among the tensors of a training checkpoint; those of a plain state dict are all of them."""
-    prefix = "state_dict."
-    if any(name.startswith(prefix) for name in tensors):
-        tensors = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
-    # Data parallel training puts a word before every name.
-    if all(name.startswith("module.") for name in tensors):
-        tensors = {name.removeprefix("module."): t for name, t in tensors.items()}
-    return tensors

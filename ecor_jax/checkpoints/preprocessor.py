@@ -50,8 +50,11 @@ def preprocess_of(fields: dict[str, Any], source: str) -> Preprocess:
             expect("crop_size", {"height": side, "width": side})
         return Preprocess(side, mean, std, resize="squash")
     expect("do_center_crop", True, default=True)
-    edge = whole_number(size["shortest_edge"] if isinstance(size, dict) else size, f"{source}: size", MOST_SIDE)
     side = _square(fields.get("crop_size"), f"{source}: crop_size")
+    if isinstance(size, dict) and "longest_edge" in size:
+        expect("size", {"shortest_edge": side, "longest_edge": side})
+        return Preprocess(side, mean, std, resize="longest")
+    edge = whole_number(size["shortest_edge"] if isinstance(size, dict) else size, f"{source}: size", MOST_SIDE)
     if edge < side:
         raise UserError(f"{source}: size {edge} is smaller than crop_size {side}")
     return Preprocess(side, mean, std, resize_to=None if edge == side else edge)
@@ -59,15 +62,21 @@ def preprocess_of(fields: dict[str, Any], source: str) -> Preprocess:
 
 def preprocessor_fields(preprocess: Preprocess) -> dict[str, Any]:
     """preprocessor_config.json for `preprocess`."""
-    square = {"height": preprocess.size, "width": preprocess.size}
-    squash = preprocess.resize == "squash"
+    side = preprocess.size
+    square = {"height": side, "width": side}
+    # A picture that is scaled to fit has the crop's own black around it.
+    size = {
+        "squash": square,
+        "longest": {"shortest_edge": side, "longest_edge": side},
+        "shortest": {"shortest_edge": preprocess.resize_to or side},
+    }[preprocess.resize]
     return {
         "image_processor_type": "CLIPImageProcessor",
         "do_convert_rgb": True,
         "do_resize": True,
-        "size": square if squash else {"shortest_edge": preprocess.resize_to or preprocess.size},
+        "size": size,
         "resample": _BICUBIC,
-        "do_center_crop": not squash,
+        "do_center_crop": preprocess.resize != "squash",
         "crop_size": square,
         "do_rescale": True,
         "rescale_factor": 1 / 255,

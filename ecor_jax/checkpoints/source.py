@@ -30,6 +30,7 @@ def read_source(
     source: str | Path,
     *,
     activation: Activation | None = None,
+    heads: openai.Heads | None = None,
     tokenizer: Path | None = None,
     dtype=jnp.float32,
 ) -> Source:
@@ -37,14 +38,17 @@ def read_source(
 
     A directory with Hugging Face's weights is read as such, with open_clip_config.json as OpenCLIP's; a file
     is OpenAI's, unless open_clip_config.json lies beside it.
-    activation: for sources that do not state theirs.
+    activation, heads: for sources that do not state theirs; heads of files without a configuration.
     tokenizer: a directory or OpenAI's list of merges, instead of the source's own files.
     """
     path = local_copy(source)
     directory = path if path.is_dir() else path.parent
     has_config = (directory / openclip.CONFIG).is_file()
-    if path.is_file() and not has_config:
-        clip, preprocess = openai.read(path, activation, dtype)
+    is_bare = path.is_file() and not has_config
+    if heads and not is_bare:
+        raise UserError(f"{path}: its configuration says how many heads there are; leave out --heads")
+    if is_bare:
+        clip, preprocess = openai.read(path, activation, dtype, heads)
     elif path.is_file() or (has_config and not huggingface.has_weights(directory)):
         clip, preprocess = openclip.read(path, activation, dtype)
     else:

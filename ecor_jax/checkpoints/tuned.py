@@ -56,7 +56,6 @@ def save_tuned(directory: Path, tuned: TunedModel) -> None:
             "prompts": {
                 "count": entry.prompts.count,
                 "layers": list(entry.prompts.layers),
-                "position": entry.prompts.position,
             }
         }
         tensors[name] = np.asarray(entry.prompts.tokens[...])
@@ -111,6 +110,6 @@ def _read_method(name: str, entry: dict[str, Any], tensors: Mapping[str, np.ndar
         )
     if not np.isfinite(tokens).all():
         raise UserError(f"{model.path / PROMPTS}: {name} holds numbers that are not finite")
-    prompts = VisualPrompts(vision, layout["count"], layers, position=layout["position"], rngs=nnx.Rngs(0))
+    prompts = VisualPrompts(vision, layout["count"], layers, rngs=nnx.Rngs(0))
     prompts.tokens[...] = jnp.asarray(tokens)
     return Tuned(checked(Method(**entry)), prompts)

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -33,31 +34,37 @@ def load_weights(
     """
     graph, state = nnx.split(nnx.eval_shape(lambda: Clip(config, dtype=dtype, rngs=nnx.Rngs(0))))
     variables = dict(nnx.to_flat_state(state))
-    shapes = {".".join(map(str, path)): variable.shape for path, variable in variables.items()}
+    keys = {".".join(map(str, path)): path for path in variables}
+    shapes = {name: variables[path].shape for name, path in keys.items()}
+    for path in [path for path in shapes if _is_last(path)]:
+        depth, *shape = shapes[_stack_of(path)]
+        assert shapes.pop(path) == tuple(shape)
+        shapes[_stack_of(path)] = (depth + 1, *shape)
     pieces = {entry.path: (entry, _names(entry, shapes[entry.path])) for entry in entries}
     assert pieces.keys() == shapes.keys(), "the table of entries does not cover the model"
     _check_fit(shapes, pieces.values(), tensors, ignorable, source)
 
     size = sum(variable.dtype.itemsize * int(np.prod(variable.shape)) for variable in variables.values())
     with tqdm(total=size, desc="weights", unit="B", unit_scale=True, disable=None, leave=False) as bar:
-        for path, variable in variables.items():
-            entry, names = pieces[".".join(map(str, path))]
-            value = np.empty(variable.shape, variable.dtype)
+        for path, (entry, names) in pieces.items():
+            value = np.empty(shapes[path], np.float32)
             layers = value if _stacked(entry) else value[None]
             for layer, name in enumerate(names):
                 layers[layer, ...] = entry.layout.read(tensors[name].read())
                 if not np.isfinite(layers[layer, ...]).all():
                     raise UserError(f"{source}: {name} holds numbers that are not finite")
                 bar.update(layers[layer, ...].nbytes)
-            variables[path] = variable.replace(jnp.asarray(value))
+            values = {path: value[:-1], _last_of(path): value[-1]} if _stacked(entry) else {path: value}
+            for name, array in values.items():
+                key = keys[name]
+                variables[key] = variables[key].replace(jax.device_put(array))
     return nnx.merge(graph, nnx.from_flat_state(variables))
 
 
 def foreign_tensors(clip: Clip, entries: Sequence[Entry]) -> Iterator[tuple[str, np.ndarray]]:
-    """Names and float32 values of `clip`'s parameters, laid out as `entries` say."""
+    """Names and float32 values of `clip`'s parameters, laid out as `entries` say; of a fused one its thirds in turn."""
     parameters = flat_parameters(clip)
     for entry in entries:
-        assert entry.layout.write is not None
         value = parameters[entry.path]
         layers = value if _stacked(entry) else value[None]
         for layer, name in enumerate(_names(entry, value.shape)):
@@ -65,10 +72,13 @@ def foreign_tensors(clip: Clip, entries: Sequence[Entry]) -> Iterator[tuple[str,
 
 
 def flat_parameters(clip: Clip) -> dict[str, np.ndarray]:
-    """Every parameter by its dotted path, in alphabetical order."""
+    """Every parameter by its dotted path, in alphabetical order, those of all blocks of a tower together."""
     state = nnx.to_flat_state(nnx.state(clip, nnx.Param))
-    named = {".".join(map(str, path)): variable.get_value() for path, variable in state}
-    return {path: np.asarray(named[path]) for path in sorted(named)}
+    named = {".".join(map(str, path)): np.asarray(variable.get_value()) for path, variable in state}
+    for path in [path for path in named if _is_last(path)]:
+        last = named.pop(path)[None]
+        named[_stack_of(path)] = np.concatenate([named[_stack_of(path)], last])
+    return {path: named[path] for path in sorted(named)}
 
 
 def weights_digest(clip: Clip) -> str:
@@ -78,6 +88,19 @@ def weights_digest(clip: Clip) -> str:
         digest.update(f"{path} {value.shape} {value.dtype}".encode())
         digest.update(np.ascontiguousarray(value).data)
     return digest.hexdigest()
+
+
+# Foreign files, tables of entries and digests know blocks alone; a tower has its last one apart from its stack.
+def _is_last(path: str) -> bool:
+    return ".transformer.last." in path
+
+
+def _stack_of(path: str) -> str:
+    return path.replace(".transformer.last.", ".transformer.blocks.")
+
+
+def _last_of(path: str) -> str:
+    return path.replace(".transformer.blocks.", ".transformer.last.")
 
 
 def _stacked(entry: Entry) -> bool:

@@ -21,8 +21,8 @@ from ecor_jax.clip.model import unit
 from ecor_jax.clip.text import TextTower, eot_positions
 from ecor_jax.clip.transformer import Memory
 
-NODES = 80
-"""Tokens of a pack but for EOT. With fewer, more is computed twice; with more, each token's attention is wider."""
+SLOTS = 96
+"""Tokens of a pack. With fewer, more is computed twice; with more, each token's attention is wider."""
 ROWS = 32
 """Packs (or texts of a tower that cannot share) of one call on one device."""
 TRUNK = 256
@@ -38,22 +38,21 @@ class Cost(NamedTuple):
 
 
 class Packs(NamedTuple):
-    """The texts of a trie, in packs of `ends` slots for the EOT tokens of its texts, then others for their ancestors.
+    """The texts of a trie, which is walked depth first and cut into packs of as many slots.
 
-    A token sees those in whose interval [order, stop) its own `order` lies: in a trie that is walked depth first these
-    are its ancestors and itself, but for those in the trunk, which all of a pack see. A slot that nothing is in sees
-    itself.
+    A token sees itself and its ancestors: those before it whose `stop` is beyond its slot, and all of the trunk. A slot
+    that nothing is in sees itself.
     """
 
     ids: Int[np.ndarray, "packs slots"]
     positions: Int[np.ndarray, "packs slots"]
-    order: Int[np.ndarray, "packs slots"]
     stop: Int[np.ndarray, "packs slots"]
+    ends: Int[np.ndarray, "packs texts"]
+    """Slots of the EOT tokens of its texts."""
     trunk: Int[np.ndarray, "packs 1"]
     """Which one it has."""
-    ends: int
-    text: Int[np.ndarray, "packs ends"]
-    """Whose EOT is in the slot; -1: nobody's."""
+    text: Int[np.ndarray, "packs texts"]
+    """Whose EOT it is; -1: nobody's."""
     trunks: Int[np.ndarray, "trunks tokens"]
     lengths: Int[np.ndarray, "trunks"]
     """Tokens of each trunk; then come others, which mean nothing."""
@@ -77,7 +76,7 @@ def encode(
         computed, memory = packs.trunks.size, None
         if computed:
             memory = _remember(graph, weights, packs.trunks)
-        embed = functools.partial(_packed, graph, packs.ends, memory, packs.lengths)
+        embed = functools.partial(_packed, graph, memory, packs.lengths)
         inputs, owner = packs[:5], packs.text
     else:
         whole = np.zeros((texts, context), np.int32)
@@ -106,49 +105,45 @@ def pack(ids: Int[np.ndarray, "texts tokens"], eot: Int[np.ndarray, "texts"]) ->
     shared = np.minimum(np.append(0, alike), length)
     trunk, begins = _trunks(shared)
     firsts = np.flatnonzero(begins)
-    own = length - trunk
-    nodes = -(-max(NODES, longest) // 8) * 8
-    # The first text of a pack has all its tokens there, each other one on average so many.
-    others = (nodes - own.mean()) * texts / max(int((length - shared).sum()), 1)
-    ends = min(nodes, -(-(1 + int(others)) // 8) * 8)
-    row, slot, before = np.empty((3, texts), np.int64)
-    used, count, number, of_pack = nodes, ends, -1, []
+    slots = -(-max(SLOTS, longest + 1) // 8) * 8
+    # Seldom does a pack hold a quarter more texts than on average; an end that nobody has costs a 14th of a slot.
+    most = min(slots, 8 * (1 + int(1.25 * slots / (1 + (length - shared).mean())) // 8))
+    row, place, before = np.empty((3, texts), np.int64)
+    used, count, number, of_pack = slots, 0, -1, []
     for text, (common, tokens, begin) in enumerate(zip(shared.tolist(), length.tolist(), begins.tolist(), strict=True)):
-        if begin or used + tokens - common > nodes or count == ends:
+        if begin or used + tokens - common >= slots or count == most:
             shared[text] = common = int(trunk[text])
             used = count = 0
             number += 1
             of_pack.append(text)
-        row[text], slot[text], before[text] = number, count, used
-        used, count = used + tokens - common, count + 1
-    empty = np.tile(np.arange(nodes + ends, dtype=np.int32) + nodes + ends, (number + 1, 1))
+        row[text], place[text], before[text] = number, count, used
+        used, count = used + tokens - common + 1, count + 1
+    empty = np.zeros((number + 1, slots), np.int32)
     packs = Packs(
-        np.zeros_like(empty),
-        np.zeros_like(empty),
         empty,
-        empty + 1,
+        empty.copy(),
+        empty + np.arange(1, slots + 1, dtype=np.int32),
+        np.zeros((number + 1, most), np.int32),
         (np.cumsum(begins)[of_pack, None] - 1).astype(np.int32),
-        ends,
-        np.full((number + 1, ends), -1),
+        np.full((number + 1, most), -1),
         *_table(body[firsts], trunk[firsts]),
     )
 
-    def put(row, slot, token, position, order, stop) -> None:
-        for array, values in zip(packs[:4], (token, position, order, stop), strict=True):
+    def put(row, slot, token, position, stop) -> None:
+        for array, values in zip(packs[:3], (token, position, stop), strict=True):
             array[row, slot] = values
 
     # Depth first: a text's own tokens, then its EOT.
-    end = before + length - shared + slot
-    put(row, slot, ids[sort, length], length, end, end + 1)
-    packs.text[row, slot] = sort
+    end = before + length - shared
+    put(row, end, ids[sort, length], length, end + 1)
+    packs.ends[row, place], packs.text[row, place] = end, sort
     new_pack = np.isin(np.arange(texts), of_pack)
     for depth in range(longest):
         first = np.flatnonzero((shared <= depth) | new_pack)
         last = np.append(first[1:], texts) - 1  # of the texts that go on below the same token
         has = (shared[first] <= depth) & (depth < length[first])
         first, last = first[has], last[has]
-        at = before[first] + depth - shared[first]
-        put(row[first], ends + at, body[first, depth] - 1, depth, at + slot[first], end[last] + 1)
+        put(row[first], before[first] + depth - shared[first], body[first, depth] - 1, depth, end[last] + 1)
     return packs
 
 
@@ -181,19 +176,19 @@ def _remember(graph: nnx.GraphDef, weights: nnx.State, trunks) -> Memory:
     return tower.remember(trunks)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
+@functools.partial(jax.jit, static_argnums=0)
 def _packed(
-    graph: nnx.GraphDef, ends: int, memory: Memory | None, lengths, weights, ids, positions, order, stop, trunk
+    graph: nnx.GraphDef, memory: Memory | None, lengths, weights, ids, positions, stop, ends, trunk
 ) -> Float[Array, "n embed"]:
     tower: TextTower = nnx.merge(graph, weights)
-    asks, trunk = order[:, :, None], trunk[:, 0]
-    mask: Bool[Array, "packs slots tokens"] = (order[:, None] <= asks) & (asks < stop[:, None])
+    slots, trunk = jnp.arange(ids.shape[1]), trunk[:, 0]
+    mask: Bool[Array, "packs slots tokens"] = (slots <= slots[:, None]) & (slots[:, None] < stop[:, None])
     if memory is not None:
         memory = Memory(*(of_trunks[:, trunk] for of_trunks in memory))
         in_trunk = jnp.arange(memory.keys.shape[2]) < lengths[trunk, None]
         in_trunk = jnp.broadcast_to(in_trunk[:, None], (*ids.shape, in_trunk.shape[-1]))
         mask = jnp.concatenate([in_trunk, mask], axis=2)
-    embeddings = unit(tower.first_of(ids, positions, mask, ends, memory))
+    embeddings = unit(tower.at(ends, ids, positions, mask, memory))
     return embeddings.reshape(-1, embeddings.shape[-1])
 
 

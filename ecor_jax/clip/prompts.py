@@ -1,10 +1,11 @@
 """Learnable visual prompt tokens (VPT, Jia et al. 2022; ECOR section III-C.2; DROR)."""
 
+import itertools
+from collections.abc import Iterator
 from typing import Literal
 
-import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from ecor_jax.clip.config import VisionConfig
 from ecor_jax.errors import UserError
@@ -18,9 +19,9 @@ class VisualPrompts(nnx.Module):
     """`count` tokens for each of the chosen `layers`, shape [layers, count, width].
 
     layers: ascending layer numbers (see `prompt_layers`); each layer's prompts replace the previous ones.
-    position: 'after_cls' (VPT: [CLS, prompts, patches]) or 'end' (DROR: [CLS, patches, prompts]).
     initialisation: 'vpt', uniform within sqrt(6 / (3 patch^2 + width)), or 'normal', standard normal (DROR).
-    Prompts carry no positional embedding; those of layer 0 pass ln_pre with the patches.
+    Prompts carry no positional embedding, so it is all the same where among the tokens they stand (VPT: after CLS;
+    DROR: at the end); those of layer 0 pass ln_pre with the patches.
     """
 
     def __init__(
@@ -29,16 +30,13 @@ class VisualPrompts(nnx.Module):
         count: int,
         layers: tuple[int, ...],
         *,
-        position: Literal["after_cls", "end"] = "after_cls",
         initialisation: Literal["vpt", "normal"] = "vpt",
         rngs: nnx.Rngs,
     ):
         self.layers = layers
         if count < 1:
             raise UserError(f"prompts.count is {count}; expected at least 1")
-        if position not in ("after_cls", "end"):
-            raise UserError(f"prompts.position is {position!r}; expected 'after_cls' or 'end'")
-        self.count, self.position = count, position
+        self.count = count
         shape = (len(self.layers), count, vision.width)
         if initialisation == "vpt":
             bound = (6 / (3 * vision.patch_size**2 + vision.width)) ** 0.5
@@ -47,25 +45,17 @@ class VisualPrompts(nnx.Module):
             tokens = rngs.params.normal(shape)
         self.tokens = Prompt(tokens)
 
-    def slots(self, patches: int) -> slice:
-        """Where the prompts stand in the token sequence [CLS, ...]."""
-        start = 1 if self.position == "after_cls" else 1 + patches
-        return slice(start, start + self.count)
+    def stretches(self, depth: int) -> Iterator[tuple[int, int, Float[Array, "some count width"]]]:
+        """Layers `start` to `stop` of a tower of `depth`, in their order, and the tokens that come in there.
 
-    def insert(self, x: Float[Array, "batch tokens width"]) -> Float[Array, "batch more width"]:
-        """`x` with the first prompted layer's tokens put in their place."""
-        start = self.slots(x.shape[1] - 1).start
-        tokens = jnp.broadcast_to(self.tokens[0].astype(x.dtype), (x.shape[0], *self.tokens.shape[1:]))
-        return jnp.concatenate([x[:, :start], tokens, x[:, start:]], axis=1)
-
-    def schedule(self, layers: int) -> tuple[Float[Array, "rest count width"], Bool[Array, "rest"]]:
-        """`fill` and `replace` of Transformer for the first prompted layer and all `rest` after it."""
-        first = self.layers[0]
-        at = jnp.array([layer - first for layer in self.layers])
-        fill = jnp.zeros((layers - first, *self.tokens.shape[1:]), self.tokens.dtype)
-        replace = jnp.zeros(layers - first, bool)
-        # The first layer's prompts are in the sequence already (at layer 0 ln_pre has changed them since).
-        return fill.at[at].set(self.tokens[...]), replace.at[at[1:]].set(True)
+        Either each of these layers has tokens of its own, or the first of several has.
+        """
+        tokens, ends = self.tokens[...], (*self.layers[1:], depth)
+        alone = [stop == start + 1 for start, stop in zip(self.layers, ends, strict=True)]
+        for of_one_layer, group in itertools.groupby(range(len(self.layers)), alone.__getitem__):
+            numbers = list(group)
+            for first, last in [(numbers[0], numbers[-1])] if of_one_layer else zip(numbers, numbers, strict=True):
+                yield self.layers[first], ends[last], tokens[first : last + 1]
 
 
 def prompt_layers(layers: str, depth: int) -> tuple[int, ...]:

@@ -1,6 +1,5 @@
 """CLIP's text transformer."""
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
@@ -38,23 +37,21 @@ class TextTower(nnx.Module):
         x = jnp.take_along_axis(x, eot[:, None, None], axis=1)[:, 0]
         return self.project(x)
 
-    def first_of(
+    def at(
         self,
+        asked: Int[Array, "batch count"],
         ids: Int[Array, "batch tokens"],
         positions: Int[Array, "batch tokens"],
         mask: Bool[Array, "batch tokens seen"],
-        count: int,
         memory: Memory | None,
     ) -> Float[Array, "batch count embed"]:
-        """Embeddings of the first `count` tokens of each row, whose positions and whom they see (third axis) are given.
+        """Embeddings of the tokens in these places of each row; positions and whom each sees (third axis) are given.
 
-        They may see tokens of `memory`, if there is one, and of their row, in this order. As the last block is run for
-        those alone, they cost less than the others.
+        They may see tokens of `memory`, if there is one, and of their row, in this order. The last block is run for
+        those alone.
         """
         x = self.token_embedding[...][ids] + self.position_embedding[...][positions]
-        x = self.transformer(x.astype(self.dtype), stop=-1, mask=mask, memory=memory)
-        memory = jax.tree.map(lambda of_layers: of_layers[-1], memory)
-        return self.project(self.transformer.last()(x, causal=False, first=count, mask=mask, memory=memory))
+        return self.project(self.transformer(x.astype(self.dtype), asked=asked, mask=mask, memory=memory))
 
     def remember(self, ids: Int[Array, "batch tokens"]) -> Memory:
         """What these tokens are to those that come after them."""

@@ -1,12 +1,12 @@
-"""The residual attention blocks both towers are made of, run as one scan over stacked layers."""
+"""The residual attention blocks both towers are made of, all but the last run as one scan over stacked layers."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from ecor_jax.clip.config import TextConfig, VisionConfig
 from ecor_jax.parallel import mesh as meshes
@@ -36,8 +36,21 @@ def linear(
     return nnx.Linear(inputs, outputs, use_bias=use_bias, kernel_init=init, dtype=dtype, rngs=rngs)
 
 
+Asked = int | Int[Array, "batch some"] | None
+"""Tokens that come out of a block: the first so many, or those in these places of each row, or all."""
+
+
+def _those(x: Shaped[Array, "batch tokens size"], asked: Asked) -> Shaped[Array, "batch some size"]:
+    if asked is None or isinstance(asked, int):
+        return x[:, :asked]
+    return jnp.take_along_axis(x, asked[:, :, None], axis=1)
+
+
 class Memory(NamedTuple):
-    """What tokens that were run before are to those that look at them; of all blocks, with a leading axis."""
+    """What tokens that were run before are to those that look at them; of all blocks, with a leading axis.
+
+    A batch of 1 is the same for all that look.
+    """
 
     keys: Float[Array, "*layers batch tokens heads size"]
     values: Float[Array, "*layers batch tokens heads size"]
@@ -57,18 +70,21 @@ class Attention(nnx.Module):
         x: Float[Array, "batch tokens width"],
         *,
         causal: bool,
-        first: int | None = None,
+        asked: Asked = None,
         mask: Bool[Array, "batch tokens seen"] | None = None,
         memory: Memory | None = None,
     ):
-        asking = self.query(x[:, :first])
+        asking = self.query(_those(x, asked))
         q, (k, v) = asking.reshape(*asking.shape[:-1], self.heads, -1), self.remember(x)
         if memory is not None:
-            k, v = (jnp.concatenate(both, axis=1) for both in ((memory.keys, k), (memory.values, v)))
-        if mask is None:
-            y = jax.nn.dot_product_attention(q, k, v, is_causal=causal)
+            k, v = (_behind(before, own) for before, own in zip(memory, (k, v), strict=True))
+        on_cpus = meshes.platform() == "cpu"
+        if mask is None and causal and on_cpus:
+            mask = jnp.tril(jnp.ones((1, x.shape[1], x.shape[1]), bool))
+        if mask is not None or on_cpus:
+            y = _attention_by_heads(q, k, v, None if mask is None else _those(mask, asked)[:, None])
         else:
-            y = _masked_attention(q, k, v, mask[:, None, :first])
+            y = jax.nn.dot_product_attention(q, k, v, is_causal=causal, implementation=_kernel(q))
         return self.out(y.reshape(asking.shape))
 
     def remember(self, x: Float[Array, "batch tokens width"]) -> Memory:
@@ -76,17 +92,29 @@ class Attention(nnx.Module):
         return Memory(*(y.reshape(*y.shape[:-1], self.heads, -1) for y in (self.key(x), self.value(x))))
 
 
-def _masked_attention(
+def _behind(before: Float[Array, "batch_or_1 some heads size"], own: Float[Array, "batch tokens heads size"]):
+    return jnp.concatenate([jnp.broadcast_to(before, (len(own), *before.shape[1:])), own], axis=1)
+
+
+def _kernel(q: Float[Array, "batch asking heads size"]) -> Literal["xla", "cudnn"]:
+    """What computes attention on accelerators: cuDNN where it can, but for the one query of a tower's last block."""
+    taken = q.dtype in (jnp.bfloat16, jnp.float16) and q.shape[-1] <= 128 and q.shape[-1] % 8 == 0
+    return "cudnn" if taken and q.shape[1] > 1 and meshes.has_cudnn_attention() else "xla"
+
+
+def _attention_by_heads(
     q: Float[Array, "batch asking heads size"],
     k: Float[Array, "batch tokens heads size"],
     v: Float[Array, "batch tokens heads size"],
-    mask: Bool[Array, "batch 1 asking tokens"],
+    mask: Bool[Array, "batch_or_1 1 asking tokens"] | None,
 ) -> Float[Array, "batch asking heads size"]:
-    """As jax.nn.dot_product_attention, but on CPUs in a sixth to half less time: heads first, divided at the end."""
+    """As jax.nn.dot_product_attention, but on CPUs in half to a fourth of the time: heads first, divided at the end."""
     q, k, v = (y.swapaxes(1, 2) for y in (q, k, v))
     logits = jnp.einsum("bhtd,bhsd->bhts", q, k, preferred_element_type=jnp.float32) * q.shape[-1] ** -0.5
-    logits = jnp.where(mask, logits, -jnp.inf)
-    shares = jnp.exp(logits - logits.max(axis=-1, keepdims=True))
+    if mask is not None:
+        logits = jnp.where(mask, logits, -jnp.inf)
+    # Whatever is subtracted, the shares are the same: its gradient is 0.
+    shares = jnp.exp(logits - jax.lax.stop_gradient(logits.max(axis=-1, keepdims=True)))
     total = shares.sum(axis=-1, keepdims=True)
     y = jnp.einsum("bhts,bhsd->bhtd", shares.astype(v.dtype), v, preferred_element_type=jnp.float32) / total
     return y.astype(v.dtype).swapaxes(1, 2)
@@ -95,7 +123,7 @@ def _masked_attention(
 class Block(nnx.Module):
     """Pre-norm residual block: `x += attention(ln_1(x)); x += mlp(ln_2(x))`.
 
-    With `first`, only so many leading tokens come out (of a block that is not causal); the others are only looked at.
+    With `asked`, only those tokens come out (of a block that is not causal); the others are only looked at.
     With `mask`, a token (the second axis) looks at those alone where it is True (the third): at those of `memory`, if
     there is one, and then of `x`.
     """
@@ -114,16 +142,20 @@ class Block(nnx.Module):
         x: Float[Array, "batch tokens width"],
         *,
         causal: bool,
-        first: int | None = None,
+        asked: Asked = None,
         mask: Bool[Array, "batch tokens seen"] | None = None,
         memory: Memory | None = None,
     ):
-        x = x[:, :first] + self.attention(self.ln_1(x), causal=causal, first=first, mask=mask, memory=memory)
+        x = _those(x, asked) + self.attention(self.ln_1(x), causal=causal, asked=asked, mask=mask, memory=memory)
         return x + self.mlp_out(ACTIVATIONS[self.activation](self.mlp_in(self.ln_2(x))))
 
 
 class Transformer(nnx.Module):
-    """A tower's blocks, their parameters stacked on a leading axis: one compiled body, whatever the depth."""
+    """A tower's blocks: all but the last with their parameters stacked on a leading axis, and the last one.
+
+    The stack is run by one compiled body, whatever the depth. The last stands apart: it is run for those tokens alone
+    that are asked for, and it, or its MLP alone, can be tuned.
+    """
 
     def __init__(
         self,
@@ -137,12 +169,14 @@ class Transformer(nnx.Module):
     ):
         self.causal, self.layers, self.dtype, self.rematerialise = causal, tower.layers, dtype, False
 
-        @nnx.split_rngs(splits=self.layers)
-        @nnx.vmap(axis_size=self.layers)
-        def stacked(rngs: nnx.Rngs) -> Block:
+        def block(rngs: nnx.Rngs) -> Block:
             return Block(tower, activation, eps, dtype=dtype, rngs=rngs)
 
-        self.blocks = stacked(rngs)
+        stacked = nnx.split_rngs(splits=self.layers)(nnx.vmap(block, axis_size=self.layers))
+        graph, stack = nnx.split(stacked(rngs))
+        self.blocks, self.last = (
+            nnx.merge(graph, jax.tree.map(lambda leaf, at=at: leaf[at], stack)) for at in (slice(-1), -1)
+        )
 
     def __call__(
         self,
@@ -150,34 +184,42 @@ class Transformer(nnx.Module):
         *,
         start: int = 0,
         stop: int | None = None,
-        slots: slice | None = None,
-        fill: Float[Array, "layers count width"] | None = None,
-        replace: Bool[Array, "layers"] | None = None,
+        asked: Asked = None,
+        beside: Float[Array, "layers count width"] | None = None,
         mask: Bool[Array, "batch tokens seen"] | None = None,
         memory: Memory | None = None,
-    ) -> Float[Array, "batch tokens width"]:
+    ) -> Float[Array, "batch some width"]:
         """Runs blocks `start` to `stop`. A `mask` stands in the place of the causal one; it is of `memory`, then `x`.
 
-        With `slots`, the tokens there are overwritten by `fill[i]` before the i-th block run, where `replace[i]`
-        holds: that is how deep visual prompts enter.
+        asked: those that come out of the tower's last block; the others are only looked at.
+        beside: tokens of each block that those of `x` look at there, and that go no further.
         """
+        stop = self.layers if stop is None else stop
         graph, stack = nnx.split(self.blocks)
-        if start or stop is not None:
-            stack, memory = jax.tree.map(lambda leaf: leaf[start:stop], (stack, memory))
+        if (start, stop) != (0, self.layers):
+            stack = jax.tree.map(lambda leaf: leaf[start:stop], stack)
+
+        def run(block: Block, x: Array, tokens: Array | None, before: Memory | None, asked: Asked = None) -> Array:
+            if tokens is not None:
+                before = block.attention.remember(block.ln_1(tokens[None].astype(self.dtype)))
+            return block(x, causal=self.causal and mask is None, asked=asked, mask=mask, memory=before)
 
         def body(x, layer):
-            weights, tokens, overwrite, before = layer
-            weights = meshes.one_block(weights, self.dtype)
-            if tokens is not None:
-                old = x[:, slots]
-                x = x.at[:, slots].set(jnp.where(overwrite, tokens.astype(x.dtype), old))
-            return nnx.merge(graph, weights)(x, causal=self.causal and mask is None, mask=mask, memory=before), None
+            weights, tokens, before = layer
+            return run(nnx.merge(graph, meshes.one_block(weights, self.dtype)), x, tokens, before), None
 
+        # On CPUs what a loop keeps for the gradient is copied. What is not kept is had again a block at a time.
+        unroll = meshes.platform() == "cpu" and meshes.UNROLLED.value
         if self.rematerialise:
-            body = jax.checkpoint(body)
+            body, unroll = jax.checkpoint(body), False
         elif meshes.TOWERS_SPLIT.value:
-            body = jax.checkpoint(body, policy=meshes.keeps)
-        return jax.lax.scan(body, x, (stack, fill, replace, memory))[0]
+            body, unroll = jax.checkpoint(body, policy=meshes.keeps), False
+        of_stack, of_last = (beside, memory), (None, None)
+        if stop == self.layers:
+            of_stack, of_last = (jax.tree.map(lambda leaf, at=at: leaf[at], of_stack) for at in (slice(-1), -1))
+        x, _ = jax.lax.scan(body, x, (stack, *of_stack), unroll=unroll)
+        tokens, before = of_last
+        return run(self.last, x, tokens, before, asked) if stop == self.layers else x
 
     def remember(self, x: Float[Array, "batch tokens width"]) -> Memory:
         """What these tokens are, in every block, to those that come after them."""
@@ -187,12 +229,9 @@ class Transformer(nnx.Module):
             block = nnx.merge(graph, weights)
             return block(x, causal=self.causal), block.attention.remember(block.ln_1(x))
 
-        return jax.lax.scan(body, x, stack)[1]
-
-    def last(self) -> Block:
-        """The last block alone."""
-        graph, stack = nnx.split(self.blocks)
-        return nnx.merge(graph, jax.tree.map(lambda leaf: leaf[-1], stack))
+        x, of_stack = jax.lax.scan(body, x, stack)
+        last = self.last.attention.remember(self.last.ln_1(x))
+        return jax.tree.map(lambda layers, layer: jnp.concatenate([layers, layer[None]]), of_stack, last)
 
 
 def rematerialise(model: nnx.Module) -> None:

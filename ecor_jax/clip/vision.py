@@ -45,37 +45,33 @@ class VisionTower(nnx.Module):
         `kept_patches`: the patches (by number, row by row) to look at, all others are dropped (FLIP, Li et al.
         2023); None keeps all.
         """
-        return self.project(self.tokens(images, prompts, kept_patches))
-
-    def tokens(
-        self,
-        images: Float[Array, "batch size size 3"],
-        prompts: VisualPrompts | None = None,
-        kept_patches: Int[Array, "batch kept"] | None = None,
-    ) -> Float[Array, "batch tokens width"]:
-        """What comes out of the last block, CLS first; arguments as of the whole."""
         x = self.patch_embedding(self._patches(images))
         x = x + self.position_embedding[1:].astype(self.dtype)
         if kept_patches is not None:
             x = jnp.take_along_axis(x, kept_patches[:, :, None], axis=1)
         cls = (self.class_embedding + self.position_embedding[0]).astype(self.dtype)
-        x = jnp.concatenate([jnp.broadcast_to(cls, (x.shape[0], 1, cls.size)), x], axis=1)
-        return self.transformer(self.ln_pre(x)) if prompts is None else self._prompted(x, prompts)
-
-    def project(self, tokens: Float[Array, "batch tokens width"]) -> Float[Array, "batch embed"]:
-        """The embedding, from the CLS token."""
-        return self.projection(self.ln_post(tokens[:, 0])).astype(jnp.float32)
+        x = self.ln_pre(jnp.concatenate([jnp.broadcast_to(cls, (x.shape[0], 1, cls.size)), x], axis=1))
+        x = self.transformer(x, asked=1) if prompts is None else self._prompted(x, prompts)
+        return self.projection(self.ln_post(x[:, 0])).astype(jnp.float32)
 
     def _prompted(self, x: Float[Array, "batch tokens width"], prompts: VisualPrompts):
-        first, slots = prompts.layers[0], prompts.slots(x.shape[1] - 1)
-        if first == 0:
-            x = self.ln_pre(prompts.insert(x))
-        else:
-            x = prompts.insert(self.transformer(self.ln_pre(x), stop=first))
-        if len(prompts.layers) == 1:
-            return self.transformer(x, start=first)
-        fill, replace = prompts.schedule(self.transformer.layers)
-        return self.transformer(x, start=first, slots=slots, fill=fill, replace=replace)
+        """Through the blocks with the prompts behind the others: they have no position, so any place will do.
+
+        What comes out at prompts that the next layer replaces is of no use. There they are only looked at: their keys
+        and values are computed once for all images, and nothing else of them.
+        """
+        length, blocks = x.shape[1], self.transformer
+        if prompts.layers[0]:
+            x = blocks(x, stop=prompts.layers[0])
+        for start, stop, tokens in prompts.stretches(blocks.layers):
+            if start == 0:
+                tokens = jnp.concatenate([self.ln_pre(tokens[:1].astype(self.dtype)), tokens[1:].astype(self.dtype)])
+            if len(tokens) == stop - start:
+                x = blocks(x, start=start, stop=stop, asked=1, beside=tokens)
+            else:
+                shown = jnp.broadcast_to(tokens[0].astype(self.dtype), (len(x), *tokens.shape[1:]))
+                x = blocks(jnp.concatenate([x, shown], axis=1), start=start, stop=stop, asked=1)[:, :length]
+        return x
 
     def _patches(self, images: Float[Array, "batch size size 3"]) -> Float[Array, "batch patches pixels"]:
         batch, size, p = images.shape[0], images.shape[1], self.patch_size

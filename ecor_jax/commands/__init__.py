@@ -18,6 +18,7 @@ COMMANDS = {
     "convert": "makes a model directory of anyone's CLIP weights",
     "prepare": "makes ArrayRecord files of a folder, a zip or a RecordIO file of pictures",
     "compile": "says what a config needs of TPUs that are not here, and how fast they can be",
+    "benchmark": "measures this machine's speed, beside others' if wanted",
     "descriptors": "makes descriptors of radiology reports",
 }
 HELP = f"""usage: ecor-jax COMMAND [OPTION ...]

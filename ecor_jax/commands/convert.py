@@ -2,7 +2,9 @@
 
     ecor-jax convert --source=PATH_OR_HUB_ID --output=DIR
 
-The source is a Hugging Face directory or hub id, an OpenCLIP directory, or one of OpenAI's .pt files.
+The source is a Hugging Face directory or hub id, an OpenCLIP directory, or a file of weights under OpenAI's names.
+A file that is not OpenAI's own does not say what it computes: that needs --activation, and --heads unless it is of a
+usual width.
 """
 
 import argparse
@@ -16,18 +18,22 @@ def main(args: argparse.Namespace) -> None:
     from ecor_jax.checkpoints.model_dir import check_new, save_clip
     from ecor_jax.checkpoints.source import read_source
     from ecor_jax.checkpoints.weights import weights_digest
+    from ecor_jax.clip.preprocessing import PUBLISHED, Preprocess
     from ecor_jax.parallel.processes import from_first
 
     def convert() -> None:
         check_new(Path(args.output))
-        read = read_source(args.source, activation=args.activation, tokenizer=args.tokenizer)
-        save_clip(args.output, read.clip, read.tokenizer, read.preprocess)
+        read = read_source(args.source, activation=args.activation, heads=args.heads, tokenizer=args.tokenizer)
+        preprocess = read.preprocess
+        if args.preprocess:
+            preprocess = Preprocess(read.clip.config.vision.image_size, **PUBLISHED[args.preprocess])
+        save_clip(args.output, read.clip, read.tokenizer, preprocess)
         print(f"{args.output}: {read.clip.config}")
         print(f"digest of configuration and weights: {weights_digest(read.clip)}")
         if read.tokenizer is None:
             print("no tokenizer: the source has none, and no text can be encoded without; add one with --tokenizer")
-        if read.preprocess is None:
-            print("no preprocessor_config.json: the source has none; images cannot be prepared without")
+        if preprocess is None:
+            print("no preprocessor_config.json: the source has none; images cannot be prepared without: --preprocess")
 
     # Of several processes the others only wait.
     from_first(convert)
@@ -42,9 +48,24 @@ def parser() -> argparse.ArgumentParser:
         "--activation", choices=["quick_gelu", "gelu"], help="activation of sources that do not state theirs"
     )
     parser.add_argument(
+        "--heads", type=_heads, metavar="VISION,TEXT", help="attention heads of the towers in a file that does not say"
+    )
+    parser.add_argument(
+        "--preprocess",
+        choices=["openai", "chexzero"],
+        help="how images are prepared, instead of what the source says or, if it says nothing, OpenAI's way",
+    )
+    parser.add_argument(
         "--tokenizer",
         type=Path,
         metavar="PATH",
         help="directory of a tokenizer, or OpenAI's bpe_simple_vocab_16e6.txt.gz (default: the source's own)",
     )
     return parser
+
+
+def _heads(text: str) -> tuple[int, int]:
+    counts = text.split(",")
+    if len(counts) != 2 or not all(count.isascii() and count.isdigit() and int(count[:9]) for count in counts):
+        raise argparse.ArgumentTypeError(f"{text!r}; expected two whole numbers, such as 16,16")
+    return int(counts[0][:9]), int(counts[1][:9])

@@ -10,9 +10,15 @@ import argparse
 import ecor_jax
 from ecor_jax.commands import cli
 
+TRACED = 5
+"""Steps of a trace, which are alike."""
+
 
 def main(args: argparse.Namespace) -> None:
-    ecor_jax.train(cli.config_of(args), args.workdir)
+    config = cli.config_of(args)
+    if args.profile:
+        config.profile = TRACED
+    ecor_jax.train(config, args.workdir)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -20,4 +26,6 @@ def parser() -> argparse.ArgumentParser:
     cli.add_config(parser)
     cli.add_processes(parser)
     cli.add_workdir(parser)
+    traced = f"writes a trace of {TRACED} steps to DIR/profile, for Perfetto and TensorBoard"
+    parser.add_argument("--profile", action="store_true", help=traced)
     return parser

@@ -27,7 +27,10 @@ def decode_image(content: bytes, name: str) -> Image.Image:
             image = image.convert("RGBA")  # as PIL asks for; the colours are the same, RGB drops the alpha
         if image.mode in _DEEP:
             image = _shallow(image)
-        return image.convert("RGB")
+        if image.mode != "RGB":
+            return image.convert("RGB")
+        image.load()
+        return image
     except UnidentifiedImageError as error:
         raise BadImage(f"{name} is not an image that can be decoded ({len(content)} bytes)") from error
     except Exception as error:  # PIL and its decoders meet damage with whatever it led to

@@ -41,6 +41,7 @@ def curves_of(lines: Iterable[Mapping[str, Any]], run: str) -> dict[str, list[tu
     Values that are no finite numbers are left out, and so are the curves that have no others.
     """
     names = {"loss": "loss", "images per second": "examples_per_second"}
+    names |= {"share of the time that waits for input": "waiting_share", "share of the matrix peak": "peak_share"}
     own = [line for line in lines if line["run"] == run]
     validation = dict.fromkeys(name for line in own for name in line if name.startswith("validation_"))
     names |= {name.replace("_", " "): name for name in validation}

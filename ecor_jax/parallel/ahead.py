@@ -54,7 +54,8 @@ def call_step(fn: Any, model: nnx.Module, mesh: Mesh, batch: dict[str, Any]) -> 
     graph, state = nnx.split(model)
     state = placed(state, meshes.shardings(state, mesh))
     batch = placed(batch, jax.tree.map(lambda _: meshes.batch_sharding(mesh), batch))
-    return Step(_call.trace(fn, graph, mesh, state, batch), (state, batch), batch["mask"].shape[0])
+    with meshes.PLATFORM(mesh.devices.flat[0].platform):
+        return Step(_call.trace(fn, graph, mesh, state, batch), (state, batch), batch["mask"].shape[0])
 
 
 def compile_step(step: Step, device: Chip, devices: int) -> Compiled:

@@ -1,8 +1,13 @@
-"""How many operations the matrix products of a function take, counted from what it is made of."""
+"""How many operations the matrix products of a function take, counted, and how many a device does, measured."""
 
+import functools
 import math
+import time
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 from jax.extend import core
 
 
@@ -33,6 +38,32 @@ def matrix_flops(jaxpr: Any) -> int:
         else:
             total += sum(inner)
     return total
+
+
+@functools.cache
+def measured_peak(dtype: str) -> float:
+    """Operations a second of matrix products that all devices do at most, measured on those of this process."""
+    operations, product, matrices = matrix_product(dtype)
+    devices = jax.local_devices()
+    placed = [jax.device_put(matrices, device) for device in devices]
+
+    def run() -> float:
+        began = time.perf_counter()
+        jax.block_until_ready([product(matrix) for matrix in placed])
+        return time.perf_counter() - began
+
+    run()
+    return operations * len(devices) * jax.process_count() / min(run() for _ in range(3))
+
+
+def matrix_product(dtype: str) -> tuple[int, Any, jax.Array]:
+    """How many operations it takes to multiply a square matrix by itself, the function, and the matrix.
+
+    It is as large as keeps a device busy: a network is made of nothing that is done faster.
+    """
+    size = 1024 if jax.default_backend() == "cpu" else 8192
+    matrix = np.random.default_rng(0).standard_normal((size, size), np.float32)
+    return 2 * size**3, jax.jit(lambda x: x @ x), jnp.asarray(matrix, dtype)
 
 
 def _jaxprs(value: Any) -> list[Any]:

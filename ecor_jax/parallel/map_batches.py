@@ -14,6 +14,9 @@ from tqdm import tqdm
 from ecor_jax.parallel import mesh as meshes
 from ecor_jax.parallel.processes import watched
 
+MANY = 500
+"""Examples for which it is worth a second or two to compile a tower that takes a twentieth less time (on CPUs)."""
+
 
 def map_batches(
     fn: Callable[[Any, dict[str, jax.Array]], Any],
@@ -36,9 +39,11 @@ def map_batches(
         total: examples there are, of the progress bar that `name` stands before.
     """
     graph, state = nnx.split(model)
-    state = meshes.place(state, mesh)
+    state, many = meshes.place(state, mesh), total >= MANY
+    if many:
+        state = meshes.apart(state, mesh)
     answers = []
-    with watched() as beat, tqdm(total=total, desc=name, unit="image", mininterval=1) as bar:
+    with meshes.UNROLLED(many), watched() as beat, tqdm(total=total, desc=name, unit="image", mininterval=1) as bar:
         for batch in batches:
             placed = meshes.global_batch(batch, mesh)
             answer = _call(fn, graph, mesh, state, placed), placed["mask"]

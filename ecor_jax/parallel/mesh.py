@@ -1,11 +1,13 @@
 """The device mesh (`data` x `model`) and where arrays live on it. Nothing else knows about devices."""
 
 import math
+import mmap
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
 
@@ -33,6 +35,26 @@ TOWERS: tuple[tuple[str, PartitionSpec, PartitionSpec], ...] = (
 
 TOWERS_SPLIT = jax.make_user_context(False)
 """`with TOWERS_SPLIT(True):` towers are stored in shares over `data`, and functions are compiled for that."""
+
+UNROLLED = jax.make_user_context(False)
+"""`with UNROLLED(True):` a CPU runs a tower's blocks without a loop, which takes longer to compile and copies less."""
+
+PLATFORM = jax.make_user_context(None)
+"""`with PLATFORM("tpu"):` functions are traced for devices of that kind, which need not be here."""
+
+
+def platform() -> str:
+    """What the function that is traced will run on: cpu, gpu or tpu."""
+    return PLATFORM.value or jax.default_backend()
+
+
+def has_cudnn_attention() -> bool:
+    """Whether it will run on NVIDIA's GPUs since Ampere, on which cuDNN computes attention by one kernel."""
+    if platform() != "gpu" or jax.default_backend() != "gpu":
+        return False
+    # Of AMD's GPUs it is a name, such as gfx942.
+    capability = re.fullmatch(r"(\d+)\.\d+", str(jax.local_devices()[0].compute_capability))
+    return capability is not None and int(capability[1]) >= 8
 
 
 def make_mesh(model: int = 1, devices: Sequence[Any] | None = None) -> Mesh:
@@ -70,13 +92,47 @@ def put(leaf: jax.Array | np.ndarray, sharding: NamedSharding) -> jax.Array:
     return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
 
 
+def fresh_array(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Zeros in pages of their own: aligned as JAX wants them, so that `put` copies none, and none there until used."""
+    dtype = np.dtype(dtype)
+    memory = mmap.mmap(-1, dtype.itemsize * math.prod(shape), flags=mmap.MAP_PRIVATE)
+    return np.frombuffer(memory, dtype).reshape(shape)
+
+
 def whole(state: Any, mesh: Mesh) -> Any:
     """The same state as it is used: what is only stored in shares can then be read by every process."""
     return jax.tree.map(put, state, shardings(state, mesh, used=True))
 
 
+class Layers(NamedTuple):
+    """A stack of weights as an array for each layer."""
+
+    arrays: tuple[jax.Array, ...]
+
+
+def apart(state: Any, mesh: Mesh) -> Any:
+    """For functions of one CPU that are `UNROLLED`: stacks of blocks as `Layers`, which `gathered` takes.
+
+    Of a stack a compiled function copies every layer before it multiplies with it. A stack that was made within the
+    function is never made: its layers are used as they came.
+    """
+    if mesh.size > 1 or platform() != "cpu":
+        return state
+
+    def of(path: Any, leaf: jax.Array) -> jax.Array | Layers:
+        # By NumPy, whose views JAX takes without a copy.
+        return Layers(tuple(map(jax.device_put, np.asarray(leaf)))) if "blocks/" in _name(path) else leaf
+
+    return jax.tree_util.tree_map_with_path(of, state)
+
+
 def gathered(state: Any, mesh: Mesh) -> Any:
     """The same state, within a compiled function, as the rules say that it is used, but for blocks in a stack."""
+
+    def stacked(leaf: Any) -> Any:
+        return jnp.stack(leaf.arrays) if isinstance(leaf, Layers) else leaf
+
+    state = jax.tree.map(stacked, state, is_leaf=lambda leaf: isinstance(leaf, Layers))
     stored, used = shardings(state, mesh), shardings(state, mesh, used=True)
     places = jax.tree_util.tree_map_with_path(lambda path, *both: both["blocks/" not in _name(path)], stored, used)
     return jax.lax.with_sharding_constraint(state, places)

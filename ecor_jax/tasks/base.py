@@ -68,6 +68,7 @@ class Task(abc.ABC, Generic[TaskOptions, Judgement]):
     may_change: ClassVar[frozenset[str]] = frozenset(
         {
             "data.workers",
+            "profile",
             "parallel.model",
             "parallel.patience",
             "parallel.rematerialise",

@@ -39,4 +39,5 @@ def train_step(learner: Any, options: Training, mesh: Mesh, batch: dict[str, Any
     compiled = jitted(make_step(learner, graph, optimizer, mesh, options.parallel.accumulate), state)
     batch = placed(batch, jax.tree.map(lambda _: meshes.batch_sharding(mesh), batch))
     arguments = state, frozen, batch
-    return Step(compiled.trace(*arguments), arguments, len(next(iter(batch.values()))))
+    with meshes.PLATFORM(mesh.devices.flat[0].platform):
+        return Step(compiled.trace(*arguments), arguments, len(next(iter(batch.values()))))

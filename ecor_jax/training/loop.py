@@ -1,7 +1,6 @@
 """The training loop: batches in, steps, log lines, checkpoints. It knows no task."""
 
 import math
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,13 @@ from ecor_jax import stopping
 from ecor_jax.checkpoints.store import Store
 from ecor_jax.errors import UserError
 from ecor_jax.parallel import mesh as meshes
+from ecor_jax.parallel.flops import matrix_flops, measured_peak
 from ecor_jax.parallel.processes import is_first, wait, watched
 from ecor_jax.training.best import PREFIX, Best
 from ecor_jax.training.metrics_log import MetricsLog
 from ecor_jax.training.optimizers import make_optimizer
 from ecor_jax.training.options import Training
+from ecor_jax.training.speed import Speed, Trace
 from ecor_jax.training.step import STOP, Learner, TrainState, jitted, make_step, split
 
 Validate = Callable[[nnx.Module], Mapping[str, float]]
@@ -42,6 +43,7 @@ def train(learner: Learner, options: Training, workdir: Path, run: str, validate
     tuned, statistics, frozen = (meshes.place(part, mesh) for part in (tuned, statistics, frozen))
     state = _initial_state(tuned, statistics, optimizer, options.seed, mesh)
     step_fn = jitted(make_step(learner, graph, optimizer, mesh, options.parallel.accumulate), state)
+    used = meshes.apart(frozen, mesh)
 
     def model_of(state: TrainState) -> nnx.Module:
         tuned, rest = (meshes.whole(part, mesh) for part in (state.tuned, frozen))
@@ -52,6 +54,7 @@ def train(learner: Learner, options: Training, workdir: Path, run: str, validate
         watched() as beat,
         Store(workdir / "checkpoints" / run) as store,
         Best(options.best, workdir / "checkpoints" / f"{run}_best") as best,
+        Trace(workdir / "profile", options.profile) as trace,
     ):
         log = MetricsLog(workdir / "metrics.jsonl", run)
         if store.newest is not None:
@@ -62,16 +65,22 @@ def train(learner: Learner, options: Training, workdir: Path, run: str, validate
         writes, several = is_first(), jax.process_count() > 1
         if writes:
             best.resume(log.drop_after(start))
-        timed_step, timed_at = start, time.perf_counter()
-        previous = None
+        timed_step, previous, program = start, None, None
+        speed = Speed(measured_peak(options.dtype), 0)
         bar = tqdm(total=options.steps, initial=start, desc=run, unit="step", mininterval=1, dynamic_ncols=True)
         with bar:
             for number in range(start + 1, options.steps + 1):
-                examples = next(batches)
+                with speed.waiting():
+                    examples = next(batches)
                 if several:
                     examples |= {STOP: np.full(len(next(iter(examples.values()))), stopping.requested())}
                 batch = meshes.global_batch(examples, mesh)
-                state, metrics = step_fn(state, frozen, batch)
+                if program is None:
+                    traced = step_fn.trace(state, used, batch)
+                    speed.flops, program = matrix_flops(traced.jaxpr.jaxpr), traced.lower().compile()
+                trace.begins(number - start)
+                state, metrics = program(state, used, batch)
+                trace.ended(number - start, metrics)
                 stop = stopping.requested() and not several
                 # Looked at one step late, so that the device is never waited for.
                 if previous:
@@ -86,15 +95,14 @@ def train(learner: Learner, options: Training, workdir: Path, run: str, validate
                 if number % options.log_every == 0 or last or evaluates:
                     values = _check(metrics, number)
                     values.pop(STOP, None)
-                    examples, now = (number - timed_step) * len(next(iter(batch.values()))), time.perf_counter()
-                    values["examples_per_second"] = speed = examples / (now - timed_at)
-                    timed_step, timed_at = number, now
-                    bar.set_postfix(loss=f"{values['loss']:.3f}", images_per_s=f"{speed:.0f}", refresh=False)
+                    values |= speed.told(number - timed_step, len(next(iter(batch.values()))))
+                    timed_step, images = number, values["examples_per_second"]
+                    bar.set_postfix(loss=f"{values['loss']:.3f}", images_per_s=f"{images:.0f}", refresh=False)
                     if validate is not None and evaluates:
                         validation = dict(validate(model_of(state)))
                         best.see(number, validation, state)
                         values |= {PREFIX + name: value for name, value in validation.items()}
-                        timed_at = time.perf_counter()
+                        speed.restart()
                     if writes:
                         log.write(number, values)
                 if number % options.checkpoint_every == 0 or last or stop:

@@ -62,6 +62,7 @@ class Training:
     dtype: what the towers compute in; bfloat16 on accelerators.
     eval_every: steps between evaluations on the validation part; 0: none.
     best: a number of these evaluations; the weights at its best are kept, not the last ones. Empty: the last.
+    profile: steps of which a trace is written below the workdir, after a few that warm up; 0: none.
     """
 
     task: str = ""
@@ -75,3 +76,4 @@ class Training:
     checkpoint_every: Positive = 100
     eval_every: Count = 0
     best: str = ""
+    profile: Count = 0

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from ecor_jax.clip.transformer import rematerialise
 from ecor_jax.data.pipeline import TrainBatches
-from ecor_jax.parallel.mesh import gathered
+from ecor_jax.parallel.mesh import UNROLLED, gathered
 from ecor_jax.training.options import Training
 
 Batch = dict[str, Array]
@@ -95,7 +95,8 @@ def make_step(
         def loss_of(tuned):
             whole = (tuned, frozen) if mesh is None else gathered((tuned, frozen), mesh)
             model = nnx.merge(graph, whole[0], statistics, whole[1])
-            with contextlib.nullcontext() if mesh is None else use_abstract_mesh(mesh.abstract_mesh):
+            where = contextlib.nullcontext() if mesh is None else use_abstract_mesh(mesh.abstract_mesh)
+            with where, UNROLLED(mesh is None or mesh.size == 1):
                 loss, metrics = learner.loss(model, batch, key)
             metrics |= {"loss": (loss, jnp.float32(1))}
             return loss, (metrics, nnx.to_pure_dict(nnx.state(model, Statistic)))

@@ -13,25 +13,32 @@ from ecor_jax.errors import UserError
 
 
 def test_a_state_dict_embeds_as_the_torch_model(tmp_path, torch, openai_tensors, config, assert_embeds):
-    numbers = {name: torch.tensor(9) for name in openai.IGNORABLE}
-    torch.save(openai_tensors | numbers, tmp_path / "model.pt")
+    torch.save(openai_tensors | numbers_of(torch), tmp_path / "model.pt")
     read = read_source(tmp_path / "model.pt")
     assert read.clip.config == config and read.preprocess and read.preprocess.size == 24
     assert_embeds(read.clip)
     assert openai.read(tmp_path / "model.pt", "gelu", jnp.bfloat16)[0].config.activation == "gelu"
 
 
+def test_out_again_bit_for_bit(tmp_path, torch, openai_tensors):
+    torch.save(openai_tensors | numbers_of(torch), tmp_path / "model.pt")
+    found = openai.tensors_of(openai.read(tmp_path / "model.pt")[0])
+    assert found.keys() == openai_tensors.keys()
+    for name, expected in openai_tensors.items():
+        np.testing.assert_array_equal(found[name], expected.numpy(), err_msg=name)
+
+
 def test_a_half_precision_torchscript_archive(tmp_path, torch, openai_tensors, config):
     """Modules within modules, as the weights' names say; what they compute is not read."""
     model = torch.nn.Module()
-    for name, value in openai_tensors.items():
+    for name, value in (openai_tensors | numbers_of(torch)).items():
         *parents, last = name.split(".")
         module = model
         for parent in parents:
             if not hasattr(module, parent):
                 module.add_module(parent, torch.nn.Module())
             module = getattr(module, parent)
-        module.register_parameter(last, torch.nn.Parameter(value.half(), requires_grad=False))
+        module.register_buffer(last, value.half())
     model.forward = lambda x: x
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's own: TorchScript is out of fashion
@@ -53,9 +60,73 @@ def test_a_half_precision_torchscript_archive(tmp_path, torch, openai_tensors, c
     ],
 )
 def test_a_missing_tensor_is_named(name, message, tmp_path, torch, openai_tensors):
-    torch.save({key: value for key, value in openai_tensors.items() if key != name}, tmp_path / "model.pt")
+    tensors = openai_tensors | numbers_of(torch)
+    torch.save({key: value for key, value in tensors.items() if key != name}, tmp_path / "model.pt")
     with pytest.raises(UserError, match=message):
         openai.read(tmp_path / "model.pt")
+
+
+def bare(torch, width: int = 768, vocabulary: int = 49408) -> dict:
+    """As OpenCLIP's and others' state dicts are: one block of each tower, drawn."""
+    shapes = {
+        "logit_scale": (),
+        "visual.class_embedding": (width,),
+        "visual.conv1.weight": (width, 3, 4, 4),
+        "visual.positional_embedding": (5, width),
+        "visual.proj": (width, 8),
+        "token_embedding.weight": (vocabulary, 512),
+        "positional_embedding": (8, 512),
+        "text_projection": (512, 8),
+    }
+    for tower, size in (("visual.transformer", width), ("transformer", 512)):
+        block = f"{tower}.resblocks.0"
+        layers = {"attn.out_proj": (size, size), "mlp.c_fc": (16, size), "mlp.c_proj": (size, 16)}
+        shapes |= {f"{block}.{name}.weight": shape for name, shape in layers.items()}
+        shapes |= {f"{block}.{name}.bias": shape[:1] for name, shape in layers.items()}
+        shapes |= {f"{block}.attn.in_proj_weight": (3 * size, size), f"{block}.attn.in_proj_bias": (3 * size,)}
+        shapes |= {f"{block}.ln_{n}.{name}": (size,) for n in (1, 2) for name in ("weight", "bias")}
+    norms = {"visual.ln_pre": width, "visual.ln_post": width, "ln_final": 512}
+    shapes |= {f"{norm}.{name}": (size,) for norm, size in norms.items() for name in ("weight", "bias")}
+    return {name: torch.full(shape, 0.01) for name, shape in shapes.items()}
+
+
+@pytest.mark.parametrize(
+    ("sizes", "given", "message"),
+    [
+        ({}, {}, r"model\.pt: it does not say its activation; give --activation=quick_gelu"),
+        (
+            {"width": 1280},
+            {"activation": "gelu"},
+            "how many heads its attention has, of width 1280; give .* --heads",
+        ),
+        ({"vocabulary": 901629}, {"activation": "gelu"}, "its vocabulary has 901,629 tokens"),
+        (
+            {"width": 1280},
+            {"activation": "gelu", "heads": (7, 8)},
+            "width 1280 is not a multiple of its 7 heads",
+        ),
+    ],
+    ids=["activation", "heads", "vocabulary", "heads that do not divide"],
+)
+def test_what_a_bare_file_does_not_say_is_asked_for(sizes, given, message, tmp_path, torch):
+    """RemoteCLIP, ViT-H-14 and MetaCLIP 2 as bare files were read with other embeddings than theirs."""
+    torch.save(bare(torch, **sizes), tmp_path / "model.pt")
+    with pytest.raises(UserError, match=message):
+        read_source(tmp_path / "model.pt", **given)
+
+
+def test_a_bare_file_of_which_all_is_known(tmp_path, torch):
+    wrapped = {"epoch": 3, "state_dict": {f"module.{name}": value for name, value in bare(torch).items()}}
+    torch.save(wrapped, tmp_path / "usual.pt")
+    torch.save(bare(torch, 1280), tmp_path / "huge.pt")
+    usual = read_source(tmp_path / "usual.pt", activation="gelu").clip.config
+    huge = read_source(tmp_path / "huge.pt", activation="quick_gelu", heads=(16, 8)).clip.config
+    assert (usual.vision.heads, usual.text.heads, usual.activation) == (12, 8, "gelu")
+    assert (huge.vision.heads, huge.text.heads, huge.activation) == (16, 8, "quick_gelu")
+
+
+def numbers_of(torch) -> dict:
+    return {name: torch.tensor(9) for name in openai.IGNORABLE}
 
 
 def test_other_networks_are_refused(tmp_path, torch, huggingface_tensors):

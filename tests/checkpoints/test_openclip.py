@@ -63,7 +63,7 @@ def test_gelu_is_the_default_and_other_defaults_are_open_clips(openclip_dir, edi
         (
             "model_cfg.vision_cfg.layers",
             [3, 4, 6, 3],
-            r"vision_cfg.layers is \[3, 4, 6, 3\]; expected a whole number",
+            r"vision_cfg.layers is \[3, 4, 6, 3\]: a ResNet; only vision transformers are read",
         ),
         ("model_cfg.vision_cfg.pool_type", "avg", "vision_cfg.pool_type is 'avg'"),
         ("model_cfg.vision_cfg.head_width", 80, "head_width 80 does not divide 128"),
@@ -75,8 +75,8 @@ def test_gelu_is_the_default_and_other_defaults_are_open_clips(openclip_dir, edi
         ("preprocess_cfg.interpolation", "bilinear", "preprocess_cfg.interpolation is 'bilinear'"),
         (
             "preprocess_cfg.resize_mode",
-            "longest",
-            "resize_mode is 'longest'; expected 'shortest' or 'squash'",
+            "widest",
+            "resize_mode is 'widest'; expected 'shortest', 'squash' or 'longest'",
         ),
         ("preprocess_cfg.size", 32, "preprocess_cfg.size is 32; the vision tower takes 24 pixels"),
         ("preprocess_cfg.mean", [0.5], r"preprocess_cfg.mean is \[0.5\]; expected three numbers"),

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from ecor_jax.checkpoints.preprocessor import preprocess_of, preprocessor_fields, read_preprocess
-from ecor_jax.clip.preprocessing import Preprocess
+from ecor_jax.clip.preprocessing import PUBLISHED, Preprocess
 from ecor_jax.errors import UserError
 
 HALF = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}
@@ -21,6 +21,7 @@ HALF = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}
         (HALF, Preprocess(224, (0.5,) * 3, (0.5,) * 3)),
         ({"size": {"shortest_edge": 256}}, Preprocess(224, resize_to=256)),
         ({"size": {"height": 378, "width": 378}, "do_center_crop": False}, Preprocess(378, resize="squash")),
+        ({"size": {"shortest_edge": 224, "longest_edge": 224}}, Preprocess(224, resize="longest")),
     ],
 )
 def test_published_kinds(change, expected, openai_preprocessing):
@@ -39,6 +40,7 @@ def test_published_kinds(change, expected, openai_preprocessing):
         ({"image_mean": None}, "image_mean is None; expected three numbers"),
         ({"image_std": [0.5, 0, 0.5]}, r"image_std is \[0.5, 0, 0.5\]; expected three positive numbers"),
         ({"size": {"longest_edge": 224}}, "size is {'longest_edge': 224}"),
+        ({"size": {"shortest_edge": 200, "longest_edge": 224}}, "size is {'shortest_edge': 200"),
         ({"size": {"height": 224, "width": 200}}, "size is {'height': 224, 'width': 200}"),
         ({"crop_size": 256}, "size 224 is smaller than crop_size 256"),
         ({"crop_size": None}, "crop_size is None"),
@@ -62,7 +64,12 @@ def test_the_file_of_newer_processors(tmp_path, openai_preprocessing):
 
 @pytest.mark.parametrize(
     "preprocess",
-    [Preprocess(16), Preprocess(16, (0.5,) * 3, (0.5,) * 3, resize_to=20), Preprocess(16, resize="squash")],
+    [
+        Preprocess(16),
+        Preprocess(16, (0.5,) * 3, (0.5,) * 3, resize_to=20),
+        Preprocess(16, resize="squash"),
+        Preprocess(12, **PUBLISHED["chexzero"]),
+    ],
 )
 def test_transformers_prepares_images_alike(preprocess, tmp_path):
     transformers = pytest.importorskip("transformers.models.clip.image_processing_pil_clip")

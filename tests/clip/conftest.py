@@ -81,7 +81,9 @@ def vision(tower, config, image, *, prompts=None, position="after_cls", kept=Non
             current = np.asarray(prompts[layer], np.float64)
             if layer == 0:
                 current = layer_norm(current, weights["ln_pre"], eps)
-        block = jax.tree.map(lambda leaf, layer=layer: leaf[layer], weights["transformer"]["blocks"])
+        block = weights["transformer"]["last"]
+        if layer < shape.layers - 1:
+            block = jax.tree.map(lambda leaf, layer=layer: leaf[layer], weights["transformer"]["blocks"])
         x = run_block(together(cls, current, patches), block, heads=shape.heads, activation=config.activation, eps=eps)
         cls, current, patches = apart(x, len(current))
     return layer_norm(cls, weights["ln_post"], eps) @ weights["projection"]["kernel"]

@@ -72,7 +72,7 @@ def test_the_wrong_activation_shows(transformers_clip):
     reference = transformers_clip(config)
     clip = loaded(reference, config)
     assert image_difference(reference, clip, images=2) <= TOLERANCE
-    clip.vision.transformer.blocks.activation = "quick_gelu"
+    clip.vision.transformer.last.activation = "quick_gelu"
     assert image_difference(reference, clip, images=2) > 100 * TOLERANCE
 
 

@@ -11,6 +11,14 @@ from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.clip.vision import normalise_pixels
 
 
+@pytest.mark.parametrize("size", [(8, 4), (4, 8)])
+def test_the_longer_side_decides_and_black_makes_it_square(size):
+    found = Preprocess(5, resize="longest")(Image.new("RGB", size, "white"))
+    lines = found if size[0] > size[1] else found.swapaxes(0, 1)
+    # 5 by 2.5 pixels, which is 2: one line of black before them, and two behind.
+    assert [sorted(set(line.reshape(-1).tolist())) for line in lines] == [[0], [255], [255], [0], [0]]
+
+
 def test_a_photograph_is_prepared_as_the_reference_does(shared_data):
     expected = np.load(shared_data / "clip" / "expected_preprocessed_image.npy")
     preprocess = Preprocess(224)

@@ -1,5 +1,7 @@
 """What blocks begin with, and looking at a part of the patches. Parity: test_parity.py, test_prompts.py."""
 
+import types
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,8 +10,11 @@ from flax import nnx
 
 from ecor_jax.clip.config import TextConfig, preset
 from ecor_jax.clip.model import Clip, unit
-from ecor_jax.clip.transformer import Transformer
+from ecor_jax.clip.prompts import VisualPrompts
+from ecor_jax.clip.transformer import Attention, Transformer
 from ecor_jax.clip.vision import random_patches
+from ecor_jax.parallel.flops import matrix_flops
+from ecor_jax.parallel.mesh import UNROLLED, apart, gathered, make_mesh
 
 pytestmark = pytest.mark.usefixtures("strict_dtypes")
 
@@ -18,8 +23,45 @@ def test_every_layer_begins_with_weights_of_its_own():
     tower = TextConfig(9, 5, width=16, layers=3, heads=4, mlp_width=40)
     fresh = Transformer(tower, "gelu", 1e-5, causal=False, dtype=jnp.float32, rngs=nnx.Rngs(0))
     kernels = np.asarray(fresh.blocks.attention.query.kernel[...])
-    assert kernels.shape == (3, 16, 16)
-    assert len({kernel.tobytes() for kernel in kernels}) == 3
+    assert kernels.shape == (2, 16, 16)
+    assert len({kernel.tobytes() for kernel in (*kernels, np.asarray(fresh.last.attention.query.kernel[...]))}) == 3
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_the_last_block_works_for_cls_alone_and_deep_prompts_are_keys_and_values_alone(clip, count):
+    """Operations of the matrix products, counted by hand."""
+    batch, (vision, embed) = 2, (clip.config.vision, clip.config.embed_dim)
+    width, mlp, tokens, blocks = vision.width, vision.mlp_width, vision.patches + 1, vision.layers - 1
+    prompts = VisualPrompts(vision, count, tuple(range(vision.layers)), rngs=nnx.Rngs(0)) if count else None
+    graph, state = nnx.split((clip.vision, prompts))
+
+    def look(state, images):
+        tower, prompts = nnx.merge(graph, state)
+        return tower(images, prompts)
+
+    images = jnp.zeros((batch, vision.image_size, vision.image_size, 3))
+    attention = 4 * batch * (tokens + count) * width
+    one = 2 * batch * tokens * (4 * width**2 + 2 * width * mlp) + tokens * attention
+    last = 4 * batch * tokens * width**2 + 2 * batch * (2 * width**2 + 2 * width * mlp) + attention
+    outside = 2 * batch * vision.patches * 3 * vision.patch_size**2 * width + 2 * batch * width * embed
+    prompted = vision.layers * 4 * count * width**2  # once for all images
+    assert matrix_flops(jax.jit(look).trace(state, images).jaxpr.jaxpr) == outside + blocks * one + last + prompted
+
+
+def test_layers_that_stand_apart_are_what_a_stack_of_them_is_and_are_not_copied():
+    tower = TextConfig(9, 5, width=64, layers=4, heads=2, mlp_width=256)
+    transformer = Transformer(tower, "gelu", 1e-5, causal=True, dtype=jnp.float32, rngs=nnx.Rngs(0))
+    mesh = make_mesh(devices=jax.devices()[:1])
+    graph, stacked = nnx.split(transformer)
+    layers = apart(stacked, mesh)
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 5, 64)), jnp.float32)
+    with UNROLLED(True):
+        run = jax.jit(lambda state, x: nnx.merge(graph, gathered(state, mesh))(x))
+        programs = [run.lower(state, x).compile() for state in (stacked, layers)]
+    whole, each = np.asarray(programs[0](stacked, x)), np.asarray(programs[1](layers, x))
+    assert whole.tobytes() == each.tobytes()
+    copied, used = (program.memory_analysis().temp_size_in_bytes for program in programs)
+    assert copied - used > transformer.last.mlp_in.kernel[...].nbytes
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +100,28 @@ def test_unit_rows_have_length_one_and_a_zero_row_stays_with_a_finite_gradient()
     gradient = jax.grad(lambda rows: jnp.sum(unit(rows)))(rows)
     np.testing.assert_allclose(gradient[0], [0.8 * 0.2 / 5, -0.6 * 0.2 / 5], rtol=1e-4)
     assert np.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize(
+    ("capability", "dtype", "length", "kernel"),
+    [
+        ("9.0", jnp.bfloat16, 50, "cudnn"),
+        ("9.0", jnp.bfloat16, 1, "xla"),
+        ("9.0", jnp.float32, 50, "xla"),
+        ("7.5", jnp.bfloat16, 50, "xla"),
+        ("gfx942", jnp.bfloat16, 50, "xla"),
+        (None, jnp.bfloat16, 50, None),  # as sums of products
+    ],
+)
+def test_which_kernel_computes_attention(monkeypatch, capability, dtype, length, kernel):
+    """By what devices say of themselves; none of these is here but the last, a CPU."""
+    if capability is not None:
+        monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+        monkeypatch.setattr(jax, "local_devices", lambda: [types.SimpleNamespace(compute_capability=capability)])
+    asked = []
+    monkeypatch.setattr(
+        jax.nn, "dot_product_attention", lambda q, k, v, **given: asked.append(given["implementation"]) or q
+    )
+    attention = Attention(64, 1, 1, dtype=dtype, rngs=nnx.Rngs(0))
+    attention(jnp.ones((2, length, 64), dtype), causal=False)
+    assert asked == ([kernel] if kernel else [])

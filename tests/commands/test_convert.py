@@ -53,6 +53,28 @@ def test_openais_vocabulary_is_added(reference, tmp_path, shared_data, capsys):
     assert tokenizer and tokenizer("a photo of a cat").input_ids == [49406, 320, 1125, 539, 320, 2368, 49407]
 
 
+def test_how_images_are_prepared_can_be_told(reference, tmp_path):
+    reference.save_pretrained(tmp_path / "source")
+    run(f"--source={tmp_path / 'source'}", f"--output={tmp_path / 'output'}", "--preprocess=chexzero")
+    preprocess = read_source(tmp_path / "output").preprocess
+    assert preprocess and (preprocess.size, preprocess.resize) == (8, "longest")
+    assert preprocess.mean == pytest.approx((0.398,) * 3, abs=1e-4)
+    assert preprocess.std == pytest.approx((0.327,) * 3, abs=1e-3)
+
+
+@pytest.mark.parametrize("heads", ["16", "16,0", "a,b", "16,16,16", "-1,2"])
+def test_heads_are_two_whole_numbers(heads, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        run("--source=x.pt", f"--output={tmp_path / 'output'}", f"--heads={heads}")
+    assert "expected two whole numbers, such as 16,16" in capsys.readouterr().err
+
+
+def test_heads_are_no_matter_where_a_configuration_says_them(reference, tmp_path):
+    reference.save_pretrained(tmp_path / "source")
+    with pytest.raises(UserError, match="source: its configuration says how many heads there are; leave out --heads"):
+        run(f"--source={tmp_path / 'source'}", f"--output={tmp_path / 'output'}", "--heads=1,1")
+
+
 def test_the_output_is_checked_before_the_work_begins(tmp_path):
     (tmp_path / "output").mkdir()
     (tmp_path / "output" / "file").touch()

@@ -385,7 +385,7 @@ def reported(tiny_clip, tiny_pictures, tmp_path_factory) -> tuple[dict[str, Grou
     prepare(images, whole / "records", "train")
     model = load_clip(tiny_clip)
     vision = model.clip.config.vision
-    prompts = VisualPrompts(vision, 1, prompt_layers("shallow", vision.layers), position="after_cls", rngs=nnx.Rngs(0))
+    prompts = VisualPrompts(vision, 1, prompt_layers("shallow", vision.layers), rngs=nnx.Rngs(0))
     tuned = {"ecor": Tuned(METHODS["ecor"], prompts)}
     save_tuned(whole / "tuned", TunedModel(model, tuned, Vocabulary.from_json(rationales)))
     grounds, commands = {}, {}

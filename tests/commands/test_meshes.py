@@ -9,10 +9,11 @@ import jax
 import pytest
 
 from ecor_jax.commands import evaluate, train
+from ecor_jax.training.speed import TIMED
 
 MESHES = {1: "8x1", 2: "4x2", 4: "2x4", 8: "1x8"}
 # One mesh of each task in every run of the tests, and the others in slow ones; some with towers in shares.
-QUICK = {"rationale": 2, "verification": 1, "concepts": 1, "pretrain": 4}
+QUICK = {"rationale": 2, "verification": 1, "concepts": 1, "pretrain": None}
 SPLIT = {("rationale", 2), ("verification", 2), ("verification", 4), ("concepts", 2), ("pretrain", 4)}
 # Runs that other tests make anyway: of a task, on so many devices.
 THERE = {("rationale", 1): "trained", ("verification", 8): "recognised", ("concepts", 8): "diagnosed"}
@@ -70,7 +71,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 def differences(one: Any, other: Any, name: str = "") -> Iterator[tuple[float, str]]:
     """Of all numbers the difference, relative to what is larger, 0.1 or they; infinite where anything else differs."""
     if isinstance(one, dict) and isinstance(other, dict):
-        for key in (set(one) | set(other)) - {"config_sha256", "examples_per_second"}:
+        for key in (set(one) | set(other)) - {"config_sha256", *TIMED}:
             yield from differences(one.get(key), other.get(key), f"{name}/{key}")
     elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         for number, pair in enumerate(zip(one, other, strict=True)):

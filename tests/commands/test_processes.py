@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from ecor_jax.training.speed import TIMED
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -70,9 +72,9 @@ def close(one: Any, other: Any) -> bool:
 @pytest.mark.parametrize(
     ("task", "processes", "model"),
     [
-        pytest.param("options", 2, 1, marks=pytest.mark.slow),
-        ("options", 4, 4),
-        ("face_options", 2, 2),
+        ("options", 2, 2),
+        pytest.param("face_options", 2, 2, marks=pytest.mark.slow),
+        pytest.param("options", 4, 4, marks=pytest.mark.slow),
         pytest.param("xray_options", 2, 1, marks=pytest.mark.slow),
         pytest.param("face_options", 4, 2, marks=pytest.mark.slow),
         pytest.param("xray_options", 4, 1, marks=pytest.mark.slow),
@@ -96,6 +98,7 @@ def test_processes_make_what_one_makes(request, tmp_path, task, processes, model
         assert here["loss"] == pytest.approx(there["loss"], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_all_stop_at_one_step_and_another_number_goes_on(options, trained, tmp_path):
     """SIGTERM to one process of two; then a single process, with twice the devices and another mesh, ends the run."""
     command = ["launch.train", *options, f"--workdir={tmp_path / 'run'}"]
@@ -151,7 +154,7 @@ def reached(running: list, workdir: Path, count: int) -> None:
     ("deadly", "which"),
     [
         (signal.SIGKILL, 0),
-        (signal.SIGKILL, 1),
+        pytest.param(signal.SIGKILL, 1, marks=pytest.mark.slow),
         pytest.param(signal.SIGSTOP, 0, marks=pytest.mark.slow),
         pytest.param(signal.SIGSTOP, 1, marks=pytest.mark.slow),
     ],
@@ -289,10 +292,7 @@ def test_a_second_run_takes_what_is_compiled_from_the_cache(options, tmp_path, m
         made.append({path.name for path in (tmp_path / "compiled").iterdir()})
     assert hits[1][0] > hits[0][0] and made[0] == made[1], hits
     first, second = (
-        [
-            {name: value for name, value in line.items() if name != "examples_per_second"}
-            for line in lines(tmp_path / run)
-        ]
+        [{name: value for name, value in line.items() if name not in TIMED} for line in lines(tmp_path / run)]
         for run in ("first", "second")
     )
     assert first == second and results(tmp_path / "first") == results(tmp_path / "second")

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from ecor_jax.training.speed import TIMED
+
 ROOT = Path(__file__).parents[2]
 STEPS = 1000
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
@@ -95,7 +97,7 @@ def left(workdir: Path) -> dict[str, object]:
     """What two runs share if one of them was disturbed and nothing is lost by that."""
     metrics = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
     names = ("model/prompts.safetensors", "model/ecor.json", "results.json")
-    steps = [{key: value for key, value in line.items() if key != "examples_per_second"} for line in metrics]
+    steps = [{key: value for key, value in line.items() if key not in TIMED} for line in metrics]
     return {name: (workdir / name).read_bytes() for name in names} | {"metrics": steps}
 
 

@@ -1,5 +1,6 @@
 """ecor-jax train end to end: what it leaves behind, and that nothing that happens to it is seen in the result."""
 
+import gzip
 import json
 import signal
 import time
@@ -10,12 +11,13 @@ from safetensors.numpy import load_file
 
 from ecor_jax.commands import train
 from ecor_jax.errors import UserError
+from ecor_jax.training.speed import TIMED
 
 
 def metrics(workdir) -> list[dict]:
     """Without the speed, which no two runs share."""
     lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
-    assert all(line.pop("examples_per_second") > 0 for line in lines)
+    assert all(all(line.pop(name) >= 0 for name in TIMED) for line in lines)
     return lines
 
 
@@ -59,14 +61,15 @@ def test_the_prompts(trained):
 
 def test_killed_and_started_again(commands, options, trained, tmp_path):
     """Once, within the second of its two tunings."""
-    process, start = commands.start("train", *options, f"--workdir={tmp_path}"), time.monotonic()
+    command = ("train", *options, f"--workdir={tmp_path}")
+    process, start = commands.start(*command), time.monotonic()
     while lines(tmp_path) < 9 and process.poll() is None:
         assert time.monotonic() - start < 240
         time.sleep(0.01)
     process.kill()
     process.communicate()
     assert process.returncode == -signal.SIGKILL
-    commands.run("train", *options, f"--workdir={tmp_path}")
+    commands.run(*command)
     for name in ("model/prompts.safetensors", "model/ecor.json", "results.json"):
         assert (tmp_path / name).read_bytes() == (trained / name).read_bytes(), name
     assert metrics(tmp_path) == metrics(trained)
@@ -98,3 +101,20 @@ def test_settings_are_judged_on_a_part_of_their_own_and_the_best_weights_are_kep
     first = max(lines, key=lambda line: line["validation_accuracy"])["step"]
     assert [int(folder.name) for folder in (tmp_path / "checkpoints" / "ecor_best").iterdir()] == [first]
     assert "validation" in (tmp_path / "report" / "index.html").read_text()
+
+
+def test_a_trace_of_some_steps_can_be_opened(commands, options, tmp_path):
+    """By Perfetto, as JSON; and TensorBoard finds its own beside it. In a process without the libraries of tests."""
+    commands.run("train", *options, "--config.method=ecor", "--profile", f"--workdir={tmp_path}")
+    (trace,) = (tmp_path / "profile").rglob("perfetto_trace.json.gz")
+    assert len(list((tmp_path / "profile").rglob("*.xplane.pb"))) == 1
+    events = json.loads(gzip.decompress(trace.read_bytes()))["traceEvents"]
+    assert any("jit_step" in str(event) for event in events)
+
+
+def test_a_trace_is_asked_for_by_a_flag(called, monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr("ecor_jax.train", lambda config, workdir: asked.append(config.profile))
+    for flags in ([], ["--profile"]):
+        called(train, "--config=configs/folder.py", f"--workdir={tmp_path}", *flags)
+    assert asked == [0, train.TRACED]

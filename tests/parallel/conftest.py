@@ -31,7 +31,7 @@ def devices(request) -> list[Any]:
 def small_clip(tmp_path_factory) -> Path:
     """A model directory without weights: three blocks of width 64 on 17 tokens, whose embeddings are as wide."""
     tower = {"hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 256}
-    text = tower | {"vocab_size": 512, "max_position_embeddings": 16, "eos_token_id": 2, "hidden_act": "gelu"}
+    text = tower | {"vocab_size": 500, "max_position_embeddings": 16, "eos_token_id": 2, "hidden_act": "gelu"}
     vision = tower | {"image_size": 32, "patch_size": 8, "hidden_act": "gelu"}
     fields = {"model_type": "clip", "projection_dim": 64, "text_config": text, "vision_config": vision}
     folder = tmp_path_factory.mktemp("small")

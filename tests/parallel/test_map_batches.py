@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from ecor_jax.clip.config import TextConfig
+from ecor_jax.clip.transformer import Transformer
 from ecor_jax.errors import UserError
 from ecor_jax.parallel.map_batches import map_batches
-from ecor_jax.parallel.mesh import make_mesh
+from ecor_jax.parallel.mesh import UNROLLED, make_mesh
 
 TRACED: list[int] = []
 
@@ -80,3 +82,20 @@ def test_a_function_is_traced_once_for_models_of_one_structure():
 def test_a_batch_that_the_devices_cannot_share():
     with pytest.raises(UserError, match="a batch of 6 cannot be shared evenly among 8 devices"):
         map_batches(Scaled(1), linear(0), batches(6, 6), make_mesh(), total=6, name="scaling")
+
+
+def test_many_examples_are_answered_as_few_are(monkeypatch):
+    """Of one CPU: then a tower's blocks run without a loop, their weights one array each."""
+    tower = Transformer(TextConfig(9, 5, 16, 3, 4, 40), "gelu", 1e-5, causal=False, dtype=jnp.float32, rngs=nnx.Rngs(0))
+    monkeypatch.setattr("ecor_jax.parallel.map_batches.MANY", 19)
+    given = [{**batch, "x": np.tile(batch["x"][:, None], (1, 2, 6))[..., :16]} for batch in batches(19)]
+    loops = []
+
+    def run(tower, batch):
+        loops.append(not UNROLLED.value)
+        return tower(batch["x"])
+
+    mesh = make_mesh(devices=jax.devices()[:1])
+    few, many = (map_batches(run, tower, given, mesh, total=total, name="running") for total in (18, 19))
+    np.testing.assert_allclose(many, few, atol=1e-6)
+    assert loops == [True, False]

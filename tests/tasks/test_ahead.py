@@ -40,7 +40,7 @@ def test_the_steps_arguments(config, overrides, request, tiny_clip, tiny_picture
     def called(*arguments):
         raise Called(arguments)
 
-    instead = types.SimpleNamespace(**vars(jax) | {"jit": lambda step, **options: called})
+    instead = types.SimpleNamespace(**vars(jax) | {"jit": lambda step, **options: types.SimpleNamespace(trace=called)})
     monkeypatch.setattr(step, "jax", instead)
     method = next(iter(task.methods))
     with pytest.raises(Called) as real:

@@ -51,7 +51,6 @@ OPTIONS = {
     "data.seed=99999999999999999999": "data.seed is 99999999999999999999; expected",
     "prompts.layers=foo": "prompts.layers is 'foo'; expected 'shallow', 'deep' or ascending numbers from 0 to 1",
     "prompts.layers=1,9": "prompts.layers is '1,9'; expected",
-    "prompts.position=top": "prompts.position is 'top'; expected",
     "prompts.initialisation=zero": "prompts.initialisation is 'zero'; expected",
     "templates.pair={x}": "templates.pair is '{x}'; expected {c} and {r} as the only braces",
     "evaluation.top_k=16": "evaluation.top_k is 16; expected 1 to 15, the number of pairs",

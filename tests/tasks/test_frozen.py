@@ -15,6 +15,7 @@ from ecor_jax.clip.config import VisionConfig
 from ecor_jax.clip.model import Clip
 from ecor_jax.clip.prompts import Prompt, VisualPrompts
 from ecor_jax.joint import Banks
+from ecor_jax.parallel.mesh import UNROLLED
 from ecor_jax.tasks.rationale.methods import METHODS
 from ecor_jax.tasks.rationale.model import RationaleLearner, RationaleLoss, RationaleModel
 from tests.tasks.steps import begin
@@ -71,7 +72,7 @@ def operations(program) -> float:
 
 @pytest.fixture(scope="module")
 def programs(model):
-    """The compiled step of both, and the forward pass alone. A scanned body is counted once, in all three alike."""
+    """The compiled step of both, and the forward pass alone, unrolled as they are: a scanned body is counted once."""
     optimizer = optax.sgd(1e-2, momentum=0.9)
     _, *ours = begin(make_task(model, RationaleLearner), optimizer)
     _, *whole = begin(make_task(model, AllTrained), optimizer)
@@ -79,7 +80,8 @@ def programs(model):
     graph, state = nnx.split(task.model)
 
     def forward(state, batch):
-        return task.loss(nnx.merge(graph, state), batch, jax.random.key(0))[0]
+        with UNROLLED(True):
+            return task.loss(nnx.merge(graph, state), batch, jax.random.key(0))[0]
 
     return {
         "prompts": compiled(*ours),

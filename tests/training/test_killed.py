@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from ecor_jax.training.speed import TIMED
+
 ROOT = Path(__file__).parents[2]
 
 # Imports once, then forks for each start: JAX is first used, and its threads started, by the children.
@@ -73,7 +75,7 @@ def undisturbed(tmp_path_factory) -> Path:
 
 def metrics(workdir: Path) -> list[dict]:
     lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in line.items() if key != "examples_per_second"} for line in lines]
+    return [{key: value for key, value in line.items() if key not in TIMED} for line in lines]
 
 
 def killed_and_started_again(undisturbed: Path, workdir: Path, seed: int, most: int) -> None:

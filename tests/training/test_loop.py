@@ -10,7 +10,7 @@ import orbax.checkpoint as ocp
 import pytest
 
 from ecor_jax.errors import UserError
-from ecor_jax.training import loop
+from ecor_jax.training import loop, speed
 from ecor_jax.training.metrics_log import read_metrics
 
 
@@ -26,7 +26,8 @@ def run(task, config, workdir, name="toy") -> np.ndarray:
 def logged(workdir) -> list[dict]:
     """All metrics but the speed, which no two runs share."""
     lines = read_metrics(workdir / "metrics.jsonl")
-    assert all(line.pop("examples_per_second") > 0 for line in lines)
+    assert all(line.pop("examples_per_second") > 0 and 0 < line.pop("waiting_share") < 1 for line in lines)
+    assert all(line.pop("peak_share") >= 0 for line in lines)
     return lines
 
 
@@ -102,20 +103,11 @@ def test_checkpoints_are_the_newest_two_and_hold_no_frozen_weights(whole):
 
 
 @pytest.mark.parametrize("restored", [False, True])
-def test_the_step_compiles_once(whole, toy, toy_config, tmp_path, monkeypatch, restored):
-    steps, jit = [], jax.jit
-
-    def watched(function, **options):
-        compiled = jit(function, **options)
-        if function.__name__ == "step":
-            steps.append(compiled)
-        return compiled
-
-    monkeypatch.setattr(loop.jax, "jit", watched)
+def test_the_step_is_traced_and_compiled_once(whole, toy, toy_config, tmp_path, restored):
+    """One program that takes no other arguments: what it would be compiled again for is an error."""
     task = toy()
     run(task, toy_config(), _interrupted(whole, tmp_path) if restored else tmp_path)
-    assert len(steps) == 1
-    assert task.traces == 1 and steps[0]._cache_size() == 1
+    assert task.traces == 1
 
 
 def _interrupted(whole, tmp_path):
@@ -211,9 +203,26 @@ def test_a_checkpoint_of_other_shapes_is_refused(whole, toy, toy_config, tmp_pat
 
 
 def test_speed_is_of_the_examples_between_two_lines(toy, toy_config, tmp_path, monkeypatch):
-    clock = iter(range(0, 1000, 4))
-    monkeypatch.setattr(loop, "time", types.SimpleNamespace(perf_counter=lambda: next(clock)))
+    clock = iter(range(0, 10000, 4))
+    monkeypatch.setattr(speed, "time", types.SimpleNamespace(perf_counter=lambda: next(clock)))
     run(toy(), toy_config(), tmp_path)
     lines = read_metrics(tmp_path / "metrics.jsonl")
-    # Two steps of 8 examples in 4 seconds; one step in 4 at the end.
-    assert [line["examples_per_second"] for line in lines] == [4.0, 4.0, 4.0, 2.0]
+    # Two steps of 8 examples, for each of which the clock goes by 4 while it is waited for and by 4 until the next; so
+    # do the last 4 seconds. One step at the end.
+    assert [line["examples_per_second"] for line in lines] == [
+        pytest.approx(value) for value in [16 / 20] * 3 + [8 / 12]
+    ]
+    assert [line["waiting_share"] for line in lines] == [pytest.approx(value) for value in [8 / 20] * 3 + [4 / 12]]
+
+
+def test_the_share_of_the_peak_is_that_of_the_operations_of_the_steps(monkeypatch):
+    clock = iter([0.0, 10.0, 13.0, 20.0, 20.0])
+    monkeypatch.setattr(speed, "time", types.SimpleNamespace(perf_counter=lambda: next(clock)))
+    own = speed.Speed(peak=100.0, flops=50)
+    with own.waiting():
+        pass
+    assert own.told(steps=4, examples=8) == {
+        "examples_per_second": 32 / 20,
+        "waiting_share": 3 / 20,
+        "peak_share": 4 * 50 / 20 / 100,
+    }

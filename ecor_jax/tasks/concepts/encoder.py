@@ -12,7 +12,6 @@ from safetensors import SafetensorError, safe_open
 
 from ecor_jax.checkpoints.model_dir import Model
 from ecor_jax.clip.model import unit
-from ecor_jax.clip.split import SplitVision
 from ecor_jax.data.records import Source
 from ecor_jax.errors import UserError
 from ecor_jax.image_features import image_features
@@ -45,7 +44,7 @@ class ClipEncoder(DualEncoder):
 
     def images(self, source: Source) -> Float[np.ndarray, "images embed"]:
         return image_features(
-            SplitVision(self.model.clip.vision),
+            self.model.clip.vision,
             self.model.preprocess,
             source,
             mirrored=False,

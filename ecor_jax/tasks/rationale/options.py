@@ -49,7 +49,6 @@ class Prompts:
 
     count: Annotated[int, Within(1, 4096)] = 3
     layers: str = "shallow"
-    position: Literal["after_cls", "end"] = "after_cls"
     initialisation: Literal["vpt", "normal"] = "vpt"
 
 

@@ -14,7 +14,6 @@ def fresh_prompts(options: RationaleOptions, vision: VisionConfig) -> VisualProm
         vision,
         prompts.count,
         prompt_layers(prompts.layers, vision.layers),
-        position=prompts.position,
         initialisation=prompts.initialisation,
         rngs=nnx.Rngs(options.seed),
     )

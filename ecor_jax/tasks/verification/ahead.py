@@ -8,7 +8,6 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from ecor_jax.clip.model import MAX_SCALE
-from ecor_jax.clip.split import SplitVision
 from ecor_jax.errors import UserError
 from ecor_jax.image_features import _Views
 from ecor_jax.parallel.ahead import call_step
@@ -31,7 +30,7 @@ def steps_ahead(options: VerificationOptions, mesh: Mesh, sizes: Sizes) -> Steps
         bank = np.zeros((len(descriptors.phrases), config.embed_dim), np.float32)
         bottleneck = untrained_head(options, descriptors, bank, scale=MAX_SCALE)
         return VerificationLearner(
-            FaceModel(SplitVision(clip.clip.vision), bottleneck, clip.preprocess, head.output),
+            FaceModel(clip.clip.vision, bottleneck, clip.preprocess, head.output),
             identities,
             head.tuned,
             None,  # pyright: ignore[reportArgumentType]

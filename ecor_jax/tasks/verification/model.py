@@ -13,8 +13,7 @@ from ecor_jax import margins
 from ecor_jax.bottleneck import Bottleneck, Concepts
 from ecor_jax.clip.model import unit
 from ecor_jax.clip.preprocessing import Preprocess
-from ecor_jax.clip.split import SplitVision
-from ecor_jax.clip.vision import normalise_pixels
+from ecor_jax.clip.vision import VisionTower, normalise_pixels
 from ecor_jax.data.pipeline import TrainBatches
 from ecor_jax.errors import UserError
 from ecor_jax.margins import NormStatistics
@@ -27,9 +26,9 @@ OUTPUTS = ("features", "activations", "aggregated")
 PARTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "aggregation": (("bottleneck", "aggregation"),),
     "adapter": (("bottleneck", "adapter"),),
-    "last_mlp": (("vision", "last", "mlp_in"), ("vision", "last", "mlp_out")),
-    "last_block": (("vision", "last"),),
-    "projection": (("vision", "trunk", "projection"),),
+    "last_mlp": (("vision", "transformer", "last", "mlp_in"), ("vision", "transformer", "last", "mlp_out")),
+    "last_block": (("vision", "transformer", "last"),),
+    "projection": (("vision", "projection"),),
     "encoder": (("vision",),),
 }
 
@@ -43,7 +42,7 @@ class FaceModel(nnx.Module):
 
     def __init__(
         self,
-        vision: SplitVision,
+        vision: VisionTower,
         bottleneck: Bottleneck,
         preprocess: Preprocess,
         output: str = "aggregated",

@@ -12,7 +12,6 @@ from jaxtyping import Float
 
 from ecor_jax.bottleneck import intervened, similarity_shares
 from ecor_jax.checkpoints.bottleneck_dir import SavedBottleneck
-from ecor_jax.clip.split import SplitVision
 from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.errors import UserError
 from ecor_jax.metrics.faithfulness import Head, similarity
@@ -36,7 +35,7 @@ def check_faces(saved: SavedBottleneck) -> None:
 
 def face_model(saved: SavedBottleneck) -> FaceModel:
     """The face model that a directory holds."""
-    return FaceModel(SplitVision(saved.model.clip.vision), saved.bottleneck, saved.model.preprocess, saved.output)
+    return FaceModel(saved.model.clip.vision, saved.bottleneck, saved.model.preprocess, saved.output)
 
 
 def see(face: FaceModel, features: Float[np.ndarray, "N 2 embed"]) -> Seen:

@@ -12,7 +12,6 @@ from flax import nnx
 
 from ecor_jax.checkpoints.bottleneck_dir import SavedBottleneck, is_bottleneck, load_bottleneck, save_bottleneck
 from ecor_jax.checkpoints.model_dir import load_clip
-from ecor_jax.clip.split import SplitVision
 from ecor_jax.data.encode import Encode, IdentityLabels
 from ecor_jax.data.images import open_images
 from ecor_jax.data.pair_sets import PairSet, pairs_within
@@ -191,7 +190,7 @@ class Verification(Task[VerificationOptions, Judgement]):
         """The first method, trained or not."""
         main, head = next(iter(judged.values())), self.options.bottleneck
         clip = nnx.clone(self.clip.clip)
-        clip.vision = main.model.vision.whole()
+        clip.vision = main.model.vision
         name, pairs = next(iter(self.pair_sets.items()))
         judgement, decides = main.judgement, head_of(main.model)
         descriptors = self.descriptors.scrambled(self.options.seed) if head.scrambled else self.descriptors
@@ -247,7 +246,7 @@ class Verification(Task[VerificationOptions, Judgement]):
         template = self.options.bottleneck.template
         bank = embed_texts(self.clip, [template.replace("{d}", phrase) for phrase in descriptors.phrases])
         bottleneck = untrained_head(self.options, self.descriptors, bank, scale=float(self.clip.clip.scale()))
-        return FaceModel(SplitVision(self.clip.clip.vision), bottleneck, self.clip.preprocess, output)
+        return FaceModel(self.clip.clip.vision, bottleneck, self.clip.preprocess, output)
 
     def _alignment(self, face: FaceModel) -> float | None:
         if self.everyday is None:

@@ -15,7 +15,6 @@ from ecor_jax.bottleneck import Bottleneck
 from ecor_jax.clip.config import preset
 from ecor_jax.clip.model import Clip
 from ecor_jax.clip.preprocessing import Preprocess
-from ecor_jax.clip.split import SplitVision
 from ecor_jax.parallel.mesh import batch_sharding, make_mesh
 from ecor_jax.tasks.verification.model import FaceModel, Margin, Recogniser, VerificationLearner
 from ecor_jax.training.step import Statistic, TrainState, make_step
@@ -29,7 +28,7 @@ def memory(identities: int, sampled: float):
     bank = np.eye(12, 16, dtype=np.float32)
     groups = tuple(row // 4 for row in range(12))
     head = Bottleneck(bank, groups, scale=10.0, size=SIZE, start="orthogonal", rngs=nnx.Rngs(0))
-    face = FaceModel(SplitVision(Clip(preset("tiny/16-8"), rngs=nnx.Rngs(0)).vision), head, Preprocess(16))
+    face = FaceModel(Clip(preset("tiny/16-8"), rngs=nnx.Rngs(0)).vision, head, Preprocess(16))
     batches: Any = None
     margin = Margin("adaface", sampled=sampled)
     options = {"batch_size": 1, "shards": DEVICES, "rngs": nnx.Rngs(1)}

@@ -21,7 +21,6 @@ from ecor_jax.bottleneck import Adapter, Bottleneck
 from ecor_jax.clip.config import VisionConfig, preset
 from ecor_jax.clip.model import Clip
 from ecor_jax.clip.preprocessing import Preprocess
-from ecor_jax.clip.split import SplitVision
 from ecor_jax.data.pipeline import TrainBatches
 from ecor_jax.errors import UserError
 from ecor_jax.options import read
@@ -59,7 +58,7 @@ def _face(output: Any, width: int, vision: VisionConfig | None) -> FaceModel:
         rngs=nnx.Rngs(1),
     )
     tower = Clip(config, rngs=nnx.Rngs(0)).vision
-    return FaceModel(SplitVision(tower), bottleneck, Preprocess(config.vision.image_size), output)
+    return FaceModel(tower, bottleneck, Preprocess(config.vision.image_size), output)
 
 
 def make_task(
@@ -87,9 +86,9 @@ STATISTICS = {"norm_mean", "norm_std"}
 PLACES = {
     "aggregation": ("face/bottleneck/aggregation/", 2),
     "adapter": ("face/bottleneck/adapter/", 2),
-    "last_mlp": ("face/vision/last/mlp_", 4),
-    "last_block": ("face/vision/last/", 16),
-    "projection": ("face/vision/trunk/projection/", 1),
+    "last_mlp": ("face/vision/transformer/last/mlp_", 4),
+    "last_block": ("face/vision/transformer/last/", 16),
+    "projection": ("face/vision/projection/", 1),
     "encoder": ("face/vision/", 40),
 }
 

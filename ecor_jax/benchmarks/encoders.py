@@ -1,0 +1,95 @@
+"""Images and texts through the towers."""
+
+import contextlib
+import io
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ecor_jax.benchmarks.measure import Side, Suite
+from ecor_jax.benchmarks.models import Setting, compiled, pixels
+from ecor_jax.checkpoints.model_dir import Model
+from ecor_jax.clip.pair_texts import PairTexts
+from ecor_jax.clip.tokenizer import tokenize
+from ecor_jax.tasks.rationale.methods import METHODS, outer_prompts, words_of
+from ecor_jax.tasks.rationale.model import PromptedTower
+from ecor_jax.text_bank import TextBank
+
+SAMPLE = 512
+"""Texts that others encode in the place of a whole bank."""
+TOGETHER = 64
+"""Texts of a batch of theirs."""
+
+
+def encode_image(setting: Setting) -> Suite:
+    """Unit embeddings of images, from their bytes."""
+    model = setting.open()
+    images, tower = pixels(setting, model), PromptedTower(model, None)
+    program = compiled(PromptedTower.embed, tower, images)
+    peers = {}
+    if setting.peers:
+        from ecor_jax.benchmarks import torch_clip
+
+        peers = torch_clip.sides(torch_clip.image_embedder, model, [images])
+        peers |= torch_clip.open_clip_sides(model, [images], images=True)
+    return Suite(
+        f"unit embeddings of {setting.batch_size} images at once; {setting.told()}",
+        "image",
+        Side(lambda: program.run(images), setting.batch_size),
+        peers,
+        flops=program.flops / setting.batch_size,
+        dtype=setting.dtype,
+        peak_bytes=program.peak_bytes,
+    )
+
+
+def encode_text(setting: Setting) -> Suite:
+    """Unit embeddings of texts that share little: the prompts of rationales alone."""
+    texts = list(dict.fromkeys(outer_prompts(METHODS["ecor"], setting.words())))
+    return _texts(setting, texts, f"unit embeddings of {len(texts):,} prompts of a rationale each")
+
+
+def text_bank(setting: Setting) -> Suite:
+    """Unit embeddings of the prompts of all pairs of a class and a rationale."""
+    texts = PairTexts(METHODS["ecor"].pair, words_of(METHODS["ecor"], setting.words()))
+    return _texts(setting, texts, f"unit embeddings of all {len(texts):,} pairs of a class and a rationale")
+
+
+def _texts(setting: Setting, texts: Sequence[str], work: str) -> Suite:
+    model = setting.open()
+    sample, peers, cost = np.arange(len(texts)), {}, {}
+    if setting.peers:
+        sample, peers = _peers(model, texts)
+        work += f", of which others encode {len(sample)} in batches of {TOGETHER}"
+
+    def ours() -> np.ndarray:
+        with tempfile.TemporaryDirectory(dir=setting.folder) as folder, contextlib.redirect_stderr(io.StringIO()):
+            bank = TextBank(model, texts, Path(folder))
+            embeddings = bank.rows(0, len(texts))[sample]
+        cost["tokens"] = bank.cost._asdict()
+        return embeddings
+
+    told = f"{work}, tokenized and written to disk; {setting.told()}"
+    return Suite(told, "text", Side(ours, len(texts)), peers, dtype=setting.dtype, counted=lambda: cost)
+
+
+def _peers(model: Model, texts: Sequence[str]) -> tuple[np.ndarray, dict[str, Side]]:
+    """Some of the texts, and PyTorch on their tokens: padded to the context, and cut to what a batch needs."""
+    from ecor_jax.benchmarks import torch_clip
+
+    context = model.clip.config.text.context_length
+    ids = tokenize(model.tokenizer, list(texts), context)
+    # Batches of alike length, evenly spread over all: a unit costs what it costs in the whole.
+    lengths = np.where(ids != 0, np.arange(1, ids.shape[1] + 1), 0).max(axis=1)
+    batches = np.array_split(np.argsort(lengths, kind="stable"), max(1, round(len(ids) / TOGETHER)))
+    chosen = batches[:: max(1, len(batches) * TOGETHER // SAMPLE)]
+    padded = [np.pad(ids[rows], ((0, 0), (0, context - ids.shape[1]))).astype(np.int64) for rows in chosen]
+    cut = [rows[:, : lengths[numbers].max()] for rows, numbers in zip(padded, chosen, strict=True)]
+    make = torch_clip.text_embedder
+    whole, trimmed = torch_clip.sides(make, model, padded), torch_clip.sides(make, model, cut)
+    whole.pop(torch_clip.EAGER)
+    whole |= torch_clip.open_clip_sides(model, padded, images=False)  # which takes no others
+    peers = {f"{name}, {context} tokens": side for name, side in whole.items()}
+    return np.concatenate(chosen), peers | {f"{name}, cut to length": side for name, side in trimmed.items()}

@@ -1,0 +1,61 @@
+"""The figures of a benchmark as a page of Markdown."""
+
+from pathlib import Path
+from typing import Any
+
+from ecor_jax.atomic import new_file
+from ecor_jax.benchmarks.run import difference_of, time_of
+
+INTRODUCTION = """# Benchmarks
+
+Made by `ecor-jax benchmark` from [{source}]({source}), on {device} ({versions}).
+
+All sides of a suite take turns in one process, after a warm-up that compiles them: medians of some rounds, the least
+and the largest in brackets. A ratio is taken within a round; above 1, ours is faster. The difference is that of what
+both sides made. The share of the peak is that of the machine's own matrix products, measured in the same rounds.
+Weights of presets are drawn: they take as long as any.
+"""
+
+
+def write_page(path: Path, report: dict[str, Any], source: Path) -> None:
+    """Of each suite its work, and a table of all sides."""
+    versions = ", ".join(f"{library} {version}" for library, version in report["versions"].items())
+    named = source.name if source.parent == path.parent else source
+    lines = [INTRODUCTION.format(source=named, device=report["device"], versions=versions)]
+    for name, result in report["suites"].items():
+        work = f"{result['work']}; {result['rounds']} rounds."
+        lines += [f"## {name}", work, *_beside(result), "", *_table(result), ""]
+    with new_file(path) as partial:
+        partial.write_text("\n".join(lines))
+
+
+def _beside(result: dict[str, Any]) -> list[str]:
+    lines = []
+    if result["peak_share"]:
+        peak = result["peak_flops"] / 1e9
+        lines.append(f"Ours runs at {100 * result['peak_share']:.0f} % of the matrix peak of {peak:,.0f} GFLOP/s.")
+    if result["peak_bytes"]:
+        lines.append(f"Its program takes {result['peak_bytes'] / 2**20:,.0f} MiB.")
+    if tokens := result.get("tokens"):
+        told = (f"{count:,} {name}" for name, count in tokens.items())
+        lines.append(f"Tokens: {', '.join(told)}.")
+    return lines
+
+
+def _table(result: dict[str, Any]) -> list[str]:
+    unit = result["unit"]
+    lines = [
+        f"| | a {unit} | {unit}s a second | ours is faster by | difference |",
+        "|---|---|---|---|---|",
+        f"| ours | {_spread(result['ours'])} | {1 / result['ours']['median']:,.1f} | | |",
+    ]
+    for peer, times in result["peers"].items():
+        ratio = result["ratio"][peer]
+        faster = f"{ratio['median']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f})"
+        difference = difference_of(result["agreement"][peer])
+        lines.append(f"| {peer} | {_spread(times)} | {1 / times['median']:,.1f} | {faster} | {difference} |")
+    return lines
+
+
+def _spread(times: dict[str, float]) -> str:
+    return f"{time_of(times['median'])} ({time_of(times['min'])} to {time_of(times['max'])})"

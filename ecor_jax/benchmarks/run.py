@@ -1,0 +1,150 @@
+"""Suites by name, measured one after another, and what is written of them."""
+
+import csv
+import dataclasses
+import importlib.metadata
+import os
+import platform
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+from absl import logging
+
+from ecor_jax.atomic import new_file, write_json
+from ecor_jax.benchmarks.encoders import encode_image, encode_text, text_bank
+from ecor_jax.benchmarks.measure import Suite, measured
+from ecor_jax.benchmarks.models import Setting
+from ecor_jax.benchmarks.pictures import read_pictures
+from ecor_jax.benchmarks.startup import startup
+from ecor_jax.benchmarks.steps import choose_pairs, evaluate, train_step, train_step_deep
+from ecor_jax.errors import UserError
+from ecor_jax.untrusted.json_text import read_object
+
+SUITES: dict[str, Callable[[Setting], Suite]] = {
+    "encode_image": encode_image,
+    "encode_text": encode_text,
+    "text_bank": text_bank,
+    "train_step": train_step,
+    "train_step_deep": train_step_deep,
+    "evaluate": evaluate,
+    "choose_pairs": choose_pairs,
+    "input": read_pictures,
+    "startup": startup,
+}
+LIBRARIES = ("jax", "jaxlib", "flax", "numpy", "torch", "transformers", "open_clip_torch", "pillow")
+
+
+def benchmark(
+    suites: Sequence[str], settings: Sequence[Setting], rounds: int, output: Path, *, add: bool = False
+) -> dict[str, Any]:
+    """Measures every suite in every setting, and writes what DESIGN says of them, and a CSV beside it.
+
+    A suite's first setting has its name; of others, that of the setting is added. add: other suites that `output` has
+    stay. UserError for a suite there is not, and for an `output` to add to that is of another machine.
+    """
+    if unknown := [name for name in suites if name not in SUITES]:
+        raise UserError(f"no suite {', '.join(map(repr, unknown))}; there are: {', '.join(SUITES)}")
+    report: dict[str, Any] = {"device": device(), "versions": versions(), "suites": {}}
+    if add and output.exists():
+        report["suites"] = _measured_before(output, report)
+    for name in suites:
+        for number, setting in enumerate(settings):
+            called = ", ".join([name, *setting.named()]) if number else name
+            with tempfile.TemporaryDirectory() as folder:
+                suite = SUITES[name](dataclasses.replace(setting, folder=Path(folder)))
+                print(f"{called}: {suite.work}", flush=True)
+                result = measured(suite, rounds, called)
+                del suite  # and with it a bank of gigabytes, before there is the next
+            setup = {"model": setting.model, "batch_size": setting.batch_size, "dtype": setting.dtype}
+            report["suites"][called] = result | setup
+            for line in told(result):
+                print(f"    {line}", flush=True)
+            # After each, so that what a long run has measured is not lost.
+            write_json(output, report)
+            _write_csv(output.with_suffix(".csv"), report)
+            jax.clear_caches()
+    return report
+
+
+def _measured_before(path: Path, report: dict[str, Any]) -> dict[str, Any]:
+    earlier = read_object(path)
+    for key in ("device", "versions"):
+        if earlier.get(key) != report[key]:
+            raise UserError(f"{path}: its figures are of other {key}: {earlier.get(key)}; here: {report[key]}")
+    suites = earlier.get("suites")
+    if not (
+        isinstance(suites, dict) and all(isinstance(suite, dict) and "ratio" in suite for suite in suites.values())
+    ):
+        raise UserError(f"{path}: no figures of a benchmark")
+    return suites
+
+
+def told(result: dict[str, Any]) -> list[str]:
+    """A suite's result, a side a line."""
+    unit, own = result["unit"], result["ours"]
+    share = f", {100 * result['peak_share']:.0f} % of the matrix peak" if result["peak_share"] else ""
+    lines = [f"ours: {time_of(own['median'])} a {unit} ({time_of(own['min'])} to {time_of(own['max'])}){share}"]
+    for peer, ratio in result["ratio"].items():
+        times = result["peers"][peer]
+        lines.append(
+            f"{peer}: {time_of(times['median'])}; ours is {ratio['median']:.2f} times as fast ({ratio['min']:.2f} to "
+            f"{ratio['max']:.2f}); difference: {difference_of(result['agreement'][peer])}"
+        )
+    return lines
+
+
+def device() -> str:
+    """What is measured, in words: one device, whatever there are."""
+    first = jax.devices()[0]
+    if first.platform != "cpu":
+        return f"one {first.device_kind}"
+    name = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
+    except OSError as error:
+        logging.info("the processor's name cannot be read: %s", error)
+    return f"{len(os.sched_getaffinity(0))} cores of {name}"
+
+
+def versions() -> dict[str, str]:
+    """Of Python and the libraries that are installed."""
+    found = {"python": platform.python_version()}
+    for library in LIBRARIES:
+        try:
+            found[library] = importlib.metadata.version(library)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def difference_of(agreement: float | None) -> str:
+    """Of what both sides made, in words."""
+    return "not compared" if agreement is None else f"{agreement:.1e}"
+
+
+def time_of(seconds: float) -> str:
+    """With three digits, in the unit that fits."""
+    for factor, unit in ((1, "s"), (1e3, "ms")):
+        if seconds * factor >= 1:
+            return f"{seconds * factor:.3g} {unit}"
+    return f"{seconds * 1e6:.3g} us"
+
+
+def _write_csv(path: Path, report: dict[str, Any]) -> None:
+    """As timm has its own: units a second and milliseconds a batch, a side a line."""
+    with new_file(path) as partial, partial.open("w", newline="") as file:
+        lines = csv.writer(file, lineterminator="\n")
+        lines.writerow(["model", "suite", "side", "unit", "samples_per_sec", "step_time", "batch_size", "dtype"])
+        for name, result in report["suites"].items():
+            for side, times in {"ours": result["ours"], **result["peers"]}.items():
+                seconds, size = times["median"], result["batch_size"]
+                lines.writerow(
+                    [
+                        *(result["model"], name.split(",")[0], side, result["unit"]),
+                        *(f"{1 / seconds:.2f}", f"{1e3 * seconds * size:.3f}", size, result["dtype"]),
+                    ]
+                )

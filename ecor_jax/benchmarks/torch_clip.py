@@ -1,0 +1,164 @@
+"""The same CLIP in PyTorch, as its users run it: transformers' CLIPModel, eager, with SDPA, compiled; and OpenCLIP."""
+
+import contextlib
+import importlib.util
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from ecor_jax.benchmarks.measure import Side
+from ecor_jax.checkpoints import huggingface
+from ecor_jax.checkpoints.model_dir import Model
+from ecor_jax.checkpoints.openai import tensors_of
+from ecor_jax.checkpoints.weights import foreign_tensors
+from ecor_jax.errors import needs
+
+EAGER, FUSED, COMPILED = "PyTorch, eager", "PyTorch, SDPA", "PyTorch, SDPA, compiled"
+OPEN_CLIP = "OpenCLIP", "OpenCLIP, compiled"
+
+
+def device() -> str:
+    """That PyTorch is to use: the kind that JAX uses."""
+    needs("torch", "torch")
+    return "cpu" if jax.default_backend() == "cpu" else "cuda"
+
+
+def torch_clip(model: Model, *, fused: bool) -> Any:
+    """transformers' CLIPModel with a model's weights, frozen, on `device()`, in what the model computes in."""
+    import torch
+    from transformers import CLIPConfig, CLIPModel
+
+    fields = huggingface.config_fields(model.clip.config, model.tokenizer)
+    config = CLIPConfig(text_config=fields["text_config"], vision_config=fields["vision_config"])
+    config.projection_dim = fields["projection_dim"]
+    config._attn_implementation = "sdpa" if fused else "eager"
+    clip: Any = CLIPModel(config)
+    tensors = foreign_tensors(model.clip, huggingface.ENTRIES)
+    # Both towers have numbers of their positions besides, which are no weights.
+    clip.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in tensors}, strict=False)
+    return clip.to(device(), dtype_of(model)).eval().requires_grad_(False)
+
+
+def dtype_of(model: Model) -> Any:
+    """PyTorch's, that the model computes in."""
+    import torch
+
+    return getattr(torch, np.dtype(model.clip.vision.dtype).name)
+
+
+def tensor(array: np.ndarray) -> Any:
+    """Where PyTorch computes."""
+    import torch
+
+    return torch.from_numpy(array).to(device())
+
+
+@contextlib.contextmanager
+def fast_attention() -> Iterator[None]:
+    """On GPUs cuDNN's, which SDPA would not choose by itself and which is the fastest on Hopper."""
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    with contextlib.nullcontext() if device() == "cpu" else sdpa_kernel(SDPBackend.CUDNN_ATTENTION):
+        yield
+
+
+def waited(result: Any) -> np.ndarray:
+    """In NumPy, which waits for it."""
+    return result.detach().float().cpu().numpy()
+
+
+def image_embedder(model: Model, *, fused: bool) -> Callable[[Any], Any]:
+    """Unit embeddings of uint8 [batch, size, size, 3]."""
+    import torch
+
+    clip, prepared = torch_clip(model, fused=fused), _prepared(model)
+
+    def embed(images: Any) -> Any:
+        seen = clip.vision_model(pixel_values=prepared(images).to(clip.dtype)).pooler_output
+        return torch.nn.functional.normalize(clip.visual_projection(seen).float(), dim=-1)
+
+    return embed
+
+
+def _prepared(model: Model) -> Callable[[Any], Any]:
+    """Bytes [batch, size, size, 3] as a tower takes them, [batch, 3, size, size]."""
+    import torch
+
+    mean, std = (torch.tensor(numbers, device=device()) for numbers in (model.preprocess.mean, model.preprocess.std))
+    return lambda images: ((images.float() / 255 - mean) / std).permute(0, 3, 1, 2)
+
+
+def text_embedder(model: Model, *, fused: bool) -> Callable[[Any], Any]:
+    """Unit embeddings of ids [texts, tokens]."""
+    import torch
+
+    clip = torch_clip(model, fused=fused)
+
+    def embed(ids: Any) -> Any:
+        read = clip.text_model(input_ids=ids).pooler_output
+        return torch.nn.functional.normalize(clip.text_projection(read).float(), dim=-1)
+
+    return embed
+
+
+def sides(make: Callable[..., Callable[..., Any]], model: Model, batches: Sequence[np.ndarray]) -> dict[str, Side]:
+    """What `make(model, fused=...)` returns, on these batches one after another: eager, with SDPA, and compiled."""
+    eager, fused = make(model, fused=False), make(model, fused=True)
+    return {
+        EAGER: _side(eager, batches, fused=False),
+        FUSED: _side(fused, batches),
+        COMPILED: _side(_compiled(fused, batches), batches),
+    }
+
+
+def open_clip_sides(model: Model, batches: Sequence[np.ndarray], *, images: bool) -> dict[str, Side]:
+    """OpenCLIP on batches of images, or of padded ids, as it is and compiled; nothing where it is not installed."""
+    if importlib.util.find_spec("open_clip") is None:
+        return {}
+    clip = _open_clip(model)
+    prepared = _prepared(model)
+
+    def embed(batch: Any) -> Any:
+        if images:
+            return clip.encode_image(prepared(batch).to(dtype_of(model)), normalize=True).float()
+        return clip.encode_text(batch, normalize=True).float()
+
+    return dict(zip(OPEN_CLIP, (_side(of, batches) for of in (embed, _compiled(embed, batches))), strict=True))
+
+
+def _open_clip(model: Model) -> Any:
+    import torch
+    from open_clip.model import CLIP  # pyright: ignore[reportMissingImports]
+
+    config = model.clip.config
+    vision, text = (
+        {"width": tower.width, "layers": tower.layers, "mlp_ratio": tower.mlp_width / tower.width}
+        for tower in (config.vision, config.text)
+    )
+    vision |= {"image_size": config.vision.image_size, "patch_size": config.vision.patch_size}
+    vision |= {"head_width": config.vision.width // config.vision.heads}
+    text |= {"context_length": config.text.context_length, "vocab_size": config.text.vocab_size}
+    text |= {"heads": config.text.heads}
+    clip: Any = CLIP(config.embed_dim, vision, text, quick_gelu=config.activation == "quick_gelu")
+    clip.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in tensors_of(model.clip).items()})
+    return clip.to(device(), dtype_of(model)).eval().requires_grad_(False)
+
+
+def _side(function: Callable[[Any], Any], batches: Sequence[np.ndarray], *, fused: bool = True) -> Side:
+    import torch
+
+    inputs = [tensor(batch) for batch in batches]
+
+    def run() -> np.ndarray:
+        with torch.no_grad(), fast_attention() if fused else contextlib.nullcontext():
+            return np.concatenate([waited(function(batch)) for batch in inputs])
+
+    return Side(run, sum(map(len, batches)))
+
+
+def _compiled(function: Callable[[Any], Any], batches: Sequence[np.ndarray]) -> Callable[[Any], Any]:
+    import torch
+
+    return torch.compile(function, dynamic=len({batch.shape for batch in batches}) > 1)

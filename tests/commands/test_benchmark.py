@@ -1,0 +1,117 @@
+"""`benchmark` as users run it, and that both sides of a suite do the same work."""
+
+import csv
+import json
+
+import pytest
+
+from ecor_jax.benchmarks.models import RELEASED_SCALE, Setting
+from ecor_jax.benchmarks.page import write_page
+from ecor_jax.benchmarks.run import SUITES, benchmark
+from ecor_jax.errors import UserError
+
+SPREAD = {"median", "min", "max"}
+
+
+def test_figures_of_a_model_directory_and_a_table(commands, tiny_clip, tmp_path):
+    output, page = tmp_path / "out.json", tmp_path / "out.md"
+    options = [f"--model={tiny_clip}", "--batch_size=2,4", "--rounds=2", f"--output={output}", f"--page={page}"]
+    printed = commands.run("benchmark", "--suite=encode_image,text_bank", *options)
+    assert "times as fast" not in printed and printed.count("ours: ") == 4
+    report = json.loads(output.read_text())
+    assert set(report) == {"device", "versions", "suites"} and report["versions"]["jax"]
+    other = f", {tiny_clip}, 4, float32"
+    assert list(report["suites"]) == [name + end for name in ("encode_image", "text_bank") for end in ("", other)]
+    result = report["suites"]["encode_image"]
+    times = result["ours"]
+    assert set(times) == SPREAD and 0 < times["min"] <= times["median"] <= times["max"]
+    assert result["unit"] == "image" and result["peers"] == result["ratio"] == result["agreement"] == {}
+    assert 0 < result["peak_share"] < 1.2 and result["peak_bytes"] > 0
+    tokens = report["suites"]["text_bank"]["tokens"]
+    assert 0 < tokens["computed"] < tokens["own"] < tokens["padded"]
+    with (tmp_path / "out.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [line["batch_size"] for line in lines] == ["2", "4"] * 2
+    assert float(lines[0]["samples_per_sec"]) == pytest.approx(1 / times["median"], rel=1e-2)
+    assert "| ours | " in page.read_text() and report["device"] in page.read_text()
+
+
+@pytest.mark.parametrize(
+    "name", ["encode_image", "encode_text", "text_bank", "train_step", "train_step_deep", "evaluate", "choose_pairs"]
+)
+def test_peers_do_the_same_work(monkeypatch, tmp_path, name):
+    torch = pytest.importorskip("torch", reason='needs torch: pip install "ecor-jax[torch]"')
+    monkeypatch.setattr(torch, "compile", lambda function, **_: function)  # which takes a minute, and changes nothing
+    report = benchmark([name], [Setting("tiny/16-8", 3, peers=True)], 1, tmp_path / "out.json")
+    result = report["suites"][name]
+    assert result["peers"] and set(result["peers"]) == set(result["ratio"]) == set(result["agreement"])
+    # What is a piece of the work alone is not compared, and says so.
+    pieces = {peer for peer, difference in result["agreement"].items() if difference is None}
+    assert all("alone" in peer for peer in pieces) and len(pieces) < len(result["peers"])
+    # A logit is a cosine times the scale, and so is its rounding, which a probability has as a share of itself.
+    bound = RELEASED_SCALE * 1e-6 if name in ("evaluate", "choose_pairs") else 1e-5
+    assert all(result["agreement"][peer] < bound for peer in set(result["peers"]) - pieces), result["agreement"]
+    write_page(tmp_path / "page.md", report, tmp_path / "out.json")
+    assert all(f"| {peer} |" in (tmp_path / "page.md").read_text() for peer in result["peers"])
+
+
+def test_suites_are_added_to_those_of_the_same_machine(tmp_path):
+    output, small = tmp_path / "out.json", [Setting("tiny/16-8", 2)]
+    for suite in ("encode_image", "choose_pairs"):
+        report = benchmark([suite], small, 1, output, add=True)
+    assert list(report["suites"]) == ["encode_image", "choose_pairs"] == list(json.loads(output.read_text())["suites"])
+    assert list(benchmark(["choose_pairs"], small, 1, output)["suites"]) == ["choose_pairs"]
+    for content, message in [
+        (json.dumps(report | {"device": "another"}), "its figures are of other device: another; here: "),
+        (json.dumps(report | {"suites": []}), "no figures of a benchmark"),
+        ("{", "out.json"),
+    ]:
+        output.write_text(content)
+        with pytest.raises(UserError, match=message):
+            benchmark(["choose_pairs"], small, 1, output, add=True)
+
+
+@pytest.mark.slow
+def test_pictures_of_both_sides_are_the_same(tmp_path, monkeypatch):
+    pytest.importorskip("torch", reason='needs torch: pip install "ecor-jax[torch]"')
+    monkeypatch.setattr("ecor_jax.benchmarks.pictures.PICTURES", 8)
+    report = benchmark(["input"], [Setting("tiny/16-8", 4, peers=True)], 1, tmp_path / "out.json")
+    assert list(report["suites"]["input"]["agreement"].values()) == [0.0]
+
+
+@pytest.mark.slow
+def test_new_processes_give_the_same_answers(tmp_path):
+    pytest.importorskip("torch", reason='needs torch: pip install "ecor-jax[torch]"')
+    report = benchmark(["startup"], [Setting("tiny/16-8", 1, peers=True)], 1, tmp_path / "out.json")
+    assert list(report["suites"]["startup"]["agreement"].values()) == [pytest.approx(0, abs=1e-5)]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--suite=nothing"], "no suite 'nothing'; there are: encode_image"),
+        (["--suite=input", "--images=/nowhere"], "/nowhere: no such file or directory"),
+        (["--suite=encode_image", "--model=openai/ViT"], "openai/ViT"),
+        (["--suite=encode_text", "--rationales=/dev/null"], "/dev/null"),
+    ],
+)
+def test_bad_options_are_told_in_one_line(called, tmp_path, options, message):
+    from ecor_jax.commands import benchmark as command
+
+    with pytest.raises(UserError, match=message):
+        called(command, *options, f"--output={tmp_path / 'out.json'}")
+    assert not (tmp_path / "out.json").exists()
+
+
+@pytest.mark.parametrize("option", ["--batch_size=0", "--batch_size=x", "--rounds=-1", "--dtype=int8", "--suite="])
+def test_bad_numbers_are_refused_by_the_parser(called, tmp_path, option):
+    from ecor_jax.commands import benchmark as command
+
+    with pytest.raises(SystemExit):
+        called(command, "--suite=encode_image", f"--output={tmp_path / 'out.json'}", option)
+
+
+def test_every_suite_is_named_in_the_help():
+    from ecor_jax.commands import benchmark as command
+
+    assert all(name in command.__doc__ for name in SUITES)
