@@ -3,6 +3,8 @@
 import os
 from typing import TYPE_CHECKING, Any
 
+from ecor_jax.xla_flags import set_flags
+
 if TYPE_CHECKING:
     from ecor_jax.api import evaluate as evaluate
     from ecor_jax.api import explain as explain
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
 
 _INTERFACE = ("evaluate", "explain", "load", "load_clip", "train")
 
+set_flags()
 # Tokenizers are all that is used of transformers, which without PyTorch says that it has no models.
 os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
 

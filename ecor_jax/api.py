@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 from ecor_jax.checkpoints.model_dir import Model
 from ecor_jax.checkpoints.model_dir import load_clip as read_clip
-from ecor_jax.commands.config_files import load_config
+from ecor_jax.config_files import load_config
 from ecor_jax.data.encode import Encode
 from ecor_jax.data.pipeline import eval_batches
 from ecor_jax.data.sources import InOrder

@@ -4,8 +4,9 @@ One head for both tasks: faces (groups of concepts, an embedding comes out) and 
 come out).
 """
 
+import dataclasses
 import math
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,10 +14,18 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from ecor_jax.clip.model import unit
+from ecor_jax.clip.model import Bank, unit
 from ecor_jax.errors import UserError
-from ecor_jax.joint import Bank
-from ecor_jax.training.options import AdapterOptions
+from ecor_jax.options import Share, Within
+
+
+@dataclasses.dataclass(frozen=True)
+class AdapterOptions:
+    """A residual MLP on the features (CLIP-Adapter). width: of its hidden layer; 0: no adapter. alpha: its share."""
+
+    width: Annotated[int, Within(0, 2**16)] = 0
+    alpha: Share = 0.8
+    last_relu: bool = True
 
 
 class Concepts(NamedTuple):

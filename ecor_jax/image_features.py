@@ -56,7 +56,7 @@ def image_features(
         process_index=jax.process_index(),
         process_count=jax.process_count(),
     )
-    encode = _Views(preprocess.mean, preprocess.std, mirrored)
+    encode = Views(preprocess.mean, preprocess.std, mirrored)
     features = map_batches(encode, vision, batches, mesh, total=len(source), name=name)
     if not np.isfinite(features).all():
         raise UserError(
@@ -68,7 +68,7 @@ def image_features(
 
 
 @dataclasses.dataclass(frozen=True)
-class _Views:
+class Views:
     """Features of a batch [batch, views, embed]."""
 
     mean: tuple[float, ...]

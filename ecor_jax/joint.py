@@ -14,7 +14,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 from jaxtyping import Array, Float, Int
 from tqdm import tqdm
 
@@ -25,10 +24,6 @@ LOGITS, GATHERED = 2**22, 2**23
 """Numbers that a step of a loop over outer candidates makes at most: logits, and embeddings of pairs."""
 DEAR = 4
 """Outer candidates that all images look at together in the time in which one image looks at one of its own choice."""
-
-
-class Bank(nnx.Variable):
-    """Text embeddings, encoded once and never trained."""
 
 
 class Banks(NamedTuple):

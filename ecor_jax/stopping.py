@@ -15,13 +15,17 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 STATUSES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 """How a process ends after each signal, as shells have it."""
+STOPPED = "stopped; the same command goes on from what is saved"
 
 _awaited: set[signal.Signals] = set()
+before_end: Callable[[signal.Signals], Any] | None = None
+"""Called before a signal ends this process: other processes of its run are told of it (`parallel.processes`)."""
+
 _received: signal.Signals | None = None
 _since = 0.0
 _deferrals = 0
@@ -69,10 +73,12 @@ def requested() -> bool:
     return _received is not None
 
 
-def heed() -> None:
-    """As if SIGTERM had come: another process of the run was told to stop, and all of them do."""
+def heed(number: int = signal.SIGTERM) -> None:
+    """As if the signal had come: another process of the run was told to stop, and all of them do."""
     global _received
-    _received = _received or signal.SIGTERM
+    _received = _received or signal.Signals(number)
+    if not _deferrals:
+        end(STOPPED)
 
 
 @contextlib.contextmanager
@@ -88,7 +94,9 @@ def deferred() -> Iterator[None]:
     finally:
         _deferrals -= 1
     if requested() and not _deferrals:
-        raise Stopped("stopped; the same command goes on from what is saved")
+        if before_end is not None and _received is not None:
+            before_end(_received)
+        raise Stopped(STOPPED)
 
 
 def end(message: str) -> NoReturn:
@@ -97,7 +105,10 @@ def end(message: str) -> NoReturn:
         for worker in sys.modules["multiprocessing"].active_children():
             worker.kill()
     with contextlib.suppress(OSError):
-        os.write(2, f"\n{message}\n".encode(errors="backslashreplace"))
+        # Nothing that other threads write may come after it.
+        stderr = os.dup(2)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        os.write(stderr, f"\n{message}\n".encode(errors="backslashreplace"))
     os._exit(1 if _received is None else STATUSES[_received])
 
 
@@ -113,6 +124,8 @@ def _hear(number: signal.Signals) -> None:
     if not requested():
         _received, _since = number, time.monotonic()
     if not _deferrals or again:
-        end("stopped; the same command goes on from what is saved")
+        if before_end is not None:
+            before_end(number)
+        end(STOPPED)
     with contextlib.suppress(OSError):
         os.write(2, b"\nstopping: what is at work is saved first; once more ends at once\n")

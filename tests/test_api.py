@@ -23,15 +23,13 @@ def picture(tmp_path):
     return path
 
 
-def test_importing_is_quick_and_starts_no_backend():
+def test_importing_imports_no_library():
     code = (
-        "import time; start = time.perf_counter(); import ecor_jax, sys; took = time.perf_counter() - start; "
-        "print(took, 'jax' in sys.modules, sorted(set(dir(ecor_jax)) & {'load', 'train', 'load_clip'}))"
+        "import ecor_jax, sys; print({'jax', 'numpy'} & set(sys.modules), "
+        "sorted(set(dir(ecor_jax)) & {'load', 'train', 'load_clip'}))"
     )
-    took, jax, names = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split(maxsplit=2)
-    assert float(took) < 0.5 and jax == "False" and names.strip() == "['load', 'load_clip', 'train']"
+    told = subprocess.check_output([sys.executable, "-c", code], text=True)
+    assert told.strip() == "set() ['load', 'load_clip', 'train']"
 
 
 def test_explaining_imports_nothing_large_that_it_does_not_need(tiny_clip, picture):

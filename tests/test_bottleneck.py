@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecor_jax.bottleneck import Adapter, Bottleneck, group_softmax, intervened, similarity_shares
+from ecor_jax.clip.model import Bank
 from ecor_jax.errors import UserError
-from ecor_jax.joint import Bank
 
 pytestmark = pytest.mark.usefixtures("strict_dtypes")
 

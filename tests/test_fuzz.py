@@ -46,6 +46,6 @@ FAULTY = {
 def test_every_kind_of_fault_is_told_and_kept(kind, monkeypatch, tmp_path):
     monkeypatch.setattr(fuzzer, "SECONDS", 0.05)
     monkeypatch.setitem(fuzzer.READERS, "bad", ([b"good"], "x", FAULTY[kind]))
-    faults = fuzzer.fuzz("bad", seconds=5, seed=0, keep=tmp_path, most=2)[1]
+    faults = fuzzer.fuzz("bad", seconds=100, seed=0, keep=tmp_path, most=2)[1]
     assert [(name.split()[0], count) for name, count in faults.items()] == [(kind, 2)]
     assert (tmp_path / "bad.1").is_file()

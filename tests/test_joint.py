@@ -69,6 +69,7 @@ def compare(found: TopPairs, images, banks: Banks, scale: float) -> None:
 SHAPES = [(7, 4, 1, 1), (7, 4, 5, 3), (7, 4, 9, 16), (7, 4, 28, 2), (5, 3, 15, 2), (1, 1, 1, 8)]
 
 
+@pytest.mark.optimized
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("outer", "inner", "k", "chunk"), SHAPES)
 def test_top_pairs_equal_brute_force(kind, outer, inner, k, chunk):
@@ -84,6 +85,7 @@ def test_the_search_goes_on_as_long_as_one_image_needs_it():
     check_top(images, Banks(outer, unit_rows(np.random.default_rng(0), 8, 3, 2)), 30.0, 4, chunk=1)
 
 
+@pytest.mark.optimized
 @pytest.mark.parametrize("kind", ["conditional", "independent"])
 @pytest.mark.parametrize("model", [0, 2, 8])
 def test_where_many_candidates_are_needed_all_images_look_at_them_together(kind, model, monkeypatch):

@@ -21,13 +21,18 @@ _OTHERS = ("is not compatible with the stored shape", "tree structures do not ma
 
 
 class Store:
-    """The newest `keep` checkpoints below `directory`; a half-written one is never seen by `restore`."""
+    """The newest `keep` checkpoints below `directory`; a half-written one is never seen by `restore`.
+
+    Several processes write it together. Stores that are used at the same time need directories of different names.
+    """
 
     def __init__(self, directory: Path, keep: int = 2):
         self.directory = directory
         options = ocp.CheckpointManagerOptions(
             save_decision_policy=checkpoint_managers.FixedIntervalPolicy(1),
             preservation_policy=checkpoint_managers.LatestN(keep),
+            # Two stores may wait for other processes at the same time, each at barriers of its own.
+            multiprocessing_options=ocp.options.MultiprocessingOptions(barrier_sync_key_prefix=directory.name),
         )
         self._manager = self._written(lambda: ocp.CheckpointManager(directory.absolute(), options=options))
 

@@ -14,6 +14,10 @@ from ecor_jax.clip.vision import VisionTower
 MAX_SCALE = 100.0
 
 
+class Bank(nnx.Variable):
+    """Text embeddings, encoded once and never trained."""
+
+
 class Clip(nnx.Module):
     """Contrastive image and text encoders (Radford et al. 2021).
 

@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 
 from ecor_jax import stopping
 from ecor_jax.atomic import beside
-from ecor_jax.commands.config_files import load_config, options_help
+from ecor_jax.config_files import load_config, options_help
 from ecor_jax.errors import UserError, printable
 from ecor_jax.untrusted.files import is_utf8
 
@@ -72,6 +72,7 @@ def _fail(message: str) -> NoReturn:
     """Ends with one line; where there are other processes, without waiting for them to end as well."""
     line = f"error: {printable(message)}"
     if _is_one_of_several():
+        sys.modules["ecor_jax.parallel.processes"].tell_others({"error": line})
         stopping.end(line)
     sys.exit(line)
 

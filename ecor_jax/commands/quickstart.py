@@ -12,7 +12,7 @@ import time
 
 import ecor_jax
 from ecor_jax.commands import cli
-from ecor_jax.commands.config_files import read_config, shipped
+from ecor_jax.config_files import read_config, shipped
 
 
 def main(args: argparse.Namespace) -> None:

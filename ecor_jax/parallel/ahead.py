@@ -13,7 +13,7 @@ from ecor_jax.parallel import mesh as meshes
 from ecor_jax.parallel.chips import Chip
 from ecor_jax.parallel.flops import matrix_flops
 from ecor_jax.parallel.hlo import collectives, largest, summary
-from ecor_jax.parallel.map_batches import _call
+from ecor_jax.parallel.map_batches import call
 
 GIB = 2**30
 
@@ -55,7 +55,7 @@ def call_step(fn: Any, model: nnx.Module, mesh: Mesh, batch: dict[str, Any]) -> 
     state = placed(state, meshes.shardings(state, mesh))
     batch = placed(batch, jax.tree.map(lambda _: meshes.batch_sharding(mesh), batch))
     with meshes.PLATFORM(mesh.devices.flat[0].platform):
-        return Step(_call.trace(fn, graph, mesh, state, batch), (state, batch), batch["mask"].shape[0])
+        return Step(call.trace(fn, graph, mesh, state, batch), (state, batch), batch["mask"].shape[0])
 
 
 def compile_step(step: Step, device: Chip, devices: int) -> Compiled:

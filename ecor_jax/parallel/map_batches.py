@@ -46,7 +46,7 @@ def map_batches(
     with meshes.UNROLLED(many), watched() as beat, tqdm(total=total, desc=name, unit="image", mininterval=1) as bar:
         for batch in batches:
             placed = meshes.global_batch(batch, mesh)
-            answer = _call(fn, graph, mesh, state, placed), placed["mask"]
+            answer = call(fn, graph, mesh, state, placed), placed["mask"]
             answer, mask = multihost_utils.process_allgather(answer, tiled=True)
             answers.append(jax.tree.map(lambda column, mask=mask: np.asarray(column)[mask], answer))
             beat()
@@ -55,6 +55,6 @@ def map_batches(
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _call(fn: Callable, graph: nnx.GraphDef, mesh: Mesh, state: nnx.State, batch: dict[str, jax.Array]) -> Any:
+def call(fn: Callable, graph: nnx.GraphDef, mesh: Mesh, state: nnx.State, batch: dict[str, jax.Array]) -> Any:
     with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
         return fn(nnx.merge(graph, meshes.gathered(state, mesh)), batch)

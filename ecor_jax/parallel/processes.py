@@ -1,5 +1,6 @@
 """Several processes of one run: how they find each other, and what one of them decides for all."""
 
+import atexit
 import contextlib
 import ctypes
 import functools
@@ -12,16 +13,16 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
+from jax._src import distributed  # what processes tell one another by has no public name
 from jax.experimental import multihost_utils
 from tqdm import tqdm
 
-import ecor_jax
 from ecor_jax import stopping
 from ecor_jax.errors import UserError
 
@@ -64,14 +65,74 @@ def join(coordinator: str, count: int, index: int, seconds: int) -> None:
     finally:
         timer.cancel()
     threading.Thread(target=_watch.run, daemon=True).start()
+    listener = threading.Thread(target=_listen, daemon=True)
+    listener.start()
+    stopping.before_end = lambda number: tell_others({"signal": number})
+    atexit.register(_stop_listening, listener)
     if not is_first():
         # The first one shows the progress of all.
         tqdm.__init__ = functools.partialmethod(tqdm.__init__, disable=True)  # pyright: ignore[reportAttributeAccessIssue]
 
 
+_TOLD, _HEARD = "ecor_jax/told/{}", "ecor_jax/heard/{}"
+"""Keys of what processes tell one another, at the coordinator."""
+_TELLING_SECONDS = 5
+_ends = threading.Event()
+"""Whether this process knows why it ends."""
+
+
+def tell_others(told: Mapping[str, Any]) -> None:
+    """Has the other processes end as this one is about to: {"signal": its number} or {"error": a line}.
+
+    Returns when they have heard of it, or after a few seconds.
+    """
+
+    _ends.set()
+
+    def tell() -> None:
+        client, own = distributed.global_state.client, distributed.global_state.process_id
+        if client is None:  # they have not met
+            return
+        others = [index for index in range(distributed.global_state.num_processes) if index != own]
+        # A process that was told before, or is gone, is no reason not to tell the next one.
+        for index in others:
+            with contextlib.suppress(RuntimeError):
+                client.key_value_set(_TOLD.format(index), json.dumps(told))
+        for index in others:
+            with contextlib.suppress(RuntimeError):
+                client.blocking_key_value_get(_HEARD.format(index), 1000 * _TELLING_SECONDS)
+
+    # Whoever keeps the keys may be stuck.
+    thread = threading.Thread(target=tell, daemon=True)
+    thread.start()
+    thread.join(_TELLING_SECONDS)
+
+
+def _listen() -> None:
+    client, own = distributed.global_state.client, distributed.global_state.process_id
+    try:
+        told = json.loads(client.blocking_key_value_get(_TOLD.format(own), 10**10))
+        client.key_value_set(_HEARD.format(own), "")
+    except RuntimeError:
+        return  # The coordinator is gone, of which JAX tells.
+    if told:
+        _ends.set()
+    if "signal" in told:
+        stopping.heed(told["signal"])
+    elif "error" in told:
+        stopping.end(told["error"])
+
+
+def _stop_listening(listener: threading.Thread) -> None:
+    # A thread that waits in C++ when Python ends is aborted.
+    with contextlib.suppress(RuntimeError):
+        distributed.global_state.client.key_value_set(_TOLD.format(distributed.global_state.process_id), "{}")
+    listener.join(_TELLING_SECONDS)
+
+
 def _aborted(number: int) -> None:
-    if stopping.requested():
-        time.sleep(30)  # The first has ended, as all have saved; this one is about to.
+    if stopping.requested() or _ends.is_set():
+        time.sleep(30)  # This one is about to end by itself, with its own line.
     stopping.end(
         "error: another process of this run is gone, or JAX failed as told above; "
         "the same command goes on from what is saved"
@@ -207,7 +268,7 @@ def held_by_first(context: contextlib.AbstractContextManager[Any]) -> Iterator[N
 def code_digest() -> str:
     """A sha256 of the package's own modules."""
     digest = hashlib.sha256()
-    for path in sorted(Path(ecor_jax.__file__).parent.rglob("*.py")):
+    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Annotated, Literal
 
-from ecor_jax.options import Count, DataType, Positive, Seed, Share, Weight, Within
+from ecor_jax.options import Count, DataType, Positive, Seed, Weight, Within
 
 Momentum = Annotated[float, Within(0, 0.999999)]
 
@@ -43,15 +43,6 @@ class Parallel:
     shard_towers: bool = False
     accumulate: Annotated[int, Within(1, 2**20)] = 1
     patience: Annotated[float, Within(1, 10**6)] = 600.0
-
-
-@dataclasses.dataclass(frozen=True)
-class AdapterOptions:
-    """A residual MLP on the features (CLIP-Adapter). width: of its hidden layer; 0: no adapter. alpha: its share."""
-
-    width: Annotated[int, Within(0, 2**16)] = 0
-    alpha: Share = 0.8
-    last_relu: bool = True
 
 
 @dataclasses.dataclass(frozen=True)

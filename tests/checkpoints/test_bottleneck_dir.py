@@ -13,9 +13,9 @@ from safetensors.numpy import load_file, save_file
 from ecor_jax.bottleneck import Adapter, Bottleneck
 from ecor_jax.checkpoints.bottleneck_dir import HEAD, Findings, SavedBottleneck, load_bottleneck, save_bottleneck
 from ecor_jax.checkpoints.model_dir import load_clip
-from ecor_jax.checkpoints.tuned import load_tuned
 from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.errors import UserError
+from ecor_jax.tasks.rationale.tuned import load_tuned
 
 DESCRIPTORS = Descriptors.from_groups({"nose": ["long", "short"], "ears": ["big", "small", "hidden"]}, "here")
 SHARES = {"nose": 0.5, "ears": -0.25}

@@ -174,3 +174,20 @@ def test_a_failed_write_is_one_message_wherever_it_shows(tmp_path, monkeypatch, 
     monkeypatch.undo()
     with contextlib.suppress(OSError, ValueError):
         store._manager.close()
+
+
+def test_two_stores_at_once_wait_for_other_processes_at_barriers_of_their_own(tmp_path, monkeypatch):
+    """Orbax names a barrier after what it is for and the step: of two stores alike, unless each has a prefix."""
+    from orbax.checkpoint._src.multihost import multihost
+
+    name_of, names = multihost.unique_barrier_key, {"run": set(), "run_best": set()}
+    for directory, found in names.items():
+
+        def noted(*args, found=found, **kwargs):
+            found.add(name_of(*args, **kwargs))
+            return name_of(*args, **kwargs)
+
+        monkeypatch.setattr(multihost, "unique_barrier_key", noted)
+        save(tmp_path / directory, 1)
+    assert len(names["run"]) == len(names["run_best"]) > 2
+    assert not names["run"] & names["run_best"]

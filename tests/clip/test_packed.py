@@ -55,6 +55,7 @@ TEXTS = {
 }
 
 
+@pytest.mark.optimized
 @pytest.mark.parametrize("eot_id", [None, END], ids=["largest id", "first of an id"])
 @pytest.mark.parametrize("texts", TEXTS.values(), ids=TEXTS)
 def test_embeddings_are_those_of_the_plain_tower(texts, eot_id, monkeypatch):

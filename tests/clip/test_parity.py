@@ -43,6 +43,7 @@ CASES = {
 }
 
 
+@pytest.mark.optimized
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in CASES]
 )

@@ -5,7 +5,6 @@ import logging as python_logging
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -52,17 +51,16 @@ def is_quick(result) -> bool:
     return not any(line.endswith(("| jax", "| orbax", "| tensorflow")) for line in result.stderr.splitlines())
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("name", package.COMMANDS)
 def test_help_by_both_ways_to_call_a_command(name, console):
     """Quickly: before JAX is imported."""
-    start = time.monotonic()
     results = [console(name, "--help")]
     command = [sys.executable, "-X", "importtime", "-m", f"launch.{name}", "--help"]
     results.append(subprocess.run(command, cwd=ROOT, capture_output=True, text=True))
     for result, called in zip(results, (f"ecor-jax {name}", f"python -m launch.{name}"), strict=True):
         assert result.returncode == 0 and is_quick(result)
         assert result.stdout.startswith(f"usage: {called} [-h]") and f"ecor-jax {name} --" in result.stdout
-    assert time.monotonic() - start < 20
 
 
 def test_the_console_script_lists_its_commands(console):

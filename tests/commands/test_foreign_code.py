@@ -18,11 +18,11 @@ import pytest
 from flax import nnx
 
 from ecor_jax.checkpoints.model_dir import load_clip
-from ecor_jax.checkpoints.tuned import Tuned, TunedModel, save_tuned
 from ecor_jax.clip.prompts import VisualPrompts, prompt_layers
 from ecor_jax.data.prepare import prepare
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.tasks.rationale.methods import METHODS
+from ecor_jax.tasks.rationale.tuned import Tuned, TunedModel, save_tuned
 
 ROOT = Path(__file__).parents[2]
 EXTENSION = 240

@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from ecor_jax.commands import config_files, quickstart
+from ecor_jax import config_files
+from ecor_jax.commands import quickstart
 
 
 def shrunk(path):
@@ -23,6 +24,7 @@ def shrunk(path):
 READ = config_files.read_config
 
 
+@pytest.mark.smoke
 def test_it_makes_a_clip_compares_three_methods_and_writes_the_page(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(quickstart, "read_config", shrunk)
     args = quickstart.parser().parse_args([f"--workdir={tmp_path / 'run'}", "--seed=3"])

@@ -21,7 +21,6 @@ from ecor_jax.data.pair_sets import PairSet
 from ecor_jax.data.records import Record
 from ecor_jax.data.sources import InOrder
 from ecor_jax.data.vocabulary import Vocabulary
-from ecor_jax.metrics.doubly_right import judge_strictly
 from ecor_jax.metrics.scores import score_classes, score_labels
 from ecor_jax.options import defaults, read
 from ecor_jax.pages.page import write_page
@@ -35,6 +34,7 @@ from ecor_jax.tasks.concepts.options import ConceptsOptions
 from ecor_jax.tasks.concepts.report import write_report
 from ecor_jax.tasks.concepts.results import Judgement, results_of
 from ecor_jax.tasks.rationale.data import Dataset
+from ecor_jax.tasks.rationale.doubly_right import judge_strictly
 from ecor_jax.tasks.rationale.explanation import ExplainedPicture, Explanation, Pair
 from ecor_jax.tasks.rationale.options import RationaleOptions
 from ecor_jax.tasks.rationale.predict import Predictions

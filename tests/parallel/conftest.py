@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import pytest
 
-from ecor_jax.commands.config_files import load_config
+from ecor_jax.config_files import load_config
 from ecor_jax.parallel.ahead import Step
 from ecor_jax.parallel.chips import target
 from ecor_jax.parallel.mesh import TOWERS_SPLIT, make_mesh

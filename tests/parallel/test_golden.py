@@ -15,7 +15,7 @@ from flax import nnx
 from jax.sharding import PartitionSpec
 
 from ecor_jax.bottleneck import Bottleneck
-from ecor_jax.commands.config_files import load_config
+from ecor_jax.config_files import load_config
 from ecor_jax.parallel.ahead import Step
 from ecor_jax.parallel.mesh import TOWERS_SPLIT, make_mesh, shardings
 from ecor_jax.tasks.base import options_of

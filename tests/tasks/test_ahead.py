@@ -5,7 +5,7 @@ import types
 import jax
 import pytest
 
-from ecor_jax.commands.config_files import load_config
+from ecor_jax.config_files import load_config
 from ecor_jax.parallel.mesh import make_mesh
 from ecor_jax.tasks.ahead import Sizes
 from ecor_jax.tasks.base import options_of

@@ -9,7 +9,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from ecor_jax.commands import cli, train
-from ecor_jax.commands.config_files import read_config
+from ecor_jax.config_files import read_config
 from ecor_jax.errors import UserError
 from ecor_jax.options import read
 from ecor_jax.tasks import base

@@ -31,7 +31,7 @@ from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate
 from safetensors.numpy import save_file
 
-from ecor_jax.checkpoints import bottleneck_dir, huggingface, openclip, tokenizer_files, tuned
+from ecor_jax.checkpoints import bottleneck_dir, huggingface, openclip, tokenizer_files
 from ecor_jax.checkpoints.preprocessor import preprocessor_fields, read_preprocess
 from ecor_jax.checkpoints.tensor_files import open_safetensors, open_tensors
 from ecor_jax.checkpoints.torch_zip import open_torch
@@ -52,6 +52,7 @@ from ecor_jax.reports.language_model import _answers_file
 from ecor_jax.reports.statements import read_statements
 from ecor_jax.tasks.concepts.encoder import FileEncoder
 from ecor_jax.tasks.explainer import records_of
+from ecor_jax.tasks.rationale import tuned
 from ecor_jax.training.metrics_log import read_metrics
 from ecor_jax.training.workdir import claimed
 

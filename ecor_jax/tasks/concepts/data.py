@@ -9,7 +9,6 @@ from jaxtyping import Bool, Float
 from ecor_jax.data.captions import Captions
 from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.data.records import Source
-from ecor_jax.tasks.concepts.options import ConceptsOptions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,15 +60,3 @@ class ConceptsDataset:
         if not self.exclusive:
             return self.classes
         return self.classes[1:] if len(self.classes) == 2 else ()
-
-
-def open_data(options: ConceptsOptions) -> ConceptsDataset:
-    """What the options below `data` and `concepts` name. UserError for one that is out of range."""
-    # Imported late: each kind needs packages, and files, that the other does without.
-    if options.data.kind == "xrays":
-        from ecor_jax.tasks.concepts.xrays import open_xrays
-
-        return open_xrays(options)
-    from ecor_jax.tasks.concepts.pictures import open_pictures
-
-    return open_pictures(options)

@@ -10,9 +10,8 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float
 
 from ecor_jax.bottleneck import Bottleneck
-from ecor_jax.clip.model import unit
+from ecor_jax.clip.model import Bank, unit
 from ecor_jax.errors import UserError
-from ecor_jax.joint import Bank
 
 
 class BlackBox(nnx.Module):

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Annotated, Literal
 
+from ecor_jax.bottleneck import AdapterOptions
 from ecor_jax.data.parts import LabelledPictures
 from ecor_jax.options import (
     Braces,
@@ -16,7 +17,7 @@ from ecor_jax.options import (
     Within,
 )
 from ecor_jax.tasks.pretrain.options import OnClip
-from ecor_jax.training.options import AdapterOptions, Optimizer
+from ecor_jax.training.options import Optimizer
 
 
 @dataclasses.dataclass(frozen=True)

@@ -29,7 +29,7 @@ from ecor_jax.data.xray.patient_split import check_no_overlap
 from ecor_jax.errors import UserError
 from ecor_jax.parallel.processes import agree
 from ecor_jax.tasks.base import Log, MethodResult, Task, check_batch_sizes, compute_dtype
-from ecor_jax.tasks.concepts.data import ConceptsDataset, open_data
+from ecor_jax.tasks.concepts.data import ConceptsDataset
 from ecor_jax.tasks.concepts.encoder import ClipEncoder, DualEncoder, FileEncoder
 from ecor_jax.tasks.concepts.explain import ConceptExplainer
 from ecor_jax.tasks.concepts.heads import BlackBox, ClassNames, Head, mean_descriptors
@@ -72,6 +72,18 @@ METHODS = {
 """'black_box' is what others call a linear probe; 'mean_random_descriptors' is WaffleCLIP (Roth et al. 2023)."""
 
 
+def open_data(options: ConceptsOptions) -> ConceptsDataset:
+    """What the options below `data` and `concepts` name. UserError for one that is out of range."""
+    # Imported late: each kind needs packages, and files, that the other does without.
+    if options.data.kind == "xrays":
+        from ecor_jax.tasks.concepts.xrays import open_xrays
+
+        return open_xrays(options)
+    from ecor_jax.tasks.concepts.pictures import open_pictures
+
+    return open_pictures(options)
+
+
 class ConceptBottleneck(Task[ConceptsOptions, Judgement]):
     """Every method of `options.methods` on the same features; a method's model is its head."""
 
@@ -81,7 +93,7 @@ class ConceptBottleneck(Task[ConceptsOptions, Judgement]):
         super().__init__(options, training=training)
         self.methods = options.methods
         _check_options(options, training)
-        check_batch_sizes(options, self.mesh.size, training=True)
+        check_batch_sizes(options, self.mesh.size, training=training)
         self.data: ConceptsDataset = open_data(options)
         agree("the data", self.data.outline)
         average_of(self.data, options)

@@ -17,7 +17,7 @@ from ecor_jax.tasks.ahead import Sizes, Steps, architecture, batch_of, clip_of
 from ecor_jax.tasks.rationale.methods import find_methods, with_templates
 from ecor_jax.tasks.rationale.model import RationaleLearner, RationaleModel
 from ecor_jax.tasks.rationale.options import RationaleOptions
-from ecor_jax.tasks.rationale.predict import _Answer
+from ecor_jax.tasks.rationale.predict import Answer
 from ecor_jax.tasks.rationale.prompts import fresh_prompts
 from ecor_jax.training.ahead import shapes_of, train_step
 
@@ -48,7 +48,7 @@ def steps_ahead(options: RationaleOptions, mesh: Mesh, sizes: Sizes) -> Steps:
         steps["train"] = train_step(made, options, mesh, batch_of(options.data.batch_size, size, **labels))
     judged = batch_of(options.evaluation.batch_size, size, **labels, mask=((), jnp.bool_))
     steps["evaluate"] = call_step(
-        _Answer(options.evaluation.top_k, options.evaluation.calibration), made.model, mesh, judged
+        Answer(options.evaluation.top_k, options.evaluation.calibration), made.model, mesh, judged
     )
     return steps
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from absl import logging
 
-from ecor_jax.checkpoints.tuned import Tuned, TunedModel, load_tuned
 from ecor_jax.config import comma_list
 from ecor_jax.data.decode import picture_of
 from ecor_jax.data.encode import Encode
@@ -16,14 +15,15 @@ from ecor_jax.data.records import Record
 from ecor_jax.data.sources import InOrder
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
-from ecor_jax.metrics.doubly_right import majority_vote
 from ecor_jax.parallel.mesh import make_mesh
 from ecor_jax.tasks.explainer import Explainer
 from ecor_jax.tasks.rationale.data import fitting
+from ecor_jax.tasks.rationale.doubly_right import majority_vote
 from ecor_jax.tasks.rationale.explanation import ExplainedPicture, explanation_of
 from ecor_jax.tasks.rationale.methods import find_methods, make_banks, over_context, words_of
 from ecor_jax.tasks.rationale.model import RationaleModel
 from ecor_jax.tasks.rationale.predict import MANY, Predictions, predict, predict_without_bank
+from ecor_jax.tasks.rationale.tuned import Tuned, TunedModel, load_tuned
 
 Rationales = str | Path | Mapping[str, Sequence[str]] | None
 

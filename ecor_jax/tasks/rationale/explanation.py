@@ -8,8 +8,8 @@ from typing import Any
 from PIL import Image
 
 from ecor_jax.data.vocabulary import Vocabulary
-from ecor_jax.metrics.doubly_right import NAMES
 from ecor_jax.tasks.plain import Explained, Plain
+from ecor_jax.tasks.rationale.doubly_right import NAMES
 from ecor_jax.tasks.rationale.predict import Predictions
 
 
@@ -27,8 +27,8 @@ class Explanation(Plain):
     """What one method says of one picture: its top pairs, the likeliest first, and the category that they elect.
 
     likeliest, probability: the category that is likeliest with all rationales taken together, and how likely; None
-    where that was not asked for. outcome: "rr", "rw", "wr" or "ww" (`metrics.doubly_right`); None where there is no
-    gold. classes, rationales: how many there were to choose from.
+    where that was not asked for. outcome: "rr", "rw", "wr" or "ww" (`tasks.rationale.doubly_right`);
+    None where there is no gold. classes, rationales: how many there were to choose from.
     """
 
     method: str
@@ -93,7 +93,7 @@ class ExplainedPicture(Explained):
 def explanation_of(
     method: str, predictions: Predictions, number: int, vocabulary: Vocabulary, voted: int, outcome: int | None = None
 ) -> Explanation:
-    """A method's answer for picture `number`, in words. outcome: as `metrics.doubly_right` numbers them."""
+    """A method's answer for picture `number`, in words. outcome: as `tasks.rationale.doubly_right` numbers them."""
     columns = (predictions.categories[number], predictions.rationales[number], predictions.probabilities[number])
     return Explanation(
         method,

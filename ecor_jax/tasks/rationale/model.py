@@ -10,11 +10,11 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from ecor_jax.checkpoints.model_dir import Model
-from ecor_jax.clip.model import unit
+from ecor_jax.clip.model import Bank, unit
 from ecor_jax.clip.prompts import Prompt, VisualPrompts
 from ecor_jax.clip.vision import normalise_pixels
 from ecor_jax.data.pipeline import TrainBatches
-from ecor_jax.joint import Bank, Banks, conditional_logits, cosines, pair_embeddings, pairs_log_total
+from ecor_jax.joint import Banks, conditional_logits, cosines, pair_embeddings, pairs_log_total
 from ecor_jax.losses import candidate_loss, softmax_contrastive_loss
 from ecor_jax.parallel.shards import Shards, over_shards
 from ecor_jax.tasks.rationale.methods import Method

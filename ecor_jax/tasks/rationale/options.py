@@ -70,7 +70,7 @@ class RationaleData(LabelledPictures):
 
 @dataclasses.dataclass(frozen=True)
 class RationaleEvaluation:
-    """mode: what counts as a right rationale (`metrics.doubly_right`). top_k: pairs that vote.
+    """mode: what counts as a right rationale (`tasks.rationale.doubly_right`). top_k: pairs that vote.
 
     calibration: whether the probabilities of categories and of rationales by themselves are told, too: sums over all
       pairs, which the top pairs alone are found without.

@@ -19,6 +19,7 @@ from ecor_jax.errors import UserError
 from ecor_jax.joint import Banks, TopPairs, likeliest, top_pairs, top_pairs_of
 from ecor_jax.parallel.map_batches import map_batches
 from ecor_jax.parallel.shards import Shards
+from ecor_jax.tasks.rationale.doubly_right import Judged, rates
 from ecor_jax.tasks.rationale.methods import Method, categories_and_rationales, outer_prompts, words_of
 from ecor_jax.tasks.rationale.model import PromptedTower, RationaleModel
 from ecor_jax.text_bank import embed_texts
@@ -47,6 +48,19 @@ class Predictions(NamedTuple):
     gold_rationales: Bool[np.ndarray, "N R"]
 
 
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What one method did on the test images."""
+
+    predictions: Predictions
+    judged: Judged
+
+    @property
+    def rates(self) -> dict[str, float | int]:
+        """As results.json has them."""
+        return rates(self.judged.outcome)
+
+
 def predict(
     model: RationaleModel,
     method: Method,
@@ -63,7 +77,7 @@ def predict(
     calibration: whether to look for the likeliest category and rationale by themselves, which takes all pairs.
     Where batches have no labels, the gold category is -1, and there are no columns of gold rationales.
     """
-    pairs, alone, gold = map_batches(_Answer(top_k, calibration), model, batches, mesh, total=total, name=name)
+    pairs, alone, gold = map_batches(Answer(top_k, calibration), model, batches, mesh, total=total, name=name)
     return _predictions(method, pairs, alone, gold, name)
 
 
@@ -127,7 +141,7 @@ def _predictions(method: Method, pairs: TopPairs, alone: Any, gold: Any, name: s
 
 
 @dataclasses.dataclass(frozen=True)
-class _Answer:
+class Answer:
     """The top pairs of a batch, the likeliest outer and inner candidate if asked for, and the gold labels."""
 
     top_k: int

@@ -2,21 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ecor_jax.data.decode import picture_of
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.metrics.calibration import Bin, expected_calibration_error, reliability
-from ecor_jax.metrics.doubly_right import rates
 from ecor_jax.pages.page import write_page
 from ecor_jax.tasks.rationale.data import Dataset
+from ecor_jax.tasks.rationale.doubly_right import rates
 from ecor_jax.tasks.rationale.explanation import ExplainedPicture, explanation_of
 from ecor_jax.tasks.rationale.options import RationaleOptions
-
-if TYPE_CHECKING:
-    from ecor_jax.tasks.rationale.task import Evaluation
+from ecor_jax.tasks.rationale.predict import Evaluation
 
 MOST_CLASSES = 120
 """A per-class table longer than this helps nobody on a page; results.json has the totals."""
@@ -27,7 +25,7 @@ def write_rationale_report(
     config: RationaleOptions,
     vocabulary: Vocabulary,
     dataset: Dataset,
-    evaluations: Mapping[str, "Evaluation"],
+    evaluations: Mapping[str, Evaluation],
     metrics: Sequence[Mapping[str, Any]],
     seconds: Mapping[str, float],
     commands: Sequence[str],
@@ -79,7 +77,7 @@ def _facts(config: RationaleOptions, vocabulary: Vocabulary, dataset: Dataset) -
 
 
 def _pictures(
-    count: int, vocabulary: Vocabulary, dataset: Dataset, evaluations: Mapping[str, "Evaluation"]
+    count: int, vocabulary: Vocabulary, dataset: Dataset, evaluations: Mapping[str, Evaluation]
 ) -> list[ExplainedPicture]:
     """Pictures spread evenly over the test set, so over the classes."""
     numbers = np.unique(np.linspace(0, len(dataset.test) - 1, min(count, len(dataset.test))).astype(int)).tolist()
@@ -107,12 +105,12 @@ def _pictures(
     return pictures
 
 
-def _classes(vocabulary: Vocabulary, evaluation: "Evaluation") -> dict[str, dict[str, float | int]]:
+def _classes(vocabulary: Vocabulary, evaluation: Evaluation) -> dict[str, dict[str, float | int]]:
     gold = evaluation.predictions.gold_category
     return {vocabulary.classes[c]: rates(evaluation.judged.outcome[gold == c]) for c in np.unique(gold)}
 
 
-def _calibration(evaluations: Mapping[str, "Evaluation"]) -> dict[str, tuple[Bin, ...]]:
+def _calibration(evaluations: Mapping[str, Evaluation]) -> dict[str, tuple[Bin, ...]]:
     """Of every method's categories, then of their reasons."""
     categories, reasons = {}, {}
     for name, evaluation in evaluations.items():

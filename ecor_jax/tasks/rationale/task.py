@@ -1,6 +1,5 @@
 """Prompt tuning and evaluation of methods on a rationale dataset."""
 
-import dataclasses
 import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,7 +9,6 @@ import jax
 import numpy as np
 from flax import nnx
 
-from ecor_jax.checkpoints.tuned import Tuned, TunedModel, load_tuned, save_tuned
 from ecor_jax.clip.prompts import VisualPrompts
 from ecor_jax.data.augment import Augment
 from ecor_jax.data.encode import Encode, GoldLabels
@@ -20,32 +18,20 @@ from ecor_jax.data.records import Source
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
 from ecor_jax.joint import Banks
-from ecor_jax.metrics.doubly_right import NAMES, Judged, judge, rates
 from ecor_jax.parallel.processes import agree
 from ecor_jax.tasks.base import Log, MethodResult, Task, check_batch_sizes, compute_dtype
 from ecor_jax.tasks.rationale.ahead import steps_ahead
 from ecor_jax.tasks.rationale.data import Dataset, open_dataset
+from ecor_jax.tasks.rationale.doubly_right import NAMES, judge
 from ecor_jax.tasks.rationale.explain import RationaleExplainer
 from ecor_jax.tasks.rationale.methods import PAIR, find_methods, make_banks, over_context, with_templates, words_of
 from ecor_jax.tasks.rationale.model import RationaleLearner, RationaleModel
 from ecor_jax.tasks.rationale.options import RationaleOptions
-from ecor_jax.tasks.rationale.predict import Predictions, predict
+from ecor_jax.tasks.rationale.predict import Evaluation, predict
 from ecor_jax.tasks.rationale.prompts import fresh_prompts
 from ecor_jax.tasks.rationale.report import write_rationale_report
+from ecor_jax.tasks.rationale.tuned import Tuned, TunedModel, load_tuned, save_tuned
 from ecor_jax.training.loop import Validate
-
-
-@dataclasses.dataclass(frozen=True)
-class Evaluation:
-    """What one method did on the test images."""
-
-    predictions: Predictions
-    judged: Judged
-
-    @property
-    def rates(self) -> dict[str, float | int]:
-        """As results.json has them."""
-        return rates(self.judged.outcome)
 
 
 class Rationale(Task[RationaleOptions, Evaluation]):

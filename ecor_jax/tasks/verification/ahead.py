@@ -9,7 +9,7 @@ from jax.sharding import Mesh
 
 from ecor_jax.clip.model import MAX_SCALE
 from ecor_jax.errors import UserError
-from ecor_jax.image_features import _Views
+from ecor_jax.image_features import Views
 from ecor_jax.parallel.ahead import call_step
 from ecor_jax.tasks.ahead import Sizes, Steps, architecture, batch_of, clip_of
 from ecor_jax.tasks.verification.data import open_faces
@@ -48,7 +48,7 @@ def steps_ahead(options: VerificationOptions, mesh: Mesh, sizes: Sizes) -> Steps
         batch = batch_of(options.data.batch_size, size, label=((), jnp.int32))
         steps["train"] = train_step(made, options, mesh, batch)
     judged = batch_of(options.evaluation.batch_size, size, mask=((), jnp.bool_))
-    steps["evaluate"] = call_step(_Views(face.mean, face.std, True), face.vision, mesh, judged)
+    steps["evaluate"] = call_step(Views(face.mean, face.std, True), face.vision, mesh, judged)
     return steps
 
 

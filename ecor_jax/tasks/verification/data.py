@@ -31,7 +31,7 @@ def open_faces(data: FaceData) -> Faces:
     UserError for numbers that the pictures do not allow.
     """
     if not data.images:
-        raise UserError("--options.data.images is not set: expected a path")
+        raise UserError("--config.data.images is not set: expected a path")
     source = open_images(data.images, split=data.split)
     people = source.classes
     if data.held_out + data.validation >= len(people) - 1:

@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
+from ecor_jax.bottleneck import AdapterOptions
 from ecor_jax.options import (
     BatchSize,
     Braces,
@@ -19,7 +20,7 @@ from ecor_jax.options import (
     Workers,
 )
 from ecor_jax.tasks.pretrain.options import OnClip
-from ecor_jax.training.options import AdapterOptions, Optimizer
+from ecor_jax.training.options import Optimizer
 
 
 @dataclasses.dataclass(frozen=True)

@@ -59,7 +59,7 @@ class Verification(Task[VerificationOptions, Judgement]):
             bank = np.zeros((len(self.descriptors.phrases), 1), np.float32)
             untrained = untrained_head(options, self.descriptors, bank, scale=1.0)
             trainable(head.tuned, untrained, head.output)
-        check_batch_sizes(options, self.mesh.size, training=True)
+        check_batch_sizes(options, self.mesh.size, training=training)
         wanted = options.data.held_out or (training and head.tuned)
         self.faces = open_faces(options.data) if wanted else None
         self.pair_sets = open_pair_sets(options, self.faces)

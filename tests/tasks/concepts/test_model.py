@@ -154,6 +154,7 @@ def slow_concepts(cosines: np.ndarray, present: np.ndarray, push_absent: bool) -
 # The loss
 
 
+@pytest.mark.optimized
 @pytest.mark.parametrize("kind", HEADS)
 @pytest.mark.parametrize("single_label", [True, False])
 @pytest.mark.parametrize("push_absent", [True, False])

@@ -14,10 +14,9 @@ from ecor_jax.checkpoints.model_dir import load_clip
 from ecor_jax.clip.model import unit
 from ecor_jax.errors import UserError
 from ecor_jax.options import defaults, read
-from ecor_jax.tasks.concepts.data import open_data
 from ecor_jax.tasks.concepts.heads import mean_descriptors
 from ecor_jax.tasks.concepts.options import ConceptsOptions
-from ecor_jax.tasks.concepts.task import METHODS
+from ecor_jax.tasks.concepts.task import METHODS, ConceptBottleneck, open_data
 
 WORDS = {
     "Cat": ["whiskers", "Four legs"],
@@ -40,6 +39,13 @@ def config(tiny_pictures, tmp_path):
 
 def opened(config):
     return open_data(read(ConceptsOptions, config))
+
+
+def test_evaluation_asks_for_no_training_batch(config):
+    config.data.batch_size = 7
+    assert ConceptBottleneck(read(ConceptsOptions, config), training=False).data.test is not None
+    with pytest.raises(UserError, match=r"data\.batch_size is 7; expected a multiple of 8"):
+        ConceptBottleneck(read(ConceptsOptions, config), training=True)
 
 
 def refused(config) -> str:

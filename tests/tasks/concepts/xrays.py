@@ -9,8 +9,9 @@ from ecor_jax.config import Config
 from ecor_jax.data.vocabulary import normalise_name
 from ecor_jax.errors import UserError
 from ecor_jax.options import defaults, read
-from ecor_jax.tasks.concepts.data import ConceptsDataset, open_data
+from ecor_jax.tasks.concepts.data import ConceptsDataset
 from ecor_jax.tasks.concepts.options import ConceptsOptions
+from ecor_jax.tasks.concepts.task import open_data
 
 HEADER = "Image Index,Finding Labels,Follow-up #,Patient ID,View Position"
 KINDS = ("No Finding", "Effusion", "Effusion|Edema", "Hernia", "No Finding", "Mass|Pleural_Thickening")

@@ -60,6 +60,7 @@ def loss_of(task, batch, seed=0):
     return float(loss), {name: float(total) / float(count) for name, (total, count) in metrics.items()}
 
 
+@pytest.mark.optimized
 def test_softmax_loss_and_retrieval_equal_a_slow_loop(model, batch):
     task = PretrainLearner(model.clip, BATCHES, model.preprocess)
     logits = cosines(model.clip, model.preprocess, batch) / 0.07  # the temperature it starts from

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from ecor_jax.data.vocabulary import Vocabulary
-from ecor_jax.metrics.doubly_right import WR, majority_vote
+from ecor_jax.tasks.rationale.doubly_right import WR, majority_vote
 from ecor_jax.tasks.rationale.explanation import ExplainedPicture, Explanation, Pair, explanation_of
 from ecor_jax.tasks.rationale.predict import Predictions
 

@@ -140,6 +140,7 @@ def loss_and_metrics(task, batch, seed=0):
     return jax.jit(lambda batch: task.loss(task.model, batch, jax.random.key(seed)))(batch)
 
 
+@pytest.mark.optimized
 @pytest.mark.parametrize(
     ("order", "candidates", "gold"), [*itertools.product(ORDERS, ("vocabulary", "batch"), ("draw", "pseudo"))]
 )

@@ -49,6 +49,7 @@ def answers(clip, method: str, labelled: bool = True, seed: int = 0, model: Rati
     return predict(model, METHODS[method], batches, top_k=TOP, mesh=make_mesh(), total=COUNT)
 
 
+@pytest.mark.optimized
 @pytest.mark.parametrize("method", ["ecor", "ecor_reversed", "clip"])
 def test_the_best_pairs_of_every_picture(clip, method):
     found, model = answers(clip, method), model_of(clip, method)

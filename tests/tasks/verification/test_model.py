@@ -235,6 +235,7 @@ def slow_loss(name, embeddings, centres, labels, classes, scale, before=(20, 100
     return np.mean(losses), right, (mean, std), norms
 
 
+@pytest.mark.optimized
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("shards", [1, 4])
 def test_the_loss_is_the_one_of_the_loops(name, shards):

@@ -8,7 +8,7 @@ import pytest
 from flax import nnx
 from ml_collections import ConfigDict
 
-from ecor_jax.commands.config_files import read_config
+from ecor_jax.config_files import read_config
 from ecor_jax.errors import UserError
 from ecor_jax.options import read
 from ecor_jax.tasks.verification.task import Verification, interpolated
@@ -47,6 +47,22 @@ def test_nobody_is_trained_on_and_judged_by(config):
     assert list(pairs) == ["orl", "celebrity_pairs"]
     assert (len(pairs["orl"].same), int(pairs["orl"].same.sum())) == (2 * 450, 450)
     assert (len(pairs["celebrity_pairs"].same), int(pairs["celebrity_pairs"].same.sum())) == (300, 38)
+
+
+def test_evaluation_asks_for_no_training_batch(config):
+    config.data.batch_size = 30
+    assert Verification(read(Verification.Options, config), training=False).faces is not None
+    with pytest.raises(UserError, match=r"data\.batch_size is 30; expected a multiple of 8"):
+        task(config)
+    config.evaluation.batch_size = 30
+    with pytest.raises(UserError, match=r"evaluation\.batch_size is 30; expected a multiple of 8"):
+        Verification(read(Verification.Options, config), training=False)
+
+
+def test_no_pictures_are_told_with_the_option_that_names_them(config):
+    config.data.images = ""
+    with pytest.raises(UserError, match=r"^--config\.data\.images is not set: expected a path"):
+        task(config)
 
 
 def test_a_subset_of_those_to_train_on(config):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecor_jax.data.vocabulary import Vocabulary
-from ecor_jax.metrics.doubly_right import RR, RW, WR, WW, judge, majority_vote, rates
+from ecor_jax.tasks.rationale.doubly_right import RR, RW, WR, WW, judge, majority_vote, rates
 
 TEMPLATE = "This is a photo of a {c} because there is {r}"
 # Names within names, of classes and of rationales; "tail" within "a long tail"; a class within a rationale.

@@ -16,7 +16,6 @@ from absl import flags
 from ml_collections import ConfigDict
 from ml_collections.config_flags import config_flags
 
-import ecor_jax
 from ecor_jax.config import Config
 from ecor_jax.errors import UserError
 
@@ -43,7 +42,7 @@ def _read(name: str) -> ConfigDict:
 
 def shipped() -> Path:
     """The folder of the configs that ship: within an installed package, or configs/ of the clone beside it."""
-    package = Path(ecor_jax.__file__).parent
+    package = Path(__file__).parent
     installed = package / "configs"
     return installed if installed.is_dir() else package.parent / "configs"
 

@@ -9,11 +9,11 @@ from flax import nnx
 from safetensors.numpy import load_file, save_file
 
 from ecor_jax.checkpoints.model_dir import load_clip
-from ecor_jax.checkpoints.tuned import Tuned, TunedModel, load_tuned, save_tuned
 from ecor_jax.clip.prompts import VisualPrompts
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
 from ecor_jax.tasks.rationale.methods import METHODS, with_templates
+from ecor_jax.tasks.rationale.tuned import Tuned, TunedModel, load_tuned, save_tuned
 
 LISTS = {"cat": ["whiskers", "a tail"], "owl": [], "dog": ["a tail", "größe"]}
 
@@ -74,7 +74,7 @@ def test_a_newer_one_takes_the_place_of_an_older_one_if_it_can_be_written(saved,
     assert plain.tuned == {} and plain.vocabulary is None
     newer = TunedModel(saved[1].model, {"dror": saved[1].tuned["dror"]}, saved[1].vocabulary)
     with monkeypatch.context() as patch, pytest.raises(UserError, match=r"model: cannot be written .No space left"):
-        patch.setattr("ecor_jax.checkpoints.tuned.save_file", full)
+        patch.setattr("ecor_jax.tasks.rationale.tuned.save_file", full)
         save_tuned(copy, newer)
     assert list(load_tuned(copy).tuned) == ["ecor", "dror"]
     save_tuned(copy, newer)

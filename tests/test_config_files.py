@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from ml_collections import ConfigDict
 
-from ecor_jax.commands import cli, config_files, train
+from ecor_jax import config_files
+from ecor_jax.commands import cli, train
 from ecor_jax.errors import UserError
 
 GOOD = """

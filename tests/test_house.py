@@ -1,0 +1,81 @@
+"""Every import goes down: the table of docs/architecture.md holds."""
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+FILES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for top in ("ecor_jax", "configs", "launch")
+    for path in sorted((ROOT / top).rglob("*.py"))
+}
+
+
+def floors() -> dict[str, int]:
+    """The row of each room in the table, from the top."""
+    section = (ROOT / "docs" / "architecture.md").read_text().split("\n## Who may import whom\n")[1].split("\n## ")[0]
+    rows = [re.findall(r"`(\w+)`", line) for line in section.splitlines() if line.startswith("| `")]
+    return {room: number for number, row in enumerate(rows) for room in row}
+
+
+def room(module: str) -> str:
+    top, *rest = module.split(".")
+    return rest[0] if top == "ecor_jax" and rest else top
+
+
+@cache
+def imports(module: str) -> list[tuple[str, str]]:
+    """Modules of the project that a module imports anywhere in its file, and the name it takes from each."""
+    found = []
+    for node in ast.walk(ast.parse(FILES[module].read_text())):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, "") for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} has a relative import"
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                found.append((whole, "") if whole in FILES else (str(node.module), alias.name))
+    return [(name, taken) for name, taken in found if name in FILES]
+
+
+def circles() -> Iterator[list[str]]:
+    seen: dict[str, bool] = {}  # True: its imports are being walked
+
+    def walk(path: list[str]) -> Iterator[list[str]]:
+        seen[path[-1]] = True
+        for name, _ in imports(path[-1]):
+            if seen.get(name):
+                yield [*path[path.index(name) :], name]
+            elif name not in seen:
+                yield from walk([*path, name])
+        seen[path[-1]] = False
+
+    for module in FILES:
+        if module not in seen:
+            yield from walk([module])
+
+
+def test_the_table_names_every_room():
+    assert floors().keys() == {room(module) for module in FILES}
+
+
+def test_every_import_goes_down():
+    floor = floors()
+    upward = [
+        f"{module} imports {name}"
+        for module in FILES
+        for name, _ in imports(module)
+        if room(module) != room(name) and floor[room(name)] >= floor[room(module)]
+    ]
+    assert upward == []
+
+
+def test_no_circle_between_modules():
+    assert list(circles()) == []
+
+
+def test_no_private_name_is_imported_by_another_file():
+    assert [f"{m} takes {n} of {x}" for m in FILES for x, n in imports(m) if n.startswith("_")] == []
