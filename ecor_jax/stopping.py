@@ -22,6 +22,9 @@ STATUSES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 """How a process ends after each signal, as shells have it."""
 STOPPED = "stopped; the same command goes on from what is saved"
 
+stderr = 2
+"""Where this module writes: another file descriptor where what C++ writes to stderr is looked through first."""
+
 _awaited: set[signal.Signals] = set()
 before_end: Callable[[signal.Signals], Any] | None = None
 """Called before a signal ends this process: other processes of its run are told of it (`parallel.processes`)."""
@@ -106,9 +109,10 @@ def end(message: str) -> NoReturn:
             worker.kill()
     with contextlib.suppress(OSError):
         # Nothing that other threads write may come after it.
-        stderr = os.dup(2)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-        os.write(stderr, f"\n{message}\n".encode(errors="backslashreplace"))
+        own = os.dup(stderr)
+        for number in {2, stderr}:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+        os.write(own, f"\n{message}\n".encode(errors="backslashreplace"))
     os._exit(1 if _received is None else STATUSES[_received])
 
 
@@ -128,4 +132,4 @@ def _hear(number: signal.Signals) -> None:
             before_end(number)
         end(STOPPED)
     with contextlib.suppress(OSError):
-        os.write(2, b"\nstopping: what is at work is saved first; once more ends at once\n")
+        os.write(stderr, b"\nstopping: what is at work is saved first; once more ends at once\n")

@@ -11,6 +11,7 @@ import jax
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
+from ecor_jax import stopping
 from ecor_jax.errors import UserError
 
 State = TypeVar("State")
@@ -40,6 +41,8 @@ class Store:
         return self
 
     def __exit__(self, kind, error, trace) -> None:
+        if jax.process_count() > 1 and kind not in (None, UserError, stopping.Stopped):
+            return  # Another process may be gone, for which what is being saved would wait.
         try:
             if kind is None:
                 self.wait()

@@ -50,7 +50,8 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
             # At its end this process would wait for the others, which wait for it.
             traceback.print_exc()
             line = "a mistake of this program, as told above"
-        _fail(line)
+        # That another process is gone, the others learn by themselves.
+        _fail(line, tell=not _is_a_lost_process(error))
 
 
 def _line_of(error: Exception) -> str | None:
@@ -61,18 +62,25 @@ def _line_of(error: Exception) -> str | None:
         return f"{error.filename}: {error.strerror}"
     if isinstance(error, MemoryError):
         return "there is not enough memory for this; smaller batches or sets need less"
-    if isinstance(error, RuntimeError) and _is_one_of_several():
-        # What JAX raises where another process no longer answers.
+    if _is_a_lost_process(error):
         reason = str(error).strip().splitlines()[0][:200]
         return f"another process of this run is gone ({reason}); the same command goes on from what is saved"
     return None
 
 
-def _fail(message: str) -> NoReturn:
-    """Ends with one line; where there are other processes, without waiting for them to end as well."""
+def _is_a_lost_process(error: Exception) -> bool:
+    """Whether JAX raised it since another process no longer answers: a RuntimeError, or one of Gloo."""
+    return _is_one_of_several() and (isinstance(error, RuntimeError) or "Gloo" in str(error))
+
+
+def _fail(message: str, *, tell: bool) -> NoReturn:
+    """Ends with one line; other processes of the run, if they are told, end with the same."""
     line = f"error: {printable(message)}"
     if _is_one_of_several():
-        sys.modules["ecor_jax.parallel.processes"].tell_others({"error": line})
+        from ecor_jax.parallel.endings import tell_others
+
+        if tell:
+            tell_others({"error": line})
         stopping.end(line)
     sys.exit(line)
 

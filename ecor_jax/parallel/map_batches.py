@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 from tqdm import tqdm
 
 from ecor_jax.parallel import mesh as meshes
-from ecor_jax.parallel.processes import watched
+from ecor_jax.parallel.endings import watched
 
 MANY = 500
 """Examples for which it is worth a second or two to compile a tower that takes a twentieth less time (on CPUs)."""

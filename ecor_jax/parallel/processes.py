@@ -1,30 +1,27 @@
 """Several processes of one run: how they find each other, and what one of them decides for all."""
 
-import atexit
 import contextlib
-import ctypes
 import functools
 import hashlib
 import json
 import logging
-import math
 import os
-import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-from jax._src import distributed  # what processes tell one another by has no public name
 from jax.experimental import multihost_utils
 from tqdm import tqdm
 
 from ecor_jax import stopping
 from ecor_jax.errors import UserError
+from ecor_jax.parallel import endings
+from ecor_jax.parallel.endings import watched
 
 HEARTBEAT_SECONDS = 60
 """How long a process may not be heard of, by threads of JAX that wait for nothing, before the others end."""
@@ -43,7 +40,7 @@ def join(coordinator: str, count: int, index: int, seconds: int) -> None:
     global joins
     joins = True
     logging.getLogger("jax._src.distributed").setLevel(logging.WARNING)
-    ctypes.CDLL(None).signal(signal.SIGABRT, _ABORTED)
+    endings.catch_aborts()
     if coordinator and index:
         _wait_for(coordinator, seconds)
     elif coordinator:
@@ -64,84 +61,10 @@ def join(coordinator: str, count: int, index: int, seconds: int) -> None:
         raise UserError(f"{named}: the processes of this run did not meet ({reason})") from error
     finally:
         timer.cancel()
-    threading.Thread(target=_watch.run, daemon=True).start()
-    listener = threading.Thread(target=_listen, daemon=True)
-    listener.start()
-    stopping.before_end = lambda number: tell_others({"signal": number})
-    atexit.register(_stop_listening, listener)
+    endings.begin()
     if not is_first():
         # The first one shows the progress of all.
         tqdm.__init__ = functools.partialmethod(tqdm.__init__, disable=True)  # pyright: ignore[reportAttributeAccessIssue]
-
-
-_TOLD, _HEARD = "ecor_jax/told/{}", "ecor_jax/heard/{}"
-"""Keys of what processes tell one another, at the coordinator."""
-_TELLING_SECONDS = 5
-_ends = threading.Event()
-"""Whether this process knows why it ends."""
-
-
-def tell_others(told: Mapping[str, Any]) -> None:
-    """Has the other processes end as this one is about to: {"signal": its number} or {"error": a line}.
-
-    Returns when they have heard of it, or after a few seconds.
-    """
-
-    _ends.set()
-
-    def tell() -> None:
-        client, own = distributed.global_state.client, distributed.global_state.process_id
-        if client is None:  # they have not met
-            return
-        others = [index for index in range(distributed.global_state.num_processes) if index != own]
-        # A process that was told before, or is gone, is no reason not to tell the next one.
-        for index in others:
-            with contextlib.suppress(RuntimeError):
-                client.key_value_set(_TOLD.format(index), json.dumps(told))
-        for index in others:
-            with contextlib.suppress(RuntimeError):
-                client.blocking_key_value_get(_HEARD.format(index), 1000 * _TELLING_SECONDS)
-
-    # Whoever keeps the keys may be stuck.
-    thread = threading.Thread(target=tell, daemon=True)
-    thread.start()
-    thread.join(_TELLING_SECONDS)
-
-
-def _listen() -> None:
-    client, own = distributed.global_state.client, distributed.global_state.process_id
-    try:
-        told = json.loads(client.blocking_key_value_get(_TOLD.format(own), 10**10))
-        client.key_value_set(_HEARD.format(own), "")
-    except RuntimeError:
-        return  # The coordinator is gone, of which JAX tells.
-    if told:
-        _ends.set()
-    if "signal" in told:
-        stopping.heed(told["signal"])
-    elif "error" in told:
-        stopping.end(told["error"])
-
-
-def _stop_listening(listener: threading.Thread) -> None:
-    # A thread that waits in C++ when Python ends is aborted.
-    with contextlib.suppress(RuntimeError):
-        distributed.global_state.client.key_value_set(_TOLD.format(distributed.global_state.process_id), "{}")
-    listener.join(_TELLING_SECONDS)
-
-
-def _aborted(number: int) -> None:
-    if stopping.requested() or _ends.is_set():
-        time.sleep(30)  # This one is about to end by itself, with its own line.
-    stopping.end(
-        "error: another process of this run is gone, or JAX failed as told above; "
-        "the same command goes on from what is saved"
-    )
-
-
-# JAX aborts from a thread of C++ that holds no lock of Python, wherever the main thread is. A handler of signal.signal
-# would come too late: it runs in the main thread, when that is back in Python, and abort() waits for nobody.
-_ABORTED = ctypes.CFUNCTYPE(None, ctypes.c_int)(_aborted)
 
 
 def _check_free(coordinator: str) -> None:
@@ -170,47 +93,6 @@ def _wait_for(coordinator: str, seconds: int) -> None:
                     "start the process of --process=0, and see that HOST is its name"
                 ) from error
         time.sleep(0.2)
-
-
-class _Watch:
-    """The clock of this process: when it ends, unless it hears of the others before. Its thread begins in `join`."""
-
-    patience, until = 600.0, math.inf
-
-    def run(self) -> None:
-        while True:
-            time.sleep(min(self.patience / 10, 1))
-            if time.monotonic() > self.until:
-                stopping.end(
-                    f"error: nothing for {self.patience:g} s (parallel.patience; at first for ten times as long): "
-                    "another process of this run is stuck or gone; the same command goes on from what is saved"
-                )
-
-    def beat(self) -> None:
-        self.until = time.monotonic() + self.patience
-
-
-_watch = _Watch()
-
-
-def be_patient(seconds: float) -> None:
-    """From here on whatever is `watched` waits so long for other processes; until then, 600 s."""
-    _watch.patience = seconds
-
-
-@contextlib.contextmanager
-def watched() -> Iterator[Callable[[], None]]:
-    """Ends this process with a line if what it gives is not called for so long; at first, for ten times as long.
-
-    For work that waits for other processes in each of its steps: one of them may be stuck, which nothing else tells.
-    The first step may compile, or wait for what only one process does. One process alone is not watched.
-    """
-    before, _watch.until = _watch.until, time.monotonic() + 10 * _watch.patience
-    try:
-        yield _watch.beat
-    finally:
-        # What is watched around it goes on.
-        _watch.until = max(before, time.monotonic() + _watch.patience)
 
 
 def is_first() -> bool:

@@ -26,8 +26,9 @@ from ecor_jax.errors import UserError
 from ecor_jax.options import plain, read
 from ecor_jax.pages.page import write_page
 from ecor_jax.parallel.ahead import Step
+from ecor_jax.parallel.endings import be_patient
 from ecor_jax.parallel.mesh import TOWERS_SPLIT, make_mesh
-from ecor_jax.parallel.processes import agree, be_patient, code_digest, from_first, held_by_first, is_first, wait
+from ecor_jax.parallel.processes import agree, code_digest, from_first, held_by_first, is_first, wait
 from ecor_jax.tasks.explainer import Explainer
 from ecor_jax.training.loop import Validate, train
 from ecor_jax.training.metrics_log import read_metrics

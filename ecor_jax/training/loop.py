@@ -15,8 +15,9 @@ from ecor_jax import stopping
 from ecor_jax.checkpoints.store import Store
 from ecor_jax.errors import UserError
 from ecor_jax.parallel import mesh as meshes
+from ecor_jax.parallel.endings import watched
 from ecor_jax.parallel.flops import matrix_flops, measured_peak
-from ecor_jax.parallel.processes import is_first, wait, watched
+from ecor_jax.parallel.processes import is_first, wait
 from ecor_jax.training.best import PREFIX, Best
 from ecor_jax.training.metrics_log import MetricsLog
 from ecor_jax.training.optimizers import make_optimizer

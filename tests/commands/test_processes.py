@@ -167,14 +167,15 @@ def test_a_process_that_is_gone_or_stuck_ends_the_others_with_a_line(options, tm
     reached(running, tmp_path / "run", 4)
     lost = running.pop(which)
     lost.send_signal(deadly)
-    began = time.monotonic()
-    (told,) = ended(running)
+    _, errors = running[0].communicate(timeout=300)
     lost.kill()
     lost.communicate()
-    assert told[0] == 1 and time.monotonic() - began < 200
+    assert running[0].returncode == 1
+    assert "Check failure" not in errors and "Traceback" not in errors, errors
+    last = errors.strip().splitlines()[-1]
+    assert last.startswith("error: ")
     # It may be told of in the midst of writing a checkpoint, too.
-    assert told[2].startswith("error: ")
-    assert "goes on from what is saved" in told[2] or "the newest whole one is of step" in told[2]
+    assert "goes on from what is saved" in last or "the newest whole one is of step" in last
 
 
 def evaluating(options: list[str], model: Path, tmp_path: Path) -> list:
