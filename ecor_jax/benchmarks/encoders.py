@@ -32,8 +32,8 @@ def encode_image(setting: Setting) -> Suite:
     if setting.peers:
         from ecor_jax.benchmarks import torch_clip
 
-        peers = torch_clip.sides(torch_clip.image_embedder, model, [images])
-        peers |= torch_clip.open_clip_sides(model, [images], images=True)
+        peers = torch_clip.sides(torch_clip.image_embedder, model, [images], compiled=not setting.quick)
+        peers |= torch_clip.open_clip_sides(model, [images], images=True, compiled=not setting.quick)
     return Suite(
         f"unit embeddings of {setting.batch_size} images at once; {setting.told()}",
         "image",
@@ -61,7 +61,7 @@ def _texts(setting: Setting, texts: Sequence[str], work: str) -> Suite:
     model = setting.open()
     sample, peers, cost = np.arange(len(texts)), {}, {}
     if setting.peers:
-        sample, peers = _peers(model, texts)
+        sample, peers = _peers(model, texts, compiled=not setting.quick)
         work += f", of which others encode {len(sample)} in batches of {TOGETHER}"
 
     def ours() -> np.ndarray:
@@ -75,7 +75,7 @@ def _texts(setting: Setting, texts: Sequence[str], work: str) -> Suite:
     return Suite(told, "text", Side(ours, len(texts)), peers, dtype=setting.dtype, counted=lambda: cost)
 
 
-def _peers(model: Model, texts: Sequence[str]) -> tuple[np.ndarray, dict[str, Side]]:
+def _peers(model: Model, texts: Sequence[str], *, compiled: bool) -> tuple[np.ndarray, dict[str, Side]]:
     """Some of the texts, and PyTorch on their tokens: padded to the context, and cut to what a batch needs."""
     from ecor_jax.benchmarks import torch_clip
 
@@ -88,8 +88,8 @@ def _peers(model: Model, texts: Sequence[str]) -> tuple[np.ndarray, dict[str, Si
     padded = [np.pad(ids[rows], ((0, 0), (0, context - ids.shape[1]))).astype(np.int64) for rows in chosen]
     cut = [rows[:, : lengths[numbers].max()] for rows, numbers in zip(padded, chosen, strict=True)]
     make = torch_clip.text_embedder
-    whole, trimmed = torch_clip.sides(make, model, padded), torch_clip.sides(make, model, cut)
+    whole, trimmed = (torch_clip.sides(make, model, batches, compiled=compiled) for batches in (padded, cut))
     whole.pop(torch_clip.EAGER)
-    whole |= torch_clip.open_clip_sides(model, padded, images=False)  # which takes no others
+    whole |= torch_clip.open_clip_sides(model, padded, images=False, compiled=compiled)  # which takes no others
     peers = {f"{name}, {context} tokens": side for name, side in whole.items()}
     return np.concatenate(chosen), peers | {f"{name}, cut to length": side for name, side in trimmed.items()}

@@ -32,7 +32,8 @@ class Setting:
 
     model: a preset, whose weights are drawn, or a model directory. tokenizer: OpenAI's merges for a preset; None: one
     that is learned from the words. rationales: a file of them; None: the drawings'. images: pictures to decode; None:
-    some that are made. peers: whether others do the work, too. folder: for what a suite writes, while it is measured.
+    some that are made. peers: whether others do the work, too. quick: fewer pictures, and no peers that are compiled by
+    themselves for a minute. folder: for what a suite writes, while it is measured.
     """
 
     model: str = "openai/ViT-B-32"
@@ -42,6 +43,7 @@ class Setting:
     rationales: Path | None = None
     images: Path | None = None
     peers: bool = False
+    quick: bool = False
     folder: Path = Path(".")
 
     def words(self) -> Vocabulary:

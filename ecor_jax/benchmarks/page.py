@@ -8,7 +8,7 @@ from ecor_jax.benchmarks.run import difference_of, time_of
 
 INTRODUCTION = """# Benchmarks
 
-Made by `ecor-jax benchmark` from [{source}]({source}), on {device} ({versions}).
+Made by `ecor-jax benchmark` from [{source}]({source}), on {device} ({versions}).{threads}
 
 All sides of a suite take turns in one process, after a warm-up that compiles them: medians of some rounds, the least
 and the largest in brackets. A ratio is taken within a round; above 1, ours is faster. The difference is that of what
@@ -20,13 +20,24 @@ Weights of presets are drawn: they take as long as any.
 def write_page(path: Path, report: dict[str, Any], source: Path) -> None:
     """Of each suite its work, and a table of all sides."""
     versions = ", ".join(f"{library} {version}" for library, version in report["versions"].items())
+    sides = ", ".join(f"{name} {count}" for name, count in report.get("threads", {}).items())
+    threads = f" Threads: {sides}." if sides else ""
     named = source.name if source.parent == path.parent else source
-    lines = [INTRODUCTION.format(source=named, device=report["device"], versions=versions)]
+    lines = [
+        INTRODUCTION.format(source=named, device=report["device"], versions=versions, threads=threads),
+        *tables(report),
+    ]
+    with new_file(path) as partial:
+        partial.write_text("\n".join(lines))
+
+
+def tables(report: dict[str, Any]) -> list[str]:
+    """Lines of Markdown: what was left out and why, then a table of each suite."""
+    lines = [f"Left out: {name}: {reason}.\n" for name, reason in report.get("left_out", {}).items()]
     for name, result in report["suites"].items():
         work = f"{result['work']}; {result['rounds']} rounds."
         lines += [f"## {name}", work, *_beside(result), "", *_table(result), ""]
-    with new_file(path) as partial:
-        partial.write_text("\n".join(lines))
+    return lines
 
 
 def _beside(result: dict[str, Any]) -> list[str]:

@@ -3,9 +3,11 @@
 import csv
 import dataclasses
 import importlib.metadata
+import math
 import os
 import platform
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,39 +36,91 @@ SUITES: dict[str, Callable[[Setting], Suite]] = {
     "input": read_pictures,
     "startup": startup,
 }
+NO_MEMORY = "RESOURCE_EXHAUSTED"
+"""What JAX's error says."""
 LIBRARIES = ("jax", "jaxlib", "flax", "numpy", "torch", "transformers", "open_clip_torch", "pillow")
 
 
 def benchmark(
-    suites: Sequence[str], settings: Sequence[Setting], rounds: int, output: Path, *, add: bool = False
+    suites: Sequence[str],
+    settings: Sequence[Setting],
+    rounds: int,
+    output: Path,
+    *,
+    add: bool = False,
+    minutes: float = math.inf,
 ) -> dict[str, Any]:
     """Measures every suite in every setting, and writes what DESIGN says of them, and a CSV beside it.
 
-    A suite's first setting has its name; of others, that of the setting is added. add: other suites that `output` has
-    stay. UserError for a suite there is not, and for an `output` to add to that is of another machine.
+    A suite's first setting has its name; of others, that of the setting is added. What does not fit into memory, and
+    what had not begun after so many minutes, is named under "left_out" with the reason, and the others go on.
+
+    Args:
+        add: other suites that `output` has stay.
+
+    Raises:
+        UserError: for a suite there is not, and for an `output` to add to that is of another machine.
     """
     if unknown := [name for name in suites if name not in SUITES]:
         raise UserError(f"no suite {', '.join(map(repr, unknown))}; there are: {', '.join(SUITES)}")
-    report: dict[str, Any] = {"device": device(), "versions": versions(), "suites": {}}
+    began = time.monotonic()
+    report: dict[str, Any] = {"device": device(), "threads": threads(settings), "versions": versions(), "suites": {}}
+    report["left_out"] = {}
     if add and output.exists():
         report["suites"] = _measured_before(output, report)
     for name in suites:
         for number, setting in enumerate(settings):
             called = ", ".join([name, *setting.named()]) if number else name
-            with tempfile.TemporaryDirectory() as folder:
-                suite = SUITES[name](dataclasses.replace(setting, folder=Path(folder)))
-                print(f"{called}: {suite.work}", flush=True)
-                result = measured(suite, rounds, called)
-                del suite  # and with it a bank of gigabytes, before there is the next
-            setup = {"model": setting.model, "batch_size": setting.batch_size, "dtype": setting.dtype}
-            report["suites"][called] = result | setup
-            for line in told(result):
-                print(f"    {line}", flush=True)
+            if time.monotonic() - began > 60 * minutes:
+                report["left_out"][called] = f"the {minutes:g} minutes were over"
+            else:
+                try:
+                    report["suites"][called] = _measured(name, setting, rounds, called)
+                except Exception as error:
+                    if not does_not_fit(error):
+                        raise
+                    report["left_out"][called] = "does not fit into memory"
+            if called in report["left_out"]:
+                print(f"{called}: left out: {report['left_out'][called]}", flush=True)
             # After each, so that what a long run has measured is not lost.
             write_json(output, report)
             _write_csv(output.with_suffix(".csv"), report)
             jax.clear_caches()
     return report
+
+
+def _measured(name: str, setting: Setting, rounds: int, called: str) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        suite = SUITES[name](dataclasses.replace(setting, folder=Path(folder)))
+        print(f"{called}: {suite.work}", flush=True)
+        result = measured(suite, rounds, called)
+    for line in told(result):
+        print(f"    {line}", flush=True)
+    return result | {"model": setting.model, "batch_size": setting.batch_size, "dtype": setting.dtype}
+
+
+def check_device(kind: str) -> None:
+    """UserError unless JAX computes on devices of that kind: gpu, tpu or cpu."""
+    if (found := jax.default_backend()) != kind:
+        raise UserError(f"--device={kind}: JAX finds no {kind} here, only {found} ({jax.devices()[0].device_kind})")
+
+
+def does_not_fit(error: Exception) -> bool:
+    """Whether NumPy, JAX or PyTorch had no memory for what it was to make."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or NO_MEMORY in str(error)
+
+
+def threads(settings: Sequence[Setting]) -> dict[str, int]:
+    """That each side computes with on CPUs: all that there are; empty on accelerators."""
+    if jax.default_backend() != "cpu":
+        return {}
+    count = {"jax": len(os.sched_getaffinity(0))}
+    if any(setting.peers for setting in settings):
+        import torch
+
+        torch.set_num_threads(count["jax"])
+        count["torch"] = torch.get_num_threads()
+    return count
 
 
 def _measured_before(path: Path, report: dict[str, Any]) -> dict[str, Any]:

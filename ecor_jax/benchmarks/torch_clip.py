@@ -103,17 +103,16 @@ def text_embedder(model: Model, *, fused: bool) -> Callable[[Any], Any]:
     return embed
 
 
-def sides(make: Callable[..., Callable[..., Any]], model: Model, batches: Sequence[np.ndarray]) -> dict[str, Side]:
+def sides(
+    make: Callable[..., Callable[..., Any]], model: Model, batches: Sequence[np.ndarray], *, compiled: bool
+) -> dict[str, Side]:
     """What `make(model, fused=...)` returns, on these batches one after another: eager, with SDPA, and compiled."""
     eager, fused = make(model, fused=False), make(model, fused=True)
-    return {
-        EAGER: _side(eager, batches, fused=False),
-        FUSED: _side(fused, batches),
-        COMPILED: _side(_compiled(fused, batches), batches),
-    }
+    found = {EAGER: _side(eager, batches, fused=False), FUSED: _side(fused, batches)}
+    return found | ({COMPILED: _side(_compiled(fused, batches), batches)} if compiled else {})
 
 
-def open_clip_sides(model: Model, batches: Sequence[np.ndarray], *, images: bool) -> dict[str, Side]:
+def open_clip_sides(model: Model, batches: Sequence[np.ndarray], *, images: bool, compiled: bool) -> dict[str, Side]:
     """OpenCLIP on batches of images, or of padded ids, as it is and compiled; nothing where it is not installed."""
     if importlib.util.find_spec("open_clip") is None:
         return {}
@@ -125,7 +124,8 @@ def open_clip_sides(model: Model, batches: Sequence[np.ndarray], *, images: bool
             return clip.encode_image(prepared(batch).to(dtype_of(model)), normalize=True).float()
         return clip.encode_text(batch, normalize=True).float()
 
-    return dict(zip(OPEN_CLIP, (_side(of, batches) for of in (embed, _compiled(embed, batches))), strict=True))
+    found = {OPEN_CLIP[0]: _side(embed, batches)}
+    return found | ({OPEN_CLIP[1]: _side(_compiled(embed, batches), batches)} if compiled else {})
 
 
 def _open_clip(model: Model) -> Any:
@@ -159,6 +159,8 @@ def _side(function: Callable[[Any], Any], batches: Sequence[np.ndarray], *, fuse
 
 
 def _compiled(function: Callable[[Any], Any], batches: Sequence[np.ndarray]) -> Callable[[Any], Any]:
+    """With weights as constants (freezing), which a tower that is only encoded with may have."""
     import torch
 
-    return torch.compile(function, dynamic=len({batch.shape for batch in batches}) > 1)
+    dynamic = len({batch.shape for batch in batches}) > 1
+    return torch.compile(function, dynamic=dynamic, options={"freezing": True})

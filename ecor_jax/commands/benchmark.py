@@ -1,56 +1,87 @@
 """Measures how fast this machine does what a run is made of, and with --peers, how fast others do it on it.
 
     ecor-jax benchmark --suite=encode_image,train_step --peers --output=FILE.json [--page=FILE.md]
+    ecor-jax benchmark --quick --peers --output=FILE.json
+    ecor-jax benchmark --device=gpu --peers --output=FILE.json
 
-Suites: encode_image, encode_text, text_bank, train_step, train_step_deep, evaluate, choose_pairs, input, startup. All
-sides take turns in one process, after a warm-up; what they make is compared. Times are in seconds a unit, a ratio above
-1 means that ours is faster. Several models, batch sizes, types of numbers or vocabularies, with commas, are all
-measured. Weights of presets are drawn: they take as long as any. Peers need PyTorch: pip install "ecor-jax[torch]".
+Suites: encode_image, encode_text, text_bank, train_step, train_step_deep, evaluate, choose_pairs, input, startup
+(default: all). All sides take turns in one process, after a warm-up; what they make is compared. Times are in seconds a
+unit, a ratio above 1 means that ours is faster. Several models, batch sizes, types of numbers or vocabularies, with
+commas, are all measured. Weights of presets are drawn: they take as long as any. Peers need PyTorch:
+pip install "ecor-jax[torch]".
+
+--quick: batches of 8, two rounds, no peers that take a minute to compile: three minutes on two cores.
+--device: one call for a machine that is lent: bfloat16, B/32, B/16 and L/14, batches of 256; it begins nothing after
+six minutes, and ends with the tables. Any of these options can be given beside it.
 """
 
 import argparse
 import itertools
+import math
 from pathlib import Path
 
 from ecor_jax.commands import cli
 
+DEFAULTS = {"model": ["openai/ViT-B-32"], "batch_size": [32], "dtype": ["float32"], "rounds": 5, "minutes": math.inf}
+QUICK = DEFAULTS | {"batch_size": [8], "rounds": 2, "minutes": 2.5}
+DEVICE = {
+    "model": ["openai/ViT-B-32", "openai/ViT-B-16", "openai/ViT-L-14"],
+    "batch_size": [256],
+    "dtype": ["bfloat16"],
+    "rounds": 3,
+    "minutes": 6.0,
+}
+
 
 def main(args: argparse.Namespace) -> None:
     from ecor_jax.benchmarks.models import Setting
-    from ecor_jax.benchmarks.page import write_page
-    from ecor_jax.benchmarks.run import benchmark
+    from ecor_jax.benchmarks.page import tables, write_page
+    from ecor_jax.benchmarks.run import SUITES, benchmark, check_device
     from ecor_jax.errors import UserError, needs
 
     if args.peers:
         needs("torch", "torch")
+    if args.device:
+        check_device(args.device)
+    # What was not given is what suits --quick, --device, or neither.
+    defaults = DEVICE if args.device else QUICK if args.quick else DEFAULTS
+    for name, value in defaults.items():
+        if getattr(args, name) is None:
+            setattr(args, name, value)
     output = cli.output_file(args.output)
     page = args.page and cli.output_file(args.page)
     for path in (args.tokenizer, args.images, *args.rationales):
         if path is not None and not path.exists():
             raise UserError(f"{path}: no such file or directory")
-    given = {"tokenizer": args.tokenizer, "images": args.images, "peers": args.peers}
+    given = {"tokenizer": args.tokenizer, "images": args.images, "peers": args.peers, "quick": args.quick}
     combined = itertools.product(args.model, args.batch_size, args.dtype, args.rationales)
     settings = [Setting(model, size, dtype, rationales=words, **given) for model, size, dtype, words in combined]
-    report = benchmark(args.suite, settings, args.rounds, output, add=args.add)
+    report = benchmark(args.suite or list(SUITES), settings, args.rounds, output, add=args.add, minutes=args.minutes)
     if page:
         write_page(page, report, output)
+    if args.device:
+        print("\n".join(tables(report)))
 
 
 def parser() -> argparse.ArgumentParser:
     parser = cli.parser(__doc__)
-    names = "encode_image"
-    parser.add_argument("--suite", type=_list, required=True, metavar="A,B", help=f"what is measured, such as {names}")
+    parser.add_argument("--suite", type=_list, metavar="A,B", help="what is measured (default: all)")
+    parser.add_argument("--quick", action="store_true", help="what two cores measure in three minutes")
+    kinds = "what a machine that is lent measures in one call; an error if JAX finds another kind of device"
+    parser.add_argument("--device", choices=("gpu", "tpu", "cpu"), help=kinds)
     parser.add_argument("--peers", action="store_true", help="others do the same work, in turns with ours")
     parser.add_argument("--output", type=cli.a_path, required=True, metavar="FILE.json", help="where the figures go")
     parser.add_argument("--add", action="store_true", help="other suites that FILE.json has of this machine stay")
     parser.add_argument("--page", type=cli.a_path, metavar="FILE.md", help="tables of them to read")
     models = "presets or model directories (default: openai/ViT-B-32)"
-    parser.add_argument("--model", type=_list, default=["openai/ViT-B-32"], metavar="A,B", help=models)
+    parser.add_argument("--model", type=_list, metavar="A,B", help=models)
     sizes = "images at once (default: 32)"
-    parser.add_argument("--batch_size", type=_sizes, default=[32], metavar="N,M", help=sizes)
+    parser.add_argument("--batch_size", type=_sizes, metavar="N,M", help=sizes)
     types = "float32, bfloat16, or both (default: float32)"
-    parser.add_argument("--dtype", type=_types, default=["float32"], metavar="A,B", help=types)
-    parser.add_argument("--rounds", type=_number, default=5, metavar="N", help="turns of each side (default: 5)")
+    parser.add_argument("--dtype", type=_types, metavar="A,B", help=types)
+    parser.add_argument("--rounds", type=_number, metavar="N", help="turns of each side (default: 5)")
+    late = "nothing is begun after so many minutes (default: no limit)"
+    parser.add_argument("--minutes", type=_minutes, metavar="N", help=late)
     merges = "OpenAI's merges, for a preset (default: a tokenizer learned from the words)"
     parser.add_argument("--tokenizer", type=cli.a_path, metavar="FILE", help=merges)
     words = "files of classes and rationales (default: those of the drawings)"
@@ -75,6 +106,16 @@ def _number(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text) <= 10**6:
         raise argparse.ArgumentTypeError(f"is {text!r}; expected a number from 1 to 1000000")
     return int(text)
+
+
+def _minutes(text: str) -> float:
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = math.nan
+    if not minutes >= 0:
+        raise argparse.ArgumentTypeError(f"is {text!r}; expected a number of minutes")
+    return minutes
 
 
 def _sizes(text: str) -> list[int]:

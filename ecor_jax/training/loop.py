@@ -80,7 +80,9 @@ def train(learner: Learner, options: Training, workdir: Path, run: str, validate
                     traced = step_fn.trace(state, used, batch)
                     speed.flops, program = matrix_flops(traced.jaxpr.jaxpr), traced.lower().compile()
                 trace.begins(number - start)
-                state, metrics = program(state, used, batch)
+                # What a step takes lies on the devices already: nothing is moved there unseen.
+                with jax.transfer_guard("disallow"), jax.profiler.StepTraceAnnotation(run, step_num=number):
+                    state, metrics = program(state, used, batch)
                 trace.ended(number - start, metrics)
                 stop = stopping.requested() and not several
                 # Looked at one step late, so that the device is never waited for.
@@ -138,7 +140,8 @@ def _initial_state(tuned: Any, statistics: Any, optimizer: Any, seed: int, mesh:
 
 def _check(metrics: Any, step: int) -> dict[str, float]:
     """Averages of (sum, count) metrics; UserError if the loss or its gradient, which is in the state, is not finite."""
-    values = {name: float(total) / max(float(count), 1.0) for name, (total, count) in metrics.items()}
+    told = jax.device_get(metrics).items()
+    values = {name: float(total) / max(float(count), 1.0) for name, (total, count) in told}
     if bad := [name for name in ("loss", "gradient_norm") if not math.isfinite(values[name])]:
         raise UserError(
             f"the {bad[0]} is {values[bad[0]]} at step {step}; the checkpoints before it are whole. "

@@ -2,12 +2,14 @@
 
 import csv
 import json
+import os
 
+import jax
 import pytest
 
 from ecor_jax.benchmarks.models import RELEASED_SCALE, Setting
 from ecor_jax.benchmarks.page import write_page
-from ecor_jax.benchmarks.run import SUITES, benchmark
+from ecor_jax.benchmarks.run import SUITES, benchmark, does_not_fit
 from ecor_jax.errors import UserError
 
 SPREAD = {"median", "min", "max"}
@@ -71,6 +73,34 @@ def test_suites_are_added_to_those_of_the_same_machine(tmp_path):
             benchmark(["choose_pairs"], small, 1, output, add=True)
 
 
+def test_what_does_not_fit_or_is_late_is_left_out_and_the_others_go_on(monkeypatch, tmp_path):
+    def too_large(setting):
+        raise MemoryError
+
+    monkeypatch.setitem(SUITES, "encode_image", too_large)
+    small = [Setting("tiny/16-8", 2)]
+    report = benchmark(["encode_image", "choose_pairs"], small, 1, tmp_path / "out.json")
+    assert report["left_out"] == {"encode_image": "does not fit into memory"} and list(report["suites"]) == [
+        "choose_pairs"
+    ]
+    write_page(tmp_path / "page.md", report, tmp_path / "out.json")
+    assert "Left out: encode_image: does not fit into memory." in (tmp_path / "page.md").read_text()
+    late = benchmark(["choose_pairs"], small, 1, tmp_path / "late.json", minutes=0)
+    assert late["left_out"] == {"choose_pairs": "the 0 minutes were over"} and not late["suites"]
+
+
+def test_jaxs_own_error_is_told_from_others():
+    too_much = jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 1 bytes")
+    assert does_not_fit(too_much) and not does_not_fit(jax.errors.JaxRuntimeError("INTERNAL: anything"))
+
+
+def test_one_call_for_a_machine_that_is_lent(commands, tiny_clip, tmp_path):
+    given = [f"--model={tiny_clip}", "--batch_size=4", "--dtype=float32", "--suite=encode_image", "--rounds=1"]
+    printed = commands.run("benchmark", "--device=cpu", *given, f"--output={tmp_path / 'out.json'}")
+    assert printed.index("## encode_image") > printed.index("ours: ")
+    assert json.loads((tmp_path / "out.json").read_text())["threads"] == {"jax": len(os.sched_getaffinity(0))}
+
+
 @pytest.mark.slow
 def test_pictures_of_both_sides_are_the_same(tmp_path, monkeypatch):
     pytest.importorskip("torch", reason='needs torch: pip install "ecor-jax[torch]"')
@@ -89,6 +119,7 @@ def test_new_processes_give_the_same_answers(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (["--device=tpu"], "--device=tpu: JAX finds no tpu here, only cpu"),
         (["--suite=nothing"], "no suite 'nothing'; there are: encode_image"),
         (["--suite=input", "--images=/nowhere"], "/nowhere: no such file or directory"),
         (["--suite=encode_image", "--model=openai/ViT"], "openai/ViT"),
@@ -103,7 +134,10 @@ def test_bad_options_are_told_in_one_line(called, tmp_path, options, message):
     assert not (tmp_path / "out.json").exists()
 
 
-@pytest.mark.parametrize("option", ["--batch_size=0", "--batch_size=x", "--rounds=-1", "--dtype=int8", "--suite="])
+@pytest.mark.parametrize(
+    "option",
+    ["--batch_size=0", "--batch_size=x", "--rounds=-1", "--dtype=int8", "--suite=", "--minutes=x", "--device=tv"],
+)
 def test_bad_numbers_are_refused_by_the_parser(called, tmp_path, option):
     from ecor_jax.commands import benchmark as command
 

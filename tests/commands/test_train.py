@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 from ecor_jax.commands import train
 from ecor_jax.errors import UserError
-from ecor_jax.training.speed import TIMED
+from ecor_jax.training.speed import SETTLED, TIMED
 
 
 def metrics(workdir) -> list[dict]:
@@ -110,6 +110,9 @@ def test_a_trace_of_some_steps_can_be_opened(commands, options, tmp_path):
     assert len(list((tmp_path / "profile").rglob("*.xplane.pb"))) == 1
     events = json.loads(gzip.decompress(trace.read_bytes()))["traceEvents"]
     assert any("jit_step" in str(event) for event in events)
+    # Those of the middle of the run, each as a step of its own.
+    steps = [event["args"]["step_num"] for event in events if event.get("name") == "ecor"]
+    assert list(map(int, steps)) == list(range(SETTLED + 1, SETTLED + 1 + len(steps))) and steps
 
 
 def test_a_trace_is_asked_for_by_a_flag(called, monkeypatch, tmp_path):

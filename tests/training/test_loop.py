@@ -110,6 +110,12 @@ def test_the_step_is_traced_and_compiled_once(whole, toy, toy_config, tmp_path, 
     assert task.traces == 1
 
 
+def test_a_step_moves_nothing_to_the_devices(toy, toy_config, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop.meshes, "global_batch", lambda batch, mesh: batch)
+    with pytest.raises(jax.errors.JaxRuntimeError, match="Disallowed host-to-device transfer"):
+        run(toy(), toy_config(), tmp_path)
+
+
 def _interrupted(whole, tmp_path):
     """The workdir of `whole` as it was just after step 6."""
     workdir = tmp_path / "copy"
