@@ -21,7 +21,7 @@ def test_figures_of_a_model_directory_and_a_table(commands, tiny_clip, tmp_path)
     printed = commands.run("benchmark", "--suite=encode_image,text_bank", *options)
     assert "times as fast" not in printed and printed.count("ours: ") == 4
     report = json.loads(output.read_text())
-    assert set(report) == {"device", "versions", "suites"} and report["versions"]["jax"]
+    assert set(report) == {"device", "threads", "versions", "suites", "left_out"} and report["versions"]["jax"]
     other = f", {tiny_clip}, 4, float32"
     assert list(report["suites"]) == [name + end for name in ("encode_image", "text_bank") for end in ("", other)]
     result = report["suites"]["encode_image"]
