@@ -17,10 +17,10 @@ from ecor_jax.tasks.rationale.methods import METHODS, outer_prompts, words_of
 from ecor_jax.tasks.rationale.model import PromptedTower
 from ecor_jax.text_bank import TextBank
 
-SAMPLE = 512
+SAMPLE, QUICK_SAMPLE = 512, 32
 """Texts that others encode in the place of a whole bank."""
 TOGETHER = 64
-"""Texts of a batch of theirs."""
+"""Texts of a batch of theirs, at most."""
 
 
 def encode_image(setting: Setting) -> Suite:
@@ -61,8 +61,8 @@ def _texts(setting: Setting, texts: Sequence[str], work: str) -> Suite:
     model = setting.open()
     sample, peers, cost = np.arange(len(texts)), {}, {}
     if setting.peers:
-        sample, peers = _peers(model, texts, compiled=not setting.quick)
-        work += f", of which others encode {len(sample)} in batches of {TOGETHER}"
+        sample, peers = _peers(model, texts, quick=setting.quick)
+        work += f", of which others encode {len(sample)} in batches of at most {TOGETHER}"
 
     def ours() -> np.ndarray:
         with tempfile.TemporaryDirectory(dir=setting.folder) as folder, contextlib.redirect_stderr(io.StringIO()):
@@ -75,7 +75,7 @@ def _texts(setting: Setting, texts: Sequence[str], work: str) -> Suite:
     return Suite(told, "text", Side(ours, len(texts)), peers, dtype=setting.dtype, counted=lambda: cost)
 
 
-def _peers(model: Model, texts: Sequence[str], *, compiled: bool) -> tuple[np.ndarray, dict[str, Side]]:
+def _peers(model: Model, texts: Sequence[str], *, quick: bool) -> tuple[np.ndarray, dict[str, Side]]:
     """Some of the texts, and PyTorch on their tokens: padded to the context, and cut to what a batch needs."""
     from ecor_jax.benchmarks import torch_clip
 
@@ -83,13 +83,15 @@ def _peers(model: Model, texts: Sequence[str], *, compiled: bool) -> tuple[np.nd
     ids = tokenize(model.tokenizer, list(texts), context)
     # Batches of alike length, evenly spread over all: a unit costs what it costs in the whole.
     lengths = np.where(ids != 0, np.arange(1, ids.shape[1] + 1), 0).max(axis=1)
-    batches = np.array_split(np.argsort(lengths, kind="stable"), max(1, round(len(ids) / TOGETHER)))
-    chosen = batches[:: max(1, len(batches) * TOGETHER // SAMPLE)]
+    sample = QUICK_SAMPLE if quick else SAMPLE
+    together = min(TOGETHER, sample // 4)
+    batches = np.array_split(np.argsort(lengths, kind="stable"), max(1, round(len(ids) / together)))
+    chosen = batches[:: max(1, len(batches) * together // sample)]
     padded = [np.pad(ids[rows], ((0, 0), (0, context - ids.shape[1]))).astype(np.int64) for rows in chosen]
     cut = [rows[:, : lengths[numbers].max()] for rows, numbers in zip(padded, chosen, strict=True)]
     make = torch_clip.text_embedder
-    whole, trimmed = (torch_clip.sides(make, model, batches, compiled=compiled) for batches in (padded, cut))
+    whole, trimmed = (torch_clip.sides(make, model, batches, compiled=not quick) for batches in (padded, cut))
     whole.pop(torch_clip.EAGER)
-    whole |= torch_clip.open_clip_sides(model, padded, images=False, compiled=compiled)  # which takes no others
+    whole |= torch_clip.open_clip_sides(model, padded, images=False, compiled=not quick)  # which takes no others
     peers = {f"{name}, {context} tokens": side for name, side in whole.items()}
     return np.concatenate(chosen), peers | {f"{name}, cut to length": side for name, side in trimmed.items()}

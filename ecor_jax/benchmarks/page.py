@@ -31,9 +31,24 @@ def write_page(path: Path, report: dict[str, Any], source: Path) -> None:
         partial.write_text("\n".join(lines))
 
 
+def headline(report: dict[str, Any]) -> list[str]:
+    """A table of all suites beside the fastest of others who do the whole work; without peers, none."""
+    lines = []
+    for name, result in report["suites"].items():
+        whole = [peer for peer, difference in result["agreement"].items() if difference is not None]
+        if whole:
+            best = min(whole, key=lambda peer: result["peers"][peer]["median"])
+            ratio, unit = result["ratio"][best], result["unit"]
+            faster = f"{ratio['median']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f})"
+            ours = f"{1 / result['ours']['median']:,.1f} {unit}s a second"
+            lines.append(f"| {name} | {ours} | {best} | {faster} |")
+    return ["| | ours | the fastest other | ours is faster by |", "|---|---|---|---|", *lines, ""] if lines else []
+
+
 def tables(report: dict[str, Any]) -> list[str]:
-    """Lines of Markdown: what was left out and why, then a table of each suite."""
-    lines = [f"Left out: {name}: {reason}.\n" for name, reason in report.get("left_out", {}).items()]
+    """Lines of Markdown: all suites in one table, what was left out and why, then a table of each suite."""
+    lines = [*headline(report)]
+    lines += [f"Left out: {name}: {reason}.\n" for name, reason in report.get("left_out", {}).items()]
     for name, result in report["suites"].items():
         work = f"{result['work']}; {result['rounds']} rounds."
         lines += [f"## {name}", work, *_beside(result), "", *_table(result), ""]

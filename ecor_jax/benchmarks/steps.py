@@ -29,7 +29,7 @@ from ecor_jax.training.step import TrainState, jitted, make_step, split
 METHOD = METHODS["ecor"]
 RATE = 0.1
 """Learning rate of the steps that are timed: of SGD, without momentum."""
-DROR_TEXTS, TIMED_TEXTS = 12_000, 256
+DROR_TEXTS, TIMED_TEXTS, QUICK_TEXTS = 12_000, 256, 16
 """Texts that DROR's released code encodes in every step on ImageNet, and how many of them are timed."""
 TOP, LOOP = 5, "a loop over pairs, NumPy"
 
@@ -153,11 +153,12 @@ def _torch_steps(
         compiled = name == torch_clip.COMPILED
         peers[name] = Side(torch_step.stepper(model, prompts, banks, batch, rate=RATE, compiled=compiled), images)
     context = model.clip.config.text.context_length
-    ids = np.random.default_rng(0).integers(1, model.clip.config.text.vocab_size, (TIMED_TEXTS, context))
-    batches = np.array_split(ids, TIMED_TEXTS // 64)
+    timed = QUICK_TEXTS if quick else TIMED_TEXTS
+    ids = np.random.default_rng(0).integers(1, model.clip.config.text.vocab_size, (timed, context))
+    batches = np.array_split(ids, max(1, timed // 64))
     texts = torch_clip.sides(torch_clip.text_embedder, model, batches, compiled=not quick)
-    name = f"DROR's way: its {DROR_TEXTS:,} texts a step alone, timed on {TIMED_TEXTS}"
-    return peers | {name: Side(texts[best].run, images * TIMED_TEXTS / DROR_TEXTS)}
+    name = f"DROR's way: its {DROR_TEXTS:,} texts a step alone, timed on {timed}"
+    return peers | {name: Side(texts[best].run, images * timed / DROR_TEXTS)}
 
 
 def _batch(setting: Setting, model: Model) -> dict[str, np.ndarray]:

@@ -23,7 +23,7 @@ from pathlib import Path
 from ecor_jax.commands import cli
 
 DEFAULTS = {"model": ["openai/ViT-B-32"], "batch_size": [32], "dtype": ["float32"], "rounds": 5, "minutes": math.inf}
-QUICK = DEFAULTS | {"batch_size": [8], "rounds": 2, "minutes": 2.5}
+QUICK = DEFAULTS | {"batch_size": [8], "rounds": 2, "minutes": 2.2}
 DEVICE = {
     "model": ["openai/ViT-B-32", "openai/ViT-B-16", "openai/ViT-L-14"],
     "batch_size": [256],

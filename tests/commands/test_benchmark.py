@@ -3,15 +3,17 @@
 import csv
 import json
 import os
+from pathlib import Path
 
 import jax
 import pytest
 
 from ecor_jax.benchmarks.models import RELEASED_SCALE, Setting
-from ecor_jax.benchmarks.page import write_page
+from ecor_jax.benchmarks.page import headline, write_page
 from ecor_jax.benchmarks.run import SUITES, benchmark, does_not_fit
 from ecor_jax.errors import UserError
 
+ROOT = Path(__file__).parents[2]
 SPREAD = {"median", "min", "max"}
 
 
@@ -149,3 +151,11 @@ def test_every_suite_is_named_in_the_help():
     from ecor_jax.commands import benchmark as command
 
     assert all(name in command.__doc__ for name in SUITES)
+
+
+def test_the_pages_that_ship_are_made_of_the_figures_that_ship(tmp_path):
+    figures = ROOT / "docs" / "benchmarks" / "cpu.json"
+    report = json.loads(figures.read_text())
+    write_page(tmp_path / "BENCHMARKS.md", report, figures.relative_to(ROOT))
+    assert (tmp_path / "BENCHMARKS.md").read_text() == (ROOT / "BENCHMARKS.md").read_text()
+    assert "\n".join(headline(report)) in (ROOT / "README.md").read_text()
