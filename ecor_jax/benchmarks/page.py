@@ -13,7 +13,8 @@ Made by `ecor-jax benchmark` from [{source}]({source}), on {device} ({versions})
 All sides of a suite take turns in one process, after a warm-up that compiles them: medians of some rounds, the least
 and the largest in brackets. A ratio is taken within a round; above 1, ours is faster. The difference is that of what
 both sides made. The share of the peak is that of the machine's own matrix products, measured in the same rounds.
-Weights of presets are drawn: they take as long as any.
+Weights of presets are drawn: they take as long as any. On CPUs PyTorch multiplies float32 matrices by MKL, which is
+slow on other processors than Intel's: ratios of one kind of processor do not hold for another.
 """
 
 
