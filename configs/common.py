@@ -9,7 +9,7 @@ from ecor_jax.tasks.rationale.options import RationaleOptions
 
 def data_folder() -> str:
     """The folder of downloaded images and rationales: $ECOR_DATA, or `data` here."""
-    return os.environ.get("ECOR_DATA", "data")
+    return os.environ.get("ECOR_DATA") or "data"
 
 
 def published(name: str, images: str, rationales: str) -> Config:

@@ -18,6 +18,7 @@ from ecor_jax.config_files import load_config
 from ecor_jax.data.encode import Encode
 from ecor_jax.data.pipeline import eval_batches
 from ecor_jax.data.sources import InOrder
+from ecor_jax.data.tally import Tally
 from ecor_jax.errors import UserError
 from ecor_jax.options import defaults
 from ecor_jax.parallel.map_batches import map_batches
@@ -107,7 +108,7 @@ class LoadedClip:
 
     def encode_image(self, pictures: Picture | Sequence[Picture], batch_size: int = 64) -> Float[np.ndarray, "N embed"]:
         """Unit embeddings of pictures, in their order, float32. UserError names those that cannot be read."""
-        source = InOrder(records_of(as_list(pictures), skip_bad=False), origin="the pictures to encode")
+        source = InOrder(records_of(as_list(pictures), Tally(), skip_bad=False), origin="the pictures to encode")
         mesh, batch = make_mesh(), min(batch_size, len(source))
         batches = eval_batches(
             source,

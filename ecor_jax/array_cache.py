@@ -14,10 +14,14 @@ from ecor_jax.errors import UserError
 
 
 def cache_folder() -> Path:
-    """$ECOR_CACHE, or ecor_jax below $XDG_CACHE_HOME or ~/.cache."""
-    if "ECOR_CACHE" in os.environ:
-        return Path(os.environ["ECOR_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ecor_jax"
+    """$ECOR_CACHE, or ecor_jax below $XDG_CACHE_HOME or ~/.cache; a variable that is empty counts as unset.
+
+    A relative $XDG_CACHE_HOME is ignored, as the XDG Base Directory Specification (0.8) asks for.
+    """
+    if own := os.environ.get("ECOR_CACHE"):
+        return Path(own)
+    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (given if given.is_absolute() else Path.home() / ".cache") / "ecor_jax"
 
 
 def read_array(path: Path) -> np.ndarray | None:

@@ -83,7 +83,7 @@ class Views:
 
 def _key(vision: VisionTower, preprocess: Preprocess, source: Source, mirrored: bool) -> str:
     """Changes with anything that changes the features."""
-    digest = hashlib.sha256(f"image features 2 {1 + mirrored}\0".encode())
+    digest = hashlib.sha256(f"image features 3 {1 + mirrored}\0".encode())
     digest.update(f"{preprocess}{jnp.dtype(vision.dtype).name}{vision.transformer.last.activation}\0".encode())
     for path, leaf in nnx.to_flat_state(nnx.state(vision)):
         value: Any = leaf[...]

@@ -29,7 +29,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, features
 from pydicom.data import get_testdata_file
 from safetensors.numpy import save
 from transformers.convert_slow_tokenizer import bytes_to_unicode
@@ -41,6 +41,7 @@ from ecor_jax.checkpoints.tokenizer_files import openai_tokenizer
 from ecor_jax.checkpoints.torch_zip import open_torch
 from ecor_jax.clip.config import preset
 from ecor_jax.clip.preprocessing import Preprocess
+from ecor_jax.data.concept_sets import read_concepts
 from ecor_jax.data.decode import decode_image
 from ecor_jax.data.files import open_files
 from ecor_jax.data.pickled_pairs import read_bin
@@ -59,6 +60,8 @@ def pictures() -> list[bytes]:
     deep = Image.fromarray(np.asarray(grey, np.uint16) * 200)
     bits, colour, ink, palette = (grey.convert(mode) for mode in ("1", "RGB", "CMYK", "P"))
     palette.info["transparency"] = 3
+    turned = Image.Exif()
+    turned[0x0112] = 6
     kinds = [
         *(("PNG", image, {}) for image in (colour, deep, palette)),
         *(("JPEG", image, {"progressive": True}) for image in (colour, ink)),
@@ -66,7 +69,10 @@ def pictures() -> list[bytes]:
         *(("TIFF", colour, {"compression": name}) for name in ("raw", "tiff_lzw", "packbits", "jpeg")),
         *(("TIFF", deep, {}), ("TIFF", bits, {"compression": "group4"})),
         *(("WEBP", colour, {"lossless": True}), ("WEBP", colour, {}), ("GIF", palette, {}), ("BMP", palette, {})),
+        *((kind, colour, {"exif": turned}) for kind in ("JPEG", "PNG", "WEBP")),
     ]
+    if features.check("avif"):
+        kinds.append(("AVIF", colour, {"exif": turned}))
     files = [io.BytesIO() for _ in kinds]
     for file, (kind, image, options) in zip(files, kinds, strict=True):
         image.save(file, kind, **options)
@@ -120,6 +126,13 @@ SYMBOLS = bytes_to_unicode().values()
 MERGES = "\n".join(["heading", *(f"{first} {second}" for first in SYMBOLS for second in SYMBOLS)][:48895]).encode()
 DICOM_FILES = ("MR_small.dcm", "MR_small_RLE.dcm", "SC_rgb_small_odd.dcm", "SC_rgb_small_odd_jpeg.dcm")
 DICOMS = [Path(get_testdata_file(name, download=False)).read_bytes() for name in DICOM_FILES]
+DICOMS.append(DICOMS[0][144 + int.from_bytes(DICOMS[0][140:144], "little") :])  # from group 8 on, as old ones are
+CONCEPTS = [
+    b"class,descriptor\ncat,fur\ndog,a tail\n",
+    b"n\tclass\tconcept\n1\tcat\tfur\n",
+    b"fur\na tail\n",
+    b'["fur"]',
+]
 TABLE = b'a,b,c\r\n1,"x, ""y""",\r\n2,3.5,"two\nlines"\r\n'
 RATIONALES = b'{"cat": ["tail", {"whiskers": ["long", "white"]}], "n01": {"name": "dog", "rationales": ["a nose"]}}'
 CONFIG = json.dumps(huggingface.config_fields(preset("tiny/16-8"), None)).encode()
@@ -156,7 +169,8 @@ READERS = {
     "zip": (ZIPS, "x.zip", read_zip),
     "pictures": (pictures(), "picture", read_picture),
     "dicom": (DICOMS, "x.dcm", read_picture),
-    "rationales": ([RATIONALES], "x.json", Vocabulary.from_json),
+    "rationales": ([RATIONALES], "x.json", Vocabulary.from_file),
+    "concepts": (CONCEPTS, "x.csv", read_concepts),
     "csv": ([TABLE], "x.csv", lambda path: list(read_table(path, ["a"]))),
     "csv.gz": ([TABLE], "x.csv.gz", lambda path: list(read_table(path, ["a"]))),
     "merges": ([MERGES], "x.txt.gz", lambda path: openai_tokenizer(path, 77)),

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
@@ -47,6 +48,11 @@ def test_pictures_in_any_form_are_explained_alike(tiny_clip, picture, tmp_path):
     for other in (picture, image, np.asarray(image), picture.read_bytes()):
         assert model.explain(other, top_k=3).explanations == explained.explanations
     assert explained.category in RATIONALES and len(explained.pairs) == 3
+    pixels = np.asarray(image)
+    for other in (pixels / 255, pixels.astype(int), pixels.transpose(2, 0, 1), jnp.asarray(pixels)):
+        assert model.explain(other, top_k=3).explanations == explained.explanations
+    assert len(model.explain(np.stack([pixels, pixels]))) == 2, "four axes are several pictures"
+    assert str(model.tally) == "2 found, 2 used"
     several = model.explain([picture, image])
     assert [one.name for one in several] == [str(picture), "picture 2"]
     assert [one.name for one in model.explain(tmp_path)] == ["cat.png"], "a folder gives a list"
@@ -135,3 +141,34 @@ def test_the_notebook_of_the_docs_runs(tmp_path, monkeypatch):
     for cell in cells:
         exec(cell, names)
     assert names["explanation"].category and set(names["results"]["methods"]) == {"clip", "dror", "ecor"}
+
+
+def test_fewer_pairs_than_vote_by_default(tiny_clip, picture):
+    """Nobody asked for five."""
+    explained = ecor_jax.load(tiny_clip, {"cat": ["whiskers"], "dog": ["a tail"]}).explain(picture)
+    assert len(explained.pairs) == 4
+    with pytest.raises(UserError, match="--top_k is 5; expected 1 to 4"):
+        ecor_jax.load(tiny_clip, {"cat": ["whiskers"], "dog": ["a tail"]}).explain(picture, top_k=5)
+
+
+def test_a_script_with_worker_processes_runs_once(tiny_clip, tiny_pictures, tmp_path):
+    """Worker processes get what they read by a pickle; they do not import the script, which would run it again."""
+    images, rationales = tiny_pictures
+    options = {
+        "model": str(tiny_clip),
+        "method": "ecor",
+        "steps": 2,
+        "data.images": str(images),
+        "data.rationales": str(rationales),
+        "data.batch_size": 8,
+        "data.workers": 1,
+        "evaluation.batch_size": 8,
+    }
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"print('begun', flush=True)\nimport ecor_jax\n"
+        f"print(len(ecor_jax.train('configs/folder.py', {str(tmp_path / 'run')!r}, {options!r})['methods']))\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, cwd=tmp_path, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.count("begun") == 1 and done.stdout.splitlines()[-1] == "1"

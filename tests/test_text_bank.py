@@ -365,8 +365,13 @@ def test_where_the_cache_is(monkeypatch, tmp_path):
     monkeypatch.delenv("ECOR_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_folder() == tmp_path / "ecor_jax"
-    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("ECOR_CACHE", "")  # empty is unset
+    assert cache_folder() == tmp_path / "ecor_jax"
     monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
+    for unset in ("", "not/absolute"):
+        monkeypatch.setenv("XDG_CACHE_HOME", unset)
+        assert cache_folder() == tmp_path / "home" / ".cache" / "ecor_jax"
+    monkeypatch.delenv("XDG_CACHE_HOME")
     assert cache_folder() == tmp_path / "home" / ".cache" / "ecor_jax"
 
 

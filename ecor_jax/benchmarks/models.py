@@ -47,7 +47,7 @@ class Setting:
     folder: Path = Path(".")
 
     def words(self) -> Vocabulary:
-        return procedural.vocabulary() if self.rationales is None else Vocabulary.from_json(self.rationales)
+        return procedural.vocabulary() if self.rationales is None else Vocabulary.from_file(self.rationales)
 
     def open(self) -> Model:
         """UserError for a model, or a file, that there is not."""

@@ -6,9 +6,9 @@ from typing import Any
 import jax.numpy as jnp
 from transformers import PreTrainedTokenizerBase
 
-from ecor_jax.checkpoints.fields import MOST_LAYERS, Section, positive, stated_activation, whole_number
+from ecor_jax.checkpoints.fields import MOST_LAYERS, Section, positive, shown, stated_activation, whole_number
 from ecor_jax.checkpoints.layouts import MATRIX, PATCHES, Entry, layer_norm, linear
-from ecor_jax.checkpoints.tensor_files import find_weights, open_tensors
+from ecor_jax.checkpoints.tensor_files import find_weights, model_tensors
 from ecor_jax.checkpoints.weights import load_weights
 from ecor_jax.clip.config import Activation, ClipConfig, TextConfig, VisionConfig
 from ecor_jax.clip.model import Clip
@@ -101,7 +101,8 @@ def read(directory: Path, activation: Activation | None = None, dtype=jnp.float3
         )
     config = read_config(directory / "config.json", activation)
     weights = find_weights(directory, WEIGHTS)
-    return load_weights(config, ENTRIES, open_tensors(weights), ignorable=IGNORABLE, source=str(weights), dtype=dtype)
+    tensors = model_tensors(weights)
+    return load_weights(config, ENTRIES, tensors, ignorable=IGNORABLE, source=str(weights), dtype=dtype)
 
 
 def read_config(path: Path, activation: Activation | None = None) -> ClipConfig:
@@ -192,9 +193,11 @@ def config_fields(config: ClipConfig, tokenizer: PreTrainedTokenizerBase | None)
 
 
 def _section(fields: dict[str, Any], name: str) -> Section:
-    # Early checkpoints keep a second copy, `*_config_dict`, which transformers lets win.
-    copies = [fields.get(name), fields.get(f"{name}_dict")]
-    for copy in copies:
+    # Early checkpoints keep a second copy, `*_config_dict`. transformers lets it win, with its own defaults for all
+    # that the copy leaves out, the activation too, whatever the first one says.
+    first, second = fields.get(name), fields.get(f"{name}_dict")
+    for copy in (first, second):
         if not isinstance(copy, dict | None):
-            raise UserError(f"{name} is {copy!r}; expected an object")
-    return Section(name, DEFAULTS[name] | (copies[0] or {}) | (copies[1] or {}))
+            raise UserError(f"{name} is {shown(copy)}; expected an object")
+    chosen = (first or {}) if second is None else {"hidden_act": "quick_gelu"} | second
+    return Section(name, DEFAULTS[name] | chosen)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ecor_jax.checkpoints.layouts import PATCHES, Entry, Tensor, fused, layer_norm, linear
-from ecor_jax.checkpoints.tensor_files import open_tensors
+from ecor_jax.checkpoints.tensor_files import model_tensors
 from ecor_jax.checkpoints.weights import foreign_tensors, load_weights
 from ecor_jax.clip.config import Activation, ClipConfig, TextConfig, VisionConfig
 from ecor_jax.clip.model import Clip
@@ -70,7 +70,7 @@ def read(
     """
     if file.name.startswith("open_clip"):
         raise UserError(f"{file}: weights of OpenCLIP need their open_clip_config.json beside them")
-    tensors = open_weights(file)
+    tensors = model_tensors(file)
     with about(file):
         config = config_of(tensors, activation, heads)
         preprocess = Preprocess(config.vision.image_size)
@@ -84,17 +84,6 @@ def tensors_of(clip: Clip) -> dict[str, np.ndarray]:
     for name, value in foreign_tensors(clip, ENTRIES):
         pieces.setdefault(name, []).append(value)
     return {name: np.concatenate(values) if len(values) > 1 else values[0] for name, values in pieces.items()}
-
-
-def open_weights(file: Path) -> dict[str, Tensor]:
-    """The weights in a file: of a training checkpoint, those among its tensors; of a plain state dict, all of them."""
-    tensors, prefix = open_tensors(file), "state_dict."
-    if any(name.startswith(prefix) for name in tensors):
-        tensors = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
-    # Data parallel training puts a word before every name.
-    if all(name.startswith("module.") for name in tensors):
-        tensors = {name.removeprefix("module."): t for name, t in tensors.items()}
-    return tensors
 
 
 def config_of(tensors: Mapping[str, Tensor], activation: Activation | None, heads: Heads | None) -> ClipConfig:

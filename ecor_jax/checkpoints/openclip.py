@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from ecor_jax.checkpoints import openai
 from ecor_jax.checkpoints.fields import MOST_LAYERS, Section, colour, positive, stated_activation, whole_number
-from ecor_jax.checkpoints.tensor_files import find_weights
+from ecor_jax.checkpoints.tensor_files import find_weights, model_tensors
 from ecor_jax.checkpoints.weights import load_weights
 from ecor_jax.clip.config import Activation, ClipConfig, TextConfig, VisionConfig
 from ecor_jax.clip.model import Clip
@@ -71,7 +71,7 @@ def read(path: Path, activation: Activation | None = None, dtype=jnp.float32) ->
     clip = load_weights(
         config,
         openai.ENTRIES,
-        openai.open_weights(weights),
+        model_tensors(weights),
         ignorable=(*openai.IGNORABLE, *IGNORABLE),
         source=str(weights),
         dtype=dtype,

@@ -4,12 +4,21 @@ from pathlib import Path
 from typing import Any
 
 from ecor_jax.checkpoints.fields import colour, positive, shown, whole_number
-from ecor_jax.clip.preprocessing import MOST_SIDE, Preprocess
+from ecor_jax.clip.preprocessing import MOST_SIDE, OPENAI_MEAN, OPENAI_STD, Preprocess
 from ecor_jax.errors import UserError
 from ecor_jax.untrusted.json_text import read_object
 
 FILE = "preprocessor_config.json"
 _BICUBIC = 3  # PIL's number for it
+_CLIPS = ("CLIPImageProcessor", "CLIPImageProcessorFast", "CLIPImageProcessorPil", "CLIPFeatureExtractor")
+_DEFAULTS = {
+    "resample": _BICUBIC,
+    "image_mean": list(OPENAI_MEAN),
+    "image_std": list(OPENAI_STD),
+    "size": {"shortest_edge": 224},
+    "crop_size": {"height": 224, "width": 224},
+}
+"""What transformers' CLIPImageProcessor takes for what is left out; those of other models have others."""
 
 
 def read_preprocess(directory: Path) -> Preprocess | None:
@@ -30,7 +39,13 @@ def read_preprocess(directory: Path) -> Preprocess | None:
 
 
 def preprocess_of(fields: dict[str, Any], source: str) -> Preprocess:
-    """The preprocessing that image processor `fields` stand for; `source` names them in messages."""
+    """The preprocessing that image processor `fields` stand for; `source` names them in messages.
+
+    What is left out is CLIPImageProcessor's default, where the fields are its own or do not say whose.
+    """
+    kind = fields.get("image_processor_type") or fields.get("feature_extractor_type") or _CLIPS[0]
+    if kind in _CLIPS:
+        fields = _DEFAULTS | fields
 
     def expect(name: str, value: Any, default: Any = None) -> None:
         if fields.get(name, default) != value:
@@ -44,10 +59,14 @@ def preprocess_of(fields: dict[str, Any], source: str) -> Preprocess:
     mean = colour(fields.get("image_mean"), f"{source}: image_mean")
     std = colour(fields.get("image_std"), f"{source}: image_std", above_zero=True)
     size = fields.get("size")
-    if isinstance(size, dict) and "shortest_edge" not in size:
+    if isinstance(size, int) and fields.get("default_to_square"):
+        size = {"height": size, "width": size}
+    if isinstance(size, dict) and not {"shortest_edge", "longest_edge"} & set(size):
         side = _square(size, f"{source}: size")
         if fields.get("do_center_crop", True):
-            expect("crop_size", {"height": side, "width": side})
+            crop = _square(fields.get("crop_size"), f"{source}: crop_size")
+            if crop != side:
+                raise UserError(f"{source}: crop_size is {crop}; expected {side}, the size")
         return Preprocess(side, mean, std, resize="squash")
     expect("do_center_crop", True, default=True)
     side = _square(fields.get("crop_size"), f"{source}: crop_size")

@@ -4,14 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from absl import logging
 from safetensors import SafetensorError, safe_open
 
 from ecor_jax.checkpoints.layouts import Tensor
 from ecor_jax.checkpoints.torch_zip import open_torch
+from ecor_jax.data.files import some_of
 from ecor_jax.errors import UserError
 from ecor_jax.untrusted.files import open_regular
 from ecor_jax.untrusted.json_text import read_object
 
+_SCALE = "logit_scale"
 _DTYPES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64", "I64": "int64"}
 
 
@@ -31,6 +34,26 @@ def open_tensors(path: Path) -> dict[str, Tensor]:
     if path.name.endswith(".index.json"):
         return _open_shards(path)
     return _open_file(path)
+
+
+def model_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of the model in a file as of `open_tensors`, without what training puts before their names.
+
+    Where the model lies is told by its one `logit_scale`: data parallel training writes `module.`, a compiled model
+    `_orig_mod.`, a training checkpoint `state_dict.` before every name, or several of them; what lies elsewhere in
+    the file, an optimizer's moments for one, is no part of the model. UserError for a file with two models.
+    """
+    tensors = open_tensors(path)
+    prefixes = [name.removesuffix(_SCALE) for name in tensors if name == _SCALE or name.endswith(f".{_SCALE}")]
+    chosen = [prefix for prefix in prefixes if prefix.startswith("state_dict.")] or prefixes
+    if len(chosen) > 1:
+        raise UserError(f"{path}: holds {len(chosen)} models, below {', '.join(map(repr, chosen))}; expected one")
+    if not chosen or not chosen[0]:
+        return tensors
+    own = {name.removeprefix(chosen[0]): t for name, t in tensors.items() if name.startswith(chosen[0])}
+    if others := [name for name in tensors if not name.startswith(chosen[0])]:
+        logging.info("%s: %d tensors beside the model's are not read: %s", path, len(others), some_of(others))
+    return own
 
 
 def _open_file(path: Path) -> dict[str, Tensor]:

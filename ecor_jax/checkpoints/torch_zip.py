@@ -1,7 +1,8 @@
 """Torch checkpoints read without torch: the zip archives of `torch.save` and of TorchScript.
 
-The archive's pickle is interpreted by an unpickler that knows the few names a tensor is described with and
-refuses every other; nothing is imported and no code of the file is run.
+The archive's pickle is interpreted by an unpickler that knows the few names that tensors, and what training
+checkpoints keep beside them, are described with, and refuses every other; nothing is imported and no code of the file
+is run.
 """
 
 import dataclasses
@@ -23,10 +24,30 @@ _STORAGES = {
     "HalfStorage": np.dtype(np.float16),
     "BFloat16Storage": np.dtype(ml_dtypes.bfloat16),
     "FloatStorage": np.dtype(np.float32),
+    "DoubleStorage": np.dtype(np.float64),
     "LongStorage": np.dtype(np.int64),
+    "IntStorage": np.dtype(np.int32),
+    "ShortStorage": np.dtype(np.int16),
+    "CharStorage": np.dtype(np.int8),
+    "ByteStorage": np.dtype(np.uint8),
+    "BoolStorage": np.dtype(np.bool_),
 }
 # How TorchScript writes lists; the list is all that matters.
 _LISTS = ("build_intlist", "build_boollist", "build_doublelist", "build_tensorlist")
+# What else stands in training checkpoints: numbers of NumPy, the options of the run. None of it is a weight.
+_BESIDE = {
+    "numpy": ("dtype", "ndarray"),
+    "numpy.core.multiarray": ("scalar", "_reconstruct"),
+    "numpy.core.numeric": ("_frombuffer",),
+    "numpy.dtypes": tuple(f"{kind}DType" for kind in ("Float64", "Float32", "Float16", "Int64", "Int32", "Bool")),
+    "_codecs": ("encode",),
+    "builtins": ("set", "frozenset", "complex", "int", "float", "str", "list", "dict", "bool"),
+    "argparse": ("Namespace",),
+    "types": ("SimpleNamespace",),
+    "datetime": ("datetime", "date", "timedelta"),
+    "pathlib": ("Path", "PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath"),
+    "torch": ("Size", "device", "float32", "float16", "bfloat16", "float64", "int64", "int32", "bool"),
+}
 MOST_VALUES, MOST_LETTERS, MOST_DIMENSIONS = 1_000_000, 1_000, 32
 
 
@@ -61,6 +82,16 @@ class _Module(StandIn):
 
     def set_state(self, state: Any) -> None:
         self.attributes = state
+
+
+class _Beside(StandIn):
+    """Stands for anything that is no weight: it takes whatever the pickle says of it, and is nothing."""
+
+    def __new__(cls, *_: Any) -> "_Beside":
+        return super().__new__(cls)
+
+    def set_state(self, state: Any) -> None:
+        pass
 
 
 class _Reader:
@@ -119,8 +150,17 @@ class _Unpickler(Unpickler):
         self.reader = reader
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("collections", "OrderedDict"):
+        # NumPy 2, Python 2 and Python 3.13 have names of their own.
+        module = module.replace("numpy._core", "numpy.core").replace("__builtin__", "builtins")
+        module = module.replace("pathlib._local", "pathlib")
+        if (module, name) in (("collections", "OrderedDict"), ("collections", "Counter")):
             return _dictionary
+        if (module, name) == ("collections", "defaultdict"):
+            return lambda *_: {}
+        if (module, name) == ("torch._utils", "_rebuild_parameter"):
+            return lambda tensor, *_: tensor
+        if name in _BESIDE.get(module, ()):
+            return _Beside
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
             return self._rebuild_tensor
         if module == "torch" and name in _STORAGES:
@@ -130,8 +170,8 @@ class _Unpickler(Unpickler):
         if module.split(".")[0] == "__torch__":
             return _Module
         raise UserError(
-            f"{self.reader.path}: refers to {module}.{name}; only tensors of types "
-            f"{', '.join(dtype.name for dtype in _STORAGES.values())} are read"
+            f"{self.reader.path}: refers to {module}.{name}; read are tensors of types "
+            f"{', '.join(dtype.name for dtype in _STORAGES.values())}, and beside them numbers and options alone"
         )
 
     def persistent_load(self, pid: Any) -> _Storage:

@@ -17,10 +17,10 @@ def main(args: argparse.Namespace) -> None:
 
     size = args.shard_size << 20
     prepared = prepare(args.source, args.output, args.split, args.on_bad_image, shard_size=size)
-    for message in prepared.bad:
-        print(f"left out: {printable(message)}")
+    for line in prepared.tally.lines:
+        print(f"left out: {printable(line)}")
     counts = ", ".join(f"{count} in {split}" for split, count in prepared.counts.items())
-    print(f"{args.output}: images: {counts}; unreadable and left out: {len(prepared.bad)}")
+    print(f"{args.output}: images: {counts} ({prepared.tally})")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -1,7 +1,9 @@
-"""From the bytes of an image file to its picture."""
+"""From the bytes of an image file, or an array at hand, to its picture."""
+
+from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from ecor_jax.data import dicom
 from ecor_jax.data.records import BadImage, Record
@@ -9,32 +11,88 @@ from ecor_jax.untrusted.pictures import open_picture
 
 _DEEP = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
 """PIL's modes of grey levels beyond 8 bits, which its `convert` would cut off at 255."""
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes a picture upright, by its EXIF orientation; any other number says nothing."""
 
 
 def decode_image(content: bytes, name: str) -> Image.Image:
-    """The picture of an image file, in RGB. EXIF orientation is ignored, as in CLIP's own preprocessing.
+    """The picture of an image file, in RGB and upright: turned as its EXIF orientation says.
 
-    A DICOM file is told by its content and read as `dicom.decode` says. Grey levels of more than 8 bits are stretched
-    from their least to their largest, as those of a DICOM without a window: what range they use, files do not say.
+    So a model sees what a viewer shows. Nothing but the pixels is kept of the file. A DICOM file is told by its content
+    and read as `dicom.decode` says. Grey levels of more than 8 bits are stretched from their least to their largest, as
+    those of a DICOM without a window: what range they use, files do not say.
 
     Raises BadImage naming `name` if it is no image, is cut off, or is larger than `untrusted.pictures` allows.
     """
     if dicom.is_dicom(content):
         return dicom.decode(content, name)
     try:
-        image = open_picture(content)
-        if image.mode == "P" and "transparency" in image.info:
-            image = image.convert("RGBA")  # as PIL asks for; the colours are the same, RGB drops the alpha
-        if image.mode in _DEEP:
-            image = _shallow(image)
-        if image.mode != "RGB":
-            return image.convert("RGB")
+        image = open_picture(content, name)
         image.load()
-        return image
+        return in_rgb(image)
     except UnidentifiedImageError as error:
         raise BadImage(f"{name} is not an image that can be decoded ({len(content)} bytes)") from error
     except Exception as error:  # PIL and its decoders meet damage with whatever it led to
         raise BadImage(f"{name} cannot be decoded: {error}") from error
+
+
+def in_rgb(image: Image.Image) -> Image.Image:
+    """A loaded picture in RGB, upright, without whatever its file said beside the pixels."""
+    turn = _TURNS.get(_orientation(image))
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")  # as PIL asks for; the colours are the same, RGB drops the alpha
+    if image.mode in _DEEP:
+        image = _shallow(image)
+    image = image.convert("RGB")
+    image = image if turn is None else image.transpose(turn)
+    image.info = {}
+    return image
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # damaged metadata; the pixels are whole
+        return 1
+    return orientation if isinstance(orientation, int) else 1
+
+
+def pixels_of(array: Any, name: str) -> np.ndarray:
+    """A picture at hand, NumPy's, JAX's or PyTorch's array, as uint8 [height, width, 3].
+
+    Accepted are whole numbers from 0 to 255; floats from 0 to 1, or where one is above 1, from 0 to 255; shapes
+    [height, width], [height, width, channels] and [channels, height, width] of 1, 3 or 4 channels (the fourth is
+    dropped, as an alpha is). Where the last axis and the first could be the channels, the last is.
+
+    Raises BadImage naming `name` for any other array.
+    """
+    try:
+        values = np.asarray(array)
+        if values.dtype.kind == "V" or values.dtype.name == "bfloat16":
+            values = values.astype(np.float32)
+    except Exception as error:  # of a device, or of an array that keeps gradients
+        raise BadImage(f"{name} is an array that cannot be copied to this machine's memory: {error}") from error
+    if values.ndim == 3 and values.shape[-1] not in (1, 3, 4) and values.shape[0] in (1, 3, 4):
+        values = values.transpose(1, 2, 0)
+    channels = values.shape[2] if values.ndim == 3 else 1
+    found = f"{name} is an array of {values.dtype} and shape {values.shape}"
+    if values.ndim not in (2, 3) or channels not in (1, 3, 4) or not values.size or values.dtype.kind not in "uif":
+        raise BadImage(f"{found}; expected numbers, [height, width, 3], or of 1 or 4 channels")
+    low, high = float(values.min()), float(values.max())
+    if not (low >= 0 and high <= 255):
+        raise BadImage(f"{found} with values from {low:g} to {high:g}; expected 0 to 255, or 0 to 1")
+    if values.dtype.kind == "f":
+        values = np.rint(values * np.float32(255 if high <= 1 else 1))
+    values = values.astype(np.uint8).reshape(*values.shape[:2], channels)
+    return np.ascontiguousarray(np.repeat(values, 3, axis=2) if channels == 1 else values[..., :3])
 
 
 def _shallow(image: Image.Image) -> Image.Image:

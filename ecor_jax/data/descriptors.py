@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ecor_jax.data.concept_sets import read_concepts
 from ecor_jax.data.vocabulary import normalise_name
 from ecor_jax.errors import UserError
-from ecor_jax.untrusted.json_text import read_object
+from ecor_jax.untrusted.json_text import JsonObject, distinct
 
 FACES = Path(__file__).with_name("face_descriptors.json")
 """120 phrases in the 19 components of FISWG's feature list; the phrases are ours."""
@@ -27,15 +28,24 @@ class Descriptors:
     group_of: tuple[int, ...]
 
     @classmethod
-    def from_json(cls, path: str | Path) -> "Descriptors":
+    def from_file(cls, path: str | Path) -> "Descriptors":
         """Reads `{"groups": {group: [phrase, ...]}}`; whatever stands beside "groups" is for readers.
 
-        UserError for a file that is unreadable or of another form, a group of fewer than two descriptors (its
-        softmax would always be one), an empty or a repeated descriptor.
+        Other forms of `concept_sets` do as well: of {class: [phrase, ...]} the classes are the groups, a list without
+        classes is one group. UserError for a file that is unreadable or of another form, a group of fewer than two
+        descriptors (its softmax would always be one), an empty or a repeated descriptor.
         """
         path = Path(path)
-        groups = read_object(path).get("groups")
-        if not isinstance(groups, dict) or not groups:
+        content = read_concepts(path)
+        if not isinstance(content, JsonObject):
+            return cls.from_groups({"descriptors": content}, str(path))
+        try:
+            groups = distinct(content)
+            if "groups" in groups:
+                groups = distinct(groups["groups"]) if isinstance(groups["groups"], JsonObject) else {}
+        except ValueError as error:
+            raise UserError(f"{path}: {error}") from error
+        if not groups:
             raise UserError(f'{path}: expected {{"groups": {{group: [descriptor, ...]}}}}')
         return cls.from_groups(groups, str(path))
 
@@ -43,7 +53,7 @@ class Descriptors:
     def from_groups(
         cls, groups: dict[str, list[str]], origin: str, least: int = 2, *, repeated: bool = False
     ) -> "Descriptors":
-        """As `from_json`, of what the file holds; `origin` names it in errors.
+        """As `from_file`, of what the file holds; `origin` names it in errors.
 
         least: descriptors a group needs; 1 where there is no softmax within groups. repeated: two groups may have the
         same descriptor.

@@ -1,9 +1,11 @@
 """Pictures out of DICOM files, with the grey values that a viewer would show."""
 
 import io
+import re
+from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from ecor_jax.data.records import BadImage
 from ecor_jax.errors import needs
@@ -15,9 +17,17 @@ _DEFLATED = b"1.2.840.10008.1.2.1.99"
 """The transfer syntax that pydicom expands to whatever size it has, before anything of it is known."""
 
 
+_BARE = re.compile(
+    rb"[\x02\x08]\0[\0-\x80]\0"
+    rb"(?:(?:AE|AS|CS|DA|DS|DT|FD|FL|IS|LO|LT|PN|SH|SL|SS|ST|TM|UI|UL|US|OB|UN|SQ)|.[\0-\x0f]\0\0)",
+    re.DOTALL,
+)
+"""How the first element begins in files without preamble: of group 2 or 8, its type spelled out or its length."""
+
+
 def is_dicom(content: bytes) -> bool:
-    """Whether this is the content of a DICOM file: its mark stands after the preamble."""
-    return content[_MAGIC_AT : _MAGIC_AT + len(_MAGIC)] == _MAGIC
+    """Whether this begins as a DICOM file: by the mark after the preamble, or by an element, as old files do."""
+    return content[_MAGIC_AT : _MAGIC_AT + len(_MAGIC)] == _MAGIC or bool(_BARE.match(content))
 
 
 def decode(content: bytes, name: str) -> Image.Image:
@@ -25,15 +35,20 @@ def decode(content: bytes, name: str) -> Image.Image:
 
     Grey values are made as PS3.3 C.11 and C.7.6.3.1.2 say: stored values (8 to 16 bits, signed or not), modality
     rescale, then the first VOI lookup table, or else the first window, or else the least to the greatest value;
-    MONOCHROME1 is inverted, so that bone is white. Colour is taken in 8 bits, YBR converted to RGB.
+    MONOCHROME1 is inverted, so that bone is white. Pixels that the file declares to be no part of the picture, by a
+    padding value or range (C.7.5.1.1.2) or by a shutter (C.7.6.11), count for no range of values and are black.
+    Colour is taken in 8 bits, YBR converted to RGB.
     MIMIC-CXR-JPG's own files are the least to the greatest value with the histogram equalised: not the same.
+
+    Files without preamble or without a transfer syntax, as old scanners write them, are read as what their first
+    elements look like.
 
     Raises BadImage naming `name` for what is no DICOM file, is damaged, holds no pixels, several frames or
     indexed colours, is larger than PIL allows, or is compressed in a way that no installed decoder reads; UserError
     where pydicom is not installed.
     """
     if not is_dicom(content):
-        raise BadImage(f"{name} is not a DICOM file ({len(content)} bytes, without the mark DICM at {_MAGIC_AT})")
+        raise BadImage(f"{name} is not a DICOM file ({len(content)} bytes, no mark DICM at {_MAGIC_AT}, no element)")
     if _DEFLATED in content:
         raise BadImage(f"{name} is a DICOM file that is deflated as a whole; save it in another transfer syntax")
     needs("pydicom", "xray")
@@ -49,14 +64,13 @@ def decode(content: bytes, name: str) -> Image.Image:
 def _pixels(content: bytes, name: str) -> np.ndarray:
     """uint8 [rows, columns], or [rows, columns, 3] if in colour."""
     # Takes a while, and most runs read no DICOM.
-    from pydicom import dcmread
     from pydicom.encaps import get_frame
     from pydicom.pixels.decoders.base import get_decoder
     from pydicom.pixels.processing import apply_modality_lut
     from pydicom.pixels.utils import pixel_array
     from pydicom.uid import JPEG2000TransferSyntaxes, JPEGTransferSyntaxes
 
-    dataset = dcmread(io.BytesIO(content))
+    dataset = _read(content, name)
     if "PixelData" not in dataset:
         raise BadImage(f"{name} is a DICOM file without pixels")
     frames = int(dataset.get("NumberOfFrames") or 1)
@@ -82,8 +96,63 @@ def _pixels(content: bytes, name: str) -> np.ndarray:
         raise BadImage(
             f"{name} is a DICOM file in {stored.dtype} {kind!r}; expected MONOCHROME1, MONOCHROME2 or 8-bit RGB"
         )
-    grey = np.rint(_brightness(apply_modality_lut(stored, dataset), dataset) * 255).astype(np.uint8)
-    return 255 - grey if kind == "MONOCHROME1" else grey
+    tissue = ~_shuttered(dataset, stored.shape)
+    if "PixelPaddingValue" in dataset:  # the bits beyond those stored belong to it
+        tissue &= ~_padding(pixel_array(dataset, correct_unused_bits=False), dataset)
+    grey = np.rint(_brightness(apply_modality_lut(stored, dataset), dataset, tissue) * 255).astype(np.uint8)
+    return np.where(tissue, 255 - grey if kind == "MONOCHROME1" else grey, np.uint8(0))
+
+
+def _read(content: bytes, name: str) -> Any:
+    """The dataset, with a transfer syntax, if need be the one that its elements are written in."""
+    from pydicom import dcmread
+    from pydicom.dataset import FileMetaDataset
+    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+    dataset = dcmread(io.BytesIO(content), force=True)
+    if "TransferSyntaxUID" in getattr(dataset, "file_meta", ()):
+        return dataset
+    if "PixelData" in dataset and dataset["PixelData"].is_undefined_length:
+        raise BadImage(f"{name} is a DICOM file that is compressed, but does not say how (no transfer syntax)")
+    implicit, little = dataset.original_encoding
+    dataset.file_meta = getattr(dataset, "file_meta", None) or FileMetaDataset()
+    explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+    dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+    return dataset
+
+
+def _padding(stored: np.ndarray, dataset: Any) -> np.ndarray:
+    """bool [rows, columns]: stored values that pad the picture to a rectangle (PS3.3 C.7.5.1.1.2)."""
+    ends = [dataset.get(end) for end in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
+    # A signed picture's padding may be written as if it were unsigned, and the other way round.
+    low, *_, high = sorted(np.array([end for end in ends if end is not None] * 2).astype(stored.dtype))
+    return (stored >= low) & (stored <= high)
+
+
+def _shuttered(dataset: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """bool [rows, columns]: what the display shutters cover (PS3.3 C.7.6.11); rows and columns count from 1."""
+    shapes = dataset.get("ShutterShape") or ()
+    covered = np.zeros(shape, bool)
+    for kind in [shapes] if isinstance(shapes, str) else shapes:
+        open_part = Image.new("1", (shape[1], shape[0]))
+        draw = ImageDraw.Draw(open_part)
+        if kind == "RECTANGULAR":
+            sides = ("LeftVertical", "UpperHorizontal", "RightVertical", "LowerHorizontal")
+            left, top, right, bottom = (int(dataset[f"Shutter{side}Edge"].value) for side in sides)
+            # The edges themselves are covered.
+            draw.rectangle([left, top, max(right - 2, left), max(bottom - 2, top)], fill=1)
+        elif kind == "CIRCULAR":
+            row, column = (int(number) - 1 for number in dataset.CenterOfCircularShutter)
+            rows, columns = np.ogrid[: shape[0], : shape[1]]
+            covered |= (rows - row) ** 2 + (columns - column) ** 2 > int(dataset.RadiusOfCircularShutter) ** 2
+            continue
+        elif kind == "POLYGONAL":
+            corners = [int(number) - 1 for number in dataset.VerticesOfThePolygonalShutter]
+            draw.polygon(list(zip(corners[1::2], corners[::2], strict=True)), fill=1)
+        else:
+            continue  # bitmaps, which no picture has
+        covered |= ~np.asarray(open_part)
+    return covered
 
 
 def _check_frame(frame: bytes, expected: tuple[int, int]) -> None:
@@ -95,8 +164,8 @@ def _check_frame(frame: bytes, expected: tuple[int, int]) -> None:
             check_scans(frame)
 
 
-def _brightness(values: np.ndarray, dataset) -> np.ndarray:
-    """float [rows, columns] from 0 to 1, of values after the modality rescale.
+def _brightness(values: np.ndarray, dataset: Any, tissue: np.ndarray) -> np.ndarray:
+    """float [rows, columns] from 0 to 1, of values after the modality rescale; `tissue`: what counts of them.
 
     Not by pydicom's apply_voi_lut (3.0): its 8-bit tables wrap around for values above 255, and a negative
     rescale slope turns its windows into negatives. It also leaves the range of what it returns unsaid.
@@ -106,8 +175,9 @@ def _brightness(values: np.ndarray, dataset) -> np.ndarray:
     if dataset.get("WindowCenter") is not None and dataset.get("WindowWidth") is not None:
         centre, width = (float(np.ravel(dataset[key].value)[0]) for key in ("WindowCenter", "WindowWidth"))
         return _windowed(values, centre, width, str(dataset.get("VOILUTFunction") or "LINEAR").upper())
-    low, high = float(values.min()), float(values.max())
-    return (values - low) / ((high - low) or 1.0)
+    counted = values[tissue] if tissue.any() else values
+    low, high = float(counted.min()), float(counted.max())
+    return np.clip((values - low) / ((high - low) or 1.0), 0, 1)
 
 
 def _looked_up(values: np.ndarray, table) -> np.ndarray:

@@ -1,42 +1,74 @@
 """The image files of a folder or of a zip, by their paths within it."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from ecor_jax.data import dicom
 from ecor_jax.data.records import BadImage
 from ecor_jax.errors import UserError
 from ecor_jax.untrusted.archives import Archive, is_zip
-from ecor_jax.untrusted.files import is_utf8, read_bytes, walk
+from ecor_jax.untrusted.files import is_utf8, read_bytes, read_head, walk
+from ecor_jax.untrusted.pictures import FORMATS, HEAD, picture_format
 
 TEXT_SUFFIXES = (".txt", ".csv")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".pgm", ".ppm", ".tif", ".tiff", ".dcm")
+"""Of files that are taken for pictures unseen; any other file is one if its content is."""
+_NO_PICTURES = (".json", ".xml", ".md", ".html", ".yaml", ".yml", ".py", ".npy", ".npz")
+_READ = ", ".join((*FORMATS, "DICOM"))
 
 
 class Files:
     """The image files and texts of a folder or zip; picklable, and safe to read from several threads.
 
     path: the root, for messages.
-    members, texts: paths below the root, with `/`, sorted, of the images, and of the lists and tables beside them.
-    Hidden files, `__MACOSX` and files without a known suffix are ignored. UserError if the path is missing, or neither
-    a folder nor a zip.
+    members, texts: paths below the root, with `/`, sorted, of the images, and of the lists and tables beside them. A
+    file that is called like neither is an image if it begins like one.
+    skipped: by reason the paths of all other files: hidden ones, pictures of formats that are not read, no pictures.
+    UserError if the path is missing, or neither a folder nor a zip.
     """
 
     def __init__(self, path: Path, expected: str):
         self.path = path
         self._archive = None
+        unreadable: list[str] = []
         if path.is_dir():
-            names = tuple(walk(path))
+            names = tuple(walk(path, unreadable))
         elif is_zip(path) or (path.suffix.lower() == ".zip" and path.exists()):
             self._archive = Archive(path)
             names = self._archive.names
         else:
             problem = "is a file of another kind" if path.exists() else "does not exist"
             raise UserError(f"{path} {problem}: expected {expected}")
-        self.members, self.texts = _ending(names, IMAGE_SUFFIXES), _ending(names, TEXT_SUFFIXES)
+        members, texts = [], []
+        self.skipped: dict[str, list[str]] = {"in a folder that cannot be read": unreadable} if unreadable else {}
+        for name in sorted(name for name in names if not name.endswith("/")):
+            if any(folder.startswith(".") or folder == "__MACOSX" for folder in name.split("/")):
+                self.skipped.setdefault("hidden", []).append(name)
+            elif name.lower().endswith(TEXT_SUFFIXES):
+                texts.append(name)
+            elif name.lower().endswith(IMAGE_SUFFIXES) or not (reason := self._no_picture(name)):
+                members.append(name)
+            else:
+                self.skipped.setdefault(reason, []).append(name)
+        self.members, self.texts = tuple(members), tuple(texts)
         if self._archive:
             for name in self.members:
                 self._archive.check(name)
+
+    def _no_picture(self, name: str) -> str:
+        """Why a file is no picture that is read, by its content; '' for one that is."""
+        # Labels and notes by the thousand need not be opened; an index of DICOM files is one of its kind itself.
+        if name.lower().endswith(_NO_PICTURES) or name.rpartition("/")[2] == "DICOMDIR":
+            return "no picture"
+        try:
+            head = self._archive.head(name, HEAD) if self._archive else read_head(self.path / name, HEAD)
+        except UserError:
+            return "cannot be read"
+        kind = picture_format(head, name)
+        if kind in FORMATS or (not kind and dicom.is_dicom(head)):
+            return ""
+        return f"{kind} (not read)" if kind else "no picture"
 
     def read(self, member: str) -> bytes:
         """The content of a member or text. Raises BadImage if it cannot be read."""
@@ -45,35 +77,34 @@ class Files:
         except UserError as error:
             raise BadImage(str(error)) from error
 
-
-def _ending(names: Iterable[str], suffixes: tuple[str, ...]) -> tuple[str, ...]:
-    """The names with one of the suffixes that lie below no hidden folder, sorted."""
-
-    def visible(name: str) -> bool:
-        return not any(folder.startswith(".") or folder == "__MACOSX" for folder in name.split("/"))
-
-    return tuple(sorted(name for name in names if name.lower().endswith(suffixes) and visible(name)))
+    def apart_from(self, used: Sequence[str], below: str = "") -> dict[str, list[str]]:
+        """Of the files below a folder those that are not used, by reason: `skipped`, texts, other members."""
+        others = sorted(set(self.members) - set(used))
+        skipped = {**self.skipped, "a list or text": self.texts, "not listed": others}
+        chosen = {reason: [name for name in names if name.startswith(below)] for reason, names in skipped.items()}
+        return {reason: names for reason, names in chosen.items() if names}
 
 
 def open_files(path: Path) -> Files:
     """The images of a folder or a zip. UserError as of `Files`, and if there is no image."""
     files = Files(path, "a folder of images, a zip, or a directory written by ecor-jax prepare")
-    _check_names(path, "images", files.members, IMAGE_SUFFIXES)
+    _check_names(files, "images", files.members, f"read are {_READ}, by their content")
     return files
 
 
 def open_texts(path: Path) -> Files:
     """A folder or zip for the sake of its texts, reports for one. UserError as of `Files`, and if there is no text."""
     files = Files(path, "a folder of texts, or a zip")
-    _check_names(path, "texts", files.texts, TEXT_SUFFIXES)
+    _check_names(files, "texts", files.texts, f"looked for files ending in {' '.join(TEXT_SUFFIXES)}")
     return files
 
 
-def _check_names(path: Path, kind: str, names: Sequence[str], suffixes: Sequence[str]) -> None:
+def _check_names(files: Files, kind: str, names: Sequence[str], expected: str) -> None:
     if not names:
-        raise UserError(f"no {kind} in {path}: looked for files ending in {' '.join(suffixes)}")
+        found = "; ".join(f"{len(skipped)} {reason}: {some_of(skipped)}" for reason, skipped in files.skipped.items())
+        raise UserError(f"no {kind} in {files.path}: {expected}; found {found or 'no file'}")
     if foreign := [name for name in names if not is_utf8(name)]:
-        raise UserError(f"{path}: the name {os.fsencode(foreign[0])!r} is no UTF-8; rename it")
+        raise UserError(f"{files.path}: the name {os.fsencode(foreign[0])!r} is no UTF-8; rename it")
 
 
 def read_picture(path: Path) -> bytes:

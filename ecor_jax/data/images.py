@@ -1,6 +1,6 @@
 """Pictures on disk as a `Source`: a folder tree, a zip, a RecordIO file, a directory of ArrayRecord files, TFDS's."""
 
-import functools
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from ecor_jax.data.labelled_list import LabelledFiles, find_list, open_list
 from ecor_jax.data.recordio import RecordIO
 from ecor_jax.data.records import Source
 from ecor_jax.data.tfds_sets import PREFIX, TfdsSet, located, splits_of_set
-from ecor_jax.data.vocabulary import normalise_name
+from ecor_jax.data.vocabulary import distinct_names
 from ecor_jax.errors import UserError
 
 SPLIT_NAMES = ("train", "training", "val", "valid", "validation", "test")
@@ -23,7 +23,7 @@ def open_images(path: str | Path, *, split: str = "") -> Source:
     this very image shows); images that all lie at the top have category ''. A single folder around several
     classes is passed over. Where a `label.txt` lies beside the images, it says which there are and their classes
     (`labelled_list.open_list`). Neither such a tree nor a `.rec` (`recordio.RecordIO`) has splits. Names are
-    normalised.
+    normalised; two that are one then are an error.
 
     Args:
         path: the folder, zip file, `.rec` file or ArrayRecord directory, or `tfds:NAME` (`tfds_sets.located`). Nothing
@@ -52,11 +52,12 @@ def open_images(path: str | Path, *, split: str = "") -> Source:
         if splits := _splits(files.members, top):
             raise UserError(f"{path} holds the splits {', '.join(splits)}: choose one (the option `split`)")
         return _by_folders(files, files.members, top)
-    members = [name for name in files.members if name.startswith(f"{top}{split}/")]
+    tops = sorted(_first_folders(files.members, top))
+    folder = next((name for name in tops if _composed(name) == _composed(split)), None)
+    members = [name for name in files.members if name.startswith(f"{top}{folder}/")]
     if not members:
-        tops = sorted(_first_folders(files.members, top))
         raise UserError(f"{path} has no images in a folder {split!r}; at its top: {some_of(tops)}")
-    return _by_folders(files, members, f"{top}{split}/")
+    return _by_folders(files, members, f"{top}{folder}/", split)
 
 
 def splits_of(path: str | Path) -> tuple[str, ...]:
@@ -78,18 +79,28 @@ def _path(path: str | Path) -> Path:
     return located(str(path)) if str(path).startswith(PREFIX) else Path(path)
 
 
-def _by_folders(files: Files, members: Sequence[str], top: str) -> LabelledFiles:
+def _by_folders(files: Files, members: Sequence[str], top: str, split: str = "") -> LabelledFiles:
     """Image files whose folders below `top` say what they show: `class/image` or `class/rationale/image`."""
-    normalised = functools.cache(normalise_name)
-    labels = [tuple(map(normalised, name.removeprefix(top).split("/")[:-1])) for name in members]
+    labels = [name.removeprefix(top).split("/")[:-1] for name in members]
     depths = set(map(len, labels))
     if not (depths == {0} or depths <= {1, 2}):
         odd = next(name for name, folders in zip(members, labels, strict=True) if len(folders) not in (1, 2))
         raise UserError(
             f"{files.path}: expected class/image or class/rationale/image everywhere, or no folders; found {odd}"
         )
-    categories = [folders[0] if folders else "" for folders in labels]
-    return LabelledFiles(files, members, categories, [folders[1:] for folders in labels])
+    where = f"{files.path}{f', below {top}' if top else ''}"
+    names = distinct_names((folders[0] for folders in labels if folders), where)
+    categories = [names[folders[0]] if folders else "" for folders in labels]
+    shown: dict[str, set[str]] = {}
+    for folders in labels:
+        shown.setdefault("".join(folders[:1]), set()).update(folders[1:])
+    texts = {name: distinct_names(sorted(own), f"{where}, {name}") for name, own in shown.items()}
+    rationales = [tuple(texts[folders[0]][text] for text in folders[1:]) for folders in labels]
+    return LabelledFiles(files, members, categories, rationales, top if split else "")
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def _is_recordio(path: Path) -> bool:

@@ -1,8 +1,9 @@
 """A whole set read before it is used: its bad pictures are known, and its good ones stay in memory where they fit."""
 
+import hashlib
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -37,11 +38,13 @@ def checked(
     preprocess: Preprocess,
     on_bad_image: OnBadImage = "error",
     augment: Augment = "none",
-) -> tuple[Source, tuple[str, ...]]:
-    """The readable pictures of a source, for an encoder that augments so, and a message for each one left out.
+) -> tuple[Source, tuple[str, ...], tuple[str, ...]]:
+    """The readable pictures of a source, for an encoder that augments so, and two kinds of messages.
 
-    They are kept in memory: preprocessed, or, where `augment` changes the original, decoded, as many as fit into
-    2 GiB. A set over 2 GiB once preprocessed is returned as it is: its bad images turn up in the pipeline.
+    One for each picture that is left out, and one for each that stands in two classes, byte by byte: one of them is
+    wrong, and both are used. The pictures are kept in memory: preprocessed, or, where `augment` changes the original,
+    decoded, as many as fit into 2 GiB. A set over 2 GiB once preprocessed is returned as it is: its bad images turn up
+    in the pipeline.
 
     Raises:
         UserError: some images are unreadable (all are counted, ten named), unless `on_bad_image` is "skip"
@@ -49,9 +52,10 @@ def checked(
     """
     shape = preprocess(Image.new("RGB", (8, 8))).shape
     if len(source) * int(np.prod(shape)) > MEMORY_LIMIT:
-        return source, ()
+        return source, (), ()
     pixels = None if augment in OF_ORIGINALS else np.empty((len(source), *shape), np.uint8)
     room, lock = MEMORY_LIMIT, threading.Lock()
+    digests: dict[int, bytes] = {}
 
     def load(index: int) -> Record | Preprocessed | BadImage | None:
         nonlocal room
@@ -60,6 +64,8 @@ def checked(
             picture = picture_of(record)
         except BadImage as error:
             return error
+        if isinstance(record["image"], bytes):
+            digests[index] = hashlib.blake2b(record["image"], digest_size=16).digest()
         if pixels is not None:
             pixels[index] = preprocess(picture)
             return Preprocessed(
@@ -81,4 +87,13 @@ def checked(
     raise_bad_images(bad, len(source), source.origin, on_bad_image)
     good = {index: record for index, record in enumerate(loaded) if not isinstance(record, BadImage)}
     readable = Subset(source, list(good)) if bad else source
-    return InMemory(readable, list(good.values())), tuple(map(str, bad))
+    return InMemory(readable, list(good.values())), tuple(map(str, bad)), tuple(_in_two_classes(source, digests))
+
+
+def _in_two_classes(source: Source, digests: Mapping[int, bytes]) -> Iterator[str]:
+    first: dict[bytes, int] = {}
+    for index in sorted(digests):
+        other = first.setdefault(digests[index], index)
+        if source.categories[other] != source.categories[index]:
+            names = (source[number]["name"] for number in (other, index))
+            yield f"{source.origin}: one picture stands in two classes, {' and '.join(names)}; both are used"

@@ -1,13 +1,12 @@
 """Image files with labels, and lists of them beside the images, `label.txt`: aligned face crops often come so."""
 
 import posixpath
+import unicodedata
 from collections.abc import Sequence
-
-from absl import logging
 
 from ecor_jax.data.files import Files, raise_missing
 from ecor_jax.data.records import Record, Source
-from ecor_jax.data.vocabulary import normalise_name
+from ecor_jax.data.vocabulary import distinct_names, normalise_name
 from ecor_jax.errors import UserError
 from ecor_jax.untrusted.files import decode_text
 
@@ -15,7 +14,10 @@ LIST_NAME = "label.txt"
 
 
 class LabelledFiles(Source):
-    """Some image files of a folder or zip, with the category ('' if unknown) of each, and its rationales."""
+    """Some image files of a folder or zip, with the category ('' if unknown) of each, and its rationales.
+
+    below: the folder that it is of, with its last `/`; other files there are `skipped`.
+    """
 
     def __init__(
         self,
@@ -23,8 +25,10 @@ class LabelledFiles(Source):
         members: Sequence[str],
         categories: Sequence[str],
         rationales: Sequence[tuple[str, ...]] = (),
+        below: str = "",
     ):
         self._files, self.origin = files, str(files.path)
+        self.skipped = files.apart_from(members, below)
         self.names, self.categories = tuple(members), tuple(categories)
         self._rationales = tuple(rationales) or ((),) * len(members)
 
@@ -50,7 +54,8 @@ def find_list(files: Files) -> str:
 def open_list(files: Files, listing: str) -> LabelledFiles:
     """The images that a list names, in its order; its lines are `path<TAB>class`, paths relative to the list.
 
-    Classes are normalised. Images that the list does not name are no part of the source; their number is logged.
+    Classes are normalised, and so are those of pictures with several, `one|another`. Paths are compared in one Unicode
+    form. Images that the list does not name are no part of the source.
 
     Raises UserError naming the list and the line for a line of another form, a path given twice, or two classes
     that are the same once normalised; and naming the listed files that are missing.
@@ -58,27 +63,23 @@ def open_list(files: Files, listing: str) -> LabelledFiles:
     where = f"{files.path}: {listing}"
     text = decode_text(files.read(listing), where)
     folder = posixpath.dirname(listing)
+    members = {unicodedata.normalize("NFC", member): member for member in files.members}
     lines: dict[str, int] = {}
-    categories: list[str] = []
-    spelled: dict[str, str] = {}
+    labels: list[list[str]] = []
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         path, tab, label = line.rpartition("\t")
-        name = normalise_name(label)
-        if not (tab and path.strip() and name):
+        names = [name.strip() for name in label.split("|")]
+        if not (tab and path.strip() and all(map(normalise_name, names))):
             raise UserError(f"{where}, line {number}: found {line[:80]!r}; expected path<TAB>class")
-        member = posixpath.normpath(posixpath.join(folder, path.strip()))
+        member = posixpath.normpath(posixpath.join(folder, unicodedata.normalize("NFC", path.strip())))
         if lines.setdefault(member, number) != number:
             raise UserError(f"{where}, line {number}: {path.strip()} was given in line {lines[member]} already")
-        if spelled.setdefault(name, label.strip()) != label.strip():
-            both = f"{spelled[name]!r} and {label.strip()!r}"
-            raise UserError(f"{where}, line {number}: the classes {both} are the same, {name!r}, once normalised")
-        categories.append(name)
+        labels.append(names)
     if not lines:
         raise UserError(f"{where} is empty; expected lines path<TAB>class")
-    members = set(files.members)
+    normalised = distinct_names((name for names in labels for name in names), where)
     raise_missing(where, [member for member in lines if member not in members])
-    if more := len(files.members) - len(lines):
-        logging.warning("%s: %d images are not listed and left out", where, more)
-    return LabelledFiles(files, tuple(lines), categories)
+    categories = ["|".join(normalised[name] for name in names) for names in labels]
+    return LabelledFiles(files, [members[member] for member in lines], categories)

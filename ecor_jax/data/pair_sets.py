@@ -1,6 +1,7 @@
 """Pairs of images to be told apart or recognised as the same: the sets of face verification."""
 
 import dataclasses
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from ecor_jax.data.pickled_pairs import read_bin
 from ecor_jax.data.records import Record, Source
 from ecor_jax.data.sources import InOrder
 from ecor_jax.data.tables import table_rows
-from ecor_jax.data.vocabulary import normalise_name
+from ecor_jax.data.vocabulary import distinct_names
 from ecor_jax.errors import UserError
 from ecor_jax.untrusted.files import decode_text, read_text
 
@@ -39,9 +40,10 @@ def open_pairs(name: str, path: str | Path, images: str | Path = "") -> PairSet:
         name: of the set, for tables.
         path: one of
             - insightface's `.bin`, which holds its images; equal ones, byte by byte, are taken once;
-            - LFW's `pairs.txt`: a line `folds<TAB>pairs`, then as many lines of each kind for each fold,
-              `name<TAB>number<TAB>number` of the same person and `name<TAB>number<TAB>name<TAB>number` of two; an
-              image is `name/name_0001` with any suffix, and its category is the name;
+            - LFW's `pairs.txt`: a line `folds<TAB>pairs`, or of its development sets `pairs` alone, then as many
+              lines of each kind for each fold, `name<TAB>number<TAB>number` of the same person and
+              `name<TAB>number<TAB>name<TAB>number` of two (other white space will do where no name has any); an image
+              is `name/name_0001` with any suffix, and its category is the name;
             - a `.csv` with the columns file_x, file_y (paths, or the last parts of them) and Decision (Yes or No);
             - a zip with one such `.csv` and its images.
         images: folder or zip with the images of a `.txt` or `.csv`; '' where they are in `path` itself.
@@ -115,23 +117,31 @@ def _of_bin(name: str, path: Path) -> PairSet:
         label = f"image {place} of {path.name}"
         images.setdefault(content, Record(image=content, category="", rationales=(), name=label))
     numbers = np.asarray([number_of[content] for content in contents], np.int64)
-    return PairSet(name, InOrder(list(images.values()), str(path)), numbers[::2], numbers[1::2], same)
+    source = InOrder(list(images.values()), str(path))
+    again = sorted(set(range(len(contents))) - set(np.unique(numbers, return_index=True)[1].tolist()))
+    source.skipped = {"the same picture again": [f"image {place}" for place in again]} if again else {}
+    return PairSet(name, source, numbers[::2], numbers[1::2], same)
 
 
 def _of_lfw(name: str, where: str, text: str, files: Files) -> PairSet:
-    lines = [(number, line.split()) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    lines = [
+        (number, [field.strip() for field in line.split("\t")] if "\t" in line.strip() else line.split())
+        for number, line in enumerate(text.split("\n"), 1)
+        if line.strip()
+    ]
     head = lines[0][1] if lines else []
-    if len(head) != 2 or not all(map(_is_count, head)):
-        raise UserError(f"{where}, line 1: found {' '.join(head)[:80]!r}; expected two numbers, folds and pairs")
+    if len(head) not in (1, 2) or not all(map(_is_count, head)):
+        shown = " ".join(head)[:80]
+        raise UserError(f"{where}, line 1: found {shown!r}; expected folds and pairs, or the number of pairs")
     pairs: list[tuple[str, str, bool]] = []
     for number, fields in lines[1:]:
         names, numbers = (fields[:1] * 2, fields[1:]) if len(fields) == 3 else (fields[::2], fields[1::2])
         if len(fields) not in (3, 4) or not all(map(_is_count, numbers)):
-            expected = "name, number, number or name, number, name, number"
+            expected = "name, number, number or name, number, name, number, with tabs between them"
             raise UserError(f"{where}, line {number}: found {' '.join(fields)[:80]!r}; expected {expected}")
         first, second = (f"{person}/{person}_{int(k):04}" for person, k in zip(names, numbers, strict=True))
         pairs.append((first, second, len(fields) == 3))
-    folds, half = map(int, head)
+    folds, half = map(int, head if len(head) == 2 else (1, *head))
     for kind, count in (("same", sum(same for *_, same in pairs)), ("different", sum(not same for *_, same in pairs))):
         if count != folds * half:
             expected = f"{folds * half}, {half} in each of {folds} folds, by its first line"
@@ -161,9 +171,10 @@ def _of_names(
     """Pairs of images whose names end the `paths` {member: path}; `people`: the last folder is who it is."""
     if not pairs:
         raise UserError(f"{where} lists no pairs")
+    pairs = [(_composed(first), _composed(second), same) for first, second, same in pairs]
     members_of: dict[str, list[str]] = {image: [] for first, second, _ in pairs for image in (first, second)}
     for member, path in paths.items():
-        folders = path.split("/")
+        folders = _composed(path).split("/")
         for start in range(len(folders)):
             if (ending := "/".join(folders[start:])) in members_of:
                 members_of[ending].append(member)
@@ -171,14 +182,24 @@ def _of_names(
     if twice := next((members for members in members_of.values() if len(members) > 1), None):
         raise UserError(f"{where}: {files.path} has two images of one name, {twice[0]} and {twice[1]}")
     number_of = {image: number for number, image in enumerate(members_of)}
-    categories = [normalise_name(image.split("/")[-2]) if people else "" for image in members_of]
+    persons = [image.split("/")[-2] if people else "" for image in members_of]
+    name_of = distinct_names(persons, where) if people else {"": ""}
     return PairSet(
         name,
-        LabelledFiles(files, [members[0] for members in members_of.values()], categories),
+        LabelledFiles(
+            files,
+            [members[0] for members in members_of.values()],
+            [name_of[person] for person in persons],
+        ),
         np.asarray([number_of[first] for first, _, _ in pairs], np.int64),
         np.asarray([number_of[second] for _, second, _ in pairs], np.int64),
         np.asarray([same for *_, same in pairs], bool),
     )
+
+
+def _composed(path: str) -> str:
+    """macOS writes accents apart from their letters."""
+    return unicodedata.normalize("NFC", path)
 
 
 def _only_table(files: Files) -> tuple[str, str]:

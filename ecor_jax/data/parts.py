@@ -11,6 +11,7 @@ from ecor_jax.data.images import open_images, splits_of
 from ecor_jax.data.procedural import Procedural
 from ecor_jax.data.records import Source
 from ecor_jax.data.sources import Concatenated, Renamed, split_by_class
+from ecor_jax.data.tally import Tally
 from ecor_jax.errors import UserError
 from ecor_jax.options import BatchSize, OnBad, Seed, Share, Within, Workers
 
@@ -59,13 +60,15 @@ def drawings(data: LabelledPictures, size: int) -> dict[str, Source]:
     }
 
 
-def with_validation(parts: dict[str, Source], data: LabelledPictures, folders: Mapping[str, str]) -> dict[str, Source]:
+def with_validation(
+    parts: dict[str, Source], data: LabelledPictures, folders: Mapping[str, str], tally: Tally
+) -> dict[str, Source]:
     """The parts with "validation", which a share of "train" or a split of the images becomes, if the options ask."""
     if not data.validation:
         return parts
     share = share_of(data.validation)
     if share is None:
-        return parts | {"validation": _open(data, data.images, data.validation, folders)}
+        return parts | {"validation": _open(data, data.images, data.validation, folders, tally)}
     # Another draw than the holdout's, which may be of the same images.
     kept, validation = split_by_class(parts["train"], holdout=share, seed=data.seed + 1)
     return parts | {"train": kept, "validation": validation}
@@ -82,33 +85,41 @@ def share_of(validation: str) -> float | None:
     return share
 
 
-def open_parts(data: LabelledPictures, folders: Mapping[str, str], *, training: bool) -> dict[str, Source]:
+def open_parts(
+    data: LabelledPictures, folders: Mapping[str, str], tally: Tally, *, training: bool
+) -> dict[str, Source]:
     """The pictures as "train" (if asked for) and "test".
 
     Test images may lie apart, in `test_images`. Else, where no split is named, a folder's own train and test are
     taken, or a share of `holdout` of every class is kept for the test; an evaluation alone then takes all images.
 
-    folders: class of each folder that the texts know by another name.
+    folders: class of each folder that the texts know by another name. tally: gets what is found and skipped.
     """
     train, test = data.train_split, data.test_split
     if data.test_images:
-        sets = {"test": _open(data, data.test_images, test, folders)}
-        return sets | ({"train": _open(data, data.images, train, folders)} if training else {})
+        sets = {"test": _open(data, data.test_images, test, folders, tally)}
+        return sets | ({"train": _open(data, data.images, train, folders, tally)} if training else {})
     if not (train or test) and all({"train", "test"} <= set(splits_of(path)) for path in path_list(data.images)):
         train, test = "train", "test"
     if not training:
-        return {"test": _open(data, data.images, test, folders)}
+        return {"test": _open(data, data.images, test, folders, tally)}
     if train and test:
-        return {name: _open(data, data.images, split, folders) for name, split in (("train", train), ("test", test))}
-    whole = _open(data, data.images, train, folders)
+        return {
+            name: _open(data, data.images, split, folders, tally) for name, split in (("train", train), ("test", test))
+        }
+    whole = _open(data, data.images, train, folders, tally)
     train_part, test_part = split_by_class(whole, holdout=data.holdout, seed=data.seed)
-    return {"train": train_part, "test": _open(data, data.images, test, folders) if test else test_part}
+    if test:
+        tally.skip("of the holdout, for which test_split has others", test_part.names, whole.origin)
+        test_part = _open(data, data.images, test, folders, tally)
+    return {"train": train_part, "test": test_part}
 
 
-def _open(data: LabelledPictures, paths: str, split: str, folders: Mapping[str, str]) -> Source:
+def _open(data: LabelledPictures, paths: str, split: str, folders: Mapping[str, str], tally: Tally) -> Source:
     """The images of one path, or of several with commas, under the texts' class names."""
     sources = [open_images(path, split=split) for path in path_list(paths)]
     source = sources[0] if len(sources) == 1 else Concatenated(sources)
+    tally.opened(source)
     known = {folder: name for folder, name in folders.items() if folder in source.classes}
     aliases = known | _aliases(data.aliases)
     return Renamed(source, aliases) if aliases else source

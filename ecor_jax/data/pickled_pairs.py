@@ -19,7 +19,8 @@ from ecor_jax.untrusted.pickles import StandIn, Unpickler
 def read_bin(path: Path) -> tuple[list[bytes], np.ndarray]:
     """The encoded images of an insightface `.bin`, 2P of them, and bool [P]: images 2i and 2i + 1 are the same person.
 
-    The file is a pickle of (list of images as bytes or uint8 arrays, list of bools).
+    The file is a pickle of (list of images as bytes or uint8 arrays, list of bools, or of numbers that are 0 or 1);
+    either list may be an array.
     Raises UserError if it is missing, broken, names anything else (which is named), or the counts do not fit.
     """
     try:
@@ -47,14 +48,27 @@ def read_bin(path: Path) -> tuple[list[bytes], np.ndarray]:
     )
 
 
+_NUMBERS = {
+    **{f"{kind}{size}": f"{kind}{size}" for kind in "iu" for size in (1, 2, 4, 8)},
+    **{"b1": "b1", "bool": "b1", "bool_": "b1", "uint8": "u1", "f4": "f4", "f8": "f8"},
+}
+"""NumPy's types of numbers, by the names that pickles give them."""
+
+
 class _Dtype(StandIn):
-    """A NumPy dtype, as its name (`u1`); what else its pickle says is about types that are not read."""
+    """A NumPy dtype: its name (`u1`) and its order of bytes; the rest of its pickle is of types that are not read."""
 
     def __init__(self, name: str):
-        self.name = name
+        self.name, self.order = name, "<"
 
     def set_state(self, state: Any) -> None:
-        pass
+        self.order = ">" if state[1] in (">", b">") else "<"
+
+    def numbers(self, raw: Any) -> list[Any] | None:
+        """The numbers in bytes of this type; None where it is none of numbers, or they do not fit."""
+        if self.name not in _NUMBERS or not isinstance(raw, bytes) or len(raw) % (size := int(_NUMBERS[self.name][1])):
+            return None
+        return np.frombuffer(raw, np.dtype(f"{self.order if size > 1 else '|'}{_NUMBERS[self.name]}")).tolist()
 
 
 class _Array(StandIn):
@@ -68,11 +82,19 @@ class _Array(StandIn):
         _version, self.shape, self.dtype, _fortran, self.raw = state
 
     def bytes(self) -> bytes | None:
-        """The content of an array of bytes or bools, of shape [n] or, as OpenCV has it, [n, 1]; None for any other."""
-        one_byte = isinstance(self.dtype, _Dtype) and self.dtype.name in ("u1", "uint8", "b1", "bool")
+        """The content of an array of bytes, of shape [n] or, as OpenCV has it, [n, 1]; None for any other."""
+        one_byte = isinstance(self.dtype, _Dtype) and _NUMBERS.get(self.dtype.name) == "u1"
         if not (one_byte and isinstance(self.raw, bytes)):
             return None
         return self.raw if self.shape in ((len(self.raw),), (len(self.raw), 1)) else None
+
+    def items(self) -> list[Any] | None:
+        """The entries of an array of numbers or objects, of shape [n] or [n, 1]; None for any other."""
+        if not isinstance(self.dtype, _Dtype):
+            return None
+        objects = self.raw if self.dtype.name.startswith("O") and isinstance(self.raw, list) else None
+        items = self.dtype.numbers(self.raw) if objects is None else objects
+        return items if items is not None and self.shape in ((len(items),), (len(items), 1)) else None
 
 
 class _Unpickler(Unpickler):
@@ -108,10 +130,11 @@ class _Unpickler(Unpickler):
         array.raw, array.dtype, array.shape = self._bytes(raw), dtype, shape
         return array
 
-    def _scalar(self, dtype: _Dtype, raw: bytes) -> int:
-        if dtype.name not in ("b1", "bool") or len(raw) != 1:
+    def _scalar(self, dtype: _Dtype, raw: Any) -> Any:
+        numbers = dtype.numbers(raw if isinstance(raw, bytes) else self._bytes(raw))
+        if numbers is None or len(numbers) != 1:
             raise UserError(f"{self._path}: its pickle has a NumPy scalar of type {dtype.name}; expected bools")
-        return bool(raw[0])
+        return numbers[0]
 
     def _bytes(self, content: Any = b"", encoding: str | bytes = "latin1") -> bytes:
         if isinstance(content, bytes):
@@ -131,8 +154,7 @@ def _text(value: Any) -> str:
 def _items(value: Any) -> Sequence[Any] | None:
     """The entries of a list, tuple or array; None for anything else."""
     if isinstance(value, _Array):
-        content = value.bytes()
-        return None if content is None else list(content)
+        return value.items()
     return value if isinstance(value, list | tuple) else None
 
 
@@ -144,7 +166,7 @@ def _image(path: Path, number: int, value: Any) -> bytes:
 
 
 def _answer(path: Path, number: int, value: Any) -> bool:
-    if value not in (0, 1) or isinstance(value, float):
+    if not isinstance(value, bool | int | float) or value not in (0, 1):
         raise UserError(f"{path}: answer {number} is {_kind(value)}; expected True or False")
     return bool(value)
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from multiprocessing import resource_tracker
+from multiprocessing import resource_tracker, spawn
 from typing import Any
 
 import grain
@@ -16,6 +16,7 @@ from ecor_jax.errors import UserError
 Encoder = Callable[[Record | Preprocessed, np.random.Generator], Example]
 """Turns a record into arrays of fixed shapes; picklable. Raises BadImage for an image it cannot decode."""
 
+_preparation_data = spawn.get_preparation_data
 RAM_BUDGET_MB = 1024
 """Of the examples that workers hold, one each, where their number is chosen."""
 
@@ -191,6 +192,14 @@ def _start_tracker() -> None:
     stopping.block()
 
 
+def _without_script(name: str) -> dict[str, Any]:
+    """What a new process is told: one of Grain's gets all it needs by cloudpickle, and runs no script anew."""
+    told = _preparation_data(name)
+    if name.startswith("grain-"):
+        told = {key: value for key, value in told.items() if not key.startswith("init_main_from_")}
+    return told
+
+
 def _batched(examples: grain.MapDataset, share: int, workers: int) -> grain.IterDataset[Example]:
     threads = min(os.cpu_count() or 1, 16)
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=max(threads, 2 * share))
@@ -199,6 +208,7 @@ def _batched(examples: grain.MapDataset, share: int, workers: int) -> grain.Iter
         workers = _chosen_workers(examples)
     if workers:
         _start_tracker()
+        spawn.get_preparation_data = _without_script
         if not flags.FLAGS.is_parsed():
             flags.FLAGS.mark_as_parsed()  # Grain's workers read its flags, which nobody else parses
         # Before the batches are made: so the same examples meet in a batch for any number of workers.

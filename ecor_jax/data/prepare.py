@@ -21,6 +21,7 @@ from ecor_jax.data.array_records import CATEGORIES_FILE, open_builder, open_spli
 from ecor_jax.data.decode import decode_image
 from ecor_jax.data.images import open_images, splits_of
 from ecor_jax.data.records import BadImage, OnBadImage, Record, Source, raise_bad_images
+from ecor_jax.data.tally import UNREADABLE, Tally
 from ecor_jax.errors import UserError
 
 ONLY_SPLIT = "train"
@@ -77,10 +78,10 @@ class _Writing(tfds.download.DownloadConfig):
 
 @dataclass(frozen=True)
 class Prepared:
-    """What was written: the number of images of every split, and a message for each image left out."""
+    """What was written: the number of images of every split; of the others how many, and a line for each reason."""
 
     counts: dict[str, int]
-    bad: tuple[str, ...]
+    tally: Tally
 
 
 def prepare(
@@ -105,6 +106,9 @@ def prepare(
         raise UserError(f"{output} is there already and is not an empty directory: nothing was written")
     sources = _open_splits(source, split)
     bad: list[BadImage] = []
+    tally = Tally()
+    for images in sources.values():
+        tally.opened(images)
     with _writing(output), beside(output) as folder:
         # TFDS announces a download and shows bars without an end; the bars here know the number of images.
         tfds.disable_progress_bar()
@@ -117,7 +121,8 @@ def prepare(
         written = Path(builder.data_path)
         counts = _write_categories(written, list(sources))
         os.replace(written, output)
-    return Prepared(counts, tuple(map(str, bad)))
+    tally.skip(UNREADABLE, len(bad), lines=list(map(str, bad)))
+    return Prepared(counts, tally)
 
 
 def _open_splits(path: Path, split: str) -> dict[str, Source]:

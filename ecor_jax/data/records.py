@@ -3,7 +3,8 @@
 import abc
 import functools
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, TypedDict
 
 import numpy as np
@@ -69,6 +70,8 @@ class Source(abc.ABC):
     """Where the records come from, for messages."""
     categories: tuple[str, ...]
     """The category of every record, in order, known without reading an image."""
+    skipped: Mapping[str, Sequence[str]] = MappingProxyType({})
+    """Of a reader, the files that it found and that are none of its records, by reason."""
 
     @property
     def classes(self) -> tuple[str, ...]:

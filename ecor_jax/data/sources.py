@@ -30,6 +30,9 @@ class Concatenated(Source):
         self._starts = [0, *itertools.accumulate(map(len, sources))]
         self.origin = ", ".join(source.origin for source in sources)
         self.categories = tuple(itertools.chain.from_iterable(source.categories for source in sources))
+        self.skipped: dict[str, list[str]] = {}
+        for reason, names in itertools.chain.from_iterable(source.skipped.items() for source in sources):
+            self.skipped.setdefault(reason, []).extend(names)
 
     def __getitem__(self, index: int) -> Record:
         number = bisect.bisect_right(self._starts, index) - 1

@@ -19,13 +19,13 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Row]]:
     yield from table_rows(read_text(path), str(path), columns)
 
 
-def table_rows(text: str, where: str, columns: Sequence[str]) -> Iterator[tuple[int, Row]]:
+def table_rows(text: str, where: str, columns: Sequence[str], delimiter: str = ",") -> Iterator[tuple[int, Row]]:
     """The rows of a table that has at least these columns: the line each ends in, and its cells, stripped.
 
     Raises UserError, naming `where`, for what is no such table, lacks one of the columns (naming those there are), has
     one twice, or has a row with more or fewer cells than the header.
     """
-    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         header = [name.strip() for name in next(lines, [])]
         if missing := [name for name in columns if name not in header]:

@@ -18,7 +18,7 @@ from ecor_jax.array_cache import cache_folder, read_array, write_array
 from ecor_jax.data.array_records import CATEGORIES_FILE, INFO_FILE, open_builder, open_split
 from ecor_jax.data.files import some_of
 from ecor_jax.data.records import BadImage, Record, Source
-from ecor_jax.data.vocabulary import normalise_name
+from ecor_jax.data.vocabulary import distinct_names
 from ecor_jax.errors import UserError
 from ecor_jax.untrusted.json_text import read_object
 
@@ -107,8 +107,9 @@ class TfdsSet(Source):
                 f"{example}; expected 0 to {count - 1}"
             )
         # Of those that occur alone: a set may announce any number of classes.
-        names = {number: normalise_name(label.int2str(number)) for number in np.unique(labels).tolist()}
-        self.categories = tuple(names[number] for number in labels.tolist())
+        spelled = {number: label.int2str(number) for number in np.unique(labels).tolist()}
+        names = distinct_names(spelled.values(), f"{path}, labels")
+        self.categories = tuple(names[spelled[number]] for number in labels.tolist())
         self._records = open_split(builder, split)
 
     def __getitem__(self, index: int) -> Record:

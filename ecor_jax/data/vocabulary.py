@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,22 +11,41 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ecor_jax.data.concept_sets import read_concepts
 from ecor_jax.data.files import some_of
 from ecor_jax.errors import UserError
-from ecor_jax.untrusted.json_text import JsonObject, kind_of, parse_json, read_json
+from ecor_jax.untrusted.json_text import JsonObject, kind_of, parse_json
 
 MOST_PAIRS = 10**8
 """Of a class and a rationale, each of which is a prompt to encode; ImageNet has 4.2 million."""
 
 
 def normalise_name(name: str, slash: str = " or ") -> str:
-    """Lower case, `_` and `-` as spaces, `/` as `slash`, runs of white space as one space.
+    """Lower case, `_` and `-` as spaces, `/` as `slash`, runs of white space as one space, accents composed (NFC).
 
     For class names and rationales alike (DROR, arXiv 2212.06202, released code; it has `slash=" "` for the
     classes of SUN397 and ImageNet). Normalising twice changes nothing.
     """
     spaced = name.replace("_", " ").replace("-", " ").replace("/", slash)
-    return " ".join(spaced.lower().split())
+    # macOS writes the accents of file names apart from their letters, and so does Python's lower case of some letters.
+    return " ".join(unicodedata.normalize("NFC", unicodedata.normalize("NFC", spaced).lower()).split())
+
+
+def distinct_names(names: Iterable[str], where: str) -> dict[str, str]:
+    """{name: normalised name} of classes or people that are to stay as many as they are.
+
+    UserError, naming `where`, for two names that are the same once normalised, and for one of which nothing is left.
+    """
+    normalised: dict[str, str] = {}
+    spelled: dict[str, str] = {}
+    for name in dict.fromkeys(names):
+        normalised[name] = key = normalise_name(name)
+        if not key:
+            raise UserError(f"{where}: {name!r} is no name; nothing of it is left once normalised")
+        if spelled.setdefault(key, name) != name:
+            both = f"{spelled[key]!r} and {name!r}"
+            raise UserError(f"{where}: {both} are the same, {key!r}, once normalised; rename one of them")
+    return normalised
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +76,8 @@ class Vocabulary:
         return cls(tuple(lists), tuple(columns), gold)
 
     @classmethod
-    def from_json(cls, path: str | Path, slash: str = " or ") -> "Vocabulary":
-        """Of a file `{class: [rationale, ...]}`, as DROR publishes its rationales.
+    def from_file(cls, path: str | Path, slash: str = " or ") -> "Vocabulary":
+        """Of a file `{class: [rationale, ...]}`, as DROR publishes its rationales, or a CSV (`concept_sets`).
 
         A rationale may also be an object `{part: [attribute, ...]}`, as in DROR's second level, whose prompt
         is `... because the {part} has {attribute}`: each attribute gives the text
@@ -75,9 +95,9 @@ class Vocabulary:
 
     @classmethod
     def read(cls, rationales: "str | Path | Mapping[str, Sequence[str]]") -> "Vocabulary":
-        """Of a file as `from_json` reads it, or of what such a file holds, as plain values."""
+        """Of a file as `from_file` reads it, or of what such a file holds, as plain values."""
         if not isinstance(rationales, Mapping):
-            return cls.from_json(rationales)
+            return cls.from_file(rationales)
         where = "the rationales"
         content = parse_json(json.dumps(dict(rationales)).encode(), where, pairs=JsonObject)
         return cls.from_lists(_checked_lists(content, where, " or "))
@@ -90,7 +110,7 @@ class Vocabulary:
         return Vocabulary(self.classes, texts, self.gold[:, kept], self.left_out | left_out)
 
     def to_json(self) -> str:
-        """The text of a file that `from_json` reads back as the same classes and gold pairs."""
+        """The text of a file that `from_file` reads back as the same classes and gold pairs."""
         lists = {name: self.rationales_of(row) for row, name in enumerate(self.classes)}
         return json.dumps(lists, ensure_ascii=False, indent=1) + "\n"
 
@@ -195,12 +215,17 @@ def _checked_lists(content: JsonObject, where: str, slash: str) -> dict[str, lis
     problems: list[str] = []
     lists: dict[str, list[str]] = {}
     spelled: dict[str, str] = {}
-    for raw_name, value in map(_named, content):
+    keys: dict[str, str] = {}
+    for key, (raw_name, value) in zip((key for key, _ in content), map(_named, content), strict=True):
         name = normalise_name(raw_name, slash)
         if not name:
             problems.append(f"class {raw_name!r} has an empty name")
         elif not isinstance(value, list) or isinstance(value, JsonObject):
             problems.append(f"class {raw_name!r}: expected a list of rationales, found {kind_of(value)}")
+        elif keys.setdefault(name, key) != key and (key, keys[name]) != (raw_name, spelled[name]):
+            problems.append(
+                f"the folders {keys[name]!r} and {key!r} have one class name, {raw_name!r}; tell them apart"
+            )
         elif spelled.setdefault(name, raw_name) != raw_name:
             problems.append(f"classes {spelled[name]!r} and {raw_name!r} are the same, {name!r}, once normalised")
         elif lists.get(name) and value:
@@ -263,10 +288,10 @@ def _text(item: Any, where: str, problems: list[str]) -> Iterator[str]:
 
 
 def _read_object(path: Path) -> JsonObject:
-    content = read_json(path, pairs=JsonObject)
+    content = read_concepts(path)
     if not isinstance(content, JsonObject):
-        expected = "an object {class: [rationale, ...]}"
-        raise UserError(f"rationale file {path}: expected {expected}, found {kind_of(content)}")
+        expected = "{class: [rationale, ...]}, as JSON or CSV"
+        raise UserError(f"rationale file {path}: expected {expected}; found {len(content)} texts without classes")
     return content
 
 

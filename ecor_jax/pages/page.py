@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import jinja2
-from PIL import Image, ImageOps
+from PIL import Image
 
 from ecor_jax.atomic import beside
 from ecor_jax.errors import UserError
@@ -108,17 +108,17 @@ def _inline(image: Image.Image) -> Shown:
 
 
 def _published(image: Image.Image) -> tuple[bytes, str, tuple[int, int]]:
-    """A picture's file, its suffix and its size in CSS pixels: RGB, upright, small, without the original's metadata."""
-    upright = ImageOps.exif_transpose(image).convert("RGB")
-    upright.info = {}  # A photo may say where it was taken, and by whom.
-    upright.thumbnail((LARGEST_FILE, LARGEST_FILE), Image.Resampling.LANCZOS)
-    longer, file = max(upright.size), io.BytesIO()
+    """A picture's file, its suffix and its size in CSS pixels: the pixels as they are, small, without any metadata."""
+    shown = image.convert("RGB") if image.mode != "RGB" else image.copy()
+    shown.info = {}  # A photo may say where it was taken, and by whom.
+    shown.thumbnail((LARGEST_FILE, LARGEST_FILE), Image.Resampling.LANCZOS)
+    longer, file = max(shown.size), io.BytesIO()
     if exact := longer <= TINY:
-        upright.save(file, "PNG", optimize=True)
+        shown.save(file, "PNG", optimize=True)
     else:
-        upright.save(file, "JPEG", quality=88)
+        shown.save(file, "JPEG", quality=88)
     scale = min(max(longer, SMALLEST_SHOWN), LARGEST_SHOWN) / longer
-    width, height = (max(1, round(side * scale)) for side in upright.size)
+    width, height = (max(1, round(side * scale)) for side in shown.size)
     return file.getvalue(), ".png" if exact else ".jpg", (width, height)
 
 

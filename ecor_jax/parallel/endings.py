@@ -70,6 +70,11 @@ def tell_others(told: Mapping[str, Any]) -> None:
     thread.join(TELLING_SECONDS)
 
 
+def coordinator() -> str:
+    """HOST:PORT where the processes of this run meet, as far as JAX knows; '' before."""
+    return distributed.global_state.coordinator_address or ""
+
+
 def _listen(client: Any, own: int) -> None:
     try:
         told = json.loads(client.blocking_key_value_get(TOLD.format(own), 10**10))

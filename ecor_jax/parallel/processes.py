@@ -46,9 +46,18 @@ def join(coordinator: str, count: int, index: int, seconds: int) -> None:
     elif coordinator:
         _check_free(coordinator)
     where = {"coordinator_address": coordinator, "num_processes": count, "process_id": index} if coordinator else {}
-    named = f"process {index} of {count} at {coordinator}" if coordinator else "--distributed"
-    late = f"error: {named}: the processes of this run did not meet within {seconds} s; each has to be started, once"
-    timer = threading.Timer(seconds, stopping.end, [late])
+
+    def named() -> str:
+        if coordinator:
+            return f"process {index} of {count} at {coordinator}"
+        found = endings.coordinator()  # what JAX made of the cluster's settings
+        return f"--distributed{f', at {found}' if found else ''}"
+
+    def give_up() -> None:
+        late = f"the processes of this run did not meet within {seconds} s; each has to be started, once"
+        stopping.end(f"error: {named()}: {late}")
+
+    timer = threading.Timer(seconds, give_up)
     timer.daemon = True
     timer.start()
     try:
@@ -58,7 +67,7 @@ def join(coordinator: str, count: int, index: int, seconds: int) -> None:
         )
     except (RuntimeError, ValueError) as error:
         reason = str(error).strip().split("\n")[0][:200]
-        raise UserError(f"{named}: the processes of this run did not meet ({reason})") from error
+        raise UserError(f"{named()}: the processes of this run did not meet ({reason})") from error
     finally:
         timer.cancel()
     endings.begin()

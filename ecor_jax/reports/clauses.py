@@ -3,6 +3,7 @@
 import html
 import re
 
+from ecor_jax.reports import idioms
 from ecor_jax.reports.scope import TRIGGER
 from ecor_jax.reports.words import ADJECTIVE, ADVERBS_BEFORE, AND, HIDDEN, VERB, is_adjective, is_place
 
@@ -78,7 +79,6 @@ _BREAK = re.compile(
 )
 # "hypoinflated but clear": the second adjective has the same subject.
 _BUT_ALSO = re.compile(rf" but (?={ADVERBS_BEFORE}{ADJECTIVE}\b)")
-_I_SEE_NO = re.compile(r"\b(?:i|we) do not see\b")
 _AND = re.compile(AND)
 _SUBJECT = re.compile(rf"((?:[\w/,-]+ ){{1,7}}?){VERB} ")
 _NEGATED = re.compile(r"\b(?:no|without|not|neither|negative|free)\b")
@@ -86,7 +86,7 @@ _NEGATED = re.compile(r"\b(?:no|without|not|neither|negative|free)\b")
 
 def clauses(sentence: str) -> list[str]:
     """The clauses of a sentence of `sentences`, without comparisons; only those of the picture."""
-    sentence = _without_asides(_labelled(_I_SEE_NO.sub("no", sentence)))
+    sentence = _without_asides(_labelled(idioms.plain(sentence)))
     pieces = _BREAK.split(_BUT_ALSO.sub(_and_also, sentence))
     whole = [clause for piece in pieces for clause in _after_negation(piece)]
     bare = [_OPENING.sub("", _without_comparison(clause)).strip(" ,.-/") for clause in whole]

@@ -22,6 +22,7 @@ from ecor_jax.checkpoints.model_dir import DESCRIPTION, check_new
 from ecor_jax.config import Config
 from ecor_jax.data.captions import Captions
 from ecor_jax.data.records import Source
+from ecor_jax.data.tally import Tally
 from ecor_jax.errors import UserError
 from ecor_jax.options import plain, read
 from ecor_jax.pages.page import write_page
@@ -81,8 +82,11 @@ class Task(abc.ABC, Generic[TaskOptions, Judgement]):
     methods: Collection[str]
     """Names of what is trained or judged, in the order of the results; `open` may set them."""
 
+    tally: Tally
+    """What became of the files that the task reads; results.json has it as "data"."""
+
     def __init__(self, options: TaskOptions, *, training: bool):
-        self.options, self.training = options, training
+        self.options, self.training, self.tally = options, training, Tally()
         self.mesh = make_mesh(options.parallel.model)
 
     @property
@@ -199,12 +203,13 @@ def _run(task_class: type[Task], options: Any, workdir: Path, **given: Any) -> d
         from_first(lambda: check_new(workdir / "model", overwrite=True))
         task = task_class(options, training=True, **given)
         task.open(options.model or _pretrained(task, workdir))
+        _log_files(task)
         judged = {}
         for name in task.methods:
             start, learner = time.perf_counter(), task.learner(name)
             trained = None if learner is None else train(learner, options, workdir, name, _validate(task, name))
             judged[name] = _judged(task, name, trained, start)
-        results = task.results(judged)
+        results = _results(task, judged)
 
         def write() -> None:
             saved = workdir / "model" if task.save(workdir / "model", judged) else None
@@ -215,6 +220,11 @@ def _run(task_class: type[Task], options: Any, workdir: Path, **given: Any) -> d
 
         from_first(write)
         return results
+
+
+def _log_files(task: Task) -> None:
+    if task.tally.found and is_first():
+        task.tally.log()
 
 
 def _check_alike(options: Training) -> None:
@@ -248,6 +258,11 @@ def _judged(task: Task, name: str, trained: nnx.Module | None, start: float) -> 
     return MethodResult(model, judgement, time.perf_counter() - start)
 
 
+def _results(task: Task, judged: Mapping[str, MethodResult]) -> dict[str, Any]:
+    results = task.results(judged)
+    return results | {"data": task.tally.as_results()} if results and task.tally.found else results
+
+
 def _validate(task: Task, name: str) -> Validate | None:
     validate = task.validate(name)
     if validate is None and (task.options.eval_every or task.options.best):
@@ -270,8 +285,9 @@ def evaluate(
     task = task_class(options, training=False)
     with TOWERS_SPLIT(options.parallel.shard_towers):
         task.open(model)
+        _log_files(task)
         judged = {name: _judged(task, name, None, time.perf_counter()) for name in task.methods}
-    results = task.results(judged)
+    results = _results(task, judged)
     if not results:
         raise UserError(f"a config of the task {options.task!r} has nothing to evaluate by")
 

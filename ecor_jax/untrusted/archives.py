@@ -13,8 +13,8 @@ from ecor_jax.untrusted.files import open_regular, plausible_size
 
 # LZMA and BZIP2 expand by thousands within one block, and zipfile cannot be told when to stop.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_ENCRYPTED = 0x1
-"""Bit of a member's flags."""
+_ENCRYPTED, _UTF8 = 0x1, 0x800
+"""Bits of a member's flags."""
 
 
 class Archive:
@@ -32,7 +32,8 @@ class Archive:
             members = self._archive.infolist()
         except Exception as error:  # zipfile meets a damaged archive with BadZipFile and many others
             raise UserError(f"{path}: is a broken zip file, or cut off ({error})") from error
-        self.names = tuple(member.filename for member in members)
+        self._members = {_name(member): member for member in members}
+        self.names = tuple(map(_name, members))
         for name in self.names:
             if re.match(r"[/\\]|[A-Za-z]:", name) or ".." in re.split(r"[/\\]", name):
                 raise UserError(f"{path}: names a path outside itself, {name!r}: it is not read")
@@ -45,7 +46,7 @@ class Archive:
 
     def check(self, name: str) -> None:
         """UserError for a member that is encrypted, or compressed in another way than zip's usual one."""
-        member = self._archive.getinfo(name)
+        member = self._members[name]
         if member.flag_bits & _ENCRYPTED:
             raise UserError(f"{self.path}: is encrypted ({name!r}); decrypt it first")
         if member.compress_type not in _METHODS:
@@ -54,7 +55,7 @@ class Archive:
     def read(self, name: str, *, stored: bool = False) -> bytes:
         """The content of a member; `stored`: refuse one that is compressed. UserError if it cannot be read."""
         self.check(name)
-        member = self._archive.getinfo(name)
+        member = self._members[name]
         if stored and member.compress_type != zipfile.ZIP_STORED:
             raise UserError(f"{self.path}: {name!r} is compressed; expected it stored")
         size = self.path.stat().st_size
@@ -64,10 +65,18 @@ class Archive:
                 f"{self.path}: {name!r} expands from {member.compress_size:,} to {member.file_size:,} bytes, "
                 "which is no plausible content of its size"
             )
+        return self._read(name, member.file_size + 1)  # bounded, where its header lies
+
+    def head(self, name: str, size: int) -> bytes:
+        """The first bytes of a member. UserError if it cannot be read."""
+        self.check(name)
+        return self._read(name, size)
+
+    def _read(self, name: str, most: int) -> bytes:
         try:
             # One reader at a time: ZipFile counts its open members without a lock. Decoding is not in here.
-            with self._lock, self._archive.open(member) as file:
-                return file.read(member.file_size + 1)  # bounded, where its header lies
+            with self._lock, self._archive.open(self._members[name]) as file:
+                return file.read(most)
         except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
             raise UserError(f"{self.path}: {name} cannot be read ({error})") from error
 
@@ -76,6 +85,16 @@ class Archive:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)
+
+
+def _name(member: zipfile.ZipInfo) -> str:
+    """A member's path. zipfile takes names without zip's mark of UTF-8 for code page 437; macOS leaves it out."""
+    if member.flag_bits & _UTF8:
+        return member.filename
+    try:
+        return member.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return member.filename
 
 
 def is_zip(path: Path) -> bool:

@@ -51,6 +51,15 @@ def read_bytes(path: Path, most: int | None = None) -> bytes:
             raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
+def read_head(path: Path, size: int) -> bytes:
+    """The first bytes of a regular file. UserError if it cannot be read."""
+    with open_regular(path) as file:
+        try:
+            return file.read(size)
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
 def read_text(path: Path) -> str:
     """The content of a regular file, gunzipped if its name ends in .gz, as UTF-8. UserError if it is no such text."""
     content = read_bytes(path)
@@ -87,10 +96,11 @@ def gunzip(content: bytes, where: str) -> bytes:
     return bytes(expanded)
 
 
-def walk(folder: Path) -> Iterator[str]:
+def walk(folder: Path, unreadable: list[str]) -> Iterator[str]:
     """The files below a folder by their paths there, with `/`; those of a folder in order, before its folders.
 
-    Linked folders are followed, but never into a folder that they lie in. UserError for more than LINKS of them.
+    Linked folders are followed, but never into a folder that they lie in. `unreadable` gets the folders that cannot be
+    looked into. UserError for more than LINKS links.
     """
     waiting: list[tuple[str, frozenset[tuple[int, int]]]] = [("", frozenset())]
     links = 0
@@ -100,7 +110,8 @@ def walk(folder: Path) -> Iterator[str]:
         try:
             status = os.stat(here)
             entries = sorted(os.scandir(here), key=lambda entry: entry.name)
-        except OSError:  # not ours to read: as if it were empty
+        except OSError:
+            unreadable.append(below)
             continue
         if (status.st_dev, status.st_ino) in around:
             continue

@@ -46,7 +46,7 @@ def parse_json(content: bytes | str, where: str, *, pairs: Pairs | None = None) 
     text = decode_text(content, where) if isinstance(content, bytes) else content
     try:
         value = json.loads(
-            text, object_pairs_hook=pairs or _distinct, parse_int=_whole, parse_float=_finite, parse_constant=_constant
+            text, object_pairs_hook=pairs or distinct, parse_int=_whole, parse_float=_finite, parse_constant=_constant
         )
         if text.count("[") + text.count("{") > DEPTH:
             _check_depth(value)
@@ -71,8 +71,8 @@ def kind_of(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)[:100]
 
 
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object; Python would keep the last of equal keys in silence."""
+def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of its pairs. ValueError for a key given twice: Python would keep the last one in silence."""
     value = dict(pairs)
     if len(value) < len(pairs):
         repeated = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]

@@ -4,10 +4,9 @@
 #   sbatch --nodes=4 launch/cluster/slurm.sh --config=configs/imagenet.py:l14/gpu --workdir=/shared/runs/imagenet
 #   launch/cluster/slurm.sh --dry_run --config=... --workdir=...    # what every process would do; starts nothing
 #
-# Everything after the script goes to launch.train. Settings, from the environment:
+# Everything after the script goes to launch.train; all nodes have to share the disk of --workdir. Settings:
 #   PER=gpu    one process a GPU, as JAX expects under SLURM; PER=node: one a node, which decodes for all its GPUs
 #   PYTHON     the interpreter of the environment, seen by all nodes (default: python)
-# --workdir must be on a disk that all nodes share.
 #
 #SBATCH --job-name=ecor
 #SBATCH --nodes=2
@@ -20,7 +19,6 @@
 #SBATCH --requeue
 #SBATCH --signal=TERM@120
 set -euo pipefail
-
 dry_run=
 if [ "${1:-}" = --dry_run ]; then
   dry_run=1
@@ -48,6 +46,9 @@ if [ -n "$dry_run" ]; then
   exit
 fi
 
+# JAX itself takes the wrong host out of lists such as rack[1-2]node[1-4].
+first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | sed -n 1p)
+export JAX_COORDINATOR_ADDRESS="$first:$((61440 + SLURM_JOB_ID % 4096))"
 status=0
 srun --nodes="$nodes" --ntasks-per-node="$per_node" --cpus-per-task=$((SLURM_CPUS_ON_NODE / per_node)) \
   --kill-on-bad-exit=1 "${command[@]}" || status=$?

@@ -152,11 +152,34 @@ def test_an_activation_is_never_guessed(huggingface_dir, edit_json):
         huggingface.read(huggingface_dir, "gelu")
 
 
-def test_the_second_copy_of_early_configurations_wins(huggingface_dir, edit_json, config):
-    edit_json(huggingface_dir / "config.json", "text_config.num_attention_heads", 2)
-    edit_json(huggingface_dir / "config.json", "text_config_dict", {"num_attention_heads": 1})
-    edit_json(huggingface_dir / "config.json", "vision_config_dict", None)
-    assert huggingface.read(huggingface_dir).config == config
+SECOND_COPIES = [
+    {"text_config_dict": {"num_attention_heads": 4, "hidden_size": 256}},
+    {"text_config_dict": {}, "vision_config_dict": {}},
+    {"text_config_dict": None, "vision_config_dict": {"image_size": 64, "num_hidden_layers": 2}},
+    # Where the copy says nothing of the end of text, it is token 49407, and no longer the largest.
+    {"text_config": {"eos_token_id": 2, "hidden_act": "gelu"}, "text_config_dict": {"hidden_size": 128}},
+    {"text_config_dict": {"eos_token_id": 2}},
+    {"text_config_dict": {"hidden_act": "gelu"}, "vision_config_dict": {"hidden_act": "gelu"}},
+]
+
+
+@pytest.mark.parametrize("change", SECOND_COPIES)
+def test_of_a_tower_that_is_stated_twice_the_second_copy_is_read_as_transformers_reads_it(change, tmp_path):
+    from transformers import CLIPConfig
+
+    fields = {"model_type": "clip", "projection_dim": 64}
+    for tower in ("text_config", "vision_config"):
+        fields[tower] = {"num_attention_heads": 2, "num_hidden_layers": 3, "hidden_act": "quick_gelu"}
+        fields[tower] |= change.get(tower, {})
+    (tmp_path / "config.json").write_text(json.dumps(fields | {k: v for k, v in change.items() if k.endswith("dict")}))
+    found, theirs = huggingface.read_config(tmp_path / "config.json"), CLIPConfig.from_pretrained(tmp_path)
+    eos = theirs.text_config.eos_token_id
+    assert found.text.eot_id == (None if eos == 2 else eos)
+    assert found.activation == theirs.text_config.hidden_act == theirs.vision_config.hidden_act
+    for ours, tower in ((found.text, theirs.text_config), (found.vision, theirs.vision_config)):
+        shape = (tower.hidden_size, tower.num_hidden_layers, tower.num_attention_heads, tower.intermediate_size)
+        assert (ours.width, ours.layers, ours.heads, ours.mlp_width) == shape
+    assert (found.vision.image_size, found.vision.patch_size) == (theirs.vision_config.image_size, 32)
 
 
 @pytest.mark.parametrize("kept", [0, 7, 8, 200, -5])

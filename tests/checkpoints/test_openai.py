@@ -139,3 +139,25 @@ def test_other_networks_are_refused(tmp_path, torch, huggingface_tensors):
     (tmp_path / "open_clip_pytorch_model.bin").write_bytes(b"")
     with pytest.raises(UserError, match=r"open_clip_config\.json beside"):
         openai.read(tmp_path / "open_clip_pytorch_model.bin")
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod.", "state_dict.module.", "model."])
+def test_training_checkpoints_as_people_keep_them(prefix, tmp_path, torch, openai_tensors, config, assert_embeds):
+    """Data parallel, compiled or both, with an optimizer beside."""
+    content = openai_tensors | numbers_of(torch)
+    for name in reversed(prefix.removesuffix(".").split(".")):
+        # A training checkpoint is a dict; what wraps a module stands in the names.
+        nests = name in ("state_dict", "model")
+        content = {name: content} if nests else {f"{name}.{key}": value for key, value in content.items()}
+        moments = {0: {"exp_avg": torch.zeros(3), "step": torch.tensor(5.0, dtype=torch.float64)}}
+        content |= {"epoch": np.int64(5), "best": np.float64(0.6), "optimizer": {"state": moments}} if nests else {}
+    torch.save(content, tmp_path / "epoch_5.pt")
+    clip, _ = openai.read(tmp_path / "epoch_5.pt")
+    assert clip.config == config
+    assert_embeds(clip)
+
+
+def test_a_file_of_two_models_is_refused(tmp_path, torch, openai_tensors):
+    torch.save({"student": dict(openai_tensors), "teacher": dict(openai_tensors)}, tmp_path / "x.pt")
+    with pytest.raises(UserError, match=r"holds 2 models, below 'student.', 'teacher.'; expected one"):
+        openai.read(tmp_path / "x.pt")

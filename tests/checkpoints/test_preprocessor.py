@@ -29,21 +29,54 @@ def test_published_kinds(change, expected, openai_preprocessing):
     assert preprocess_of(json.loads(json.dumps(preprocessor_fields(expected))), "x") == expected
 
 
+CLIPS = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}, "image_std": [0.5, 0.4, 0.3]}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        CLIPS,
+        {"feature_extractor_type": "CLIPFeatureExtractor", "size": 32, "crop_size": 32},
+        {
+            "image_processor_type": "CLIPImageProcessorFast",
+            "size": 32,
+            "crop_size": 32,
+            "data_format": "channels_first",
+        },
+        {"size": {"height": 32, "width": 32}, "crop_size": 32, "use_square_size": False},
+        {"size": 32, "crop_size": 32, "default_to_square": True},
+        {"size": {"shortest_edge": 40}, "crop_size": 32},
+    ],
+)
+def test_what_is_left_out_is_what_transformers_takes_for_it(fields, tmp_path):
+    pytest.importorskip("torch")
+    from transformers import CLIPImageProcessor
+
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(fields))
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8))
+    theirs = CLIPImageProcessor.from_pretrained(tmp_path)(images=picture, return_tensors="np")["pixel_values"][0]
+    found = read_preprocess(tmp_path)
+    assert found is not None
+    ours = (found(picture) / 255 - np.array(found.mean)) / np.array(found.std)
+    np.testing.assert_allclose(ours.transpose(2, 0, 1), theirs, atol=0.02)  # theirs scales in another way
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"resample": 2}, "resample is 2; expected 3"),
         ({"resample": None}, "resample is None; expected 3"),
+        ({"image_mean": None}, "image_mean is None; expected three numbers"),
+        ({"crop_size": None}, "crop_size is None"),
         ({"do_normalize": False}, "do_normalize is False"),
         ({"do_center_crop": False}, "do_center_crop is False; expected True"),
         ({"rescale_factor": 1}, "rescale_factor is 1; expected 1/255"),
-        ({"image_mean": None}, "image_mean is None; expected three numbers"),
         ({"image_std": [0.5, 0, 0.5]}, r"image_std is \[0.5, 0, 0.5\]; expected three positive numbers"),
         ({"size": {"longest_edge": 224}}, "size is {'longest_edge': 224}"),
         ({"size": {"shortest_edge": 200, "longest_edge": 224}}, "size is {'shortest_edge': 200"),
         ({"size": {"height": 224, "width": 200}}, "size is {'height': 224, 'width': 200}"),
         ({"crop_size": 256}, "size 224 is smaller than crop_size 256"),
-        ({"crop_size": None}, "crop_size is None"),
         ({"size": {"height": 378, "width": 378}}, "crop_size is 224; expected"),
     ],
 )

@@ -98,7 +98,7 @@ def test_embeddings_of_another_encoder(called, xray_options, radiographs, tmp_pa
     rng = np.random.default_rng(0)
     names = {
         "images": sorted(path.name for path in (radiographs / "images").iterdir()),
-        "texts": list(Descriptors.from_json(XRAYS).phrases),
+        "texts": list(Descriptors.from_file(XRAYS).phrases),
     }
     arrays = {kind: rng.normal(size=(len(known), 6)).astype(np.float32) for kind, known in names.items()}
     file = tmp_path / "biovil.safetensors"

@@ -46,6 +46,19 @@ def test_the_report(run, words, pictures):
     assert page.count("<img") >= pictures and all(word in page for word in words)
 
 
+@pytest.mark.parametrize("run", RUNS, indirect=True)
+def test_what_was_found_is_used_or_skipped_for_a_reason(called, run, tmp_path):
+    workdir, options = run
+    called(
+        evaluate, f"--model={workdir / 'model'}", *options, f"--output={tmp_path / 'r.json'}",
+        f"--report={tmp_path / 'page'}",
+    )  # fmt: skip
+    for folder, page in ((workdir / "results.json", workdir / "report"), (tmp_path / "r.json", tmp_path / "page")):
+        data = results_of(folder)["data"]
+        assert data["found"] == data["used"] + sum(data["skipped"].values()) and data["used"] > 0
+        assert f"{data['found']:,} found, {data['used']:,} used" in (page / "index.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("run", "figures"),
     [

@@ -387,7 +387,7 @@ def reported(tiny_clip, tiny_pictures, tmp_path_factory) -> tuple[dict[str, Grou
     vision = model.clip.config.vision
     prompts = VisualPrompts(vision, 1, prompt_layers("shallow", vision.layers), rngs=nnx.Rngs(0))
     tuned = {"ecor": Tuned(METHODS["ecor"], prompts)}
-    save_tuned(whole / "tuned", TunedModel(model, tuned, Vocabulary.from_json(rationales)))
+    save_tuned(whole / "tuned", TunedModel(model, tuned, Vocabulary.from_file(rationales)))
     grounds, commands = {}, {}
     for number, (name, (build, _)) in enumerate(CASES.items()):
         folder = work / f"case{number}"

@@ -39,7 +39,7 @@ def test_prepare_writes_records_without_tensorflow(folder, tmp_path):
     output = tmp_path / "records"
     result = run("--source", folder, "--output", output)
     assert result.returncode == 0, result.stderr
-    assert result.stdout == f"{output}: images: 6 in train; unreadable and left out: 0\n"
+    assert result.stdout == f"{output}: images: 6 in train (6 found, 6 used)\n"
     assert "TENSORFLOW" not in result.stderr
     assert "reading train: 100%" in result.stderr
     assert open_images(output).classes == ("class 0", "class 1")

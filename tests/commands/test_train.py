@@ -28,7 +28,7 @@ def lines(workdir) -> int:
 
 def test_results(trained):
     results = json.loads((trained / "results.json").read_text())
-    assert results.keys() == {"dataset", "seed", "methods", "config_sha256"}
+    assert results.keys() == {"dataset", "seed", "methods", "data", "config_sha256"}
     assert (results["dataset"], results["seed"], list(results["methods"])) == ("squares", 0, ["dror", "ecor"])
     for rates in results["methods"].values():
         assert list(rates) == ["rr", "rw", "wr", "ww", "accuracy", "count"]

@@ -2,13 +2,14 @@ import contextlib
 import io
 import struct
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps, PngImagePlugin
 
-from ecor_jax.data.decode import decode_image
+from ecor_jax.data.decode import decode_image, pixels_of
 from ecor_jax.data.records import BadImage
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
@@ -35,10 +36,97 @@ def test_palettes_with_transparency_keep_their_colours():
     np.testing.assert_array_equal(decode_image(file.getvalue(), "x"), palette.convert("RGB"))
 
 
-def test_exif_orientation_is_ignored():
+@pytest.mark.parametrize("orientation", range(10))
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
+def test_pictures_are_upright(kind, orientation):
+    """As Pillow turns them, and so browsers; numbers that EXIF does not know say nothing."""
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned by 90 degrees
-    assert decode_image(encoded(PHOTO, "JPEG", exif=exif), "x").size == (32, 24)
+    exif[0x0112] = orientation
+    content = encoded(PHOTO, kind, exif=exif, **({"lossless": True} if kind == "WEBP" else {}))
+    decoded = decode_image(content, "x")
+    expected = ImageOps.exif_transpose(Image.open(io.BytesIO(content))).convert("RGB")
+    np.testing.assert_array_equal(np.asarray(decoded), np.asarray(expected))
+    assert decoded.size == ((24, 32) if 5 <= orientation <= 8 else (32, 24))
+    assert not decoded.getexif() and not decoded.info  # a page would turn it once more
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+@pytest.mark.parametrize("exif", [b"nonsense", b"II*\0\x08\0\0\0\xff\xff", b"MM\0*\xff\xff\xff\xff"])
+def test_damaged_metadata_leaves_the_pixels(exif):
+    plain = decode_image(encoded(PHOTO, "JPEG"), "x")
+    assert decode_image(encoded(PHOTO, "JPEG", exif=b"Exif\0\0" + exif), "x").tobytes() == plain.tobytes()
+
+
+@pytest.mark.parametrize("kind", ["tEXt", "zTXt", "iTXt", "iCCP"])
+def test_what_stands_beside_the_pixels_of_a_png_does_not_matter(kind):
+    """Pillow refuses texts and profiles of more than 1 MB, however small they are in the file."""
+    texts, more = PngImagePlugin.PngInfo(), {}
+    if kind == "iCCP":
+        more["icc_profile"] = bytes(range(256)) * 8000
+    elif kind == "iTXt":
+        texts.add_itxt("XML:com.adobe.xmp", "a" * 2_000_000, zip=True)
+    else:
+        texts.add_text("workflow", "node " * 400_000, zip=kind == "zTXt")
+    content = encoded(PHOTO, "PNG", pnginfo=texts, **more)
+    assert decode_image(content, "x").tobytes() == PHOTO.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "kind"),
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "photo.jpg", "HEIC"),
+        (b"\xff\x0a" + bytes(40), "x.jxl", "JPEG XL"),
+        (b"<?xml version='1.0'?>\n<svg xmlns='http://www.w3.org/2000/svg'/>", "x.svg", "SVG"),
+        (b"8BPS" + bytes(40), "x.psd", "Photoshop"),
+        (b"II*\0" + bytes(40), "x.NEF", "camera raw"),
+    ],
+)
+def test_formats_that_are_not_read_are_named_with_those_that_are(content, name, kind):
+    with pytest.raises(BadImage, match=rf"{name} cannot be decoded: its format, {kind}, is not read; expected JPEG"):
+        decode_image(content, name)
+
+
+@pytest.mark.parametrize(
+    ("array", "expected"),
+    [
+        (lambda x: x, lambda x: x),
+        (lambda x: x / 255, lambda x: x),
+        (lambda x: x.astype("f4"), lambda x: x),
+        (lambda x: (x / 255).astype("f2"), lambda x: x),
+        (lambda x: x.astype(int), lambda x: x),
+        (lambda x: x[..., 0], lambda x: x[..., :1].repeat(3, axis=2)),
+        (lambda x: x[..., :1], lambda x: x[..., :1].repeat(3, axis=2)),
+        (lambda x: x[..., :1].transpose(2, 0, 1), lambda x: x[..., :1].repeat(3, axis=2)),
+        (lambda x: x.transpose(2, 0, 1), lambda x: x),
+        (lambda x: np.dstack([x, x[..., 0]]), lambda x: x),
+        (jnp.asarray, lambda x: x),
+        (lambda x: jnp.asarray(x / 255), lambda x: x),
+        (lambda x: jnp.zeros((4, 5, 3), jnp.bfloat16), lambda x: np.zeros((4, 5, 3))),
+    ],
+)
+def test_arrays(array, expected):
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    pixels[0, 0] = 255
+    found = pixels_of(array(pixels), "picture 1")
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, expected(pixels))
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((6, 5, 2)), r"float64 and shape \(6, 5, 2\); expected numbers"),
+        (np.zeros(5), "shape"),
+        (np.zeros((0, 5, 3)), "shape"),
+        (np.full((4, 5, 3), np.nan), "values from nan to nan; expected 0 to 255"),
+        (np.full((4, 5, 3), -1.0), "values from -1 to -1"),
+        (np.full((4, 5, 3), 256), "values from 256 to 256"),
+        (np.array([["a"]]), "expected numbers"),
+    ],
+)
+def test_arrays_that_are_no_pictures(array, message):
+    with pytest.raises(BadImage, match=f"picture 1 is an array of .*{message}"):
+        pixels_of(array, "picture 1")
 
 
 @pytest.mark.parametrize("content", [b"", b"no image", encoded(PHOTO)[:200], encoded(PHOTO, "JPEG")[:300]])

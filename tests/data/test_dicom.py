@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from pydicom import Dataset, dcmread, uid
+from pydicom import Dataset, dcmread, dcmwrite, uid
 from pydicom.data import get_testdata_file
 from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
@@ -183,7 +183,7 @@ UNKNOWN_SYNTAX = LOSSLESS_LS.replace(b"1.2.840.10008.1.2.4.80", b"1.2.840.10008.
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", r"is not a DICOM file \(0 bytes, without the mark DICM at 128\)"),
+        (b"", r"is not a DICOM file \(0 bytes, no mark DICM at 128, no element\)"),
         (b"\xff\xd8" * 200, r"is not a DICOM file \(400 bytes"),
         (b"\0" * 128 + b"DICM", "is a DICOM file"),
         (b"\0" * 128 + b"DICM" + b"\xff" * 99, "is a DICOM file"),
@@ -234,3 +234,97 @@ def test_dicoms_are_images_like_others(tmp_path):
     assert isinstance(bad["image"], bytes)
     with pytest.raises(BadImage, match=r"effusion/2\.DCM is not an image that can be decoded \(10 bytes\)"):
         decode_image(bad["image"], bad["name"])
+
+
+# What is no tissue
+
+RAMP = np.arange(1000, 1120).astype(np.uint16).reshape(12, 10)
+SCALED = np.rint((RAMP - 1000.0) / 119 * 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("kind", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize(("padding", "tags"), [(0, {}), (65535, {}), (63000, {"PixelPaddingRangeLimit": 63536})])
+def test_padding_moves_no_window_and_is_black(kind, padding, tags):
+    pixels = RAMP.copy()
+    pixels[:3] = padding
+    image = dataset(pixels, kind, PixelPaddingValue=padding, **tags)
+    image["PixelPaddingValue"].VR = "US"
+    rest = RAMP[3:]
+    grey = np.rint((rest - float(rest.min())) / (rest.max() - float(rest.min())) * 255)
+    expected = np.vstack([np.zeros((3, 10)), 255 - grey if kind == "MONOCHROME1" else grey])
+    np.testing.assert_array_equal(shown(image), expected)
+
+
+def test_signed_padding_beyond_the_stored_bits():
+    """-32768 in pictures of 12 bits: beyond what the bits that count can say, where 0 is tissue."""
+    pixels = (RAMP.astype(np.int16) - 1000).copy()
+    pixels[:3] = -32768
+    image = dataset(pixels, bits=16)
+    image.BitsStored, image.HighBit = 12, 11
+    for value in (-32768, 32768):  # written as what it is, or as if it were unsigned
+        image.add_new("PixelPaddingValue", "SS" if value < 0 else "US", value)
+        expected = np.rint((pixels[3:] - 30.0) / 89 * 255)
+        np.testing.assert_array_equal(shown(image), np.vstack([np.zeros((3, 10)), expected]))
+
+
+def test_a_picture_of_nothing_but_padding_is_black():
+    assert not shown(dataset(np.full_like(RAMP, 7), PixelPaddingValue=7)).any()
+
+
+SHUTTERS = [
+    (
+        {
+            "ShutterShape": "RECTANGULAR",
+            "ShutterLeftVerticalEdge": 2,
+            "ShutterRightVerticalEdge": 9,
+            "ShutterUpperHorizontalEdge": 3,
+            "ShutterLowerHorizontalEdge": 11,
+        },
+        lambda row, column: (row > 3) & (row < 11) & (column > 2) & (column < 9),
+    ),
+    (
+        {"ShutterShape": "CIRCULAR", "CenterOfCircularShutter": [6, 5], "RadiusOfCircularShutter": 3},
+        lambda row, column: (row - 6) ** 2 + (column - 5) ** 2 <= 9,
+    ),
+    (
+        {"ShutterShape": "POLYGONAL", "VerticesOfThePolygonalShutter": [2, 2, 2, 9, 11, 9, 11, 2]},
+        lambda row, column: (row >= 2) & (row <= 11) & (column >= 2) & (column <= 9),
+    ),
+]
+
+
+@pytest.mark.parametrize(("tags", "inside"), SHUTTERS, ids=["rectangular", "circular", "polygonal"])
+def test_what_a_shutter_covers_moves_no_window_and_is_black(tags, inside):
+    row, column = np.mgrid[1:13, 1:11]
+    seen = inside(row, column)
+    low, high = float(RAMP[seen].min()), float(RAMP[seen].max())
+    expected = np.where(seen, np.rint((RAMP - low) / (high - low) * 255), 0)
+    np.testing.assert_array_equal(shown(dataset(RAMP, **tags)), expected)
+
+
+# Old files
+
+
+@pytest.mark.parametrize("implicit", [True, False])
+@pytest.mark.parametrize("preamble", [True, False])
+def test_files_without_preamble_or_transfer_syntax(implicit, preamble):
+    """As old scanners and some exports write them: the elements alone, from group 8 on."""
+    image = dataset(RAMP)
+    whole = io.BytesIO()
+    del image.file_meta
+    image["PixelData"].VR = "OW"
+    dcmwrite(whole, image, implicit_vr=implicit, little_endian=True, enforce_file_format=False)
+    content = (bytes(128) + b"DICM" if preamble else b"") + whole.getvalue()
+    assert is_dicom(content)
+    np.testing.assert_array_equal(np.asarray(decode_image(content, "x"))[..., 0], SCALED)
+
+
+def test_a_compressed_file_that_does_not_say_how_is_refused_in_words():
+    image = dataset(RAMP)
+    del image.file_meta
+    image.PixelData = encapsulate([b"frame " * 10])
+    image["PixelData"].VR, image["PixelData"].is_undefined_length = "OB", True
+    whole = io.BytesIO()
+    dcmwrite(whole, image, implicit_vr=False, little_endian=True, enforce_file_format=False)
+    with pytest.raises(BadImage, match="is compressed, but does not say how"):
+        decode(bytes(128) + b"DICM" + whole.getvalue(), "x.dcm")

@@ -1,6 +1,7 @@
 import pickle
 import re
 import threading
+import unicodedata
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
@@ -164,7 +165,7 @@ def test_paths_of_no_known_kind(tmp_path, make):
         (tmp_path / "x.zip").write_bytes(content)
         with pytest.raises(UserError, match="is a broken zip file, or cut off"):
             open_images(tmp_path / "x.zip")
-    with pytest.raises(UserError, match=r"no images in .*: looked for files ending in \.jpg"):
+    with pytest.raises(UserError, match=r"no images in .*: read are JPEG, .*DICOM, by their content; found no file"):
         open_images(make(["dog/readme.txt"]))
 
 
@@ -209,3 +210,46 @@ def test_the_photographs_at_hand(shared_data):
     assert splits_of(cifar) == ("test", "train")
     assert len(open_images(cifar, split="train")) == 10_000
     assert len(open_images(shared_data / "images" / "tinyimagenet_val.zip").classes) == 200
+
+
+def decomposed(text: str) -> str:
+    return unicodedata.normalize("NFD", text)
+
+
+def test_names_are_compared_in_one_unicode_form(make):
+    """macOS writes accents apart from their letters; zips of its own do not say that their names are UTF-8."""
+    source = open_images(make([decomposed("train/café/1.jpg"), "train/thé/1.jpg"]))
+    assert source.classes == ("café", "thé") and all(map(unicodedata.is_normalized, ["NFC"] * 2, source.classes))
+    split = make([f"{decomposed('été')}/a/1.jpg", "b/a/1.jpg"])
+    assert open_images(split, split="été").categories == ("a",)
+
+
+def test_zips_without_the_mark_of_utf_8(tmp_path):
+    with zipfile.ZipFile(tmp_path / "mac.zip", "w") as archive:
+        archive.writestr("CAFE/1.jpg", b"1")
+        archive.writestr("plain/1.jpg", b"2")
+    content = (tmp_path / "mac.zip").read_bytes().replace(b"CAFE", "ça".encode() + b"x")
+    (tmp_path / "mac.zip").write_bytes(content)
+    source = open_images(tmp_path / "mac.zip")
+    assert source.classes == ("plain", "çax") and source[1]["image"] == b"1"
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["Kim_A/1.jpg", "kim-a/1.jpg"], "'Kim_A' and 'kim-a' are the same, 'kim a', once normalised"),
+        (["a/b/1.jpg", "a/B/1.jpg", "c/1.jpg"], "images, a: 'B' and 'b' are the same"),
+        (["_/1.jpg", "a/1.jpg"], "'_' is no name; nothing of it is left once normalised"),
+        ([f"{decomposed('é')}/1.jpg", "é/1.jpg"], "are the same, 'é', once normalised"),
+    ],
+)
+def test_two_folders_never_become_one_class(make_folder, names, message):
+    with pytest.raises(UserError, match=message):
+        open_images(make_folder(names))
+
+
+def test_a_set_of_other_formats_alone_says_what_was_found(make_folder):
+    heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
+    path = make_folder({"cat/1.heic": heic, "cat/2.heic": heic, "notes.xml": b"<a/>", ".hidden": b""})
+    with pytest.raises(UserError, match=r"no images in .*: read are JPEG.*; found 1 hidden: \.hidden; 2 HEIC"):
+        open_images(path)

@@ -46,7 +46,7 @@ class Files(Source):
 
 def test_checked_preprocesses_everything_once():
     source = Files([encoded(PHOTO), encoded(PHOTO[::-1])])
-    loaded, bad = checked(source, squash)
+    loaded, bad, _ = checked(source, squash)
     assert bad == () and loaded.names == ("0.png", "1.png")
     assert loaded.categories == ("dog", "dog") and loaded.origin == "files.zip"
     source.contents[1] = None  # not read again
@@ -55,10 +55,18 @@ def test_checked_preprocesses_everything_once():
     assert record == {"category": "dog", "rationales": ("fur",), "name": "1.png"}
 
 
+def test_a_picture_in_two_classes_is_told():
+    source = Files([encoded(PHOTO), encoded(PHOTO[::-1]), encoded(PHOTO), encoded(PHOTO)])
+    source.categories = ("dog", "dog", "cat", "dog")
+    loaded, bad, twice = checked(source, squash)
+    assert len(loaded) == 4 and bad == ()
+    assert twice == ("files.zip: one picture stands in two classes, 0.png and 2.png; both are used",)
+
+
 @pytest.mark.parametrize("augment", ["none", "flip", "crop_flip"])
 def test_records_of_a_checked_set_hold_the_originals_which_are_decoded_once_where_they_are_cut(augment):
     source = Files([None, encoded(PHOTO)])
-    loaded, _ = checked(source, squash, "skip", augment)
+    loaded, *_ = checked(source, squash, "skip", augment)
     assert loaded[0]["name"] == "1.png"
     np.testing.assert_array_equal(picture_of(loaded[0]), PHOTO)
     source.contents[1] = None  # not read again
@@ -80,7 +88,7 @@ def test_checked_names_all_bad_images_at_once():
 
 def test_checked_may_skip_bad_images():
     source = Files([None, encoded(PHOTO), b"no image", encoded(PHOTO[::-1])])
-    loaded, bad = checked(source, squash, "skip")
+    loaded, bad, _ = checked(source, squash, "skip")
     assert loaded.names == ("1.png", "3.png") and len(loaded) == 2
     np.testing.assert_array_equal(loaded.load(1)["pixels"], squash(Image.fromarray(PHOTO[::-1])))
     assert [message.split()[0] for message in bad] == ["0.png", "2.png"]
@@ -93,7 +101,7 @@ def test_large_sets_are_not_read(monkeypatch, augment):
     monkeypatch.setattr(in_memory, "MEMORY_LIMIT", 2 * 16 * 16 * 3)
     small, large = Files([encoded(PHOTO)] * 2), Files([None] * 3)
     assert checked(small, squash, augment=augment)[0] is not small
-    assert checked(large, squash, augment=augment) == (large, ())
+    assert checked(large, squash, augment=augment) == (large, (), ())
 
 
 def numbered(record, rng):
@@ -117,7 +125,7 @@ def test_an_example_is_the_same_whether_the_set_fits_into_memory_or_not(tiny_cli
 
     def batches(limit: int) -> tuple[Source, list[dict[str, np.ndarray]]]:
         monkeypatch.setattr(in_memory, "MEMORY_LIMIT", limit)
-        loaded, _ = checked(source, preprocess, augment=augment)
+        loaded, *_ = checked(source, preprocess, augment=augment)
         stream = iter(train_batches(loaded, Encode(preprocess, labels, augment), batch_size=6, seed=3))
         return loaded, [next(stream) for _ in range(6)]
 

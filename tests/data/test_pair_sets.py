@@ -4,6 +4,7 @@ import itertools
 import os
 import pickle
 import struct
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -57,7 +58,20 @@ EXPECTED = [(IMAGES[0], IMAGES[1], True), (IMAGES[2], IMAGES[3], False)]
     ],
     ids=["bytes", "bytearray", "array", "column"],
 )
-@pytest.mark.parametrize("answers", [list, tuple, np.array, lambda same: [np.bool_(value) for value in same]])
+@pytest.mark.parametrize(
+    "answers",
+    [
+        list,
+        tuple,
+        np.array,
+        lambda same: [np.bool_(value) for value in same],
+        lambda same: [float(value) for value in same],
+        lambda same: np.array(same, np.int64)[:, None],
+        lambda same: np.array(same, ">f4"),
+        lambda same: [np.int32(value) for value in same],
+        lambda same: np.array(same, object),
+    ],
+)
 def test_every_way_to_pickle_them(tmp_path, protocol, kind, answers):
     path = pickled(tmp_path / "x.bin", ([kind(image) for image in IMAGES], answers([True, False])), protocol)
     pairs = open_pairs("x", path)
@@ -143,7 +157,8 @@ def test_a_module_is_not_reached_through_dots_nor_memory_filled(tmp_path):
         (([b"1", np.array([None])], [True]), r"image 1 is an array of O8 and shape \(1,\)"),
         (([b"1", b"2"], [2]), "answer 0 is int 2; expected True or False"),
         (([b"1", b"2"], [None]), "answer 0 is NoneType None; expected True or False"),
-        (([b"1", b"2"], [np.float64(1)]), "NumPy scalar of type f8; expected bools"),
+        (([b"1", b"2"], [np.complex128(1)]), "NumPy scalar of type c16; expected bools"),
+        (([b"1", b"2"], [np.float64(0.5)]), "answer 0 is float 0.5; expected True or False"),
     ],
 )
 def test_a_bin_that_holds_something_else(tmp_path, value, message):
@@ -168,11 +183,30 @@ def test_lfws_pairs(tmp_path, make_folder, make_zip, text, top):
     assert shown(open_pairs("lfw", tmp_path / "pairs.txt", zipped)) == shown(pairs)
 
 
+def test_lists_of_the_development_sets_and_names_with_spaces(tmp_path, make_folder):
+    """The first line of these is one number; people's own lists have names of several words, and accents apart."""
+    names = ["Person 1", "Zoë Lee"]
+    apart = [unicodedata.normalize("NFD", name) for name in names]
+    root = make_folder([f"{name}/{name}_000{number}.png" for name in apart for number in (1, 2)])
+    (tmp_path / "pairs.txt").write_text("1\nPerson 1\t1\t2\nPerson 1\t1\tZoë Lee\t2\n", encoding="utf-8")
+    pairs = open_pairs("x", tmp_path / "pairs.txt", root)
+    assert pairs.same.tolist() == [True, False] and pairs.images.categories == ("person 1", "person 1", "zoë lee")
+    assert pairs.images[2]["image"] == f"{apart[1]}/{apart[1]}_0002.png".encode()
+
+
+def test_two_people_of_a_list_never_become_one(tmp_path, make_folder):
+    root = make_folder([f"{name}/{name}_000{number}.png" for name in ("Kim_A", "kim-a") for number in (1, 2)])
+    (tmp_path / "pairs.txt").write_text("1\nKim_A\t1\t2\nKim_A\t1\tkim-a\t2\n")
+    with pytest.raises(UserError, match="'Kim_A' and 'kim-a' are the same, 'kim a', once normalised"):
+        open_pairs("x", tmp_path / "pairs.txt", root)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "line 1: found ''; expected two numbers, folds and pairs"),
-        ("300\n", "line 1: found '300'; expected two numbers"),
+        ("", "line 1: found ''; expected folds and pairs, or the number of pairs"),
+        ("300\n", "found 0 pairs of same people; expected 300"),
+        ("1\t2\t3\n", "line 1: found '1 2 3'; expected folds and pairs"),
         (PAIRS.replace("2\t1", "2\tone", 1), "line 1: found '2 one'"),
         (PAIRS + "\nAnna_B\t1\n", "line 7: found 'Anna_B 1'; expected name, number, number or name, number, name"),
         (PAIRS.replace("Anna_B\t1\t10", "Anna_B\t1\tten"), "line 2: found 'Anna_B 1 ten'"),

@@ -38,7 +38,7 @@ def folder(make_folder):
 
 def test_prepared_images_are_those_of_the_source(folder, tmp_path):
     prepared = prepare(folder, tmp_path / "records")
-    assert prepared.counts == {"train": 5} and prepared.bad == ()
+    assert prepared.counts == {"train": 5} and prepared.tally.skipped == {}
     records, files = open_images(tmp_path / "records"), open_images(folder)
     assert sorted_records(records) == sorted_records(files)
     assert records.categories == tuple(records[index]["category"] for index in range(5))
@@ -87,7 +87,7 @@ def test_bad_images_are_all_named_and_nothing_is_written_or_they_are_skipped(fol
     assert "dog/Fur/2.png is not an image" in message and "--on_bad_image=skip" in message
     assert sorted(path.name for path in tmp_path.iterdir()) == ["images"]
     prepared = prepare(folder, tmp_path / "records", on_bad_image="skip")
-    assert prepared.counts == {"train": 3} and prepared.bad[0].startswith("cat/3.png is not an image")
+    assert prepared.counts == {"train": 3} and prepared.tally.lines[0].startswith("cat/3.png is not an image")
     names = [record["name"] for record in sorted_records(open_images(tmp_path / "records"))]
     assert names == ["cat/4.png", "dog/Fur/Zoë.png", "dog/long-tail/1.png"]
 

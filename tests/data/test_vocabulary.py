@@ -1,4 +1,5 @@
 import json
+import unicodedata
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def test_normalising_twice_changes_nothing(name):
 
 @pytest.mark.parametrize(("file", "slash"), TABLE)
 def test_published_vocabularies_have_their_known_sizes(shared_data, file, slash):
-    words = Vocabulary.from_json(shared_data / "rationales" / f"{file}.json", slash)
+    words = Vocabulary.from_file(shared_data / "rationales" / f"{file}.json", slash)
     sizes = (len(words.classes), len(words.empty_classes()), len(words.rationales), words.gold.sum())
     assert (*sizes, len(words.shared())) == TABLE[file, slash]
     if file == "Our_ImageNet_attribute":
@@ -61,7 +62,7 @@ def test_published_vocabularies_have_their_known_sizes(shared_data, file, slash)
 
 def test_gold_is_many_to_many_in_the_order_of_the_file(tmp_path):
     path = write(tmp_path, {"Dog_A": ["a Tail", "four-legs", "a tail"], "fish": ["fins", "a tail"], "bee": []})
-    vocabulary = Vocabulary.from_json(path)
+    vocabulary = Vocabulary.from_file(path)
     assert vocabulary.classes == ("dog a", "fish", "bee")
     assert vocabulary.rationales == ("a tail", "four legs", "fins")
     np.testing.assert_array_equal(vocabulary.gold, [[1, 1, 0], [1, 0, 1], [0, 0, 0]])
@@ -71,9 +72,9 @@ def test_gold_is_many_to_many_in_the_order_of_the_file(tmp_path):
     # Nested attributes become a rationale each.
     path = write(tmp_path, {"plane": [{"metal body": ["smooth", "Long"]}, {"windows": []}, "a tail"]})
     expected = ("metal body that has smooth", "metal body that has long", "windows", "a tail")
-    assert Vocabulary.from_json(path).rationales == expected
+    assert Vocabulary.from_file(path).rationales == expected
     # A class given twice, once with an empty list, counts once.
-    vocabulary = Vocabulary.from_json(write(tmp_path, '{"coyote": [], "fox": ["ears"], "coyote": ["fur"]}'))
+    vocabulary = Vocabulary.from_file(write(tmp_path, '{"coyote": [], "fox": ["ears"], "coyote": ["fur"]}'))
     assert vocabulary.classes == ("coyote", "fox")
     assert pairs(vocabulary) == {("coyote", "fur"), ("fox", "ears")}
 
@@ -100,7 +101,7 @@ WORDS = st.text("abc xé", min_size=1).map(normalise_name).filter(bool)
 @given(lists=st.dictionaries(WORDS, st.lists(WORDS), min_size=1).filter(lambda lists: any(lists.values())))
 def test_json_round_trip_keeps_classes_and_pairs(tmp_path_factory, lists):
     vocabulary = Vocabulary.from_lists(lists)
-    again = Vocabulary.from_json(write(tmp_path_factory.mktemp("round"), vocabulary.to_json()))
+    again = Vocabulary.from_file(write(tmp_path_factory.mktemp("round"), vocabulary.to_json()))
     assert again.classes == vocabulary.classes == tuple(lists)
     assert pairs(again) == pairs(vocabulary) == {(name, text) for name in lists for text in lists[name]}
 
@@ -111,8 +112,8 @@ def test_json_round_trip_keeps_classes_and_pairs(tmp_path_factory, lists):
         ('{"dog": ["tail"],}', "not JSON: .*line 1 column 1[78]"),
         ("", "not JSON"),
         ("[" * 100_000, "nested more than 100 deep"),
-        ([["tail"]], r"expected an object \{class: \[rationale, ...\]\}, found a list"),
-        ("null", "found null"),
+        ([["tail"]], "entry 1 is a list; expected a text"),
+        ("null", "entry 1 is null; expected a text"),
         ({}, "it has no class"),
         ({"dog": [], "cat": []}, "no class has a rationale"),
         ({"dog": "tail"}, "class 'dog': expected a list of rationales, found \"tail\""),
@@ -132,7 +133,7 @@ def test_json_round_trip_keeps_classes_and_pairs(tmp_path_factory, lists):
 )
 def test_bad_files_name_the_file_and_the_fault(tmp_path, content, message):
     with pytest.raises(UserError, match=message) as error:
-        Vocabulary.from_json(write(tmp_path, content))
+        Vocabulary.from_file(write(tmp_path, content))
     assert "rationales.json" in str(error.value)
 
 
@@ -157,3 +158,33 @@ def test_match_may_allow_differences():
     assert match(Vocabulary.from_lists({"dog": ["tail"], "cat": ["fur"]}), ("cat", "dog")).describe() == ""
     with pytest.raises(UserError, match=r"no class of the images has rationales: images of 'car', 'stone'"):
         match(VOCABULARY, ("car", "stone"), "allow")
+
+
+def test_two_folders_of_one_class_name_are_told_by_their_folders(tmp_path):
+    """ImageNet has two missiles."""
+    missiles = {folder: {"name": "missile", "rationales": ["a tube"]} for folder in ("n03773504", "n04008634")}
+    with pytest.raises(UserError, match="folders 'n03773504' and 'n04008634' have one class name, 'missile'; tell"):
+        Vocabulary.from_file(write(tmp_path, json.dumps(missiles)))
+
+
+def test_accents_are_composed():
+    apart = unicodedata.normalize("NFD", "Café_Crème")
+    assert normalise_name(apart) == normalise_name("café crème") == "café crème"
+    assert normalise_name(normalise_name("İ")) == normalise_name("İ")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("class,concept,label\ncat,fur,x\n", "several columns could be meant, class, label, concept; keep two"),
+        ("class,concept\ncat,\n", r"line 2: found \['cat', ''\]; expected a class and a descriptor"),
+        ("class,concept\ncat,fur,soft\n", "line 2: found 3 cells; expected 2"),
+        ("fur\ntail\n", "found 2 texts without classes"),
+        ("", "expected JSON {class"),
+        ("a\tb\n", "expected JSON {class"),
+    ],
+)
+def test_tables_and_texts_that_are_no_vocabulary(tmp_path, content, message):
+    (tmp_path / "x.csv").write_text(content)
+    with pytest.raises(UserError, match=f"{tmp_path}/x.csv.*{message}"):
+        Vocabulary.from_file(tmp_path / "x.csv")

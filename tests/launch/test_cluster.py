@@ -166,11 +166,17 @@ def test_what_a_jobset_cannot_do_without_is_asked_for(launch, missing):
 @pytest.mark.parametrize(("ends", "restarts", "requeued"), [(0, 0, []), (1, 0, []), (143, 0, [7]), (143, 100, [])])
 def test_slurm_starts_again_what_was_stopped_and_saved(launch, ends, restarts, requeued):
     job = {"SLURM_JOB_ID": "7", "SLURM_JOB_NUM_NODES": "2", "SLURM_GPUS_ON_NODE": "4", "SLURM_CPUS_ON_NODE": "64"}
-    tools = {"srun": f"exit {ends}"}
+    job["SLURM_JOB_NODELIST"] = "rack[1-2]node[1-4]"
+    tools = {
+        "srun": f'echo "$JAX_COORDINATOR_ADDRESS" >> "$CALLS"; exit {ends}',
+        "scontrol": 'if [ "$1" = show ]; then printf "%s\\n" rack1node1 rack1node2; fi',
+    }
     status, _, calls = launch("slurm.sh", "--config=a.py", tools=tools, SLURM_RESTART_COUNT=str(restarts), **job)
     command = "python -m launch.train --config=a.py --distributed"
     srun = f"srun --nodes=2 --ntasks-per-node=4 --cpus-per-task=16 --kill-on-bad-exit=1 {command}"
-    assert status == ends and calls == [srun, *(f"scontrol requeue {number}" for number in requeued)]
+    hosts = "scontrol show hostnames rack[1-2]node[1-4]"
+    again = [f"scontrol requeue {number}" for number in requeued]
+    assert status == ends and calls == [hosts, srun, "rack1node1:61447", *again]
 
 
 def test_a_tpu_vm_is_queued_again_when_preempted_and_the_command_goes_on(launch, tmp_path):

@@ -20,6 +20,7 @@ from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.data.pair_sets import PairSet
 from ecor_jax.data.records import Record
 from ecor_jax.data.sources import InOrder
+from ecor_jax.data.tally import Tally
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.metrics.scores import score_classes, score_labels
 from ecor_jax.options import defaults, read
@@ -116,8 +117,9 @@ def rationale_report(
         directory,
         read(RationaleOptions, config),
         vocabulary,
-        Dataset(vocabulary, images, None, images, left_out),
+        Dataset(vocabulary, images, None, images, Tally(left_out)),
         {"first": evaluated(1), "second": evaluated(2), HOSTILE: evaluated(2)},
+        5,
         LINES,
         {"first": 3.21, "second": 75.0, HOSTILE: 0.0},
         [f"python -m launch.explain {HOSTILE}"],
@@ -185,7 +187,9 @@ def verification_report(directory: Path, kinds: tuple[str, ...] = ("both", "few"
     }
     results = {"faithfulness": {"kept": {"1": 0.55, "6": 0.9}}}
     log = Log(LINES, Path("/home/me") / "model")
-    return write_verification(directory, read(VerificationOptions, config), rows, pair_sets, results, words, log)
+    return write_verification(
+        directory, read(VerificationOptions, config), rows, pair_sets, results, words, log, Tally()
+    )
 
 
 # Chest X-rays
@@ -228,7 +232,7 @@ def concepts_report(directory: Path, single_label: bool = True, source: str = "r
     patients = tuple(f"p{number // 2}" for number in range(count))
     part = Part(records(count), targets, np.zeros((count, 5), bool), phrases, patients)
     classes = ("No Finding", "Effusion") if single_label else ("Effusion", "Edema <&>")
-    data = ConceptsDataset(classes, single_label, words, None, part, None, part, left_out=(HOSTILE,))
+    data = ConceptsDataset(classes, single_label, words, None, part, None, part, tally=Tally([HOSTILE]))
     config = defaults(ConceptsOptions)
     config.concepts.source, config.data.single_label, config.data.name = source, single_label, "films"
     config.data.kind = "xrays"

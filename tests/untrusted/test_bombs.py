@@ -25,7 +25,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate
@@ -38,6 +38,7 @@ from ecor_jax.checkpoints.torch_zip import open_torch
 from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.data.array_records import splits_of_array_records
 from ecor_jax.data.captions import ListedCaptions
+from ecor_jax.data.concept_sets import read_concepts
 from ecor_jax.data.decode import decode_image
 from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.data.files import open_files
@@ -45,6 +46,7 @@ from ecor_jax.data.pickled_pairs import read_bin
 from ecor_jax.data.recordio import RecordIO
 from ecor_jax.data.recordio_file import read_index
 from ecor_jax.data.tables import read_table
+from ecor_jax.data.tally import Tally
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
 from ecor_jax.reports import causal_model
@@ -78,6 +80,15 @@ def image_file(side: int, other: int, kind: str = "PNG", **options) -> bytes:
 
 def immense_bmp(_: Path) -> bytes:
     return image_file(6, 6, "BMP").replace(struct.pack("<2i", 6, 6), struct.pack("<2i", 60_000, 60_000))
+
+
+def immense_avif(_: Path) -> bytes:
+    if not features.check("avif"):
+        return b"no picture"
+    size = struct.pack(">2I", 6, 6)
+    return image_file(6, 6, "AVIF").replace(
+        b"ispe\0\0\0\0" + size, b"ispe\0\0\0\0" + struct.pack(">2I", 60_000, 60_000)
+    )
 
 
 def jpeg_of_scans(kind: str = "JPEG", **options) -> bytes:
@@ -122,6 +133,7 @@ BOMBS |= {
     "JPEG of 2,000 scans": ("x.jpg", "scans", lambda _: jpeg_of_scans(), read_picture),
     "MPO of 2,000 scans": ("x.jpg", "scans", mpo_of_scans, read_picture),
     "DICOM of 2,000 scans": ("x.dcm", "scans", dicom_of_scans, read_picture),
+    "AVIF that claims 60,000x60,000": ("x.avif", "x.avif", immense_avif, read_picture),
     "DICOM that is deflated": ("x.dcm", "deflated", deflated_dicom, read_picture),
 }
 
@@ -246,8 +258,8 @@ def read_embeddings(path: Path) -> object:
 
 
 JSON: dict[str, Read] = {
-    "rationales.json": Vocabulary.from_json,
-    "descriptors.json": Descriptors.from_json,
+    "rationales.json": Vocabulary.from_file,
+    "descriptors.json": Descriptors.from_file,
     "captions.json": ListedCaptions,
     "statements.jsonl": read_statements,
     "categories.json": lambda path: splits_of_array_records(path.parent),
@@ -295,8 +307,9 @@ BOMBS |= {
     "config of 10**6 layers": ("config.json", "layers", of_vision(num_hidden_layers=10**6), huggingface.read_config),
     "config of 10**9 columns": ("config.json", "hidden_size", of_vision(hidden_size=10**9), huggingface.read_config),
     "pictures 2**20 wide": ("preprocessor_config.json", "size", immense, lambda path: read_preprocess(path.parent)),
-    "rationales of 200,000 mistakes": ("x.json", "found", many_keys, Vocabulary.from_json),
-    "rationales of 100,000 classes": ("x.json", "make more", many_classes, Vocabulary.from_json),
+    "rationales of 200,000 mistakes": ("x.json", "found", many_keys, Vocabulary.from_file),
+    "concepts of 30,000,000 lines": ("x.txt", "lines", lambda _: "a\n" * 30_000_000, read_concepts),
+    "rationales of 100,000 classes": ("x.json", "make more", many_classes, Vocabulary.from_file),
 }
 
 
@@ -319,9 +332,9 @@ def announced(path: Path) -> bytes:
 
 FILES: dict[str, Read] = {
     "a.png": lambda path: open_files(path.parent).read(path.name),
-    "b.png": lambda path: records_of([path], skip_bad=True),
-    "c.png": lambda path: records_of([path.parent], skip_bad=True),
-    "a.json": Vocabulary.from_json,
+    "b.png": lambda path: records_of([path], Tally(), skip_bad=True),
+    "c.png": lambda path: records_of([path.parent], Tally(), skip_bad=True),
+    "a.json": Vocabulary.from_file,
     "a.zip": open_files,
     "a.rec": RecordIO,
     "a.idx": read_index,

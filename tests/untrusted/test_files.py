@@ -81,7 +81,7 @@ def test_a_folder_is_walked_in_order_and_through_links(tmp_path):
     (tmp_path / "root" / "again").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "root" / "loop").symlink_to("loop")
     expected = ["loop", "top.txt", "a/1.txt", "again/3.txt", "b/2.txt", "linked/3.txt"]
-    assert list(walk(tmp_path / "root")) == expected
+    assert list(walk(tmp_path / "root", [])) == expected
 
 
 def test_links_into_themselves_have_an_end(tmp_path):
@@ -89,7 +89,7 @@ def test_links_into_themselves_have_an_end(tmp_path):
     (tmp_path / "a" / "1.txt").touch()
     for name in ("self", "other", "a/up"):
         (tmp_path / name).symlink_to(tmp_path)
-    assert list(walk(tmp_path)) == ["a/1.txt"]
+    assert list(walk(tmp_path, [])) == ["a/1.txt"]
 
 
 def test_links_that_fan_out_have_an_end(tmp_path, monkeypatch):
@@ -101,7 +101,7 @@ def test_links_that_fan_out_have_an_end(tmp_path, monkeypatch):
     (tmp_path / "40").mkdir()
     monkeypatch.setattr(files, "LINKS", 1000)
     with pytest.raises(UserError, match=r"links more than 1,000 times; expected a tree"):
-        list(walk(tmp_path))
+        list(walk(tmp_path, []))
 
 
 def test_a_name_that_is_no_utf_8_is_named(tmp_path):

@@ -21,8 +21,10 @@ def select(
     views: Sequence[str] = (),
     uncertain: Uncertain = "drop",
     single_label: bool,
-) -> tuple[Studies, np.ndarray]:
-    """The images of a task, in their order, and their targets float32 [N, F], a column for each of `findings`.
+) -> tuple[Studies, np.ndarray, dict[str, int]]:
+    """The images of a task, in their order; their targets float32 [N, F], a column for each of `findings`.
+
+    And how many images are no part of it, by reason.
 
     Args:
         studies: images with labels.
@@ -36,7 +38,7 @@ def select(
             one of them, whatever other findings they show; targets are one-hot.
 
     Findings that the report does not mention count as negative, as is the practice with CheXpert's labels; an image of
-    which the table says nothing at all is left out. What is left out is counted in a line of `left_out`.
+    which the table says nothing at all is left out.
 
     Raises UserError for findings that do not exist (naming those that do) or are given twice, for views of which
     there is none, for fewer than two classes, and if no image is left.
@@ -55,15 +57,13 @@ def select(
     kept = np.flatnonzero(in_view & clear & of_one_class)
     if not len(kept):
         raise UserError(f"{studies.origin}: none of {len(studies)} images is left for {', '.join(findings)}")
-    chosen = studies.take(kept)
-    if len(kept) < len(studies):
-        line = (
-            f"{len(studies) - len(kept)} of {len(studies)} images: {(~in_view).sum()} of another view, "
-            f"{(in_view & ~clear).sum()} of which the label is not known, "
-            f"{(in_view & clear & ~of_one_class).sum()} that are not of exactly one class"
-        )
-        chosen.left_out = (*studies.left_out, line)
-    return chosen, targets[kept]
+    skipped = {
+        "of another view": ~in_view,
+        "of unknown label": in_view & ~clear,
+        "not of exactly one class": in_view & clear & ~of_one_class,
+    }
+    counts = {reason: int(rows.sum()) for reason, rows in skipped.items() if rows.any()}
+    return studies.take(kept), targets[kept], counts
 
 
 def targets_of(labels: Int8[np.ndarray, "N F"], uncertain: Uncertain) -> Float32[np.ndarray, "N F"]:

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from ecor_jax.data.captions import Captions
 from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.data.records import Source
+from ecor_jax.data.tally import Tally
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +33,7 @@ class ConceptsDataset:
     """No picture, and no patient, is in two parts; `validation` is None where the options keep none.
 
     exclusive: a picture is of one of the classes; else every label holds or does not. of_class: the descriptors of
-    each class; None where they were found in reports. left_out: a line for what is in no part.
+    each class; None where that is not known. tally: what became of the files that were found.
     trained_on: the patients of the training part's studies, whatever they show.
     captions: pictures and captions that a CLIP may be pretrained on; None where there are none.
     """
@@ -44,7 +45,7 @@ class ConceptsDataset:
     train: Part
     validation: Part | None
     test: Part
-    left_out: tuple[str, ...] = ()
+    tally: Tally
     trained_on: tuple[str, ...] = ()
     captions: tuple[Source, Captions] | None = None
 

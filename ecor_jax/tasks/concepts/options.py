@@ -25,7 +25,8 @@ class Concepts:
     """Where the descriptors come from.
 
     source: 'labels', the descriptors of a picture's classes hold of it; 'reports', those that its report states.
-    descriptors: of labels: a JSON file {class: [descriptor, ...]}, of X-rays {"groups": {finding: [descriptor, ...]}};
+    descriptors: of labels: a file {class: [descriptor, ...]} in a form of docs/formats.md, of X-rays
+      {"groups": {finding: [descriptor, ...]}};
       'xrays', the built-in ones of X-rays.
     statements: of reports: statements.jsonl of ecor-jax descriptors; empty: the rules split the reports.
     sections: what of a report the rules read. least: reports that a descriptor must stand in. most: descriptors.

@@ -1,21 +1,24 @@
 """Any labelled pictures, and descriptors of their classes (Menon and Vondrick 2023)."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
-from absl import logging
 from jaxtyping import Bool, Float
 
 from ecor_jax.data import procedural
+from ecor_jax.data.concept_sets import read_concepts
 from ecor_jax.data.decode import picture_of
 from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.data.parts import PROCEDURAL, drawings, open_parts, share_of, with_validation
 from ecor_jax.data.records import BadImage, Source
 from ecor_jax.data.sources import Subset
+from ecor_jax.data.tally import UNREADABLE, Tally
 from ecor_jax.data.vocabulary import Vocabulary, folder_names, match
 from ecor_jax.errors import UserError
 from ecor_jax.tasks.concepts.data import ConceptsDataset, Part
-from ecor_jax.tasks.concepts.options import ConceptsData, ConceptsOptions
+from ecor_jax.tasks.concepts.options import Concepts, ConceptsData, ConceptsOptions
+from ecor_jax.untrusted.json_text import JsonObject
 
 DRAWN = 64
 """Pixels of a side of the built-in drawings."""
@@ -27,36 +30,45 @@ def open_pictures(options: ConceptsOptions) -> ConceptsDataset:
     """The pictures that `data` names, and a descriptor file {class: [descriptor, ...]}.
 
     Where the template names the class, a class has its descriptors for itself, as Menon and Vondrick's do; else a
-    descriptor is one concept for all classes that have it. Of several labels a picture's category is
-    "one|another"; such pictures are not split here, since a split by class would need a class for each picture.
+    descriptor is one concept for all classes that have it; of a list without classes, for all. Of several labels a
+    picture's category is "one|another"; such pictures are not split here, since a split by class would need a class for
+    each picture.
     UserError names what is missing in the pictures or in the file.
     """
-    data, concepts = options.data, options.concepts
+    data, concepts, tally = options.data, options.concepts, Tally()
     if concepts.source != "labels":
         raise UserError(f"concepts.source is {concepts.source!r}; pictures without reports have 'labels' alone")
     if data.images == PROCEDURAL:
         vocabulary, folders = procedural.vocabulary(), {}
         sources = drawings(data, DRAWN)
+        for source in sources.values():
+            tally.opened(source)
     else:
         for option, value in (("data.images", data.images), ("concepts.descriptors", concepts.descriptors)):
             if value in ("", "xrays"):
                 raise UserError(f"--config.{option} is not set: expected a path")
-        vocabulary = Vocabulary.from_json(concepts.descriptors, slash=data.slash)
-        folders = folder_names(concepts.descriptors, data.slash)
+        vocabulary, folders = None, {}
+        if isinstance(read_concepts(Path(concepts.descriptors)), JsonObject):
+            vocabulary = Vocabulary.from_file(concepts.descriptors, slash=data.slash)
+            folders = folder_names(concepts.descriptors, data.slash)
         if not data.single_label:
             _check_split(data)
-        sources = open_parts(data, folders, training=True)
-    sources = with_validation(sources, data, folders)
-    left_out: list[str] = []
+        sources = open_parts(data, folders, tally, training=True)
+    sources = with_validation(sources, data, folders, tally)
     if data.on_bad_image == "skip":
-        sources = {name: _readable(source, left_out) for name, source in sources.items()}
-    classes = _classes(vocabulary, sources["train"], data, left_out)
-    descriptors, of_class = _descriptors(vocabulary, classes, per_class="{c}" in concepts.template)
-    parts = {
-        name: _part(name, source, classes, data.single_label, descriptors, of_class) for name, source in sources.items()
-    }
-    for line in left_out:
-        logging.warning("left out: %s", line)
+        sources = {name: _readable(source, tally) for name, source in sources.items()}
+    if vocabulary is None:
+        classes = tuple(sorted(_labels(sources["train"], data)))
+        descriptors, of_class = _without_classes(concepts, tally.lines), None
+    else:
+        classes = _classes(vocabulary, sources["train"], data, tally.lines)
+        descriptors, of_class = _descriptors(vocabulary, classes, per_class="{c}" in concepts.template)
+    if len(classes) < 1 + data.single_label:
+        raise UserError(f"found {len(classes)} class with pictures, {', '.join(classes)}; expected at least 2")
+    parts = {name: _part(name, source, classes, data, descriptors, of_class) for name, source in sources.items()}
+    for name, part in parts.items():
+        skipped = len(sources[name]) - len(part.pictures)
+        tally.skip("of a class without descriptors or training pictures", skipped, sources[name].origin)
     return ConceptsDataset(
         classes,
         data.single_label,
@@ -65,7 +77,7 @@ def open_pictures(options: ConceptsOptions) -> ConceptsDataset:
         parts["train"],
         parts.get("validation"),
         parts["test"],
-        tuple(left_out),
+        tally,
     )
 
 
@@ -78,34 +90,48 @@ def _check_split(data: ConceptsData) -> None:
         )
 
 
-def _readable(source: Source, left_out: list[str]) -> Source:
-    good = []
+def _readable(source: Source, tally: Tally) -> Source:
+    good, bad = [], []
     for row in range(len(source)):
         try:
             picture_of(source[row])
             good.append(row)
         except BadImage as error:
-            left_out.append(str(error))
+            bad.append(str(error))
     if not good:
-        raise UserError(f"{source.origin}: none of {len(source)} images can be read: {left_out[-1]}")
+        raise UserError(f"{source.origin}: none of {len(source)} images can be read: {bad[-1]}")
+    tally.skip(UNREADABLE, len(bad), lines=bad)
     return Subset(source, good) if len(good) < len(source) else source
 
 
-def _labels_of(category: str, exclusive: bool) -> list[str]:
-    return [category] if exclusive else [label for label in category.split("|") if label]
+def _labels(source: Source, data: ConceptsData) -> set[str]:
+    return {label for category in source.classes for label in _labels_of(category, data)}
+
+
+def _without_classes(concepts: Concepts, lines: list[str]) -> Descriptors:
+    """A list of descriptors that says of no class what it has, as Label-free CBM's."""
+    if "{c}" in concepts.template:
+        raise UserError(f"concepts.template has {{c}}, but {concepts.descriptors} says of no class what it has")
+    descriptors = Descriptors.from_file(concepts.descriptors)
+    lines.append(
+        f"{concepts.descriptors}: {len(descriptors.phrases)} descriptors without classes; which of them a picture has "
+        "is not known, so there is no concept loss, and explanations are not judged"
+    )
+    return descriptors
+
+
+def _labels_of(category: str, data: ConceptsData) -> list[str]:
+    return [category] if data.single_label else [label for label in category.split("|") if label]
 
 
 def _classes(vocabulary: Vocabulary, train: Source, data: ConceptsData, left_out: list[str]) -> tuple[str, ...]:
     """The classes that have both pictures to train on and descriptors, in the order of the file."""
-    there = {label for category in train.classes for label in _labels_of(category, data.single_label)}
+    there = _labels(train, data)
     differences = match(vocabulary, sorted(there), "error" if data.on_missing == "error" else "allow")
     if line := differences.describe():
         left_out.append(line)
     known = there - set(differences.left_out)
-    classes = tuple(name for name in vocabulary.classes if name in known)
-    if len(classes) < 1 + data.single_label:
-        raise UserError(f"found {len(classes)} class with pictures, {', '.join(classes)}; expected at least 2")
-    return classes
+    return tuple(name for name in vocabulary.classes if name in known)
 
 
 def _descriptors(
@@ -131,20 +157,21 @@ def _part(
     name: str,
     source: Source,
     classes: Sequence[str],
-    exclusive: bool,
+    data: ConceptsData,
     descriptors: Descriptors,
-    of_class: Bool[np.ndarray, "classes concepts"],
+    of_class: Bool[np.ndarray, "classes concepts"] | None,
 ) -> Part:
     """The pictures of the classes; with several labels all pictures, those of unknown labels too."""
     number = {label: column for column, label in enumerate(classes)}
-    labels = [_labels_of(category, exclusive) for category in source.categories]
-    rows = [row for row, own in enumerate(labels) if not exclusive or own[0] in number]
+    labels = [_labels_of(category, data) for category in source.categories]
+    rows = [row for row, own in enumerate(labels) if not data.single_label or own[0] in number]
     if not rows:
         raise UserError(f"{source.origin}: no picture of the {name} part is of one of the classes {', '.join(classes)}")
     targets: Float[np.ndarray, "N classes"] = np.zeros((len(rows), len(classes)), np.float32)
     for target, row in zip(targets, rows, strict=True):
         target[[number[label] for label in labels[row] if label in number]] = 1
-    present = targets @ of_class > 0
+    nothing = np.zeros((len(classes), len(descriptors.phrases)), bool)
+    present = targets @ (nothing if of_class is None else of_class) > 0
     phrases = [[descriptors.phrases[concept] for concept in np.flatnonzero(held)] for held in present]
     pictures = Subset(source, rows) if len(rows) < len(source) else source
     return Part(pictures, targets, present, phrases)

@@ -143,6 +143,7 @@ def _facts(config: ConceptsOptions, data: ConceptsDataset) -> dict[str, str]:
         counts.append(f"{name} {len(part.pictures)} images{of}{each if len(data.classes) <= MOST_COUNTED else ''}")
     return {
         "Encoders": config.model or config.embeddings or "a CLIP pretrained for this run",
+        "Pictures": str(data.tally),
         "Data": "; ".join(counts),
         "Descriptors": f"{len(data.descriptors.phrases)}, known to be present by {config.concepts.source}",
         "Adapter": f"width {head.adapter.width}, alpha {head.adapter.alpha}" if head.adapter.width else "none",

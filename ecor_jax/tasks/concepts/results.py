@@ -84,7 +84,7 @@ def results_of(rows: Mapping[str, Judgement], data: ConceptsDataset, config: Con
         "seed": config.seed,
         "findings": list(data.classes),
         "studies": {name: _counts(part, data.classes) for name, part in (("train", data.train), ("test", data.test))},
-        "left_out": list(data.left_out),
+        "left_out": data.tally.lines,
         "methods": {name: row.scores.as_results() for name, row in rows.items()},
         "auroc_differences": _differences(rows, data, config),
     }

@@ -95,6 +95,7 @@ class ConceptBottleneck(Task[ConceptsOptions, Judgement]):
         _check_options(options, training)
         check_batch_sizes(options, self.mesh.size, training=training)
         self.data: ConceptsDataset = open_data(options)
+        self.tally = self.data.tally
         agree("the data", self.data.outline)
         average_of(self.data, options)
         for name in self.methods:

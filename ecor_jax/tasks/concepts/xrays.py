@@ -10,6 +10,7 @@ from tqdm import tqdm
 from ecor_jax.data.descriptors import XRAYS, Descriptors
 from ecor_jax.data.files import some_of
 from ecor_jax.data.parts import share_of
+from ecor_jax.data.tally import Tally
 from ecor_jax.data.vocabulary import normalise_name
 from ecor_jax.data.xray import open_studies
 from ecor_jax.data.xray.captions import OneFinding, StudyCaptions
@@ -40,10 +41,16 @@ def open_xrays(options: ConceptsOptions) -> ConceptsDataset:
     studies = open_studies(
         data.images, data.tables, reports=data.reports, on_missing="error" if data.on_missing == "error" else "skip"
     )
+    tally = Tally()
+    tally.opened(studies)
+    tally.lines += studies.left_out
     if data.patients:
-        studies = _some_patients(studies, classes, data)
+        drawn = _some_patients(studies, classes, data)
+        tally.skip("of patients not drawn", len(studies) - len(drawn), studies.origin)
+        studies = drawn
     rows = _split(studies, classes, data)
-    chosen = {name: _selected(studies.take(own), classes, data) for name, own in rows.items()}
+    tally.skip("of another official split", len(studies) - sum(map(len, rows.values())), studies.origin)
+    chosen = {name: _selected(studies.take(own), classes, data, tally) for name, own in rows.items()}
     descriptors, held = _concepts([part for part, _ in chosen.values()], classes, options)
     parts = {
         name: Part(pictures, targets, present, phrases, pictures.patients)
@@ -58,7 +65,7 @@ def open_xrays(options: ConceptsOptions) -> ConceptsDataset:
         parts["train"],
         parts.get("validation"),
         parts["test"],
-        left_out=tuple(dict.fromkeys(line for part, _ in chosen.values() for line in part.left_out)),
+        tally=tally,
         trained_on=pretraining.patients,
         captions=(OneFinding(pretraining, descriptors.groups), StudyCaptions(descriptors)) if of_labels else None,
     )
@@ -72,7 +79,7 @@ def _of_class(descriptors: Descriptors, classes: Sequence[str]) -> Bool[np.ndarr
 
 def _some_patients(studies: Studies, classes: Sequence[str], data: ConceptsData) -> Studies:
     """The studies of `data.patients` patients, drawn from those that have an image to choose."""
-    patients = np.unique(_selected(studies, classes, data)[0].patients)
+    patients = np.unique(_selected(studies, classes, data, Tally())[0].patients)
     if data.patients > len(patients):
         raise UserError(f"data.patients is {data.patients}; expected 0 (all) to {len(patients)}")
     drawn = set(np.random.default_rng(data.seed).choice(patients, data.patients, replace=False).tolist())
@@ -116,8 +123,13 @@ def _by_patient(studies: Studies, classes: Sequence[str], share: float, seed: in
     return split_patients(studies.patients, test=share, seed=seed, strata=strata)
 
 
-def _selected(studies: Studies, classes: Sequence[str], data: ConceptsData) -> tuple[Studies, np.ndarray]:
-    return select(studies, findings=classes, views=data.views, uncertain=data.uncertain, single_label=data.single_label)
+def _selected(studies: Studies, classes: Sequence[str], data: ConceptsData, tally: Tally) -> tuple[Studies, np.ndarray]:
+    chosen, targets, skipped = select(
+        studies, findings=classes, views=data.views, uncertain=data.uncertain, single_label=data.single_label
+    )
+    for reason, count in skipped.items():
+        tally.skip(reason, count, studies.origin)
+    return chosen, targets
 
 
 Held = list[tuple[Bool[np.ndarray, "studies concepts"], Sequence[Sequence[str]]]]
@@ -129,7 +141,7 @@ def _concepts(parts: Sequence[Studies], classes: Sequence[str], options: Concept
     if concepts.source == "labels":
         if concepts.statements:
             raise UserError("concepts.statements is set, but concepts.source is 'labels'; expected 'reports'")
-        descriptors = Descriptors.from_json(XRAYS if concepts.descriptors == "xrays" else concepts.descriptors)
+        descriptors = Descriptors.from_file(XRAYS if concepts.descriptors == "xrays" else concepts.descriptors)
         _check_groups(descriptors, classes)
         present = [_held_by_labels(part, descriptors, options.data.uncertain) for part in parts]
         return descriptors, [(rows, [_of(row, descriptors) for row in rows]) for rows in present]

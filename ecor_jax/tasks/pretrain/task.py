@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-from absl import logging
 from flax import nnx
 
 from ecor_jax.checkpoints.model_dir import load_clip, save_clip
@@ -23,6 +22,7 @@ from ecor_jax.data.pipeline import train_batches
 from ecor_jax.data.procedural import Procedural
 from ecor_jax.data.records import Source
 from ecor_jax.data.sources import Concatenated
+from ecor_jax.data.tally import UNREADABLE
 from ecor_jax.errors import UserError
 from ecor_jax.parallel.processes import agree
 from ecor_jax.tasks.base import MethodResult, Task, compute_dtype
@@ -44,6 +44,7 @@ class Pretrain(Task[PretrainOptions, None]):
     def __init__(self, options: PretrainOptions, *, training: bool, captions: tuple[Source, Captions] | None = None):
         super().__init__(options, training=training)
         self.source, self.texts = captions or _open(options.data)
+        self.tally.opened(self.source)
         agree("the data", lambda: [self.source.outline(), *self.texts.corpus()])
 
     def open(self, model: str) -> None:
@@ -60,9 +61,10 @@ class Pretrain(Task[PretrainOptions, None]):
         longest = self.clip.config.text.context_length
         if options.data.text_length > longest:
             raise UserError(f"data.text_length is {options.data.text_length}; expected 2 to {longest} tokens")
-        self.source, bad = checked(self.source, self.preprocess, options.data.on_bad_image, options.data.augment)
-        for name in bad:
-            logging.warning("left out: %s", name)
+        checks = checked(self.source, self.preprocess, options.data.on_bad_image, options.data.augment)
+        self.source, bad, twice = checks
+        self.tally.lines += twice
+        self.tally.skip(UNREADABLE, len(bad), lines=bad)
 
     def learner(self, method: str) -> PretrainLearner:
         options, data = self.options, self.options.data

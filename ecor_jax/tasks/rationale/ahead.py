@@ -14,6 +14,7 @@ from ecor_jax.joint import Banks
 from ecor_jax.parallel.ahead import call_step
 from ecor_jax.parallel.shards import padded_columns
 from ecor_jax.tasks.ahead import Sizes, Steps, architecture, batch_of, clip_of
+from ecor_jax.tasks.rationale.doubly_right import TOP_K
 from ecor_jax.tasks.rationale.methods import find_methods, with_templates
 from ecor_jax.tasks.rationale.model import RationaleLearner, RationaleModel
 from ecor_jax.tasks.rationale.options import RationaleOptions
@@ -48,7 +49,7 @@ def steps_ahead(options: RationaleOptions, mesh: Mesh, sizes: Sizes) -> Steps:
         steps["train"] = train_step(made, options, mesh, batch_of(options.data.batch_size, size, **labels))
     judged = batch_of(options.evaluation.batch_size, size, **labels, mask=((), jnp.bool_))
     steps["evaluate"] = call_step(
-        Answer(options.evaluation.top_k, options.evaluation.calibration), made.model, mesh, judged
+        Answer(options.evaluation.top_k or TOP_K, options.evaluation.calibration), made.model, mesh, judged
     )
     return steps
 
@@ -61,7 +62,7 @@ def _sizes(options: RationaleOptions, sizes: Sizes) -> tuple[int, int]:
     if data.images == PROCEDURAL:
         vocabulary = procedural.vocabulary()
     elif Path(data.rationales).is_file():
-        vocabulary = Vocabulary.from_json(data.rationales, slash=data.slash)
+        vocabulary = Vocabulary.from_file(data.rationales, slash=data.slash)
     else:
         raise UserError(
             f"data.rationales is {data.rationales!r}, which is no file here: --classes and --rationales say how many "

@@ -15,6 +15,7 @@ from ecor_jax.data.in_memory import checked
 from ecor_jax.data.parts import PROCEDURAL, drawings, open_parts, with_validation
 from ecor_jax.data.records import Source
 from ecor_jax.data.sources import without_classes
+from ecor_jax.data.tally import UNREADABLE, Tally
 from ecor_jax.data.vocabulary import Vocabulary, folder_names, match
 from ecor_jax.errors import UserError
 from ecor_jax.tasks.rationale.options import RationaleData
@@ -31,18 +32,14 @@ class Dataset:
     train: Source | None
     validation: Source | None
     test: Source
-    left_out: tuple[str, ...]
-    """Bad images and classes that were left out, a line each."""
+    tally: Tally
+    """What became of the files; a line for each bad image, class and rationale that was left out."""
 
     def outline(self) -> list[object]:
         """Plain values that are others for other data."""
         words, sources = self.vocabulary, (self.train, self.validation, self.test)
         gold = np.packbits(words.gold).tobytes().hex()
         return [words.classes, words.rationales, gold, *(source.outline() for source in sources if source is not None)]
-
-    def __post_init__(self):
-        for line in self.left_out:
-            logging.warning("left out: %s", line)
 
 
 def open_dataset(
@@ -56,25 +53,27 @@ def open_dataset(
 
     too_long: the rationales that the text tower cannot read whole; `on_long` says what becomes of them.
     """
+    tally = Tally()
     if data.images == PROCEDURAL:
         # Drawn as large as the tower looks at it.
         sets = drawings(data, len(preprocess(Image.new("RGB", (8, 8)))))
+        for source in sets.values() if training else [sets["test"]]:
+            tally.opened(source)
         vocabulary, folders = procedural.vocabulary(), {}
     else:
         for option in ("images", "rationales"):
             if not getattr(data, option):
                 raise UserError(f"--config.data.{option} is not set: expected a path")
-        vocabulary = Vocabulary.from_json(data.rationales, slash=data.slash)
+        vocabulary = Vocabulary.from_file(data.rationales, slash=data.slash)
         folders = folder_names(data.rationales, data.slash)
-        sets = open_parts(data, folders, training=training)
-    left_out: list[str] = []
-    vocabulary = fitting(vocabulary, too_long(vocabulary), data.on_long, left_out)
-    sets = with_validation(sets, data, folders) if training else {"test": sets["test"]}
+        sets = open_parts(data, folders, tally, training=training)
+    vocabulary = fitting(vocabulary, too_long(vocabulary), data.on_long, tally.lines)
+    sets = with_validation(sets, data, folders, tally) if training else {"test": sets["test"]}
     for name in sets:
         augment = data.augment if name == "train" else "none"
-        sets[name] = _usable(sets[name], vocabulary, data, preprocess, augment, left_out)
+        sets[name] = _usable(sets[name], vocabulary, data, preprocess, augment, tally)
     logging.info("%s", vocabulary.describe())
-    return Dataset(vocabulary, sets.get("train"), sets.get("validation"), sets["test"], tuple(left_out))
+    return Dataset(vocabulary, sets.get("train"), sets.get("validation"), sets["test"], tally)
 
 
 def fitting(vocabulary: Vocabulary, too_long: Sequence[str], on_long: str, left_out: list[str]) -> Vocabulary:
@@ -100,14 +99,17 @@ def _usable(
     data: RationaleData,
     preprocess: Preprocess,
     augment: Augment,
-    left_out: list[str],
+    tally: Tally,
 ) -> Source:
     """The images that can be read and judged."""
     if data.images != PROCEDURAL:
         differences = match(vocabulary, source.classes, data.on_missing)
         if differences.left_out:
-            left_out.append(differences.describe())
-            source = without_classes(source, differences.left_out)
-    source, bad = checked(source, preprocess, data.on_bad_image, augment)
-    left_out += bad
+            judged = without_classes(source, differences.left_out)
+            reason = "of a class without rationales"
+            tally.skip(reason, len(source) - len(judged), lines=[differences.describe()])
+            source = judged
+    source, bad, twice = checked(source, preprocess, data.on_bad_image, augment)
+    tally.lines += twice
+    tally.skip(UNREADABLE, len(bad), lines=bad)
     return source

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from ecor_jax.data.vocabulary import Vocabulary
+from ecor_jax.errors import UserError
 
 RR, RW, WR, WW = range(4)
 """Right category for the right reason, right for a wrong one, wrong for a right one, wrong for a wrong one."""
@@ -17,6 +18,23 @@ class Judged(NamedTuple):
 
     outcome: Int[np.ndarray, "N"]
     voted: Int[np.ndarray, "N"]
+
+
+TOP_K = 5
+"""Pairs that vote in DROR's released code."""
+
+
+def pairs_that_vote(asked: int | None, vocabulary: Vocabulary, option: str) -> int:
+    """How many pairs vote: those asked for; None: TOP_K, or all where there are fewer.
+
+    UserError, naming the `option`, where more were asked for than there are, or none.
+    """
+    pairs = len(vocabulary.classes) * len(vocabulary.rationales)
+    if asked is None:
+        return min(TOP_K, pairs)
+    if not 1 <= asked <= pairs:
+        raise UserError(f"{option} is {asked}; expected 1 to {pairs}, the number of pairs")
+    return asked
 
 
 def majority_vote(categories: Int[np.ndarray, "N k"]) -> Int[np.ndarray, "N"]:

@@ -18,7 +18,7 @@ from ecor_jax.errors import UserError
 from ecor_jax.parallel.mesh import make_mesh
 from ecor_jax.tasks.explainer import Explainer
 from ecor_jax.tasks.rationale.data import fitting
-from ecor_jax.tasks.rationale.doubly_right import majority_vote
+from ecor_jax.tasks.rationale.doubly_right import majority_vote, pairs_that_vote
 from ecor_jax.tasks.rationale.explanation import ExplainedPicture, explanation_of
 from ecor_jax.tasks.rationale.methods import find_methods, make_banks, over_context, words_of
 from ecor_jax.tasks.rationale.model import RationaleModel
@@ -42,14 +42,14 @@ class RationaleExplainer(Explainer[ExplainedPicture]):
         records: Sequence[Record],
         rationales: Rationales = None,
         method: str = "",
-        top_k: int = 5,
+        top_k: int | None = None,
         on_long: str = "error",
     ) -> list[ExplainedPicture]:
         """Of every picture what each method says.
 
         rationales: {class: [rationale, ...]}, or a JSON file of it; None: those the model was loaded with, or tuned on.
-        method: names with commas; empty: those tuned, or ECOR. top_k: pairs. on_long: 'skip' leaves out rationales of
-        more tokens than the model reads.
+        method: names with commas; empty: those tuned, or ECOR. top_k: pairs; None: five, or all of fewer.
+        on_long: 'skip' leaves out rationales of more tokens than the model reads.
         """
         vocabulary = self._vocabulary(rationales or self.rationales)
         chosen = _methods(self.loaded, method)
@@ -58,10 +58,8 @@ class RationaleExplainer(Explainer[ExplainedPicture]):
         vocabulary = fitting(vocabulary, too_long, on_long, self._left_out)
         for line in self._left_out:
             logging.warning("left out: %s", line)
-        pairs = len(vocabulary.classes) * len(vocabulary.rationales)
-        if not 1 <= top_k <= pairs:
-            raise UserError(f"--top_k is {top_k}; expected 1 to {pairs}, the number of pairs")
-        answers = {name: _answers(self.loaded, chosen, name, vocabulary, records, top_k) for name in chosen}
+        most = pairs_that_vote(top_k, vocabulary, "--top_k")
+        answers = {name: _answers(self.loaded, chosen, name, vocabulary, records, most) for name in chosen}
         voted = {name: majority_vote(predictions.categories) for name, predictions in answers.items()}
         return [
             ExplainedPicture(

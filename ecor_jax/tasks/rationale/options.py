@@ -70,14 +70,15 @@ class RationaleData(LabelledPictures):
 
 @dataclasses.dataclass(frozen=True)
 class RationaleEvaluation:
-    """mode: what counts as a right rationale (`tasks.rationale.doubly_right`). top_k: pairs that vote.
+    """mode: what counts as a right rationale (`tasks.rationale.doubly_right`).
 
+    top_k: pairs that vote; 0: five, or all of them where there are fewer.
     calibration: whether the probabilities of categories and of rationales by themselves are told, too: sums over all
       pairs, which the top pairs alone are found without.
     """
 
     mode: Literal["strict", "dror"] = "strict"
-    top_k: Annotated[int, Within(1, 10**6)] = 5
+    top_k: Annotated[int, Within(0, 10**6)] = 0
     calibration: bool = True
     batch_size: EvaluationBatchSize = 64
 

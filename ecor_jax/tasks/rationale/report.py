@@ -26,6 +26,7 @@ def write_rationale_report(
     vocabulary: Vocabulary,
     dataset: Dataset,
     evaluations: Mapping[str, Evaluation],
+    top_k: int,
     metrics: Sequence[Mapping[str, Any]],
     seconds: Mapping[str, float],
     commands: Sequence[str],
@@ -42,7 +43,7 @@ def write_rationale_report(
         kind=f"Categories with reasons, by {', '.join(evaluations)}",
         intro="Each method names the category of a picture and the rationales it gives for it. "
         "A picture is doubly right only if both are.",
-        facts=_facts(config, vocabulary, dataset),
+        facts=_facts(config, vocabulary, dataset, top_k),
         methods={name: evaluation.rates for name, evaluation in evaluations.items()},
         seconds=seconds,
         pictures=_pictures(config.report.pictures, vocabulary, dataset, evaluations),
@@ -51,7 +52,7 @@ def write_rationale_report(
         ece=expected_calibration_error,
         metrics=metrics,
         commands=commands,
-        left_out=dataset.left_out,
+        left_out=dataset.tally.lines,
     )
 
 
@@ -60,14 +61,15 @@ def _title(config: RationaleOptions) -> str:
     return config.data.name if config.data.name not in ("", "folder") else Path(config.data.images).name
 
 
-def _facts(config: RationaleOptions, vocabulary: Vocabulary, dataset: Dataset) -> dict[str, str]:
+def _facts(config: RationaleOptions, vocabulary: Vocabulary, dataset: Dataset, top_k: int) -> dict[str, str]:
     facts = {
         "Model": config.model,
+        "Pictures": str(dataset.tally),
         "Test pictures": str(len(dataset.test)),
         "Classes": str(len(vocabulary.classes)),
         "Rationales": str(len(vocabulary.rationales)),
         "Gold pairs": str(int(vocabulary.gold.sum())),
-        "Evaluation": f"{config.evaluation.mode}, top {config.evaluation.top_k} pairs",
+        "Evaluation": f"{config.evaluation.mode}, top {top_k} pairs",
         "Seed": str(config.seed),
     }
     if dataset.train is not None:

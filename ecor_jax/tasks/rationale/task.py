@@ -15,6 +15,7 @@ from ecor_jax.data.encode import Encode, GoldLabels
 from ecor_jax.data.joined import join_rationales
 from ecor_jax.data.pipeline import eval_batches, train_batches
 from ecor_jax.data.records import Source
+from ecor_jax.data.tally import UNREADABLE
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
 from ecor_jax.joint import Banks
@@ -22,7 +23,7 @@ from ecor_jax.parallel.processes import agree
 from ecor_jax.tasks.base import Log, MethodResult, Task, check_batch_sizes, compute_dtype
 from ecor_jax.tasks.rationale.ahead import steps_ahead
 from ecor_jax.tasks.rationale.data import Dataset, open_dataset
-from ecor_jax.tasks.rationale.doubly_right import NAMES, judge
+from ecor_jax.tasks.rationale.doubly_right import NAMES, judge, pairs_that_vote
 from ecor_jax.tasks.rationale.explain import RationaleExplainer
 from ecor_jax.tasks.rationale.methods import PAIR, find_methods, make_banks, over_context, with_templates, words_of
 from ecor_jax.tasks.rationale.model import RationaleLearner, RationaleModel
@@ -75,6 +76,7 @@ class Rationale(Task[RationaleOptions, Evaluation]):
             training=self.training,
             too_long=functools.partial(over_context, self.recipes.values(), self.clip),
         )
+        self.tally = self.dataset.tally
         agree("the data", self.dataset.outline)
         self.joined = None
         if together != 1:
@@ -84,11 +86,7 @@ class Rationale(Task[RationaleOptions, Evaluation]):
                     f"data.rationales_per_prompt={together} makes {len(long)} prompts of more tokens than the text "
                     f"tower reads, as with {long[0][:80]!r}; join fewer"
                 )
-        pairs = len(self.vocabulary.classes) * len(self.vocabulary.rationales)
-        if options.evaluation.top_k > pairs:
-            raise UserError(
-                f"evaluation.top_k is {options.evaluation.top_k}; expected 1 to {pairs}, the number of pairs"
-            )
+        self.top_k = pairs_that_vote(options.evaluation.top_k or None, self.vocabulary, "evaluation.top_k")
         check_batch_sizes(options, self.mesh.size, training=self.training)
 
     @property
@@ -140,7 +138,7 @@ class Rationale(Task[RationaleOptions, Evaluation]):
             model,
             recipe,
             batches,
-            top_k=options.evaluation.top_k,
+            top_k=self.top_k,
             calibration=options.evaluation.calibration,
             mesh=self.mesh,
             total=len(source),
@@ -167,6 +165,9 @@ class Rationale(Task[RationaleOptions, Evaluation]):
 
     def results(self, judged: Mapping[str, MethodResult[Evaluation]]) -> dict[str, Any]:
         """Outcome rates by method."""
+        first = next(iter(judged.values())).judgement.predictions
+        # Of sets that do not fit into memory bad pictures are met on the way.
+        self.tally.skip(UNREADABLE, len(self.dataset.test) - len(first.gold_category))
         methods = {name: own.judgement.rates for name, own in judged.items()}
         return {"dataset": self.options.data.name, "seed": self.options.seed, "methods": methods}
 
@@ -189,6 +190,7 @@ class Rationale(Task[RationaleOptions, Evaluation]):
             self.vocabulary,
             self.dataset,
             {name: own.judgement for name, own in judged.items()},
+            self.top_k,
             log.metrics,
             {name: own.seconds for name, own in judged.items()},
             commands=[f"ecor-jax explain --model={log.model} --images PICTURE --output=page"] if log.model else [],

@@ -8,6 +8,7 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from ecor_jax.clip.model import MAX_SCALE
+from ecor_jax.data.tally import Tally
 from ecor_jax.errors import UserError
 from ecor_jax.image_features import Views
 from ecor_jax.parallel.ahead import call_step
@@ -57,4 +58,4 @@ def _identities(options: VerificationOptions, sizes: Sizes) -> int:
         return sizes.identities
     if not Path(options.data.images).exists():
         raise UserError(f"data.images is {options.data.images!r}, which is not here: --identities says how many people")
-    return len(open_faces(options.data).train.classes)
+    return len(open_faces(options.data, Tally(), training=True).train.classes)

@@ -11,6 +11,7 @@ from ecor_jax.data.images import open_images
 from ecor_jax.data.pair_sets import PairSet, open_pairs, pairs_within
 from ecor_jax.data.records import BadImage, Source
 from ecor_jax.data.sources import Subset
+from ecor_jax.data.tally import Tally
 from ecor_jax.errors import UserError
 from ecor_jax.metrics.verification import FOLDS
 from ecor_jax.tasks.verification.options import FaceData, VerificationOptions
@@ -25,24 +26,31 @@ class Faces:
     held_out: Source | None
 
 
-def open_faces(data: FaceData) -> Faces:
+def open_faces(data: FaceData, tally: Tally, *, training: bool) -> Faces:
     """The people of `data.images`; some are drawn for the test's pairs, others for those that settings are chosen by.
+
+    tally: gets what is found and skipped; where nothing is trained, the test's pictures alone are used.
 
     UserError for numbers that the pictures do not allow.
     """
     if not data.images:
         raise UserError("--config.data.images is not set: expected a path")
     source = open_images(data.images, split=data.split)
+    tally.opened(source)
     people = source.classes
     if data.held_out + data.validation >= len(people) - 1:
         kept = f"data.held_out is {data.held_out}" + (f" and data.validation {data.validation}" * (data.validation > 0))
         raise UserError(f"{kept}; expected 0 to {len(people) - 2} of {len(people)} people")
     order = np.random.default_rng(data.seed).permutation(len(people))
+    if unknown := sum(not name for name in source.categories):
+        if data.on_bad_image == "error":
+            raise UserError(f"{source.origin}: {unknown} of {len(source)} pictures are of no known person")
+        tally.skip("of no known person", unknown, source.origin)
     part_of = dict.fromkeys(people, "train")
     part_of |= {people[number]: "held_out" for number in order[: data.held_out]}
     part_of |= {people[number]: "validation" for number in order[data.held_out :][: data.validation]}
     pictures = {
-        part: [number for number, name in enumerate(source.categories) if part_of[name] == part]
+        part: [number for number, name in enumerate(source.categories) if part_of.get(name) == part]
         for part in ("train", "validation", "held_out")
     }
     train = pictures["train"]
@@ -50,14 +58,17 @@ def open_faces(data: FaceData) -> Faces:
         raise UserError(f"data.subset is {data.subset}; expected 0 to {len(train)}, the images to train on")
     if data.subset:
         drawn = np.random.default_rng(data.seed).choice(len(train), data.subset, replace=False)
+        tally.skip("not drawn (data.subset)", len(train) - len(drawn), source.origin)
         train = [train[number] for number in np.sort(drawn)]
+    if not training:
+        tally.skip("kept for training", len(train) + len(pictures["validation"]), source.origin)
     validation, held_out = (
         Subset(source, pictures[part]) if pictures[part] else None for part in ("validation", "held_out")
     )
     return Faces(Subset(source, train), validation, held_out)
 
 
-def open_pair_sets(options: VerificationOptions, faces: Faces | None) -> dict[str, PairSet]:
+def open_pair_sets(options: VerificationOptions, faces: Faces | None, tally: Tally) -> dict[str, PairSet]:
     """The held-out people's pairs, then those of the config, by name."""
     sets = {}
     if faces is not None and faces.held_out is not None:
@@ -66,6 +77,7 @@ def open_pair_sets(options: VerificationOptions, faces: Faces | None) -> dict[st
         if name in sets:
             raise UserError(f"data.name is {name!r}, as pairs in the config are; expected another name")
         sets[name] = open_pairs(name, entry.path, entry.images)
+        tally.opened(sets[name].images)
     if not sets:
         raise UserError("there are no pairs to judge by: set data.held_out, or pairs in the config")
     for name, pairs in sets.items():

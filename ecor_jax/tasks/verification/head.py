@@ -11,7 +11,7 @@ from ecor_jax.tasks.verification.options import VerificationOptions
 def descriptors_of(options: VerificationOptions) -> Descriptors:
     """Those that the options name."""
     name = options.bottleneck.descriptors
-    return Descriptors.from_json(FACES if name == "faces" else name)
+    return Descriptors.from_file(FACES if name == "faces" else name)
 
 
 def untrained_head(

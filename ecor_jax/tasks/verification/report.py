@@ -12,6 +12,7 @@ from ecor_jax.bottleneck import similarity_shares
 from ecor_jax.data.decode import picture_of
 from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.data.pair_sets import PairSet
+from ecor_jax.data.tally import Tally
 from ecor_jax.metrics.faithfulness import Head, deletion, strongest_only
 from ecor_jax.pages.page import write_page
 from ecor_jax.tasks.base import Log, MethodResult
@@ -73,6 +74,7 @@ def write_verification(
     results: Mapping[str, Any],
     descriptors: Descriptors,
     log: Log,
+    tally: Tally,
 ) -> Path:
     """Writes `directory/index.html`: the table, curves, explained pairs of the first method and the first set."""
     (name, (face, main, _)) = next(iter(judged.items()))
@@ -87,7 +89,8 @@ def write_verification(
         title=", ".join(pair_sets),
         kind="The same person or not, through descriptors",
         intro="Two pictures are compared through characteristic descriptors: what the model finds in both decides.",
-        facts=_facts(config, pair_sets, descriptors),
+        facts=_facts(config, pair_sets, descriptors) | {"Pictures": str(tally)},
+        left_out=tally.lines,
         judged=judged,
         telling=telling,
         averages={name: float(np.mean([own[key].folds.accuracy for key in telling])) for name, own in scores.items()}

@@ -61,13 +61,15 @@ class Verification(Task[VerificationOptions, Judgement]):
             trainable(head.tuned, untrained, head.output)
         check_batch_sizes(options, self.mesh.size, training=training)
         wanted = options.data.held_out or (training and head.tuned)
-        self.faces = open_faces(options.data) if wanted else None
-        self.pair_sets = open_pair_sets(options, self.faces)
+        self.faces = open_faces(options.data, self.tally, training=training) if wanted else None
+        self.pair_sets = open_pair_sets(options, self.faces, self.tally)
         self.validation = None
         if training and self.faces is not None and self.faces.validation is not None:
             self.validation = pairs_within("validation", self.faces.validation, options.data.seed)
         everyday = options.alignment
         self.everyday = open_images(everyday.images, split=everyday.split) if everyday.images else None
+        if self.everyday is not None:
+            self.tally.opened(self.everyday)
         agree("the data", self._outline)
         self.methods = ("tuned" if training and head.tuned else "untuned", *BASELINES)
 
@@ -238,7 +240,9 @@ class Verification(Task[VerificationOptions, Judgement]):
     def page(
         self, directory: Path, judged: Mapping[str, base.MethodResult[Judgement]], results: Mapping[str, Any], log: Log
     ) -> Path:
-        return write_verification(directory, self.options, judged, self.pair_sets, results, self.descriptors, log)
+        return write_verification(
+            directory, self.options, judged, self.pair_sets, results, self.descriptors, log, self.tally
+        )
 
     def _face(self, output: str, *, scrambled: bool) -> FaceModel:
         """The CLIP with an untrained bottleneck."""

@@ -75,7 +75,7 @@ def test_the_corpus_is_all_that_can_be_said():
 
 
 def test_the_built_in_descriptors_have_words_for_every_finding_of_nih():
-    descriptors = Descriptors.from_json(XRAYS)
+    descriptors = Descriptors.from_file(XRAYS)
     names = [normalise_name(finding) for finding in FINDINGS]
     assert sorted(descriptors.groups) == sorted(names)
     captions, rng = StudyCaptions(descriptors), np.random.default_rng(0)

@@ -14,6 +14,7 @@ from PIL import Image
 from ecor_jax.bottleneck import Bottleneck
 from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.data.records import Record
+from ecor_jax.data.tally import Tally
 from ecor_jax.metrics.scores import score_classes, score_labels
 from ecor_jax.options import defaults, read
 from ecor_jax.tasks.concepts.data import ConceptsDataset, Part
@@ -82,7 +83,7 @@ def case() -> Callable[..., Case]:
         part = Part(films, targets, np.zeros((len(targets), len(DESCRIPTORS.phrases)), bool), phrases, films.patients)  # pyright: ignore
         classes = ("No Finding", "Effusion") if single_label else ("Effusion", "Edema", "Mass")[: targets.shape[1]]
         left_out = ("3 of 9 images: 3 of another view",)
-        data = ConceptsDataset(classes, single_label, DESCRIPTORS, None, part, None, part, left_out)
+        data = ConceptsDataset(classes, single_label, DESCRIPTORS, None, part, None, part, Tally(left_out))
         return Case(data, read(ConceptsOptions, config))
 
     return build

@@ -38,7 +38,10 @@ def config(tiny_pictures, tmp_path):
 
 
 def opened(config):
-    return open_data(read(ConceptsOptions, config))
+    data = open_data(read(ConceptsOptions, config))
+    parts = [part.pictures for part in (data.train, data.validation, data.test) if part is not None]
+    assert data.tally.used == sum(map(len, parts)) == data.tally.found - sum(data.tally.skipped.values())
+    return data
 
 
 def test_evaluation_asks_for_no_training_batch(config):
@@ -85,7 +88,7 @@ def test_descriptors_are_shared_or_of_each_class(config, template):
         assert [set(own) for own in part.phrases] == [
             {text.split(": ")[1] for text in held(data, name)} for name in part.pictures.categories
         ]
-    assert any("yeti" in line for line in data.left_out)
+    assert any("yeti" in line for line in data.tally.lines)
 
 
 def test_a_validation_part_is_taken_of_the_training_pictures_alone(config):
@@ -143,7 +146,7 @@ def test_bad_pictures_are_named_or_left_out(config, tiny_clip, tmp_path, tiny_pi
         ecor_jax.train(config, tmp_path / "run")
     config.data.on_bad_image = "skip"
     data = opened(config)
-    assert len(data.train.pictures) == 23 and any(bad.name in line for line in data.left_out)
+    assert len(data.train.pictures) == 23 and any(bad.name in line for line in data.tally.lines)
 
 
 def test_zero_shot_heads_are_their_equations(tiny_clip):
@@ -200,3 +203,26 @@ def test_zero_shot_is_of_exclusive_classes(config, tiny_clip, tmp_path):
     config.data.single_label, config.evaluation.average = True, "binary"
     with pytest.raises(UserError, match=r"evaluation\.average is 'binary' of 3 classes"):
         ecor_jax.train(config, tmp_path / "run")
+
+
+def test_a_list_of_concepts_without_classes(config, tiny_clip, tmp_path):
+    """As Label-free CBM's: a concept a line. Classes are the pictures'; no concept is known to be present."""
+    (tmp_path / "concepts.txt").write_text("a tail\nwhiskers, long ones\nflippers\n")
+    config.concepts.descriptors, config.model = str(tmp_path / "concepts.txt"), str(tiny_clip)
+    data = opened(config)
+    assert data.classes == ("cat", "dog", "grey seal") and data.of_class is None
+    assert data.descriptors.phrases == ("a tail", "whiskers, long ones", "flippers")
+    assert not data.train.present.any() and not any(data.test.phrases)
+    assert data.tally.lines[-1].endswith("there is no concept loss, and explanations are not judged")
+    results = ecor_jax.train(config, tmp_path / "run")
+    assert set(results["methods"]) == set(config.methods.split(","))
+    assert results["explanations"]["studies"] == 0
+    assert (tmp_path / "run" / "report" / "index.html").exists()
+    assert ecor_jax.load(tmp_path / "run" / "model").explain(tiny_picture(tmp_path))
+    config.concepts.template = "a {c} with {d}"
+    assert "says of no class what it has" in refused(config)
+
+
+def tiny_picture(folder):
+    Image.new("RGB", (9, 9), "red").save(folder / "one.png")
+    return folder / "one.png"

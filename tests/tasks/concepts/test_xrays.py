@@ -105,7 +105,7 @@ def test_views(config):
 
 def test_a_findings_descriptors_hold_where_it_is_there(config):
     data = open_concepts(config)
-    assert data.descriptors == Descriptors.from_json(XRAYS)
+    assert data.descriptors == Descriptors.from_file(XRAYS)
     table, held = {name: labels.split("|") for name, labels, *_ in LINES}, 0
     for part in (data.train, data.test):
         for row, name in enumerate(names(part.pictures)):
@@ -155,7 +155,7 @@ def test_images_that_are_listed_but_missing(config, tmp_path):
     data = open_concepts(config)
     check_parts(data)
     assert not set(names(data.train.pictures) + names(data.test.pictures)) & set(gone)
-    assert sum("no such image" in line for line in data.left_out) == 13
+    assert sum("no such image" in line for line in data.tally.lines) == 13
 
 
 # Options

@@ -51,7 +51,10 @@ def official(config: Config) -> Config:
 
 
 def open_concepts(config: Config) -> ConceptsDataset:
-    return open_data(read(ConceptsOptions, config))
+    data = open_data(read(ConceptsOptions, config))
+    parts = [part.pictures for part in (data.train, data.validation, data.test) if part is not None]
+    assert data.tally.used == sum(map(len, parts)) == data.tally.found - sum(data.tally.skipped.values())
+    return data
 
 
 def names(studies) -> list[str]:

@@ -5,7 +5,6 @@ import shutil
 
 import numpy as np
 import pytest
-from absl import logging as absl_logging
 from PIL import Image
 
 from ecor_jax.clip.preprocessing import Preprocess
@@ -20,19 +19,14 @@ from ecor_jax.tasks.rationale.data import open_dataset
 from ecor_jax.tasks.rationale.options import RationaleData
 
 
-@pytest.fixture(autouse=True)
-def logged(monkeypatch) -> list[str]:
-    """Warnings, in the place of lines on standard error."""
-    lines: list[str] = []
-    monkeypatch.setattr(absl_logging, "warning", lambda message, *parts: lines.append(message % parts))
-    return lines
-
-
 def opened(images, rationales, *, training=True, too_long=(), **options):
     given = {"images": str(images), "rationales": str(rationales)} | options
-    return open_dataset(
+    found = open_dataset(
         read(RationaleData, given, "data."), Preprocess(16), training=training, too_long=lambda vocabulary: too_long
     )
+    parts = [part for part in (found.train, found.validation, found.test) if part is not None]
+    assert found.tally.used == sum(map(len, parts)) == found.tally.found - sum(found.tally.skipped.values())
+    return found
 
 
 def pixels(source) -> list[bytes]:
@@ -59,7 +53,7 @@ def test_a_folders_own_splits_are_found(tiny_pictures):
     assert per_class(found.test) == {"cat": 5, "dog": 5, "grey seal": 5}
     assert all(name.startswith("train/") for name in names(found.train))
     assert all(name.startswith("test/") for name in names(found.test))
-    assert found.left_out == ()
+    assert found.tally.lines == []
     assert found.vocabulary.classes == ("cat", "dog", "grey seal")
 
 
@@ -135,18 +129,17 @@ def test_aliases_of_another_form_are_refused(flat, tiny_pictures, aliases):
         opened(flat, tiny_pictures[1], aliases=aliases)
 
 
-def test_classes_that_do_not_match_are_an_error_or_left_out(flat, tiny_pictures, tmp_path, logged):
+def test_classes_that_do_not_match_are_an_error_or_left_out(flat, tiny_pictures, tmp_path):
     (flat / "dog").rename(flat / "wolf")
     with pytest.raises(UserError, match=r"not in the rationale file: wolf.*no image: dog.*on_missing=allow"):
         opened(flat, tiny_pictures[1])
     found = opened(flat, tiny_pictures[1], on_missing="allow")
     assert set(found.train.classes) == set(found.test.classes) == {"cat", "grey seal"}
     assert "dog" in found.vocabulary.classes  # still a candidate
-    assert any("wolf" in line for line in found.left_out)
-    assert any("wolf" in line for line in logged)
+    assert any("wolf" in line for line in found.tally.lines)
 
 
-def test_rationales_too_long_are_an_error_or_left_out(tiny_pictures, logged):
+def test_rationales_too_long_are_an_error_or_left_out(tiny_pictures):
     long = ("whiskers", "flippers")
     with pytest.raises(UserError, match=r"2 of 5 rationales have prompts of more tokens.*'whiskers', 'flippers'.*skip"):
         opened(*tiny_pictures, too_long=long)
@@ -155,7 +148,7 @@ def test_rationales_too_long_are_an_error_or_left_out(tiny_pictures, logged):
     dataset = opened(*tiny_pictures, too_long=long, on_long="skip", on_missing="allow")
     assert dataset.vocabulary.rationales == ("a long tail", "a wet nose", "four legs")
     assert dataset.test.classes == ("cat", "dog")
-    assert sum("more tokens than the text tower reads" in line for line in logged) == 2
+    assert sum("more tokens than the text tower reads" in line for line in dataset.tally.lines) == 2
     with pytest.raises(UserError, match="5 of 5 rationales"):
         opened(*tiny_pictures, too_long=opened(*tiny_pictures).vocabulary.rationales, on_long="skip")
 
@@ -175,15 +168,15 @@ def test_folders_of_imagenet_get_a_hint(tmp_path, tiny_pictures):
         opened(tmp_path / "images", tiny_pictures[1], training=False)
 
 
-def test_bad_images_are_an_error_or_left_out(flat, tiny_pictures, logged):
+def test_bad_images_are_an_error_or_left_out(flat, tiny_pictures):
     (flat / "cat" / "3.png").write_bytes(b"no image")
     torn = flat / "dog" / "1.png"
     torn.write_bytes(torn.read_bytes()[:60])
     with pytest.raises(UserError, match=r"2 of 24 images in .*: cat/3\.png.*; dog/1\.png.*on_bad_image=skip leaves"):
         opened(flat, tiny_pictures[1], training=False)
     found = opened(flat, tiny_pictures[1], training=False, on_bad_image="skip")
-    assert len(found.test) == 22 and len(found.left_out) == 2 == len(logged)
-    assert "cat/3.png" in found.left_out[0]
+    assert len(found.test) == 22 and found.tally.skipped == {"cannot be read": 2}
+    assert "cat/3.png" in found.tally.lines[0]
     for path in flat.rglob("*.png"):
         path.write_bytes(b"")
     with pytest.raises(UserError, match="24 of 24 images"):
