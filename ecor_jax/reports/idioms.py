@@ -17,6 +17,7 @@ _COURSE = (
 )
 _MEASURE = r"(?: (?:size|extent|degree|appearance|number|volume|conspicuity))?"
 _EARLIER = r"(?:before|(?:on )?(?:prior|previous(?:ly)?|earlier)(?: \w+)?)"
+_CHANGED = r"(?:dilated|enlarged|widened|elevated|thickened|displaced|flattened|blunted|collapsed|fractured)"
 _MORE = r"(?:larger|greater|bigger|smaller|worse|better|wider|longer)"
 _LOOKS = r"(?:see|identify|visualize|visualise|appreciate|detect|demonstrate|reveal|show)"
 _EXAM = r"(?:(?:\w+ )*?(?:exam(?:ination)?|stud(?:y|ies)|radiographs?|films?|images?|views?|x-rays?) )?"
@@ -25,9 +26,9 @@ _NONE = rf"(?:none|no|nil|absent|negative|(?:none|not) (?:{SEEN}|present|evident
 # In this order: a later one may rest on what an earlier one leaves.
 _REWRITTEN = [
     # There it is, whatever is denied of its course.
-    (rf"\b(?:no|without|not) {_DEGREE}{_COURSE} (?:in|of|to)\b{_MEASURE}(?: (?:of|in)\b)?", ""),
+    (rf"\b(?:no|without|not) {_DEGREE}{_COURSE} (?:in|of|to)\b{_MEASURE}(?: (?:of|in)\b)?(?! disease\b)", ""),
     (rf"(?: ,)?(?: and)? (?:without|with no) {_DEGREE}{_COURSE}$", ""),
-    (r"\b(?:incomplete|partial|near complete) (?:resolution|clearing) of ", ""),
+    (r"\b(?:incomplete|partial|near[- ]complete) (?:resolution|clearing) of ", ""),
     (r"\b(?:has|have) not (?:\w+ly )?(?:increased|decreased|improved|progressed|enlarged|changed)(?: in \w+)?", ""),
     (r" (?:is |are )?not (?:\w+ly )?(?:increased|decreased) in (?:size|extent|number)\b", ""),
     (rf"(?: (?:is|are|appears?))? (?:no|not) {_MORE} than {_EARLIER}", ""),
@@ -62,7 +63,7 @@ _REWRITTEN = [
     (r"\b(?:has|have) (?:completely |since )?disappeared\b", "has resolved"),
     (r"\b(?:is|are) (?:completely )?(?:gone|nonexistent)\b", "has resolved"),
     (r"^((?:(?!\b(?:is|are|was|were|be|been|not|no)\b)[a-z ])+) (?:ruled out|excluded)$", r"\1 is excluded"),
-    (r"^((?:(?!\b(?:is|are|was|were|be|been|no)\b)[a-z ])+) not (?=\w+ed$)", r"\1 is not "),
+    (rf"^((?:(?!\b(?:is|are|was|were|be|been|no)\b)[a-z ])+) not (?={_CHANGED}$)", r"\1 is not "),
 ]
 _PATTERNS = [(re.compile(pattern), text) for pattern, text in _REWRITTEN]
 
