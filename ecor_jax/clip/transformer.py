@@ -1,5 +1,6 @@
 """The residual attention blocks both towers are made of, all but the last run as one scan over stacked layers."""
 
+import functools
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
@@ -208,18 +209,20 @@ class Transformer(nnx.Module):
             weights, tokens, before = layer
             return run(nnx.merge(graph, meshes.one_block(weights, self.dtype)), x, tokens, before), None
 
+        # For the gradient what enters a block and its products with weights are kept: to compute all else again costs
+        # less than to write and to read it. With `rematerialise` only what enters a block is kept.
+        policy = None if self.rematerialise else jax.checkpoint_policies.dots_with_no_batch_dims_saveable
+        keep_products = functools.partial(jax.checkpoint, policy=policy)
         # On CPUs what a loop keeps for the gradient is copied. What is not kept is had again a block at a time.
-        unroll = meshes.platform() == "cpu" and meshes.UNROLLED.value
-        if self.rematerialise:
-            body, unroll = jax.checkpoint(body), False
-        elif meshes.TOWERS_SPLIT.value:
-            body, unroll = jax.checkpoint(body, policy=meshes.keeps), False
+        unroll = meshes.platform() == "cpu" and meshes.UNROLLED.value and not self.rematerialise
+        unroll = unroll and not meshes.TOWERS_SPLIT.value
         of_stack, of_last = (beside, memory), (None, None)
         if stop == self.layers:
             of_stack, of_last = (jax.tree.map(lambda leaf, at=at: leaf[at], of_stack) for at in (slice(-1), -1))
-        x, _ = jax.lax.scan(body, x, (stack, *of_stack), unroll=unroll)
-        tokens, before = of_last
-        return run(self.last, x, tokens, before, asked) if stop == self.layers else x
+        x, _ = jax.lax.scan(keep_products(body), x, (stack, *of_stack), unroll=unroll)
+        if stop < self.layers:
+            return x
+        return keep_products(lambda x, tokens, before: run(self.last, x, tokens, before, asked))(x, *of_last)
 
     def remember(self, x: Float[Array, "batch tokens width"]) -> Memory:
         """What these tokens are, in every block, to those that come after them."""

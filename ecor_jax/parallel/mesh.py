@@ -157,11 +157,6 @@ def one_block(block: Any, dtype: Any) -> Any:
     return jax.tree_util.tree_map_with_path(of, block)
 
 
-def keeps(primitive: Any, *_: Any, **__: Any) -> bool:
-    """A policy for `jax.checkpoint`: all is kept for the gradient but what was gathered, which is gathered again."""
-    return primitive.name != "sharding_constraint"
-
-
 def shardings(state: Any, mesh: Mesh, *, used: bool = False) -> Any:
     """A sharding for every array of a state, or shape of one: as it is stored or, if asked so, used."""
 

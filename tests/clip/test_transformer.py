@@ -7,11 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from jax.ad_checkpoint import print_saved_residuals
 
-from ecor_jax.clip.config import TextConfig, preset
+from ecor_jax.clip.config import TextConfig, VisionConfig, preset
 from ecor_jax.clip.model import Clip, unit
 from ecor_jax.clip.prompts import VisualPrompts
-from ecor_jax.clip.transformer import Attention, Transformer
+from ecor_jax.clip.transformer import Attention, Transformer, rematerialise
 from ecor_jax.clip.vision import random_patches
 from ecor_jax.parallel.flops import matrix_flops
 from ecor_jax.parallel.mesh import UNROLLED, apart, gathered, make_mesh
@@ -46,6 +47,55 @@ def test_the_last_block_works_for_cls_alone_and_deep_prompts_are_keys_and_values
     outside = 2 * batch * vision.patches * 3 * vision.patch_size**2 * width + 2 * batch * width * embed
     prompted = vision.layers * 4 * count * width**2  # once for all images
     assert matrix_flops(jax.jit(look).trace(state, images).jaxpr.jaxpr) == outside + blocks * one + last + prompted
+
+
+@pytest.mark.parametrize("unrolled", [True, False])
+@pytest.mark.parametrize("again", [True, False])
+def test_what_is_kept_for_the_gradient_of_a_frozen_tower(capsys, unrolled, again):
+    """What enters a block and, unless all is computed again, its products with weights; of the last, of CLS alone."""
+    tower = VisionConfig(image_size=16, patch_size=8, width=16, layers=5, heads=4, mlp_width=40)
+    blocks = Transformer(tower, "gelu", 1e-5, causal=False, dtype=jnp.float32, rngs=nnx.Rngs(0))
+    if again:
+        rematerialise(blocks)
+    x = jax.random.normal(jax.random.key(0), (3, 6, 16))
+
+    def loss(x):
+        return blocks(x, asked=1).sum()
+
+    with UNROLLED(unrolled):
+        print_saved_residuals(loss, x)
+    lines = [line for line in capsys.readouterr().out.splitlines() if "from a constant" not in line]
+    shapes = sorted(tuple(map(int, line.split("[")[1].split("]")[0].split(","))) for line in lines)
+    everywhere = [(4, 3, 6, 16)] + ([] if again else [(4, 3, 6, 16)] * 4 + [(4, 3, 6, 40)])
+    last = [(3, 6, 16)] + ([] if again else [(3, 6, 16)] * 2 + [(3, 1, 16)] * 2 + [(3, 1, 40)])
+    assert shapes == sorted(everywhere + last)
+
+
+def test_what_is_computed_again_is_the_same(clip):
+    """Bit for bit, forward and backward, but for how the compiler puts operations together."""
+    x = jax.random.normal(jax.random.key(1), (2, clip.config.vision.patches + 1, clip.config.vision.width))
+    blocks, all_again = clip.vision.transformer, nnx.clone(clip.vision.transformer)
+    rematerialise(all_again)
+    for tower in (blocks, all_again):
+        with jax.disable_jit():
+            kept = jax.grad(lambda x, tower=tower: (tower(x, asked=1) ** 2).sum())(x)
+        np.testing.assert_allclose(kept, slow_gradient(blocks, x), rtol=2e-4, atol=2e-5)
+
+
+def slow_gradient(blocks: Transformer, x: np.ndarray) -> np.ndarray:
+    """Of a plain loop over blocks that keeps everything and runs the last one for all tokens."""
+
+    def loss(x):
+        for layer in range(blocks.layers - 1):
+            x = blocks_of(blocks, layer)(x, causal=False)
+        return (blocks.last(x, causal=False)[:, :1] ** 2).sum()
+
+    return np.asarray(jax.grad(loss)(x))
+
+
+def blocks_of(blocks: Transformer, layer: int):
+    graph, stack = nnx.split(blocks.blocks)
+    return nnx.merge(graph, jax.tree.map(lambda leaf: leaf[layer], stack))
 
 
 def test_layers_that_stand_apart_are_what_a_stack_of_them_is_and_are_not_copied():
