@@ -39,6 +39,25 @@ def test_a_plain_clip_is_evaluated_untuned(called, tiny_clip, options, tmp_path)
         assert rates["rw"] == 0 and rates["ww"] == 0
 
 
+def test_methods_without_prompts_run_the_tower_once(called, tiny_clip, options, tmp_path, monkeypatch):
+    seen, real = [], rationale.predict
+
+    def predict(model, recipe, batches, **options):
+        batches = list(batches)
+        seen.append("image" in batches[0])
+        return real(model, recipe, batches, **options)
+
+    monkeypatch.setattr(rationale, "predict", predict)
+    found = {}
+    for methods in ("clip,ecor", "clip", "ecor"):
+        arguments = [f"--config.method={methods}", f"--output={tmp_path / methods}", f"--answers={tmp_path / 'a'}"]
+        called(evaluate, f"--model={tiny_clip}", *options, *arguments)
+        answers = [json.loads(line)["methods"] for line in (tmp_path / "a").read_text().splitlines()]
+        found[methods] = {name: [answer[name]["category"] for answer in answers] for name in answers[0]}
+    assert seen == [False, False, True, True]
+    assert found["clip,ecor"] == found["clip"] | found["ecor"]
+
+
 def test_another_vocabulary(called, trained, options, tiny_pictures, tmp_path):
     """Prompts tuned on one set of rationales, tried on another one with more classes: zero-shot."""
     other = tmp_path / "other.json"

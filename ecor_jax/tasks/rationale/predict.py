@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -118,6 +118,32 @@ def predict_without_bank(
     return _predictions(method, pairs, (), gold, name)
 
 
+class Embedded(NamedTuple):
+    """What batches of images become for the methods that share a tower: unit embeddings, and the gold labels."""
+
+    embedding: Float[np.ndarray, "N embed"]
+    category: Int[np.ndarray, "N"]
+    rationales: Bool[np.ndarray, "N R"]
+
+    def batches(self, size: int, process_index: int, process_count: int) -> Iterator[dict[str, np.ndarray]]:
+        """This process's shares of padded batches, as of `pipeline.eval_batches`, with embeddings for images."""
+        share = size // process_count
+        for start in range(0, len(self.embedding), size):
+            begin = start + process_index * share
+            columns = {name: column[begin : begin + share] for name, column in self._asdict().items()}
+            columns["mask"] = np.ones(len(columns["embedding"]), bool)
+            missing = share - len(columns["mask"])
+            yield {
+                name: np.pad(column, [(0, missing), *[(0, 0)] * (column.ndim - 1)]) for name, column in columns.items()
+            }
+
+
+def embed_images(model: Model, batches: Iterable[dict[str, Any]], *, mesh: Mesh, total: int, name: str) -> Embedded:
+    """The images of padded, labelled evaluation batches through the tower without prompts."""
+    images, gold = map_batches(_embed, PromptedTower(model, None), batches, mesh, total=total, name=name)
+    return Embedded(images, *gold)
+
+
 def _embed(tower: PromptedTower, batch: dict[str, Array]):
     return tower.embed(batch["image"]), _gold(batch)
 
@@ -142,13 +168,17 @@ def _predictions(method: Method, pairs: TopPairs, alone: Any, gold: Any, name: s
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """The top pairs of a batch, the likeliest outer and inner candidate if asked for, and the gold labels."""
+    """The top pairs of a batch, of images or of embeddings, and the gold labels.
+
+    calibration: also the likeliest outer and inner candidate.
+    """
 
     top_k: int
     calibration: bool
 
     def __call__(self, model: RationaleModel, batch: dict[str, Array]):
-        return *model.over_pairs(self._of_images, model.embed(batch["image"])), _gold(batch)
+        images = batch["embedding"] if "embedding" in batch else model.embed(batch["image"])
+        return *model.over_pairs(self._of_images, images), _gold(batch)
 
     def _of_images(self, examples: tuple[Array], banks: Banks, scale: Array, shards: Shards):
         (images,) = examples

@@ -28,7 +28,7 @@ from ecor_jax.tasks.rationale.explain import RationaleExplainer
 from ecor_jax.tasks.rationale.methods import PAIR, find_methods, make_banks, over_context, with_templates, words_of
 from ecor_jax.tasks.rationale.model import RationaleLearner, RationaleModel
 from ecor_jax.tasks.rationale.options import RationaleOptions
-from ecor_jax.tasks.rationale.predict import Evaluation, predict
+from ecor_jax.tasks.rationale.predict import Embedded, Evaluation, embed_images, predict
 from ecor_jax.tasks.rationale.prompts import fresh_prompts
 from ecor_jax.tasks.rationale.report import write_rationale_report
 from ecor_jax.tasks.rationale.tuned import Tuned, TunedModel, load_tuned, save_tuned
@@ -52,6 +52,7 @@ class Rationale(Task[RationaleOptions, Evaluation]):
         }
         self.methods = tuple(self.recipes)
         self._banks: tuple[str, Banks] | None = None
+        self._embedded: Embedded | None = None
 
     def open(self, model: str) -> None:
         options = self.options
@@ -131,9 +132,15 @@ class Rationale(Task[RationaleOptions, Evaluation]):
 
     def _evaluate(self, method: str, model: RationaleModel, source: Source, name: str) -> Evaluation:
         options, recipe = self.options, self.recipes[method]
-        batches = eval_batches(
-            source, self._encode("none"), batch_size=options.evaluation.batch_size, **self._reading()
-        )
+        size = options.evaluation.batch_size
+        batches = eval_batches(source, self._encode("none"), batch_size=size, **self._reading())
+        if model.prompts is None and len(self.methods) > 1 and source is self.dataset.test:
+            # All methods without prompts see the pictures alike: they go through the tower once.
+            if self._embedded is None:
+                self._embedded = embed_images(
+                    self.clip, batches, mesh=self.mesh, total=len(source), name="embedding the test pictures"
+                )
+            batches = self._embedded.batches(size, jax.process_index(), jax.process_count())
         predictions = predict(
             model,
             recipe,
