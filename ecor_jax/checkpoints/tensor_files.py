@@ -52,7 +52,7 @@ def model_tensors(path: Path) -> dict[str, Tensor]:
         return tensors
     own = {name.removeprefix(chosen[0]): t for name, t in tensors.items() if name.startswith(chosen[0])}
     if others := [name for name in tensors if not name.startswith(chosen[0])]:
-        logging.info("%s: %d tensors beside the model's are not read: %s", path, len(others), some_of(others))
+        logging.warning("%s: %d tensors beside the model's are not read: %s", path, len(others), some_of(others))
     return own
 
 

@@ -72,7 +72,7 @@ def test_what_is_kept_for_the_gradient_of_a_frozen_tower(capsys, unrolled, again
 
 
 def test_what_is_computed_again_is_the_same(clip):
-    """Bit for bit, forward and backward, but for how the compiler puts operations together."""
+    """The gradient is that of a loop over blocks that keeps everything, but for rounding."""
     x = jax.random.normal(jax.random.key(1), (2, clip.config.vision.patches + 1, clip.config.vision.width))
     blocks, all_again = clip.vision.transformer, nnx.clone(clip.vision.transformer)
     rematerialise(all_again)

@@ -97,11 +97,10 @@ def avif(_: Path) -> None:
 
 
 def dicom(_: Path) -> None:
-    pydicom = pytest.importorskip("pydicom")
+    pytest.importorskip("pydicom")
     from pydicom.data import get_testdata_file
 
     assert decode_image(Path(str(get_testdata_file("CT_small.dcm"))).read_bytes(), "x").size == (128, 128)
-    assert pydicom.__version__
 
 
 def arrays(_: Path) -> None:
@@ -206,8 +205,8 @@ def json_of_groups(root: Path) -> None:
 def csv_of_pairs(root: Path) -> None:
     for delimiter in ",\t":
         rows = ["Class,n,Descriptor", 'cat,1,"fur, soft"', "dog,2,a tail", "cat,3,a tail"]
-        text = "\n".join(row.replace(",", delimiter, 2) for row in rows) if delimiter == "\t" else "\n".join(rows)
-        words = Vocabulary.from_file(write(root / "x.csv", text.replace('"fur, soft"', '"fur, soft"')))
+        text = "\n".join(row.replace(",", delimiter, 2) for row in rows)
+        words = Vocabulary.from_file(write(root / "x.csv", text))
         assert words.classes == ("cat", "dog") and words.rationales_of(0) == ("fur, soft", "a tail")
 
 

@@ -134,8 +134,11 @@ class Rationale(Task[RationaleOptions, Evaluation]):
         options, recipe = self.options, self.recipes[method]
         size = options.evaluation.batch_size
         batches = eval_batches(source, self._encode("none"), batch_size=size, **self._reading())
-        if model.prompts is None and len(self.methods) > 1 and source is self.dataset.test:
-            # All methods without prompts see the pictures alike: they go through the tower once.
+        plain = [
+            name for name, own in self.recipes.items() if not (own.tuned and (self.training or name in self.tuned))
+        ]
+        if model.prompts is None and len(plain) > 1 and source is self.dataset.test:
+            # Methods without prompts see the pictures alike: these go through the tower once for several of them.
             if self._embedded is None:
                 self._embedded = embed_images(
                     self.clip, batches, mesh=self.mesh, total=len(source), name="embedding the test pictures"
