@@ -83,8 +83,8 @@ class Views:
 
 def _key(vision: VisionTower, preprocess: Preprocess, source: Source, mirrored: bool) -> str:
     """Changes with anything that changes the features."""
-    digest = hashlib.sha256(f"image features 3 {1 + mirrored}\0".encode())
-    digest.update(f"{preprocess}{jnp.dtype(vision.dtype).name}{vision.transformer.last.activation}\0".encode())
+    digest = hashlib.sha256(f"image features 4 {1 + mirrored}\0".encode())
+    digest.update(f"{preprocess}{jnp.dtype(vision.dtype).name}{vision.config}\0".encode())
     for path, leaf in nnx.to_flat_state(nnx.state(vision)):
         value: Any = leaf[...]
         digest.update(f"{path}{value.shape}".encode() + np.asarray(value).tobytes())

@@ -142,8 +142,11 @@ class TextBank:
         with self._lock:
             if self._tokens is None:
                 tell(0)  # so that the bar is there: what comes first, to tokenize and to compile, takes seconds
-                context = self.model.clip.config.text.context_length
-                self._tokens = [token_source(self.model.tokenizer, texts, context) for texts in self._together]
+                text = self.model.clip.config.text
+                self._tokens = [
+                    token_source(self.model.tokenizer, texts, text.context_length, padded=text.padded)
+                    for texts in self._together
+                ]
         ids = [tokens(start, start + size) for tokens in self._tokens]
         embeddings, cost = encode(self.model.clip.text, _stacked(ids), tell)
         if not np.isfinite(embeddings).all():

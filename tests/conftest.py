@@ -158,9 +158,9 @@ def swept():
 
 @pytest.fixture(scope="session")
 def transformers_clip() -> Callable[[Any], Any]:
-    """Makes transformers' CLIPModel of a ClipConfig, every parameter random: none is left at zero or one."""
+    """Makes transformers' model of a ClipConfig, every parameter random: none is left at zero or one."""
     torch = pytest.importorskip("torch")
-    from transformers import CLIPConfig, CLIPModel
+    from transformers import CLIPConfig, CLIPModel, SiglipConfig, SiglipModel
 
     def fields(tower, **more) -> dict:
         return {
@@ -173,15 +173,24 @@ def transformers_clip() -> Callable[[Any], Any]:
 
     def make(config):
         text, vision, act = config.text, config.vision, config.activation
+        siglip = vision.pooling == "attention"
+        act = "gelu_pytorch_tanh" if siglip else act
         text = fields(text, hidden_act=act, vocab_size=text.vocab_size, max_position_embeddings=text.context_length)
         vision = fields(vision, hidden_act=act, image_size=vision.image_size, patch_size=vision.patch_size)
         text |= {"bos_token_id": None, "eos_token_id": 2}
         torch.manual_seed(0)
-        model = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=config.embed_dim)).eval()
+        if siglip:
+            text |= {"projection_size": config.embed_dim}
+            model = SiglipModel(SiglipConfig(text_config=text, vision_config=vision)).eval()
+        else:
+            whole = {"projection_dim": config.embed_dim}
+            model = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, **whole)).eval()
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 if name == "logit_scale":
-                    parameter.fill_(2.5)
+                    parameter.fill_(4.75 if siglip else 2.5)
+                elif name == "logit_bias":
+                    parameter.fill_(-16.5)
                 elif name.endswith("bias"):
                     parameter.normal_(0, 0.1)
                 elif parameter.ndim == 1:
@@ -197,6 +206,16 @@ def transformers_clip() -> Callable[[Any], Any]:
 @pytest.fixture(scope="session")
 def tiny_clip(made_once) -> Path:
     """A model directory with a CLIP of random weights (shapes and numerics only), its tokenizer of a few captions."""
+    return made_once("models", lambda folder: _write_tiny(folder / "tiny", "tiny/16-8")) / "tiny"
+
+
+@pytest.fixture(scope="session")
+def tiny_siglip(made_once) -> Path:
+    """The same of a SigLIP."""
+    return made_once("siglips", lambda folder: _write_tiny(folder / "tiny", "tiny/siglip-16-8")) / "tiny"
+
+
+def _write_tiny(directory: Path, name: str) -> None:
     from flax import nnx
 
     from ecor_jax.checkpoints.model_dir import save_clip
@@ -205,14 +224,11 @@ def tiny_clip(made_once) -> Path:
     from ecor_jax.clip.preprocessing import Preprocess
     from ecor_jax.clip.tokenizer import learn_tokenizer
 
-    def fill(folder: Path) -> None:
-        config = preset("tiny/16-8")
-        captions = ["this is a photo of a cat because there is a long tail.", "a dog with four legs and a wet nose"]
-        tokenizer = learn_tokenizer(captions, config.text.vocab_size, config.text.context_length)
-        config = dataclasses.replace(config, text=dataclasses.replace(config.text, vocab_size=len(tokenizer)))
-        save_clip(folder / "tiny", Clip(config, rngs=nnx.Rngs(0)), tokenizer, Preprocess(16))
-
-    return made_once("models", fill) / "tiny"
+    config = preset(name)
+    captions = ["this is a photo of a cat because there is a long tail.", "a dog with four legs and a wet nose"]
+    tokenizer = learn_tokenizer(captions, config.text.vocab_size, config.text.context_length)
+    config = dataclasses.replace(config, text=dataclasses.replace(config.text, vocab_size=len(tokenizer)))
+    save_clip(directory, Clip(config, rngs=nnx.Rngs(0)), tokenizer, Preprocess(16))
 
 
 @pytest.fixture(scope="session")

@@ -27,15 +27,17 @@ import zipfile
 import zlib
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, features
 from pydicom.data import get_testdata_file
 from safetensors.numpy import save
-from transformers.convert_slow_tokenizer import bytes_to_unicode
+from transformers.convert_slow_tokenizer import bytes_to_unicode, import_protobuf
 
 from ecor_jax.checkpoints import huggingface, openclip
 from ecor_jax.checkpoints.preprocessor import preprocessor_fields, read_preprocess
+from ecor_jax.checkpoints.sentencepiece import sentencepiece_tokenizer
 from ecor_jax.checkpoints.tensor_files import open_safetensors
 from ecor_jax.checkpoints.tokenizer_files import openai_tokenizer
 from ecor_jax.checkpoints.torch_zip import open_torch
@@ -135,7 +137,9 @@ CONCEPTS = [
 ]
 TABLE = b'a,b,c\r\n1,"x, ""y""",\r\n2,3.5,"two\nlines"\r\n'
 RATIONALES = b'{"cat": ["tail", {"whiskers": ["long", "white"]}], "n01": {"name": "dog", "rationales": ["a nose"]}}'
-CONFIG = json.dumps(huggingface.config_fields(preset("tiny/16-8"), None)).encode()
+CONFIGS = [
+    json.dumps(huggingface.config_fields(preset(name), None)).encode() for name in ("tiny/16-8", "tiny/siglip-16-8")
+]
 RESIZING = [preprocessor_fields(Preprocess(224, resize=way)) for way in ("shortest", "squash")]
 RESIZED = [json.dumps(fields).encode() for fields in RESIZING]
 OPENCLIP = b"""{"model_cfg": {
@@ -143,6 +147,26 @@ OPENCLIP = b"""{"model_cfg": {
   "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 512, "heads": 8, "layers": 12},
   "embed_dim": 512, "quick_gelu": true},
  "preprocess_cfg": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "size": 224, "resize_mode": "shortest"}}"""
+
+
+SIGLIP = b"""{"model_cfg": {"embed_dim": 768, "init_logit_bias": -10, "custom_text": true,
+  "vision_cfg": {"image_size": 224, "timm_model_name": "vit_base_patch16_siglip_224", "timm_pool": "map"},
+  "text_cfg": {"context_length": 64, "vocab_size": 32000, "tokenizer_kwargs": {"clean": "canonicalize"}, "width": 768,
+   "heads": 12, "layers": 12, "no_causal_mask": true, "proj_bias": true, "pool_type": "last",
+   "norm_kwargs": {"eps": 1e-6}}},
+ "preprocess_cfg": {"interpolation": "bicubic", "resize_mode": "squash"}}"""
+
+
+def sentencepiece() -> bytes:
+    """A model of a few pieces, as SentencePiece writes them."""
+    protobuf: Any = import_protobuf()
+    model = protobuf.ModelProto()
+    kinds = {"<pad>": 3, "</s>": 3, "<unk>": 2}
+    for number, piece in enumerate([*kinds, "\u2581", "a", "c", "t", "\u2581a", "cat"]):
+        model.pieces.add(piece=piece, score=-float(number), type=kinds.get(piece, 1))
+    model.trainer_spec.model_type, model.trainer_spec.unk_id, model.trainer_spec.eos_id = 1, 2, 1
+    model.normalizer_spec.add_dummy_prefix = True
+    return model.SerializeToString()
 
 
 def read_zip(path: Path) -> None:
@@ -174,9 +198,10 @@ READERS = {
     "csv": ([TABLE], "x.csv", lambda path: list(read_table(path, ["a"]))),
     "csv.gz": ([TABLE], "x.csv.gz", lambda path: list(read_table(path, ["a"]))),
     "merges": ([MERGES], "x.txt.gz", lambda path: openai_tokenizer(path, 77)),
-    "config": ([CONFIG], "config.json", huggingface.read_config),
+    "sentencepiece": ([sentencepiece()], "x.model", lambda path: sentencepiece_tokenizer(path, 64)("a cat")),
+    "config": (CONFIGS, "config.json", huggingface.read_config),
     "preprocessor": (RESIZED, "preprocessor_config.json", lambda path: read_preprocess(path.parent)),
-    "openclip": ([OPENCLIP], openclip.CONFIG, openclip.read),
+    "openclip": ([OPENCLIP, SIGLIP], openclip.CONFIG, openclip.read),
 }
 """Good contents, the name of a file, and what reads it. OpenCLIP's takes the file for that of the weights, too."""
 PACKED = {

@@ -9,11 +9,11 @@ import jax
 import numpy as np
 
 from ecor_jax.benchmarks.measure import Side
-from ecor_jax.checkpoints import huggingface
+from ecor_jax.checkpoints import huggingface, openai
 from ecor_jax.checkpoints.model_dir import Model
-from ecor_jax.checkpoints.openai import tensors_of
+from ecor_jax.checkpoints.model_types import CLIP, family_of
 from ecor_jax.checkpoints.weights import foreign_tensors
-from ecor_jax.errors import needs
+from ecor_jax.errors import UserError, needs
 
 EAGER, FUSED, COMPILED = "PyTorch, eager", "PyTorch, SDPA", "PyTorch, SDPA, compiled"
 OPEN_CLIP = "OpenCLIP", "OpenCLIP, compiled"
@@ -26,18 +26,23 @@ def device() -> str:
 
 
 def torch_clip(model: Model, *, fused: bool) -> Any:
-    """transformers' CLIPModel with a model's weights, frozen, on `device()`, in what the model computes in."""
+    """transformers' CLIPModel with a model's weights, frozen, on `device()`, in what the model computes in.
+
+    UserError for a model of another family.
+    """
     import torch
     from transformers import CLIPConfig, CLIPModel
 
+    if (family := family_of(model.clip.config)) is not CLIP:
+        raise UserError(f"{model.path}: peers are of CLIP, not of {family.model_type}; leave out --peers")
     fields = huggingface.config_fields(model.clip.config, model.tokenizer)
     config = CLIPConfig(text_config=fields["text_config"], vision_config=fields["vision_config"])
     config.projection_dim = fields["projection_dim"]
     config._attn_implementation = "sdpa" if fused else "eager"
     clip: Any = CLIPModel(config)
-    tensors = foreign_tensors(model.clip, huggingface.ENTRIES)
+    tensors = foreign_tensors(model.clip, CLIP.entries)
     # Both towers have numbers of their positions besides, which are no weights.
-    clip.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in tensors}, strict=False)
+    clip.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in tensors.items()}, strict=False)
     return clip.to(device(), dtype_of(model)).eval().requires_grad_(False)
 
 
@@ -142,7 +147,8 @@ def _open_clip(model: Model) -> Any:
     text |= {"context_length": config.text.context_length, "vocab_size": config.text.vocab_size}
     text |= {"heads": config.text.heads}
     clip: Any = CLIP(config.embed_dim, vision, text, quick_gelu=config.activation == "quick_gelu")
-    clip.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in tensors_of(model.clip).items()})
+    tensors = foreign_tensors(model.clip, openai.ENTRIES)
+    clip.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in tensors.items()})
     return clip.to(device(), dtype_of(model)).eval().requires_grad_(False)
 
 

@@ -62,6 +62,19 @@ def stated_activation(stated: Any, option: Activation | None, name: str) -> Acti
     return stated
 
 
+ANY = object()
+"""In `only`: no value of the field changes the embeddings."""
+
+
+def only(fields: Any, read: set[str], fixed: dict[str, Any], section: str) -> None:
+    """UserError if `fields` has any but those `read` and those of `fixed` with that value."""
+    if not isinstance(fields, dict):
+        raise UserError(f"{section} is {fields!r}; expected an object")
+    for name, value in fields.items():
+        if name not in read and (name not in fixed or (fixed[name] is not ANY and fixed[name] != value)):
+            raise UserError(f"{section}.{name} is {shown(value)}: this kind of CLIP is not supported")
+
+
 def colour(values: Any, name: str, *, above_zero: bool = False) -> tuple[float, ...]:
     """`values` as one finite (positive) number for each of red, green and blue; at most 1,000, of pixels in [0, 1]."""
     least = 1e-6 if above_zero else -1000.0

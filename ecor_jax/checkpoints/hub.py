@@ -17,7 +17,7 @@ _WEIGHTS = (
     "pytorch_model*.bin",
     "open_clip_pytorch_model.bin",
 )
-_OTHERS = ("*.json", "merges.txt")
+_OTHERS = ("*.json", "merges.txt", "spiece.model")
 
 
 def local_copy(source: str | Path, *, weights: Sequence[str] = _WEIGHTS, others: Sequence[str] = _OTHERS) -> Path:

@@ -47,12 +47,21 @@ PATCHES = Layout(
 )
 
 
-def fused(third: int) -> Layout:
-    """Query (0), key (1) or value (2) of an attention's joint input projection [3 width, width], or its bias.
+def fused(part: int, parts: int = 3) -> Layout:
+    """One of the matrices [width, width], or biases, that lie below each other in a foreign tensor.
 
-    Written is that third of it.
+    Of an attention's joint input projection these are query (0), key (1) and value (2). Written is that part of it.
     """
-    return Layout(lambda shape: (3 * shape[-1], *shape[:-1]), lambda x: np.split(x, 3)[third].T, lambda x: x.T)
+    return Layout(lambda shape: (parts * shape[-1], *shape[:-1]), lambda x: np.split(x, parts)[part].T, lambda x: x.T)
+
+
+def with_axes(count: int) -> Layout:
+    """A tensor with so many axes of size 1 before ours."""
+    return Layout(
+        lambda shape: (*(1,) * count, *shape),
+        lambda x: x.reshape(x.shape[count:]),
+        lambda x: x.reshape(*(1,) * count, *x.shape),
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerBase
 
 from ecor_jax import atomic
 from ecor_jax.checkpoints import huggingface, preprocessor
+from ecor_jax.checkpoints.model_types import family_of
 from ecor_jax.checkpoints.source import read_source
 from ecor_jax.checkpoints.weights import foreign_tensors, weights_digest
 from ecor_jax.clip.model import Clip
@@ -79,7 +80,7 @@ def write_clip(
     directory: Path, clip: Clip, tokenizer: PreTrainedTokenizerBase | None, preprocess: Preprocess | None
 ) -> None:
     """The files of a model directory, into a directory that exists."""
-    tensors = dict(foreign_tensors(clip, huggingface.ENTRIES))
+    tensors = foreign_tensors(clip, family_of(clip.config).entries)
     save_file(tensors, directory / WEIGHTS, metadata={"format": "pt"})
     atomic.write_json(directory / "config.json", huggingface.config_fields(clip.config, tokenizer))
     if preprocess is not None:

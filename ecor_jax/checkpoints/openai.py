@@ -3,13 +3,13 @@
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 
 from ecor_jax.checkpoints.layouts import PATCHES, Entry, Tensor, fused, layer_norm, linear
 from ecor_jax.checkpoints.tensor_files import model_tensors
-from ecor_jax.checkpoints.weights import foreign_tensors, load_weights
+from ecor_jax.checkpoints.weights import load_weights
 from ecor_jax.clip.config import Activation, ClipConfig, TextConfig, VisionConfig
 from ecor_jax.clip.model import Clip
 from ecor_jax.clip.preprocessing import Preprocess
@@ -26,7 +26,8 @@ Heads = tuple[int, int]
 """Of the vision tower's attention, and of the text tower's."""
 
 
-def _tower(name: str, path: str) -> list[Entry]:
+def tower(name: str, path: str) -> list[Entry]:
+    """The blocks of the tower `path` under OpenAI's names, below `name`."""
     layer, blocks = f"{name}.resblocks.{{}}", f"{path}.transformer.blocks"
     joint = [
         Entry(f"{layer}.attn.in_proj_{theirs}", f"{blocks}.attention.{name}.{ours}", fused(third))
@@ -49,12 +50,12 @@ ENTRIES = (
     Entry("visual.conv1.weight", "vision.patch_embedding.kernel", PATCHES),
     Entry("visual.positional_embedding", "vision.position_embedding"),
     *layer_norm("visual.ln_pre", "vision.ln_pre"),
-    *_tower("visual.transformer", "vision"),
+    *tower("visual.transformer", "vision"),
     *layer_norm("visual.ln_post", "vision.ln_post"),
     Entry("visual.proj", "vision.projection.kernel"),
     Entry("token_embedding.weight", "text.token_embedding"),
     Entry("positional_embedding", "text.position_embedding"),
-    *_tower("transformer", "text"),
+    *tower("transformer", "text"),
     *layer_norm("ln_final", "text.ln_final"),
     Entry("text_projection", "text.projection.kernel"),
 )
@@ -78,14 +79,6 @@ def read(
     return clip, preprocess
 
 
-def tensors_of(clip: Clip) -> dict[str, np.ndarray]:
-    """A CLIP's weights under OpenAI's names, and OpenCLIP's, in float32."""
-    pieces: dict[str, list[np.ndarray]] = {}
-    for name, value in foreign_tensors(clip, ENTRIES):
-        pieces.setdefault(name, []).append(value)
-    return {name: np.concatenate(values) if len(values) > 1 else values[0] for name, values in pieces.items()}
-
-
 def config_of(tensors: Mapping[str, Tensor], activation: Activation | None, heads: Heads | None) -> ClipConfig:
     """The configuration that the shapes imply, read as by `build_model` of openai/CLIP's model.py."""
     is_openais = all(name in tensors for name in IGNORABLE)
@@ -101,7 +94,7 @@ def config_of(tensors: Mapping[str, Tensor], activation: Activation | None, head
             )
         return tensors[name].shape
 
-    def tower(prefix: str, given: int | None) -> dict[str, int]:
+    def sizes(prefix: str, given: int | None) -> dict[str, Any]:
         mlp_width, width = shape(f"{prefix}.resblocks.0.mlp.c_fc.weight", 2)
         layers = {name.split(".resblocks.")[1].split(".")[0] for name in tensors if name.startswith(f"{prefix}.res")}
         count = given or (width // _HEAD_WIDTH if is_openais else PUBLISHED_HEADS.get(width))
@@ -121,7 +114,7 @@ def config_of(tensors: Mapping[str, Tensor], activation: Activation | None, head
             f"of {VOCABULARY:,}; give its directory with config.json (Hugging Face) or open_clip_config.json"
         )
     of_vision, of_text = heads or (None, None)
-    vision, text = tower("visual.transformer", of_vision), tower("transformer", of_text)
+    vision, text = sizes("visual.transformer", of_vision), sizes("transformer", of_text)
     if activation is None and not is_openais:
         raise UserError(
             "it does not say its activation; give --activation=quick_gelu (OpenAI's, and what was tuned from it) or "

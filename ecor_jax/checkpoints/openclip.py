@@ -1,17 +1,28 @@
 """OpenCLIP: open_clip_config.json, with weights under OpenAI's names."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import jax.numpy as jnp
 
-from ecor_jax.checkpoints import openai
-from ecor_jax.checkpoints.fields import MOST_LAYERS, Section, colour, positive, stated_activation, whole_number
+from ecor_jax.checkpoints import openai, timm_siglip
+from ecor_jax.checkpoints.fields import (
+    ANY,
+    MOST_LAYERS,
+    Section,
+    colour,
+    only,
+    positive,
+    shown,
+    stated_activation,
+    whole_number,
+)
 from ecor_jax.checkpoints.tensor_files import find_weights, model_tensors
+from ecor_jax.checkpoints.tokenizer_files import Cleaning
 from ecor_jax.checkpoints.weights import load_weights
 from ecor_jax.clip.config import Activation, ClipConfig, TextConfig, VisionConfig
 from ecor_jax.clip.model import Clip
-from ecor_jax.clip.preprocessing import MOST_SIDE, OPENAI_MEAN, OPENAI_STD, Preprocess
+from ecor_jax.clip.preprocessing import MOST_SIDE, OPENAI_MEAN, OPENAI_STD, Preprocess, Resample
 from ecor_jax.errors import UserError, about
 from ecor_jax.untrusted.json_text import read_object
 
@@ -23,13 +34,12 @@ WEIGHTS = (
 )
 IGNORABLE = ("attn_mask",)
 
-# Fields that may only have the value of a plain CLIP. Of those marked _ANY no value changes the embeddings.
-_ANY, _NONE = object(), object()
+# Fields that may only have the value of a plain CLIP.
 _MODEL = {
     "custom_text": False,
     "nonscalar_logit_scale": False,
     "init_logit_bias": None,
-    "init_logit_scale": _ANY,
+    "init_logit_scale": ANY,
 }
 _TOWER = {
     "ls_init_value": None,
@@ -39,7 +49,7 @@ _TOWER = {
     "norm_kwargs": None,
 }
 _VISION = _TOWER | {
-    "patch_dropout": _ANY,
+    "patch_dropout": ANY,
     "attentional_pool": False,
     "global_average_pool": False,
     "input_patchnorm": False,
@@ -50,33 +60,39 @@ _VISION = _TOWER | {
 _TEXT = _TOWER | {
     "embed_cls": False,
     "no_causal_mask": False,
-    "pad_id": _ANY,
+    "pad_id": ANY,
     "pool_type": "argmax",
     "proj_bias": False,
     "proj_type": "linear",
-    "hf_tokenizer_name": _ANY,
+    "hf_tokenizer_name": ANY,
     "tokenizer_kwargs": None,
 }
-_PREPROCESS = {"mode": "RGB", "interpolation": "bicubic", "fill_color": _ANY}
+_PREPROCESS = {"mode": "RGB", "fill_color": ANY}
 
 
-def read(path: Path, activation: Activation | None = None, dtype=jnp.float32) -> tuple[Clip, Preprocess]:
-    """The CLIP in an OpenCLIP directory, or in a weights file with open_clip_config.json beside it."""
+def read(
+    path: Path, activation: Activation | None = None, dtype=jnp.float32
+) -> tuple[Clip, Preprocess, Cleaning | None]:
+    """The CLIP in an OpenCLIP directory, or in a weights file with open_clip_config.json beside it.
+
+    And what is done to texts before they are tokenized.
+    """
     directory = path if path.is_dir() else path.parent
     weights = find_weights(path, WEIGHTS) if path.is_dir() else path
     fields = read_object(directory / CONFIG)
     with about(directory / CONFIG):
         config = read_config(fields.get("model_cfg"), activation)
+        cleaning = timm_siglip.cleaning(fields.get("model_cfg"))
         preprocess = _preprocess(fields.get("preprocess_cfg", {}), config.vision.image_size)
     clip = load_weights(
         config,
-        openai.ENTRIES,
+        timm_siglip.ENTRIES if config.text.padded else openai.ENTRIES,
         model_tensors(weights),
         ignorable=(*openai.IGNORABLE, *IGNORABLE),
         source=str(weights),
         dtype=dtype,
     )
-    return clip, preprocess
+    return clip, preprocess, cleaning
 
 
 def read_config(fields: Any, activation: Activation | None) -> ClipConfig:
@@ -84,17 +100,19 @@ def read_config(fields: Any, activation: Activation | None) -> ClipConfig:
 
     OpenCLIP's own default where `quick_gelu` is not stated is plain GELU; `activation` may say otherwise.
     """
-    _only(fields, {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu"}, _MODEL, "model_cfg")
+    if timm_siglip.is_siglip(fields):
+        return timm_siglip.read_config(fields, activation)
+    only(fields, {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu"}, _MODEL, "model_cfg")
     vision, text = (Section(f"model_cfg.{name}", fields.get(name)) for name in ("vision_cfg", "text_cfg"))
     if isinstance(vision.values.get("layers"), list):
         raise UserError(
             f"{vision.name}.layers is {vision.values['layers']}: a ResNet; only vision transformers are read"
         )
     sizes = {"width", "layers", "mlp_ratio"}
-    _only(vision.values, sizes | {"image_size", "patch_size", "head_width"}, _VISION, vision.name)
-    _only(text.values, sizes | {"context_length", "vocab_size", "heads"}, _TEXT, text.name)
+    only(vision.values, sizes | {"image_size", "patch_size", "head_width"}, _VISION, vision.name)
+    only(text.values, sizes | {"context_length", "vocab_size", "heads"}, _TEXT, text.name)
 
-    def tower(section: Section, default_width: int) -> dict[str, int]:
+    def tower(section: Section, default_width: int) -> dict[str, Any]:
         width = section.whole("width", default_width)
         ratio = positive(section.values.get("mlp_ratio", 4.0), f"{section.name}.mlp_ratio")
         return {
@@ -129,7 +147,7 @@ def read_config(fields: Any, activation: Activation | None) -> ClipConfig:
 
 
 def _preprocess(fields: Any, image_size: int) -> Preprocess:
-    _only(fields, {"size", "mean", "std", "resize_mode"}, _PREPROCESS, "preprocess_cfg")
+    only(fields, {"size", "mean", "std", "resize_mode", "interpolation"}, _PREPROCESS, "preprocess_cfg")
     size = fields.get("size", image_size)
     if size not in (image_size, [image_size, image_size]):
         raise UserError(f"preprocess_cfg.size is {size!r}; the vision tower takes {image_size} pixels")
@@ -140,13 +158,7 @@ def _preprocess(fields: Any, image_size: int) -> Preprocess:
         raise UserError(f"preprocess_cfg.fill_color is {fields['fill_color']!r}; pictures are made square with 0 alone")
     mean = colour(fields.get("mean", list(OPENAI_MEAN)), "preprocess_cfg.mean")
     std = colour(fields.get("std", list(OPENAI_STD)), "preprocess_cfg.std", above_zero=True)
-    return Preprocess(image_size, mean, std, resize=mode)
-
-
-def _only(fields: Any, read: set[str], fixed: dict[str, Any], section: str) -> None:
-    """UserError if `fields` has any but those `read` and those of `fixed` with that value."""
-    if not isinstance(fields, dict):
-        raise UserError(f"{section} is {fields!r}; expected an object")
-    for name, value in fields.items():
-        if name not in read and fixed.get(name, _NONE) not in (_ANY, value):
-            raise UserError(f"{section}.{name} is {value!r}: this kind of CLIP is not supported")
+    resample = fields.get("interpolation", "bicubic")
+    if resample not in get_args(Resample):
+        raise UserError(f"preprocess_cfg.interpolation is {shown(resample)}; expected 'bicubic' or 'bilinear'")
+    return Preprocess(image_size, mean, std, resize=mode, resample=resample)

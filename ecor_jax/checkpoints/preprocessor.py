@@ -1,31 +1,43 @@
-"""Preprocess from and to preprocessor_config.json, as CLIPImageProcessor reads it."""
+"""Preprocess from and to preprocessor_config.json, as CLIPImageProcessor and SiglipImageProcessor read it."""
 
 from pathlib import Path
 from typing import Any
 
 from ecor_jax.checkpoints.fields import colour, positive, shown, whole_number
-from ecor_jax.clip.preprocessing import MOST_SIDE, OPENAI_MEAN, OPENAI_STD, Preprocess
+from ecor_jax.clip.preprocessing import MOST_SIDE, OPENAI_MEAN, OPENAI_STD, Preprocess, Resample
 from ecor_jax.errors import UserError
 from ecor_jax.untrusted.json_text import read_object
 
 FILE = "preprocessor_config.json"
-_BICUBIC = 3  # PIL's number for it
-_CLIPS = ("CLIPImageProcessor", "CLIPImageProcessorFast", "CLIPImageProcessorPil", "CLIPFeatureExtractor")
-_DEFAULTS = {
-    "resample": _BICUBIC,
+_RESAMPLE: dict[int, Resample] = {3: "bicubic", 2: "bilinear"}
+"""PIL's numbers of its filters."""
+_NUMBERS = {name: number for number, name in _RESAMPLE.items()}
+_CLIP = "CLIPImageProcessor"
+_CLIPS = (_CLIP, "CLIPImageProcessorFast", "CLIPImageProcessorPil", "CLIPFeatureExtractor")
+_SIGLIPS = ("SiglipImageProcessor", "SiglipImageProcessorFast", "SiglipImageProcessorPil")
+_OF_CLIP = {
+    "resample": _NUMBERS["bicubic"],
     "image_mean": list(OPENAI_MEAN),
     "image_std": list(OPENAI_STD),
     "size": {"shortest_edge": 224},
     "crop_size": {"height": 224, "width": 224},
 }
-"""What transformers' CLIPImageProcessor takes for what is left out; those of other models have others."""
+_OF_SIGLIP = {
+    "resample": _NUMBERS["bicubic"],
+    "image_mean": [0.5] * 3,
+    "image_std": [0.5] * 3,
+    "size": {"height": 224, "width": 224},
+    "do_center_crop": False,
+}
+_DEFAULTS = {**dict.fromkeys(_CLIPS, _OF_CLIP), **dict.fromkeys(_SIGLIPS, _OF_SIGLIP)}
+"""What transformers' image processors take for what is left out; those of other models have others."""
 
 
 def read_preprocess(directory: Path) -> Preprocess | None:
     """What the directory's preprocessor_config.json asks for, None if there is no such file.
 
     CLIPProcessor of transformers 5 keeps the same fields in processor_config.json. UserError names the field
-    that asks for something else than a bicubic resize to a square, a centre crop, a mean and a deviation.
+    that asks for something else than a bicubic or bilinear resize to a square, a centre crop, a mean and a deviation.
     """
     if (directory / FILE).is_file():
         return preprocess_of(read_object(directory / FILE), str(directory / FILE))
@@ -43,9 +55,8 @@ def preprocess_of(fields: dict[str, Any], source: str) -> Preprocess:
 
     What is left out is CLIPImageProcessor's default, where the fields are its own or do not say whose.
     """
-    kind = fields.get("image_processor_type") or fields.get("feature_extractor_type") or _CLIPS[0]
-    if kind in _CLIPS:
-        fields = _DEFAULTS | fields
+    kind = fields.get("image_processor_type") or fields.get("feature_extractor_type") or _CLIP
+    fields = _DEFAULTS.get(str(kind), {}) | fields
 
     def expect(name: str, value: Any, default: Any = None) -> None:
         if fields.get(name, default) != value:
@@ -53,7 +64,10 @@ def preprocess_of(fields: dict[str, Any], source: str) -> Preprocess:
 
     for step in ("do_resize", "do_rescale", "do_normalize"):
         expect(step, True, default=True)
-    expect("resample", _BICUBIC)
+    number = fields.get("resample")
+    resample = _RESAMPLE.get(number) if isinstance(number, int) else None
+    if resample is None:
+        raise UserError(f"{source}: resample is {shown(number)}; expected 3 (bicubic) or 2 (bilinear)")
     if abs(positive(fields.get("rescale_factor", 1 / 255), f"{source}: rescale_factor") - 1 / 255) > 1e-9:
         raise UserError(f"{source}: rescale_factor is {fields['rescale_factor']}; expected 1/255")
     mean = colour(fields.get("image_mean"), f"{source}: image_mean")
@@ -67,16 +81,16 @@ def preprocess_of(fields: dict[str, Any], source: str) -> Preprocess:
             crop = _square(fields.get("crop_size"), f"{source}: crop_size")
             if crop != side:
                 raise UserError(f"{source}: crop_size is {crop}; expected {side}, the size")
-        return Preprocess(side, mean, std, resize="squash")
+        return Preprocess(side, mean, std, resize="squash", resample=resample)
     expect("do_center_crop", True, default=True)
     side = _square(fields.get("crop_size"), f"{source}: crop_size")
     if isinstance(size, dict) and "longest_edge" in size:
         expect("size", {"shortest_edge": side, "longest_edge": side})
-        return Preprocess(side, mean, std, resize="longest")
+        return Preprocess(side, mean, std, resize="longest", resample=resample)
     edge = whole_number(size["shortest_edge"] if isinstance(size, dict) else size, f"{source}: size", MOST_SIDE)
     if edge < side:
         raise UserError(f"{source}: size {edge} is smaller than crop_size {side}")
-    return Preprocess(side, mean, std, resize_to=None if edge == side else edge)
+    return Preprocess(side, mean, std, resize_to=None if edge == side else edge, resample=resample)
 
 
 def preprocessor_fields(preprocess: Preprocess) -> dict[str, Any]:
@@ -90,11 +104,11 @@ def preprocessor_fields(preprocess: Preprocess) -> dict[str, Any]:
         "shortest": {"shortest_edge": preprocess.resize_to or side},
     }[preprocess.resize]
     return {
-        "image_processor_type": "CLIPImageProcessor",
+        "image_processor_type": _CLIP,
         "do_convert_rgb": True,
         "do_resize": True,
         "size": size,
-        "resample": _BICUBIC,
+        "resample": _NUMBERS[preprocess.resample],
         "do_center_crop": preprocess.resize != "squash",
         "crop_size": square,
         "do_rescale": True,

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from transformers import PreTrainedTokenizerBase
 
 from ecor_jax.checkpoints import huggingface, openai, openclip
+from ecor_jax.checkpoints.families import refused_family
 from ecor_jax.checkpoints.hub import local_copy
 from ecor_jax.checkpoints.preprocessor import read_preprocess
 from ecor_jax.checkpoints.tokenizer_files import has_tokenizer, read_tokenizer
@@ -42,15 +43,29 @@ def read_source(
     tokenizer: a directory or OpenAI's list of merges, instead of the source's own files.
     """
     path = local_copy(source)
+    try:
+        return _read(path, activation, heads, tokenizer, dtype)
+    except UserError as error:
+        if family := refused_family(source, path):
+            raise UserError(
+                f"{source}: weights of {family.name} are not read: {family.missing} would be needed; what is read is "
+                f"{family.nearest} ({error})"
+            ) from error
+        raise
+
+
+def _read(
+    path: Path, activation: Activation | None, heads: openai.Heads | None, tokenizer: Path | None, dtype
+) -> Source:
     directory = path if path.is_dir() else path.parent
     has_config = (directory / openclip.CONFIG).is_file()
-    is_bare = path.is_file() and not has_config
+    is_bare, cleaning = path.is_file() and not has_config, None
     if heads and not is_bare:
         raise UserError(f"{path}: its configuration says how many heads there are; leave out --heads")
     if is_bare:
         clip, preprocess = openai.read(path, activation, dtype, heads)
     elif path.is_file() or (has_config and not huggingface.has_weights(directory)):
-        clip, preprocess = openclip.read(path, activation, dtype)
+        clip, preprocess, cleaning = openclip.read(path, activation, dtype)
     else:
         clip, preprocess = huggingface.read(directory, activation, dtype), read_preprocess(directory)
     if preprocess is not None and preprocess.size != clip.config.vision.image_size:
@@ -60,4 +75,4 @@ def read_source(
         )
     if tokenizer is None and has_tokenizer(directory):
         tokenizer = directory
-    return Source(clip, tokenizer and read_tokenizer(tokenizer, clip.config.text), preprocess, path)
+    return Source(clip, tokenizer and read_tokenizer(tokenizer, clip.config.text, cleaning), preprocess, path)

@@ -1,11 +1,14 @@
 """A checkpoint's tokenizer: from its own files, or from OpenAI's list of merges."""
 
+import string
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from tokenizers import Regex, normalizers
 from transformers import CLIPTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
+from ecor_jax.checkpoints import sentencepiece
 from ecor_jax.clip.config import TextConfig
 from ecor_jax.clip.tokenizer import END, START
 from ecor_jax.errors import UserError
@@ -13,7 +16,7 @@ from ecor_jax.untrusted.files import decode_text, gunzip, read_bytes
 from ecor_jax.untrusted.json_text import read_object
 
 _OPENAI_VOCABULARY = 49408
-_FILES = ("tokenizer.json", "vocab.json")
+_FILES = ("tokenizer.json", "vocab.json", sentencepiece.FILE)
 # What AutoTokenizer takes for the usual names; it imports PyTorch where that is installed, which takes 3 s and 200 MB.
 _READERS = {
     "CLIPTokenizer": CLIPTokenizer,
@@ -22,19 +25,34 @@ _READERS = {
     "TokenizersBackend": PreTrainedTokenizerFast,
 }
 
+Cleaning = Literal["canonicalize", "lower"]
+"""What is done to a text first: lower case, without punctuation, single spaces (SigLIP, under OpenCLIP's name for it);
+or lower case alone (SigLIP 2)."""
+# transformers' classes of SigLIP's tokenizers. SigLIP 2 was trained on lower case; Gemma's own tokenizer leaves it to
+# the caller.
+_CLEANED: dict[Any, Cleaning] = {
+    "SiglipTokenizer": "canonicalize",
+    "GemmaTokenizer": "lower",
+    "GemmaTokenizerFast": "lower",
+    "Siglip2Tokenizer": "lower",
+}
+
 
 def has_tokenizer(directory: Path) -> bool:
     """Whether the directory has a Hugging Face tokenizer's files."""
     return any((directory / name).is_file() for name in _FILES)
 
 
-def read_tokenizer(path: Path, text: TextConfig) -> PreTrainedTokenizerBase:
+def read_tokenizer(path: Path, text: TextConfig, cleaning: Cleaning | None = None) -> PreTrainedTokenizerBase:
     """The tokenizer in a directory, or from OpenAI's bpe_simple_vocab_16e6.txt.gz, checked to fit `text`.
 
+    cleaning: what a checkpoint asks for beside its tokenizer.
     UserError if there is none, if it cannot be read, or if its ids are not the ones the tower embeds.
     """
     if path.is_file():
         tokenizer = openai_tokenizer(path, text.context_length)
+    elif text.padded and has_tokenizer(path):
+        tokenizer = _of_siglip(path, text.context_length, cleaning)
     elif has_tokenizer(path):
         tokenizer = _pretrained(path)
     else:
@@ -68,6 +86,35 @@ def openai_tokenizer(merges_file: Path, context_length: int) -> CLIPTokenizer:
         raise UserError(f"{merges_file}: its merges do not fit each other ({error})") from error
 
 
+def _of_siglip(directory: Path, context_length: int, cleaning: Cleaning | None) -> PreTrainedTokenizerBase:
+    # Of tokenizer.json alone: transformers' classes for it build another tokenizer of the same vocabulary. A class that
+    # reads the SentencePiece model is of a directory whose tokenizer.json, if there is one, others made.
+    config, name = directory / "tokenizer_config.json", None
+    if config.is_file():
+        name = read_object(config).get("tokenizer_class")
+    cleaning = cleaning or _CLEANED.get(name)
+    spiece = directory / sentencepiece.FILE
+    if spiece.is_file() and (name == "SiglipTokenizer" or not (directory / "tokenizer.json").is_file()):
+        tokenizer = sentencepiece.sentencepiece_tokenizer(spiece, context_length)
+    else:
+        tokenizer = _from_files(PreTrainedTokenizerFast, directory)
+    if cleaning:
+        _clean(tokenizer, cleaning)
+    return tokenizer
+
+
+def _clean(tokenizer: PreTrainedTokenizerBase, cleaning: Cleaning) -> None:
+    """Has a tokenizer clean its texts first, also where it is saved and loaded again."""
+    backend: Any = tokenizer.backend_tokenizer  # type: ignore
+    steps: list[Any] = [normalizers.Lowercase()]
+    if cleaning == "canonicalize":
+        punctuation = "".join(f"\\{mark}" for mark in string.punctuation)
+        steps += [normalizers.Replace(Regex(f"[{punctuation}]"), ""), normalizers.Replace(Regex(r"\s+"), " ")]
+        steps.append(normalizers.Strip())
+    own = [] if backend.normalizer is None else [backend.normalizer]
+    backend.normalizer = normalizers.Sequence([*steps, *own])
+
+
 def _pretrained(directory: Path) -> PreTrainedTokenizerBase:
     reader: Any = CLIPTokenizer
     # Without tokenizer_config.json there is no class to go by; the files alone are CLIP's.
@@ -77,6 +124,10 @@ def _pretrained(directory: Path) -> PreTrainedTokenizerBase:
         reader = _READERS.get(name) if isinstance(name, str) and "auto_map" not in fields else None
         if reader is None:
             from transformers import AutoTokenizer as reader
+    return _from_files(reader, directory)
+
+
+def _from_files(reader: Any, directory: Path) -> PreTrainedTokenizerBase:
     try:
         # Without the last word transformers asks whether to run the code that a directory brings along.
         return reader.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
@@ -88,15 +139,21 @@ def _pretrained(directory: Path) -> PreTrainedTokenizerBase:
 
 
 def _check_fit(tokenizer: PreTrainedTokenizerBase, text: TextConfig, source: Path) -> None:
-    if len(tokenizer) > text.vocab_size:
+    # A vocabulary may be padded, but one half as large is another one. Of CLIP's the end of text tells.
+    if len(tokenizer) > text.vocab_size or (text.padded and 2 * len(tokenizer) < text.vocab_size):
         raise UserError(f"{source}: the tokenizer has {len(tokenizer)} tokens; the text tower embeds {text.vocab_size}")
     try:
         ids = tokenizer("a")["input_ids"]
     except Exception as error:  # as above
         raise UserError(f"{source}: its tokenizer cannot read a text ({error})") from error
+    made = f"{source}: the tokenizer makes {ids} of 'a'; the text tower takes"
+    if text.padded:
+        if len(ids) < 2 or ids[-1] != tokenizer.eos_token_id:
+            raise UserError(f"{made} one that ends with the end of text, token {tokenizer.eos_token_id}")
+        if tokenizer.pad_token_id is None:
+            raise UserError(f"{source}: the tokenizer has no token that pads texts, which the text tower takes")
+        return
     eot = max(ids) if text.eot_id is None else text.eot_id
     if eot not in ids or ids.index(eot) != len(ids) - 1:
         rule = "the largest id" if text.eot_id is None else f"token {eot}"
-        raise UserError(
-            f"{source}: the tokenizer makes {ids} of 'a'; the text tower takes {rule} for the end of a text"
-        )
+        raise UserError(f"{made} {rule} for the end of a text")

@@ -1,11 +1,12 @@
 """Foreign tensors into a model and out of a CLIP, all or nothing."""
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from absl import logging
 from flax import nnx
 from tqdm import tqdm
 
@@ -43,6 +44,9 @@ def load_weights(
     pieces = {entry.path: (entry, _names(entry, shapes[entry.path])) for entry in entries}
     assert pieces.keys() == shapes.keys(), "the table of entries does not cover the model"
     _check_fit(shapes, pieces.values(), tensors, ignorable, source)
+    stored = {tensors[name].dtype for _, names in pieces.values() for name in names}
+    if halves := sorted(stored - {"float32"}):
+        logging.info("%s: weights in %s; each is kept exactly, as float32", source, " and ".join(halves))
 
     size = sum(variable.dtype.itemsize * int(np.prod(variable.shape)) for variable in variables.values())
     with tqdm(total=size, desc="weights", unit="B", unit_scale=True, disable=None, leave=False) as bar:
@@ -61,14 +65,15 @@ def load_weights(
     return nnx.merge(graph, nnx.from_flat_state(variables))
 
 
-def foreign_tensors(clip: Clip, entries: Sequence[Entry]) -> Iterator[tuple[str, np.ndarray]]:
-    """Names and float32 values of `clip`'s parameters, laid out as `entries` say; of a fused one its thirds in turn."""
-    parameters = flat_parameters(clip)
+def foreign_tensors(clip: Clip, entries: Sequence[Entry]) -> dict[str, np.ndarray]:
+    """`clip`'s parameters by their foreign names, in float32, laid out as `entries` say; fused ones are joined."""
+    parameters, pieces = flat_parameters(clip), {}
     for entry in entries:
         value = parameters[entry.path]
         layers = value if _stacked(entry) else value[None]
         for layer, name in enumerate(_names(entry, value.shape)):
-            yield name, np.asarray(entry.layout.write(layers[layer, ...]), order="C")
+            pieces.setdefault(name, []).append(np.asarray(entry.layout.write(layers[layer, ...]), order="C"))
+    return {name: np.concatenate(parts) if len(parts) > 1 else parts[0] for name, parts in pieces.items()}
 
 
 def flat_parameters(clip: Clip) -> dict[str, np.ndarray]:

@@ -63,25 +63,24 @@ def encode(
 ) -> tuple[Float[np.ndarray, "texts embed"], Cost]:
     """Unit embeddings of texts given as ids padded after EOT, and what they cost. `done` is told of texts as they come.
 
-    Only a causal tower that is read at EOT can share; what is any other is given whole texts of full length.
-    All local devices work, each on its share of a call.
+    Only a causal tower that is read at EOT can share. In others a token sees those behind it, padding too: texts are
+    encoded one by one, of full length, and nothing is cut off. All local devices work, each on its share of a call.
     """
-    eot = np.asarray(eot_positions(jnp.asarray(ids), tower.eot_id))
     context, texts = len(tower.position_embedding[...]), len(ids)
     mesh = Mesh(np.array(jax.local_devices()), ("rows",))
     graph, weights = nnx.split(tower)
     weights = jax.device_put(weights, NamedSharding(mesh, PartitionSpec()))
     if tower.transformer.causal:
-        packs = pack(ids, eot)
+        eot = np.asarray(eot_positions(jnp.asarray(ids), tower.eot_id))
+        packs, own = pack(ids, eot), int(eot.sum()) + texts
         computed, memory = packs.trunks.size, None
         if computed:
             memory = _remember(graph, weights, packs.trunks)
         embed = functools.partial(_packed, graph, memory, packs.lengths)
         inputs, owner = packs[:5], packs.text
     else:
-        whole = np.zeros((texts, context), np.int32)
-        whole[:, : ids.shape[1]] = ids
-        embed, inputs, owner, computed = functools.partial(_plain, graph), (whole,), np.arange(texts)[:, None], 0
+        embed, inputs, owner = functools.partial(_plain, graph), (ids,), np.arange(texts)[:, None]
+        computed, own = 0, texts * context
     embeddings = np.empty((texts, tower.projection.out_features), np.float32)
     answers = []
     for rows, batch in _calls(inputs, mesh):
@@ -91,7 +90,7 @@ def encode(
             done(_keep(embeddings, *answers.pop(0)))
     for answer in answers:
         done(_keep(embeddings, *answer))
-    return embeddings, Cost(computed, int(eot.sum()) + texts, texts * context)
+    return embeddings, Cost(computed, own, texts * context)
 
 
 def pack(ids: Int[np.ndarray, "texts tokens"], eot: Int[np.ndarray, "texts"]) -> Packs:

@@ -53,10 +53,12 @@ class PairTexts(Sequence[str]):
         return [left.replace(one, word) for word in self.first], [right.replace(other, word) for word in self.second]
 
 
-def token_source(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], context_length: int) -> Tokens:
+def token_source(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], context_length: int, *, padded: bool = False
+) -> Tokens:
     """Tokens of any texts: of PairTexts by their halves, if this tokenizer makes the same of them as of the whole.
 
-    Byte-pair encoders that work word by word do. It is tried on texts with every word of both lists.
+    Encoders that work word by word do. It is tried on texts with every word of both lists. padded: as `tokenize`.
     UserError as `tokenize`, at once where halves are used; else when the text is reached.
     """
     halves = texts.halves() if isinstance(texts, PairTexts) else None
@@ -68,8 +70,9 @@ def token_source(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], conte
         left, right = [before + ids for ids in left], [ids + after for ids in right]
         if _hold(tokenizer, texts, left, right):
             _check_lengths(texts, left, right, context_length)
-            return functools.partial(_joined, _padded(left), _padded(right))
-    return lambda start, stop: tokenize(tokenizer, texts[start:stop], context_length)
+            fill: Any = tokenizer.pad_token_id if padded else 0
+            return functools.partial(_joined, _padded(left), _padded(right), context_length if padded else None, fill)
+    return lambda start, stop: tokenize(tokenizer, texts[start:stop], context_length, padded=padded)
 
 
 def _hold(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], left: list, right: list) -> bool:
@@ -95,13 +98,18 @@ def _padded(rows: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
     return ids, lengths
 
 
-def _joined(left: tuple, right: tuple, start: int, stop: int) -> Int[np.ndarray, "texts tokens"]:
+def _joined(
+    left: tuple, right: tuple, width: int | None, fill: int, start: int, stop: int
+) -> Int[np.ndarray, "texts tokens"]:
+    """Ids of texts `start` to `stop`, filled up with `fill` to `width`, or to the longest of them."""
     (begins, begin), (ends, end) = left, right
     one, other = np.divmod(np.arange(start, stop), len(ends))
-    longest = int((begin[one] + end[other]).max())
-    ids = np.zeros((stop - start, longest), np.int32)
-    width = min(begins.shape[1], longest)
-    ids[:, :width] = begins[one, :width]
+    lengths = begin[one] + end[other]
+    ids = np.zeros((stop - start, width or int(lengths.max())), np.int32)
+    known = min(begins.shape[1], ids.shape[1])
+    ids[:, :known] = begins[one, :known]
     row, token = np.nonzero(np.arange(ends.shape[1]) < end[other][:, None])
     ids[row, begin[one[row]] + token] = ends[other[row], token]
+    if fill:
+        ids[np.arange(ids.shape[1]) >= lengths[:, None]] = fill
     return ids

@@ -13,16 +13,20 @@ MOST_SIDE = 1024
 """Twice what the largest CLIP looks at."""
 
 
+Resample = Literal["bicubic", "bilinear"]
+_FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+
+
 @dataclasses.dataclass(frozen=True)
 class Preprocess:
-    """PIL bicubic resize and centre crop to `size` pixels; `mean` and `std` are applied on the device.
+    """PIL resize and centre crop to `size` pixels; `mean` and `std` are applied on the device.
 
     resize: 'shortest' scales the shorter side to `resize_to` (default `size`) and crops the centre; 'squash'
       scales both sides to `size`, ignoring the aspect ratio; 'longest' scales the longer side to `size` and makes the
       picture square with black on both sides.
+    resample: PIL's filter. It is part of a checkpoint: jax.image and torch resize differ from it visibly.
     Of a picture with transparency or a palette PIL's RGB is taken: what is transparent has the colour stored there.
     UserError for more than MOST_SIDE pixels of a side, to which every picture would be scaled.
-    PIL's bicubic filter is part of a checkpoint: jax.image and torch resize differ from it visibly.
     """
 
     size: int
@@ -30,6 +34,7 @@ class Preprocess:
     std: tuple[float, ...] = OPENAI_STD
     resize: Literal["shortest", "squash", "longest"] = "shortest"
     resize_to: int | None = None
+    resample: Resample = "bicubic"
 
     def __post_init__(self):
         for side in (self.size, self.resize_to or self.size):
@@ -38,21 +43,21 @@ class Preprocess:
 
     def __call__(self, image: Image.Image) -> np.ndarray:
         """uint8 [size, size, 3] of any PIL image."""
-        image = image if image.mode == "RGB" else image.convert("RGB")
+        image, resample = image if image.mode == "RGB" else image.convert("RGB"), _FILTERS[self.resample]
         if self.resize == "squash":
-            return np.asarray(image.resize((self.size, self.size), Image.Resampling.BICUBIC))
+            return np.asarray(image.resize((self.size, self.size), resample))
         width, height = image.size
         if self.resize == "longest":
             inner_width, inner_height = (max(1, round(side * self.size / max(width, height))) for side in image.size)
             place = (self.size - inner_width) // 2, (self.size - inner_height) // 2
             square = Image.new("RGB", (self.size, self.size))
-            square.paste(image.resize((inner_width, inner_height), Image.Resampling.BICUBIC), place)
+            square.paste(image.resize((inner_width, inner_height), resample), place)
             return np.asarray(square)
         target = self.resize_to or self.size
         short = min(width, height)
         if short != target:
             scaled = (int(target * width / short), int(target * height / short))
-            image = image.resize(scaled, Image.Resampling.BICUBIC)
+            image = image.resize(scaled, resample)
         left, top = (round((side - self.size) / 2) for side in image.size)
         return np.asarray(image.crop((left, top, left + self.size, top + self.size)))
 

@@ -14,25 +14,33 @@ def eot_positions(ids: Int[Array, "batch tokens"], eot_id: int | None) -> Int[Ar
 
 
 class TextTower(nnx.Module):
-    """Token ids to unnormalised embeddings, read at EOT after the final layer norm and projected."""
+    """Token ids to unnormalised embeddings, read at one token after the final layer norm and projected.
+
+    Which one, and who sees whom, is told by `TextConfig`.
+    """
 
     def __init__(self, config: ClipConfig, *, dtype=jnp.float32, rngs: nnx.Rngs):
         text, eps = config.text, config.layer_norm_eps
-        self.eot_id, self.dtype = text.eot_id, dtype
+        self.eot_id, self.padded, self.dtype = text.eot_id, text.padded, dtype
         self.token_embedding = nnx.Param(0.02 * rngs.params.normal((text.vocab_size, text.width)))
         self.position_embedding = nnx.Param(0.01 * rngs.params.normal((text.context_length, text.width)))
-        self.transformer = Transformer(text, config.activation, eps, causal=True, dtype=dtype, rngs=rngs)
+        activation = text.activation or config.activation
+        self.transformer = Transformer(text, activation, eps, causal=text.causal, dtype=dtype, rngs=rngs)
         self.ln_final = nnx.LayerNorm(text.width, epsilon=eps, dtype=dtype, rngs=rngs)
-        self.projection = linear(text.width, config.embed_dim, use_bias=False, dtype=dtype, rngs=rngs)
+        self.projection = linear(text.width, config.embed_dim, use_bias=text.projection_bias, dtype=dtype, rngs=rngs)
 
     def __call__(self, ids: Int[Array, "batch tokens"]) -> Float[Array, "batch embed"]:
-        """Embeds rows of at most `context_length` ids.
+        """Embeds rows of at most `context_length` ids; of exactly as many for a tower of padded texts.
 
-        The tower is causal and read at EOT, so columns after the last EOT of the batch may be left out: the
+        Of a causal tower, which is read at EOT, columns after the last EOT of the batch may be left out: the
         result is the same.
         """
-        x = self.token_embedding[...][ids] + self.position_embedding[: ids.shape[1]]
-        x = self.transformer(x.astype(self.dtype))
+        x = (self.token_embedding[...][ids] + self.position_embedding[: ids.shape[1]]).astype(self.dtype)
+        if self.padded:
+            if ids.shape[1] != len(self.position_embedding[...]):
+                raise ValueError(f"texts have {ids.shape[1]} ids; expected {len(self.position_embedding[...])}, padded")
+            return self.project(self.transformer(x, asked=slice(-1, None))[:, 0])
+        x = self.transformer(x)
         eot = eot_positions(ids, self.eot_id)
         x = jnp.take_along_axis(x, eot[:, None, None], axis=1)[:, 0]
         return self.project(x)

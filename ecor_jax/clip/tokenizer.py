@@ -20,21 +20,28 @@ class TextTooLong(UserError):
         super().__init__(f"{texts[0]!r} has {tokens[0]} tokens{more}; the text tower reads at most {context_length}")
 
 
-def tokenize(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], context_length: int) -> np.ndarray:
+def tokenize(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], context_length: int, *, padded: bool = False
+) -> np.ndarray:
     """int32 [texts, longest]: ids padded to the longest text, EOT included.
 
-    UserError if a text is empty, TextTooLong if some have more than `context_length` tokens: a text that was cut
-    would explain something else than it says.
+    padded: int32 [texts, context_length], padded with the tokenizer's padding token (`TextConfig.padded`).
+    UserError if a text is empty, or nothing is left of it, TextTooLong if some have more than `context_length` tokens:
+    a text that was cut would explain something else than it says.
     """
     if not texts:
         raise ValueError("no texts to tokenize")
     encoded = tokenizer(list(texts), verbose=False)["input_ids"]
     if not all(text.strip() for text in texts):
         raise UserError("a text to encode is empty")
+    specials = tokenizer.num_special_tokens_to_add()
+    if empty := [text for text, ids in zip(texts, encoded, strict=True) if len(ids) <= specials]:
+        raise UserError(f"the tokenizer leaves nothing of a text to encode, {empty[0]!r}")
     if long := [(text, len(ids)) for text, ids in zip(texts, encoded, strict=True) if len(ids) > context_length]:
         raise TextTooLong([text for text, _ in long], [tokens for _, tokens in long], context_length)
-    # Id 0 pads: nothing after EOT is read, and 0 is never the largest id of a row.
-    batch = np.zeros((len(texts), max(map(len, encoded))), np.int32)
+    # Of other towers nothing after EOT is read, and id 0 is never the largest of a row.
+    width, fill = (context_length, tokenizer.pad_token_id) if padded else (max(map(len, encoded)), 0)
+    batch = np.full((len(texts), width), fill, np.int32)
     for row, ids in zip(batch, encoded, strict=True):
         row[: len(ids)] = ids
     return batch

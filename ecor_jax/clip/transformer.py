@@ -26,6 +26,7 @@ def gelu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "quick_gelu": quick_gelu,
     "gelu": gelu,
+    "gelu_tanh": jax.nn.gelu,
 }
 
 
@@ -37,14 +38,14 @@ def linear(
     return nnx.Linear(inputs, outputs, use_bias=use_bias, kernel_init=init, dtype=dtype, rngs=rngs)
 
 
-Asked = int | Int[Array, "batch some"] | None
-"""Tokens that come out of a block: the first so many, or those in these places of each row, or all."""
+Asked = slice | Int[Array, "batch some"] | None
+"""Tokens that come out of a block: those of a slice, or those in these places of each row, or all."""
 
 
 def _those(x: Shaped[Array, "batch tokens size"], asked: Asked) -> Shaped[Array, "batch some size"]:
-    if asked is None or isinstance(asked, int):
-        return x[:, :asked]
-    return jnp.take_along_axis(x, asked[:, :, None], axis=1)
+    if asked is None:
+        return x
+    return x[:, asked] if isinstance(asked, slice) else jnp.take_along_axis(x, asked[:, :, None], axis=1)
 
 
 class Memory(NamedTuple):
@@ -75,15 +76,27 @@ class Attention(nnx.Module):
         mask: Bool[Array, "batch tokens seen"] | None = None,
         memory: Memory | None = None,
     ):
-        asking = self.query(_those(x, asked))
-        q, (k, v) = asking.reshape(*asking.shape[:-1], self.heads, -1), self.remember(x)
+        seen = self.remember(x)
         if memory is not None:
-            k, v = (_behind(before, own) for before, own in zip(memory, (k, v), strict=True))
+            seen = Memory(*(_behind(before, own) for before, own in zip(memory, seen, strict=True)))
+        return self.attend(_those(x, asked), seen, causal=causal, mask=None if mask is None else _those(mask, asked))
+
+    def attend(
+        self,
+        asking: Float[Array, "batch asking width"],
+        seen: Memory,
+        *,
+        causal: bool = False,
+        mask: Bool[Array, "batch asking seen"] | None = None,
+    ) -> Float[Array, "batch asking width"]:
+        """What tokens take from those they look at. causal: these are the same ones; each looks at none behind it."""
+        asking = self.query(asking)
+        q, (k, v) = asking.reshape(*asking.shape[:-1], self.heads, -1), seen
         on_cpus = meshes.platform() == "cpu"
         if mask is None and causal and on_cpus:
-            mask = jnp.tril(jnp.ones((1, x.shape[1], x.shape[1]), bool))
+            mask = jnp.tril(jnp.ones((1, q.shape[1], k.shape[1]), bool))
         if mask is not None or on_cpus:
-            y = _attention_by_heads(q, k, v, None if mask is None else _those(mask, asked)[:, None])
+            y = _attention_by_heads(q, k, v, None if mask is None else mask[:, None])
         else:
             y = jax.nn.dot_product_attention(q, k, v, is_causal=causal, implementation=_kernel(q))
         return self.out(y.reshape(asking.shape))

@@ -7,7 +7,7 @@ from jaxtyping import Array, Float, Int, UInt8
 
 from ecor_jax.clip.config import ClipConfig
 from ecor_jax.clip.prompts import VisualPrompts
-from ecor_jax.clip.transformer import Transformer, linear
+from ecor_jax.clip.transformer import ACTIVATIONS, Attention, Transformer, linear
 
 
 def normalise_pixels(
@@ -17,22 +17,48 @@ def normalise_pixels(
     return (images.astype(jnp.float32) / 255 - jnp.array(mean, jnp.float32)) / jnp.array(std, jnp.float32)
 
 
+class AttentionPool(nnx.Module):
+    """Tokens to one: a learnt query, the probe, attends to all, then an MLP with a residual (SigLIP's MAP head)."""
+
+    def __init__(self, config: ClipConfig, *, dtype, rngs: nnx.Rngs):
+        vision, width = config.vision, config.vision.width
+        self.probe = nnx.Param(width**-0.5 * rngs.params.normal((width,)))
+        self.attention = Attention(width, vision.heads, vision.layers, dtype=dtype, rngs=rngs)
+        self.ln = nnx.LayerNorm(width, epsilon=config.layer_norm_eps, dtype=dtype, rngs=rngs)
+        self.mlp_in = linear(width, vision.mlp_width, (2 * width) ** -0.5, dtype=dtype, rngs=rngs)
+        self.mlp_out = linear(vision.mlp_width, width, (2 * vision.layers * width) ** -0.5, dtype=dtype, rngs=rngs)
+        self.activation, self.dtype = config.activation, dtype
+
+    def __call__(self, x: Float[Array, "batch tokens width"]) -> Float[Array, "batch width"]:
+        probe = jnp.broadcast_to(self.probe[...].astype(self.dtype), (len(x), 1, x.shape[2]))
+        x = self.attention.attend(probe, self.attention.remember(x))[:, 0]
+        return x + self.mlp_out(ACTIVATIONS[self.activation](self.mlp_in(self.ln(x))))
+
+
 class VisionTower(nnx.Module):
-    """Images to unnormalised embeddings: patches, ln_pre, blocks, ln_post of the CLS token, projection."""
+    """Images to unnormalised embeddings: patches, blocks, ln_post, and what `VisionConfig` asks for beside these.
+
+    CLIP's: a CLS token, ln_pre, and ln_post of the CLS token, projected. SigLIP's: ln_post of all patches, pooled.
+    """
 
     def __init__(self, config: ClipConfig, *, dtype=jnp.float32, rngs: nnx.Rngs):
         vision, eps = config.vision, config.layer_norm_eps
-        scale = vision.width**-0.5
-        self.patch_size, self.dtype = vision.patch_size, dtype
+        scale, has_cls = vision.width**-0.5, vision.pooling == "cls"
+        self.config, self.dtype = config, dtype
         # A convolution whose stride is its size is one matrix product over (row, column, channel).
         pixels = 3 * vision.patch_size**2
-        self.patch_embedding = linear(pixels, vision.width, use_bias=False, dtype=dtype, rngs=rngs)
-        self.class_embedding = nnx.Param(scale * rngs.params.normal((vision.width,)))
-        self.position_embedding = nnx.Param(scale * rngs.params.normal((1 + vision.patches, vision.width)))
-        self.ln_pre = nnx.LayerNorm(vision.width, epsilon=eps, dtype=dtype, rngs=rngs)
+        self.patch_embedding = linear(pixels, vision.width, use_bias=vision.patch_bias, dtype=dtype, rngs=rngs)
+        self.class_embedding = nnx.Param(scale * rngs.params.normal((vision.width,))) if has_cls else None
+        self.position_embedding = nnx.Param(scale * rngs.params.normal((has_cls + vision.patches, vision.width)))
+        self.ln_pre = nnx.LayerNorm(vision.width, epsilon=eps, dtype=dtype, rngs=rngs) if vision.pre_norm else None
         self.transformer = Transformer(vision, config.activation, eps, causal=False, dtype=dtype, rngs=rngs)
         self.ln_post = nnx.LayerNorm(vision.width, epsilon=eps, dtype=dtype, rngs=rngs)
-        self.projection = linear(vision.width, config.embed_dim, use_bias=False, dtype=dtype, rngs=rngs)
+        self.pool = None if has_cls else AttentionPool(config, dtype=dtype, rngs=rngs)
+        self.projection = (
+            linear(vision.width, config.embed_dim, use_bias=False, dtype=dtype, rngs=rngs)
+            if vision.projection
+            else None
+        )
 
     def __call__(
         self,
@@ -46,37 +72,48 @@ class VisionTower(nnx.Module):
         2023); None keeps all.
         """
         x = self.patch_embedding(self._patches(images))
-        x = x + self.position_embedding[1:].astype(self.dtype)
+        positions = self.position_embedding[...].astype(self.dtype)
+        x = x + (positions if self.class_embedding is None else positions[1:])
         if kept_patches is not None:
             x = jnp.take_along_axis(x, kept_patches[:, :, None], axis=1)
-        cls = (self.class_embedding + self.position_embedding[0]).astype(self.dtype)
-        x = self.ln_pre(jnp.concatenate([jnp.broadcast_to(cls, (x.shape[0], 1, cls.size)), x], axis=1))
-        x = self.transformer(x, asked=1) if prompts is None else self._prompted(x, prompts)
-        return self.projection(self.ln_post(x[:, 0])).astype(jnp.float32)
+        if self.class_embedding is not None:
+            cls = (self.class_embedding + self.position_embedding[0]).astype(self.dtype)
+            x = jnp.concatenate([jnp.broadcast_to(cls, (x.shape[0], 1, cls.size)), x], axis=1)
+        x = self._pre_norm(x)
+        asked = slice(1 if self.pool is None else x.shape[1])
+        x = self.transformer(x, asked=asked) if prompts is None else self._prompted(x, prompts, asked)
+        x = self.ln_post(x[:, 0]) if self.pool is None else self.pool(self.ln_post(x))
+        return (x if self.projection is None else self.projection(x)).astype(jnp.float32)
 
-    def _prompted(self, x: Float[Array, "batch tokens width"], prompts: VisualPrompts):
+    def _pre_norm(self, x: Float[Array, "*rows width"]) -> Float[Array, "*rows width"]:
+        return x if self.ln_pre is None else self.ln_pre(x)
+
+    def _prompted(self, x: Float[Array, "batch tokens width"], prompts: VisualPrompts, asked: slice):
         """Through the blocks with the prompts behind the others: they have no position, so any place will do.
 
         What comes out at prompts that the next layer replaces is of no use. There they are only looked at: their keys
-        and values are computed once for all images, and nothing else of them.
+        and values are computed once for all images, and nothing else of them. What comes out at the last layer's
+        prompts is not pooled.
         """
         length, blocks = x.shape[1], self.transformer
         if prompts.layers[0]:
             x = blocks(x, stop=prompts.layers[0])
         for start, stop, tokens in prompts.stretches(blocks.layers):
             if start == 0:
-                tokens = jnp.concatenate([self.ln_pre(tokens[:1].astype(self.dtype)), tokens[1:].astype(self.dtype)])
+                first = self._pre_norm(tokens[:1].astype(self.dtype))
+                tokens = jnp.concatenate([first, tokens[1:].astype(self.dtype)])
             if len(tokens) == stop - start:
-                x = blocks(x, start=start, stop=stop, asked=1, beside=tokens)
+                x = blocks(x, start=start, stop=stop, asked=asked, beside=tokens)
             else:
                 shown = jnp.broadcast_to(tokens[0].astype(self.dtype), (len(x), *tokens.shape[1:]))
-                x = blocks(jnp.concatenate([x, shown], axis=1), start=start, stop=stop, asked=1)[:, :length]
+                x = blocks(jnp.concatenate([x, shown], axis=1), start=start, stop=stop, asked=asked)[:, :length]
         return x
 
     def _patches(self, images: Float[Array, "batch size size 3"]) -> Float[Array, "batch patches pixels"]:
-        batch, size, p = images.shape[0], images.shape[1], self.patch_size
-        grid = images.astype(self.dtype).reshape(batch, size // p, p, size // p, p, 3)
-        return jnp.transpose(grid, (0, 1, 3, 2, 4, 5)).reshape(batch, (size // p) ** 2, -1)
+        batch, p = images.shape[0], self.config.vision.patch_size
+        side = images.shape[1] // p
+        grid = images[:, : side * p, : side * p].astype(self.dtype).reshape(batch, side, p, side, p, 3)
+        return jnp.transpose(grid, (0, 1, 3, 2, 4, 5)).reshape(batch, side**2, -1)
 
 
 def random_patches(key: Array, batch: int, patches: int, kept: int) -> Int[Array, "batch kept"]:

@@ -10,6 +10,8 @@ usual width.
 import argparse
 from pathlib import Path
 
+from absl import logging
+
 from ecor_jax.commands import cli
 
 
@@ -20,6 +22,8 @@ def main(args: argparse.Namespace) -> None:
     from ecor_jax.checkpoints.weights import weights_digest
     from ecor_jax.clip.preprocessing import PUBLISHED, Preprocess
     from ecor_jax.parallel.processes import from_first
+
+    logging.set_verbosity(logging.INFO)  # what is noted of the files, such as weights in half precision
 
     def convert() -> None:
         check_new(Path(args.output))

@@ -116,6 +116,7 @@ class CaptionLabels:
     """{"text": int32 [text_length], "group": int32 []}: a caption drawn at random, and what it is a positive of.
 
     Captions longer than `text_length` tokens are cut before EOT, as CLIP's training does.
+    padded_to: of a tower of padded texts (`TextConfig.padded`), to how many tokens: the size of "text" then.
     positives: 'text', equal captions form a group; 'category', images of one class do (for class-level captions,
       of which any fits any image of the class).
     """
@@ -126,15 +127,20 @@ class CaptionLabels:
         tokenizer: "PreTrainedTokenizerBase",
         text_length: int,
         positives: Literal["text", "category"],
+        padded_to: int | None = None,
     ):
+        fill = 0 if padded_to is None else tokenizer.pad_token_id
+        self._padding = np.full(padded_to or text_length, fill, np.int32)
         self._captions, self._tokenizer = captions, tokenizer
         self._text_length, self._positives = text_length, positives
 
     def __call__(self, record: Labels, rng: np.random.Generator) -> Example:
         caption = self._captions(record, rng)
         ids = self._tokenizer(caption)["input_ids"]
-        text = np.zeros(self._text_length, np.int32)
-        text[: len(ids)] = ids if len(ids) <= self._text_length else [*ids[: self._text_length - 1], ids[-1]]
+        text = self._padding.copy()
+        if len(ids) > self._text_length:
+            ids = [*ids[: self._text_length - 1], ids[-1]]
+        text[: len(ids)] = ids
         same = normalise_name(caption if self._positives == "text" else record["category"])
         # Equal texts give equal numbers, in every process and run.
         return {"text": text, "group": np.asarray(zlib.crc32(same.encode()) >> 1, np.int32)}

@@ -29,7 +29,7 @@ RULES: tuple[tuple[str, PartitionSpec, PartitionSpec], ...] = (
 TOWERS: tuple[tuple[str, PartitionSpec, PartitionSpec], ...] = (
     # Stacked blocks [layers, inputs, outputs]: `gathered` leaves them in shares, `one_block` makes each whole.
     (r"blocks/.*kernel$", PartitionSpec(None, "data"), WHOLE),
-    (r"(patch_embedding|projection|last/.*)/kernel$", PartitionSpec("data"), WHOLE),
+    (r"(patch_embedding|projection|last/.*|pool/.*)/kernel$", PartitionSpec("data"), WHOLE),
     (r"(token|position)_embedding$", PartitionSpec(None, "data"), WHOLE),
 )
 

@@ -152,7 +152,10 @@ def openclip_dir(tmp_path, torch, openai_tensors, config, tokenizer) -> Path:
     directory = tmp_path / "openclip"
     directory.mkdir()
     torch.save(openai_tensors, directory / "open_clip_pytorch_model.bin")
-    vision, text = dataclasses.asdict(config.vision), dataclasses.asdict(config.text)
+    vision, text = (
+        {field.name: getattr(tower, field.name) for field in dataclasses.fields(tower) if not field.kw_only}
+        for tower in (config.vision, config.text)
+    )
     vision["mlp_ratio"], text["mlp_ratio"] = (tower.pop("mlp_width") / tower["width"] for tower in (vision, text))
     vision["head_width"] = vision["width"] // vision.pop("heads")
     del text["eot_id"]

@@ -8,19 +8,20 @@ import pytest
 
 from ecor_jax.checkpoints import huggingface
 from ecor_jax.checkpoints.layouts import PATCHES
+from ecor_jax.checkpoints.model_types import FAMILIES
 from ecor_jax.checkpoints.tensor_files import open_tensors
 from ecor_jax.checkpoints.weights import flat_parameters
 from ecor_jax.errors import UserError
 
 
 @pytest.mark.parametrize("section", ["text_config", "vision_config"])
-def test_what_is_left_out_is_what_transformers_takes_for_it(section):
-    from transformers import CLIPConfig
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
+def test_what_is_left_out_is_what_transformers_takes_for_it(family, section):
+    from transformers import AutoConfig
 
-    theirs = CLIPConfig().to_dict()[section]
-    assert huggingface.DEFAULTS[section] == {name: theirs[name] for name in huggingface.DEFAULTS[section]} | {
-        "hidden_act": None
-    }
+    theirs, ours = AutoConfig.for_model(family.model_type).to_dict()[section], family.defaults[section]
+    guessed = {"hidden_act": None} if family.model_type == "clip" else {}
+    assert ours == {name: theirs[name] for name in ours} | guessed
 
 
 def test_a_directory_embeds_as_the_torch_model(huggingface_dir, config, assert_embeds):
@@ -108,14 +109,10 @@ def test_all_that_does_not_fit_is_reported_at_once(huggingface_dir, torch, huggi
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("model_type", "siglip", "model_type is 'siglip'; expected 'clip'"),
+        ("model_type", "blip", "model_type is 'blip'; expected 'clip' or 'siglip'"),
         ("model_type", ..., "model_type is None"),
         ("text_config", [], r"text_config is \[\]; expected an object"),
-        (
-            "text_config.hidden_act",
-            "gelu_new",
-            "hidden_act is 'gelu_new' in text_config and 'quick_gelu' in vision",
-        ),
+        ("text_config.hidden_act", "relu", "text_config.hidden_act is 'relu'; expected one of quick_gelu, gelu"),
         (
             "vision_config.layer_norm_eps",
             1e-6,
@@ -124,7 +121,8 @@ def test_all_that_does_not_fit_is_reported_at_once(huggingface_dir, torch, huggi
         ("vision_config.num_channels", 4, "num_channels is 4; expected 3"),
         ("vision_config.image_size", [24, 24], r"image_size is \[24, 24\]; expected a whole number from 1 to"),
         ("vision_config.num_attention_heads", 3, "vision width 128 is not a multiple of its 3 heads"),
-        ("vision_config.patch_size", 7, "image_size 24 is not a multiple of patch_size 7"),
+        ("vision_config.patch_size", 7, r"patch_embedding.weight .* \(expected \[128, 3, 7, 7\]\)"),
+        ("vision_config.patch_size", 25, "image_size 24 is less than patch_size 25"),
         ("vision_config.num_hidden_layers", 4, "missing: vision_model.encoder.layers.3"),
         ("vision_config.image_size", 32, r"position_embedding.weight \[10, 128\] \(expected \[17, 128\]\)"),
         ("text_config.vocab_size", ..., r"token_embedding.weight .*\(expected \[49408, 64\]\)"),

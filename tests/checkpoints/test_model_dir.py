@@ -186,4 +186,4 @@ def test_a_hub_snapshot_is_fetched_in_one_form_of_weights(huggingface_dir, monke
 
     monkeypatch.setattr(hub, "snapshot_download", snapshot_download)
     assert load_clip("someone/clip").path == huggingface_dir
-    assert asked == [("someone/clip", "*.json", "merges.txt"), ("someone/clip", "model*.safetensors")]
+    assert asked == [("someone/clip", "*.json", "merges.txt", "spiece.model"), ("someone/clip", "model*.safetensors")]

@@ -14,7 +14,7 @@ def test_a_directory_embeds_as_the_torch_model(openclip_dir, edit_json, config, 
     edit_json(file, "model_cfg.text_cfg.pool_type", "argmax")
     edit_json(file, "model_cfg.init_logit_scale", 2.0)
     edit_json(file, "preprocess_cfg.fill_color", 0)
-    clip, preprocess = openclip.read(openclip_dir)
+    clip, preprocess, _ = openclip.read(openclip_dir)
     assert clip.config == config
     assert (preprocess.size, preprocess.resize, preprocess.mean) == (24, "squash", (0.5, 0.5, 0.5))
     assert_embeds(clip)
@@ -43,7 +43,7 @@ def test_gelu_is_the_default_and_other_defaults_are_open_clips(openclip_dir, edi
     file = openclip_dir / "open_clip_config.json"
     edit_json(file, "model_cfg.quick_gelu", ...)
     edit_json(file, "preprocess_cfg", {})
-    clip, preprocess = openclip.read(openclip_dir)
+    clip, preprocess, _ = openclip.read(openclip_dir)
     assert clip.config.activation == "gelu"
     assert preprocess.resize == "shortest" and preprocess.mean[0] == pytest.approx(0.48145466)
     assert openclip.read(openclip_dir, "quick_gelu")[0].config == config
@@ -72,7 +72,7 @@ def test_gelu_is_the_default_and_other_defaults_are_open_clips(openclip_dir, edi
         ("model_cfg.text_cfg.hf_model_name", "roberta", "text_cfg.hf_model_name is 'roberta'"),
         ("model_cfg.text_cfg.pool_type", "eos", "text_cfg.pool_type is 'eos'"),
         ("model_cfg.text_cfg.no_causal_mask", True, "text_cfg.no_causal_mask is True"),
-        ("preprocess_cfg.interpolation", "bilinear", "preprocess_cfg.interpolation is 'bilinear'"),
+        ("preprocess_cfg.interpolation", "random", "interpolation is 'random'; expected 'bicubic' or 'bilinear'"),
         (
             "preprocess_cfg.resize_mode",
             "widest",

@@ -22,6 +22,7 @@ HALF = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}
         ({"size": {"shortest_edge": 256}}, Preprocess(224, resize_to=256)),
         ({"size": {"height": 378, "width": 378}, "do_center_crop": False}, Preprocess(378, resize="squash")),
         ({"size": {"shortest_edge": 224, "longest_edge": 224}}, Preprocess(224, resize="longest")),
+        ({"resample": 2}, Preprocess(224, resample="bilinear")),
     ],
 )
 def test_published_kinds(change, expected, openai_preprocessing):
@@ -47,15 +48,18 @@ CLIPS = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}
         {"size": {"height": 32, "width": 32}, "crop_size": 32, "use_square_size": False},
         {"size": 32, "crop_size": 32, "default_to_square": True},
         {"size": {"shortest_edge": 40}, "crop_size": 32},
+        {"image_processor_type": "SiglipImageProcessor"},
+        {"image_processor_type": "SiglipImageProcessor", "size": {"height": 32, "width": 32}, "resample": 2},
     ],
 )
 def test_what_is_left_out_is_what_transformers_takes_for_it(fields, tmp_path):
     pytest.importorskip("torch")
-    from transformers import CLIPImageProcessor
+    from transformers import CLIPImageProcessor, SiglipImageProcessor
 
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(fields))
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8))
-    theirs = CLIPImageProcessor.from_pretrained(tmp_path)(images=picture, return_tensors="np")["pixel_values"][0]
+    kind = SiglipImageProcessor if "Siglip" in fields.get("image_processor_type", "") else CLIPImageProcessor
+    theirs = kind.from_pretrained(tmp_path)(images=picture, return_tensors="np")["pixel_values"][0]
     found = read_preprocess(tmp_path)
     assert found is not None
     ours = (found(picture) / 255 - np.array(found.mean)) / np.array(found.std)
@@ -65,7 +69,7 @@ def test_what_is_left_out_is_what_transformers_takes_for_it(fields, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"resample": 2}, "resample is 2; expected 3"),
+        ({"resample": 1}, r"resample is 1; expected 3 \(bicubic\) or 2 \(bilinear\)"),
         ({"resample": None}, "resample is None; expected 3"),
         ({"image_mean": None}, "image_mean is None; expected three numbers"),
         ({"crop_size": None}, "crop_size is None"),
@@ -101,6 +105,7 @@ def test_the_file_of_newer_processors(tmp_path, openai_preprocessing):
         Preprocess(16),
         Preprocess(16, (0.5,) * 3, (0.5,) * 3, resize_to=20),
         Preprocess(16, resize="squash"),
+        Preprocess(16, (0.5,) * 3, (0.5,) * 3, resize="squash", resample="bilinear"),
         Preprocess(12, **PUBLISHED["chexzero"]),
     ],
 )

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ecor_jax.clip import packed
 from ecor_jax.clip.config import ClipConfig, preset
+from ecor_jax.clip.model import unit
 from ecor_jax.clip.text import TextTower
 
 START, END = 510, 511
@@ -89,18 +90,18 @@ def test_what_is_shared_is_saved_and_where_nothing_is_not_much_is_lost():
     assert cost.own <= cost.computed < 1.2 * cost.own
 
 
-def test_a_tower_that_is_not_causal_gets_whole_texts_of_full_length():
-    """There every token depends on all others, padding too."""
-    tower, texts = tower_of(), TEXTS["class first"][:21]
-    causal = packed.encode(tower, padded(texts))[0]
-    tower.transformer.causal = False
-    whole = np.zeros((21, 77), np.int32)
-    whole[:, : padded(texts).shape[1]] = padded(texts)
-    expected = alone(tower, whole.tolist())
-    found, cost = packed.encode(tower, padded(texts))
+def test_texts_of_a_bidirectional_tower_are_encoded_whole():
+    """There every token depends on all others, padding too: nothing is shared, and nothing cut off."""
+    tower = TextTower(preset("tiny/siglip-16-8"), rngs=nnx.Rngs(0))
+    ids = np.full((21, 64), 7, np.int32)
+    ids[:, :9] = np.random.default_rng(0).integers(8, 500, (21, 9))
+    ids[1, :8] = ids[0, :8]
+    expected = np.concatenate([unit(plain(tower, row[None])) for row in ids])
+    found, cost = packed.encode(tower, ids)
     np.testing.assert_allclose(found, expected, atol=1e-6)
-    assert cost.computed >= cost.padded == 21 * 77
-    assert np.abs(found - causal).max() > 1e-2
+    assert cost.own == cost.padded == 21 * 64 <= cost.computed
+    with pytest.raises(ValueError, match="texts have 9 ids; expected 64, padded"):
+        packed.encode(tower, ids[:, :9])
 
 
 def test_bfloat16_is_as_near_as_bfloat16_is():

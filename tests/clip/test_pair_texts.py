@@ -33,7 +33,7 @@ def across_words() -> PreTrainedTokenizerFast:
     """Byte pairs that are merged over white space too."""
     tokenizer = Tokenizer(models.BPE(unk_token="?"))
     tokenizer.train_from_iterator(CAPTIONS * 3, trainers.BpeTrainer(vocab_size=300, special_tokens=["?", START, END]))
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=START, eos_token=END)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=START, eos_token=END, pad_token=END)
 
 
 @pytest.fixture(scope="module")
@@ -61,11 +61,15 @@ def tokenizers(shared_data):
 )
 def test_tokens_are_those_of_the_whole_texts(tokenizers, name, template, cut, monkeypatch):
     texts, whole = PairTexts(template, WORDS), []
-    monkeypatch.setattr(pair_texts, "tokenize", lambda *given: whole.append(1) or tokenize(*given))
+    monkeypatch.setattr(pair_texts, "tokenize", lambda *given, **more: whole.append(1) or tokenize(*given, **more))
     tokens = token_source(tokenizers[name], texts, 200)
+    to_context = token_source(tokenizers[name], texts, 200, padded=True)
     for start, stop in ((0, 18), (5, 7), (17, 18)):
         found, expected = tokens(start, stop), tokenize(tokenizers[name], texts[start:stop], 200)
         np.testing.assert_array_equal(found, expected)
+        found, padded = to_context(start, stop), tokenize(tokenizers[name], texts[start:stop], 200, padded=True)
+        np.testing.assert_array_equal(found, padded)
+        assert found.shape[1] == 200 and (found[:, expected.shape[1] :] == tokenizers[name].pad_token_id).all()
     # Of some templates even that tokenizer's halves make the whole.
     if name != "across words" or template.startswith("This"):
         assert bool(whole) == (not cut or name == "across words")

@@ -1,4 +1,4 @@
-"""Our CLIP against transformers' CLIPModel in float32, on random weights of the published shapes."""
+"""Our towers against transformers' CLIPModel and SiglipModel in float32, on random weights of the published shapes."""
 
 import dataclasses
 import gc
@@ -9,17 +9,23 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from ecor_jax.checkpoints import huggingface
 from ecor_jax.checkpoints.layouts import Tensor
+from ecor_jax.checkpoints.model_types import family_of
 from ecor_jax.checkpoints.weights import load_weights
-from ecor_jax.clip.config import ClipConfig, preset
+from ecor_jax.clip.config import HUB_IDS, ClipConfig, preset
 from ecor_jax.clip.model import Clip
 
 torch = pytest.importorskip("torch")
 
 TOLERANCE = 1e-5
 EOT = 49407
-SHORTENED = ["openai/ViT-B-32", "datacomp1b/ViT-B-16", "openai/ViT-L-14"]
+SHORTENED = [
+    "openai/ViT-B-32",
+    "datacomp1b/ViT-B-16",
+    "openai/ViT-L-14",
+    "siglip/ViT-B-16",
+    "siglip/ViT-SO400M-14-384",
+]
 """Of these the suite takes the first layers alone: every size but the depth is the published one."""
 SLOW = [
     *SHORTENED,
@@ -29,6 +35,7 @@ SLOW = [
     "laion2b/ViT-H-14",
     "dfn5b/ViT-H-14-quickgelu",
     "dfn5b/ViT-H-14-378-quickgelu",
+    *(name for name in HUB_IDS.values() if name.startswith("siglip") and name not in SHORTENED),
 ]
 
 
@@ -51,9 +58,12 @@ def test_embeddings_are_those_of_pytorch(name, transformers_clip, record_propert
     config = CASES[name]
     reference = transformers_clip(config)
     clip = loaded(reference, config)
-    differences = {"image": image_difference(reference, clip, images=1 if "ViT-B" not in name else 2)}
+    differences = {"image": image_difference(reference, clip, images=2 if "ViT-B" in name else 1)}
+    if config.text.padded:
+        ids = np.random.default_rng(1).integers(0, config.text.vocab_size, (3, config.text.context_length), np.int32)
+        differences["text"] = text_difference(reference, clip, ids)
     # OpenAI's convention pads with anything below EOT; newer ones pad with EOT itself: the first counts.
-    for eot_id, padding in ((None, 0), (EOT, EOT)):
+    for eot_id, padding in () if config.text.padded else ((None, 0), (EOT, EOT)):
         reference.text_model.eos_token_id = 2 if eot_id is None else eot_id
         clip.text.eot_id = eot_id
         ids = ragged_texts(config.text.context_length, padding)
@@ -82,7 +92,7 @@ def loaded(reference: Any, config: ClipConfig) -> Clip:
         return Tensor(tuple(value.shape), str(value.dtype).removeprefix("torch."), lambda: value.numpy())
 
     tensors = {name: tensor(value) for name, value in reference.state_dict().items()}
-    return load_weights(config, huggingface.ENTRIES, tensors, source="reference")
+    return load_weights(config, family_of(config).entries, tensors, source="reference")
 
 
 def image_difference(reference: Any, clip: Clip, images: int) -> float:

@@ -15,8 +15,14 @@ from ecor_jax.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("strict_dtypes")
 
-CONFIG = preset("tiny/16-8")
-CONFIG = dataclasses.replace(CONFIG, vision=dataclasses.replace(CONFIG.vision, layers=4))
+
+def of_four_layers(name, **options):
+    config = preset(name)
+    return dataclasses.replace(config, vision=dataclasses.replace(config.vision, layers=4, **options))
+
+
+CONFIG = of_four_layers("tiny/16-8")
+SIGLIP = of_four_layers("tiny/siglip-16-8", image_size=18)  # whose last pixels are not read
 COUNT = 3
 
 
@@ -55,6 +61,18 @@ def test_prompted_embeddings_equal_a_plain_loop(tower, images, slow_vision, laye
     found = embed(tower, images, prompts)
     expected = [slow_vision(tower, CONFIG, image, prompts=as_dict(prompts), position=position) for image in images]
     np.testing.assert_allclose(found, expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("layers", [None, (0,), (0, 1, 2, 3), (1, 3)], ids=str)
+def test_a_tower_without_cls_pools_its_patches_alone(slow_vision, layers):
+    tower = lively(Clip(SIGLIP, rngs=nnx.Rngs(0)).vision)
+    images = jnp.asarray(np.random.default_rng(1).normal(size=(2, 18, 18, 3)), jnp.float32)
+    prompts = layers and VisualPrompts(SIGLIP.vision, COUNT, layers, initialisation="normal", rngs=nnx.Rngs(2))
+    expected = [slow_vision(tower, SIGLIP, image, prompts=prompts and as_dict(prompts)) for image in images]
+    np.testing.assert_allclose(embed(tower, images, prompts), expected, atol=5e-5)
+    kept = jnp.array([[0, 3], [2, 1]])
+    expected = [slow_vision(tower, SIGLIP, image, kept=one) for image, one in zip(images, kept.tolist(), strict=True)]
+    np.testing.assert_allclose(tower(images, kept_patches=kept), expected, atol=5e-5)
 
 
 def test_the_prompts_are_one_parameter_of_their_own_type():

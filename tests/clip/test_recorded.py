@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from ecor_jax.checkpoints import huggingface
 from ecor_jax.checkpoints.layouts import Tensor
+from ecor_jax.checkpoints.model_types import CLIP
 from ecor_jax.checkpoints.weights import foreign_tensors, load_weights
 from ecor_jax.clip.config import preset
 from ecor_jax.clip.model import Clip
@@ -24,7 +24,7 @@ CONFIG = preset("tiny/16-8")
 def drawn() -> dict[str, np.ndarray]:
     """Weights under the names that CLIPModel has for them, none of which is zero or one."""
     rng, tensors = np.random.default_rng(0), {}
-    for name, value in foreign_tensors(Clip(CONFIG, rngs=nnx.Rngs(0)), huggingface.ENTRIES):
+    for name, value in foreign_tensors(Clip(CONFIG, rngs=nnx.Rngs(0)), CLIP.entries).items():
         numbers = rng.standard_normal(value.shape, np.float32)
         if value.ndim < 2:
             tensors[name] = 0.1 * numbers + (0 if name.endswith("bias") else 1)
@@ -65,7 +65,7 @@ def test_embeddings_are_those_recorded():
     tensors = {
         name: Tensor(value.shape, "float32", lambda value=value: np.asarray(value)) for name, value in drawn().items()
     }
-    clip, (pixels, ids) = load_weights(CONFIG, huggingface.ENTRIES, tensors, source="drawn"), inputs()
+    clip, (pixels, ids) = load_weights(CONFIG, CLIP.entries, tensors, source="drawn"), inputs()
     expected = json.loads(RECORDED.read_text())
     for found, name in ((nnx.jit(clip.vision)(pixels), "image"), (nnx.jit(clip.text)(ids), "text")):
         scale = np.linalg.norm(expected[name], axis=1, keepdims=True)

@@ -35,6 +35,7 @@ from ecor_jax.checkpoints import bottleneck_dir, huggingface, openclip, tokenize
 from ecor_jax.checkpoints.preprocessor import preprocessor_fields, read_preprocess
 from ecor_jax.checkpoints.tensor_files import open_safetensors, open_tensors
 from ecor_jax.checkpoints.torch_zip import open_torch
+from ecor_jax.clip.config import preset
 from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.data.array_records import splits_of_array_records
 from ecor_jax.data.captions import ListedCaptions
@@ -248,7 +249,7 @@ def read_bottleneck(path: Path) -> object:
 
 def read_tokenizer(path: Path) -> object:
     (path.parent / "tokenizer.json").touch()
-    return tokenizer_files.read_tokenizer(path.parent, None)
+    return tokenizer_files.read_tokenizer(path.parent, preset("tiny/16-8").text)
 
 
 def read_embeddings(path: Path) -> object:

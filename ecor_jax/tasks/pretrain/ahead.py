@@ -18,6 +18,7 @@ def steps_ahead(options: PretrainOptions, mesh: Mesh, sizes: Sizes) -> Steps:
         kept = options.kept_patches or None
         return PretrainLearner(clip.clip, None, clip.preprocess, loss=options.loss, kept_patches=kept)  # pyright: ignore
 
-    labels = {"text": ((data.text_length,), jnp.int32), "group": ((), jnp.int32)}
+    longest = config.text.context_length if config.text.padded else data.text_length
+    labels = {"text": ((longest,), jnp.int32), "group": ((), jnp.int32)}
     batch = batch_of(data.batch_size, config.vision.image_size, **labels)
     return {"train": train_step(shapes_of(learner), options, mesh, batch)}

@@ -17,14 +17,17 @@ from ecor_jax.training.step import Batch, Metrics
 
 
 class Pretrainer(nnx.Module):
-    """A CLIP in training; `logit_bias` exists for the sigmoid loss only and is not part of the exported model."""
+    """A CLIP in training.
+
+    `logit_bias` is for the sigmoid loss of a model that has none of its own; it is no part of the exported model.
+    """
 
     def __init__(self, clip: Clip, loss: Literal["softmax", "sigmoid"]):
-        self.clip = clip
-        if loss == "sigmoid":
+        needs_bias = loss == "sigmoid" and clip.logit_bias is None
+        if needs_bias:
             # SigLIP section 3.2: start from few and weak positives, or the many negatives swamp the first steps.
             clip.logit_scale[...] = jnp.float32(math.log(10))
-            self.logit_bias = nnx.Param(jnp.float32(-10))
+        self.clip, self.logit_bias = clip, nnx.Param(jnp.float32(-10)) if needs_bias else None
 
 
 class PretrainLearner:
@@ -66,7 +69,9 @@ class PretrainLearner:
         logits = clip.scale() * images @ texts.T
         positives = batch["group"][:, None] == batch["group"]
         if self.kind == "sigmoid":
-            losses = sigmoid_contrastive_loss(logits + model.logit_bias, positives)
+            bias = model.logit_bias if clip.logit_bias is None else clip.logit_bias
+            assert bias is not None
+            losses = sigmoid_contrastive_loss(logits + bias[...], positives)
         else:
             losses = softmax_contrastive_loss(logits, positives)
         count = jnp.float32(len(losses))

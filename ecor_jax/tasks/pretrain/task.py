@@ -68,7 +68,9 @@ class Pretrain(Task[PretrainOptions, None]):
 
     def learner(self, method: str) -> PretrainLearner:
         options, data = self.options, self.options.data
-        labels = CaptionLabels(self.texts, self.tokenizer, data.text_length, data.positives)
+        text = self.clip.config.text
+        padded_to = text.context_length if text.padded else None
+        labels = CaptionLabels(self.texts, self.tokenizer, data.text_length, data.positives, padded_to)
         batches = train_batches(
             self.source,
             Encode(self.preprocess, labels, data.augment),

@@ -28,6 +28,7 @@ PARTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "adapter": (("bottleneck", "adapter"),),
     "last_mlp": (("vision", "transformer", "last", "mlp_in"), ("vision", "transformer", "last", "mlp_out")),
     "last_block": (("vision", "transformer", "last"),),
+    "pool": (("vision", "pool"),),
     "projection": (("vision", "projection"),),
     "encoder": (("vision",),),
 }
@@ -109,6 +110,9 @@ class VerificationLearner:
         self.model, self.mesh = Recogniser(face, identities, shards, rngs), mesh
         self.batches, self.margin, self.shards = batches, margin, shards
         self.trainable = trainable(tuned, face.bottleneck, face.output)
+        for part in ("pool", "projection"):
+            if part in tuned and getattr(face.vision, part) is None:
+                raise UserError(f"bottleneck.tuned names {part}, which this image encoder does not have")
         self.sampled = None
         if margin.sampled < 1:
             each = -(-identities // shards)

@@ -33,7 +33,8 @@ class BottleneckOptions:
     scale: what cosines are multiplied by before the softmax within groups; 0: the CLIP's own logit scale.
     size: dimensions of the aggregated embedding; 0: one for each descriptor.
     start: of the aggregation matrix.
-    tuned: nothing, or some of aggregation, adapter, last_mlp, last_block, projection, encoder.
+    tuned: nothing, or some of aggregation, adapter, last_mlp, last_block (of the residual blocks), projection (CLIP's),
+      pool (SigLIP's attention pooling), encoder.
     wise: share of the tuned weights in the mean with the untuned ones (WiSE-FT); 1: the tuned weights.
     """
 

@@ -1,0 +1,288 @@
+"""Whose weights are read, and whose are not: docs/weights.md shows this table, and the tests walk over it."""
+
+import dataclasses
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from ecor_jax.checkpoints.tensor_files import open_tensors
+from ecor_jax.errors import UserError
+from ecor_jax.untrusted.json_text import read_object
+
+
+@dataclasses.dataclass(frozen=True)
+class Family:
+    """Weights that are read.
+
+    form: how they are published. shape: a preset of one of their shapes. source: an example, and options: what
+    `ecor-jax convert` needs beside it.
+    """
+
+    name: str
+    form: Literal["huggingface", "openclip", "file"]
+    source: str
+    shape: str
+    activation: str
+    preprocessing: str
+    options: str = ""
+
+    @property
+    def agrees(self) -> str:
+        """Whose code the tests compare it with, or weights of which model under these names."""
+        model = "SiglipModel" if "siglip" in self.shape else "CLIPModel"
+        return f"transformers' {model}" + ("" if self.form == "huggingface" else ", renamed")
+
+    @property
+    def command(self) -> str:
+        return " ".join(["ecor-jax convert", f"--source={self.source}", *self.options.split(), "--output=DIR"])
+
+
+@dataclasses.dataclass(frozen=True)
+class Refused:
+    """Weights that are not read.
+
+    missing: what they have that the towers here do not. nearest: what is read in their place.
+    signs: a regular expression of what tells them: `key=value` of their configurations, `tensor=name` of a file
+      without one, `name=` of the hub id or the file.
+    """
+
+    name: str
+    source: str
+    missing: str
+    nearest: str
+    signs: str
+
+
+_CROP = "shorter side, centre crop, bicubic"
+_SQUARE = "square, bicubic"
+_FILE = "--tokenizer=models/l14"
+
+FAMILIES = (
+    Family("CLIP", "huggingface", "openai/clip-vit-large-patch14", "openai/ViT-L-14", "quick_gelu", _CROP),
+    Family("CLIP, OpenAI's files", "file", "ViT-B-32.pt", "openai/ViT-B-32", "quick_gelu", _CROP, _FILE),
+    Family("LAION", "openclip", "laion/CLIP-ViT-H-14-laion2B-s32B-b79K", "laion2b/ViT-H-14", "gelu", _CROP),
+    Family("DataComp", "openclip", "laion/CLIP-ViT-B-16-DataComp.XL-s13B-b90K", "datacomp1b/ViT-B-16", "gelu", _CROP),
+    Family("DFN", "openclip", "apple/DFN5B-CLIP-ViT-H-14-378", "dfn5b/ViT-H-14-378-quickgelu", "quick_gelu", _SQUARE),
+    Family("MetaCLIP 1", "huggingface", "facebook/metaclip-b16-fullcc2.5b", "openai/ViT-B-16", "quick_gelu", _CROP),
+    Family("SigLIP", "huggingface", "google/siglip-base-patch16-224", "siglip/ViT-B-16", "gelu_tanh", _SQUARE),
+    Family(
+        "SigLIP 2",
+        "huggingface",
+        "google/siglip2-base-patch16-224",
+        "siglip2/ViT-B-16",
+        "gelu_tanh",
+        "square, bilinear",
+    ),
+    Family("SigLIP and 2, OpenCLIP's", "openclip", "timm/ViT-B-16-SigLIP", "siglip/ViT-B-16", "as timm's", _SQUARE),
+    Family(
+        "MedSigLIP",
+        "huggingface",
+        "google/medsiglip-448",
+        "siglip/ViT-SO400M-14-448",
+        "gelu_tanh",
+        "square, as its file says",
+    ),
+    Family(
+        "XrayCLIP",
+        "huggingface",
+        "StanfordAIMI/XrayCLIP__vit-b-16__laion2b-s34b-b88k",
+        "datacomp1b/ViT-B-16",
+        "gelu",
+        _CROP,
+    ),
+    Family(
+        "XraySigLIP",
+        "huggingface",
+        "StanfordAIMI/XraySigLIP__vit-l-16-siglip-384__webli",
+        "siglip/ViT-L-16-384",
+        "gelu_tanh",
+        _SQUARE,
+    ),
+    Family(
+        "CheXzero",
+        "file",
+        "chexzero.pt",
+        "openai/ViT-B-32",
+        "quick_gelu",
+        "longer side, black borders, bicubic",
+        f"--activation=quick_gelu --preprocess=chexzero {_FILE}",
+    ),
+    Family("FLIP (faces)", "huggingface", "FLIP-dataset/FLIP-base-32", "openai/ViT-B-32", "quick_gelu", _CROP),
+    Family(
+        "FaRL (faces)",
+        "file",
+        "FaRL-Base-Patch16-LAIONFace20M-ep64.pth",
+        "openai/ViT-B-16",
+        "quick_gelu",
+        _CROP,
+        f"--activation=quick_gelu {_FILE}",
+    ),
+    Family(
+        "RemoteCLIP",
+        "file",
+        "RemoteCLIP-ViT-B-32.pt",
+        "openai/ViT-B-32",
+        "gelu",
+        _CROP,
+        f"--activation=gelu {_FILE}",
+    ),
+)
+
+REFUSED = (
+    Refused(
+        "SigLIP 2 NaFlex",
+        "google/siglip2-base-patch16-naflex",
+        "pictures of any aspect ratio in a varying number of patches",
+        "the same model of a fixed resolution, such as google/siglip2-base-patch16-256",
+        r"model_type=siglip2$|timm_model_name=naflex|name=.*naflex",
+    ),
+    Refused(
+        "MetaCLIP 2",
+        "facebook/metaclip-2-worldwide-huge-quickgelu",
+        "the tokenizer of XLM-V, whose end of text is told in another way",
+        "SigLIP 2 for many languages, facebook/metaclip-h14-fullcc2.5b for English",
+        r"model_type=metaclip_2|vocab_size=901629|name=.*(metaclip-2|worldwide)",
+    ),
+    Refused(
+        "CLIPA",
+        "UCSC-VLAA/ViT-L-14-CLIPA-datacomp1B",
+        "a mean over the patches in the place of CLS, and BERT's tokenizer",
+        "laion/CLIP-ViT-L-14-DataComp.XL-s13B-b90K, of the same data",
+        r"vision_cfg\.pool_type=avg|name=.*clipa",
+    ),
+    Refused(
+        "BiomedCLIP",
+        "microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224",
+        "a text tower of BERT's kind",
+        "google/medsiglip-448, or its embeddings in a file (--config.embeddings)",
+        r"hf_model_name=.*BiomedNLP|name=.*biomedclip",
+    ),
+    Refused(
+        "EVA-02 CLIP",
+        "timm/eva02_base_patch16_clip_224.merged2b_s8b_b131k",
+        "rotary positions and gated MLPs",
+        "apple/DFN5B-CLIP-ViT-H-14",
+        r"timm_model_name=eva|tensor=visual\..*rope|name=.*eva0?2",
+    ),
+    Refused(
+        "PE-Core",
+        "facebook/PE-Core-B16-224",
+        "rotary positions",
+        "google/siglip2-base-patch16-224",
+        r"timm_model_name=vit_pe_core|name=.*pe-core",
+    ),
+    Refused(
+        "TIPSv2",
+        "google/tipsv2-b14",
+        "two CLS tokens, registers and code of its own (auto_map), which is not run",
+        "google/siglip2-base-patch16-224",
+        r"model_type=tips|name=.*tips",
+    ),
+    Refused(
+        "MobileCLIP",
+        "apple/MobileCLIP-S1-OpenCLIP",
+        "convolutions before, or in the place of, the transformer",
+        "openai/clip-vit-base-patch32",
+        r"timm_model_name=(fastvit|vit_base_mci)|tensor=image_encoder\.|name=.*mobileclip",
+    ),
+    Refused(
+        "CoCa",
+        "laion/CoCa-ViT-L-14-laion2B-s13B-b90k",
+        "a pooling by many queries, and a text decoder",
+        "laion/CLIP-ViT-L-14-laion2B-s32B-b82K",
+        r"multimodal_cfg\.|tensor=text_decoder\.|name=.*coca",
+    ),
+    Refused(
+        "FLAIR",
+        "xiaorui638/flair",
+        "an embedding of a picture for each text, which cannot be computed once",
+        "laion/CLIP-ViT-B-16-DataComp.XL-s13B-b90K",
+        r"name=.*flair",
+    ),
+    Refused(
+        "text towers of Hugging Face's",
+        "laion/CLIP-ViT-H-14-frozen-xlm-roberta-large-laion5B-s13B-b90k",
+        "text towers of other kinds (XLM-RoBERTa, NLLB, mT5)",
+        "google/siglip2-base-patch16-224, of many languages",
+        r"text_cfg\.hf_model_name=",
+    ),
+    Refused(
+        "towers alone",
+        "openai/clip-vit-base-patch32 saved by CLIPVisionModel",
+        "the other tower",
+        "the whole model's directory",
+        r"^model_type=\w+_(vision|text)_model$",
+    ),
+)
+
+
+def refused_family(source: str | Path, path: Path) -> Refused | None:
+    """The family, of those that are not read, of what lies at `path` and was asked for as `source`."""
+    found = list(_evidence(str(source), path))
+    for family in REFUSED:
+        signs = re.compile(family.signs, re.IGNORECASE)
+        if any(signs.search(line) for line in found):
+            return family
+    return None
+
+
+def _evidence(source: str, path: Path) -> Iterator[str]:
+    yield f"name={Path(source).name}"
+    if path.is_file():
+        try:
+            yield from (f"tensor={name}" for name in open_tensors(path))
+        except UserError:
+            return
+    for name in ("config.json", "open_clip_config.json"):
+        file = (path if path.is_dir() else path.parent) / name
+        if file.is_file():
+            try:
+                yield from _flat(read_object(file), "")
+            except UserError:
+                continue
+
+
+def _flat(fields: dict[str, Any], above: str) -> Iterator[str]:
+    for name, value in fields.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}={value}"
+
+
+_PAGE = """\
+# Weights that are read
+Made from the table in [ecor_jax/checkpoints/families.py](../ecor_jax/checkpoints/families.py), over which the tests
+walk: each command is tried on random weights of the shape, and each family that is not read is refused by name.
+`models/l14` is OpenAI's ViT-L/14, converted as the first row says, for its tokenizer.
+
+A family is a mapping of names onto towers of named options (`VisionConfig` and `TextConfig` in
+[ecor_jax/clip/config.py](../ecor_jax/clip/config.py)): pooling, positions, mask, norms and biases. What a checkpoint
+says of itself decides; the columns say what that is. Embeddings agree to 1e-5 in float32, on random weights of the real
+shapes, with the code in the last column. What is written is bit for bit what was read; weights in half precision are
+kept exactly, as float32. Pictures are scaled by PIL.
+
+| family | command | activation | pictures | agrees with |
+|---|---|---|---|---|
+{families}
+
+**SigLIP.** Texts are padded to the whole context and read at its last token, so a bank of texts encodes each of them
+whole: no beginning is shared, nothing is cut off. SigLIP's texts are put in lower case, without punctuation; SigLIP 2's
+in lower case, as it was trained, also where the files name a GemmaTokenizer, which keeps the case. Probabilities of
+candidates are the softmax of similarities times the learnt scale, as CLIP's; the bias of the sigmoid is the same for
+all candidates and cancels. Visual prompts are not pooled. OpenCLIP and timm 1.0 compute GELU by `erf` in the vision
+towers of the first publication, and in text towers whose configuration does not say `tanh`; so it is done here.
+
+## Weights that are not read
+| family | such as | what is missing here | what is read instead |
+|---|---|---|---|
+{refused}
+"""
+
+
+def as_page() -> str:
+    """docs/weights.md."""
+    families = [f"| {f.name} | `{f.command}` | {f.activation} | {f.preprocessing} | {f.agrees} |" for f in FAMILIES]
+    refused = [f"| {f.name} | {f.source} | {f.missing} | {f.nearest} |" for f in REFUSED]
+    return _PAGE.format(families="\n".join(families), refused="\n".join(refused))

@@ -1,0 +1,132 @@
+"""SigLIP as OpenCLIP keeps it: a vision tower of timm's, under timm's names, and OpenCLIP's own text tower."""
+
+import re
+from typing import Any
+
+from ecor_jax.checkpoints import openai
+from ecor_jax.checkpoints.fields import ANY, MOST_LAYERS, Section, only, positive, stated_activation, whole_number
+from ecor_jax.checkpoints.layouts import MATRIX, PATCHES, Entry, fused, layer_norm, linear, with_axes
+from ecor_jax.checkpoints.tokenizer_files import Cleaning
+from ecor_jax.clip.config import SIGLIP_TEXT, SIGLIP_VISION, Activation, ClipConfig, TextConfig, VisionConfig
+from ecor_jax.errors import UserError
+
+_NAME = re.compile(r"vit_(base|large|so400m|giantopt)_patch(14|16|32)_siglip_(\d{3})")
+_TOWERS = {
+    "base": {"width": 768, "layers": 12, "heads": 12, "mlp_width": 3072},
+    "large": {"width": 1024, "layers": 24, "heads": 16, "mlp_width": 4096},
+    "so400m": {"width": 1152, "layers": 27, "heads": 16, "mlp_width": 4304},
+    "giantopt": {"width": 1536, "layers": 40, "heads": 16, "mlp_width": 6144},
+}
+_EXACT_GELU = re.compile(r"vit_(base_patch16|so400m_patch14)_siglip_\d+|vit_large_patch16_siglip_(256|384)")
+"""timm's towers of SigLIP's first publication compute GELU by erf, the others by tanh."""
+
+_MODEL = {"custom_text": True, "init_logit_bias": ANY, "init_logit_scale": ANY, "nonscalar_logit_scale": False}
+_VISION = {
+    "timm_model_pretrained": ANY,
+    "timm_pool": "map",
+    "timm_proj": "none",
+    "timm_drop": ANY,
+    "timm_drop_path": ANY,
+    "patch_dropout": ANY,
+}
+_TEXT = {
+    "hf_tokenizer_name": ANY,
+    "tokenizer_kwargs": ANY,
+    "no_causal_mask": True,
+    "proj_bias": True,
+    "pool_type": "last",
+    "proj_type": "linear",
+    "pad_id": ANY,
+}
+
+_TRUNK, _POOL, _LAYER = "visual.trunk", "visual.trunk.attn_pool", "visual.trunk.blocks.{}"
+ENTRIES = (
+    Entry("logit_scale", "logit_scale"),
+    Entry("logit_bias", "logit_bias"),
+    Entry(f"{_TRUNK}.patch_embed.proj.weight", "vision.patch_embedding.kernel", PATCHES),
+    Entry(f"{_TRUNK}.patch_embed.proj.bias", "vision.patch_embedding.bias"),
+    Entry(f"{_TRUNK}.pos_embed", "vision.position_embedding", with_axes(1)),
+    *layer_norm(f"{_LAYER}.norm1", "vision.transformer.blocks.ln_1"),
+    *(
+        Entry(f"{_LAYER}.attn.qkv.{theirs}", f"vision.transformer.blocks.attention.{name}.{ours}", fused(third))
+        for third, name in enumerate(("query", "key", "value"))
+        for theirs, ours in (("weight", "kernel"), ("bias", "bias"))
+    ),
+    *linear(f"{_LAYER}.attn.proj", "vision.transformer.blocks.attention.out"),
+    *layer_norm(f"{_LAYER}.norm2", "vision.transformer.blocks.ln_2"),
+    *linear(f"{_LAYER}.mlp.fc1", "vision.transformer.blocks.mlp_in"),
+    *linear(f"{_LAYER}.mlp.fc2", "vision.transformer.blocks.mlp_out"),
+    *layer_norm(f"{_TRUNK}.norm", "vision.ln_post"),
+    Entry(f"{_POOL}.latent", "vision.pool.probe", with_axes(2)),
+    *linear(f"{_POOL}.q", "vision.pool.attention.query"),
+    *(
+        Entry(f"{_POOL}.kv.{theirs}", f"vision.pool.attention.{name}.{ours}", fused(half, 2))
+        for half, name in enumerate(("key", "value"))
+        for theirs, ours in (("weight", "kernel"), ("bias", "bias"))
+    ),
+    *linear(f"{_POOL}.proj", "vision.pool.attention.out"),
+    *layer_norm(f"{_POOL}.norm", "vision.pool.ln"),
+    *linear(f"{_POOL}.mlp.fc1", "vision.pool.mlp_in"),
+    *linear(f"{_POOL}.mlp.fc2", "vision.pool.mlp_out"),
+    Entry("text.token_embedding.weight", "text.token_embedding"),
+    Entry("text.positional_embedding", "text.position_embedding"),
+    *openai.tower("text.transformer", "text"),
+    *layer_norm("text.ln_final", "text.ln_final"),
+    Entry("text.text_projection.weight", "text.projection.kernel", MATRIX),
+    Entry("text.text_projection.bias", "text.projection.bias"),
+)
+
+
+def is_siglip(fields: Any) -> bool:
+    """Whether a `model_cfg` names one of timm's vision towers of SigLIP."""
+    vision = fields.get("vision_cfg") if isinstance(fields, dict) else None
+    return isinstance(vision, dict) and bool(_NAME.fullmatch(str(vision.get("timm_model_name"))))
+
+
+def read_config(fields: dict[str, Any], activation: Activation | None) -> ClipConfig:
+    """The configuration in such a `model_cfg`; UserError names the field that asks for another kind of tower."""
+    only(fields, {"embed_dim", "vision_cfg", "text_cfg"}, _MODEL, "model_cfg")
+    vision, text = (Section(f"model_cfg.{name}", fields.get(name) or {}) for name in ("vision_cfg", "text_cfg"))
+    only(vision.values, {"image_size", "timm_model_name"}, _VISION, vision.name)
+    sizes = {"context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio"}
+    only(text.values, sizes | {"norm_kwargs", "act_kwargs"}, _TEXT, text.name)
+    name = vision.values["timm_model_name"]
+    size, patch, pixels = _NAME.fullmatch(name).groups()  # type: ignore
+    if vision.whole("image_size", 224) != int(pixels):
+        raise UserError(f"{vision.name}.image_size is {vision.values.get('image_size')}; {name} takes {pixels} pixels")
+    if text.values.get("norm_kwargs") != {"eps": 1e-6}:
+        raise UserError(f"{text.name}.norm_kwargs is {text.values.get('norm_kwargs')!r}; expected {{'eps': 1e-06}}")
+    of_text: Activation = "gelu"
+    if approximate := text.values.get("act_kwargs"):
+        only(approximate, set(), {"approximate": "tanh"}, f"{text.name}.act_kwargs")
+        of_text = "gelu_tanh"
+    of_vision: Activation = "gelu" if _EXACT_GELU.fullmatch(name) else "gelu_tanh"
+    stated_activation(of_vision, activation, f"the activation of {name}")
+    width = text.whole("width", 512)
+    ratio = positive(text.values.get("mlp_ratio", 4.0), f"{text.name}.mlp_ratio")
+    return ClipConfig(
+        VisionConfig(int(pixels), int(patch), **_TOWERS[size], **SIGLIP_VISION),
+        TextConfig(
+            vocab_size=text.whole("vocab_size", 49408),
+            context_length=text.whole("context_length", 77),
+            width=width,
+            layers=text.whole("layers", 12, MOST_LAYERS),
+            heads=text.whole("heads", 8),
+            mlp_width=whole_number(int(min(width * ratio, 1e18)), f"{text.name}.width times mlp_ratio"),
+            **SIGLIP_TEXT,
+            activation=None if of_text == of_vision else of_text,
+        ),
+        embed_dim=whole_number(fields.get("embed_dim"), "model_cfg.embed_dim"),
+        activation=of_vision,
+        layer_norm_eps=1e-6,
+        logit_bias=True,
+    )
+
+
+def cleaning(fields: Any) -> Cleaning | None:
+    """What a `model_cfg` of SigLIP has done to texts before they are tokenized; OpenCLIP's default is 'whitespace'."""
+    kwargs = fields["text_cfg"].get("tokenizer_kwargs") if is_siglip(fields) else None
+    clean = kwargs.get("clean") if isinstance(kwargs, dict) else None
+    if clean not in (None, "canonicalize"):
+        raise UserError(f"model_cfg.text_cfg.tokenizer_kwargs.clean is {clean!r}; expected 'canonicalize'")
+    return clean
