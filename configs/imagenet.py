@@ -4,9 +4,10 @@
     launch/cluster/tpu_vm.sh --config=configs/imagenet.py:l14/pod --workdir=/shared/runs/imagenet
 
 ROW is a CLIP of OpenAI, b32 (without a row), b16 or l14, and where it is trained: b32 alone on one machine, b32/pod on
-a slice of TPUs, b32/gpu on nodes of 8 GPUs (launch/cluster/ starts both). Needs its weights, and the pictures below the
-data folder, or --config.data.images=tfds:imagenet2012 (docs/data_on_pods.md) with --config.data.train_split=train
---config.data.test_split=validation.
+a slice of TPUs, b32/gpu on nodes of 8 GPUs (launch/cluster/ starts both). b32/dror adds what DROR's released code has
+for this set beside the tokens: a learnable frame of 30 pixels, and its own way to scale pictures. Needs the weights,
+and the pictures below the data folder, or --config.data.images=tfds:imagenet2012 (docs/data_on_pods.md) with
+--config.data.train_split=train --config.data.test_split=validation.
 
 Expected: published (DROR, table of RR in %): CLIP 0.68, DROR 3.63; ECOR about 8.9.
 Memory a chip: docs/scaling.md has it for every row, as the compiler reports it.
@@ -29,7 +30,7 @@ PLACES = {
     # Two nodes; the eight GPUs that exchange most are those of a node.
     "gpu": {"b32": (2048, 8), "b16": (1024, 8), "l14": (512, 8)},
 }
-ROWS = (*MODELS, *(f"{model}/{place}" for place in PLACES for model in MODELS))
+ROWS = (*MODELS, "b32/dror", *(f"{model}/{place}" for place in PLACES for model in MODELS))
 
 
 def get_config(row: str = "b32") -> Config:
@@ -47,7 +48,9 @@ def get_config(row: str = "b32") -> Config:
     config.optimizer.learning_rate = 10.0
     config.dtype = "bfloat16"
     config.evaluation.calibration = False
-    if place:
+    if place == "dror":
+        config.prompts.border, config.data.resize = 30, "dror"
+    elif place:
         batch, config.parallel.model = PLACES[place][model]
         config.steps, config.optimizer.warmup_steps = (
             steps * config.data.batch_size // batch for steps in (config.steps, config.optimizer.warmup_steps)

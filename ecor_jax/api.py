@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 from ml_collections import ConfigDict
 
+from ecor_jax.checkpoints.hub import at_revision
 from ecor_jax.checkpoints.model_dir import Model
 from ecor_jax.checkpoints.model_dir import load_clip as read_clip
 from ecor_jax.config_files import load_config
@@ -35,17 +36,18 @@ Config = str | Path | ConfigDict | Mapping[str, Any]
 """A config file, such as "configs/folder.py" or "configs/faces_orl.py:table5/base", or what is in one."""
 
 
-def load(model: str | Path, rationales: Rationales = None, *, task: str = "") -> Explainer:
+def load(model: str | Path, rationales: Rationales = None, *, task: str = "", revision: str = "") -> Explainer:
     """A model that explains pictures: `load(model).explain("cat.jpg")`.
 
     Args:
         model: a model directory (`WORKDIR/model`), any converted CLIP, or a hub id.
         rationales: {class: [rationale, ...]}, or a JSON file of it; a plain CLIP has none of its own.
         task: MODULE:CLASS of a task of your own.
+        revision: branch, tag or commit of a hub id; the same as "USER/NAME@REVISION".
 
     UserError if the directory holds no model that explains.
     """
-    explainer = base.load_explainer(str(model), task)
+    explainer = base.load_explainer(at_revision(str(model), revision), task)
     if rationales is not None:
         if not isinstance(explainer, RationaleExplainer):
             raise UserError(f"{model} explains by its own descriptors; expected no rationales")
@@ -130,9 +132,12 @@ class LoadedClip:
         return float(self.model.clip.scale())
 
 
-def load_clip(source: str | Path) -> LoadedClip:
-    """A CLIP of a model directory (Hugging Face or OpenCLIP), or of a hub id. UserError for what is none."""
-    return LoadedClip(read_clip(source))
+def load_clip(source: str | Path, *, revision: str = "") -> LoadedClip:
+    """A CLIP of a model directory (Hugging Face or OpenCLIP), or of a hub id. UserError for what is none.
+
+    revision: branch, tag or commit of a hub id; the same as "USER/NAME@REVISION".
+    """
+    return LoadedClip(read_clip(at_revision(str(source), revision)))
 
 
 def _copy(config: ConfigDict | Mapping[str, Any]) -> ConfigDict:

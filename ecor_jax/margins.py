@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-COSINE_LIMIT = 1 - 1e-3
-"""Cosines are clipped to this (AdaFace's code): the arc cosine has no gradient at one."""
-ANGLE_LIMIT = 1e-3
+LIMITS = {"adaface": 1e-3, "arcface": 1e-4, "cosface": 1e-4}
+"""How far from -1 and 1 cosines are kept, and angles from 0 and pi: the arc cosine has no gradient at one. The values
+are those of AdaFace's code (head.py of mk-minchul/AdaFace), for each margin its own."""
 NORM_LIMITS = (1e-3, 100.0)
 EPSILON = 1e-3
 
@@ -52,22 +52,22 @@ def adaface(
     by `margin z + margin`: an additive margin for sharp images, an angular one, of the other sign, for blurred ones.
     """
     quality = jnp.clip((_safe(norms) - statistics.mean) / (statistics.std + EPSILON) * concentration, -1, 1)
-    return _rotated(cosine, -margin * quality) - (margin + margin * quality)
+    return _rotated(cosine, -margin * quality, LIMITS["adaface"]) - (margin + margin * quality)
 
 
 def arcface(cosine: Float[Array, "batch"], margin: float = 0.5) -> Float[Array, "batch"]:
     """Target cosines `cos(angle + margin)` (Deng et al. 2019, eq. 3)."""
-    return _rotated(cosine, margin)
+    return _rotated(cosine, margin, LIMITS["arcface"])
 
 
 def cosface(cosine: Float[Array, "batch"], margin: float = 0.35) -> Float[Array, "batch"]:
     """Target cosines `cos - margin` (Wang et al. 2018, eq. 4)."""
-    return clipped(cosine) - margin
+    return clipped(cosine, LIMITS["cosface"]) - margin
 
 
-def clipped(cosine: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Cosines within +-COSINE_LIMIT; where they are clipped no gradient passes."""
-    return jnp.clip(cosine, -COSINE_LIMIT, COSINE_LIMIT)
+def clipped(cosine: Float[Array, "*shape"], limit: float) -> Float[Array, "*shape"]:
+    """Cosines that are not nearer to -1 or 1 than `limit`; where they are clipped no gradient passes."""
+    return jnp.clip(cosine, limit - 1, 1 - limit)
 
 
 def own_cosine(
@@ -84,12 +84,14 @@ def margin_loss(
     classes: Int[Array, "classes"],
     target: Float[Array, "batch"],
     scale: float = 64.0,
+    *,
+    limit: float,
 ) -> Float[Array, "batch"]:
     """Cross-entropy of `scale` times the cosines, those of the own classes replaced by `target`.
 
-    A column whose class is -1 is padding and takes no part.
+    limit: the one of LIMITS that belongs to the margin. A column whose class is -1 is padding and takes no part.
     """
-    logits = scale * jnp.where(labels[:, None] == classes, target[:, None], clipped(cosines))
+    logits = scale * jnp.where(labels[:, None] == classes, target[:, None], clipped(cosines, limit))
     logits = jnp.where(classes < 0, -jnp.inf, logits)
     return jax.nn.logsumexp(logits, axis=1) - scale * target
 
@@ -109,8 +111,8 @@ def sampled_classes(
     return jnp.sort(chosen, axis=1)
 
 
-def _rotated(cosine: Float[Array, "batch"], angle: Float[Array, "batch"] | float) -> Float[Array, "batch"]:
-    return jnp.cos(jnp.clip(jnp.arccos(clipped(cosine)) + angle, ANGLE_LIMIT, jnp.pi - ANGLE_LIMIT))
+def _rotated(cosine: Float[Array, "batch"], angle: Float[Array, "batch"] | float, limit: float):
+    return jnp.cos(jnp.clip(jnp.arccos(clipped(cosine, limit)) + angle, limit, jnp.pi - limit))
 
 
 def _safe(norms: Float[Array, "batch"]) -> Float[Array, "batch"]:

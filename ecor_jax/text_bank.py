@@ -266,7 +266,7 @@ def _give_memory_back() -> None:
 
 def _digest_of(model: Model):
     """A sha256 that changes with anything of the model that changes the embeddings; texts are still to come."""
-    digest = hashlib.sha256(b"text bank 6\0")
+    digest = hashlib.sha256(b"text bank 7\0")
     digest.update(model.digest.encode())
     # By its name: what a config calls "float32" is the same as jnp.float32.
     digest.update(jnp.dtype(model.clip.text.dtype).name.encode())

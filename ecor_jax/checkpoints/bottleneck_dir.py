@@ -96,7 +96,7 @@ def save_bottleneck(directory: Path, saved: SavedBottleneck, tuned: Clip | None 
         },
     }
     with new_directory(directory, overwrite=True) as partial:
-        write_clip(partial, clip, saved.model.tokenizer, saved.model.preprocess)
+        write_clip(partial, clip, saved.model.tokenizer, saved.model.preprocess, saved.model.origin)
         save_file(_tensors(bottleneck), partial / HEAD)
         description["head_sha256"] = _digest(partial / HEAD)
         write_json(partial / DESCRIPTION, description)

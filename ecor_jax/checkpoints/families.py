@@ -209,10 +209,10 @@ REFUSED = (
     ),
     Refused(
         "towers alone",
-        "openai/clip-vit-base-patch32 saved by CLIPVisionModel",
+        "timm/vit_base_patch16_clip_224.openai, or what CLIPVisionModel saved",
         "the other tower",
         "the whole model's directory",
-        r"^model_type=\w+_(vision|text)_model$",
+        r"^model_type=\w+_(vision|text)_model$|^pretrained_cfg\.",
     ),
 )
 
@@ -231,7 +231,10 @@ def _evidence(source: str, path: Path) -> Iterator[str]:
     yield f"name={Path(source).name}"
     if path.is_file():
         try:
-            yield from (f"tensor={name}" for name in open_tensors(path))
+            for tensor, value in open_tensors(path).items():
+                yield f"tensor={tensor}"
+                if tensor.endswith("token_embedding.weight"):
+                    yield f"vocab_size={value.shape[0]}"
         except UserError:
             return
     for name in ("config.json", "open_clip_config.json"):

@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerBase
 from ecor_jax import atomic
 from ecor_jax.checkpoints import huggingface, preprocessor
 from ecor_jax.checkpoints.model_types import family_of
+from ecor_jax.checkpoints.origin import KEY, UNKNOWN, Origin
 from ecor_jax.checkpoints.source import read_source
 from ecor_jax.checkpoints.weights import foreign_tensors, weights_digest
 from ecor_jax.clip.model import Clip
@@ -32,12 +33,13 @@ OWN = {
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """A CLIP and what its inputs pass through; path: where it was read."""
+    """A CLIP and what its inputs pass through; path: where it was read. origin: where that is from."""
 
     clip: Clip
     tokenizer: PreTrainedTokenizerBase
     preprocess: Preprocess
     path: Path
+    origin: Origin = UNKNOWN
 
     @functools.cached_property
     def digest(self) -> str:
@@ -56,7 +58,7 @@ def load_clip(source: str | Path, *, dtype=jnp.float32) -> Model:
         raise UserError(f"{read.path}: no tokenizer; ecor-jax convert --source={source} --tokenizer=... adds one")
     if read.preprocess is None:
         raise UserError(f"{read.path}: no {preprocessor.FILE}")
-    return Model(read.clip, read.tokenizer, read.preprocess, read.path)
+    return Model(read.clip, read.tokenizer, read.preprocess, read.path, read.origin)
 
 
 def save_clip(
@@ -65,6 +67,7 @@ def save_clip(
     tokenizer: PreTrainedTokenizerBase | None,
     preprocess: Preprocess | None,
     *,
+    origin: Origin = UNKNOWN,
     overwrite: bool = False,
 ) -> None:
     """Writes a model directory that `load_clip` and transformers' CLIPModel and AutoTokenizer read.
@@ -73,16 +76,21 @@ def save_clip(
     set and it is a model directory, and if it cannot be written.
     """
     with new_directory(Path(directory), overwrite=overwrite) as partial:
-        write_clip(partial, clip, tokenizer, preprocess)
+        write_clip(partial, clip, tokenizer, preprocess, origin)
 
 
 def write_clip(
-    directory: Path, clip: Clip, tokenizer: PreTrainedTokenizerBase | None, preprocess: Preprocess | None
+    directory: Path,
+    clip: Clip,
+    tokenizer: PreTrainedTokenizerBase | None,
+    preprocess: Preprocess | None,
+    origin: Origin,
 ) -> None:
     """The files of a model directory, into a directory that exists."""
     tensors = foreign_tensors(clip, family_of(clip.config).entries)
     save_file(tensors, directory / WEIGHTS, metadata={"format": "pt"})
-    atomic.write_json(directory / "config.json", huggingface.config_fields(clip.config, tokenizer))
+    fields = huggingface.config_fields(clip.config, tokenizer)
+    atomic.write_json(directory / "config.json", fields | {KEY: origin.as_fields()})
     if preprocess is not None:
         atomic.write_json(directory / preprocessor.FILE, preprocessor.preprocessor_fields(preprocess))
     if tokenizer is not None:

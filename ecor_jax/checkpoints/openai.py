@@ -13,6 +13,7 @@ from ecor_jax.checkpoints.weights import load_weights
 from ecor_jax.clip.config import Activation, ClipConfig, TextConfig, VisionConfig
 from ecor_jax.clip.model import Clip
 from ecor_jax.clip.preprocessing import Preprocess
+from ecor_jax.clip.tokenizer import OPENAI_VOCABULARY
 from ecor_jax.errors import UserError, about
 
 # Numbers that OpenAI's archives alone hold beside the weights: their heads are 64 wide, their GELU is the quick one.
@@ -20,7 +21,9 @@ IGNORABLE = ("input_resolution", "context_length", "vocab_size")
 _HEAD_WIDTH = 64
 # Of towers of these widths all that were published have as many.
 PUBLISHED_HEADS = {512: 8, 768: 12, 1024: 16}
-VOCABULARY = 49408
+
+PREPARED = "pictures are prepared as OpenAI's CLIP does"
+"""What is guessed of a file's preprocessing."""
 
 Heads = tuple[int, int]
 """Of the vision tower's attention, and of the text tower's."""
@@ -63,9 +66,10 @@ ENTRIES = (
 
 def read(
     file: Path, activation: Activation | None = None, dtype=jnp.float32, heads: Heads | None = None
-) -> tuple[Clip, Preprocess]:
+) -> tuple[Clip, Preprocess, tuple[str, ...]]:
     """The CLIP in a file of OpenAI's (TorchScript or state dict) or under OpenAI's names, and OpenAI's preprocessing.
 
+    And what was taken for granted of a file that is not OpenAI's own.
     UserError for a file that is not OpenAI's own and leaves open what changes the embeddings, and is not told it by
     `activation` and `heads`.
     """
@@ -76,12 +80,23 @@ def read(
         config = config_of(tensors, activation, heads)
         preprocess = Preprocess(config.vision.image_size)
     clip = load_weights(config, ENTRIES, tensors, ignorable=IGNORABLE, source=str(file), dtype=dtype)
-    return clip, preprocess
+    return clip, preprocess, () if is_openais(tensors) else _guesses(config, heads)
+
+
+def is_openais(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether a file is OpenAI's own, whose activation, heads and preprocessing are known."""
+    return all(name in tensors for name in IGNORABLE)
+
+
+def _guesses(config: ClipConfig, heads: Heads | None) -> tuple[str, ...]:
+    vision, text = config.vision, config.text
+    of_heads = f"{vision.heads} and {text.heads} attention heads, as in all published towers of widths {vision.width}, "
+    return (PREPARED,) if heads else (f"{of_heads}{text.width}", PREPARED)
 
 
 def config_of(tensors: Mapping[str, Tensor], activation: Activation | None, heads: Heads | None) -> ClipConfig:
     """The configuration that the shapes imply, read as by `build_model` of openai/CLIP's model.py."""
-    is_openais = all(name in tensors for name in IGNORABLE)
+    own = is_openais(tensors)
     if "visual.layer1.0.conv1.weight" in tensors:
         raise UserError("its vision tower is a ResNet; only vision transformers are supported")
 
@@ -97,7 +112,7 @@ def config_of(tensors: Mapping[str, Tensor], activation: Activation | None, head
     def sizes(prefix: str, given: int | None) -> dict[str, Any]:
         mlp_width, width = shape(f"{prefix}.resblocks.0.mlp.c_fc.weight", 2)
         layers = {name.split(".resblocks.")[1].split(".")[0] for name in tensors if name.startswith(f"{prefix}.res")}
-        count = given or (width // _HEAD_WIDTH if is_openais else PUBLISHED_HEADS.get(width))
+        count = given or (width // _HEAD_WIDTH if own else PUBLISHED_HEADS.get(width))
         if count is None:
             raise UserError(
                 f"it does not say how many heads its attention has, of width {width}; give them as --heads=VISION,TEXT "
@@ -108,14 +123,14 @@ def config_of(tensors: Mapping[str, Tensor], activation: Activation | None, head
     patch = shape("visual.conv1.weight", 4)[-1]
     grid = math.isqrt(shape("visual.positional_embedding", 2)[0] - 1)
     vocabulary = shape("token_embedding.weight", 2)[0]
-    if vocabulary != VOCABULARY and not is_openais:
+    if vocabulary != OPENAI_VOCABULARY and not own:
         raise UserError(
             f"its vocabulary has {vocabulary:,} tokens: which one a text is read at is known of OpenAI's alone, "
-            f"of {VOCABULARY:,}; give its directory with config.json (Hugging Face) or open_clip_config.json"
+            f"of {OPENAI_VOCABULARY:,}; give its directory with config.json (Hugging Face) or open_clip_config.json"
         )
     of_vision, of_text = heads or (None, None)
     vision, text = sizes("visual.transformer", of_vision), sizes("transformer", of_text)
-    if activation is None and not is_openais:
+    if activation is None and not own:
         raise UserError(
             "it does not say its activation; give --activation=quick_gelu (OpenAI's, and what was tuned from it) or "
             "--activation=gelu (most of OpenCLIP's), or an open_clip_config.json beside it"

@@ -9,6 +9,7 @@ from transformers import PreTrainedTokenizerBase
 from ecor_jax.checkpoints import huggingface, openai, openclip
 from ecor_jax.checkpoints.families import refused_family
 from ecor_jax.checkpoints.hub import local_copy
+from ecor_jax.checkpoints.origin import Origin, origin_of
 from ecor_jax.checkpoints.preprocessor import read_preprocess
 from ecor_jax.checkpoints.tokenizer_files import has_tokenizer, read_tokenizer
 from ecor_jax.clip.config import Activation
@@ -19,12 +20,13 @@ from ecor_jax.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """What lies at `path`; the tokenizer and the preprocessing may be missing."""
+    """What lies at `path`, and where that is from; the tokenizer and the preprocessing may be missing."""
 
     clip: Clip
     tokenizer: PreTrainedTokenizerBase | None
     preprocess: Preprocess | None
     path: Path
+    origin: Origin
 
 
 def read_source(
@@ -44,7 +46,7 @@ def read_source(
     """
     path = local_copy(source)
     try:
-        return _read(path, activation, heads, tokenizer, dtype)
+        return _read(str(source), path, activation, heads, tokenizer, dtype)
     except UserError as error:
         if family := refused_family(source, path):
             raise UserError(
@@ -55,15 +57,15 @@ def read_source(
 
 
 def _read(
-    path: Path, activation: Activation | None, heads: openai.Heads | None, tokenizer: Path | None, dtype
+    source: str, path: Path, activation: Activation | None, heads: openai.Heads | None, tokenizer: Path | None, dtype
 ) -> Source:
     directory = path if path.is_dir() else path.parent
     has_config = (directory / openclip.CONFIG).is_file()
-    is_bare, cleaning = path.is_file() and not has_config, None
+    is_bare, cleaning, guessed = path.is_file() and not has_config, None, ()
     if heads and not is_bare:
         raise UserError(f"{path}: its configuration says how many heads there are; leave out --heads")
     if is_bare:
-        clip, preprocess = openai.read(path, activation, dtype, heads)
+        clip, preprocess, guessed = openai.read(path, activation, dtype, heads)
     elif path.is_file() or (has_config and not huggingface.has_weights(directory)):
         clip, preprocess, cleaning = openclip.read(path, activation, dtype)
     else:
@@ -75,4 +77,5 @@ def _read(
         )
     if tokenizer is None and has_tokenizer(directory):
         tokenizer = directory
-    return Source(clip, tokenizer and read_tokenizer(tokenizer, clip.config.text, cleaning), preprocess, path)
+    tokens = tokenizer and read_tokenizer(tokenizer, clip.config.text, cleaning)
+    return Source(clip, tokens, preprocess, path, origin_of(source, path, guessed))

@@ -20,10 +20,14 @@ _DTYPES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float
 
 def find_weights(directory: Path, names: Sequence[str]) -> Path:
     """The first of the files `names` that `directory` has; UserError with all the names if it has none."""
-    for name in names:
-        if (directory / name).is_file():
-            return directory / name
-    raise UserError(f"{directory}: no weights; expected one of {', '.join(names)}")
+    there = [name for name in names if (directory / name).is_file()]
+    if not there:
+        raise UserError(f"{directory}: no weights; expected one of {', '.join(names)}")
+    if others := there[1:]:
+        logging.info(
+            "%s: of several weights %s are read, first of the forms known; not %s", directory, there[0], others
+        )
+    return directory / there[0]
 
 
 def open_tensors(path: Path) -> dict[str, Tensor]:

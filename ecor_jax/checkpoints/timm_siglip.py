@@ -123,6 +123,17 @@ def read_config(fields: dict[str, Any], activation: Activation | None) -> ClipCo
     )
 
 
+def name_of(config: ClipConfig) -> str:
+    """timm's name of a vision tower of SigLIP. UserError if it has none."""
+    vision = config.vision
+    shape = {"width": vision.width, "layers": vision.layers, "heads": vision.heads, "mlp_width": vision.mlp_width}
+    for size, known in _TOWERS.items():
+        name = f"vit_{size}_patch{vision.patch_size}_siglip_{vision.image_size}"
+        if known == shape and _NAME.fullmatch(name):
+            return name
+    raise UserError(f"timm has no vision tower of SigLIP of this shape: {vision}")
+
+
 def cleaning(fields: Any) -> Cleaning | None:
     """What a `model_cfg` of SigLIP has done to texts before they are tokenized; OpenCLIP's default is 'whitespace'."""
     kwargs = fields["text_cfg"].get("tokenizer_kwargs") if is_siglip(fields) else None

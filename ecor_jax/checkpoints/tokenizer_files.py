@@ -10,12 +10,11 @@ from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from ecor_jax.checkpoints import sentencepiece
 from ecor_jax.clip.config import TextConfig
-from ecor_jax.clip.tokenizer import END, START
+from ecor_jax.clip.tokenizer import END, OPENAI_VOCABULARY, START
 from ecor_jax.errors import UserError
 from ecor_jax.untrusted.files import decode_text, gunzip, read_bytes
 from ecor_jax.untrusted.json_text import read_object
 
-_OPENAI_VOCABULARY = 49408
 _FILES = ("tokenizer.json", "vocab.json", sentencepiece.FILE)
 # What AutoTokenizer takes for the usual names; it imports PyTorch where that is installed, which takes 3 s and 200 MB.
 _READERS = {
@@ -71,10 +70,10 @@ def openai_tokenizer(merges_file: Path, context_length: int) -> CLIPTokenizer:
     where = f"{merges_file}: not OpenAI's gzipped list of merges"
     lines = decode_text(gunzip(read_bytes(merges_file), where), where).split("\n")
     characters = list(bytes_to_unicode().values())
-    merges = [tuple(line.split()) for line in lines[1 : _OPENAI_VOCABULARY - 2 * len(characters) - 2 + 1]]
+    merges = [tuple(line.split()) for line in lines[1 : OPENAI_VOCABULARY - 2 * len(characters) - 2 + 1]]
     tokens = [*characters, *(c + "</w>" for c in characters), *map("".join, merges), START, END]
-    if len(set(tokens)) != _OPENAI_VOCABULARY or any(len(merge) != 2 for merge in merges):
-        raise UserError(f"{merges_file}: does not make CLIP's {_OPENAI_VOCABULARY} tokens")
+    if len(set(tokens)) != OPENAI_VOCABULARY or any(len(merge) != 2 for merge in merges):
+        raise UserError(f"{merges_file}: does not make CLIP's {OPENAI_VOCABULARY} tokens")
     vocabulary = {token: number for number, token in enumerate(tokens)}
     try:
         return CLIPTokenizer(

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int
 from transformers import PreTrainedTokenizerBase
 
-from ecor_jax.clip.tokenizer import TextTooLong, tokenize
+from ecor_jax.clip.tokenizer import TextTooLong, ids_of, tokenize
 
 _NAMED = 1000
 """Texts that are too long of which an error speaks at most; there may be millions."""
@@ -63,8 +63,8 @@ def token_source(
     """
     halves = texts.halves() if isinstance(texts, PairTexts) else None
     if halves and all(half.strip() for side in halves for half in side):
-        left, right = (tokenizer(side, add_special_tokens=False, verbose=False)["input_ids"] for side in halves)
-        whole, inner = tokenizer(texts[0], verbose=False)["input_ids"], left[0] + right[0]
+        left, right = (ids_of(tokenizer, side, add_special_tokens=False) for side in halves)
+        whole, inner = ids_of(tokenizer, texts[:1])[0], left[0] + right[0]
         at = next((at for at in range(len(whole)) if whole[at : at + len(inner)] == inner), 0)
         before, after = whole[:at], whole[at + len(inner) :]
         left, right = [before + ids for ids in left], [ids + after for ids in right]
@@ -78,7 +78,7 @@ def token_source(
 def _hold(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], left: list, right: list) -> bool:
     """Whether every beginning and every end, each with some other half, make the tokens of the whole text."""
     tries = [(n % len(left), n % len(right)) for n in range(max(len(left), len(right)))]
-    found = tokenizer([texts[one * len(right) + other] for one, other in tries], verbose=False)["input_ids"]
+    found = ids_of(tokenizer, [texts[one * len(right) + other] for one, other in tries])
     return all(left[one] + right[other] == ids for (one, other), ids in zip(tries, found, strict=True))
 
 

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Literal
 
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
@@ -22,6 +23,8 @@ class VisualPrompts(nnx.Module):
     initialisation: 'vpt', uniform within sqrt(6 / (3 patch^2 + width)), or 'normal', standard normal (DROR).
     Prompts carry no positional embedding, so it is all the same where among the tokens they stand (VPT: after CLS;
     DROR: at the end); those of layer 0 pass ln_pre with the patches.
+    border: width in pixels of a learnable frame that is added to the normalised picture, standard normal at first
+    (VP's padding prompt, Bahng et al. 2022; DROR's optional pixel prompt has 30); 0: none.
     """
 
     def __init__(
@@ -31,9 +34,14 @@ class VisualPrompts(nnx.Module):
         layers: tuple[int, ...],
         *,
         initialisation: Literal["vpt", "normal"] = "vpt",
+        border: int = 0,
         rngs: nnx.Rngs,
     ):
         self.layers = layers
+        if not 0 <= 2 * border < vision.image_size:
+            raise UserError(
+                f"prompts.border is {border}; expected less than half of the {vision.image_size} pixels of a picture"
+            )
         if count < 1:
             raise UserError(f"prompts.count is {count}; expected at least 1")
         self.count = count
@@ -44,6 +52,20 @@ class VisualPrompts(nnx.Module):
         else:
             tokens = rngs.params.normal(shape)
         self.tokens = Prompt(tokens)
+        self.image_size, self.border_width = vision.image_size, border
+        inner = vision.image_size - 2 * border
+        pixels = vision.image_size**2 - inner**2
+        self.border = Prompt(rngs.params.normal((pixels, 3))) if border else None
+
+    def framed(self, images: Float[Array, "batch size size 3"]) -> Float[Array, "batch size size 3"]:
+        """Normalised images with the learnable frame added, if there is one; its pixels go row by row."""
+        if self.border is None:
+            return images
+        inside = slice(self.border_width, -self.border_width)
+        is_frame = np.ones((self.image_size, self.image_size), bool)
+        is_frame[inside, inside] = False
+        rows, columns = np.nonzero(is_frame)
+        return images.at[:, rows, columns].add(self.border[...].astype(images.dtype))
 
     def stretches(self, depth: int) -> Iterator[tuple[int, int, Float[Array, "some count width"]]]:
         """Layers `start` to `stop` of a tower of `depth`, in their order, and the tokens that come in there.

@@ -1,7 +1,10 @@
 """Texts to token ids: the checkpoint's own tokenizer, or one learned from captions."""
 
+import html
 from collections.abc import Iterable, Sequence
+from typing import Any
 
+import ftfy
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
@@ -20,6 +23,26 @@ class TextTooLong(UserError):
         super().__init__(f"{texts[0]!r} has {tokens[0]} tokens{more}; the text tower reads at most {context_length}")
 
 
+OPENAI_VOCABULARY = 49408
+
+
+def ids_of(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], **options: Any) -> list[list[int]]:
+    """Ids of texts, each as long as it is. For OpenAI's vocabulary texts are mended first, as by OpenAI's tokenizer.
+
+    That is ftfy's fix_text and HTML's entities (openai/CLIP's simple_tokenizer.py): curly quotes, ligatures, `&amp;`.
+    """
+    if len(tokenizer) == OPENAI_VOCABULARY:
+        texts = [_mended(text) for text in texts]
+    return tokenizer(list(texts), verbose=False, **options)["input_ids"]  # type: ignore
+
+
+def _mended(text: str) -> str:
+    # Of printable ASCII without entities nothing changes.
+    if text.isascii() and text.isprintable() and "&" not in text:
+        return text
+    return html.unescape(html.unescape(ftfy.fix_text(text)))
+
+
 def tokenize(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], context_length: int, *, padded: bool = False
 ) -> np.ndarray:
@@ -31,7 +54,7 @@ def tokenize(
     """
     if not texts:
         raise ValueError("no texts to tokenize")
-    encoded = tokenizer(list(texts), verbose=False)["input_ids"]
+    encoded = ids_of(tokenizer, texts)
     if not all(text.strip() for text in texts):
         raise UserError("a text to encode is empty")
     specials = tokenizer.num_special_tokens_to_add()

@@ -71,7 +71,7 @@ class VisionTower(nnx.Module):
         `kept_patches`: the patches (by number, row by row) to look at, all others are dropped (FLIP, Li et al.
         2023); None keeps all.
         """
-        x = self.patch_embedding(self._patches(images))
+        x = self.patch_embedding(self._patches(images if prompts is None else prompts.framed(images)))
         positions = self.position_embedding[...].astype(self.dtype)
         x = x + (positions if self.class_embedding is None else positions[1:])
         if kept_patches is not None:

@@ -16,6 +16,7 @@ COMMANDS = {
     "evaluate": "evaluates a model on the data of a config",
     "explain": "explains pictures, chest X-rays or pairs of faces with a model",
     "convert": "makes a model directory of anyone's CLIP weights",
+    "push": "uploads a model directory to the Hugging Face hub",
     "prepare": "makes ArrayRecord files of a folder, a zip or a RecordIO file of pictures",
     "compile": "says what a config needs of TPUs that are not here, and how fast they can be",
     "benchmark": "measures this machine's speed, beside others' if wanted",

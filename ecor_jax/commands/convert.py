@@ -1,4 +1,4 @@
-"""Anyone's CLIP weights to a model directory that this project and Hugging Face transformers read.
+"""Anyone's CLIP weights to a model directory that this project and Hugging Face transformers, or OpenCLIP, read.
 
     ecor-jax convert --source=PATH_OR_HUB_ID --output=DIR
 
@@ -8,6 +8,7 @@ usual width.
 """
 
 import argparse
+import dataclasses
 from pathlib import Path
 
 from absl import logging
@@ -17,7 +18,11 @@ from ecor_jax.commands import cli
 
 def main(args: argparse.Namespace) -> None:
     # Imported late: --help and a mistyped option answer at once.
+    from ecor_jax.checkpoints.card import write_card
+    from ecor_jax.checkpoints.hub import at_revision
     from ecor_jax.checkpoints.model_dir import check_new, save_clip
+    from ecor_jax.checkpoints.openai import PREPARED
+    from ecor_jax.checkpoints.openclip_dir import save_openclip
     from ecor_jax.checkpoints.source import read_source
     from ecor_jax.checkpoints.weights import weights_digest
     from ecor_jax.clip.preprocessing import PUBLISHED, Preprocess
@@ -27,12 +32,22 @@ def main(args: argparse.Namespace) -> None:
 
     def convert() -> None:
         check_new(Path(args.output))
-        read = read_source(args.source, activation=args.activation, heads=args.heads, tokenizer=args.tokenizer)
-        preprocess = read.preprocess
+        source = at_revision(args.source, args.revision)
+        read = read_source(source, activation=args.activation, heads=args.heads, tokenizer=args.tokenizer)
+        preprocess, origin = read.preprocess, read.origin
         if args.preprocess:
             preprocess = Preprocess(read.clip.config.vision.image_size, **PUBLISHED[args.preprocess])
-        save_clip(args.output, read.clip, read.tokenizer, preprocess)
+            said = tuple(guess for guess in origin.guessed if guess != PREPARED)
+            origin = dataclasses.replace(origin, guessed=said)
+        save = {"huggingface": save_clip, "openclip": save_openclip}[args.to]
+        save(args.output, read.clip, read.tokenizer, preprocess, origin=origin)
+        if args.to == "huggingface":
+            write_card(Path(args.output))
         print(f"{args.output}: {read.clip.config}")
+        for guess in origin.guessed:
+            print(f"taken for granted, for the file does not say it: {guess}")
+        if origin.read:
+            print(f"read: {origin.read}")
         print(f"digest of configuration and weights: {weights_digest(read.clip)}")
         if read.tokenizer is None:
             print("no tokenizer: the source has none, and no text can be encoded without; add one with --tokenizer")
@@ -48,6 +63,10 @@ def parser() -> argparse.ArgumentParser:
     cli.add_processes(parser)
     parser.add_argument("--source", required=True, metavar="PATH_OR_HUB_ID", help="the weights to convert")
     parser.add_argument("--output", required=True, type=cli.a_path, metavar="DIR", help="must not exist, or be empty")
+    commit = "branch, tag or commit of a hub id; the same as --source=USER/NAME@REVISION"
+    parser.add_argument("--revision", default="", metavar="REVISION", help=commit)
+    forms = "whose directory is written (default: huggingface, which this project reads, too)"
+    parser.add_argument("--to", choices=["huggingface", "openclip"], default="huggingface", help=forms)
     parser.add_argument(
         "--activation", choices=["quick_gelu", "gelu"], help="activation of sources that do not state theirs"
     )

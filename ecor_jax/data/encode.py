@@ -1,5 +1,6 @@
 """From a record to the arrays of one example: what the picture becomes, and what its labels become."""
 
+import functools
 import zlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
@@ -131,12 +132,14 @@ class CaptionLabels:
     ):
         fill = 0 if padded_to is None else tokenizer.pad_token_id
         self._padding = np.full(padded_to or text_length, fill, np.int32)
-        self._captions, self._tokenizer = captions, tokenizer
+        from ecor_jax.clip.tokenizer import ids_of  # transformers takes a second to import
+
+        self._captions, self._ids_of = captions, functools.partial(ids_of, tokenizer)
         self._text_length, self._positives = text_length, positives
 
     def __call__(self, record: Labels, rng: np.random.Generator) -> Example:
         caption = self._captions(record, rng)
-        ids = self._tokenizer(caption)["input_ids"]
+        (ids,) = self._ids_of([caption])
         text = self._padding.copy()
         if len(ids) > self._text_length:
             ids = [*ids[: self._text_length - 1], ids[-1]]

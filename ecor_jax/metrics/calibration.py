@@ -15,8 +15,11 @@ class Bin(NamedTuple):
 
 
 def reliability(confidence: Float[np.ndarray, "n"], correct: Bool[np.ndarray, "n"], bins: int = 10) -> tuple[Bin, ...]:
-    """Non-empty bins of equal width over [0, 1] (Guo et al. 2017, equation 3), by rising confidence."""
-    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    """Non-empty bins of equal width over [0, 1] (Guo et al. 2017, equation 3), by rising confidence.
+
+    A bin is open below and closed above, as there; 0 belongs to the first.
+    """
+    place = np.searchsorted(np.arange(1, bins) / bins, confidence)
     return tuple(
         Bin(float(confidence[chosen].mean()), float(correct[chosen].mean()), int(chosen.sum()))
         for number in range(bins)

@@ -18,7 +18,10 @@ from jax.sharding import Mesh
 
 from ecor_jax.atomic import new_file
 from ecor_jax.checkpoints.bottleneck_dir import is_bottleneck
+from ecor_jax.checkpoints.card import write_card
+from ecor_jax.checkpoints.hub import local_copy
 from ecor_jax.checkpoints.model_dir import DESCRIPTION, check_new
+from ecor_jax.checkpoints.origin import UNKNOWN, Origin
 from ecor_jax.config import Config
 from ecor_jax.data.captions import Captions
 from ecor_jax.data.records import Source
@@ -85,8 +88,11 @@ class Task(abc.ABC, Generic[TaskOptions, Judgement]):
     tally: Tally
     """What became of the files that the task reads; results.json has it as "data"."""
 
+    origin: Origin
+    """Where the weights that `open` loaded are from; results.json has it as "model"."""
+
     def __init__(self, options: TaskOptions, *, training: bool):
-        self.options, self.training, self.tally = options, training, Tally()
+        self.options, self.training, self.tally, self.origin = options, training, Tally(), UNKNOWN
         self.mesh = make_mesh(options.parallel.model)
 
     @property
@@ -213,6 +219,8 @@ def _run(task_class: type[Task], options: Any, workdir: Path, **given: Any) -> d
 
         def write() -> None:
             saved = workdir / "model" if task.save(workdir / "model", judged) else None
+            if saved is not None and (saved / "config.json").is_file():  # a task of the user's may keep anything
+                write_card(saved, results, pretrained=options.task == "pretrain")
             if results:
                 print(task.table(judged))
                 write_results(workdir / "results.json", resolved, results)
@@ -260,7 +268,11 @@ def _judged(task: Task, name: str, trained: nnx.Module | None, start: float) -> 
 
 def _results(task: Task, judged: Mapping[str, MethodResult]) -> dict[str, Any]:
     results = task.results(judged)
-    return results | {"data": task.tally.as_results()} if results and task.tally.found else results
+    if not results:
+        return results
+    of_data = {"data": task.tally.as_results()} if task.tally.found else {}
+    of_model = task.origin.as_fields(read=True)
+    return results | of_data | ({"model": of_model} if of_model else {})
 
 
 def _validate(task: Task, name: str) -> Validate | None:
@@ -326,8 +338,8 @@ def load_explainer(model: str, task: str = "") -> Explainer:
     task: a name of TASKS, or MODULE:CLASS; empty: what the directory holds. A directory never names code to run.
     """
     if not task:
-        task = "rationale"
-        if is_bottleneck(Path(model)):
-            findings = read_object(Path(model) / DESCRIPTION).get("findings")
+        task, path = "rationale", local_copy(model)
+        if is_bottleneck(path):
+            findings = read_object(path / DESCRIPTION).get("findings")
             task = "verification" if findings is None else "concepts"
     return task_of(task).explainer(model)

@@ -1,8 +1,10 @@
 """Hugging Face's CLIPModel directories, in and out."""
 
+import dataclasses
 import json
 import shutil
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -35,6 +37,22 @@ def test_the_end_of_text_token_of_newer_configurations(huggingface_dir, config, 
     clip = huggingface.read(huggingface_dir)
     assert clip.config.text.eot_id == config.text.vocab_size - 1
     assert_embeds(clip)
+
+
+@pytest.mark.parametrize("eos", [2, 10], ids=["largest id", "first of an id"])
+def test_tokens_added_to_the_vocabulary_are_read_as_transformers_reads_them(
+    eos, torch, tmp_path, transformers_clip, config
+):
+    """Their ids are larger than that of the end of text: by OpenAI's convention a text is read at the first of them."""
+    text = dataclasses.replace(config.text, vocab_size=config.text.vocab_size + 2)
+    reference = transformers_clip(dataclasses.replace(config, text=text))
+    reference.config.text_config.eos_token_id = reference.text_model.eos_token_id = eos
+    reference.save_pretrained(tmp_path)
+    clip = huggingface.read(tmp_path)
+    ids = np.array([[5, 6, config.text.vocab_size, 7, 10, 8], [5, config.text.vocab_size + 1, 10, 9, 9, 9]], np.int32)
+    with torch.no_grad():
+        expected = reference.get_text_features(input_ids=torch.tensor(ids, dtype=torch.int64)).pooler_output.numpy()
+    np.testing.assert_allclose(clip.text(jnp.asarray(ids)), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("suffix", ["safetensors", "bin"])

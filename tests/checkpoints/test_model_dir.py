@@ -173,17 +173,3 @@ def test_what_is_no_model(tmp_path, saved, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(UserError, match="model: cannot be read"):
         load_clip(saved)
-
-
-def test_a_hub_snapshot_is_fetched_in_one_form_of_weights(huggingface_dir, monkeypatch):
-    from ecor_jax.checkpoints import hub
-
-    asked = []
-
-    def snapshot_download(source, allow_patterns):
-        asked.append((source, *allow_patterns))
-        return str(huggingface_dir)
-
-    monkeypatch.setattr(hub, "snapshot_download", snapshot_download)
-    assert load_clip("someone/clip").path == huggingface_dir
-    assert asked == [("someone/clip", "*.json", "merges.txt", "spiece.model"), ("someone/clip", "model*.safetensors")]

@@ -43,7 +43,7 @@ def test_a_half_precision_torchscript_archive(tmp_path, torch, openai_tensors, c
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's own: TorchScript is out of fashion
         torch.jit.trace(model, torch.zeros(1)).save(str(tmp_path / "model.pt"))
-    clip, _ = openai.read(tmp_path / "model.pt")
+    clip, *_ = openai.read(tmp_path / "model.pt")
     assert clip.config == config
     found = flat_parameters(clip)
     expected = openai_tensors["visual.proj"].half().float().numpy()
@@ -122,6 +122,11 @@ def test_a_bare_file_of_which_all_is_known(tmp_path, torch):
     usual = read_source(tmp_path / "usual.pt", activation="gelu").clip.config
     huge = read_source(tmp_path / "huge.pt", activation="quick_gelu", heads=(16, 8)).clip.config
     assert (usual.vision.heads, usual.text.heads, usual.activation) == (12, 8, "gelu")
+    # What was taken for granted is told.
+    of_heads = "12 and 8 attention heads, as in all published towers of widths 768, 512"
+    assert read_source(tmp_path / "usual.pt", activation="gelu").origin.guessed == (of_heads, openai.PREPARED)
+    known = read_source(tmp_path / "huge.pt", activation="quick_gelu", heads=(16, 8)).origin
+    assert known.guessed == (openai.PREPARED,)
     assert (huge.vision.heads, huge.text.heads, huge.activation) == (16, 8, "quick_gelu")
 
 
@@ -152,7 +157,7 @@ def test_training_checkpoints_as_people_keep_them(prefix, tmp_path, torch, opena
         moments = {0: {"exp_avg": torch.zeros(3), "step": torch.tensor(5.0, dtype=torch.float64)}}
         content |= {"epoch": np.int64(5), "best": np.float64(0.6), "optimizer": {"state": moments}} if nests else {}
     torch.save(content, tmp_path / "epoch_5.pt")
-    clip, _ = openai.read(tmp_path / "epoch_5.pt")
+    clip, *_ = openai.read(tmp_path / "epoch_5.pt")
     assert clip.config == config
     assert_embeds(clip)
 

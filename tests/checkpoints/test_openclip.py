@@ -1,9 +1,19 @@
 """OpenCLIP directories."""
 
+import dataclasses
+
+import numpy as np
 import pytest
+from flax import nnx
+from safetensors.numpy import load_file
 
 from ecor_jax.checkpoints import openclip
+from ecor_jax.checkpoints.model_dir import load_clip
+from ecor_jax.checkpoints.openclip_dir import model_cfg, save_openclip
 from ecor_jax.checkpoints.source import read_source
+from ecor_jax.clip.config import preset
+from ecor_jax.clip.model import Clip
+from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.errors import UserError
 
 
@@ -86,3 +96,47 @@ def test_what_a_plain_clip_lacks_is_refused_by_name(key, value, message, opencli
     edit_json(openclip_dir / "open_clip_config.json", key, value)
     with pytest.raises(UserError, match=rf"open_clip_config\.json.*{message}|{message}"):
         openclip.read(openclip_dir)
+
+
+@pytest.mark.parametrize("resize", ["shortest", "squash", "longest"])
+def test_out_again_bit_for_bit(resize, huggingface_dir, openai_tensors, tmp_path):
+    model = load_clip(huggingface_dir)
+    preprocess = dataclasses.replace(model.preprocess, resize=resize, resample="bilinear")
+    save_openclip(tmp_path / "out", model.clip, model.tokenizer, preprocess)
+    found = load_file(tmp_path / "out" / "open_clip_model.safetensors")
+    assert found.keys() == openai_tensors.keys()
+    for name, expected in openai_tensors.items():
+        np.testing.assert_array_equal(found[name], expected.numpy(), err_msg=name)
+    again = load_clip(tmp_path / "out")
+    assert again.digest == model.digest and again.preprocess == preprocess
+    assert again.tokenizer("a dog")["input_ids"] == model.tokenizer("a dog")["input_ids"]
+
+
+@pytest.mark.parametrize("name", ["siglip/ViT-SO400M-14-384", "siglip2/ViT-B-32-256", "siglip2/ViT-gopt-16-384"])
+def test_siglips_configuration_out_again(name):
+    config = preset(name)
+    if "14" in name:  # as timm computes that one
+        config = dataclasses.replace(config, activation="gelu")
+    described = model_cfg(config)
+    assert openclip.read_config(described, None) == config and described["text_cfg"]["hf_tokenizer_name"] == "."
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "preprocess", "message"),
+    [
+        (
+            "tiny/16-8",
+            {},
+            Preprocess(16, resize_to=20),
+            "cannot say that pictures are scaled to 20 pixels and cropped to 16",
+        ),
+        ("tiny/16-8", {"layer_norm_eps": 1e-6}, None, "OpenCLIP has no configuration of this model"),
+        ("tiny/16-8", {"activation": "gelu_tanh"}, None, "OpenCLIP has no configuration of this model"),
+        ("tiny/siglip-16-8", {}, None, "timm has no vision tower of SigLIP of this shape"),
+    ],
+)
+def test_what_openclip_cannot_say(name, changes, preprocess, message, tmp_path):
+    clip = Clip(dataclasses.replace(preset(name), **changes), rngs=nnx.Rngs(0))
+    with pytest.raises(UserError, match=message):
+        save_openclip(tmp_path / "out", clip, None, preprocess)
+    assert not (tmp_path / "out").exists()

@@ -75,6 +75,30 @@ def test_a_tower_without_cls_pools_its_patches_alone(slow_vision, layers):
     np.testing.assert_allclose(tower(images, kept_patches=kept), expected, atol=5e-5)
 
 
+def test_a_frame_is_added_to_the_picture_and_nothing_else_of_it_changes(tower, images):
+    prompts = VisualPrompts(CONFIG.vision, COUNT, (0,), border=3, rngs=nnx.Rngs(2))
+    assert prompts.border.shape == (16**2 - 10**2, 3)
+    framed = np.array(images)
+    pixels = iter(np.asarray(prompts.border[...]))
+    for row in range(16):
+        for column in range(16):
+            if not (3 <= row < 13 and 3 <= column < 13):
+                framed[:, row, column] += next(pixels)
+    np.testing.assert_array_equal(prompts.framed(images), framed)
+    without = VisualPrompts(CONFIG.vision, COUNT, (0,), rngs=nnx.Rngs(2))
+    assert without.border is None and without.framed(images) is images
+    np.testing.assert_array_equal(without.tokens[...], prompts.tokens[...])
+    np.testing.assert_allclose(embed(tower, images, prompts), embed(tower, framed, without), atol=1e-6)
+    gradient = nnx.grad(lambda prompts: tower(images, prompts).sum())(prompts)
+    assert np.abs(gradient["border"][...]).max() > 0
+
+
+@pytest.mark.parametrize("border", [-1, 8, 100])
+def test_a_frame_leaves_something_of_the_picture(border):
+    with pytest.raises(UserError, match=f"prompts.border is {border}; expected less than half of the 16 pixels"):
+        VisualPrompts(CONFIG.vision, COUNT, (0,), border=border, rngs=nnx.Rngs(2))
+
+
 def test_the_prompts_are_one_parameter_of_their_own_type():
     prompts = VisualPrompts(CONFIG.vision, COUNT, (0, 2), rngs=nnx.Rngs(0))
     (tokens,) = jax.tree.leaves(nnx.state(prompts, Prompt))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from ecor_jax.checkpoints.tokenizer_files import openai_tokenizer
-from ecor_jax.clip.tokenizer import END, START, learn_tokenizer, tokenize
+from ecor_jax.clip.tokenizer import END, START, ids_of, learn_tokenizer, tokenize
 from ecor_jax.errors import UserError
 
 CAPTIONS = ["A photo of a dog, it has 4 legs.", "this is a photo of a cat because there is a tail"] * 4
@@ -149,3 +149,22 @@ def test_a_learned_tokenizer_obeys_both_conventions_and_survives_a_save(tmp_path
     assert learn_tokenizer(CAPTIONS, 300, 32).get_vocab() == tokenizer.get_vocab()
     tokenizer.save_pretrained(tmp_path)
     assert AutoTokenizer.from_pretrained(tmp_path)(text).input_ids == ids
+
+
+@pytest.mark.parametrize(
+    ("text", "mended"),
+    [
+        ("it\u2019s a \u201ccat\u201d", 'it\'s a "cat"'),
+        ("salt &amp; pepper", "salt & pepper"),
+        ("salt &amp;amp; pepper", "salt & pepper"),
+        ("\ufb01sh and \ufb02ukes", "fish and flukes"),
+        ("caf\u00c3\u00a9", "caf\u00e9"),
+        ("cafe\u0301", "caf\u00e9"),
+        ("a cat\x1b[31m", "a cat"),
+    ],
+)
+def test_openais_vocabulary_reads_texts_mended_as_openais_tokenizer_does(text, mended, clip_tokenizer):
+    """The right sides are by hand, from ftfy's documentation."""
+    assert ids_of(clip_tokenizer, [text]) == clip_tokenizer([mended])["input_ids"]
+    learned = learn_tokenizer([text], 300, 77)
+    assert ids_of(learned, [text]) == learned([text])["input_ids"]

@@ -1,11 +1,15 @@
 """launch.convert: anyone's weights in, Hugging Face's out."""
 
+import json
 from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
+from ecor_jax.checkpoints import openai
 from ecor_jax.checkpoints.source import read_source
+from ecor_jax.checkpoints.weights import foreign_tensors
 from ecor_jax.commands import convert
 from ecor_jax.errors import UserError
 
@@ -93,3 +97,18 @@ def load(directory):
 
     loaded: Any = CLIPModel.from_pretrained(directory, output_loading_info=True)
     return loaded
+
+
+def test_what_is_taken_for_granted_is_said_and_kept(reference, tmp_path, capsys):
+    reference.save_pretrained(tmp_path / "hf")
+    clip = read_source(tmp_path / "hf").clip
+    save_file(foreign_tensors(clip, openai.ENTRIES), tmp_path / "bare.safetensors")
+    options = [f"--source={tmp_path / 'bare.safetensors'}", f"--activation={clip.config.activation}", "--heads=1,1"]
+    for output, more in (("guessed", []), ("told", ["--preprocess=openai"])):
+        run(*options, *more, f"--output={tmp_path / output}")
+        said = capsys.readouterr().out
+        kept = json.loads((tmp_path / output / "config.json").read_text())["ecor_jax"]
+        assert ("taken for granted, for the file does not say it: pictures are prepared as OpenAI's" in said) != bool(
+            more
+        )
+        assert kept == ({} if more else {"guessed": [openai.PREPARED]})

@@ -64,7 +64,8 @@ def test_it_is_benchmarked_without_peers(called, tmp_path):
         called(benchmark, *options, "--peers", f"--output={tmp_path / 'c.json'}")
 
 
-@pytest.mark.parametrize("loss", [pytest.param("softmax", marks=pytest.mark.slow), "sigmoid"])
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
 def test_pretraining_goes_on_from_it(loss, called, tiny_siglip, tmp_path):
     options = {"model": tiny_siglip, "loss": loss, "steps": 2, "log_every": 1, "kept_patches": 3}
     options |= {"data.count": 24, "data.batch_size": 8, "data.text_length": 20}

@@ -9,11 +9,11 @@ from ecor_jax.metrics.calibration import expected_calibration_error, reliability
 
 
 def slow(confidence, correct, bins):
-    """Image by image into the bin whose range holds it; the last one holds 1 too."""
+    """Image by image into the bin whose range, open below and closed above, holds it; the first one holds 0 too."""
     members = [[] for _ in range(bins)]
     for probability, right in zip(confidence, correct, strict=True):
         place = 0
-        while place < bins - 1 and probability * bins >= place + 1:
+        while place < bins - 1 and probability > (place + 1) / bins:
             place += 1
         members[place].append((probability, right))
     return [
@@ -21,6 +21,11 @@ def slow(confidence, correct, bins):
         for answers in members
         if answers
     ]
+
+
+def test_a_confidence_on_an_edge_belongs_below_it():
+    binned = reliability(np.array([0.0, 0.25, 0.5, 0.51, 1.0]), np.ones(5, bool), 4)
+    assert [entry.count for entry in binned] == [2, 1, 1, 1]
 
 
 @given(

@@ -188,7 +188,9 @@ def test_without_pytorch_one_line_says_what_to_install(monkeypatch, tmp_path):
 def test_a_hub_id_is_fetched_with_its_template_and_without_pickles(tiny, tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(
-        hub, "snapshot_download", lambda source, allow_patterns: asked.append(allow_patterns) or str(tiny[1])
+        hub,
+        "snapshot_download",
+        lambda source, *, revision, allow_patterns: asked.append(allow_patterns) or str(tiny[1]),
     )
     CausalModel("someone/model")
     assert asked == [["*.json", "*.jinja"], ["model*.safetensors"]]

@@ -127,6 +127,7 @@ class ConceptBottleneck(Task[ConceptsOptions, Judgement]):
             if not model:
                 raise UserError("--config.model is not set: expected a CLIP, as a model directory or a hub id")
             clip = load_clip(model, dtype=compute_dtype(options.dtype))
+            self.origin = clip.origin
             workers, batch_size = options.data.workers, options.evaluation.batch_size
             self.encoder = ClipEncoder(clip, batch_size=batch_size, mesh=self.mesh, workers=workers)
             if not self.training:

@@ -58,6 +58,7 @@ class Pretrain(Task[PretrainOptions, None]):
         else:
             loaded = load_clip(model, dtype=compute_dtype(options.dtype))
             self.clip, self.tokenizer, self.preprocess = loaded.clip, loaded.tokenizer, loaded.preprocess
+            self.origin = loaded.origin
         longest = self.clip.config.text.context_length
         if options.data.text_length > longest:
             raise UserError(f"data.text_length is {options.data.text_length}; expected 2 to {longest} tokens")
@@ -91,7 +92,9 @@ class Pretrain(Task[PretrainOptions, None]):
         """A CLIP is judged by what is built on it."""
 
     def save(self, directory: Path, judged: Mapping[str, MethodResult[None]]) -> bool:
-        save_clip(directory, judged["pretrain"].model, self.tokenizer, self.preprocess, overwrite=True)
+        save_clip(
+            directory, judged["pretrain"].model, self.tokenizer, self.preprocess, origin=self.origin, overwrite=True
+        )
         return True
 
     def results(self, judged: Mapping[str, MethodResult[None]]) -> dict[str, Any]:

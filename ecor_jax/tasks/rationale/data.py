@@ -7,9 +7,9 @@ import numpy as np
 from absl import logging
 from PIL import Image
 
+from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.data import procedural
 from ecor_jax.data.augment import Augment
-from ecor_jax.data.encode import Preprocess
 from ecor_jax.data.files import some_of
 from ecor_jax.data.in_memory import checked
 from ecor_jax.data.parts import PROCEDURAL, drawings, open_parts, with_validation
@@ -71,9 +71,19 @@ def open_dataset(
     sets = with_validation(sets, data, folders, tally) if training else {"test": sets["test"]}
     for name in sets:
         augment = data.augment if name == "train" else "none"
-        sets[name] = _usable(sets[name], vocabulary, data, preprocess, augment, tally)
+        prepared = prepared_for(preprocess, data.resize, training=name == "train")
+        sets[name] = _usable(sets[name], vocabulary, data, prepared, augment, tally)
     logging.info("%s", vocabulary.describe())
     return Dataset(vocabulary, sets.get("train"), sets.get("validation"), sets["test"], tally)
+
+
+def prepared_for(preprocess: Preprocess, resize: str, *, training: bool) -> Preprocess:
+    """How pictures of a part are prepared, by the option `data.resize`."""
+    if resize == "model":
+        return preprocess
+    if training:
+        return dataclasses.replace(preprocess, resize="squash", resize_to=None)
+    return dataclasses.replace(preprocess, resize="shortest", resize_to=round(preprocess.size * 256 / 224))
 
 
 def fitting(vocabulary: Vocabulary, too_long: Sequence[str], on_long: str, left_out: list[str]) -> Vocabulary:

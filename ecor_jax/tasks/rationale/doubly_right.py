@@ -72,7 +72,10 @@ def judge_as_dror(
 
     It walks down the top pairs and stops at the first whose text contains the gold category and a gold rationale,
     and votes among the pairs walked only, which cuts the vote short and inflates RR. Texts match by substring.
-    `template` is the prompt of a pair, with {c} and {r}.
+    That makes it kinder than `judge_strictly`. It is kinder than the released loops, too, in one thing: they compare
+    the class's name as its folder has it with texts in which names are normalised, so a class whose name that changes
+    is never counted (415 of ImageNet's 997). Here both are the names of the rationale file. `template` is the prompt of
+    a pair, with {c} and {r}.
     """
     voted, reason_right = np.empty(len(categories), int), np.empty(len(categories), bool)
     for image, (pair_categories, pair_rationales) in enumerate(zip(categories, rationales, strict=True)):

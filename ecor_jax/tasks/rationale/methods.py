@@ -9,7 +9,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from ecor_jax.checkpoints.model_dir import Model
-from ecor_jax.clip.tokenizer import TextTooLong
+from ecor_jax.clip.tokenizer import TextTooLong, ids_of
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
 from ecor_jax.joint import Banks, TopPairs
@@ -126,7 +126,7 @@ def over_context(methods: Iterable[Method], model: Model, vocabulary: Vocabulary
     context, long = model.clip.config.text.context_length, set()
 
     def tokens(texts: list[str]) -> np.ndarray:
-        return np.array([len(ids) for ids in model.tokenizer(texts, verbose=False)["input_ids"]])
+        return np.array([len(ids) for ids in ids_of(model.tokenizer, texts)])
 
     for method in methods:
         if "{r}" in method.outer:

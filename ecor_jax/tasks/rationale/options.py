@@ -45,11 +45,15 @@ class RationaleLoss:
 
 @dataclasses.dataclass(frozen=True)
 class Prompts:
-    """Visual prompt tokens (`clip.prompts`). layers: shallow, deep, or numbers of layers with commas."""
+    """Visual prompt tokens (`clip.prompts`). layers: shallow, deep, or numbers of layers with commas.
+
+    border: pixels of a learnable frame that is added to pictures; 0: none.
+    """
 
     count: Annotated[int, Within(1, 4096)] = 3
     layers: str = "shallow"
     initialisation: Literal["vpt", "normal"] = "vpt"
+    border: Annotated[int, Within(0, 512)] = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,12 +64,15 @@ class RationaleData(LabelledPictures):
     on_missing: what to do about classes that only the pictures or only the rationales have.
     on_long: about rationales of more tokens than the text tower reads.
     rationales_per_prompt: several are joined by " and "; 0: all of a class.
+    resize: 'model', as the CLIP asks for; 'dror', as DROR's released code: training pictures to a square whatever their
+      shape, others with their shorter side at 256 for each 224 pixels before the crop.
     """
 
     rationales: str = ""
     on_long: OnBad = "error"
     rationales_per_prompt: Annotated[int, Within(0, 1000)] = 1
     augment: Literal["none", "flip", "crop_flip"] = "none"
+    resize: Literal["model", "dror"] = "model"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,5 +15,6 @@ def fresh_prompts(options: RationaleOptions, vision: VisionConfig) -> VisualProm
         prompts.count,
         prompt_layers(prompts.layers, vision.layers),
         initialisation=prompts.initialisation,
+        border=prompts.border,
         rngs=nnx.Rngs(options.seed),
     )

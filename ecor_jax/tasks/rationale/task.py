@@ -22,7 +22,7 @@ from ecor_jax.joint import Banks
 from ecor_jax.parallel.processes import agree
 from ecor_jax.tasks.base import Log, MethodResult, Task, check_batch_sizes, compute_dtype
 from ecor_jax.tasks.rationale.ahead import steps_ahead
-from ecor_jax.tasks.rationale.data import Dataset, open_dataset
+from ecor_jax.tasks.rationale.data import Dataset, open_dataset, prepared_for
 from ecor_jax.tasks.rationale.doubly_right import NAMES, judge, pairs_that_vote
 from ecor_jax.tasks.rationale.explain import RationaleExplainer
 from ecor_jax.tasks.rationale.methods import PAIR, find_methods, make_banks, over_context, with_templates, words_of
@@ -60,6 +60,7 @@ class Rationale(Task[RationaleOptions, Evaluation]):
             raise UserError("--config.model is not set: expected a CLIP, as a model directory or a hub id")
         loaded = load_tuned(model, dtype=compute_dtype(options.dtype))
         self.clip, self.tuned = loaded.model, {} if self.training else loaded.tuned
+        self.origin = self.clip.origin
         for name in self.methods:
             if self.tuned and self.recipes[name].tuned:
                 if name not in self.tuned:
@@ -104,7 +105,7 @@ class Rationale(Task[RationaleOptions, Evaluation]):
         fresh = fresh_prompts(options, self.clip.clip.config.vision)
         batches = train_batches(
             self.dataset.train,
-            self._encode(options.data.augment),
+            self._encode(options.data.augment, training=True),
             batch_size=options.data.batch_size,
             seed=options.seed,
             **self._reading(),
@@ -133,7 +134,7 @@ class Rationale(Task[RationaleOptions, Evaluation]):
     def _evaluate(self, method: str, model: RationaleModel, source: Source, name: str) -> Evaluation:
         options, recipe = self.options, self.recipes[method]
         size = options.evaluation.batch_size
-        batches = eval_batches(source, self._encode("none"), batch_size=size, **self._reading())
+        batches = eval_batches(source, self._encode("none", training=False), batch_size=size, **self._reading())
         plain = [
             name for name, own in self.recipes.items() if not (own.tuned and (self.training or name in self.tuned))
         ]
@@ -248,8 +249,9 @@ class Rationale(Task[RationaleOptions, Evaluation]):
         _, inner = words_of(self.recipes[method], self.vocabulary).values()
         return RationaleModel(self.clip, prompts, self._banks[1], self.mesh, len(inner))
 
-    def _encode(self, augment: Augment) -> Encode:
-        return Encode(self.clip.preprocess, GoldLabels(self.dataset.vocabulary, self.joined), augment)
+    def _encode(self, augment: Augment, *, training: bool) -> Encode:
+        preprocess = prepared_for(self.clip.preprocess, self.options.data.resize, training=training)
+        return Encode(preprocess, GoldLabels(self.dataset.vocabulary, self.joined), augment)
 
     def _reading(self) -> dict[str, Any]:
         return {

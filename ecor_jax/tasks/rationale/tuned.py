@@ -59,6 +59,9 @@ def save_tuned(directory: Path, tuned: TunedModel) -> None:
             }
         }
         tensors[name] = np.asarray(entry.prompts.tokens[...])
+        if entry.prompts.border is not None:
+            layouts[name]["prompts"]["border"] = entry.prompts.border_width
+            tensors[f"{name}.border"] = np.asarray(entry.prompts.border[...])
     description = {
         "format": FORMAT,
         "frozen_sha256": tuned.model.digest,
@@ -67,7 +70,8 @@ def save_tuned(directory: Path, tuned: TunedModel) -> None:
         "methods": layouts,
     }
     with new_directory(directory, overwrite=True) as partial:
-        write_clip(partial, tuned.model.clip, tuned.model.tokenizer, tuned.model.preprocess)
+        model = tuned.model
+        write_clip(partial, model.clip, model.tokenizer, model.preprocess, model.origin)
         save_file(tensors, partial / PROMPTS)
         write_json(partial / DESCRIPTION, description)
 
@@ -102,14 +106,21 @@ def load_tuned(source: str | Path, *, dtype=jnp.float32) -> TunedModel:
 def _read_method(name: str, entry: dict[str, Any], tensors: Mapping[str, np.ndarray], model: Model) -> Tuned:
     layout, vision = entry.pop("prompts"), model.clip.config.vision
     layers = prompt_layers(",".join(map(str, layout["layers"])), vision.layers)
-    tokens, expected = tensors[name], (len(layers), layout["count"], vision.width)
-    if (tokens.shape, tokens.dtype) != (expected, np.float32):
-        raise UserError(
-            f"{model.path / PROMPTS}: {name} has shape {tokens.shape}, {tokens.dtype}; expected {expected}, float32 "
-            f"by {DESCRIPTION}"
-        )
-    if not np.isfinite(tokens).all():
-        raise UserError(f"{model.path / PROMPTS}: {name} holds numbers that are not finite")
-    prompts = VisualPrompts(vision, layout["count"], layers, rngs=nnx.Rngs(0))
-    prompts.tokens[...] = jnp.asarray(tokens)
+    parts, expected = {name: "tokens"}, (len(layers), layout["count"], vision.width)
+    _check_shape(model.path / PROMPTS, name, tensors[name], expected)
+    prompts = VisualPrompts(vision, layout["count"], layers, border=layout.get("border", 0), rngs=nnx.Rngs(0))
+    if prompts.border is not None:
+        _check_shape(model.path / PROMPTS, f"{name}.border", tensors[f"{name}.border"], prompts.border.shape)
+        parts[f"{name}.border"] = "border"
+    for tensor, part in parts.items():
+        getattr(prompts, part)[...] = jnp.asarray(tensors[tensor])
     return Tuned(checked(Method(**entry)), prompts)
+
+
+def _check_shape(path: Path, name: str, values: np.ndarray, expected: tuple[int, ...]) -> None:
+    if (values.shape, values.dtype) != (expected, np.float32):
+        raise UserError(
+            f"{path}: {name} has shape {values.shape}, {values.dtype}; expected {expected}, float32 by {DESCRIPTION}"
+        )
+    if not np.isfinite(values).all():
+        raise UserError(f"{path}: {name} holds numbers that are not finite")

@@ -133,7 +133,8 @@ class VerificationLearner:
         cosines = unit(embeddings) @ unit(centres).T
         own = margins.own_cosine(cosines, labels, classes)
         target = self._target(model, own, norms)
-        losses = margins.margin_loss(cosines, labels, classes, target, self.margin.scale)
+        limit = margins.LIMITS[self.margin.name]
+        losses = margins.margin_loss(cosines, labels, classes, target, self.margin.scale, limit=limit)
         nearest = classes[jnp.argmax(jnp.where(classes < 0, -jnp.inf, cosines), axis=1)]
         count = jnp.float32(len(losses))
         return jnp.mean(losses), {

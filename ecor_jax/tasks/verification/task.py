@@ -86,6 +86,7 @@ class Verification(Task[VerificationOptions, Judgement]):
         if not model:
             raise UserError("--config.model is not set: expected a CLIP, as a model directory or a hub id")
         self.clip, self.saved = load_clip(model, dtype=compute_dtype(self.options.dtype)), None
+        self.origin = self.clip.origin
         self._proxy: float | None = None  # of the baselines, which differ in what they make of the same features
         if not self.training and is_bottleneck(self.clip.path):
             self.saved = load_bottleneck(self.clip)

@@ -10,6 +10,7 @@ import pytest
 from flax import nnx
 
 from ecor_jax.checkpoints.model_dir import load_clip
+from ecor_jax.clip.tokenizer import tokenize
 from ecor_jax.clip.vision import normalise_pixels
 from ecor_jax.errors import UserError
 from ecor_jax.tasks.pretrain.model import PretrainLearner
@@ -80,6 +81,17 @@ def test_sigmoid_loss_equals_a_slow_loop_and_starts_from_weak_positives(model, b
             z = logits[i, j] if GROUP[i] == GROUP[j] else -logits[i, j]
             total += math.log1p(math.exp(-z))
     assert loss_of(task, batch)[0] == pytest.approx(total / 4, rel=1e-5)
+
+
+def test_a_siglip_goes_on_from_its_own_scale_and_bias(tiny_siglip, batch):
+    model = load_clip(tiny_siglip)
+    model.clip.logit_scale[...], model.clip.logit_bias[...] = jnp.float32(4.75), jnp.float32(-16.5)
+    batch = batch | {"text": jnp.asarray(tokenize(model.tokenizer, TEXTS, 64, padded=True))}
+    task = PretrainLearner(model.clip, BATCHES, model.preprocess, loss="sigmoid")
+    logits = math.exp(4.75) * cosines(model.clip, model.preprocess, batch) - 16.5
+    signs = np.where(np.equal.outer(GROUP, GROUP), 1, -1)
+    assert loss_of(task, batch)[0] == pytest.approx(np.log1p(np.exp(-signs * logits)).sum() / 4, rel=1e-4)
+    assert task.model.logit_bias is None
 
 
 @pytest.mark.parametrize("loss", ["softmax", "sigmoid"])

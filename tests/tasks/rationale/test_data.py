@@ -234,3 +234,20 @@ def test_a_validation_part_is_taken_from_what_is_trained_on(tiny_pictures, flat)
     assert opened(*tiny_pictures, validation="0.5", training=False).validation is None
     with pytest.raises(UserError, match=r"data\.validation is 1\.5; expected a share between 0 and 1, or the name of"):
         opened(*tiny_pictures, validation="1.5")
+
+
+def test_pictures_are_scaled_as_drors_code_does(tmp_path, tiny_pictures):
+    """Those to train on to a square whatever their shape; those of the test at 256 for 224, then their middle."""
+    folder = shutil.copytree(tiny_pictures[0], tmp_path / "images")
+    rng = np.random.default_rng(0)
+    wide = Image.fromarray(rng.integers(0, 256, (32, 64, 3), np.uint8))
+    for path in folder.glob("*/*/*.png"):
+        wide.save(path)
+    found = opened(folder, tiny_pictures[1], resize="dror")
+    bicubic = Image.Resampling.BICUBIC
+    np.testing.assert_array_equal(found.train.load(0)["pixels"], np.asarray(wide.resize((16, 16), bicubic)))
+    # 16 * 256 / 224 is 18.
+    scaled = np.asarray(wide.resize((36, 18), bicubic))
+    np.testing.assert_array_equal(found.test.load(0)["pixels"], scaled[1:17, 10:26])
+    plain = opened(folder, tiny_pictures[1])
+    np.testing.assert_array_equal(plain.test.load(0)["pixels"], Preprocess(16)(wide))

@@ -24,7 +24,7 @@ def saved(tiny_clip, tmp_path_factory):
     model = load_clip(tiny_clip)
     vision = model.clip.config.vision
     deep = VisualPrompts(vision, 3, (0, 1), rngs=nnx.Rngs(1))
-    late = VisualPrompts(vision, 2, (1,), initialisation="normal", rngs=nnx.Rngs(2))
+    late = VisualPrompts(vision, 2, (1,), initialisation="normal", border=3, rngs=nnx.Rngs(2))
     tuned = {
         "ecor": Tuned(with_templates(METHODS["ecor"], "", "{c}: {r}"), deep),
         "dror": Tuned(METHODS["dror"], late),
@@ -50,6 +50,9 @@ def test_it_comes_back_exactly(saved):
         assert again.method == entry.method
         assert (again.prompts.count, again.prompts.layers) == (entry.prompts.count, entry.prompts.layers)
         np.testing.assert_array_equal(again.prompts.tokens[...], entry.prompts.tokens[...], strict=True)
+        assert (again.prompts.border is None) == (entry.prompts.border is None) == (name == "ecor")
+    borders = (one.tuned["dror"].prompts.border[...] for one in (found, whole))
+    np.testing.assert_array_equal(*borders, strict=True)
     assert found.vocabulary.classes == whole.vocabulary.classes
     assert found.vocabulary.rationales == whole.vocabulary.rationales
     np.testing.assert_array_equal(found.vocabulary.gold, whole.vocabulary.gold)
@@ -60,7 +63,7 @@ def test_it_is_readable_without_us(saved, tiny_clip):
     description = json.loads((directory / "ecor.json").read_text())
     assert description["vocabulary"] == LISTS
     assert description["frozen_sha256"] == whole.model.digest
-    assert description["methods"]["dror"]["prompts"] == {"count": 2, "layers": [1]}
+    assert description["methods"]["dror"]["prompts"] == {"count": 2, "layers": [1], "border": 3}
     assert load_file(directory / "prompts.safetensors")["ecor"].shape == (2, 3, 32)
     # What lies beside it is the CLIP it was tuned on, to the last bit.
     frozen, source = load_file(directory / "model.safetensors"), load_file(tiny_clip / "model.safetensors")
@@ -108,6 +111,15 @@ CHANGES = {
     "an unknown brace": (lambda d: d["methods"]["ecor"].update(pair="{x}"), "templates.pair is '{x}'"),
     "another count": (lambda d: d["methods"]["ecor"]["prompts"].update(count=4), r"ecor has shape \(2, 3, 32\).*4, 32"),
     "no prompt": (lambda d: d["methods"]["ecor"]["prompts"].update(count=0), "expected .2, 0, 32., float32"),
+    "another border": (
+        lambda d: d["methods"]["dror"]["prompts"].update(border=2),
+        r"dror.border has shape \(156, 3\).*112, 3",
+    ),
+    "a border without a frame": (lambda d: d["methods"]["ecor"]["prompts"].update(border=2), "ecor.border"),
+    "a border as large as the picture": (
+        lambda d: d["methods"]["dror"]["prompts"].update(border=8),
+        "border is 8; expected less than half",
+    ),
     "layers of a deeper tower": (lambda d: d["methods"]["ecor"]["prompts"].update(layers=[0, 7]), "layer"),
     "layers out of order": (lambda d: d["methods"]["ecor"]["prompts"].update(layers=[1, 0]), "layer"),
     "no vocabulary": (lambda d: d.update(vocabulary=3), "not a description of tuned prompts"),

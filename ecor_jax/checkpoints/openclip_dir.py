@@ -1,0 +1,101 @@
+"""OpenCLIP's directories out: open_clip_config.json, and weights under its names."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from safetensors.numpy import save_file
+from transformers import PreTrainedTokenizerBase
+
+from ecor_jax import atomic
+from ecor_jax.checkpoints import openai, openclip, timm_siglip
+from ecor_jax.checkpoints.model_dir import new_directory
+from ecor_jax.checkpoints.origin import KEY, UNKNOWN, Origin
+from ecor_jax.checkpoints.weights import foreign_tensors
+from ecor_jax.clip.config import ClipConfig, TextConfig, VisionConfig
+from ecor_jax.clip.model import Clip
+from ecor_jax.clip.preprocessing import Preprocess
+from ecor_jax.clip.tokenizer import OPENAI_VOCABULARY
+from ecor_jax.errors import UserError
+
+
+def save_openclip(
+    directory: str | Path,
+    clip: Clip,
+    tokenizer: PreTrainedTokenizerBase | None,
+    preprocess: Preprocess | None,
+    *,
+    origin: Origin = UNKNOWN,
+) -> None:
+    """Writes a directory that OpenCLIP and `checkpoints.openclip` read, whole or not at all.
+
+    UserError if it exists and is not empty, and for what its configuration cannot say.
+    """
+    fields = model_cfg(clip.config)
+    described = {"model_cfg": fields, "preprocess_cfg": _preprocess_cfg(preprocess), KEY: origin.as_fields()}
+    entries = timm_siglip.ENTRIES if clip.config.text.padded else openai.ENTRIES
+    with new_directory(Path(directory)) as partial:
+        save_file(foreign_tensors(clip, entries), partial / openclip.WEIGHTS[0], metadata={"format": "pt"})
+        atomic.write_json(partial / openclip.CONFIG, described)
+        if tokenizer is not None:
+            tokenizer.save_pretrained(partial)
+
+
+def model_cfg(config: ClipConfig) -> dict[str, Any]:
+    """OpenCLIP's configuration of the towers; read again it is `config`, or there is a UserError."""
+    vision, text = config.vision, config.text
+    fields: dict[str, Any] = {"embed_dim": config.embed_dim}
+    of_text = _sizes(text) | {"context_length": text.context_length, "vocab_size": text.vocab_size}
+    of_text["heads"] = text.heads
+    if text.vocab_size != OPENAI_VOCABULARY:  # which OpenCLIP has built in; of a directory it then takes the one beside
+        of_text["hf_tokenizer_name"] = "."
+    if text.padded:
+        of_text |= {"no_causal_mask": True, "proj_bias": True, "pool_type": "last", "norm_kwargs": {"eps": 1e-6}}
+        if (text.activation or config.activation) == "gelu_tanh":
+            of_text["act_kwargs"] = {"approximate": "tanh"}
+        name = timm_siglip.name_of(config)
+        of_vision = {"image_size": vision.image_size, "timm_model_name": name, "timm_model_pretrained": False}
+        of_vision |= {"timm_pool": "map", "timm_proj": "none"}
+        fields |= {"init_logit_bias": -10, "custom_text": True}
+    else:
+        of_vision = _sizes(vision) | {"image_size": vision.image_size, "patch_size": vision.patch_size}
+        of_vision["head_width"] = vision.width // vision.heads
+        fields["quick_gelu"] = config.activation == "quick_gelu"
+    fields |= {"vision_cfg": of_vision, "text_cfg": of_text}
+    # OpenCLIP pools texts at the largest id, which the last id of a vocabulary is.
+    largest = None if text.eot_id == text.vocab_size - 1 else text.eot_id
+    again, expected = openclip.read_config(fields, None), _with_eot(config, largest)
+    if again != expected:
+        raise UserError(f"OpenCLIP has no configuration of this model: it would read {again}; expected {expected}")
+    return fields
+
+
+def _with_eot(config: ClipConfig, eot_id: int | None) -> ClipConfig:
+    return dataclasses.replace(config, text=dataclasses.replace(config.text, eot_id=eot_id))
+
+
+def _sizes(tower: VisionConfig | TextConfig) -> dict[str, Any]:
+    ratio = tower.mlp_width / tower.width
+    # OpenCLIP rounds down.
+    while int(tower.width * ratio) < tower.mlp_width:
+        ratio += 1e-9
+    return {"width": tower.width, "layers": tower.layers, "mlp_ratio": ratio}
+
+
+def _preprocess_cfg(preprocess: Preprocess | None) -> dict[str, Any]:
+    if preprocess is None:
+        return {}
+    if preprocess.resize_to not in (None, preprocess.size):
+        raise UserError(
+            f"OpenCLIP cannot say that pictures are scaled to {preprocess.resize_to} pixels and cropped to "
+            f"{preprocess.size}"
+        )
+    return {
+        "size": preprocess.size,
+        "mode": "RGB",
+        "mean": list(preprocess.mean),
+        "std": list(preprocess.std),
+        "interpolation": preprocess.resample,
+        "resize_mode": preprocess.resize,
+        "fill_color": 0,
+    }

@@ -1,0 +1,73 @@
+"""Model directories to the Hugging Face hub."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import HfApi
+from huggingface_hub.errors import LocalTokenNotFoundError, RepositoryNotFoundError
+
+from ecor_jax.checkpoints.card import FILE
+from ecor_jax.checkpoints.model_dir import OWN, WEIGHTS
+from ecor_jax.checkpoints.origin import KEY
+from ecor_jax.errors import UserError
+from ecor_jax.untrusted.json_text import read_object
+
+_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+_ALWAYS = {".gitattributes", FILE}
+"""What the hub puts into a new repository, and a card that is there before its model."""
+
+
+def push(directory: Path, name: str, *, private: bool = False) -> str:
+    """Uploads a model directory to the repository USER/NAME, made if there is none; the address of the commit.
+
+    Files of an older model there that this one lacks are deleted. UserError for what is no model directory, for a
+    repository that holds something else, and where the hub does not let one.
+    """
+    if not _NAME.fullmatch(name):
+        raise UserError(f"{name}: no name of a repository; expected USER/NAME")
+    for file in ("config.json", WEIGHTS, FILE):
+        if not (directory / file).is_file():
+            raise UserError(
+                f"{directory}: no {file}; expected a model directory, as ecor-jax train or convert writes it"
+            )
+    files, api = sorted({*OWN, FILE}), HfApi()
+    try:
+        if not _is_new(api, name):
+            _check_kind(api, name)
+        else:
+            api.create_repo(name, private=private, exist_ok=True)
+        commit: Any = api.upload_folder(
+            repo_id=name,
+            folder_path=directory,
+            allow_patterns=files,
+            delete_patterns=files,
+            commit_message="ecor-jax push",
+        )
+    except UserError:
+        raise
+    except LocalTokenNotFoundError as error:
+        raise UserError(f"{name}: who you are is not known here; log in by `hf auth login`, or set HF_TOKEN") from error
+    except Exception as error:  # the hub client's many errors, its HTTP library's, and the disk's
+        reason = next((line for line in str(error).split("\n") if line.strip()), type(error).__name__)
+        raise UserError(f"{name}: cannot be written to ({reason})") from error
+    return commit.commit_url
+
+
+def _is_new(api: HfApi, name: str) -> bool:
+    try:
+        api.repo_info(name)
+    except RepositoryNotFoundError:
+        return True
+    return False
+
+
+def _check_kind(api: HfApi, name: str) -> None:
+    """UserError for a repository with something else than a model directory of ours."""
+    there = set(api.list_repo_files(name)) - _ALWAYS
+    if not there:
+        return
+    if "config.json" in there and KEY in read_object(Path(api.hf_hub_download(name, "config.json"))):
+        return
+    some = ", ".join(sorted(there)[:3])
+    raise UserError(f"{name}: holds something else than a model of ecor-jax ({some}); choose another name")

@@ -1,0 +1,27 @@
+"""A model directory to the Hugging Face hub, as USER/NAME.
+
+    ecor-jax push DIR USER/NAME
+
+Only the files of the model and its card (README.md) are uploaded. `hf auth login`, or HF_TOKEN in the environment, says
+who you are. `ecor_jax.load("USER/NAME")`, and --model=USER/NAME of every command, read it again.
+"""
+
+import argparse
+from pathlib import Path
+
+from ecor_jax.commands import cli
+
+
+def main(args: argparse.Namespace) -> None:
+    # Imported late: --help and a mistyped option answer at once.
+    from ecor_jax.checkpoints.push import push
+
+    print(push(Path(args.directory), args.name, private=args.private))
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = cli.parser(__doc__)
+    parser.add_argument("directory", type=cli.a_path, metavar="DIR", help="a model directory, such as WORKDIR/model")
+    parser.add_argument("name", metavar="USER/NAME", help="a repository; it is made where there is none")
+    parser.add_argument("--private", action="store_true", help="a repository that is made is not public")
+    return parser
