@@ -20,7 +20,7 @@ from ecor_jax.data.pipeline import eval_batches
 from ecor_jax.data.records import Source
 from ecor_jax.errors import UserError
 from ecor_jax.parallel.map_batches import map_batches
-from ecor_jax.parallel.processes import array_from_first, from_first, is_first
+from ecor_jax.parallel.processes import broadcast_array_from_first, broadcast_from_first, is_first
 
 
 def image_features(
@@ -45,8 +45,8 @@ def image_features(
         return f"{_key(vision, preprocess, source, mirrored)}.safetensors"
 
     # All pictures are read for it, by one process.
-    path = (folder or cache_folder()) / from_first(name_of)
-    if (kept := array_from_first(lambda: read_array(path))) is not None:
+    path = (folder or cache_folder()) / broadcast_from_first(name_of)
+    if (kept := broadcast_array_from_first(lambda: read_array(path))) is not None:
         return kept
     batches = eval_batches(
         source,

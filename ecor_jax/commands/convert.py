@@ -26,7 +26,7 @@ def main(args: argparse.Namespace) -> None:
     from ecor_jax.checkpoints.source import read_source
     from ecor_jax.checkpoints.weights import weights_digest
     from ecor_jax.clip.preprocessing import PUBLISHED, Preprocess
-    from ecor_jax.parallel.processes import from_first
+    from ecor_jax.parallel.processes import broadcast_from_first
 
     logging.set_verbosity(logging.INFO)  # what is noted of the files, such as weights in half precision
 
@@ -55,7 +55,7 @@ def main(args: argparse.Namespace) -> None:
             print("no preprocessor_config.json: the source has none; images cannot be prepared without: --preprocess")
 
     # Of several processes the others only wait.
-    from_first(convert)
+    broadcast_from_first(convert)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -86,7 +86,7 @@ class Source(abc.ABC):
     def __len__(self) -> int:
         return len(self.categories)
 
-    def outline(self) -> list[object]:
+    def fingerprint(self) -> list[object]:
         """Plain values that are others for another set, as far as that is known by the labels and a few pictures."""
         looked_at: list[object] = []
         for index in np.unique(np.linspace(0, len(self) - 1, 4, dtype=int)).tolist() if len(self) else ():

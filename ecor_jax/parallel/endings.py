@@ -161,9 +161,9 @@ class _Watch:
 _watch = _Watch()
 
 
-def be_patient(seconds: float) -> None:
+def set_timeout(seconds: float) -> None:
     """From here on whatever is `watched` waits so long for other processes; until then, 600 s."""
-    _watch.patience = seconds
+    _watch.timeout = seconds
 
 
 @contextlib.contextmanager
@@ -173,9 +173,9 @@ def watched() -> Iterator[Callable[[], None]]:
     For work that waits for other processes in each of its steps: one of them may be stuck, which nothing else tells.
     The first step may compile, or wait for what only one process does. One process alone is not watched.
     """
-    before, _watch.until = _watch.until, time.monotonic() + 10 * _watch.patience
+    before, _watch.until = _watch.until, time.monotonic() + 10 * _watch.timeout
     try:
         yield _watch.beat
     finally:
         # What is watched around it goes on.
-        _watch.until = max(before, time.monotonic() + _watch.patience)
+        _watch.until = max(before, time.monotonic() + _watch.timeout)

@@ -109,7 +109,7 @@ def is_first() -> bool:
     return jax.process_index() == 0
 
 
-def from_first(make: Callable[[], Any]) -> Any:
+def broadcast_from_first(make: Callable[[], Any]) -> Any:
     """What `make` gives in the first process, a JSON value, in all of them; so is a UserError that it raises."""
     if jax.process_count() == 1:
         return make()
@@ -119,7 +119,7 @@ def from_first(make: Callable[[], Any]) -> Any:
             told = {"value": make()}
         except UserError as error:
             told = {"error": str(error)}
-    told = json.loads(_bytes_from_first(json.dumps(told).encode()))
+    told = json.loads(_broadcast_bytes(json.dumps(told).encode()))
     if "error" in told:
         raise UserError(told["error"])
     return told["value"]
@@ -127,16 +127,16 @@ def from_first(make: Callable[[], Any]) -> Any:
 
 def wait() -> None:
     """Until all processes are here: what the first one has written is there by then."""
-    from_first(lambda: None)
+    broadcast_from_first(lambda: None)
 
 
-def array_from_first(make: Callable[[], np.ndarray | None]) -> np.ndarray | None:
+def broadcast_array_from_first(make: Callable[[], np.ndarray | None]) -> np.ndarray | None:
     """The array that `make` gives in the first process, or None, in all of them."""
     if jax.process_count() == 1:
         return make()
     array = make() if is_first() else None
     kind = None if array is None else [array.dtype.name, array.shape]
-    kind = from_first(lambda: kind)
+    kind = broadcast_from_first(lambda: kind)
     if kind is None:
         return None
     name, shape = kind
@@ -145,14 +145,14 @@ def array_from_first(make: Callable[[], np.ndarray | None]) -> np.ndarray | None
 
 
 @contextlib.contextmanager
-def held_by_first(context: contextlib.AbstractContextManager[Any]) -> Iterator[None]:
+def enter_on_first(context: contextlib.AbstractContextManager[Any]) -> Iterator[None]:
     """Enters `context` in the first process, before any other goes on."""
     with contextlib.ExitStack() as stack:
 
         def enter() -> None:
             stack.enter_context(context)
 
-        from_first(enter)
+        broadcast_from_first(enter)
         yield
 
 
@@ -164,7 +164,7 @@ def code_digest() -> str:
     return digest.hexdigest()
 
 
-def agree(what: str, make: Callable[[], Any]) -> None:
+def assert_same(what: str, make: Callable[[], Any]) -> None:
     """UserError, in all processes, unless `make` gives the same plain value in all of them."""
     if jax.process_count() == 1:
         return
@@ -176,7 +176,7 @@ def agree(what: str, make: Callable[[], Any]) -> None:
         raise UserError(f"{what} of process {named} is not that of process 0; all have to run the same")
 
 
-def _bytes_from_first(content: bytes) -> bytes:
+def _broadcast_bytes(content: bytes) -> bytes:
     with watched():
         size = int(multihost_utils.broadcast_one_to_all(np.int32(len(content))))
         padded = np.zeros(size, np.uint8)

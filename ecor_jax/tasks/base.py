@@ -30,9 +30,9 @@ from ecor_jax.errors import UserError
 from ecor_jax.options import plain, read
 from ecor_jax.pages.page import write_page
 from ecor_jax.parallel.ahead import Step
-from ecor_jax.parallel.endings import be_patient
+from ecor_jax.parallel.endings import set_timeout
 from ecor_jax.parallel.mesh import TOWERS_SPLIT, make_mesh
-from ecor_jax.parallel.processes import agree, code_digest, from_first, held_by_first, is_first, wait
+from ecor_jax.parallel.processes import assert_same, code_digest, broadcast_from_first, enter_on_first, is_first, wait
 from ecor_jax.tasks.explainer import Explainer
 from ecor_jax.training.loop import Validate, train
 from ecor_jax.training.metrics_log import read_metrics
@@ -203,10 +203,10 @@ def _run(task_class: type[Task], options: Any, workdir: Path, **given: Any) -> d
         raise UserError(f"best is {options.best!r}, but eval_every is 0: nothing is evaluated on the way")
     resolved = plain(options)
     _check_alike(options)
-    claim = held_by_first(claimed(workdir, resolved, plain(task_class.Options()), task_class.may_change))
+    claim = enter_on_first(claimed(workdir, resolved, plain(task_class.Options()), task_class.may_change))
     with claim, TOWERS_SPLIT(options.parallel.shard_towers):
         check_shared(workdir)
-        from_first(lambda: check_new(workdir / "model", overwrite=True))
+        broadcast_from_first(lambda: check_new(workdir / "model", overwrite=True))
         task = task_class(options, training=True, **given)
         task.open(options.model or _pretrained(task, workdir))
         _log_files(task)
@@ -226,7 +226,7 @@ def _run(task_class: type[Task], options: Any, workdir: Path, **given: Any) -> d
                 write_results(workdir / "results.json", resolved, results)
                 task.page(workdir / "report", judged, results, Log(read_metrics(workdir / "metrics.jsonl"), saved))
 
-        from_first(write)
+        broadcast_from_first(write)
         return results
 
 
@@ -237,9 +237,9 @@ def _log_files(task: Task) -> None:
 
 def _check_alike(options: Training) -> None:
     """UserError if the processes of a run are of different configs or versions."""
-    be_patient(options.parallel.patience)
-    agree("the config", lambda: plain(options))
-    agree("the code", code_digest)
+    set_timeout(options.parallel.patience)
+    assert_same("the config", lambda: plain(options))
+    assert_same("the code", code_digest)
 
 
 def _pretrained(task: Task, workdir: Path) -> str:
@@ -248,7 +248,7 @@ def _pretrained(task: Task, workdir: Path) -> str:
     if first is None or not task.needs_clip:
         return ""
     folder = workdir / "clip"
-    there = from_first(lambda: (folder / "model").is_dir())
+    there = broadcast_from_first(lambda: (folder / "model").is_dir())
     if is_first():
         print(f"1/2 pretrain: a CLIP, {first.steps} steps{', is there already' if there else ''} ({folder})")
     if not there:
@@ -311,7 +311,7 @@ def evaluate(
         if answers is not None:
             _write_lines(answers, task.answers(judged))
 
-    from_first(write)
+    broadcast_from_first(write)
     return results, task.table(judged)
 
 

@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from ecor_jax.atomic import json_text, sweep, write_json, writing
 from ecor_jax.errors import UserError
-from ecor_jax.parallel.processes import agree, from_first, is_first
+from ecor_jax.parallel.processes import assert_same, broadcast_from_first, is_first
 from ecor_jax.untrusted.json_text import read_object
 
 CONFIG, LOCK, TOKEN = "config.json", ".lock", ".token"
@@ -57,9 +57,9 @@ def check_shared(workdir: Path) -> None:
         path.write_text(secrets.token_hex())
         return path.read_text()
 
-    token = from_first(write)
+    token = broadcast_from_first(write)
     seen = path.read_text() if path.is_file() else ""
-    agree(f"the folder {workdir}", lambda: seen == token)
+    assert_same(f"the folder {workdir}", lambda: seen == token)
     if is_first():
         path.unlink()
 

@@ -49,11 +49,11 @@ class ConceptsDataset:
     trained_on: tuple[str, ...] = ()
     captions: tuple[Source, Captions] | None = None
 
-    def outline(self) -> list[object]:
+    def fingerprint(self) -> list[object]:
         """Plain values that are others for other data."""
         parts = [part for part in (self.train, self.validation, self.test) if part is not None]
         labels = [part.targets.tobytes().hex() + part.present.tobytes().hex() for part in parts]
-        return [self.classes, self.descriptors.phrases, labels, *(part.pictures.outline() for part in parts)]
+        return [self.classes, self.descriptors.phrases, labels, *(part.pictures.fingerprint() for part in parts)]
 
     @property
     def shown(self) -> tuple[str, ...]:

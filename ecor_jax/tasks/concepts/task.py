@@ -27,7 +27,7 @@ from ecor_jax.data.pipeline import train_batches
 from ecor_jax.data.records import Arrays, Source
 from ecor_jax.data.xray.patient_split import check_no_overlap
 from ecor_jax.errors import UserError
-from ecor_jax.parallel.processes import agree
+from ecor_jax.parallel.processes import assert_same
 from ecor_jax.tasks.base import Log, MethodResult, Task, check_batch_sizes, compute_dtype
 from ecor_jax.tasks.concepts.data import ConceptsDataset
 from ecor_jax.tasks.concepts.encoder import ClipEncoder, DualEncoder, FileEncoder
@@ -96,7 +96,7 @@ class ConceptBottleneck(Task[ConceptsOptions, Judgement]):
         check_batch_sizes(options, self.mesh.size, training=training)
         self.data: ConceptsDataset = open_data(options)
         self.tally = self.data.tally
-        agree("the data", self.data.outline)
+        assert_same("the data", self.data.fingerprint)
         average_of(self.data, options)
         for name in self.methods:
             if not METHODS[name].trained and not (self.data.exclusive and self.data.of_class is not None):

@@ -24,7 +24,7 @@ from ecor_jax.data.records import Source
 from ecor_jax.data.sources import Concatenated
 from ecor_jax.data.tally import UNREADABLE
 from ecor_jax.errors import UserError
-from ecor_jax.parallel.processes import agree
+from ecor_jax.parallel.processes import assert_same
 from ecor_jax.tasks.base import MethodResult, Task, compute_dtype
 from ecor_jax.tasks.pretrain.ahead import steps_ahead
 from ecor_jax.tasks.pretrain.model import Pretrainer, PretrainLearner
@@ -45,7 +45,7 @@ class Pretrain(Task[PretrainOptions, None]):
         super().__init__(options, training=training)
         self.source, self.texts = captions or _open(options.data)
         self.tally.opened(self.source)
-        agree("the data", lambda: [self.source.outline(), *self.texts.corpus()])
+        assert_same("the data", lambda: [self.source.fingerprint(), *self.texts.corpus()])
 
     def open(self, model: str) -> None:
         options = self.options

@@ -35,11 +35,11 @@ class Dataset:
     tally: Tally
     """What became of the files; a line for each bad image, class and rationale that was left out."""
 
-    def outline(self) -> list[object]:
+    def fingerprint(self) -> list[object]:
         """Plain values that are others for other data."""
         words, sources = self.vocabulary, (self.train, self.validation, self.test)
         gold = np.packbits(words.gold).tobytes().hex()
-        return [words.classes, words.rationales, gold, *(source.outline() for source in sources if source is not None)]
+        return [words.classes, words.rationales, gold, *(source.fingerprint() for source in sources if source is not None)]
 
 
 def open_dataset(

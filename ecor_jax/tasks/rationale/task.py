@@ -19,7 +19,7 @@ from ecor_jax.data.tally import UNREADABLE
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
 from ecor_jax.joint import Banks
-from ecor_jax.parallel.processes import agree
+from ecor_jax.parallel.processes import assert_same
 from ecor_jax.tasks.base import Log, MethodResult, Task, check_batch_sizes, compute_dtype
 from ecor_jax.tasks.rationale.ahead import steps_ahead
 from ecor_jax.tasks.rationale.data import Dataset, open_dataset, prepared_for
@@ -79,7 +79,7 @@ class Rationale(Task[RationaleOptions, Evaluation]):
             too_long=functools.partial(over_context, self.recipes.values(), self.clip),
         )
         self.tally = self.dataset.tally
-        agree("the data", self.dataset.outline)
+        assert_same("the data", self.dataset.fingerprint)
         self.joined = None
         if together != 1:
             self.joined = join_rationales(self.dataset.vocabulary, together)

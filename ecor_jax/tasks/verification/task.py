@@ -18,7 +18,7 @@ from ecor_jax.data.pair_sets import PairSet, pairs_within
 from ecor_jax.data.pipeline import train_batches
 from ecor_jax.errors import UserError
 from ecor_jax.image_features import image_features
-from ecor_jax.parallel.processes import agree
+from ecor_jax.parallel.processes import assert_same
 from ecor_jax.tasks import base
 from ecor_jax.tasks.base import Log, Task, check_batch_sizes, compute_dtype
 from ecor_jax.tasks.verification.ahead import steps_ahead
@@ -70,17 +70,17 @@ class Verification(Task[VerificationOptions, Judgement]):
         self.everyday = open_images(everyday.images, split=everyday.split) if everyday.images else None
         if self.everyday is not None:
             self.tally.opened(self.everyday)
-        agree("the data", self._outline)
+        assert_same("the data", self._fingerprint)
         self.methods = ("tuned" if training and head.tuned else "untuned", *BASELINES)
 
-    def _outline(self) -> list[object]:
+    def _fingerprint(self) -> list[object]:
         """Plain values that are others for other data."""
         sources = [self.everyday, *(vars(self.faces).values() if self.faces else ())]
         pairs = [
-            [pairs.images.outline(), *(column.tolist() for column in (pairs.first, pairs.second, pairs.same))]
+            [pairs.images.fingerprint(), *(column.tolist() for column in (pairs.first, pairs.second, pairs.same))]
             for pairs in self.pair_sets.values()
         ]
-        return [*(source.outline() for source in sources if source is not None), *pairs]
+        return [*(source.fingerprint() for source in sources if source is not None), *pairs]
 
     def open(self, model: str) -> None:
         if not model:
