@@ -1,9 +1,9 @@
-"""Texts through a causal tower together, so that what several begin with is computed once.
+"""Packed tree attention: texts share the computation of their common prefixes in a causal tower, exactly.
 
-Sorted, texts are a trie of tokens: a token depends on its ancestors and on nothing else. A pack is a piece of that
-trie, run as one row whose attention mask says who is whose ancestor; each text's embedding is the one it has alone.
-What many texts begin with, their trunk, is run once, and only looked at by their packs. Where nothing is shared, a pack
-is some texts side by side.
+The sorted texts form a trie of tokens, in which the hidden state of a token depends on its ancestors alone. A pack is a
+piece of the trie, run as one row: its attention mask lets a token attend to itself and its ancestors. Each text's
+embedding equals the one of the text alone. A prefix that many texts share is run once (prefill), and their packs attend
+to its KV cache. Without shared prefixes a pack is several texts side by side.
 """
 
 import functools
@@ -19,18 +19,18 @@ from jaxtyping import Array, Bool, Float, Int
 
 from ecor_jax.clip.model import unit
 from ecor_jax.clip.text import TextTower, eot_positions
-from ecor_jax.clip.transformer import Memory
+from ecor_jax.clip.transformer import KVCache
 
 SLOTS = 96
-"""Tokens of a pack. With fewer, more is computed twice; with more, each token's attention is wider."""
+"""Tokens of a pack. Fewer compute more tokens twice; more make each token's attention wider."""
 ROWS = 32
-"""Packs (or texts of a tower that cannot share) of one call on one device."""
-TRUNK = 256
-"""Texts that have a trunk at least: with fewer, more is lost by packs that end with them than is saved."""
+"""Packs, or texts of a bidirectional tower, in one call on one device."""
+MIN_SHARING = 256
+"""Texts that share a prefix which gets a KV cache, at least. Packs end where the prefix does, which costs slots."""
 
 
 class Cost(NamedTuple):
-    """Tokens of some texts: that were computed, that the texts have, and that they have if all are of full length."""
+    """Tokens that were computed, tokens of the texts, and tokens of the texts padded to the whole context."""
 
     computed: int
     own: int
@@ -38,33 +38,34 @@ class Cost(NamedTuple):
 
 
 class Packs(NamedTuple):
-    """The texts of a trie, which is walked depth first and cut into packs of as many slots.
+    """The packs of a trie, which is walked depth first and cut into rows of `slots` tokens.
 
-    A token sees itself and its ancestors: those before it whose `stop` is beyond its slot, and all of the trunk. A slot
-    that nothing is in sees itself.
+    The descendants of a token occupy the slots from its own to its `stop`. So a token attends to itself, to the tokens
+    before it whose `stop` is beyond its slot, and to its shared prefix. An empty slot attends to itself.
     """
 
     ids: Int[np.ndarray, "packs slots"]
     positions: Int[np.ndarray, "packs slots"]
     stop: Int[np.ndarray, "packs slots"]
     ends: Int[np.ndarray, "packs texts"]
-    """Slots of the EOT tokens of its texts."""
-    trunk: Int[np.ndarray, "packs 1"]
-    """Which one it has."""
+    """Slots of the EOT tokens of a pack's texts."""
+    prefix: Int[np.ndarray, "packs 1"]
+    """The number of a pack's shared prefix, a row of `prefixes`."""
     text: Int[np.ndarray, "packs texts"]
-    """Whose EOT it is; -1: nobody's."""
-    trunks: Int[np.ndarray, "trunks tokens"]
-    lengths: Int[np.ndarray, "trunks"]
-    """Tokens of each trunk; then come others, which mean nothing."""
+    """The text that an EOT token of `ends` belongs to; -1 is padding."""
+    prefixes: Int[np.ndarray, "prefixes tokens"]
+    lengths: Int[np.ndarray, "prefixes"]
+    """Tokens of each shared prefix; those behind are padding."""
 
 
 def encode(
     tower: TextTower, ids: Int[np.ndarray, "texts tokens"], done: Callable[[int], Any] = lambda texts: None
 ) -> tuple[Float[np.ndarray, "texts embed"], Cost]:
-    """Unit embeddings of texts given as ids padded after EOT, and what they cost. `done` is told of texts as they come.
+    """Unit embeddings of texts, and their cost in tokens.
 
-    Only a causal tower that is read at EOT can share. In others a token sees those behind it, padding too: texts are
-    encoded one by one, of full length, and nothing is cut off. All local devices work, each on its share of a call.
+    ids are padded after EOT. `done` is called with the number of texts of each finished call. A causal tower shares
+    prefixes. A bidirectional tower encodes each text alone and whole, for a token there attends to later tokens and to
+    padding. A call is split over all local devices.
     """
     context, texts = len(tower.position_embedding[...]), len(ids)
     mesh = Mesh(np.array(jax.local_devices()), ("rows",))
@@ -73,10 +74,10 @@ def encode(
     if tower.transformer.causal:
         eot = np.asarray(eot_positions(jnp.asarray(ids), tower.eot_id))
         packs, own = pack(ids, eot), int(eot.sum()) + texts
-        computed, memory = packs.trunks.size, None
+        computed, cache = packs.prefixes.size, None
         if computed:
-            memory = _remember(graph, weights, packs.trunks)
-        embed = functools.partial(_packed, graph, memory, packs.lengths)
+            cache = _prefill(graph, weights, packs.prefixes)
+        embed = functools.partial(_packed, graph, cache, packs.lengths)
         inputs, owner = packs[:5], packs.text
     else:
         embed, inputs, owner = functools.partial(_plain, graph), (ids,), np.arange(texts)[:, None]
@@ -99,10 +100,10 @@ def pack(ids: Int[np.ndarray, "texts tokens"], eot: Int[np.ndarray, "texts"]) ->
     body = np.where(np.arange(longest) < eot[:, None], ids[:, :longest] + 1, 0)
     sort = np.lexsort(body.T[::-1])
     body, length = body[sort], eot[sort]
-    # Of each text: tokens that the one before has as well, but for the first of a pack, which has all to itself.
+    # The length of the common prefix with the text before; later 0 for the first text of a pack.
     alike = np.cumprod(body[1:] == body[:-1], axis=1).sum(axis=1)
     shared = np.minimum(np.append(0, alike), length)
-    trunk, begins = _trunks(shared)
+    prefix, begins = _shared_prefixes(shared)
     firsts = np.flatnonzero(begins)
     slots = -(-max(SLOTS, longest + 1) // 8) * 8
     # Seldom does a pack hold a quarter more texts than on average; an end that nobody has costs a 14th of a slot.
@@ -111,7 +112,7 @@ def pack(ids: Int[np.ndarray, "texts tokens"], eot: Int[np.ndarray, "texts"]) ->
     used, count, number, of_pack = slots, 0, -1, []
     for text, (common, tokens, begin) in enumerate(zip(shared.tolist(), length.tolist(), begins.tolist(), strict=True)):
         if begin or used + tokens - common >= slots or count == most:
-            shared[text] = common = int(trunk[text])
+            shared[text] = common = int(prefix[text])
             used = count = 0
             number += 1
             of_pack.append(text)
@@ -125,7 +126,7 @@ def pack(ids: Int[np.ndarray, "texts tokens"], eot: Int[np.ndarray, "texts"]) ->
         np.zeros((number + 1, most), np.int32),
         (np.cumsum(begins)[of_pack, None] - 1).astype(np.int32),
         np.full((number + 1, most), -1),
-        *_table(body[firsts], trunk[firsts]),
+        *_table(body[firsts], prefix[firsts]),
     )
 
     def put(row, slot, token, position, stop) -> None:
@@ -146,48 +147,48 @@ def pack(ids: Int[np.ndarray, "texts tokens"], eot: Int[np.ndarray, "texts"]) ->
     return packs
 
 
-def _trunks(shared: Int[np.ndarray, "texts"]) -> tuple[Int[np.ndarray, "texts"], Bool[np.ndarray, "texts"]]:
-    """Tokens of each text's trunk, and whether it is the first that has this one; texts are sorted."""
+def _shared_prefixes(shared: Int[np.ndarray, "texts"]) -> tuple[Int[np.ndarray, "texts"], Bool[np.ndarray, "texts"]]:
+    """Tokens of each sorted text's shared prefix, and whether the text is the first one with that prefix."""
     tokens, depth = np.zeros_like(shared), 0
     while True:
         depth += 1
         run = np.cumsum(shared < depth)  # texts of one number begin with the same `depth` tokens, or have fewer
-        many = np.bincount(run)[run] >= TRUNK
+        many = np.bincount(run)[run] >= MIN_SHARING
         if not many.any():
             break
         tokens[many] = depth
     return tokens, np.append(True, tokens[1:] != tokens[:-1]) | (shared < tokens)
 
 
-def _table(bodies: Int[np.ndarray, "trunks tokens"], lengths: Int[np.ndarray, "trunks"]):
-    """Trunks and their lengths in arrays of few shapes."""
+def _table(bodies: Int[np.ndarray, "prefixes tokens"], lengths: Int[np.ndarray, "prefixes"]):
+    """Shared prefixes and their lengths, padded to few shapes."""
     longest = -(-int(lengths.max()) // 8) * 8
     height = 1 << (len(lengths) - 1).bit_length()
-    trunks = np.zeros((height if longest else 0, longest), np.int32)
+    prefixes = np.zeros((height if longest else 0, longest), np.int32)
     known = min(longest, bodies.shape[1])
-    trunks[: len(lengths), :known] = np.maximum(bodies[:, :known] - 1, 0)
-    return trunks, np.pad(lengths, (0, height - len(lengths))).astype(np.int32)
+    prefixes[: len(lengths), :known] = np.maximum(bodies[:, :known] - 1, 0)
+    return prefixes, np.pad(lengths, (0, height - len(lengths))).astype(np.int32)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _remember(graph: nnx.GraphDef, weights: nnx.State, trunks) -> Memory:
+def _prefill(graph: nnx.GraphDef, weights: nnx.State, prefixes) -> KVCache:
     tower: TextTower = nnx.merge(graph, weights)
-    return tower.remember(trunks)
+    return tower.prefill(prefixes)
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _packed(
-    graph: nnx.GraphDef, memory: Memory | None, lengths, weights, ids, positions, stop, ends, trunk
+    graph: nnx.GraphDef, cache: KVCache | None, lengths, weights, ids, positions, stop, ends, prefix
 ) -> Float[Array, "n embed"]:
     tower: TextTower = nnx.merge(graph, weights)
-    slots, trunk = jnp.arange(ids.shape[1]), trunk[:, 0]
+    slots, prefix = jnp.arange(ids.shape[1]), prefix[:, 0]
     mask: Bool[Array, "packs slots tokens"] = (slots <= slots[:, None]) & (slots[:, None] < stop[:, None])
-    if memory is not None:
-        memory = Memory(*(of_trunks[:, trunk] for of_trunks in memory))
-        in_trunk = jnp.arange(memory.keys.shape[2]) < lengths[trunk, None]
-        in_trunk = jnp.broadcast_to(in_trunk[:, None], (*ids.shape, in_trunk.shape[-1]))
-        mask = jnp.concatenate([in_trunk, mask], axis=2)
-    embeddings = unit(tower.at(ends, ids, positions, mask, memory))
+    if cache is not None:
+        cache = KVCache(*(of_prefixes[:, prefix] for of_prefixes in cache))
+        in_prefix = jnp.arange(cache.keys.shape[2]) < lengths[prefix, None]
+        in_prefix = jnp.broadcast_to(in_prefix[:, None], (*ids.shape, in_prefix.shape[-1]))
+        mask = jnp.concatenate([in_prefix, mask], axis=2)
+    embeddings = unit(tower.at(ends, ids, positions, mask, cache))
     return embeddings.reshape(-1, embeddings.shape[-1])
 
 

@@ -5,7 +5,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from ecor_jax.clip.config import ClipConfig
-from ecor_jax.clip.transformer import Memory, Transformer, linear
+from ecor_jax.clip.transformer import KVCache, Transformer, linear
 
 
 def eot_positions(ids: Int[Array, "batch tokens"], eot_id: int | None) -> Int[Array, "batch"]:
@@ -39,7 +39,7 @@ class TextTower(nnx.Module):
         if self.padded:
             if ids.shape[1] != len(self.position_embedding[...]):
                 raise ValueError(f"texts have {ids.shape[1]} ids; expected {len(self.position_embedding[...])}, padded")
-            return self.project(self.transformer(x, asked=slice(-1, None))[:, 0])
+            return self.project(self.transformer(x, selected=slice(-1, None))[:, 0])
         x = self.transformer(x)
         eot = eot_positions(ids, self.eot_id)
         x = jnp.take_along_axis(x, eot[:, None, None], axis=1)[:, 0]
@@ -47,24 +47,24 @@ class TextTower(nnx.Module):
 
     def at(
         self,
-        asked: Int[Array, "batch count"],
+        selected: Int[Array, "batch count"],
         ids: Int[Array, "batch tokens"],
         positions: Int[Array, "batch tokens"],
         mask: Bool[Array, "batch tokens seen"],
-        memory: Memory | None,
+        cache: KVCache | None,
     ) -> Float[Array, "batch count embed"]:
-        """Embeddings of the tokens in these places of each row; positions and whom each sees (third axis) are given.
+        """Embeddings of the tokens at the `selected` positions of each row; the last block is run for these alone.
 
-        They may see tokens of `memory`, if there is one, and of their row, in this order. The last block is run for
-        those alone.
+        mask: where a token (second axis) attends to a token (third axis) of `cache`, if there is one, and then of its
+        row.
         """
         x = self.token_embedding[...][ids] + self.position_embedding[...][positions]
-        return self.project(self.transformer(x.astype(self.dtype), asked=asked, mask=mask, memory=memory))
+        return self.project(self.transformer(x.astype(self.dtype), selected=selected, mask=mask, cache=cache))
 
-    def remember(self, ids: Int[Array, "batch tokens"]) -> Memory:
-        """What these tokens are to those that come after them."""
+    def prefill(self, ids: Int[Array, "batch tokens"]) -> KVCache:
+        """The KV cache of these tokens."""
         x = self.token_embedding[...][ids] + self.position_embedding[: ids.shape[1]]
-        return self.transformer.remember(x.astype(self.dtype))
+        return self.transformer.prefill(x.astype(self.dtype))
 
     def project(self, x: Float[Array, "*rows width"]) -> Float[Array, "*rows embed"]:
         """What comes out of the last block, to embeddings."""

@@ -38,20 +38,20 @@ def linear(
     return nnx.Linear(inputs, outputs, use_bias=use_bias, kernel_init=init, dtype=dtype, rngs=rngs)
 
 
-Asked = slice | Int[Array, "batch some"] | None
-"""Tokens that come out of a block: those of a slice, or those in these places of each row, or all."""
+Selection = slice | Int[Array, "batch some"] | None
+"""Tokens whose output a block computes: a slice of positions, positions of each row, or None for all."""
 
 
-def _those(x: Shaped[Array, "batch tokens size"], asked: Asked) -> Shaped[Array, "batch some size"]:
-    if asked is None:
+def _select(x: Shaped[Array, "batch tokens size"], selected: Selection) -> Shaped[Array, "batch some size"]:
+    if selected is None:
         return x
-    return x[:, asked] if isinstance(asked, slice) else jnp.take_along_axis(x, asked[:, :, None], axis=1)
+    return x[:, selected] if isinstance(selected, slice) else jnp.take_along_axis(x, selected[:, :, None], axis=1)
 
 
-class Memory(NamedTuple):
-    """What tokens that were run before are to those that look at them; of all blocks, with a leading axis.
+class KVCache(NamedTuple):
+    """Keys and values of tokens that were run before; those of all blocks have a leading axis of layers.
 
-    A batch of 1 is the same for all that look.
+    A cache with a batch of 1 is shared by all rows.
     """
 
     keys: Float[Array, "*layers batch tokens heads size"]
@@ -72,26 +72,27 @@ class Attention(nnx.Module):
         x: Float[Array, "batch tokens width"],
         *,
         causal: bool,
-        asked: Asked = None,
+        selected: Selection = None,
         mask: Bool[Array, "batch tokens seen"] | None = None,
-        memory: Memory | None = None,
+        cache: KVCache | None = None,
     ):
-        seen = self.remember(x)
-        if memory is not None:
-            seen = Memory(*(_behind(before, own) for before, own in zip(memory, seen, strict=True)))
-        return self.attend(_those(x, asked), seen, causal=causal, mask=None if mask is None else _those(mask, asked))
+        own = self.keys_and_values(x)
+        if cache is not None:
+            own = KVCache(*(_append(before, new) for before, new in zip(cache, own, strict=True)))
+        mask = None if mask is None else _select(mask, selected)
+        return self.attend(_select(x, selected), own, causal=causal, mask=mask)
 
     def attend(
         self,
-        asking: Float[Array, "batch asking width"],
-        seen: Memory,
+        queries: Float[Array, "batch queries width"],
+        cache: KVCache,
         *,
         causal: bool = False,
-        mask: Bool[Array, "batch asking seen"] | None = None,
-    ) -> Float[Array, "batch asking width"]:
-        """What tokens take from those they look at. causal: these are the same ones; each looks at none behind it."""
-        asking = self.query(asking)
-        q, (k, v) = asking.reshape(*asking.shape[:-1], self.heads, -1), seen
+        mask: Bool[Array, "batch queries keys"] | None = None,
+    ) -> Float[Array, "batch queries width"]:
+        """Attention of `queries` over `cache`. causal: both are the same tokens, and none attends to later ones."""
+        queries = self.query(queries)
+        q, (k, v) = queries.reshape(*queries.shape[:-1], self.heads, -1), cache
         on_cpus = meshes.platform() == "cpu"
         if mask is None and causal and on_cpus:
             mask = jnp.tril(jnp.ones((1, q.shape[1], k.shape[1]), bool))
@@ -99,29 +100,29 @@ class Attention(nnx.Module):
             y = _attention_by_heads(q, k, v, None if mask is None else mask[:, None])
         else:
             y = jax.nn.dot_product_attention(q, k, v, is_causal=causal, implementation=_kernel(q))
-        return self.out(y.reshape(asking.shape))
+        return self.out(y.reshape(queries.shape))
 
-    def remember(self, x: Float[Array, "batch tokens width"]) -> Memory:
+    def keys_and_values(self, x: Float[Array, "batch tokens width"]) -> KVCache:
         """Keys and values of tokens."""
-        return Memory(*(y.reshape(*y.shape[:-1], self.heads, -1) for y in (self.key(x), self.value(x))))
+        return KVCache(*(y.reshape(*y.shape[:-1], self.heads, -1) for y in (self.key(x), self.value(x))))
 
 
-def _behind(before: Float[Array, "batch_or_1 some heads size"], own: Float[Array, "batch tokens heads size"]):
+def _append(before: Float[Array, "batch_or_1 some heads size"], own: Float[Array, "batch tokens heads size"]):
     return jnp.concatenate([jnp.broadcast_to(before, (len(own), *before.shape[1:])), own], axis=1)
 
 
-def _kernel(q: Float[Array, "batch asking heads size"]) -> Literal["xla", "cudnn"]:
+def _kernel(q: Float[Array, "batch queries heads size"]) -> Literal["xla", "cudnn"]:
     """What computes attention on accelerators: cuDNN where it can, but for the one query of a tower's last block."""
     taken = q.dtype in (jnp.bfloat16, jnp.float16) and q.shape[-1] <= 128 and q.shape[-1] % 8 == 0
     return "cudnn" if taken and q.shape[1] > 1 and meshes.has_cudnn_attention() else "xla"
 
 
 def _attention_by_heads(
-    q: Float[Array, "batch asking heads size"],
+    q: Float[Array, "batch queries heads size"],
     k: Float[Array, "batch tokens heads size"],
     v: Float[Array, "batch tokens heads size"],
-    mask: Bool[Array, "batch_or_1 1 asking tokens"] | None,
-) -> Float[Array, "batch asking heads size"]:
+    mask: Bool[Array, "batch_or_1 1 queries tokens"] | None,
+) -> Float[Array, "batch queries heads size"]:
     """As jax.nn.dot_product_attention, but on CPUs in half to a fourth of the time: heads first, divided at the end."""
     q, k, v = (y.swapaxes(1, 2) for y in (q, k, v))
     logits = jnp.einsum("bhtd,bhsd->bhts", q, k, preferred_element_type=jnp.float32) * q.shape[-1] ** -0.5
@@ -137,9 +138,8 @@ def _attention_by_heads(
 class Block(nnx.Module):
     """Pre-norm residual block: `x += attention(ln_1(x)); x += mlp(ln_2(x))`.
 
-    With `asked`, only those tokens come out (of a block that is not causal); the others are only looked at.
-    With `mask`, a token (the second axis) looks at those alone where it is True (the third): at those of `memory`, if
-    there is one, and then of `x`.
+    selected: tokens whose output is computed, of a block that is not causal; the others are keys and values alone.
+    mask: where a token (second axis) attends to a token (third axis) of `cache`, if there is one, and then of `x`.
     """
 
     def __init__(self, tower: VisionConfig | TextConfig, activation: str, eps: float, *, dtype, rngs: nnx.Rngs):
@@ -156,11 +156,11 @@ class Block(nnx.Module):
         x: Float[Array, "batch tokens width"],
         *,
         causal: bool,
-        asked: Asked = None,
+        selected: Selection = None,
         mask: Bool[Array, "batch tokens seen"] | None = None,
-        memory: Memory | None = None,
+        cache: KVCache | None = None,
     ):
-        x = _those(x, asked) + self.attention(self.ln_1(x), causal=causal, asked=asked, mask=mask, memory=memory)
+        x = _select(x, selected) + self.attention(self.ln_1(x), causal=causal, selected=selected, mask=mask, cache=cache)
         return x + self.mlp_out(ACTIVATIONS[self.activation](self.mlp_in(self.ln_2(x))))
 
 
@@ -168,7 +168,7 @@ class Transformer(nnx.Module):
     """A tower's blocks: all but the last with their parameters stacked on a leading axis, and the last one.
 
     The stack is run by one compiled body, whatever the depth. The last stands apart: it is run for those tokens alone
-    that are asked for, and it, or its MLP alone, can be tuned.
+    that are selected, and it, or its MLP alone, can be tuned.
     """
 
     def __init__(
@@ -198,25 +198,26 @@ class Transformer(nnx.Module):
         *,
         start: int = 0,
         stop: int | None = None,
-        asked: Asked = None,
+        selected: Selection = None,
         beside: Float[Array, "layers count width"] | None = None,
         mask: Bool[Array, "batch tokens seen"] | None = None,
-        memory: Memory | None = None,
+        cache: KVCache | None = None,
     ) -> Float[Array, "batch some width"]:
-        """Runs blocks `start` to `stop`. A `mask` stands in the place of the causal one; it is of `memory`, then `x`.
+        """Runs blocks `start` to `stop`.
 
-        asked: those that come out of the tower's last block; the others are only looked at.
-        beside: tokens of each block that those of `x` look at there, and that go no further.
+        selected: tokens whose output the tower's last block computes.
+        beside: tokens of each block that are keys and values in that block alone.
+        mask: replaces the causal mask; its last axis is the tokens of `cache`, then of `x`.
         """
         stop = self.layers if stop is None else stop
         graph, stack = nnx.split(self.blocks)
         if (start, stop) != (0, self.layers):
             stack = jax.tree.map(lambda leaf: leaf[start:stop], stack)
 
-        def run(block: Block, x: Array, tokens: Array | None, before: Memory | None, asked: Asked = None) -> Array:
+        def run(block: Block, x: Array, tokens: Array | None, before: KVCache | None, selected: Selection = None) -> Array:
             if tokens is not None:
-                before = block.attention.remember(block.ln_1(tokens[None].astype(self.dtype)))
-            return block(x, causal=self.causal and mask is None, asked=asked, mask=mask, memory=before)
+                before = block.attention.keys_and_values(block.ln_1(tokens[None].astype(self.dtype)))
+            return block(x, causal=self.causal and mask is None, selected=selected, mask=mask, cache=before)
 
         def body(x, layer):
             weights, tokens, before = layer
@@ -229,24 +230,24 @@ class Transformer(nnx.Module):
         # On CPUs what a loop keeps for the gradient is copied. What is not kept is had again a block at a time.
         unroll = meshes.platform() == "cpu" and meshes.UNROLLED.value and not self.rematerialise
         unroll = unroll and not meshes.TOWERS_SPLIT.value
-        of_stack, of_last = (beside, memory), (None, None)
+        of_stack, of_last = (beside, cache), (None, None)
         if stop == self.layers:
             of_stack, of_last = (jax.tree.map(lambda leaf, at=at: leaf[at], of_stack) for at in (slice(-1), -1))
         x, _ = jax.lax.scan(keep_products(body), x, (stack, *of_stack), unroll=unroll)
         if stop < self.layers:
             return x
-        return keep_products(lambda x, tokens, before: run(self.last, x, tokens, before, asked))(x, *of_last)
+        return keep_products(lambda x, tokens, before: run(self.last, x, tokens, before, selected))(x, *of_last)
 
-    def remember(self, x: Float[Array, "batch tokens width"]) -> Memory:
-        """What these tokens are, in every block, to those that come after them."""
+    def prefill(self, x: Float[Array, "batch tokens width"]) -> KVCache:
+        """The KV cache of these tokens: their keys and values in every block."""
         graph, stack = nnx.split(self.blocks)
 
         def body(x, weights):
             block = nnx.merge(graph, weights)
-            return block(x, causal=self.causal), block.attention.remember(block.ln_1(x))
+            return block(x, causal=self.causal), block.attention.keys_and_values(block.ln_1(x))
 
         x, of_stack = jax.lax.scan(body, x, stack)
-        last = self.last.attention.remember(self.last.ln_1(x))
+        last = self.last.attention.keys_and_values(self.last.ln_1(x))
         return jax.tree.map(lambda layers, layer: jnp.concatenate([layers, layer[None]]), of_stack, last)
 
 

@@ -31,7 +31,7 @@ class AttentionPool(nnx.Module):
 
     def __call__(self, x: Float[Array, "batch tokens width"]) -> Float[Array, "batch width"]:
         probe = jnp.broadcast_to(self.probe[...].astype(self.dtype), (len(x), 1, x.shape[2]))
-        x = self.attention.attend(probe, self.attention.remember(x))[:, 0]
+        x = self.attention.attend(probe, self.attention.keys_and_values(x))[:, 0]
         return x + self.mlp_out(ACTIVATIONS[self.activation](self.mlp_in(self.ln(x))))
 
 
@@ -80,15 +80,15 @@ class VisionTower(nnx.Module):
             cls = (self.class_embedding + self.position_embedding[0]).astype(self.dtype)
             x = jnp.concatenate([jnp.broadcast_to(cls, (x.shape[0], 1, cls.size)), x], axis=1)
         x = self._pre_norm(x)
-        asked = slice(1 if self.pool is None else x.shape[1])
-        x = self.transformer(x, asked=asked) if prompts is None else self._prompted(x, prompts, asked)
+        selected = slice(1 if self.pool is None else x.shape[1])
+        x = self.transformer(x, selected=selected) if prompts is None else self._prompted(x, prompts, selected)
         x = self.ln_post(x[:, 0]) if self.pool is None else self.pool(self.ln_post(x))
         return (x if self.projection is None else self.projection(x)).astype(jnp.float32)
 
     def _pre_norm(self, x: Float[Array, "*rows width"]) -> Float[Array, "*rows width"]:
         return x if self.ln_pre is None else self.ln_pre(x)
 
-    def _prompted(self, x: Float[Array, "batch tokens width"], prompts: VisualPrompts, asked: slice):
+    def _prompted(self, x: Float[Array, "batch tokens width"], prompts: VisualPrompts, selected: slice):
         """Through the blocks with the prompts behind the others: they have no position, so any place will do.
 
         What comes out at prompts that the next layer replaces is of no use. There they are only looked at: their keys
@@ -103,10 +103,10 @@ class VisionTower(nnx.Module):
                 first = self._pre_norm(tokens[:1].astype(self.dtype))
                 tokens = jnp.concatenate([first, tokens[1:].astype(self.dtype)])
             if len(tokens) == stop - start:
-                x = blocks(x, start=start, stop=stop, asked=asked, beside=tokens)
+                x = blocks(x, start=start, stop=stop, selected=selected, beside=tokens)
             else:
                 shown = jnp.broadcast_to(tokens[0].astype(self.dtype), (len(x), *tokens.shape[1:]))
-                x = blocks(jnp.concatenate([x, shown], axis=1), start=start, stop=stop, asked=asked)[:, :length]
+                x = blocks(jnp.concatenate([x, shown], axis=1), start=start, stop=stop, selected=selected)[:, :length]
         return x
 
     def _patches(self, images: Float[Array, "batch size size 3"]) -> Float[Array, "batch patches pixels"]:

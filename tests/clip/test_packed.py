@@ -64,7 +64,7 @@ def test_embeddings_are_those_of_the_plain_tower(texts, eot_id, monkeypatch):
     tower, told = tower_of(eot_id), []
     monkeypatch.setattr(packed, "SLOTS", 8)
     monkeypatch.setattr(packed, "ROWS", 1)
-    monkeypatch.setattr(packed, "TRUNK", 6)
+    monkeypatch.setattr(packed, "MIN_SHARING", 6)
     found, cost = packed.encode(tower, padded(texts), told.append)
     np.testing.assert_allclose(found, alone(tower, texts), atol=1e-6)
     assert (cost.own, cost.padded) == (sum(map(len, texts)), 77 * len(texts))
@@ -119,14 +119,14 @@ def test_in_a_pack_every_token_sees_its_own_beginning_and_nothing_else(bodies, n
     ids = padded(texts)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(packed, "SLOTS", nodes)
-        patch.setattr(packed, "TRUNK", many)
+        patch.setattr(packed, "MIN_SHARING", many)
         packs = packed.pack(ids, np.array([len(text) - 1 for text in texts]))
     assert sorted(packs.text[packs.text >= 0].tolist()) == list(range(len(texts)))
     for row in range(len(packs.ids)):
-        tokens, positions, stop, ends, (trunk,) = (array[row] for array in packs[:5])
-        trunk = packs.trunks[trunk, : packs.lengths[trunk]].tolist() if packs.trunks.size else []
+        tokens, positions, stop, ends, (prefix,) = (array[row] for array in packs[:5])
+        prefix = packs.prefixes[prefix, : packs.lengths[prefix]].tolist() if packs.prefixes.size else []
         # Many texts begin with it; here may be but a few of them.
-        assert not trunk or sum(text[: len(trunk)] == trunk for text in texts) >= many
+        assert not prefix or sum(text[: len(prefix)] == prefix for text in texts) >= many
         ended = {slot: text for slot, text in zip(ends.tolist(), packs.text[row].tolist(), strict=True) if text >= 0}
         assert len(ended) == np.count_nonzero(packs.text[row] >= 0)
         beginnings = set()
@@ -134,13 +134,13 @@ def test_in_a_pack_every_token_sees_its_own_beginning_and_nothing_else(bodies, n
             seen = np.flatnonzero((np.arange(len(tokens)) <= slot) & (slot < stop))
             assert seen[-1] == slot
             if slot in ended:
-                assert trunk + tokens[seen].tolist() == texts[ended[slot]]
+                assert prefix + tokens[seen].tolist() == texts[ended[slot]]
             elif tokens[slot]:
                 beginnings.add(tuple(tokens[seen].tolist()))
             else:
                 assert seen.tolist() == [slot]
                 continue
-            assert positions[seen].tolist() == list(range(len(trunk), len(trunk) + len(seen)))
+            assert positions[seen].tolist() == list(range(len(prefix), len(prefix) + len(seen)))
             assert not ended.keys() & set(seen[:-1].tolist())
         # Each beginning is there once.
         assert len(beginnings) == np.count_nonzero(tokens) - len(ended)

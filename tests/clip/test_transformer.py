@@ -60,7 +60,7 @@ def test_what_is_kept_for_the_gradient_of_a_frozen_tower(capsys, unrolled, again
     x = jax.random.normal(jax.random.key(0), (3, 6, 16))
 
     def loss(x):
-        return blocks(x, asked=slice(1)).sum()
+        return blocks(x, selected=slice(1)).sum()
 
     with UNROLLED(unrolled):
         print_saved_residuals(loss, x)
@@ -78,7 +78,7 @@ def test_what_is_computed_again_is_the_same(clip):
     rematerialise(all_again)
     for tower in (blocks, all_again):
         with jax.disable_jit():
-            kept = jax.grad(lambda x, tower=tower: (tower(x, asked=slice(1)) ** 2).sum())(x)
+            kept = jax.grad(lambda x, tower=tower: (tower(x, selected=slice(1)) ** 2).sum())(x)
         np.testing.assert_allclose(kept, slow_gradient(blocks, x), rtol=2e-4, atol=2e-5)
 
 
