@@ -1,5 +1,6 @@
-"""The type of a run's config in annotations."""
+"""The type of a run's config in annotations, and the names of its options."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,3 +23,20 @@ def path_list(text: str) -> tuple[str, ...]:
     paths = comma_list(text)
     several = not Path(text).exists() and any(Path(path).exists() or path.startswith("tfds:") for path in paths)
     return paths if several else (text,)
+
+
+RENAMED = {
+    "parallel.rematerialise": "parallel.remat",
+    "parallel.shard_towers": "parallel.fsdp",
+    "parallel.accumulate": "parallel.grad_accumulation",
+    "parallel.patience": "parallel.peer_timeout",
+}
+"""Options of earlier versions, and their names now. Stored configs may have the old ones."""
+
+
+def no_such_option(key: str, known: Iterable[str]) -> str:
+    """What is said of an option that does not exist."""
+    *parents, group, name = ("", *key.split("."))
+    if now := RENAMED.get(f"{group}.{name}"):
+        return f"--config.{key}: is called {'.'.join((*parents[1:], now))} now"
+    return f"--config.{key}: no such option; there are: {', '.join(sorted(known))}"

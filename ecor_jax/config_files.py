@@ -16,7 +16,7 @@ from absl import flags
 from ml_collections import ConfigDict
 from ml_collections.config_flags import config_flags
 
-from ecor_jax.config import Config
+from ecor_jax.config import Config, no_such_option
 from ecor_jax.errors import UserError
 
 
@@ -114,7 +114,7 @@ def set_option(config: Config, key: str, value: str) -> None:
     if key not in options:
         if inner := [name for name in options if name.startswith(f"{key}.")]:
             raise UserError(f"--config.{key} is a group of options: {', '.join(inner)}")
-        raise UserError(f"--config.{key}: no such option; there are: {', '.join(sorted(options))}")
+        raise UserError(no_such_option(key, options))
     *parents, name = key.split(".")
     group: Any = functools.reduce(operator.getitem, parents, config)
     group[name] = _parsed(f"--config.{key}", value, group[name])

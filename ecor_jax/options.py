@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args
 
 from ml_collections import ConfigDict
 
-from ecor_jax.config import Config, comma_list
+from ecor_jax.config import Config, comma_list, no_such_option
 from ecor_jax.errors import UserError
 
 Options = TypeVar("Options")
@@ -76,7 +76,7 @@ def read(kind: type[Options], config: Config | Mapping[str, Any], prefix: str = 
     values = config.to_dict() if isinstance(config, ConfigDict) else dict(config)
     hints = get_type_hints(kind, include_extras=True)
     if unknown := sorted(set(values) - set(hints)):
-        raise UserError(f"--config.{prefix}{unknown[0]}: no such option; there are: {', '.join(sorted(hints))}")
+        raise UserError(no_such_option(f"{prefix}{unknown[0]}", hints))
     return kind(**{name: _value(hints[name], value, prefix + name) for name, value in values.items()})
 
 

@@ -59,6 +59,8 @@ def test_no_value_is_run_as_code(loaded):
     ("override", "message"),
     [
         ("--config.step=1", f"--config.step: no such option; there are: {KEYS}$"),
+        ("--config.parallel.patience=1", "--config.parallel.patience: is called parallel.peer_timeout now$"),
+        ("--config.pretrain.parallel.accumulate=1", "accumulate: is called pretrain.parallel.grad_accumulation now$"),
         ("--config.data.m=1", "--config.data.m: no such option"),
         ("--config.data.to_json=1", "--config.data.to_json: no such option"),
         ("--config.steps.more=1", "--config.steps.more: no such option"),

@@ -160,7 +160,9 @@ class Block(nnx.Module):
         mask: Bool[Array, "batch tokens seen"] | None = None,
         cache: KVCache | None = None,
     ):
-        x = _select(x, selected) + self.attention(self.ln_1(x), causal=causal, selected=selected, mask=mask, cache=cache)
+        x = _select(x, selected) + self.attention(
+            self.ln_1(x), causal=causal, selected=selected, mask=mask, cache=cache
+        )
         return x + self.mlp_out(ACTIVATIONS[self.activation](self.mlp_in(self.ln_2(x))))
 
 
@@ -181,7 +183,7 @@ class Transformer(nnx.Module):
         dtype,
         rngs: nnx.Rngs,
     ):
-        self.causal, self.layers, self.dtype, self.rematerialise = causal, tower.layers, dtype, False
+        self.causal, self.layers, self.dtype, self.remat = causal, tower.layers, dtype, False
 
         def block(rngs: nnx.Rngs) -> Block:
             return Block(tower, activation, eps, dtype=dtype, rngs=rngs)
@@ -214,7 +216,9 @@ class Transformer(nnx.Module):
         if (start, stop) != (0, self.layers):
             stack = jax.tree.map(lambda leaf: leaf[start:stop], stack)
 
-        def run(block: Block, x: Array, tokens: Array | None, before: KVCache | None, selected: Selection = None) -> Array:
+        def run(
+            block: Block, x: Array, tokens: Array | None, before: KVCache | None, selected: Selection = None
+        ) -> Array:
             if tokens is not None:
                 before = block.attention.keys_and_values(block.ln_1(tokens[None].astype(self.dtype)))
             return block(x, causal=self.causal and mask is None, selected=selected, mask=mask, cache=before)
@@ -224,12 +228,12 @@ class Transformer(nnx.Module):
             return run(nnx.merge(graph, meshes.one_block(weights, self.dtype)), x, tokens, before), None
 
         # For the gradient what enters a block and its products with weights are kept: to compute all else again costs
-        # less than to write and to read it. With `rematerialise` only what enters a block is kept.
-        policy = None if self.rematerialise else jax.checkpoint_policies.dots_with_no_batch_dims_saveable
+        # less than to write and to read it. With `remat` only what enters a block is kept.
+        policy = None if self.remat else jax.checkpoint_policies.dots_with_no_batch_dims_saveable
         keep_products = functools.partial(jax.checkpoint, policy=policy)
         # On CPUs what a loop keeps for the gradient is copied. What is not kept is had again a block at a time.
-        unroll = meshes.platform() == "cpu" and meshes.UNROLLED.value and not self.rematerialise
-        unroll = unroll and not meshes.TOWERS_SPLIT.value
+        unroll = meshes.platform() == "cpu" and meshes.UNROLLED.value and not self.remat
+        unroll = unroll and not meshes.FSDP.value
         of_stack, of_last = (beside, cache), (None, None)
         if stop == self.layers:
             of_stack, of_last = (jax.tree.map(lambda leaf, at=at: leaf[at], of_stack) for at in (slice(-1), -1))
@@ -251,8 +255,8 @@ class Transformer(nnx.Module):
         return jax.tree.map(lambda layers, layer: jnp.concatenate([layers, layer[None]]), of_stack, last)
 
 
-def rematerialise(model: nnx.Module) -> None:
+def use_remat(model: nnx.Module) -> None:
     """Has a model's blocks compute their activations again for a gradient: only what goes between blocks is kept."""
     for _, module in nnx.iter_modules(model):
         if isinstance(module, Transformer):
-            module.rematerialise = True
+            module.remat = True

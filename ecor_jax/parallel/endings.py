@@ -143,19 +143,19 @@ _ABORTED = ctypes.CFUNCTYPE(None, ctypes.c_int)(_aborted)
 class _Watch:
     """The clock of this process: when it ends, unless it hears of the others before. Its thread begins in `begin`."""
 
-    patience, until = 600.0, math.inf
+    timeout, until = 600.0, math.inf
 
     def run(self) -> None:
         while True:
-            time.sleep(min(self.patience / 10, 1))
+            time.sleep(min(self.timeout / 10, 1))
             if time.monotonic() > self.until:
                 stopping.end(
-                    f"error: nothing for {self.patience:g} s (parallel.patience; at first for ten times as long): "
+                    f"error: nothing for {self.timeout:g} s (parallel.peer_timeout; at first for ten times as long): "
                     "another process of this run is stuck or gone; the same command goes on from what is saved"
                 )
 
     def beat(self) -> None:
-        self.until = time.monotonic() + self.patience
+        self.until = time.monotonic() + self.timeout
 
 
 _watch = _Watch()

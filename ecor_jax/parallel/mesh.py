@@ -25,16 +25,16 @@ RULES: tuple[tuple[str, PartitionSpec, PartitionSpec], ...] = (
     # Centres of identities [identities, size], by identity: their logits stay on the device that made them.
     (r"centres$", PartitionSpec("model"), PartitionSpec("model")),
 )
-# The same of what is large in a tower, where TOWERS_SPLIT: optimizer moments have the paths of their parameters.
-TOWERS: tuple[tuple[str, PartitionSpec, PartitionSpec], ...] = (
+# The same of what is large in a tower, where FSDP: optimizer moments have the paths of their parameters.
+FSDP_RULES: tuple[tuple[str, PartitionSpec, PartitionSpec], ...] = (
     # Stacked blocks [layers, inputs, outputs]: `gathered` leaves them in shares, `one_block` makes each whole.
     (r"blocks/.*kernel$", PartitionSpec(None, "data"), WHOLE),
     (r"(patch_embedding|projection|last/.*|pool/.*)/kernel$", PartitionSpec("data"), WHOLE),
     (r"(token|position)_embedding$", PartitionSpec(None, "data"), WHOLE),
 )
 
-TOWERS_SPLIT = jax.make_user_context(False)
-"""`with TOWERS_SPLIT(True):` towers are stored in shares over `data`, and functions are compiled for that."""
+FSDP = jax.make_user_context(False)
+"""`with FSDP(True):` towers are stored in shares over `data`, and functions are compiled for that."""
 
 UNROLLED = jax.make_user_context(False)
 """`with UNROLLED(True):` a CPU runs a tower's blocks without a loop, which takes longer to compile and copies less."""
@@ -144,7 +144,7 @@ def one_block(block: Any, dtype: Any) -> Any:
     dtype: what it computes in, and what is sent. The mesh is the one of `jax.sharding.use_abstract_mesh`.
     """
     mesh = jax.sharding.get_abstract_mesh()
-    if not TOWERS_SPLIT.value or mesh.empty:
+    if not FSDP.value or mesh.empty:
         return block
 
     def of(path: Any, leaf: jax.Array) -> jax.Array:
@@ -172,7 +172,7 @@ def _name(path: Any) -> str:
 
 
 def _spec(name: str, shape: tuple[int, ...], mesh: Mesh | AbstractMesh, used: bool) -> PartitionSpec:
-    for pattern, *specs in (*RULES, *TOWERS) if TOWERS_SPLIT.value else RULES:
+    for pattern, *specs in (*RULES, *FSDP_RULES) if FSDP.value else RULES:
         if re.search(pattern, name):
             spec = specs[used]
             divides = all(size % _devices(axis, mesh) == 0 for axis, size in zip(spec, shape, strict=False))

@@ -31,8 +31,8 @@ from ecor_jax.options import plain, read
 from ecor_jax.pages.page import write_page
 from ecor_jax.parallel.ahead import Step
 from ecor_jax.parallel.endings import set_timeout
-from ecor_jax.parallel.mesh import TOWERS_SPLIT, make_mesh
-from ecor_jax.parallel.processes import assert_same, code_digest, broadcast_from_first, enter_on_first, is_first, wait
+from ecor_jax.parallel.mesh import FSDP, make_mesh
+from ecor_jax.parallel.processes import assert_same, broadcast_from_first, code_digest, enter_on_first, is_first, wait
 from ecor_jax.tasks.explainer import Explainer
 from ecor_jax.training.loop import Validate, train
 from ecor_jax.training.metrics_log import read_metrics
@@ -75,9 +75,9 @@ class Task(abc.ABC, Generic[TaskOptions, Judgement]):
             "data.workers",
             "profile",
             "parallel.model",
-            "parallel.patience",
-            "parallel.rematerialise",
-            "parallel.shard_towers",
+            "parallel.peer_timeout",
+            "parallel.remat",
+            "parallel.fsdp",
         }
     )
     """Options that change how a run is shared out, not what comes of it: a run may go on with others."""
@@ -204,7 +204,7 @@ def _run(task_class: type[Task], options: Any, workdir: Path, **given: Any) -> d
     resolved = plain(options)
     _check_alike(options)
     claim = enter_on_first(claimed(workdir, resolved, plain(task_class.Options()), task_class.may_change))
-    with claim, TOWERS_SPLIT(options.parallel.shard_towers):
+    with claim, FSDP(options.parallel.fsdp):
         check_shared(workdir)
         broadcast_from_first(lambda: check_new(workdir / "model", overwrite=True))
         task = task_class(options, training=True, **given)
@@ -237,7 +237,7 @@ def _log_files(task: Task) -> None:
 
 def _check_alike(options: Training) -> None:
     """UserError if the processes of a run are of different configs or versions."""
-    set_timeout(options.parallel.patience)
+    set_timeout(options.parallel.peer_timeout)
     assert_same("the config", lambda: plain(options))
     assert_same("the code", code_digest)
 
@@ -295,7 +295,7 @@ def evaluate(
     task_class, options = options_of(config)
     _check_alike(options)
     task = task_class(options, training=False)
-    with TOWERS_SPLIT(options.parallel.shard_towers):
+    with FSDP(options.parallel.fsdp):
         task.open(model)
         _log_files(task)
         judged = {name: _judged(task, name, None, time.perf_counter()) for name in task.methods}

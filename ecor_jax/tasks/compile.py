@@ -8,7 +8,7 @@ from ecor_jax.config import Config
 from ecor_jax.errors import UserError
 from ecor_jax.parallel.ahead import GIB, Compiled, compile_step
 from ecor_jax.parallel.chips import target
-from ecor_jax.parallel.mesh import TOWERS_SPLIT, make_mesh
+from ecor_jax.parallel.mesh import FSDP, make_mesh
 from ecor_jax.tasks.ahead import Sizes
 from ecor_jax.tasks.base import options_of
 
@@ -28,7 +28,7 @@ def compile_ahead(config: Config, topology: str, output: Path, slices: int = 1, 
             raise UserError(
                 f"{group}.batch_size is {size}; expected a multiple of {mesh.size}, the devices of {topology}"
             )
-    with TOWERS_SPLIT(options.parallel.shard_towers):
+    with FSDP(options.parallel.fsdp):
         steps = task.steps_ahead(options, mesh, Sizes(**sizes))
     report: dict[str, Any] = {
         "topology": topology,
@@ -69,8 +69,8 @@ def _told(compiled: Compiled, memory: float) -> str:
 
 def _too_large(name: str, options: Any, compiled: Compiled, memory: float) -> str:
     less = {"train": "a smaller data.batch_size", "evaluate": "a smaller evaluation.batch_size"}[name]
-    if name == "train" and not options.parallel.rematerialise:
-        less += ", parallel.rematerialise=true"
+    if name == "train" and not options.parallel.remat:
+        less += ", parallel.remat=true"
     return (
         f"the {name} step needs {compiled.report['peak_bytes'] / GIB:.2f} GiB of the {memory:.2f} of a device, most of "
         f"it for {', '.join(compiled.buffers)}; {less} or a larger parallel.model takes less"

@@ -36,7 +36,7 @@ def train_step(learner: Any, options: Training, mesh: Mesh, batch: dict[str, Any
     step: Any = jax.ShapeDtypeStruct((), jnp.int32)
     state = TrainState(tuned, statistics, jax.eval_shape(optimizer.init, tuned), step, key)
     state, frozen = (placed(tree, meshes.shardings(tree, mesh)) for tree in (state, frozen))
-    compiled = jitted(make_step(learner, graph, optimizer, mesh, options.parallel.accumulate), state)
+    compiled = jitted(make_step(learner, graph, optimizer, mesh, options.parallel.grad_accumulation), state)
     batch = placed(batch, jax.tree.map(lambda _: meshes.batch_sharding(mesh), batch))
     arguments = state, frozen, batch
     with meshes.PLATFORM(mesh.devices.flat[0].platform):

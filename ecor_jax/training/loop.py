@@ -43,7 +43,7 @@ def train(learner: Learner, options: Training, workdir: Path, run: str, validate
     graph, tuned, statistics, frozen = split(learner, options)
     tuned, statistics, frozen = (meshes.place(part, mesh) for part in (tuned, statistics, frozen))
     state = _initial_state(tuned, statistics, optimizer, options.seed, mesh)
-    step_fn = jitted(make_step(learner, graph, optimizer, mesh, options.parallel.accumulate), state)
+    step_fn = jitted(make_step(learner, graph, optimizer, mesh, options.parallel.grad_accumulation), state)
     used = meshes.apart(frozen, mesh)
 
     def model_of(state: TrainState) -> nnx.Module:

@@ -27,22 +27,21 @@ class Optimizer:
 
 @dataclasses.dataclass(frozen=True)
 class Parallel:
-    """What makes a step fit.
+    """How a step is spread over devices and processes, and what it trades for memory.
 
     model: devices that share one copy of the sharded arrays (`parallel.mesh`).
-    rematerialise: whether a tower's blocks compute their activations again for a gradient, rather than keep them.
-    shard_towers: whether what is large of a tower, and its optimizer moments, is stored in shares over `data`, and
-      gathered a block at a time: less memory, more to send.
-    accumulate: pieces of a batch that a step goes through one after another; a loss among the images of a batch is then
-      one among those of a piece.
-    patience: seconds without a step, or an answer, after which one of several processes ends: another one is stuck.
+    remat: recompute the activations within each block for the gradient (`jax.checkpoint`) instead of keeping them.
+    fsdp: shard the towers' large parameters and their optimizer moments over `data`; a block is gathered when it runs.
+    grad_accumulation: number of micro-batches of a step, run in sequence; a contrastive loss compares the images of a
+      micro-batch alone.
+    peer_timeout: seconds without a step, or an answer, after which a process of several ends: another one is stuck.
     """
 
     model: Annotated[int, Within(1, 2**20)] = 1
-    rematerialise: bool = False
-    shard_towers: bool = False
-    accumulate: Annotated[int, Within(1, 2**20)] = 1
-    patience: Annotated[float, Within(1, 10**6)] = 600.0
+    remat: bool = False
+    fsdp: bool = False
+    grad_accumulation: Annotated[int, Within(1, 2**20)] = 1
+    peer_timeout: Annotated[float, Within(1, 10**6)] = 600.0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,7 @@ from flax.nnx.filterlib import Filter
 from jax.sharding import Mesh, use_abstract_mesh
 from jaxtyping import Array, Float
 
-from ecor_jax.clip.transformer import rematerialise
+from ecor_jax.clip.transformer import use_remat
 from ecor_jax.data.pipeline import TrainBatches
 from ecor_jax.parallel.mesh import UNROLLED, gathered
 from ecor_jax.training.options import Training
@@ -66,8 +66,8 @@ STOP = "stop"
 
 def split(learner: Learner, options: Training) -> tuple[nnx.GraphDef, Any, Any, nnx.State]:
     """A learner's model: its graph, what is tuned and its statistics as plain dicts, and what is frozen."""
-    if options.parallel.rematerialise:
-        rematerialise(learner.model)
+    if options.parallel.remat:
+        use_remat(learner.model)
     graph, tuned, statistics, frozen = nnx.split(learner.model, learner.trainable, Statistic, ...)
     return graph, nnx.to_pure_dict(tuned), nnx.to_pure_dict(statistics), frozen
 
@@ -83,12 +83,12 @@ def make_step(
     graph: nnx.GraphDef,
     optimizer: optax.GradientTransformation,
     mesh: Mesh | None = None,
-    accumulate: int = 1,
+    grad_accumulation: int = 1,
 ) -> Step:
     """`step(state, frozen, batch) -> (state, metrics)`, to be jitted with the state donated.
 
     mesh: on which the state and the model lie; None: they lie on one device.
-    accumulate: pieces of the batch whose gradients are averaged, one after another; its divisor.
+    grad_accumulation: pieces of the batch whose gradients are averaged, one after another; its divisor.
     """
 
     def gradients_of(tuned: Any, statistics: Any, frozen: nnx.State, batch: Batch, key: Array):
@@ -106,7 +106,7 @@ def make_step(
 
     def accumulated(tuned: Any, statistics: Any, frozen: nnx.State, batch: Batch, key: Array):
         # Every device's examples are spread over all pieces.
-        pieces = jax.tree.map(lambda x: jnp.moveaxis(x.reshape(-1, accumulate, *x.shape[1:]), 1, 0), batch)
+        pieces = jax.tree.map(lambda x: jnp.moveaxis(x.reshape(-1, grad_accumulation, *x.shape[1:]), 1, 0), batch)
 
         def piece_of(statistics: Any, piece: tuple[Array, Batch]):
             gradients, metrics, statistics = gradients_of(
@@ -114,7 +114,7 @@ def make_step(
             )
             return statistics, (gradients, metrics)
 
-        statistics, (gradients, metrics) = jax.lax.scan(piece_of, statistics, (jnp.arange(accumulate), pieces))
+        statistics, (gradients, metrics) = jax.lax.scan(piece_of, statistics, (jnp.arange(grad_accumulation), pieces))
         return jax.tree.map(lambda x: x.mean(axis=0), gradients), jax.tree.map(lambda x: x.sum(0), metrics), statistics
 
     def step(state: TrainState, frozen: nnx.State, batch: Batch) -> tuple[TrainState, Metrics]:
@@ -122,7 +122,7 @@ def make_step(
         batch, told = dict(batch), {}
         if STOP in batch:
             told = {STOP: (jnp.sum(batch.pop(STOP), dtype=jnp.float32), jnp.float32(1))}
-        compute = gradients_of if accumulate == 1 else accumulated
+        compute = gradients_of if grad_accumulation == 1 else accumulated
         gradients, metrics, statistics = compute(state.tuned, state.statistics, frozen, batch, key)
         # Optax raises floats to the power of whole step counts, which strict promotion forbids.
         with jax.numpy_dtype_promotion("standard"):

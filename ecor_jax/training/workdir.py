@@ -11,6 +11,7 @@ import jax
 from filelock import FileLock, Timeout
 
 from ecor_jax.atomic import json_text, sweep, write_json, writing
+from ecor_jax.config import RENAMED
 from ecor_jax.errors import UserError
 from ecor_jax.parallel.processes import assert_same, broadcast_from_first, is_first
 from ecor_jax.untrusted.json_text import read_object
@@ -72,8 +73,11 @@ def write_results(path: Path, config: dict[str, Any], results: dict[str, Any]) -
 
 def _settle(workdir: Path, new: dict[str, Any], defaults: dict[str, Any], may_change: Collection[str]) -> None:
     path = workdir / CONFIG
-    old = read_object(path) if path.exists() else None
+    stored = read_object(path) if path.exists() else None
+    old = stored and _renamed(stored)
     if old == new:
+        if stored != new:
+            write_json(path, new)
         return
     differing = [] if old is None else _differing(_completed(old, defaults), new, may_change)
     if differing and any(entry.name not in (CONFIG, LOCK, TOKEN) for entry in workdir.iterdir()):
@@ -82,6 +86,16 @@ def _settle(workdir: Path, new: dict[str, Any], defaults: dict[str, Any], may_ch
             "Choose another --workdir, or the same options to continue"
         )
     write_json(path, new)
+
+
+def _renamed(config: dict[str, Any], group: str = "") -> dict[str, Any]:
+    """The config of an older version with today's names of its options."""
+    return {
+        RENAMED.get(f"{group}.{name}", name).rpartition(".")[2]: _renamed(value, name)
+        if isinstance(value, dict)
+        else value
+        for name, value in config.items()
+    }
 
 
 def _completed(old: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from jax.ad_checkpoint import print_saved_residuals
 from ecor_jax.clip.config import TextConfig, VisionConfig, preset
 from ecor_jax.clip.model import Clip, unit
 from ecor_jax.clip.prompts import VisualPrompts
-from ecor_jax.clip.transformer import Attention, Transformer, rematerialise
+from ecor_jax.clip.transformer import Attention, Transformer, use_remat
 from ecor_jax.clip.vision import random_patches
 from ecor_jax.parallel.flops import matrix_flops
 from ecor_jax.parallel.mesh import UNROLLED, apart, gathered, make_mesh
@@ -56,7 +56,7 @@ def test_what_is_kept_for_the_gradient_of_a_frozen_tower(capsys, unrolled, again
     tower = VisionConfig(image_size=16, patch_size=8, width=16, layers=5, heads=4, mlp_width=40)
     blocks = Transformer(tower, "gelu", 1e-5, causal=False, dtype=jnp.float32, rngs=nnx.Rngs(0))
     if again:
-        rematerialise(blocks)
+        use_remat(blocks)
     x = jax.random.normal(jax.random.key(0), (3, 6, 16))
 
     def loss(x):
@@ -75,7 +75,7 @@ def test_what_is_computed_again_is_the_same(clip):
     """The gradient is that of a loop over blocks that keeps everything, but for rounding."""
     x = jax.random.normal(jax.random.key(1), (2, clip.config.vision.patches + 1, clip.config.vision.width))
     blocks, all_again = clip.vision.transformer, nnx.clone(clip.vision.transformer)
-    rematerialise(all_again)
+    use_remat(all_again)
     for tower in (blocks, all_again):
         with jax.disable_jit():
             kept = jax.grad(lambda x, tower=tower: (tower(x, selected=slice(1)) ** 2).sum())(x)

@@ -42,7 +42,7 @@ def runs(request, called, tmp_path_factory) -> Callable[..., dict[str, Any]]:
             if model == 1 and not split and (task, devices) in THERE:
                 there = request.getfixturevalue(THERE[task, devices])
             workdir = there or folder / "run"
-            options = [*options_of(task), f"--config.parallel.model={model}", f"--config.parallel.shard_towers={split}"]
+            options = [*options_of(task), f"--config.parallel.model={model}", f"--config.parallel.fsdp={split}"]
             found = jax.devices()[:devices]
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(jax, "devices", lambda *_: found)

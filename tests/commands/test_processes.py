@@ -162,7 +162,7 @@ def reached(running: list, workdir: Path, count: int) -> None:
     ],
 )
 def test_a_process_that_is_gone_or_stuck_ends_the_others_with_a_line(options, tmp_path, deadly, which):
-    long = ["--config.steps=100000", "--config.parallel.patience=10"]
+    long = ["--config.steps=100000", "--config.parallel.peer_timeout=10"]
     running = start(["launch.train", *options, *long, f"--workdir={tmp_path / 'run'}"], 2, tmp_path)
     reached(running, tmp_path / "run", 4)
     lost = running.pop(which)
@@ -180,7 +180,7 @@ def test_a_process_that_is_gone_or_stuck_ends_the_others_with_a_line(options, tm
 
 def evaluating(options: list[str], model: Path, tmp_path: Path) -> list:
     """Two processes that evaluate, and have met."""
-    given = [f"--model={model}", f"--output={tmp_path / 'results.json'}", "--config.parallel.patience=2"]
+    given = [f"--model={model}", f"--output={tmp_path / 'results.json'}", "--config.parallel.peer_timeout=2"]
     running = start(["launch.evaluate", *options, *given], 2, tmp_path)
     # They have met when the first has something in its cache.
     while not list((tmp_path / "0").glob("*")):

@@ -12,7 +12,7 @@ import pytest
 from ecor_jax.config_files import load_config
 from ecor_jax.parallel.ahead import Step
 from ecor_jax.parallel.chips import target
-from ecor_jax.parallel.mesh import TOWERS_SPLIT, make_mesh
+from ecor_jax.parallel.mesh import FSDP, make_mesh
 from ecor_jax.tasks.ahead import Sizes
 from ecor_jax.tasks.base import options_of
 
@@ -44,8 +44,8 @@ def step_ahead() -> Callable[..., Step]:
     """The step of a config on the given devices, and how many share the candidates."""
 
     def make(config: str, overrides: list[str], devices: Any, model: int, name="train", *, split=False, **sizes):
-        task, options = options_of(load_config(config, [*overrides, f"parallel.shard_towers={split}"]))
-        with TOWERS_SPLIT(split):
+        task, options = options_of(load_config(config, [*overrides, f"parallel.fsdp={split}"]))
+        with FSDP(split):
             return task.steps_ahead(options, make_mesh(model, devices), Sizes(**sizes))[name]
 
     return make

@@ -17,7 +17,7 @@ from jax.sharding import PartitionSpec
 from ecor_jax.bottleneck import Bottleneck
 from ecor_jax.config_files import load_config
 from ecor_jax.parallel.ahead import Step
-from ecor_jax.parallel.mesh import TOWERS_SPLIT, make_mesh, shardings
+from ecor_jax.parallel.mesh import FSDP, make_mesh, shardings
 from ecor_jax.tasks.base import options_of
 from ecor_jax.tasks.concepts.model import ConceptsLearner, HeadLoss
 from ecor_jax.training.ahead import shapes_of, train_step
@@ -32,7 +32,7 @@ TASKS = {
 }
 HEAD = """# On a mesh of data 4 x model 2: path, shape, where it is part of the step | its place.
 # A place: whole, or by axis of the array the axes of the mesh it is split over; what it is stored as > what it is used
-# as (blocks [layers, ...] one at a time); of shard_towers: the place with that option, if it is another one.
+# as (blocks [layers, ...] one at a time); of fsdp: the place with that option, if it is another one.
 """
 
 
@@ -48,7 +48,7 @@ def test_where_arrays_lie(task, step_ahead):
     for key, (parts, place) in plain.items():
         assert towers[key][0] == parts
         split = towers[key][1]
-        told = place + ("" if split == place else f"   shard_towers: {split}")
+        told = place + ("" if split == place else f"   fsdp: {split}")
         path, shape = key
         # Siblings are one line.
         *front, parent, last = ["", *path.split("/")]
@@ -71,7 +71,7 @@ def together(names: list[str]) -> str:
 def described(arguments: Any, split: bool) -> dict[tuple[str, str], tuple[list[str], str]]:
     """By path and shape: of which parts of the arguments it is, and its place."""
     mesh = make_mesh(2)
-    with TOWERS_SPLIT(split):
+    with FSDP(split):
         used = shardings(arguments, mesh, used=True)
     found: dict[tuple[str, str], tuple[list[str], str]] = {}
     leaves = zip(jax.tree_util.tree_leaves_with_path(arguments), jax.tree.leaves(used), strict=True)
@@ -110,5 +110,5 @@ def heads_step(config: str, overrides: list[str], devices: Any, model: int, *, s
 
     shapes = {"features": ((512,), jnp.float32), "target": ((2,), jnp.float32), "present": ((6,), jnp.bool_)}
     batch = {name: jax.ShapeDtypeStruct((16, *shape), dtype) for name, (shape, dtype) in shapes.items()}
-    with TOWERS_SPLIT(split):
+    with FSDP(split):
         return train_step(shapes_of(learner), options, make_mesh(model, devices), batch)

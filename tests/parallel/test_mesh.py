@@ -12,7 +12,7 @@ from jax.sharding import PartitionSpec
 
 from ecor_jax.checkpoints.model_dir import load_clip
 from ecor_jax.clip.prompts import Prompt, VisualPrompts
-from ecor_jax.clip.transformer import rematerialise
+from ecor_jax.clip.transformer import use_remat
 from ecor_jax.errors import UserError
 from ecor_jax.joint import Banks
 from ecor_jax.parallel.mesh import batch_sharding, global_batch, make_mesh, place
@@ -108,13 +108,13 @@ def test_a_batch_is_split_over_all_devices(batch):
 OPTIMIZER = optax.sgd(0.1, momentum=0.9)
 
 
-def first_step(task, batch, mesh, accumulate=1):
+def first_step(task, batch, mesh, grad_accumulation=1):
     """Prompts and metrics after one step, and the bytes that it needs beside its arguments."""
     graph, tuned, frozen = nnx.split(task.model, task.trainable, ...)
     tuned, frozen = place(nnx.to_pure_dict(tuned), mesh), place(frozen, mesh)
     state = TrainState(tuned, {}, OPTIMIZER.init(tuned), jnp.int32(0), jax.random.key_data(jax.random.key(0)))
     arguments = state, frozen, global_batch(batch, mesh)
-    step = jax.jit(make_step(task, graph, OPTIMIZER, mesh, accumulate)).lower(*arguments).compile()
+    step = jax.jit(make_step(task, graph, OPTIMIZER, mesh, grad_accumulation)).lower(*arguments).compile()
     state, metrics = step(*arguments)
     numbers = {name: float(total) / float(count) for name, (total, count) in metrics.items()}
     return state.tuned["prompts"]["tokens"], numbers, step.memory_analysis().temp_size_in_bytes
@@ -157,7 +157,7 @@ def test_answers_are_the_same_on_a_mesh(clip, batch, method, model):
             np.testing.assert_array_equal(values, getattr(expected, name), err_msg=name)
 
 
-@pytest.mark.parametrize("changes", [{"rematerialise": True}, {"accumulate": 8}])
+@pytest.mark.parametrize("changes", [{"remat": True}, {"grad_accumulation": 8}])
 def test_a_step_in_less_memory_is_the_same(clip, batch, changes):
     """All images have a rationale here: the mean over the pieces is the mean over the batch.
 
@@ -167,9 +167,9 @@ def test_a_step_in_less_memory_is_the_same(clip, batch, changes):
     batch["rationales"][:, 0] = True
     tokens, metrics, before = first_step(make_task(clip, mesh, gold="pseudo"), batch, mesh)
     task = make_task(clip, mesh, gold="pseudo")
-    if changes.get("rematerialise"):
-        rematerialise(task.model)
-    again, numbers, after = first_step(task, batch, mesh, changes.get("accumulate", 1))
+    if changes.get("remat"):
+        use_remat(task.model)
+    again, numbers, after = first_step(task, batch, mesh, changes.get("grad_accumulation", 1))
     np.testing.assert_allclose(again, tokens, rtol=1e-5, atol=1e-6)
     assert numbers == pytest.approx(metrics, rel=1e-5)
-    assert after < 0.5 * before or "accumulate" not in changes
+    assert after < 0.5 * before or "grad_accumulation" not in changes

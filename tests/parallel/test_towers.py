@@ -5,7 +5,7 @@ import json
 import pytest
 
 from ecor_jax.config_files import load_config
-from ecor_jax.parallel.mesh import TOWERS_SPLIT
+from ecor_jax.parallel.mesh import FSDP
 from ecor_jax.tasks.base import options_of
 from ecor_jax.training import loop
 
@@ -16,11 +16,11 @@ def test_a_checkpoint_goes_on_on_another_mesh_and_with_the_option_changed(tmp_pa
         """Losses of pretraining a CLIP until so many steps are done."""
         given = ["model=tiny/16-8", "log_every=1", "data.count=24", "data.batch_size=8"]
         given += ["optimizer.schedule=constant", "optimizer.warmup_steps=0", "optimizer.learning_rate=0.01"]
-        given += [f"steps={steps}", f"parallel.model={model}", f"parallel.shard_towers={split}"]
+        given += [f"steps={steps}", f"parallel.model={model}", f"parallel.fsdp={split}"]
         kind, options = options_of(load_config("pretrain_drawings.py", given))
         task = kind(options, training=True)
         task.open(options.model)
-        with TOWERS_SPLIT(split):
+        with FSDP(split):
             loop.train(task.learner("pretrain"), options, workdir, "pretrain")
         return [json.loads(line)["loss"] for line in (workdir / "metrics.jsonl").read_text().splitlines()]
 

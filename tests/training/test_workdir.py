@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ecor_jax.config import RENAMED
 from ecor_jax.errors import UserError
 from ecor_jax.training.workdir import claimed, write_results
 
@@ -56,6 +57,20 @@ def test_a_workdir_of_before_an_option_was_there_goes_on(tmp_path):
     assert json.loads((tmp_path / "config.json").read_text())["data"]["on_long"] == "error"
     with pytest.raises(UserError, match=r"data.on_long \('error' there, 'skip' now\)"):
         claim(tmp_path, config(data={"images": "a", "seed": 0, "on_long": "skip"}), added)
+
+
+@pytest.mark.parametrize("old", RENAMED)
+def test_a_workdir_with_the_old_name_of_an_option_goes_on(old, tmp_path):
+    def named(key: str, value: int) -> dict:
+        group, name = key.split(".")
+        return config(**{group: {name: value}, "pretrain": {group: {name: value}}})
+
+    claim(tmp_path, named(old, 7))
+    (tmp_path / "checkpoints").mkdir()
+    claim(tmp_path, named(RENAMED[old], 7))
+    assert json.loads((tmp_path / "config.json").read_text()) == named(RENAMED[old], 7)
+    with pytest.raises(UserError, match=rf"these differ: {RENAMED[old]} \(7 there, 8 now\), pretrain\."):
+        claim(tmp_path, named(RENAMED[old], 8))
 
 
 def test_options_that_only_say_where_it_runs_may_change(tmp_path):

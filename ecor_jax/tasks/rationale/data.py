@@ -39,7 +39,12 @@ class Dataset:
         """Plain values that are others for other data."""
         words, sources = self.vocabulary, (self.train, self.validation, self.test)
         gold = np.packbits(words.gold).tobytes().hex()
-        return [words.classes, words.rationales, gold, *(source.fingerprint() for source in sources if source is not None)]
+        return [
+            words.classes,
+            words.rationales,
+            gold,
+            *(source.fingerprint() for source in sources if source is not None),
+        ]
 
 
 def open_dataset(
