@@ -12,12 +12,13 @@ from ecor_jax.checkpoints.huggingface import read_config
 from ecor_jax.checkpoints.origin import origin_of
 from ecor_jax.checkpoints.preprocessor import read_preprocess
 from ecor_jax.clip.preprocessing import Preprocess
-from ecor_jax.untrusted.files import read_bytes
+from ecor_jax.untrusted.files import read_head
 from ecor_jax.untrusted.json_text import read_object
 
 FILE = "README.md"
 MARK = "<!-- Written by ecor-jax. Without this line the file is left alone. -->"
-_MOST = 1 << 20
+_HEAD = 1 << 20
+"""Bytes of a card in which the mark stands, behind its metadata."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +71,7 @@ _MEDICAL = Kind(
 def write_card(directory: Path, results: Mapping[str, Any] | None = None, *, pretrained: bool = False) -> None:
     """Writes the card of a model directory, unless its user wrote one. results: what results.json holds of it."""
     path = directory / FILE
-    if path.is_file() and MARK.encode() not in read_bytes(path, _MOST):
+    if path.is_file() and MARK.encode() not in read_head(path, _HEAD):
         return
     with new_file(path) as partial:
         partial.write_text(card(directory, results or {}, pretrained=pretrained))

@@ -177,7 +177,7 @@ REFUSED = (
         "google/tipsv2-b14",
         "two CLS tokens, registers and code of its own (auto_map), which is not run",
         "google/siglip2-base-patch16-224",
-        r"model_type=tips|name=.*tips",
+        r"model_type=tips|name=(.*[^a-z])?tipsv\d",
     ),
     Refused(
         "MobileCLIP",
@@ -191,14 +191,14 @@ REFUSED = (
         "laion/CoCa-ViT-L-14-laion2B-s13B-b90k",
         "a pooling by many queries, and a text decoder",
         "laion/CLIP-ViT-L-14-laion2B-s32B-b82K",
-        r"multimodal_cfg\.|tensor=text_decoder\.|name=.*coca",
+        r"multimodal_cfg\.|tensor=text_decoder\.|name=(.*[^a-z])?coca([^a-z]|$)",
     ),
     Refused(
         "FLAIR",
         "xiaorui638/flair",
         "an embedding of a picture for each text, which cannot be computed once",
         "laion/CLIP-ViT-B-16-DataComp.XL-s13B-b90K",
-        r"name=.*flair",
+        r"name=(.*[^a-z])?flair([^a-z]|$)",
     ),
     Refused(
         "text towers of Hugging Face's",
@@ -257,7 +257,8 @@ def _flat(fields: dict[str, Any], above: str) -> Iterator[str]:
 _PAGE = """\
 # Weights that are read
 Made from the table in [ecor_jax/checkpoints/families.py](../ecor_jax/checkpoints/families.py), over which the tests
-walk: each command is tried on random weights of the shape, and each family that is not read is refused by name.
+walk: each command is tried on random weights of the shape, two layers deep, and each family that is not read is refused
+by name.
 `models/l14` is OpenAI's ViT-L/14, converted as the first row says, for its tokenizer.
 
 A family is a mapping of names onto towers of named options (`VisionConfig` and `TextConfig` in

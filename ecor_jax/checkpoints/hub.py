@@ -4,6 +4,7 @@ import fnmatch
 import os
 import re
 from collections.abc import Sequence
+from logging import INFO
 from pathlib import Path
 
 from absl import logging
@@ -64,7 +65,9 @@ def local_copy(source: str | Path, *, weights: Sequence[str] = _WEIGHTS, others:
 
 
 def _tell_others(name: str, snapshot: Path, taken: str, weights: Sequence[str]) -> None:
-    """Notes which other forms of the weights a repository has."""
+    """Notes which other forms of the weights a repository has, where notes are shown: it asks the hub."""
+    if not logging.get_absl_logger().isEnabledFor(INFO):
+        return
     try:
         files = HfApi().list_repo_files(name, revision=snapshot.name)
     except Exception:  # from the cache alone, without a network

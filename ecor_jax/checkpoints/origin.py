@@ -1,19 +1,21 @@
 """Where a model's weights came from, kept with it in config.json and told in results.json and the model card."""
 
 import dataclasses
+import itertools
 import re
 from pathlib import Path
 from typing import Any
 
 from ecor_jax.errors import UserError
-from ecor_jax.untrusted.files import read_bytes
+from ecor_jax.untrusted.files import read_head
 from ecor_jax.untrusted.json_text import read_object
 
 KEY = "ecor_jax"
 """The object in config.json, or OpenCLIP's; they leave what they do not know alone."""
 CONFIGS = ("config.json", "open_clip_config.json")
-_LICENSE = re.compile(r"\A---\n(?:.*\n)*?license:[ \t]*[\"']?([\w.+-]{1,60})[\"']?[ \t]*\n(?:.*\n)*?---", re.MULTILINE)
-_MOST = 1 << 20
+_LICENSE = re.compile(r"license:\s*[\"']?([\w.+-]{1,60})[\"']?\s*")
+_HEAD = 1 << 16
+"""Bytes of a model card in which its metadata end."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,8 +59,9 @@ def origin_of(source: str, path: Path, guessed: tuple[str, ...] = ()) -> Origin:
 
 
 def _license(card: Path) -> str:
-    """What the metadata of a model card says, if there is one."""
-    if not card.is_file():
+    """What the metadata of a model card says, if there is one: between two lines of `---` at its beginning."""
+    lines = read_head(card, _HEAD).decode("utf-8", "replace").splitlines() if card.is_file() else []
+    if lines[:1] != ["---"]:
         return ""
-    found = _LICENSE.match(read_bytes(card, _MOST).decode("utf-8", "replace").replace("\r\n", "\n"))
-    return found[1] if found else ""
+    metadata = itertools.takewhile(lambda line: line != "---", lines[1:])
+    return next((found[1] for line in metadata if (found := _LICENSE.fullmatch(line))), "")

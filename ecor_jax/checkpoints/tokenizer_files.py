@@ -29,7 +29,7 @@ Cleaning = Literal["canonicalize", "lower"]
 or lower case alone (SigLIP 2)."""
 # transformers' classes of SigLIP's tokenizers. SigLIP 2 was trained on lower case; Gemma's own tokenizer leaves it to
 # the caller.
-_CLEANED: dict[Any, Cleaning] = {
+_CLEANED: dict[str, Cleaning] = {
     "SiglipTokenizer": "canonicalize",
     "GemmaTokenizer": "lower",
     "GemmaTokenizerFast": "lower",
@@ -91,7 +91,7 @@ def _of_siglip(directory: Path, context_length: int, cleaning: Cleaning | None) 
     config, name = directory / "tokenizer_config.json", None
     if config.is_file():
         name = read_object(config).get("tokenizer_class")
-    cleaning = cleaning or _CLEANED.get(name)
+    cleaning = cleaning or (_CLEANED.get(name) if isinstance(name, str) else None)
     spiece = directory / sentencepiece.FILE
     if spiece.is_file() and (name == "SiglipTokenizer" or not (directory / "tokenizer.json").is_file()):
         tokenizer = sentencepiece.sentencepiece_tokenizer(spiece, context_length)

@@ -219,12 +219,12 @@ def _run(task_class: type[Task], options: Any, workdir: Path, **given: Any) -> d
 
         def write() -> None:
             saved = workdir / "model" if task.save(workdir / "model", judged) else None
-            if saved is not None and (saved / "config.json").is_file():  # a task of the user's may keep anything
-                write_card(saved, results, pretrained=options.task == "pretrain")
             if results:
                 print(task.table(judged))
                 write_results(workdir / "results.json", resolved, results)
                 task.page(workdir / "report", judged, results, Log(read_metrics(workdir / "metrics.jsonl"), saved))
+            if saved is not None and (saved / "config.json").is_file():  # a task of the user's may keep anything
+                write_card(saved, results, pretrained=options.task == "pretrain")
 
         broadcast_from_first(write)
         return results

@@ -183,9 +183,10 @@ def test_a_clip_that_is_called_like_a_refused_family_is_read(tiny_clip, tmp_path
     assert read_source(tmp_path / "flair-mobileclip-coca").clip.config.embed_dim == 16
 
 
-def test_a_clip_with_a_fault_of_its_own_is_called_by_no_family(tiny_clip, tmp_path):
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "config.json").write_text((tiny_clip / "config.json").read_text())
+@pytest.mark.parametrize("name", ["mine", "wing-tips", "cocacola", "flairs"])
+def test_a_clip_with_a_fault_of_its_own_is_called_by_no_family(name, tiny_clip, tmp_path):
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "config.json").write_text((tiny_clip / "config.json").read_text())
     with pytest.raises(UserError, match="no weights; expected one of") as caught:
-        read_source(tmp_path / "mine")
+        read_source(tmp_path / name)
     assert "are not read" not in str(caught.value)

@@ -304,6 +304,12 @@ def test_siglip_2_reads_lower_case(name, gemma_dir, edit_json):
     assert tokenize(tokenizer, ["a cat"], 64, padded=True)[0, -1] == 0
 
 
+@pytest.mark.parametrize("name", [[], {}, 3, None])
+def test_a_tokenizer_of_no_class_is_read_by_its_files(name, siglip_dir, siglip, edit_json):
+    edit_json(siglip_dir / "tokenizer_config.json", "tokenizer_class", name)
+    assert read_tokenizer(siglip_dir, siglip.text)("a photo")["input_ids"][-1] == 1
+
+
 def test_tokenizers_of_another_vocabulary_are_refused(siglip_dir, siglip):
     larger = dataclasses.replace(siglip.text, vocab_size=500)
     with pytest.raises(UserError, match=r"the tokenizer has \d+ tokens; the text tower embeds 500"):

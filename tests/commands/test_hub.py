@@ -180,6 +180,23 @@ def test_the_base_is_kept_through_conversion_training_and_a_push(published, opti
     assert explained.name == "me/tuned@c0"
 
 
+@pytest.mark.parametrize(
+    ("card", "license"),
+    [
+        ("---\nlicense: mit\n---\n", "mit"),
+        ('---\r\ntags:\r\n- x\r\nlicense: "cc-by-4.0"\r\n---\r\n', "cc-by-4.0"),
+        ("---\ntags: x\n---\nlicense: mit\n", ""),
+        ("license: mit\n", ""),
+        ("---\n" + "license:\n" * 200_000, ""),
+        ("---\nlicense: mit\n---\n" + "text\n" * 400_000, "mit"),
+    ],
+    ids=["plain", "quoted", "behind the metadata", "no metadata", "without an end", "long"],
+)
+def test_the_license_of_a_card(card, license, published):
+    (published.commits("someone/clip")[-1] / "README.md").write_bytes(card.encode())
+    assert load_clip("someone/clip").origin.license == license
+
+
 def test_a_card_is_written_anew_but_never_over_a_users_own(tiny_clip, tmp_path):
     directory = shutil.copytree(tiny_clip, tmp_path / "model")
     write_card(directory)
@@ -188,9 +205,10 @@ def test_a_card_is_written_anew_but_never_over_a_users_own(tiny_clip, tmp_path):
     write_card(directory, {"dataset": "squares", "methods": {"ecor": {"rr": 12.5, "accuracy": 25.0, "count": 8}}})
     text = (directory / "README.md").read_text()
     assert "| ecor | 12.5 | 25 | 8 |" in text and "On squares, seed 0." in text
-    (directory / "README.md").write_text("# My own words\n")
-    write_card(directory)
-    assert (directory / "README.md").read_text() == "# My own words\n"
+    for own in ("# My own words\n", "# Very many words\n" * 100_000):
+        (directory / "README.md").write_text(own)
+        write_card(directory)
+        assert (directory / "README.md").read_text() == own
 
 
 def test_a_card_tells_what_was_guessed_and_transformers_reads_what_it_says(tiny_clip, tmp_path):
