@@ -7,7 +7,7 @@ Expected: see RESULTS.md. Compare orderings with the papers, not numbers.
 
 from configs import caltech101
 from configs.common import small_clip
-from ecor_jax.config import Config
+from ecor_jax.config.options import Config
 
 
 def get_config() -> Config:

@@ -7,7 +7,7 @@ Needs the weights of OpenAI's ViT-L/14.
 """
 
 from configs.common import published
-from ecor_jax.config import Config
+from ecor_jax.config.options import Config
 
 
 def get_config() -> Config:

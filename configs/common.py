@@ -2,8 +2,7 @@
 
 import os
 
-from ecor_jax.config import Config
-from ecor_jax.options import defaults
+from ecor_jax.config.options import Config, defaults
 from ecor_jax.tasks.rationale.options import RationaleOptions
 
 

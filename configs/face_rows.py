@@ -7,7 +7,7 @@ bottleneck as the others, WiSE-FT takes the mean of the tuned and the untuned we
 
 from collections.abc import Callable
 
-from ecor_jax.config import Config
+from ecor_jax.config.options import Config
 from ecor_jax.errors import UserError
 
 

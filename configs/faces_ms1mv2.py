@@ -8,8 +8,7 @@ alignment proxy. Published for table6/base_adapter: LFW 98.38, CFP-FP 90.88, CAL
 
 from configs.common import data_folder
 from configs.face_rows import apply_row
-from ecor_jax.config import Config
-from ecor_jax.options import defaults
+from ecor_jax.config.options import Config, defaults
 from ecor_jax.tasks.verification.options import VerificationOptions
 
 PAIRS = ("lfw", "cfp_fp", "calfw", "agedb_30", "cplfw")

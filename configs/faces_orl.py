@@ -9,8 +9,7 @@ on Tiny-ImageNet first (a quarter of an hour on two CPU cores). Expected: see RE
 from configs import pretrain_tiny_imagenet
 from configs.common import data_folder
 from configs.face_rows import apply_row
-from ecor_jax.config import Config
-from ecor_jax.options import defaults
+from ecor_jax.config.options import Config, defaults
 from ecor_jax.tasks.verification.options import VerificationOptions
 
 

@@ -9,8 +9,7 @@ images: class/picture, or class/rationale/picture; with or without train/ and te
 rationales: {"class": ["what can be seen of it", ...], ...}.
 """
 
-from ecor_jax.config import Config
-from ecor_jax.options import defaults
+from ecor_jax.config.options import Config, defaults
 from ecor_jax.tasks.rationale.options import RationaleOptions
 
 

@@ -16,7 +16,7 @@ The learning rate is that of 256 for all rows: none is published for larger batc
 """
 
 from configs.common import published
-from ecor_jax.config import Config
+from ecor_jax.config.options import Config
 from ecor_jax.errors import UserError
 
 MODELS = {

@@ -3,8 +3,7 @@
 ecor-jax train --config=configs/pretrain_drawings.py --workdir=runs/drawings_clip
 """
 
-from ecor_jax.config import Config
-from ecor_jax.options import defaults
+from ecor_jax.config.options import Config, defaults
 from ecor_jax.tasks.pretrain.options import PretrainOptions
 
 

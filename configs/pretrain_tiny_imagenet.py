@@ -11,9 +11,8 @@ Expected: see RESULTS.md. It knows 200 classes of small pictures; it stands in f
 """
 
 from configs.common import data_folder
-from ecor_jax.config import Config
+from ecor_jax.config.options import Config, defaults
 from ecor_jax.errors import UserError
-from ecor_jax.options import defaults
 from ecor_jax.tasks.pretrain.options import PretrainOptions
 
 STAGES = ("quarter", "half", "whole")

@@ -8,8 +8,7 @@ Expected: ECOR doubly right most often, 39 % of the pictures (RESULTS.md).
 """
 
 from configs import pretrain_drawings
-from ecor_jax.config import Config
-from ecor_jax.options import defaults
+from ecor_jax.config.options import Config, defaults
 from ecor_jax.tasks.rationale.options import RationaleOptions
 
 

@@ -6,8 +6,7 @@ Expected: see RESULTS.md. Compare orderings with the papers, not numbers.
 """
 
 from configs.common import data_folder, small_clip
-from ecor_jax.config import Config
-from ecor_jax.options import defaults
+from ecor_jax.config.options import Config, defaults
 from ecor_jax.tasks.rationale.options import RationaleOptions
 
 

@@ -7,13 +7,12 @@ descriptors come from the training patients' reports. Expected in the paper: acc
 83.78, F1 84.19, of a random 85:15 split. Here the official split is taken: encoders of chest X-rays (CheXzero, BioViL,
 most likely the paper's) were trained on MIMIC's training patients, of whom a random split would test on many. BioViL's
 towers are no CLIP's: embeddings of theirs go in as a file (--config.embeddings,
-ecor_jax/tasks/concepts/encoder.py). Not run by the authors, who have no MIMIC data. Research software; no medical
+ecor_jax/features/encoders.py). Not run by the authors, who have no MIMIC data. Research software; no medical
 device.
 """
 
 from configs.common import data_folder
-from ecor_jax.config import Config
-from ecor_jax.options import defaults
+from ecor_jax.config.options import Config, defaults
 from ecor_jax.tasks.concepts.options import ConceptsOptions
 
 

@@ -9,8 +9,7 @@ software; no medical device.
 """
 
 from configs.common import data_folder
-from ecor_jax.config import Config
-from ecor_jax.options import defaults
+from ecor_jax.config.options import Config, defaults
 from ecor_jax.tasks.concepts.options import ConceptsOptions
 from ecor_jax.tasks.pretrain.options import PretrainOptions
 

@@ -7,33 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-import numpy as np
-from jaxtyping import Float
-from ml_collections import ConfigDict
-
 from ecor_jax.checkpoints.hub import at_revision
-from ecor_jax.checkpoints.model_dir import Model
 from ecor_jax.checkpoints.model_dir import load_clip as read_clip
-from ecor_jax.config_files import load_config
-from ecor_jax.data.encode import Encode
-from ecor_jax.data.pipeline import eval_batches
-from ecor_jax.data.sources import InOrder
-from ecor_jax.data.tally import Tally
+from ecor_jax.config.files import AnyConfig, with_options
+from ecor_jax.config.options import defaults
+from ecor_jax.data.pictures import Picture
 from ecor_jax.errors import UserError
-from ecor_jax.options import defaults
-from ecor_jax.parallel.map_batches import map_batches
-from ecor_jax.parallel.mesh import make_mesh
+from ecor_jax.features.encoders import ClipEncoder
 from ecor_jax.parallel.processes import is_first
 from ecor_jax.tasks import base
-from ecor_jax.tasks.explainer import Explainer, Picture, as_list, records_of
+from ecor_jax.tasks.explainer import Explainer
 from ecor_jax.tasks.rationale.explain import RationaleExplainer, Rationales
-from ecor_jax.tasks.rationale.model import PromptedTower
 from ecor_jax.tasks.rationale.options import RationaleOptions
-from ecor_jax.text_bank import embed_texts
-
-Config = str | Path | ConfigDict | Mapping[str, Any]
-"""A config file, such as "configs/folder.py" or "configs/faces_orl.py:table5/base", or what is in one."""
 
 
 def load(model: str | Path, rationales: Rationales = None, *, task: str = "", revision: str = "") -> Explainer:
@@ -62,7 +47,7 @@ def explain(model: str | Path, pictures: Picture | Sequence[Picture], **options:
 
 def evaluate(
     model: str | Path | Explainer,
-    config: Config | None = None,
+    config: AnyConfig | None = None,
     options: Mapping[str, Any] | None = None,
     *,
     images: str | Path = "",
@@ -90,7 +75,7 @@ def evaluate(
     return results
 
 
-def train(config: Config, workdir: str | Path, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def train(config: AnyConfig, workdir: str | Path, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Trains and judges what a config says, and returns what results.json holds; again, it goes on where it stopped.
 
     options: of the config, by their whole keys: {"optimizer.learning_rate": 0.01}.
@@ -98,68 +83,18 @@ def train(config: Config, workdir: str | Path, options: Mapping[str, Any] | None
     return base.run(with_options(config, options), Path(workdir))
 
 
-def _embedded(tower: PromptedTower, batch: dict[str, jax.Array]) -> jax.Array:
-    return tower.embed(batch["image"])
-
-
-class LoadedClip:
-    """A CLIP with which to encode pictures and texts."""
-
-    def __init__(self, model: Model):
-        self.model = model
-
-    def encode_image(self, pictures: Picture | Sequence[Picture], batch_size: int = 64) -> Float[np.ndarray, "N embed"]:
-        """Unit embeddings of pictures, in their order, float32. UserError names those that cannot be read."""
-        source = InOrder(records_of(as_list(pictures), Tally(), skip_bad=False), origin="the pictures to encode")
-        mesh, batch = make_mesh(), min(batch_size, len(source))
-        batches = eval_batches(
-            source,
-            Encode(self.model.preprocess),
-            batch_size=batch + -batch % mesh.size,
-            process_index=jax.process_index(),
-            process_count=jax.process_count(),
-        )
-        tower = PromptedTower(self.model, None)
-        return map_batches(_embedded, tower, batches, mesh, total=len(source), name="encoding images")
-
-    def encode_text(self, texts: str | Sequence[str]) -> Float[np.ndarray, "N embed"]:
-        """Unit embeddings of texts, in their order, float32. UserError for one longer than the tower reads."""
-        return embed_texts(self.model, [texts] if isinstance(texts, str) else texts, keep=False)
-
-    @property
-    def scale(self) -> float:
-        """What cosines are multiplied with before a softmax."""
-        return float(self.model.clip.scale())
-
-
-def load_clip(source: str | Path, *, revision: str = "") -> LoadedClip:
+def load_clip(source: str | Path, *, revision: str = "") -> ClipEncoder:
     """A CLIP of a model directory (Hugging Face or OpenCLIP), or of a hub id. UserError for what is none.
 
     revision: branch, tag or commit of a hub id; the same as "USER/NAME@REVISION".
     """
-    return LoadedClip(read_clip(at_revision(str(source), revision)))
-
-
-def _copy(config: ConfigDict | Mapping[str, Any]) -> ConfigDict:
-    return ConfigDict(config.to_dict() if isinstance(config, ConfigDict) else dict(config))
-
-
-def with_options(config: Config, options: Mapping[str, Any] | None = None) -> ConfigDict:
-    """The config of a file, or the one given, with some of its options set. UserError for one that it lacks."""
-    chosen = load_config(str(config), ()) if isinstance(config, str | Path) else _copy(config)
-    with chosen.unlocked():
-        for key, value in (options or {}).items():
-            try:
-                chosen.update_from_flattened_dict({key: value})
-            except (KeyError, TypeError) as error:
-                raise UserError(f"{key}={value!r}: {error}") from error
-    return chosen
+    return ClipEncoder(read_clip(at_revision(str(source), revision)))
 
 
 @contextlib.contextmanager
 def _config_of(
-    config: Config | None, name: str, loaded: Explainer | None, images: str | Path, rationales: Rationales
-) -> Iterator[Config]:
+    config: AnyConfig | None, name: str, loaded: Explainer | None, images: str | Path, rationales: Rationales
+) -> Iterator[AnyConfig]:
     if config is not None:
         if images or rationales:
             raise UserError("both a config and images or rationales are given; expected one of them")

@@ -94,7 +94,7 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def mimic_tree() -> ModuleType:
     """Builders of MIMIC-shaped folders."""
-    from tests.data.xray import mimic_tree
+    from tests.radiology.xray import mimic_tree
 
     return mimic_tree
 

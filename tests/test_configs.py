@@ -7,9 +7,9 @@ import pytest
 from configs.face_rows import ROWS
 from configs.imagenet import ROWS as IMAGENET_ROWS
 from ecor_jax.clip.config import PRESETS
-from ecor_jax.config_files import read_config
+from ecor_jax.config.files import read_config
+from ecor_jax.config.options import plain, read
 from ecor_jax.errors import UserError
-from ecor_jax.options import plain, read
 from ecor_jax.tasks.base import options_of
 from ecor_jax.tasks.pretrain.options import PretrainOptions
 

@@ -104,7 +104,7 @@ def test_a_task(tmp_path, monkeypatch, module, capsys):
             Image.fromarray(pixels).save(tmp_path / "pictures" / name / f"{number}.png")
     config = tmp_path / "colours_config.py"
     config.write_text(
-        "from colours import ColourOptions\nfrom ecor_jax.options import defaults\n\n"
+        "from colours import ColourOptions\nfrom ecor_jax.config.options import defaults\n\n"
         "def get_config():\n    return defaults(ColourOptions)\n"
     )
     monkeypatch.chdir(tmp_path)

@@ -7,7 +7,7 @@ import pytest
 from ecor_jax.data.dicom import decode
 from ecor_jax.data.records import BadImage
 from ecor_jax.errors import UserError, needs
-from ecor_jax.metrics.text_overlap import text_overlap
+from ecor_jax.radiology.reports.text_overlap import text_overlap
 
 WHERE = {
     "pydicom": lambda: decode(bytes(128) + b"DICM", "a film"),

@@ -11,11 +11,11 @@ import numpy as np
 from ecor_jax.benchmarks.measure import Side, Suite
 from ecor_jax.benchmarks.models import Setting, compiled, pixels
 from ecor_jax.checkpoints.model_dir import Model
-from ecor_jax.clip.pair_texts import PairTexts
 from ecor_jax.clip.tokenizer import tokenize
+from ecor_jax.features.pair_texts import PairTexts
+from ecor_jax.features.text_bank import TextBank
 from ecor_jax.tasks.rationale.methods import METHODS, outer_prompts, words_of
 from ecor_jax.tasks.rationale.model import PromptedTower
-from ecor_jax.text_bank import TextBank
 
 SAMPLE, QUICK_SAMPLE = 512, 32
 """Texts that others encode in the place of a whole bank."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -19,7 +20,6 @@ from ecor_jax.data import procedural
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.parallel import mesh as meshes
 from ecor_jax.parallel.flops import matrix_flops
-from ecor_jax.tasks.base import compute_dtype
 from ecor_jax.tasks.rationale.methods import METHODS
 
 RELEASED_SCALE = 100.0
@@ -51,7 +51,7 @@ class Setting:
 
     def open(self) -> Model:
         """UserError for a model, or a file, that there is not."""
-        dtype = compute_dtype(self.dtype)
+        dtype = jnp.dtype(self.dtype)
         if self.model not in PRESETS:
             return load_clip(self.model, dtype=dtype)
         config, words = preset(self.model), self.words()

@@ -14,10 +14,10 @@ from ecor_jax.benchmarks.measure import Side, Suite, largest_difference
 from ecor_jax.benchmarks.models import Setting, compiled, peak_bytes, pixels
 from ecor_jax.checkpoints.model_dir import Model
 from ecor_jax.clip.prompts import VisualPrompts, prompt_layers
-from ecor_jax.joint import Banks, TopPairs, top_pairs
 from ecor_jax.parallel.flops import matrix_flops
 from ecor_jax.parallel.mesh import apart, fresh_array, make_mesh, place
 from ecor_jax.parallel.shards import Shards
+from ecor_jax.tasks.rationale.joint import Banks, TopPairs, top_pairs
 from ecor_jax.tasks.rationale.methods import METHODS
 from ecor_jax.tasks.rationale.model import PromptedTower, RationaleLearner, RationaleModel
 from ecor_jax.tasks.rationale.options import RationaleLoss

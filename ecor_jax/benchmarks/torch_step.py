@@ -10,7 +10,7 @@ import numpy as np
 from ecor_jax.benchmarks.torch_clip import fast_attention, tensor, torch_clip
 from ecor_jax.checkpoints.model_dir import Model
 from ecor_jax.clip.prompts import VisualPrompts
-from ecor_jax.joint import Banks
+from ecor_jax.tasks.rationale.joint import Banks
 
 
 def stepper(

@@ -12,10 +12,11 @@ from ecor_jax.checkpoints.hub import local_copy
 from ecor_jax.checkpoints.origin import Origin, origin_of
 from ecor_jax.checkpoints.preprocessor import read_preprocess
 from ecor_jax.checkpoints.tokenizer_files import has_tokenizer, read_tokenizer
-from ecor_jax.clip.config import Activation
+from ecor_jax.clip.config import HUB_IDS, PRESETS, Activation, ClipConfig, preset
 from ecor_jax.clip.model import Clip
-from ecor_jax.clip.preprocessing import Preprocess
+from ecor_jax.clip.preprocessing import PUBLISHED, Preprocess
 from ecor_jax.errors import UserError
+from ecor_jax.untrusted.json_text import read_object
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +36,7 @@ def read_source(
     activation: Activation | None = None,
     heads: openai.Heads | None = None,
     tokenizer: Path | None = None,
+    preprocess: str = "",
     dtype=jnp.float32,
 ) -> Source:
     """The CLIP at a path or hub id, in any format that is known.
@@ -43,10 +45,11 @@ def read_source(
     is OpenAI's, unless open_clip_config.json lies beside it.
     activation, heads: for sources that do not state theirs; heads of files without a configuration.
     tokenizer: a directory or OpenAI's list of merges, instead of the source's own files.
+    preprocess: a name of PUBLISHED, instead of the source's own preprocessing.
     """
     path = local_copy(source)
     try:
-        return _read(str(source), path, activation, heads, tokenizer, dtype)
+        found = _read(str(source), path, activation, heads, tokenizer, dtype)
     except UserError as error:
         if family := refused_family(source, path):
             raise UserError(
@@ -54,6 +57,29 @@ def read_source(
                 f"{family.nearest} ({error})"
             ) from error
         raise
+    if not preprocess:
+        return found
+    guessed = tuple(guess for guess in found.origin.guessed if guess != openai.PREPARED)
+    prepared = Preprocess(found.clip.config.vision.image_size, **PUBLISHED[preprocess])
+    return dataclasses.replace(found, preprocess=prepared, origin=dataclasses.replace(found.origin, guessed=guessed))
+
+
+def read_architecture(source: str) -> ClipConfig:
+    """The shapes of a model directory, of a hub id that is known, or of a preset. UserError if there is none such."""
+    directory = Path(source)
+    if source and directory.is_dir():
+        if (directory / "config.json").is_file():
+            return huggingface.read_config(directory / "config.json")
+        if (directory / openclip.CONFIG).is_file():
+            fields = read_object(directory / openclip.CONFIG)
+            return openclip.read_config(fields.get("model_cfg"), None)
+        raise UserError(f"{source}: not a model; expected config.json or {openclip.CONFIG}")
+    if source not in HUB_IDS and source not in PRESETS:
+        raise UserError(
+            f"model is {source!r}, of which no shapes are known; expected a model directory, or one of "
+            f"{', '.join((*HUB_IDS, *PRESETS))}"
+        )
+    return preset(HUB_IDS.get(source, source))
 
 
 def _read(

@@ -9,8 +9,7 @@ from safetensors import SafetensorError, safe_open
 
 from ecor_jax.checkpoints.layouts import Tensor
 from ecor_jax.checkpoints.torch_zip import open_torch
-from ecor_jax.data.files import some_of
-from ecor_jax.errors import UserError
+from ecor_jax.errors import UserError, some_of
 from ecor_jax.untrusted.files import open_regular
 from ecor_jax.untrusted.json_text import read_object
 

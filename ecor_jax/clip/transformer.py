@@ -253,10 +253,3 @@ class Transformer(nnx.Module):
         x, of_stack = jax.lax.scan(body, x, stack)
         last = self.last.attention.keys_and_values(self.last.ln_1(x))
         return jax.tree.map(lambda layers, layer: jnp.concatenate([layers, layer[None]]), of_stack, last)
-
-
-def use_remat(model: nnx.Module) -> None:
-    """Has a model's blocks compute their activations again for a gradient: only what goes between blocks is kept."""
-    for _, module in nnx.iter_modules(model):
-        if isinstance(module, Transformer):
-            module.remat = True

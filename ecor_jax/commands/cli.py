@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 
 from ecor_jax import stopping
 from ecor_jax.atomic import beside
-from ecor_jax.config_files import load_config, options_help
+from ecor_jax.config.files import load_config, options_help
 from ecor_jax.errors import UserError, printable
 from ecor_jax.untrusted.files import is_utf8
 

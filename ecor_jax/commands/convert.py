@@ -8,7 +8,6 @@ usual width.
 """
 
 import argparse
-import dataclasses
 from pathlib import Path
 
 from absl import logging
@@ -21,11 +20,9 @@ def main(args: argparse.Namespace) -> None:
     from ecor_jax.checkpoints.card import write_card
     from ecor_jax.checkpoints.hub import at_revision
     from ecor_jax.checkpoints.model_dir import check_new, save_clip
-    from ecor_jax.checkpoints.openai import PREPARED
     from ecor_jax.checkpoints.openclip_dir import save_openclip
     from ecor_jax.checkpoints.source import read_source
     from ecor_jax.checkpoints.weights import weights_digest
-    from ecor_jax.clip.preprocessing import PUBLISHED, Preprocess
     from ecor_jax.parallel.processes import broadcast_from_first
 
     logging.set_verbosity(logging.INFO)  # what is noted of the files, such as weights in half precision
@@ -33,12 +30,14 @@ def main(args: argparse.Namespace) -> None:
     def convert() -> None:
         check_new(Path(args.output))
         source = at_revision(args.source, args.revision)
-        read = read_source(source, activation=args.activation, heads=args.heads, tokenizer=args.tokenizer)
+        read = read_source(
+            source,
+            activation=args.activation,
+            heads=args.heads,
+            tokenizer=args.tokenizer,
+            preprocess=args.preprocess,
+        )
         preprocess, origin = read.preprocess, read.origin
-        if args.preprocess:
-            preprocess = Preprocess(read.clip.config.vision.image_size, **PUBLISHED[args.preprocess])
-            said = tuple(guess for guess in origin.guessed if guess != PREPARED)
-            origin = dataclasses.replace(origin, guessed=said)
         save = {"huggingface": save_clip, "openclip": save_openclip}[args.to]
         save(args.output, read.clip, read.tokenizer, preprocess, origin=origin)
         if args.to == "huggingface":
@@ -76,6 +75,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--preprocess",
         choices=["openai", "chexzero"],
+        default="",
         help="how images are prepared, instead of what the source says or, if it says nothing, OpenAI's way",
     )
     parser.add_argument(

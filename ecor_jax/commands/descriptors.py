@@ -17,7 +17,7 @@ from ecor_jax.commands import cli
 
 def main(args: argparse.Namespace) -> None:
     # Imported late: --help and a mistyped option answer at once.
-    from ecor_jax.reports.run import run
+    from ecor_jax.radiology.reports.run import run
 
     print("\n".join(run(args.reports, args.output, args.splitter, args.sections, args.batch_size)))
 

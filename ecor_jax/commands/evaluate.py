@@ -8,14 +8,14 @@ DIR is any converted CLIP (but of chest X-rays), or a tuned model (`WORKDIR/mode
 
 import argparse
 
-import ecor_jax
+from ecor_jax import api
 from ecor_jax.commands import cli
 
 
 def main(args: argparse.Namespace) -> None:
     config = cli.config_of(args)
     output, answers = (path and cli.output_file(path) for path in (args.output, args.answers))
-    ecor_jax.evaluate(args.model, config, output=output, report=args.report, answers=answers)
+    api.evaluate(args.model, config, output=output, report=args.report, answers=answers)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -12,7 +12,7 @@ second face, its cosine in an X-ray.
 
 import argparse
 
-import ecor_jax
+from ecor_jax import api
 from ecor_jax.commands import cli
 from ecor_jax.errors import UserError
 
@@ -20,7 +20,7 @@ from ecor_jax.errors import UserError
 def main(args: argparse.Namespace) -> None:
     names = ("rationales", "method", "top_k", "on_long", "threshold", "what_if")
     options = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-    explainer = ecor_jax.load(args.model, task=args.task or ("verification" if args.pair else ""))
+    explainer = api.load(args.model, task=args.task or ("verification" if args.pair else ""))
     if explainer.pairs and not args.pair:
         raise UserError(f"{args.model} compares faces; expected --pair FIRST SECOND, not --images")
     pictures = args.images or [picture for pair in args.pair for picture in pair]

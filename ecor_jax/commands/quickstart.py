@@ -10,16 +10,16 @@ that was stopped.
 import argparse
 import time
 
-import ecor_jax
+from ecor_jax import api
 from ecor_jax.commands import cli
-from ecor_jax.config_files import read_config, shipped
+from ecor_jax.config.files import read_config, shipped
 
 
 def main(args: argparse.Namespace) -> None:
     start = time.perf_counter()
     config = read_config(shipped() / "quickstart.py")
     config.update_from_flattened_dict({"seed": args.seed, "pretrain.seed": args.seed})
-    ecor_jax.train(config, args.workdir)
+    api.train(config, args.workdir)
     minutes, seconds = divmod(round(time.perf_counter() - start), 60)
     print(f"done in {minutes} min {seconds} s; open {args.workdir / 'report' / 'index.html'}")
 

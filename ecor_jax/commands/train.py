@@ -7,7 +7,7 @@ DIR gets config.json, metrics.jsonl, results.json, report/, checkpoints/ and mod
 
 import argparse
 
-import ecor_jax
+from ecor_jax import api
 from ecor_jax.commands import cli
 
 TRACED = 5
@@ -18,7 +18,7 @@ def main(args: argparse.Namespace) -> None:
     config = cli.config_of(args)
     if args.profile:
         config.profile = TRACED
-    ecor_jax.train(config, args.workdir)
+    api.train(config, args.workdir)
 
 
 def parser() -> argparse.ArgumentParser:

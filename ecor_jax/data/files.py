@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ecor_jax.data import dicom
 from ecor_jax.data.records import BadImage
-from ecor_jax.errors import UserError
+from ecor_jax.errors import UserError, some_of
 from ecor_jax.untrusted.archives import Archive, is_zip
 from ecor_jax.untrusted.files import is_utf8, read_bytes, read_head, walk
 from ecor_jax.untrusted.pictures import FORMATS, HEAD, picture_format
@@ -130,9 +130,3 @@ def raise_missing(where: str, names: Sequence[str]) -> None:
     """UserError that says which images `where` names although they do not exist: ten of them, and how many."""
     if names:
         raise UserError(f"{where} names {len(names)} images that do not exist: {some_of(names)}")
-
-
-def some_of(names: Sequence[object]) -> str:
-    """The first ten, and how many more there are."""
-    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
-    return ", ".join(map(str, names[:10])) + more

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ecor_jax.data.array_records import CATEGORIES_FILE, ArrayRecords, is_array_records, splits_of_array_records
-from ecor_jax.data.files import Files, open_files, some_of
+from ecor_jax.data.files import Files, open_files
 from ecor_jax.data.labelled_list import LabelledFiles, find_list, open_list
 from ecor_jax.data.recordio import RecordIO
 from ecor_jax.data.records import Source
 from ecor_jax.data.tfds_sets import PREFIX, TfdsSet, located, splits_of_set
 from ecor_jax.data.vocabulary import distinct_names
-from ecor_jax.errors import UserError
+from ecor_jax.errors import UserError, some_of
 
 SPLIT_NAMES = ("train", "training", "val", "valid", "validation", "test")
 

@@ -7,8 +7,8 @@ from typing import Any
 from absl import logging
 from tqdm import tqdm
 
-from ecor_jax.data.files import some_of
 from ecor_jax.data.records import Source
+from ecor_jax.errors import some_of
 
 UNREADABLE = "cannot be read"
 

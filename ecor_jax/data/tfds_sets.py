@@ -14,12 +14,11 @@ import numpy as np
 from filelock import FileLock
 from tqdm import tqdm
 
-from ecor_jax.array_cache import cache_folder, read_array, write_array
+from ecor_jax.atomic import cache_folder, read_array, write_array
 from ecor_jax.data.array_records import CATEGORIES_FILE, INFO_FILE, open_builder, open_split
-from ecor_jax.data.files import some_of
 from ecor_jax.data.records import BadImage, Record, Source
 from ecor_jax.data.vocabulary import distinct_names
-from ecor_jax.errors import UserError
+from ecor_jax.errors import UserError, some_of
 from ecor_jax.untrusted.json_text import read_object
 
 PREFIX = "tfds:"

@@ -12,8 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ecor_jax.data.concept_sets import read_concepts
-from ecor_jax.data.files import some_of
-from ecor_jax.errors import UserError
+from ecor_jax.errors import UserError, some_of
 from ecor_jax.untrusted.json_text import JsonObject, kind_of, parse_json
 
 MOST_PAIRS = 10**8

@@ -12,24 +12,21 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
-import jax.numpy as jnp
 from flax import nnx
 from jax.sharding import Mesh
 
+from ecor_jax.aot.compiled import Step
 from ecor_jax.atomic import new_file
-from ecor_jax.checkpoints.bottleneck_dir import is_bottleneck
 from ecor_jax.checkpoints.card import write_card
 from ecor_jax.checkpoints.hub import local_copy
-from ecor_jax.checkpoints.model_dir import DESCRIPTION, check_new
+from ecor_jax.checkpoints.model_dir import check_new
 from ecor_jax.checkpoints.origin import UNKNOWN, Origin
-from ecor_jax.config import Config
+from ecor_jax.config.options import Config, plain, read
 from ecor_jax.data.captions import Captions
 from ecor_jax.data.records import Source
 from ecor_jax.data.tally import Tally
 from ecor_jax.errors import UserError
-from ecor_jax.options import plain, read
 from ecor_jax.pages.page import write_page
-from ecor_jax.parallel.ahead import Step
 from ecor_jax.parallel.endings import set_timeout
 from ecor_jax.parallel.mesh import FSDP, make_mesh
 from ecor_jax.parallel.processes import assert_same, broadcast_from_first, code_digest, enter_on_first, is_first, wait
@@ -39,7 +36,6 @@ from ecor_jax.training.metrics_log import read_metrics
 from ecor_jax.training.options import Training
 from ecor_jax.training.step import Learner
 from ecor_jax.training.workdir import check_shared, claimed, write_results
-from ecor_jax.untrusted.json_text import read_object
 
 TASKS = {
     "pretrain": "ecor_jax.tasks.pretrain.task:Pretrain",
@@ -154,6 +150,11 @@ class Task(abc.ABC, Generic[TaskOptions, Judgement]):
     def steps_ahead(options: Any, mesh: Mesh, sizes: Any) -> Mapping[str, Step]:
         """Its steps, "train" and "evaluate", of shapes alone (`tasks.ahead`); sizes: a `tasks.ahead.Sizes`."""
         raise UserError(f"the task {options.task!r} has no steps to compile ahead of time")
+
+    @classmethod
+    def holds(cls, directory: Path) -> bool:
+        """Whether a model directory was saved by this task."""
+        return False
 
     @classmethod
     def explainer(cls, model: str) -> Explainer:
@@ -320,11 +321,6 @@ def _write_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
         file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 
-def compute_dtype(name: str) -> Any:
-    """What the towers compute in, by its name in a config."""
-    return jnp.dtype(name)
-
-
 def check_batch_sizes(options: Any, devices: int, *, training: bool) -> None:
     """UserError for a batch that the devices cannot share evenly."""
     for group in ("data", "evaluation") if training else ("evaluation",):
@@ -338,8 +334,6 @@ def load_explainer(model: str, task: str = "") -> Explainer:
     task: a name of TASKS, or MODULE:CLASS; empty: what the directory holds. A directory never names code to run.
     """
     if not task:
-        task, path = "rationale", local_copy(model)
-        if is_bottleneck(path):
-            findings = read_object(path / DESCRIPTION).get("findings")
-            task = "verification" if findings is None else "concepts"
+        path = local_copy(model)
+        task = next((name for name in TASKS if task_of(name).holds(path)), "rationale")
     return task_of(task).explainer(model)

@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+from ecor_jax.aot.chips import target
+from ecor_jax.aot.compiled import GIB, Compiled, compile_step
+from ecor_jax.aot.steps import Sizes
 from ecor_jax.atomic import write_json
-from ecor_jax.config import Config
+from ecor_jax.config.options import Config
 from ecor_jax.errors import UserError
-from ecor_jax.parallel.ahead import GIB, Compiled, compile_step
-from ecor_jax.parallel.chips import target
 from ecor_jax.parallel.mesh import FSDP, make_mesh
-from ecor_jax.tasks.ahead import Sizes
 from ecor_jax.tasks.base import options_of
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ecor_jax.checkpoints.store import Store
 from ecor_jax.errors import UserError
 from ecor_jax.training.step import TrainState
+from ecor_jax.training.store import Store
 
 PREFIX = "validation_"
 """Before the names of an evaluation's numbers in metrics.jsonl."""

@@ -12,7 +12,6 @@ from flax import nnx
 from tqdm import tqdm
 
 from ecor_jax import stopping
-from ecor_jax.checkpoints.store import Store
 from ecor_jax.errors import UserError
 from ecor_jax.parallel import mesh as meshes
 from ecor_jax.parallel.endings import watched
@@ -24,6 +23,7 @@ from ecor_jax.training.optimizers import make_optimizer
 from ecor_jax.training.options import Training
 from ecor_jax.training.speed import Speed, Trace
 from ecor_jax.training.step import STOP, Learner, TrainState, jitted, make_step, split
+from ecor_jax.training.store import Store
 
 Validate = Callable[[nnx.Module], Mapping[str, float]]
 """Numbers of a model on the validation part."""

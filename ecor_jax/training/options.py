@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Annotated, Literal
 
-from ecor_jax.options import Count, DataType, Positive, Seed, Weight, Within
+from ecor_jax.config.options import Count, DataType, Positive, Seed, Weight, Within
 
 Momentum = Annotated[float, Within(0, 0.999999)]
 

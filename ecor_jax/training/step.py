@@ -1,7 +1,7 @@
 """One training step: gradients for the tuned part only, one optimizer update."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -12,8 +12,6 @@ from flax.nnx.filterlib import Filter
 from jax.sharding import Mesh, use_abstract_mesh
 from jaxtyping import Array, Float
 
-from ecor_jax.clip.transformer import use_remat
-from ecor_jax.data.pipeline import TrainBatches
 from ecor_jax.parallel.mesh import UNROLLED, gathered
 from ecor_jax.training.options import Training
 
@@ -24,6 +22,14 @@ Metrics = dict[str, tuple[Float[Array, ""], Float[Array, ""]]]
 
 class Statistic(nnx.Variable):
     """What a loss keeps from step to step without a gradient, such as running means: part of the state."""
+
+
+class Batches(Protocol):
+    """Training batches without end, each a function of its number alone (`data.pipeline.TrainBatches`)."""
+
+    def starting(self, batch: int) -> Iterator[Any]:
+        """The batches from that number on; 0 is the first."""
+        ...
 
 
 class Learner(Protocol):
@@ -38,9 +44,7 @@ class Learner(Protocol):
         ...
 
     @property
-    def batches(self) -> TrainBatches:
-        """Training batches, without end."""
-        ...
+    def batches(self) -> Batches: ...
 
     def loss(self, model: nnx.Module, batch: Batch, key: Array) -> tuple[Float[Array, ""], Metrics]:
         """The scalar to minimise and what to log; pure, but for the model's `Statistic`s, which it may set."""
@@ -62,6 +66,13 @@ Step = Callable[[TrainState, Any, Batch], tuple[TrainState, Metrics]]
 
 STOP = "stop"
 """In a batch of several processes: whether the one that read the example was told to stop."""
+
+
+def use_remat(model: nnx.Module) -> None:
+    """Turns on rematerialization in every module that has an attribute `remat`: a block keeps only its inputs."""
+    for _, module in nnx.iter_modules(model):
+        if hasattr(module, "remat"):
+            module.remat = True  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def split(learner: Learner, options: Training) -> tuple[nnx.GraphDef, Any, Any, nnx.State]:

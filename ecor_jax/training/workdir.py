@@ -11,7 +11,7 @@ import jax
 from filelock import FileLock, Timeout
 
 from ecor_jax.atomic import json_text, sweep, write_json, writing
-from ecor_jax.config import RENAMED
+from ecor_jax.config.options import RENAMED
 from ecor_jax.errors import UserError
 from ecor_jax.parallel.processes import assert_same, broadcast_from_first, is_first
 from ecor_jax.untrusted.json_text import read_object

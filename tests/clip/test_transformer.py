@@ -12,10 +12,11 @@ from jax.ad_checkpoint import print_saved_residuals
 from ecor_jax.clip.config import TextConfig, VisionConfig, preset
 from ecor_jax.clip.model import Clip, unit
 from ecor_jax.clip.prompts import VisualPrompts
-from ecor_jax.clip.transformer import Attention, Transformer, use_remat
+from ecor_jax.clip.transformer import Attention, Transformer
 from ecor_jax.clip.vision import random_patches
 from ecor_jax.parallel.flops import matrix_flops
 from ecor_jax.parallel.mesh import UNROLLED, apart, gathered, make_mesh
+from ecor_jax.training.step import use_remat
 
 pytestmark = pytest.mark.usefixtures("strict_dtypes")
 

@@ -6,8 +6,8 @@ import pytest
 
 from ecor_jax.commands import descriptors
 from ecor_jax.errors import UserError
-from ecor_jax.reports import causal_model, language_model
-from ecor_jax.reports.statements import Statement
+from ecor_jax.radiology.reports import causal_model, language_model
+from ecor_jax.radiology.reports.statements import Statement
 
 ROWS = """uid,findings,impression
 7,The lungs are clear. No effusion.,

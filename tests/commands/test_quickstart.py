@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from ecor_jax import config_files
 from ecor_jax.commands import quickstart
+from ecor_jax.config import files as config_files
 
 
 def shrunk(path):

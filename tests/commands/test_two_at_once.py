@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ecor_jax.array_cache import read_array, write_array
-from ecor_jax.atomic import new_directory, write_json
+from ecor_jax.atomic import new_directory, read_array, write_array, write_json
 from ecor_jax.commands import train
 from ecor_jax.errors import UserError
 from ecor_jax.training.metrics_log import MetricsLog, read_metrics

@@ -21,7 +21,7 @@ from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.data.images import open_images
 from ecor_jax.data.pair_sets import open_pairs
 from ecor_jax.data.vocabulary import Vocabulary
-from ecor_jax.data.xray import open_studies
+from ecor_jax.radiology.xray import open_studies
 
 PAGE = Path(__file__).parents[2] / "docs" / "formats.md"
 GRADIENT = np.linspace(0, 255, 24 * 16 * 3).astype(np.uint8).reshape(24, 16, 3)

@@ -10,7 +10,7 @@ from ecor_jax.data.pair_sets import open_pairs
 from ecor_jax.data.prepare import prepare
 from ecor_jax.data.records import Source
 from ecor_jax.data.tally import Tally
-from ecor_jax.data.xray import open_studies
+from ecor_jax.radiology.xray import open_studies
 
 
 def picture(path, seed=0, **options):

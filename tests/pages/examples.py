@@ -15,7 +15,8 @@ import numpy as np
 from flax import nnx
 from PIL import Image
 
-from ecor_jax.bottleneck import Bottleneck
+from ecor_jax.bottleneck.head import Bottleneck
+from ecor_jax.config.options import defaults, read
 from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.data.pair_sets import PairSet
 from ecor_jax.data.records import Record
@@ -23,9 +24,8 @@ from ecor_jax.data.sources import InOrder
 from ecor_jax.data.tally import Tally
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.metrics.scores import score_classes, score_labels
-from ecor_jax.options import defaults, read
 from ecor_jax.pages.page import write_page
-from ecor_jax.reports.table import Descriptor, write_table_page
+from ecor_jax.radiology.reports.table import Descriptor, write_table_page
 from ecor_jax.tasks.base import Log, MethodResult
 from ecor_jax.tasks.concepts.data import ConceptsDataset, Part
 from ecor_jax.tasks.concepts.explain import reading

@@ -9,11 +9,11 @@ from typing import Any
 import jax
 import pytest
 
-from ecor_jax.config_files import load_config
-from ecor_jax.parallel.ahead import Step
-from ecor_jax.parallel.chips import target
+from ecor_jax.aot.chips import target
+from ecor_jax.aot.compiled import Step
+from ecor_jax.aot.steps import Sizes
+from ecor_jax.config.files import load_config
 from ecor_jax.parallel.mesh import FSDP, make_mesh
-from ecor_jax.tasks.ahead import Sizes
 from ecor_jax.tasks.base import options_of
 
 

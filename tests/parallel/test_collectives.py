@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from ecor_jax.parallel.hlo import collectives
+from ecor_jax.aot.hlo import collectives
 
 LAYERS, COUNT, WIDTH, EMBED, BATCH = 3, 5, 64, 64, 64
 STACK = LAYERS - 1  # the last block stands apart

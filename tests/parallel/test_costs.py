@@ -13,10 +13,10 @@ import jax
 import pytest
 
 from ecor_jax.benchmarks.models import Setting
-from ecor_jax.clip.pair_texts import PairTexts
+from ecor_jax.features.pair_texts import PairTexts
+from ecor_jax.features.text_bank import TextBank
 from ecor_jax.parallel.flops import matrix_flops
 from ecor_jax.tasks.rationale.methods import METHODS, words_of
-from ecor_jax.text_bank import TextBank
 
 ROOT, COSTS = Path(__file__).parents[2], Path(__file__).parent / "costs.json"
 # Of compilers of other versions: they may lay out memory a little differently.

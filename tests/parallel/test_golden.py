@@ -14,13 +14,13 @@ import pytest
 from flax import nnx
 from jax.sharding import PartitionSpec
 
-from ecor_jax.bottleneck import Bottleneck
-from ecor_jax.config_files import load_config
-from ecor_jax.parallel.ahead import Step
+from ecor_jax.aot.compiled import Step
+from ecor_jax.aot.steps import shapes_of, train_step
+from ecor_jax.bottleneck.head import Bottleneck
+from ecor_jax.config.files import load_config
 from ecor_jax.parallel.mesh import FSDP, make_mesh, shardings
 from ecor_jax.tasks.base import options_of
 from ecor_jax.tasks.concepts.model import ConceptsLearner, HeadLoss
-from ecor_jax.training.ahead import shapes_of, train_step
 
 GOLDEN = Path(__file__).parent / "golden"
 B32 = "model=openai/clip-vit-base-patch32"

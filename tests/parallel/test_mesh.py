@@ -12,15 +12,14 @@ from jax.sharding import PartitionSpec
 
 from ecor_jax.checkpoints.model_dir import load_clip
 from ecor_jax.clip.prompts import Prompt, VisualPrompts
-from ecor_jax.clip.transformer import use_remat
 from ecor_jax.errors import UserError
-from ecor_jax.joint import Banks
 from ecor_jax.parallel.mesh import batch_sharding, global_batch, make_mesh, place
 from ecor_jax.parallel.shards import split_columns
+from ecor_jax.tasks.rationale.joint import Banks
 from ecor_jax.tasks.rationale.methods import METHODS
 from ecor_jax.tasks.rationale.model import RationaleLearner, RationaleLoss, RationaleModel
 from ecor_jax.tasks.rationale.predict import predict
-from ecor_jax.training.step import TrainState, make_step
+from ecor_jax.training.step import TrainState, make_step, use_remat
 
 pytestmark = pytest.mark.usefixtures("strict_dtypes")
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ecor_jax.config_files import load_config
+from ecor_jax.config.files import load_config
 from ecor_jax.parallel.mesh import FSDP
 from ecor_jax.tasks.base import options_of
 from ecor_jax.training import loop

@@ -9,9 +9,9 @@ import pytest
 from ml_collections import ConfigDict
 
 from ecor_jax.commands import cli, train
-from ecor_jax.config_files import read_config
+from ecor_jax.config.files import read_config
+from ecor_jax.config.options import read
 from ecor_jax.errors import UserError
-from ecor_jax.options import read
 from ecor_jax.tasks import base
 from ecor_jax.tasks.rationale.options import RationaleOptions
 from ecor_jax.tasks.rationale.task import Rationale

@@ -14,8 +14,8 @@ from ecor_jax.checkpoints.model_dir import load_clip
 from ecor_jax.clip.config import VisionConfig
 from ecor_jax.clip.model import Clip
 from ecor_jax.clip.prompts import Prompt, VisualPrompts
-from ecor_jax.joint import Banks
 from ecor_jax.parallel.mesh import UNROLLED
+from ecor_jax.tasks.rationale.joint import Banks
 from ecor_jax.tasks.rationale.methods import METHODS
 from ecor_jax.tasks.rationale.model import RationaleLearner, RationaleLoss, RationaleModel
 from tests.tasks.steps import begin

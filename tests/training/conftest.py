@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from ecor_jax.config.options import read
 from ecor_jax.data.pipeline import TrainBatches
-from ecor_jax.options import read
 from ecor_jax.training.options import Training
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ecor_jax.config import RENAMED
+from ecor_jax.config.options import RENAMED
 from ecor_jax.errors import UserError
 from ecor_jax.training.workdir import claimed, write_results
 

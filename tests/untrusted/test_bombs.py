@@ -31,7 +31,8 @@ from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate
 from safetensors.numpy import save_file
 
-from ecor_jax.checkpoints import bottleneck_dir, huggingface, openclip, tokenizer_files
+from ecor_jax.bottleneck import directory as bottleneck_dir
+from ecor_jax.checkpoints import huggingface, openclip, tokenizer_files
 from ecor_jax.checkpoints.preprocessor import preprocessor_fields, read_preprocess
 from ecor_jax.checkpoints.tensor_files import open_safetensors, open_tensors
 from ecor_jax.checkpoints.torch_zip import open_torch
@@ -44,17 +45,17 @@ from ecor_jax.data.decode import decode_image
 from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.data.files import open_files
 from ecor_jax.data.pickled_pairs import read_bin
+from ecor_jax.data.pictures import records_of
 from ecor_jax.data.recordio import RecordIO
 from ecor_jax.data.recordio_file import read_index
 from ecor_jax.data.tables import read_table
 from ecor_jax.data.tally import Tally
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
-from ecor_jax.reports import causal_model
-from ecor_jax.reports.language_model import _answers_file
-from ecor_jax.reports.statements import read_statements
-from ecor_jax.tasks.concepts.encoder import FileEncoder
-from ecor_jax.tasks.explainer import records_of
+from ecor_jax.features.encoders import FileEncoder
+from ecor_jax.radiology.reports import causal_model
+from ecor_jax.radiology.reports.language_model import _answers_file
+from ecor_jax.radiology.reports.statements import read_statements
 from ecor_jax.tasks.rationale import tuned
 from ecor_jax.training.metrics_log import read_metrics
 from ecor_jax.training.workdir import claimed

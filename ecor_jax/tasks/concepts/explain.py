@@ -8,18 +8,18 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
-from ecor_jax.checkpoints.bottleneck_dir import Findings, SavedBottleneck
+from ecor_jax.bottleneck.directory import Findings, SavedBottleneck
+from ecor_jax.bottleneck.what_if import read_what_if
 from ecor_jax.data.decode import picture_of
 from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.data.records import Record
 from ecor_jax.data.sources import InOrder
 from ecor_jax.errors import UserError
+from ecor_jax.features.encoders import ClipEncoder
 from ecor_jax.parallel.mesh import make_mesh
-from ecor_jax.tasks.concepts.encoder import ClipEncoder
 from ecor_jax.tasks.concepts.explanation import Answer, Evidence, ExplainedImage, WhatIf, sigmoid
 from ecor_jax.tasks.concepts.heads import Linear, linear, outputs, probabilities
 from ecor_jax.tasks.explainer import Explainer
-from ecor_jax.tasks.what_if import read_what_if
 
 TOP_WHAT_IFS = 3
 NOTICE = "Research software, not a medical device."
@@ -64,7 +64,7 @@ class ConceptExplainer(Explainer[ExplainedImage]):
         asked = read_what_if(what_if, saved.descriptors, -1, 1, "DESCRIPTOR=COSINE, a cosine")
         batch = min(64, len(records))
         encoder = ClipEncoder(saved.model, batch_size=batch + -batch % mesh.size, mesh=mesh)
-        said = outputs(saved.bottleneck, encoder.images(InOrder(records, origin="the pictures to explain")))
+        said = outputs(saved.bottleneck, encoder.encode_source(InOrder(records, origin="the pictures to explain")))
         assert said.cosines is not None
         images = [Shown(record["name"], picture_of(record)) for record in records]
         end = linear(saved.bottleneck, self.findings.names, self.findings.single_label)

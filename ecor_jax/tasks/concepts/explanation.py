@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from ecor_jax.tasks.plain import Explained, Plain
+from ecor_jax.tasks.explanation import Explained, Plain
 
 TOLERANCE = 1e-3
 """Sums in float32 may miss the model's probability by this much; more is no rounding."""

@@ -9,7 +9,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float
 
-from ecor_jax.bottleneck import Bottleneck
+from ecor_jax.bottleneck.head import Bottleneck
 from ecor_jax.clip.model import Bank, unit
 from ecor_jax.errors import UserError
 

@@ -9,7 +9,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from ecor_jax.bottleneck import Bottleneck
+from ecor_jax.bottleneck.head import Bottleneck
 from ecor_jax.data.pipeline import TrainBatches
 from ecor_jax.errors import UserError
 from ecor_jax.losses import candidate_loss, concept_loss, multi_label_loss

@@ -3,9 +3,8 @@
 import dataclasses
 from typing import Annotated, Literal
 
-from ecor_jax.bottleneck import AdapterOptions
-from ecor_jax.data.parts import LabelledPictures
-from ecor_jax.options import (
+from ecor_jax.bottleneck.head import AdapterOptions
+from ecor_jax.config.options import (
     Braces,
     Count,
     EvaluationBatchSize,
@@ -17,6 +16,7 @@ from ecor_jax.options import (
     Within,
 )
 from ecor_jax.tasks.pretrain.options import OnClip
+from ecor_jax.tasks.splits import LabelledPictures
 from ecor_jax.training.options import Optimizer
 
 
@@ -115,7 +115,7 @@ class ConceptsReport:
 
 @dataclasses.dataclass(frozen=True)
 class ConceptsOptions(OnClip):
-    """embeddings: instead of a model, a file of another dual encoder's embeddings (tasks/concepts/encoder.py).
+    """embeddings: instead of a model, a file of another dual encoder's embeddings (features/encoders.py).
 
     methods: some of METHODS in tasks/concepts/task.py; the first is saved and explained.
     """

@@ -10,7 +10,6 @@ from ecor_jax.data import procedural
 from ecor_jax.data.concept_sets import read_concepts
 from ecor_jax.data.decode import picture_of
 from ecor_jax.data.descriptors import Descriptors
-from ecor_jax.data.parts import PROCEDURAL, drawings, open_parts, share_of, with_validation
 from ecor_jax.data.records import BadImage, Source
 from ecor_jax.data.sources import Subset
 from ecor_jax.data.tally import UNREADABLE, Tally
@@ -18,6 +17,7 @@ from ecor_jax.data.vocabulary import Vocabulary, folder_names, match
 from ecor_jax.errors import UserError
 from ecor_jax.tasks.concepts.data import ConceptsDataset, Part
 from ecor_jax.tasks.concepts.options import Concepts, ConceptsData, ConceptsOptions
+from ecor_jax.tasks.splits import PROCEDURAL, drawings, open_parts, share_of, with_validation
 from ecor_jax.untrusted.json_text import JsonObject
 
 DRAWN = 64

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ecor_jax.bottleneck import Bottleneck
-from ecor_jax.checkpoints.bottleneck_dir import Findings
+from ecor_jax.bottleneck.directory import Findings
+from ecor_jax.bottleneck.head import Bottleneck
 from ecor_jax.data.decode import picture_of
 from ecor_jax.metrics.calibration import Bin, expected_calibration_error, reliability
 from ecor_jax.metrics.classification import calibration_pairs, two_classes

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from ecor_jax.bottleneck import Bottleneck
+from ecor_jax.bottleneck.head import Bottleneck
 from ecor_jax.errors import UserError
 from ecor_jax.metrics.bootstrap import Interval, Statistic, Weights, bootstrap_intervals, ratios
 from ecor_jax.metrics.classification import FIGURES, Gold, figures, resampled
-from ecor_jax.metrics.descriptor_sets import alike, equal, set_agreement
 from ecor_jax.metrics.scores import ClassificationScores, LabelScores, score_classes, score_labels
-from ecor_jax.metrics.text_overlap import text_overlap
+from ecor_jax.radiology.reports.descriptor_sets import alike, equal, set_agreement
+from ecor_jax.radiology.reports.text_overlap import text_overlap
 from ecor_jax.tasks.concepts.data import ConceptsDataset, Part
 from ecor_jax.tasks.concepts.heads import Head, linear, outputs, probabilities
 from ecor_jax.tasks.concepts.options import ConceptsOptions

@@ -12,25 +12,26 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Float
 
-from ecor_jax.bottleneck import Bottleneck, adapter_of
-from ecor_jax.checkpoints.bottleneck_dir import (
+from ecor_jax.bottleneck.directory import (
     Findings,
     SavedBottleneck,
+    has_findings,
     is_bottleneck,
     load_bottleneck,
     save_bottleneck,
 )
+from ecor_jax.bottleneck.head import Bottleneck, adapter_of
 from ecor_jax.checkpoints.model_dir import Model, load_clip
 from ecor_jax.data.captions import Captions
 from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.data.pipeline import train_batches
 from ecor_jax.data.records import Arrays, Source
-from ecor_jax.data.xray.patient_split import check_no_overlap
 from ecor_jax.errors import UserError
+from ecor_jax.features.encoders import ClipEncoder, DualEncoder, FileEncoder
 from ecor_jax.parallel.processes import assert_same
-from ecor_jax.tasks.base import Log, MethodResult, Task, check_batch_sizes, compute_dtype
+from ecor_jax.radiology.xray.patient_split import check_no_overlap
+from ecor_jax.tasks.base import Log, MethodResult, Task, check_batch_sizes
 from ecor_jax.tasks.concepts.data import ConceptsDataset
-from ecor_jax.tasks.concepts.encoder import ClipEncoder, DualEncoder, FileEncoder
 from ecor_jax.tasks.concepts.explain import ConceptExplainer
 from ecor_jax.tasks.concepts.heads import BlackBox, ClassNames, Head, mean_descriptors
 from ecor_jax.tasks.concepts.model import ConceptsLearner, HeadLoss, class_weights
@@ -126,10 +127,10 @@ class ConceptBottleneck(Task[ConceptsOptions, Judgement]):
         else:
             if not model:
                 raise UserError("--config.model is not set: expected a CLIP, as a model directory or a hub id")
-            clip = load_clip(model, dtype=compute_dtype(options.dtype))
+            clip = load_clip(model, dtype=jnp.dtype(options.dtype))
             self.origin = clip.origin
             workers, batch_size = options.data.workers, options.evaluation.batch_size
-            self.encoder = ClipEncoder(clip, batch_size=batch_size, mesh=self.mesh, workers=workers)
+            self.encoder = ClipEncoder(clip, batch_size=batch_size, mesh=self.mesh, workers=workers, keep=True)
             if not self.training:
                 untrained = [name for name in self.methods if not METHODS[name].trained]
                 if untrained and not is_bottleneck(clip.path):
@@ -137,10 +138,10 @@ class ConceptBottleneck(Task[ConceptsOptions, Judgement]):
                 else:
                     self.methods, self.saved = ("bottleneck",), self._stored(clip, model)
         if self.training:
-            self.features = self.encoder.images(data.train.pictures)
+            self.features = self.encoder.encode_source(data.train.pictures)
             if data.validation is not None:
-                self.validation = self.encoder.images(data.validation.pictures)
-        self.tested = self.encoder.images(data.test.pictures)
+                self.validation = self.encoder.encode_source(data.validation.pictures)
+        self.tested = self.encoder.encode_source(data.test.pictures)
 
     def _stored(self, clip: Model, model: str) -> SavedBottleneck:
         """The bottleneck of a model directory.
@@ -209,7 +210,7 @@ class ConceptBottleneck(Task[ConceptsOptions, Judgement]):
         if kind.kind == "class_names":
             template = self.options.concepts.class_template
             prompts = [template.replace("{c}", name) for name in data.classes]
-            return ClassNames(self.encoder.texts(prompts), self.encoder.scale)
+            return ClassNames(self.encoder.encode_text(prompts), self.encoder.scale)
         return mean_descriptors(self._bank(kind), data.of_class, self.encoder.scale)
 
     def judge(self, method: str, model: Head) -> Judgement:
@@ -260,13 +261,17 @@ class ConceptBottleneck(Task[ConceptsOptions, Judgement]):
             }
 
     @classmethod
+    def holds(cls, directory: Path) -> bool:
+        return is_bottleneck(directory) and has_findings(directory)
+
+    @classmethod
     def explainer(cls, model: str) -> ConceptExplainer:
         return ConceptExplainer(load_bottleneck(load_clip(model)))
 
     def _bank(self, method: Method) -> Float[np.ndarray, "concepts embed"]:
         words: Descriptors = self.data.descriptors
         words = words.scrambled(self.options.seed) if method.scrambled else words
-        return self.encoder.texts(words.prompts(self.options.concepts.template))
+        return self.encoder.encode_text(words.prompts(self.options.concepts.template))
 
     def _loss(self, method: Method) -> HeadLoss:
         loss, single, data = self.options.loss, self.data.exclusive, self.data

@@ -8,21 +8,20 @@ from jaxtyping import Bool
 from tqdm import tqdm
 
 from ecor_jax.data.descriptors import XRAYS, Descriptors
-from ecor_jax.data.files import some_of
-from ecor_jax.data.parts import share_of
 from ecor_jax.data.tally import Tally
 from ecor_jax.data.vocabulary import normalise_name
-from ecor_jax.data.xray import open_studies
-from ecor_jax.data.xray.captions import OneFinding, StudyCaptions
-from ecor_jax.data.xray.labels import Uncertain, select, targets_of
-from ecor_jax.data.xray.patient_split import check_no_overlap, split_patients
-from ecor_jax.data.xray.studies import POSITIVE, Studies
-from ecor_jax.errors import UserError, needs
-from ecor_jax.reports.sections import report_text
-from ecor_jax.reports.splitter import split
-from ecor_jax.reports.statements import phrase, read_statements
+from ecor_jax.errors import UserError, needs, some_of
+from ecor_jax.radiology.reports.sections import report_text
+from ecor_jax.radiology.reports.splitter import split
+from ecor_jax.radiology.reports.statements import phrase, read_statements
+from ecor_jax.radiology.xray import open_studies
+from ecor_jax.radiology.xray.captions import OneFinding, StudyCaptions
+from ecor_jax.radiology.xray.labels import Uncertain, select, targets_of
+from ecor_jax.radiology.xray.patient_split import check_no_overlap, split_patients
+from ecor_jax.radiology.xray.studies import POSITIVE, Studies
 from ecor_jax.tasks.concepts.data import ConceptsDataset, Part
 from ecor_jax.tasks.concepts.options import Concepts, ConceptsData, ConceptsOptions
+from ecor_jax.tasks.splits import share_of
 
 
 def open_xrays(options: ConceptsOptions) -> ConceptsDataset:

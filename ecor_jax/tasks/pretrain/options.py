@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Annotated, Literal
 
-from ecor_jax.options import BatchSize, OnBad, Positive, Seed, Within, Workers
+from ecor_jax.config.options import BatchSize, OnBad, Positive, Seed, Within, Workers
 from ecor_jax.training.options import Optimizer, Training
 
 

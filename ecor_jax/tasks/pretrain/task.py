@@ -6,14 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
+from jax.sharding import Mesh
 
+from ecor_jax.aot.steps import Sizes, Steps, batch_of, clip_of, shapes_of, train_step
 from ecor_jax.checkpoints.model_dir import load_clip, save_clip
+from ecor_jax.checkpoints.source import read_architecture
 from ecor_jax.clip.config import PRESETS, preset
 from ecor_jax.clip.model import Clip
 from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.clip.tokenizer import learn_tokenizer
-from ecor_jax.config import path_list
+from ecor_jax.config.options import path_list
 from ecor_jax.data.captions import Captions, ListedCaptions, ProceduralCaptions
 from ecor_jax.data.encode import CaptionLabels, Encode
 from ecor_jax.data.images import open_images
@@ -25,8 +29,7 @@ from ecor_jax.data.sources import Concatenated
 from ecor_jax.data.tally import UNREADABLE
 from ecor_jax.errors import UserError
 from ecor_jax.parallel.processes import assert_same
-from ecor_jax.tasks.base import MethodResult, Task, compute_dtype
-from ecor_jax.tasks.pretrain.ahead import steps_ahead
+from ecor_jax.tasks.base import MethodResult, Task
 from ecor_jax.tasks.pretrain.model import Pretrainer, PretrainLearner
 from ecor_jax.tasks.pretrain.options import PretrainData, PretrainOptions
 
@@ -38,7 +41,6 @@ class Pretrain(Task[PretrainOptions, None]):
     """
 
     Options = PretrainOptions
-    steps_ahead = staticmethod(steps_ahead)
     methods = ("pretrain",)
 
     def __init__(self, options: PretrainOptions, *, training: bool, captions: tuple[Source, Captions] | None = None):
@@ -54,9 +56,9 @@ class Pretrain(Task[PretrainOptions, None]):
             self.tokenizer = learn_tokenizer(self.texts.corpus(), shape.text.vocab_size, shape.text.context_length)
             shape = dataclasses.replace(shape, text=dataclasses.replace(shape.text, vocab_size=len(self.tokenizer)))
             self.preprocess = Preprocess(shape.vision.image_size)
-            self.clip = Clip(shape, dtype=compute_dtype(options.dtype), rngs=nnx.Rngs(options.seed))
+            self.clip = Clip(shape, dtype=jnp.dtype(options.dtype), rngs=nnx.Rngs(options.seed))
         else:
-            loaded = load_clip(model, dtype=compute_dtype(options.dtype))
+            loaded = load_clip(model, dtype=jnp.dtype(options.dtype))
             self.clip, self.tokenizer, self.preprocess = loaded.clip, loaded.tokenizer, loaded.preprocess
             self.origin = loaded.origin
         longest = self.clip.config.text.context_length
@@ -99,6 +101,21 @@ class Pretrain(Task[PretrainOptions, None]):
 
     def results(self, judged: Mapping[str, MethodResult[None]]) -> dict[str, Any]:
         return {}
+
+    @staticmethod
+    def steps_ahead(options: PretrainOptions, mesh: Mesh, sizes: Sizes) -> Steps:
+        """The step of training alone; a tokenizer learned from the captions is taken for as large as it may become."""
+        config, data = read_architecture(options.model), options.data
+
+        def learner() -> PretrainLearner:
+            clip = clip_of(config, options.dtype)
+            kept = options.kept_patches or None
+            return PretrainLearner(clip.clip, None, clip.preprocess, loss=options.loss, kept_patches=kept)  # pyright: ignore
+
+        longest = config.text.context_length if config.text.padded else data.text_length
+        labels = {"text": ((longest,), jnp.int32), "group": ((), jnp.int32)}
+        batch = batch_of(data.batch_size, config.vision.image_size, **labels)
+        return {"train": train_step(shapes_of(learner), options, mesh, batch)}
 
 
 def _open(data: PretrainData) -> tuple[Source, Captions]:

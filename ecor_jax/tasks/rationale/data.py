@@ -10,15 +10,14 @@ from PIL import Image
 from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.data import procedural
 from ecor_jax.data.augment import Augment
-from ecor_jax.data.files import some_of
 from ecor_jax.data.in_memory import checked
-from ecor_jax.data.parts import PROCEDURAL, drawings, open_parts, with_validation
 from ecor_jax.data.records import Source
 from ecor_jax.data.sources import without_classes
 from ecor_jax.data.tally import UNREADABLE, Tally
 from ecor_jax.data.vocabulary import Vocabulary, folder_names, match
-from ecor_jax.errors import UserError
+from ecor_jax.errors import UserError, some_of
 from ecor_jax.tasks.rationale.options import RationaleData
+from ecor_jax.tasks.splits import PROCEDURAL, drawings, open_parts, with_validation
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from absl import logging
 
-from ecor_jax.config import comma_list
+from ecor_jax.config.options import comma_list
 from ecor_jax.data.decode import picture_of
 from ecor_jax.data.encode import Encode
 from ecor_jax.data.joined import join_rationales

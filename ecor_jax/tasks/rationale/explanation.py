@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image
 
 from ecor_jax.data.vocabulary import Vocabulary
-from ecor_jax.tasks.plain import Explained, Plain
+from ecor_jax.tasks.explanation import Explained, Plain
 from ecor_jax.tasks.rationale.doubly_right import NAMES
 from ecor_jax.tasks.rationale.predict import Predictions
 

@@ -10,12 +10,12 @@ from jax.sharding import Mesh
 
 from ecor_jax.checkpoints.model_dir import Model
 from ecor_jax.clip.tokenizer import TextTooLong, ids_of
+from ecor_jax.config.options import check_template
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
-from ecor_jax.joint import Banks, TopPairs
-from ecor_jax.options import check_template
+from ecor_jax.features.text_bank import embed_pairs, embed_texts
 from ecor_jax.parallel.shards import split_columns
-from ecor_jax.text_bank import embed_pairs, embed_texts
+from ecor_jax.tasks.rationale.joint import Banks, TopPairs
 
 PAIR = "This is a photo of a {c} because there is {r}"
 
@@ -98,7 +98,7 @@ def make_banks(
     mesh: Mesh | None = None,
     methods: Iterable[Method] = (),
 ) -> Banks:
-    """Every prompt of a method encoded, as `ecor_jax.joint` wants them; pairs, on a mesh, split by inner candidates.
+    """Every prompt of a method encoded, as `joint` takes them; pairs, on a mesh, split by inner candidates.
 
     methods: whose banks will be asked for as well.
     UserError if prompts are longer than the text tower reads: the classes they belong to are named.

@@ -10,15 +10,16 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from ecor_jax.checkpoints.model_dir import Model
+from ecor_jax.clip.config import VisionConfig
 from ecor_jax.clip.model import Bank, unit
-from ecor_jax.clip.prompts import Prompt, VisualPrompts
+from ecor_jax.clip.prompts import Prompt, VisualPrompts, prompt_layers
 from ecor_jax.clip.vision import normalise_pixels
 from ecor_jax.data.pipeline import TrainBatches
-from ecor_jax.joint import Banks, conditional_logits, cosines, pair_embeddings, pairs_log_total
 from ecor_jax.losses import candidate_loss, softmax_contrastive_loss
 from ecor_jax.parallel.shards import Shards, over_shards
+from ecor_jax.tasks.rationale.joint import Banks, conditional_logits, cosines, pair_embeddings, pairs_log_total
 from ecor_jax.tasks.rationale.methods import Method
-from ecor_jax.tasks.rationale.options import RationaleLoss
+from ecor_jax.tasks.rationale.options import RationaleLoss, RationaleOptions
 from ecor_jax.training.step import Batch, Metrics
 
 
@@ -196,3 +197,16 @@ def _batch_terms(
     if model.outer_bank is None:
         return terms
     return {"outer": term(model.outer_bank[...][outer].astype(jnp.float32), outer), **terms}
+
+
+def fresh_prompts(options: RationaleOptions, vision: VisionConfig) -> VisualPrompts:
+    """As the options ask for, for a vision tower."""
+    prompts = options.prompts
+    return VisualPrompts(
+        vision,
+        prompts.count,
+        prompt_layers(prompts.layers, vision.layers),
+        initialisation=prompts.initialisation,
+        border=prompts.border,
+        rngs=nnx.Rngs(options.seed),
+    )

@@ -3,8 +3,7 @@
 import dataclasses
 from typing import Annotated, Literal
 
-from ecor_jax.data.parts import LabelledPictures
-from ecor_jax.options import (
+from ecor_jax.config.options import (
     Braces,
     EvaluationBatchSize,
     Names,
@@ -15,6 +14,7 @@ from ecor_jax.options import (
     Within,
 )
 from ecor_jax.tasks.pretrain.options import OnClip
+from ecor_jax.tasks.splits import LabelledPictures
 from ecor_jax.training.options import Optimizer
 
 

@@ -16,13 +16,13 @@ from ecor_jax.checkpoints.model_dir import Model
 from ecor_jax.clip.prompts import VisualPrompts
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
-from ecor_jax.joint import Banks, TopPairs, likeliest, top_pairs, top_pairs_of
+from ecor_jax.features.text_bank import embed_texts
 from ecor_jax.parallel.map_batches import map_batches
 from ecor_jax.parallel.shards import Shards
 from ecor_jax.tasks.rationale.doubly_right import Judged, rates
+from ecor_jax.tasks.rationale.joint import Banks, TopPairs, likeliest, top_pairs, top_pairs_of
 from ecor_jax.tasks.rationale.methods import Method, categories_and_rationales, outer_prompts, words_of
 from ecor_jax.tasks.rationale.model import PromptedTower, RationaleModel
-from ecor_jax.text_bank import embed_texts
 
 MANY = 2**16
 """Pairs that are encoded a candidate at a time at most."""

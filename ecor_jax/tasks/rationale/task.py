@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -18,18 +19,17 @@ from ecor_jax.data.records import Source
 from ecor_jax.data.tally import UNREADABLE
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
-from ecor_jax.joint import Banks
 from ecor_jax.parallel.processes import assert_same
-from ecor_jax.tasks.base import Log, MethodResult, Task, check_batch_sizes, compute_dtype
-from ecor_jax.tasks.rationale.ahead import steps_ahead
+from ecor_jax.tasks.base import Log, MethodResult, Task, check_batch_sizes
+from ecor_jax.tasks.rationale.aot import steps_ahead
 from ecor_jax.tasks.rationale.data import Dataset, open_dataset, prepared_for
 from ecor_jax.tasks.rationale.doubly_right import NAMES, judge, pairs_that_vote
 from ecor_jax.tasks.rationale.explain import RationaleExplainer
+from ecor_jax.tasks.rationale.joint import Banks
 from ecor_jax.tasks.rationale.methods import PAIR, find_methods, make_banks, over_context, with_templates, words_of
-from ecor_jax.tasks.rationale.model import RationaleLearner, RationaleModel
+from ecor_jax.tasks.rationale.model import RationaleLearner, RationaleModel, fresh_prompts
 from ecor_jax.tasks.rationale.options import RationaleOptions
 from ecor_jax.tasks.rationale.predict import Embedded, Evaluation, embed_images, predict
-from ecor_jax.tasks.rationale.prompts import fresh_prompts
 from ecor_jax.tasks.rationale.report import write_rationale_report
 from ecor_jax.tasks.rationale.tuned import Tuned, TunedModel, load_tuned, save_tuned
 from ecor_jax.training.loop import Validate
@@ -58,7 +58,7 @@ class Rationale(Task[RationaleOptions, Evaluation]):
         options = self.options
         if not model:
             raise UserError("--config.model is not set: expected a CLIP, as a model directory or a hub id")
-        loaded = load_tuned(model, dtype=compute_dtype(options.dtype))
+        loaded = load_tuned(model, dtype=jnp.dtype(options.dtype))
         self.clip, self.tuned = loaded.model, {} if self.training else loaded.tuned
         self.origin = self.clip.origin
         for name in self.methods:

@@ -10,9 +10,9 @@ from ecor_jax.clip.model import unit
 from ecor_jax.data.encode import Encode, IdentityLabels
 from ecor_jax.data.pipeline import eval_batches
 from ecor_jax.data.records import Source
+from ecor_jax.features.text_bank import embed_texts
 from ecor_jax.parallel.map_batches import map_batches
 from ecor_jax.tasks.verification.model import FaceModel
-from ecor_jax.text_bank import embed_texts
 
 
 def alignment_proxy(

@@ -6,13 +6,12 @@ import numpy as np
 from tqdm import tqdm
 
 from ecor_jax.data.decode import picture_of
-from ecor_jax.data.files import some_of
 from ecor_jax.data.images import open_images
 from ecor_jax.data.pair_sets import PairSet, open_pairs, pairs_within
 from ecor_jax.data.records import BadImage, Source
 from ecor_jax.data.sources import Subset
 from ecor_jax.data.tally import Tally
-from ecor_jax.errors import UserError
+from ecor_jax.errors import UserError, some_of
 from ecor_jax.metrics.verification import FOLDS
 from ecor_jax.tasks.verification.options import FaceData, VerificationOptions
 

@@ -3,17 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ecor_jax.checkpoints.bottleneck_dir import SavedBottleneck
+from ecor_jax.bottleneck.directory import SavedBottleneck
+from ecor_jax.bottleneck.what_if import read_what_if
 from ecor_jax.data.decode import picture_of
+from ecor_jax.data.pictures import Picture
 from ecor_jax.data.records import Record
 from ecor_jax.data.sources import InOrder
 from ecor_jax.errors import UserError
-from ecor_jax.image_features import image_features
+from ecor_jax.features.image_features import image_features
 from ecor_jax.parallel.mesh import make_mesh
-from ecor_jax.tasks.explainer import Explainer, Picture
+from ecor_jax.tasks.explainer import Explainer
 from ecor_jax.tasks.verification.explanation import ExplainedPair, Side
 from ecor_jax.tasks.verification.pairs import READING, check_faces, explained_pairs, face_model, head_of, see
-from ecor_jax.tasks.what_if import read_what_if
 
 
 class FaceExplainer(Explainer[ExplainedPair]):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from ecor_jax.tasks.plain import Explained, Plain
+from ecor_jax.tasks.explanation import Explained, Plain
 
 SUM_TOLERANCE = 1e-4
 """Contributions in float32 may miss the similarity by this much; more is no rounding."""

@@ -4,20 +4,22 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from flax.nnx.filterlib import Filter
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, UInt8
 
-from ecor_jax import margins
-from ecor_jax.bottleneck import Bottleneck, Concepts
+from ecor_jax.bottleneck.head import Bottleneck, Concepts, adapter_of
 from ecor_jax.clip.model import unit
 from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.clip.vision import VisionTower, normalise_pixels
+from ecor_jax.data.descriptors import FACES, Descriptors
 from ecor_jax.data.pipeline import TrainBatches
 from ecor_jax.errors import UserError
-from ecor_jax.margins import NormStatistics
-from ecor_jax.tasks.verification.options import Margin
+from ecor_jax.tasks.verification import margins
+from ecor_jax.tasks.verification.margins import NormStatistics
+from ecor_jax.tasks.verification.options import Margin, VerificationOptions
 from ecor_jax.training.step import Batch, Metrics, Statistic
 
 OUTPUTS = ("features", "activations", "aggregated")
@@ -191,3 +193,26 @@ def trainable(tuned: Sequence[str], bottleneck: Bottleneck, output: str) -> Filt
         return any(names[: len(prefix)] == prefix for prefix in prefixes)
 
     return nnx.filterlib.All(nnx.Param, chosen)
+
+
+def descriptors_of(options: VerificationOptions) -> Descriptors:
+    """Those that the options name."""
+    name = options.bottleneck.descriptors
+    return Descriptors.from_file(FACES if name == "faces" else name)
+
+
+def untrained_head(
+    options: VerificationOptions, descriptors: Descriptors, bank: np.ndarray, scale: float
+) -> Bottleneck:
+    """An untrained head over a bank of descriptors [N, embed]; `scale` where the config leaves it to the CLIP."""
+    head, rngs = options.bottleneck, nnx.Rngs(options.seed)
+    return Bottleneck(
+        bank,
+        descriptors.group_of,
+        scale=head.scale or scale,
+        size=head.size or len(bank),
+        start=head.start,
+        use_bias=head.use_bias,
+        adapter=adapter_of(head.adapter, bank.shape[1], rngs),
+        rngs=rngs,
+    )

@@ -5,8 +5,8 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from ecor_jax.bottleneck import AdapterOptions
-from ecor_jax.options import (
+from ecor_jax.bottleneck.head import AdapterOptions
+from ecor_jax.config.options import (
     BatchSize,
     Braces,
     Count,

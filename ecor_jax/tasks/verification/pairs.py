@@ -10,12 +10,12 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Float
 
-from ecor_jax.bottleneck import intervened, similarity_shares
-from ecor_jax.checkpoints.bottleneck_dir import SavedBottleneck
+from ecor_jax.bottleneck.directory import SavedBottleneck
+from ecor_jax.bottleneck.head import intervened, similarity_shares
 from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.errors import UserError
-from ecor_jax.metrics.faithfulness import Head, similarity
 from ecor_jax.tasks.verification.explanation import Concept, ExplainedPair, Intervention, Side
+from ecor_jax.tasks.verification.faithfulness import Head, similarity
 from ecor_jax.tasks.verification.model import FaceModel
 
 

@@ -8,15 +8,15 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ecor_jax.bottleneck import similarity_shares
+from ecor_jax.bottleneck.head import similarity_shares
 from ecor_jax.data.decode import picture_of
 from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.data.pair_sets import PairSet
 from ecor_jax.data.tally import Tally
-from ecor_jax.metrics.faithfulness import Head, deletion, strongest_only
 from ecor_jax.pages.page import write_page
 from ecor_jax.tasks.base import Log, MethodResult
 from ecor_jax.tasks.verification.explanation import ExplainedPair, Side
+from ecor_jax.tasks.verification.faithfulness import Head, deletion, strongest_only
 from ecor_jax.tasks.verification.model import FaceModel
 from ecor_jax.tasks.verification.options import VerificationOptions
 from ecor_jax.tasks.verification.pairs import READING, Seen, explained_pairs, head_of

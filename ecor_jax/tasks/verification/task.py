@@ -7,26 +7,34 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from ecor_jax.checkpoints.bottleneck_dir import SavedBottleneck, is_bottleneck, load_bottleneck, save_bottleneck
+from ecor_jax.bottleneck.directory import SavedBottleneck, has_findings, is_bottleneck, load_bottleneck, save_bottleneck
 from ecor_jax.checkpoints.model_dir import load_clip
 from ecor_jax.data.encode import Encode, IdentityLabels
 from ecor_jax.data.images import open_images
 from ecor_jax.data.pair_sets import PairSet, pairs_within
 from ecor_jax.data.pipeline import train_batches
 from ecor_jax.errors import UserError
-from ecor_jax.image_features import image_features
+from ecor_jax.features.image_features import image_features
+from ecor_jax.features.text_bank import embed_texts
 from ecor_jax.parallel.processes import assert_same
 from ecor_jax.tasks import base
-from ecor_jax.tasks.base import Log, Task, check_batch_sizes, compute_dtype
-from ecor_jax.tasks.verification.ahead import steps_ahead
+from ecor_jax.tasks.base import Log, Task, check_batch_sizes
 from ecor_jax.tasks.verification.alignment import alignment_proxy
+from ecor_jax.tasks.verification.aot import steps_ahead
 from ecor_jax.tasks.verification.data import open_faces, open_pair_sets
 from ecor_jax.tasks.verification.explain import FaceExplainer
-from ecor_jax.tasks.verification.head import descriptors_of, untrained_head
-from ecor_jax.tasks.verification.model import FaceModel, Recogniser, VerificationLearner, trainable
+from ecor_jax.tasks.verification.model import (
+    FaceModel,
+    Recogniser,
+    VerificationLearner,
+    descriptors_of,
+    trainable,
+    untrained_head,
+)
 from ecor_jax.tasks.verification.options import VerificationOptions
 from ecor_jax.tasks.verification.pairs import Seen, check_faces, face_model, head_of, see
 from ecor_jax.tasks.verification.report import (
@@ -37,7 +45,6 @@ from ecor_jax.tasks.verification.report import (
     write_verification,
 )
 from ecor_jax.tasks.verification.scores import FaceScores, score_pairs
-from ecor_jax.text_bank import embed_texts
 from ecor_jax.training.loop import Validate
 
 BASELINES = ("clip", "group_softmax", "group_softmax_random")
@@ -85,7 +92,7 @@ class Verification(Task[VerificationOptions, Judgement]):
     def open(self, model: str) -> None:
         if not model:
             raise UserError("--config.model is not set: expected a CLIP, as a model directory or a hub id")
-        self.clip, self.saved = load_clip(model, dtype=compute_dtype(self.options.dtype)), None
+        self.clip, self.saved = load_clip(model, dtype=jnp.dtype(self.options.dtype)), None
         self.origin = self.clip.origin
         self._proxy: float | None = None  # of the baselines, which differ in what they make of the same features
         if not self.training and is_bottleneck(self.clip.path):
@@ -169,6 +176,10 @@ class Verification(Task[VerificationOptions, Judgement]):
         for name, pairs in self.pair_sets.items():
             scores[name], seen[name] = self._scores(model, name, pairs)
         return Judgement(scores, seen, proxy)
+
+    @classmethod
+    def holds(cls, directory: Path) -> bool:
+        return is_bottleneck(directory) and not has_findings(directory)
 
     @classmethod
     def explainer(cls, model: str) -> FaceExplainer:

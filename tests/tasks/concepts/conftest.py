@@ -11,12 +11,12 @@ import pytest
 from flax import nnx
 from PIL import Image
 
-from ecor_jax.bottleneck import Bottleneck
+from ecor_jax.bottleneck.head import Bottleneck
+from ecor_jax.config.options import defaults, read
 from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.data.records import Record
 from ecor_jax.data.tally import Tally
 from ecor_jax.metrics.scores import score_classes, score_labels
-from ecor_jax.options import defaults, read
 from ecor_jax.tasks.concepts.data import ConceptsDataset, Part
 from ecor_jax.tasks.concepts.heads import BlackBox, probabilities
 from ecor_jax.tasks.concepts.options import ConceptsOptions

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ecor_jax.bottleneck import Adapter, Bottleneck
-from ecor_jax.checkpoints.bottleneck_dir import Findings
+from ecor_jax.bottleneck.directory import Findings
+from ecor_jax.bottleneck.head import Adapter, Bottleneck
 from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.tasks.concepts.explain import TOP_WHAT_IFS, Shown, explained_images
 from ecor_jax.tasks.concepts.heads import BlackBox, Linear, linear, outputs, probabilities

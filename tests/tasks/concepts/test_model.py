@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from ecor_jax.bottleneck import Adapter, Bottleneck
+from ecor_jax.bottleneck.head import Adapter, Bottleneck
+from ecor_jax.config.options import read
 from ecor_jax.data.pipeline import train_batches
 from ecor_jax.data.records import Arrays
 from ecor_jax.errors import UserError
-from ecor_jax.options import read
 from ecor_jax.tasks.concepts.heads import BlackBox
 from ecor_jax.tasks.concepts.model import ConceptsLearner, HeadLoss, class_weights
 from ecor_jax.training.loop import train

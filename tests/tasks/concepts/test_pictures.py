@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 import ecor_jax
-from ecor_jax.checkpoints.bottleneck_dir import load_bottleneck
+from ecor_jax.bottleneck.directory import load_bottleneck
 from ecor_jax.checkpoints.model_dir import load_clip
 from ecor_jax.clip.model import unit
+from ecor_jax.config.options import defaults, read
 from ecor_jax.errors import UserError
-from ecor_jax.options import defaults, read
 from ecor_jax.tasks.concepts.heads import mean_descriptors
 from ecor_jax.tasks.concepts.options import ConceptsOptions
 from ecor_jax.tasks.concepts.task import METHODS, ConceptBottleneck, open_data

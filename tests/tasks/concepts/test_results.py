@@ -8,8 +8,8 @@ import pytest
 
 from ecor_jax.metrics.bootstrap import bootstrap_intervals
 from ecor_jax.metrics.classification import FIGURES, figures, resampled
-from ecor_jax.metrics.descriptor_sets import equal, set_agreement
-from ecor_jax.metrics.text_overlap import text_overlap
+from ecor_jax.radiology.reports.descriptor_sets import equal, set_agreement
+from ecor_jax.radiology.reports.text_overlap import text_overlap
 from ecor_jax.tasks.concepts.results import reasons, results_of, table
 
 CLEAR, SHARP, BLUNT, MENISCUS, FLUID = PHRASES = (

@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ecor_jax.config import Config
-from ecor_jax.options import defaults
+from ecor_jax.config.options import Config, defaults
 from ecor_jax.tasks.concepts.options import ConceptsOptions
 from tests.tasks.concepts.xrays import check_parts, names, nih, official, open_concepts, refused
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ecor_jax.config import Config
+from ecor_jax.config.options import Config
 from ecor_jax.data.descriptors import XRAYS, Descriptors
 from ecor_jax.data.vocabulary import normalise_name
 from tests.tasks.concepts.xrays import LINES, PATIENTS, check_parts, names, nih, open_concepts, refused

@@ -5,10 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ecor_jax.config import Config
+from ecor_jax.config.options import Config, defaults, read
 from ecor_jax.data.vocabulary import normalise_name
 from ecor_jax.errors import UserError
-from ecor_jax.options import defaults, read
 from ecor_jax.tasks.concepts.data import ConceptsDataset
 from ecor_jax.tasks.concepts.options import ConceptsOptions
 from ecor_jax.tasks.concepts.task import open_data

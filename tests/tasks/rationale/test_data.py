@@ -8,13 +8,13 @@ import pytest
 from PIL import Image
 
 from ecor_jax.clip.preprocessing import Preprocess
+from ecor_jax.config.options import read
 from ecor_jax.data.decode import picture_of
 from ecor_jax.data.encode import GoldLabels
 from ecor_jax.data.joined import join_rationales
 from ecor_jax.data.records import BadImage, Labels
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
-from ecor_jax.options import read
 from ecor_jax.tasks.rationale.data import open_dataset
 from ecor_jax.tasks.rationale.options import RationaleData
 

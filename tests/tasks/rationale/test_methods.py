@@ -8,8 +8,8 @@ import pytest
 from ecor_jax.checkpoints.model_dir import load_clip
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
-from ecor_jax.joint import TopPairs
 from ecor_jax.tasks.rationale import methods
+from ecor_jax.tasks.rationale.joint import TopPairs
 from ecor_jax.tasks.rationale.methods import (
     METHODS,
     categories_and_rationales,

@@ -11,7 +11,7 @@ from flax import nnx
 
 from ecor_jax.checkpoints.model_dir import load_clip
 from ecor_jax.clip.prompts import VisualPrompts
-from ecor_jax.joint import Banks
+from ecor_jax.tasks.rationale.joint import Banks
 from ecor_jax.tasks.rationale.methods import METHODS
 from ecor_jax.tasks.rationale.model import RationaleLearner, RationaleLoss, RationaleModel
 

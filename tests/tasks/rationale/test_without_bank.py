@@ -4,9 +4,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ecor_jax import text_bank
 from ecor_jax.api import load
 from ecor_jax.clip.model import Clip
+from ecor_jax.features import text_bank
 from ecor_jax.tasks.rationale import explain, predict
 
 RATIONALES = {f"class {n}": [f"{n} long legs", f"a tail of {n} feet", "fur"] for n in range(6)}

@@ -11,7 +11,7 @@ import pytest
 from flax import nnx
 from jax.sharding import NamedSharding, PartitionSpec
 
-from ecor_jax.bottleneck import Bottleneck
+from ecor_jax.bottleneck.head import Bottleneck
 from ecor_jax.clip.config import preset
 from ecor_jax.clip.model import Clip
 from ecor_jax.clip.preprocessing import Preprocess

@@ -16,14 +16,14 @@ import orbax.checkpoint as ocp
 import pytest
 from flax import nnx
 
-from ecor_jax import margins
-from ecor_jax.bottleneck import Adapter, Bottleneck
+from ecor_jax.bottleneck.head import Adapter, Bottleneck
 from ecor_jax.clip.config import VisionConfig, preset
 from ecor_jax.clip.model import Clip
 from ecor_jax.clip.preprocessing import Preprocess
+from ecor_jax.config.options import read
 from ecor_jax.data.pipeline import TrainBatches
 from ecor_jax.errors import UserError
-from ecor_jax.options import read
+from ecor_jax.tasks.verification import margins
 from ecor_jax.tasks.verification.model import PARTS, FaceModel, Margin, VerificationLearner
 from ecor_jax.training.loop import train
 from ecor_jax.training.options import Training

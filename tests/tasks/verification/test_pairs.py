@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from ecor_jax.data.descriptors import Descriptors
-from ecor_jax.metrics.faithfulness import Head
 from ecor_jax.tasks.verification.explanation import Side
+from ecor_jax.tasks.verification.faithfulness import Head
 from ecor_jax.tasks.verification.pairs import TOP_INTERVENTIONS, Seen, explained_pairs
 
 DESCRIPTORS = Descriptors.from_groups({"nose": ["wide", "narrow", "hooked"], "eyes": ["round", "almond"]}, "here")

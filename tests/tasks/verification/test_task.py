@@ -8,9 +8,9 @@ import pytest
 from flax import nnx
 from ml_collections import ConfigDict
 
-from ecor_jax.config_files import read_config
+from ecor_jax.config.files import read_config
+from ecor_jax.config.options import read
 from ecor_jax.errors import UserError
-from ecor_jax.options import read
 from ecor_jax.tasks.verification.task import Verification, interpolated
 
 

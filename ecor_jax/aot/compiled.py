@@ -1,0 +1,109 @@
+"""Steps compiled for chips that are not here: what they need of a chip, and how fast they can be at most."""
+
+import math
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+from flax import nnx
+from jax.sharding import Mesh
+
+from ecor_jax.aot.chips import Chip
+from ecor_jax.aot.hlo import collectives, largest, summary
+from ecor_jax.parallel import mesh as meshes
+from ecor_jax.parallel.flops import matrix_flops
+from ecor_jax.parallel.map_batches import call
+
+GIB = 2**30
+
+
+class Step(NamedTuple):
+    """A function traced for shapes on a mesh (`jax.jit(...).trace(...)`), those, and the images it takes at once."""
+
+    traced: Any
+    arguments: Any
+    images: int
+
+    @property
+    def argument_bytes(self) -> int:
+        """Of what lies on a device when it is called."""
+        sizes = [
+            math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
+            for leaf in jax.tree.leaves(self.arguments)
+        ]
+        return sum(sizes)
+
+
+class Compiled(NamedTuple):
+    """report: what `compile_step` says. buffers: the largest ones of a device, where it does not fit. text: the HLO."""
+
+    report: dict[str, Any]
+    fits: bool
+    buffers: list[str]
+    text: str
+
+
+def placed(tree: Any, shardings: Any) -> Any:
+    """Shapes that lie on a mesh."""
+    return jax.tree.map(lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), tree, shardings)
+
+
+def call_step(fn: Any, model: nnx.Module, mesh: Mesh, batch: dict[str, Any]) -> Step:
+    """What `map_batches` runs for every batch, of a model of shapes."""
+    graph, state = nnx.split(model)
+    state = placed(state, meshes.shardings(state, mesh))
+    batch = placed(batch, jax.tree.map(lambda _: meshes.batch_sharding(mesh), batch))
+    with meshes.PLATFORM(mesh.devices.flat[0].platform):
+        return Step(call.trace(fn, graph, mesh, state, batch), (state, batch), batch["mask"].shape[0])
+
+
+def compile_step(step: Step, device: Chip, devices: int) -> Compiled:
+    """Compiles a step for the devices of its mesh.
+
+    peak_bytes, argument_bytes and temporary_bytes are of one device; flops of the step on all of them, matrix products
+    alone (`flops.matrix_flops`). collectives: by kind, with the bytes of their results on a device, those within loops
+    as often as the loop goes round. bound_seconds, of which no step can take less than the largest: the matrix products
+    at the device's peak; arguments read, results written, temporary memory written and read once; what a device has to
+    send by rings over all its links at once. A network between slices, which is slower, is not in it.
+    """
+    flops = matrix_flops(step.traced.jaxpr.jaxpr)
+    with tempfile.TemporaryDirectory() as folder:
+        # The compiler's own accounts: its error says how much is missing, and not what there is so much of; and not all
+        # that it makes for the newest chips can be read back as a program.
+        options: dict[str, Any] = {"xla_dump_to": folder, "xla_dump_hlo_as_text": True}
+        try:
+            memory: Any = step.traced.lower().compile(compiler_options=options).memory_analysis()
+        except jax.errors.JaxRuntimeError as error:
+            if "RESOURCE_EXHAUSTED" not in str(error):
+                raise
+            memory = None
+        text = _dumped(folder, "after_optimizations.txt")
+        total, buffers = largest(_dumped(folder, "memory-usage-report.txt"))
+    if memory is None:
+        peak, arguments, results = total, step.argument_bytes, 0
+        temporary = max(peak - arguments, 0)
+    else:
+        peak, arguments = memory.peak_memory_in_bytes, memory.argument_size_in_bytes
+        temporary, results = memory.temp_size_in_bytes, memory.output_size_in_bytes
+    found = collectives(text)
+    seconds = {
+        "compute": flops / devices / device.flops,
+        "memory": (arguments + results + 2 * temporary) / device.hbm,
+        "network": sum(collective.sent(devices) for collective in found) / device.ici,
+    }
+    report = {
+        "peak_bytes": peak,
+        "argument_bytes": arguments,
+        "temporary_bytes": temporary,
+        "flops": flops,
+        "collectives": summary(found),
+        "bound_seconds": seconds,
+        "images_per_second_bound": step.images / max(seconds.values()),
+    }
+    return Compiled(report, memory is not None and peak <= device.memory * GIB, buffers, text)
+
+
+def _dumped(folder: str, ending: str) -> str:
+    files = sorted(Path(folder).glob(f"*{ending}"), key=lambda path: path.stat().st_size)
+    return files[-1].read_text() if files else ""

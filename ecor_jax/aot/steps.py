@@ -1,0 +1,79 @@
+"""A training step as the loop compiles it, for a mesh that need not be there: shapes in the place of arrays."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax.sharding import Mesh
+
+from ecor_jax.aot.compiled import Step, placed
+from ecor_jax.clip.config import ClipConfig
+from ecor_jax.clip.model import Clip
+from ecor_jax.clip.preprocessing import Preprocess
+from ecor_jax.parallel import mesh as meshes
+from ecor_jax.training.optimizers import make_optimizer
+from ecor_jax.training.options import Training
+from ecor_jax.training.step import TrainState, jitted, make_step, split
+
+Steps = dict[str, Step]
+"""By name: "train", and "evaluate" where batches are judged."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    """Numbers that the data would say; None: to be read from the data, as far as that is here."""
+
+    classes: int | None = None
+    rationales: int | None = None
+    identities: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Shapes:
+    """In the place of a `checkpoints.model_dir.Model`, within `jax.eval_shape`."""
+
+    clip: Clip
+    preprocess: Preprocess
+
+
+def clip_of(config: ClipConfig, dtype: str) -> Shapes:
+    """A CLIP of these shapes, to be called within `jax.eval_shape`."""
+    clip = Clip(config, dtype=jnp.dtype(dtype), rngs=nnx.Rngs(0))
+    return Shapes(clip, Preprocess(config.vision.image_size))
+
+
+def batch_of(size: int, image_size: int, **labels: Any) -> dict[str, jax.ShapeDtypeStruct]:
+    """A batch's shapes. labels: of each, the shape of an example's and its type."""
+    shapes = {"image": ((image_size, image_size, 3), jnp.uint8), **labels}
+    return {name: jax.ShapeDtypeStruct((size, *shape), dtype) for name, (shape, dtype) in shapes.items()}
+
+
+def shapes_of(make: Callable[[], Any]) -> Any:
+    """The learner that `make` returns, its model of shapes: nothing of it is computed, and it takes no memory."""
+    made: list[Any] = []
+
+    def model() -> nnx.Module:
+        made.append(make())
+        return made[0].model
+
+    shapes = nnx.eval_shape(model)
+    made[0].model = shapes
+    return made[0]
+
+
+def train_step(learner: Any, options: Training, mesh: Mesh, batch: dict[str, Any]) -> Step:
+    """The step of `training.loop`, of a learner whose model is shapes. batch: arrays, or their shapes, by name."""
+    optimizer = make_optimizer(options.optimizer, options.steps)
+    graph, tuned, statistics, frozen = split(learner, options)
+    key = jax.eval_shape(lambda: jax.random.key_data(jax.random.key(0)))
+    step: Any = jax.ShapeDtypeStruct((), jnp.int32)
+    state = TrainState(tuned, statistics, jax.eval_shape(optimizer.init, tuned), step, key)
+    state, frozen = (placed(tree, meshes.shardings(tree, mesh)) for tree in (state, frozen))
+    compiled = jitted(make_step(learner, graph, optimizer, mesh, options.parallel.grad_accumulation), state)
+    batch = placed(batch, jax.tree.map(lambda _: meshes.batch_sharding(mesh), batch))
+    arguments = state, frozen, batch
+    with meshes.PLATFORM(mesh.devices.flat[0].platform):
+        return Step(compiled.trace(*arguments), arguments, len(next(iter(batch.values()))))

@@ -1,0 +1,176 @@
+"""The characteristic-descriptor bottleneck (arXiv 2411.04008, section 3): images to concepts to what they decide.
+
+One head for both tasks: faces (groups of concepts, an embedding comes out) and chest X-rays (labelled concepts, logits
+come out).
+"""
+
+import dataclasses
+import math
+from typing import Annotated, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float, Int
+
+from ecor_jax.clip.model import Bank, unit
+from ecor_jax.config.options import Share, Within
+from ecor_jax.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class AdapterOptions:
+    """A residual MLP on the features (CLIP-Adapter). width: of its hidden layer; 0: no adapter. alpha: its share."""
+
+    width: Annotated[int, Within(0, 2**16)] = 0
+    alpha: Share = 0.8
+    last_relu: bool = True
+
+
+class Concepts(NamedTuple):
+    """What the bottleneck saw in each image, and what came of it.
+
+    features: the adapted image features (equation 1). cosines: to every descriptor, S in the paper.
+    activations: what is aggregated, S_sm for faces. output: the embedding, or the logits.
+    """
+
+    features: Float[Array, "batch embed"]
+    cosines: Float[Array, "batch concepts"]
+    activations: Float[Array, "batch concepts"]
+    output: Float[Array, "batch size"]
+
+
+class Adapter(nnx.Module):
+    """`alpha E(x) + (1 - alpha) F(E(x))`, equation 1; F of two layers without biases (CLIP-Adapter, Gao et al. 2021).
+
+    alpha weighs the original feature; CLIP-Adapter's ratio weighs the adapter's, so its 0.2 is an alpha of 0.8.
+    last_relu: whether F ends in a ReLU, as CLIP-Adapter's does; the paper does not say.
+    """
+
+    def __init__(self, embed_dim: int, width: int, *, alpha: float, last_relu: bool = True, rngs: nnx.Rngs):
+        if not 0 <= alpha <= 1:
+            raise UserError(f"adapter.alpha is {alpha}; expected a share from 0 to 1")
+        if width < 1:
+            raise UserError(f"adapter.width is {width}; expected at least 1")
+        self.alpha, self.last_relu = alpha, last_relu
+        self.down = nnx.Linear(embed_dim, width, use_bias=False, rngs=rngs)
+        self.up = nnx.Linear(width, embed_dim, use_bias=False, rngs=rngs)
+
+    def __call__(self, features: Float[Array, "batch embed"]) -> Float[Array, "batch embed"]:
+        """Of unnormalised features."""
+        adapted = self.up(jax.nn.relu(self.down(features)))
+        adapted = jax.nn.relu(adapted) if self.last_relu else adapted
+        return self.alpha * features + (1 - self.alpha) * adapted
+
+
+def adapter_of(options: AdapterOptions, embed_dim: int, rngs: nnx.Rngs) -> Adapter | None:
+    """The adapter that options describe; None of width 0."""
+    if not options.width:
+        return None
+    return Adapter(embed_dim, options.width, alpha=options.alpha, last_relu=options.last_relu, rngs=rngs)
+
+
+class Bottleneck(nnx.Module):
+    """Adapter, cosines to a bank of descriptors, softmax within groups, aggregation matrix.
+
+    bank: unit embeddings of the N descriptors, frozen.
+    groups: the group of each descriptor, 0 to G - 1; None aggregates the cosines as they are (chest X-rays).
+    scale: factor on the cosines before the softmax, the inverse of its temperature. The paper names none; cosines
+      alone are nearly equal, and their softmax nearly uniform.
+    size: of the output, m in the paper.
+    start: of the aggregation matrix W: 'identity' (size N), 'orthogonal' (rows or columns orthonormal), or 'zeros', of
+      which a descriptor has a say only as far as the training gives it one.
+    """
+
+    def __init__(
+        self,
+        bank: Float[np.ndarray, "concepts embed"],
+        groups: tuple[int, ...] | None,
+        *,
+        scale: float,
+        size: int,
+        start: Literal["identity", "orthogonal", "zeros"] = "identity",
+        use_bias: bool = False,
+        adapter: Adapter | None = None,
+        rngs: nnx.Rngs,
+    ):
+        concepts = len(bank)
+        if start not in _STARTS:
+            raise UserError(f"bottleneck.start is {start!r}; expected one of {', '.join(_STARTS)}")
+        if start == "identity" and size != concepts:
+            raise UserError(f"bottleneck.size is {size}; an identity needs that of the descriptors, {concepts}")
+        if size < 1 or not 0 < scale < math.inf:
+            raise UserError(f"bottleneck.size is {size} and bottleneck.scale {scale}; expected positive numbers")
+        self.groups, self.scale = groups, scale
+        self.adapter = adapter
+        self.bank = Bank(jnp.asarray(bank))
+        self.aggregation = nnx.Linear(concepts, size, use_bias=use_bias, kernel_init=_STARTS[start], rngs=rngs)
+
+    def __call__(self, features: Float[Array, "batch embed"]) -> Concepts:
+        """Of the unnormalised features of a CLIP's image encoder."""
+        if self.adapter is not None:
+            features = self.adapter(features)
+        cosines = unit(features) @ self.bank[...].T
+        activations = cosines
+        if self.groups is not None:
+            activations = group_softmax(self.scale * cosines, jnp.array(self.groups), max(self.groups) + 1)
+        return Concepts(features, cosines, activations, self.aggregation(activations))
+
+
+def _identity(key: Array, shape: tuple[int, int], dtype, out_sharding=None) -> Array:
+    return jnp.eye(*shape, dtype=dtype)
+
+
+_STARTS = {
+    "identity": _identity,
+    "orthogonal": nnx.initializers.orthogonal(),
+    "zeros": nnx.initializers.zeros_init(),
+}
+
+
+def group_softmax(
+    scores: Float[Array, "batch concepts"], groups: Int[Array, "concepts"], count: int
+) -> Float[Array, "batch concepts"]:
+    """A softmax within each of `count` groups of columns (the paper's Group SoftMax): every group sums to one."""
+    top = jax.ops.segment_max(jax.lax.stop_gradient(scores).T, groups, count)
+    weights = jnp.exp(scores - top[groups].T)
+    return weights / jax.ops.segment_sum(weights.T, groups, count)[groups].T
+
+
+class Shares(NamedTuple):
+    """Parts of a cosine similarity, which is their sum."""
+
+    concepts: Float[Array, "pairs concepts"]
+    bias: Float[Array, "pairs"]
+
+
+def similarity_shares(
+    first: Float[Array, "pairs concepts"],
+    second: Float[Array, "pairs concepts"],
+    weight: Float[Array, "concepts size"],
+    bias: Float[Array, "size"] | None = None,
+) -> Shares:
+    """What each concept adds to the cosine of the embeddings `a W + b` of two images with activations a.
+
+    The dot product of the embeddings is bilinear in the activations: concept i enters once by the first image,
+    `a_i (W e2)_i`, and once by the second, `a'_i (W e1)_i`. Each is a whole decomposition; this is their mean, so that
+    neither image counts more. Exact: shares and bias add up to the cosine.
+    """
+    offset = jnp.zeros(weight.shape[1], weight.dtype) if bias is None else bias
+    e1, e2 = first @ weight + offset, second @ weight + offset
+    norms = jnp.linalg.norm(e1, axis=1) * jnp.linalg.norm(e2, axis=1)
+    norms = jnp.maximum(norms, 1e-12)[:, None]
+    by_concept = (first * (e2 @ weight.T) + second * (e1 @ weight.T)) / (2 * norms)
+    return Shares(by_concept, jnp.sum((e1 + e2) * offset, axis=1) / (2 * norms[:, 0]))
+
+
+def intervened(
+    activations: Float[Array, "batch concepts"], groups: Int[Array, "concepts"], concept: int, value: float
+) -> Float[Array, "batch concepts"]:
+    """Activations with one concept set to `value` in [0, 1]; the others of its group share the rest as they did."""
+    own = groups == groups[concept]
+    others = own & (jnp.arange(activations.shape[1]) != concept)
+    rest = jnp.sum(jnp.where(others, activations, 0), axis=1, keepdims=True)
+    share = jnp.where(rest > 0, activations / jnp.where(rest > 0, rest, 1), 1 / jnp.maximum(jnp.sum(others), 1))
+    return jnp.where(others, share * (1 - value), activations).at[:, concept].set(value)

@@ -1,0 +1,160 @@
+"""Config files: where they are, what they return, and options of them that a command line sets."""
+
+import contextlib
+import functools
+import importlib.util
+import inspect
+import operator
+import sys
+import traceback
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+from ml_collections import ConfigDict
+from ml_collections.config_flags import config_flags
+
+from ecor_jax.config.options import Config, no_such_option
+from ecor_jax.errors import UserError
+
+AnyConfig = str | Path | ConfigDict | Mapping[str, Any]
+"""A config file, such as "configs/folder.py" or "configs/faces_orl.py:table5/base", or what is in one."""
+
+
+def load_config(name: str, overrides: Sequence[str]) -> ConfigDict:
+    """The config of `FILE.py` or `FILE.py:ROW` with its overrides, `KEY=VALUE`, locked against new keys."""
+    config = _read(name)
+    for override in overrides:
+        key, _, value = override.partition("=")
+        set_option(config, key, value)
+    return config.lock()
+
+
+def with_options(config: AnyConfig, options: Mapping[str, Any] | None = None) -> ConfigDict:
+    """The config of a file, or the one given, with some of its options set. UserError for one that it lacks."""
+    chosen = load_config(str(config), ()) if isinstance(config, str | Path) else _copy(config)
+    with chosen.unlocked():
+        for key, value in (options or {}).items():
+            try:
+                chosen.update_from_flattened_dict({key: value})
+            except (KeyError, TypeError) as error:
+                raise UserError(f"{key}={value!r}: {error}") from error
+    return chosen
+
+
+def _copy(config: ConfigDict | Mapping[str, Any]) -> ConfigDict:
+    return ConfigDict(config.to_dict() if isinstance(config, ConfigDict) else dict(config))
+
+
+def options_help(name: str) -> str:
+    """The options of a config with their defaults, as the end of a command's help."""
+    config = _read(name)
+    return f"options of {name}:\n" + "\n".join(f"  --config.{key}={value}" for key, value in _options(config).items())
+
+
+def _read(name: str) -> ConfigDict:
+    file, separator, row = name.partition(".py:")
+    return read_config(Path(f"{file}.py"), row) if separator else read_config(Path(name))
+
+
+def shipped() -> Path:
+    """The folder of the configs that ship: within an installed package, or configs/ of the clone beside it."""
+    package = Path(__file__).parents[1]
+    installed = package / "configs"
+    return installed if installed.is_dir() else package.parent / "configs"
+
+
+def read_config(path: Path, *row: str) -> ConfigDict:
+    """What `get_config()` of a Python file returns, or `get_config(row)` of a file with rows, as ml_collections does.
+
+    `configs/X.py` and `X.py` are also found among those that ship. UserError, with the line, for what goes wrong in it.
+    """
+    # Not ml_collections' own reader: it ends in its traceback where the file is not there or wrong.
+    file = (path if path.is_file() else shipped() / path.name).absolute()
+    ships = path.parts[:-1] in ((), ("configs",))
+    if not path.is_file() and not (ships and file.is_file()):
+        known = [file.name for file in sorted(shipped().glob("*.py")) if "def get_config" in file.read_text()]
+        raise UserError(f"{path}: no such config; there are: {', '.join(f'configs/{name}' for name in known)}")
+    spec = importlib.util.spec_from_file_location(path.stem, file)
+    if spec is None or spec.loader is None:
+        raise UserError(f"{path}: expected a Python file")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        with _configs_importable(file.parent):
+            spec.loader.exec_module(module)
+            make = getattr(module, "get_config", None)
+            if row and make is not None and not inspect.signature(make).parameters:
+                raise UserError(f"found the row {row[0]!r}; expected none, it is one config")
+            config = make(*row) if make is not None else None
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    except (Exception, SystemExit) as error:  # the file is a program: anything may go wrong in it
+        raise UserError(_config_error(path, file, error)) from error
+    if not isinstance(config, ConfigDict):
+        raise UserError(f"{path}: expected a function get_config() that returns a ConfigDict")
+    return config
+
+
+@contextlib.contextmanager
+def _configs_importable(folder: Path) -> Iterator[None]:
+    """Within, `configs.X` is the X.py beside a config, else the one that ships; no such package is installed."""
+    before = _take_configs()
+    package = types.ModuleType("configs")
+    package.__path__ = [str(folder), str(shipped())]
+    sys.modules["configs"] = package
+    try:
+        yield
+    finally:
+        _take_configs()
+        sys.modules.update(before)
+
+
+def _take_configs() -> dict[str, Any]:
+    """Takes `configs` and its modules out of those that are imported."""
+    return {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "configs"}
+
+
+def _config_error(path: Path, file: Path, error: BaseException) -> str:
+    if isinstance(error, SyntaxError):
+        return f"{path}, line {error.lineno}: {error.msg}" if error.lineno else f"{path}: {error.msg}"
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+    what = repr(error) if isinstance(error, SystemExit) else error
+    return f"{path}, line {lines[-1]}: {what}" if lines else f"{path}: {what}"
+
+
+def set_option(config: Config, key: str, value: str) -> None:
+    """Sets `a.b` to `value`, read as the type that stands there.
+
+    UserError for an unknown key (with those that exist) or a value of another type.
+    """
+    options = _options(config)
+    if key not in options:
+        if inner := [name for name in options if name.startswith(f"{key}.")]:
+            raise UserError(f"--config.{key} is a group of options: {', '.join(inner)}")
+        raise UserError(no_such_option(key, options))
+    *parents, name = key.split(".")
+    group: Any = functools.reduce(operator.getitem, parents, config)
+    group[name] = _parsed(f"--config.{key}", value, group[name])
+
+
+def _parsed(option: str, value: str, old: Any) -> Any:
+    """`value` as config_flags reads it where `old` stands; no text is run as code."""
+    # Of a config of this value alone: config_flags takes keys for Python expressions over the config and its methods.
+    config, argument, values = ConfigDict({"value": old}), f"--config.value={value}", flags.FlagValues()
+    try:
+        config_flags.DEFINE_config_dict("config", config, flag_values=values, sys_argv=[argument])
+        values(["", argument])
+    except (flags.Error, ValueError, SyntaxError, TypeError):
+        raise UserError(f"{option}={value}: expected {type(old).__name__}, like {old!r}") from None
+    return config["value"]
+
+
+def _options(config: Config, prefix: str = "") -> dict[str, Any]:
+    """Every option by its whole key; a group without options counts as one."""
+    options = {}
+    for key, value in config.items():
+        inner = _options(value, f"{prefix}{key}.") if isinstance(value, ConfigDict) else {}
+        options |= inner or {prefix + key: value}
+    return options

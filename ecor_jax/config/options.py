@@ -1,0 +1,170 @@
+"""Options of a run: a frozen dataclass has their types, ranges and defaults, a config file gives their values.
+
+A field's annotation says what is allowed: `Literal` values, numbers `Within` a range, texts whose `Braces` are filled
+in later, `Names` with commas, or a group of options, which is a dataclass again.
+"""
+
+import dataclasses
+import types
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Literal,
+    NamedTuple,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+from ml_collections import ConfigDict
+
+from ecor_jax.errors import UserError
+
+# Options have the type their config file gave them; ConfigDict's own annotations make a union of each.
+if TYPE_CHECKING:
+    Config = Any
+else:
+    Config = ConfigDict
+
+
+def comma_list(text: str) -> tuple[str, ...]:
+    """The items between the commas of an option, without the spaces around them; empty ones are left out."""
+    return tuple(item.strip() for item in text.split(",") if item.strip())
+
+
+def path_list(text: str) -> tuple[str, ...]:
+    """The paths of an option that names one, or several with commas: a path may have a comma in its name."""
+    paths = comma_list(text)
+    several = not Path(text).exists() and any(Path(path).exists() or path.startswith("tfds:") for path in paths)
+    return paths if several else (text,)
+
+
+RENAMED = {
+    "parallel.rematerialise": "parallel.remat",
+    "parallel.shard_towers": "parallel.fsdp",
+    "parallel.accumulate": "parallel.grad_accumulation",
+    "parallel.patience": "parallel.peer_timeout",
+}
+"""Options of earlier versions, and their names now. Stored configs may have the old ones."""
+
+
+def no_such_option(key: str, known: Iterable[str]) -> str:
+    """What is said of an option that does not exist."""
+    *parents, group, name = ("", *key.split("."))
+    if now := RENAMED.get(f"{group}.{name}"):
+        return f"--config.{key}: is called {'.'.join((*parents[1:], now))} now"
+    return f"--config.{key}: no such option; there are: {', '.join(sorted(known))}"
+
+
+Options = TypeVar("Options")
+
+
+class Within(NamedTuple):
+    """The least and the most of a number, both allowed. What depends on the data is narrower where it is used."""
+
+    least: float
+    most: float
+
+
+class Braces(NamedTuple):
+    """The letters that a template may, and those that it must, have in braces, such as {c}."""
+
+    letters: str
+    needed: str = ""
+
+
+Names = Annotated[tuple[str, ...], "in a config: a text with commas between them"]
+Seed = Annotated[int, Within(0, 2**32 - 1)]
+Count = Annotated[int, Within(0, 10**9)]
+Positive = Annotated[int, Within(1, 10**9)]
+Share = Annotated[float, Within(0, 1)]
+Weight = Annotated[float, Within(0, 1e6)]
+BatchSize = Annotated[int, Within(1, 2**20)]
+# An evaluation's batch is padded to its full size, however few pictures there are.
+EvaluationBatchSize = Annotated[int, Within(1, 2**14)]
+Workers = Annotated[int, Within(-1, 1024)]
+"""Processes that read and decode, as of `data.pipeline.train_batches`; -1: as many as Grain chooses."""
+Shown = Annotated[int, Within(0, 10**4)]
+DataType = Literal["float32", "bfloat16"]
+OnBad = Literal["error", "skip"]
+
+
+def defaults(kind: type) -> Config:
+    """The config that a config file starts from: every option of the dataclass at its default."""
+    return ConfigDict(plain(kind()))
+
+
+def plain(options: Any) -> dict[str, Any]:
+    """Options as the plain values of a config: `read` gives them back."""
+    return {field.name: _plain(getattr(options, field.name)) for field in dataclasses.fields(options)}
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return plain(value)
+    if isinstance(value, Mapping):
+        return {name: _plain(entry) for name, entry in value.items()}
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return {} if value is None else value
+
+
+def read(kind: type[Options], config: Config | Mapping[str, Any], prefix: str = "") -> Options:
+    """The options of a config, every one checked; what the config lacks is at its default.
+
+    UserError for an option that does not exist, or whose value is of another type or not allowed. `prefix` stands
+    before the options' names in errors.
+    """
+    values = config.to_dict() if isinstance(config, ConfigDict) else dict(config)
+    hints = get_type_hints(kind, include_extras=True)
+    if unknown := sorted(set(values) - set(hints)):
+        raise UserError(no_such_option(f"{prefix}{unknown[0]}", hints))
+    return kind(**{name: _value(hints[name], value, prefix + name) for name, value in values.items()})
+
+
+def _value(annotation: Any, value: Any, name: str) -> Any:
+    hint: Any
+    hint, *extras = get_args(annotation) if get_origin(annotation) is Annotated else (annotation,)
+    origin: Any = get_origin(hint)
+    if origin in (Union, types.UnionType):  # a group, or None where the config leaves it empty
+        return _value(get_args(hint)[0], value, name) if value else None
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        if not isinstance(value, Mapping):
+            raise UserError(f"{name} is {value!r}; expected a group of options")
+        return read(hint, value, f"{name}.")
+    if origin is Literal:
+        if value not in get_args(hint):
+            raise UserError(f"{name} is {value!r}; expected one of {', '.join(get_args(hint))}")
+        return value
+    if origin is tuple:
+        return tuple(dict.fromkeys(comma_list(value if isinstance(value, str) else ",".join(value))))
+    if origin is Mapping:
+        return {entry: _value(get_args(hint)[1], options, f"{name}.{entry}") for entry, options in value.items()}
+    allowed: Any = (int, float) if hint is float else hint
+    if not isinstance(value, allowed) or (isinstance(value, bool) and hint is not bool):
+        raise UserError(f"{name} is {value!r}; expected {hint.__name__}")
+    for extra in extras:
+        if isinstance(extra, Within) and not extra.least <= value <= extra.most:
+            raise UserError(f"{name} is {value}; expected {extra.least:,} to {extra.most:,}")
+        if isinstance(extra, Braces):
+            check_template(value, extra.letters, name, needed=extra.needed)
+    return hint(value)
+
+
+def check_template(template: Any, letters: str, option: str, *, needed: str = "") -> None:
+    """UserError unless the only braces of a template are `{x}` for some of the `letters`, and for all `needed`.
+
+    Python's format strings do more: they reach into objects and fill gigabytes with spaces.
+    """
+    rest = str(template)
+    for letter in letters:
+        rest = rest.replace(f"{{{letter}}}", "")
+    lacking = not all(f"{{{letter}}}" in str(template) for letter in needed)
+    if not isinstance(template, str) or "{" in rest or "}" in rest or lacking:
+        expected = " and ".join(f"{{{letter}}}" for letter in letters)
+        raise UserError(f"{option} is {str(template)[:100]!r}; expected {expected} as the only braces")

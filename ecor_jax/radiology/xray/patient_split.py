@@ -1,0 +1,59 @@
+"""Splits of images into training and test parts that share no patient."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ecor_jax.errors import UserError, some_of
+
+
+def split_patients(
+    patients: Sequence[str], *, test: float, seed: int, strata: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of training and of test images, ascending: all images of a patient are in one of them.
+
+    Depends on the set of patients, which of them are positive, and the seed; not on the order of the rows.
+
+    Args:
+        patients: of N images the patient's id.
+        test: share of the patients to test on; rounded, at least one and not all.
+        seed: of the draw.
+        strata: [N, F], 1 where an image is positive. Patients with a positive of the rarest column (that has any)
+            and those without are drawn apart, so that both parts get their share of both, and at least one
+            positive patient each if there are two.
+
+    Raises UserError for a share outside 0 to 1, and for fewer than two patients.
+    """
+    if not 0 < test < 1:
+        raise UserError(f"the share of patients to test on is {test}; expected a number between 0 and 1")
+    names, codes = np.unique(np.asarray(patients, str), return_inverse=True)
+    if len(names) < 2:
+        raise UserError(f"the number of patients is {len(names)}; expected at least 2, to split them")
+    positive = np.zeros(len(names), bool) if strata is None else _rarest(codes, len(names), np.asarray(strata) == 1)
+    groups = [group for group in (np.flatnonzero(positive), np.flatnonzero(~positive)) if len(group)]
+    if max(map(len, groups)) < 2:
+        groups = [np.arange(len(names))]
+    rng = np.random.default_rng(seed)
+    tested = np.zeros(len(names), bool)
+    for group in groups:
+        # A lone patient of its kind is trained on.
+        count = min(max(1, round(test * len(group))), len(group) - 1)
+        tested[rng.permutation(group)[:count]] = True
+    of_row = tested[codes]
+    return np.flatnonzero(~of_row), np.flatnonzero(of_row)
+
+
+def check_no_overlap(train: Sequence[str], test: Sequence[str], *, where: str = "training and test images") -> None:
+    """UserError that lists the patients in both parts (counted, ten named)."""
+    if both := sorted(set(train) & set(test)):
+        raise UserError(f"{where}: a patient in two splits is refused, found {len(both)}: {some_of(both)}")
+
+
+def _rarest(codes: np.ndarray, count: int, positive: np.ndarray) -> np.ndarray:
+    """bool [patients]: has a positive of the column that has the fewest such patients, but some."""
+    of_patient = np.zeros((count, positive.shape[1]), bool)
+    np.logical_or.at(of_patient, codes, positive)
+    totals = of_patient.sum(axis=0)
+    if not totals.any():
+        return np.zeros(count, bool)
+    return of_patient[:, np.where(totals > 0, totals, count + 1).argmin()]

@@ -1,0 +1,132 @@
+"""Labelled pictures as a config names them, in parts: to train on, to choose settings by, to test on."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+import numpy as np
+
+from ecor_jax.config.options import BatchSize, OnBad, Seed, Share, Within, Workers, comma_list, path_list
+from ecor_jax.data.images import open_images, splits_of
+from ecor_jax.data.procedural import Procedural
+from ecor_jax.data.records import Source
+from ecor_jax.data.sources import Concatenated, Renamed, split_by_class
+from ecor_jax.data.tally import Tally
+from ecor_jax.errors import UserError
+
+PROCEDURAL = "procedural"
+Drawn = Annotated[int, Within(0, 10**8)]
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelledPictures:
+    """Options of pictures with classes.
+
+    images: a folder tree, a zip, an ArrayRecord directory or tfds:NAME (`data.tfds_sets`), several with commas;
+      test_images where the test's lie apart; 'procedural', the built-in drawings, of which train_count and test_count
+      are drawn.
+    holdout: share of every class kept for the test where the pictures have no splits.
+    validation: of the training pictures, to choose settings by: a share of every class, or the name of a split.
+    slash: what / becomes in class names. aliases: class of the pictures=class of the texts, with commas.
+    seed: of the holdout, the validation part and the drawings.
+    """
+
+    name: str = ""
+    images: str = ""
+    test_images: str = ""
+    train_split: str = ""
+    test_split: str = ""
+    holdout: Share = 0.2
+    validation: str = ""
+    slash: str = " or "
+    aliases: str = ""
+    on_missing: Literal["error", "allow"] = "error"
+    on_bad_image: OnBad = "error"
+    batch_size: BatchSize = 64
+    workers: Workers = 0
+    seed: Seed = 0
+    train_count: Drawn = 0
+    test_count: Drawn = 0
+
+
+def drawings(data: LabelledPictures, size: int) -> dict[str, Source]:
+    """The built-in drawings to train and to test on, of `size` pixels a side."""
+    seeds = np.random.SeedSequence(data.seed).generate_state(2)
+    counts = {"train": data.train_count, "test": data.test_count}
+    return {
+        name: Procedural(count, style="target", seed=int(seed), size=size)
+        for (name, count), seed in zip(counts.items(), seeds, strict=True)
+    }
+
+
+def with_validation(
+    parts: dict[str, Source], data: LabelledPictures, folders: Mapping[str, str], tally: Tally
+) -> dict[str, Source]:
+    """The parts with "validation", which a share of "train" or a split of the images becomes, if the options ask."""
+    if not data.validation:
+        return parts
+    share = share_of(data.validation)
+    if share is None:
+        return parts | {"validation": _open(data, data.images, data.validation, folders, tally)}
+    # Another draw than the holdout's, which may be of the same images.
+    kept, validation = split_by_class(parts["train"], holdout=share, seed=data.seed + 1)
+    return parts | {"train": kept, "validation": validation}
+
+
+def share_of(validation: str) -> float | None:
+    """The number that `data.validation` is; None for the name of a split. UserError for one outside 0 to 1."""
+    try:
+        share = float(validation)
+    except ValueError:
+        return None
+    if not 0 < share < 1:
+        raise UserError(f"data.validation is {share}; expected a share between 0 and 1, or the name of a split")
+    return share
+
+
+def open_parts(
+    data: LabelledPictures, folders: Mapping[str, str], tally: Tally, *, training: bool
+) -> dict[str, Source]:
+    """The pictures as "train" (if asked for) and "test".
+
+    Test images may lie apart, in `test_images`. Else, where no split is named, a folder's own train and test are
+    taken, or a share of `holdout` of every class is kept for the test; an evaluation alone then takes all images.
+
+    folders: class of each folder that the texts know by another name. tally: gets what is found and skipped.
+    """
+    train, test = data.train_split, data.test_split
+    if data.test_images:
+        sets = {"test": _open(data, data.test_images, test, folders, tally)}
+        return sets | ({"train": _open(data, data.images, train, folders, tally)} if training else {})
+    if not (train or test) and all({"train", "test"} <= set(splits_of(path)) for path in path_list(data.images)):
+        train, test = "train", "test"
+    if not training:
+        return {"test": _open(data, data.images, test, folders, tally)}
+    if train and test:
+        return {
+            name: _open(data, data.images, split, folders, tally) for name, split in (("train", train), ("test", test))
+        }
+    whole = _open(data, data.images, train, folders, tally)
+    train_part, test_part = split_by_class(whole, holdout=data.holdout, seed=data.seed)
+    if test:
+        tally.skip("of the holdout, for which test_split has others", test_part.names, whole.origin)
+        test_part = _open(data, data.images, test, folders, tally)
+    return {"train": train_part, "test": test_part}
+
+
+def _open(data: LabelledPictures, paths: str, split: str, folders: Mapping[str, str], tally: Tally) -> Source:
+    """The images of one path, or of several with commas, under the texts' class names."""
+    sources = [open_images(path, split=split) for path in path_list(paths)]
+    source = sources[0] if len(sources) == 1 else Concatenated(sources)
+    tally.opened(source)
+    known = {folder: name for folder, name in folders.items() if folder in source.classes}
+    aliases = known | _aliases(data.aliases)
+    return Renamed(source, aliases) if aliases else source
+
+
+def _aliases(text: str) -> dict[str, str]:
+    """`a=b,c=d` as {a: b, c: d}."""
+    pairs = [item.partition("=") for item in comma_list(text)]
+    if bad := ["".join(pair) for pair in pairs if not (pair[0].strip() and pair[2].strip())]:
+        raise UserError(f"data.aliases: {', '.join(bad)}; expected image class=vocabulary class")
+    return {old.strip(): new.strip() for old, _, new in pairs}

@@ -1,0 +1,148 @@
+"""Config files and their options on the command line."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from ml_collections import ConfigDict
+
+from ecor_jax.commands import cli, train
+from ecor_jax.config import files as config_files
+from ecor_jax.errors import UserError
+
+GOOD = """
+from ml_collections import ConfigDict
+
+def get_config():
+    sizes = {"path": "", "n": 1, "lfw-a": 1, "keys": 1}
+    return ConfigDict({"steps": 3, "rate": 0.5, "on": False, "name": "a", "size": (1, 2), "data": sizes, "none": {}})
+"""
+KEYS = "data.keys, data.lfw-a, data.n, data.path, name, none, on, rate, size, steps"
+
+
+@pytest.fixture
+def loaded(tmp_path):
+    """The config of a file with the given overrides."""
+
+    def load(*overrides: str, body: str = GOOD) -> ConfigDict:
+        (tmp_path / "mine.py").write_text(body)
+        parser = cli.parser("")
+        cli.add_config(parser)
+        return cli.config_of(cli.parse(parser, [f"--config={tmp_path / 'mine.py'}", *overrides]))
+
+    return load
+
+
+def test_overrides_are_read_as_what_stands_there(loaded):
+    config = loaded(
+        "--config.steps=7", "--config.rate", "1e-3", "--config.on=true", "--config.name=b=c", "--config.size=(3, 4)",
+        "--config.data.path", "--x y\n", "--config.data.n=-2", "--config.data.lfw-a=2", "--config.data.keys", "-3",
+    )  # fmt: skip
+    data = {"path": "--x y\n", "n": -2, "lfw-a": 2, "keys": -3}
+    expected = {"steps": 7, "rate": 0.001, "on": True, "name": "b=c", "size": (3, 4), "data": data, "none": {}}
+    assert config.to_dict() == expected
+    assert config.is_locked
+
+
+def test_a_whole_number_is_a_rate_too_the_last_of_two_holds_and_an_empty_text_is_one(loaded):
+    config = loaded("--config.rate=1", "--config.rate=2", "--config.name=", "--config.on=1")
+    assert isinstance(config.rate, float) and (config.rate, config.name, config.on) == (2.0, "", True)
+
+
+def test_no_value_is_run_as_code(loaded):
+    assert loaded("--config.size=__import__('os')").size == ("__import__('os')",)
+    with pytest.raises(UserError, match="expected ConfigDict"):
+        loaded("--config.none=dict(a=1)")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("--config.step=1", f"--config.step: no such option; there are: {KEYS}$"),
+        ("--config.parallel.patience=1", "--config.parallel.patience: is called parallel.peer_timeout now$"),
+        ("--config.pretrain.parallel.accumulate=1", "accumulate: is called pretrain.parallel.grad_accumulation now$"),
+        ("--config.data.m=1", "--config.data.m: no such option"),
+        ("--config.data.to_json=1", "--config.data.to_json: no such option"),
+        ("--config.steps.more=1", "--config.steps.more: no such option"),
+        ("--config.size[0]=1", r"--config.size\[0\]: no such option"),
+        ("--config.=1", "--config.: no such option"),
+        ("--config.data=1", "--config.data is a group of options: data.keys, data.lfw-a, "),
+        ("--config.steps=many", "--config.steps=many: expected int, like 3"),
+        ("--config.steps=1.5", "--config.steps=1.5: expected int"),
+        ("--config.steps=", "--config.steps=: expected int"),
+        ("--config.steps", "--config.steps=: expected int"),
+        ("--config.rate=fast", "--config.rate=fast: expected float, like 0.5"),
+        ("--config.on=maybe", "--config.on=maybe: expected bool, like False"),
+        ("--config.size=(1, 2", r"--config.size=\(1, 2: expected tuple, like \(1, 2\)"),
+    ],
+)
+def test_a_wrong_override_is_named(loaded, override, message):
+    with pytest.raises(UserError, match=message):
+        loaded(override)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("def get_config(:\n", "mine.py, line 1: invalid syntax"),
+        ("x = 1\n\nimport nothing_of_that_name\n", "mine.py, line 3: No module named 'nothing_of_that_name'"),
+        ("def get_config():\n    return 1 / 0\n", "mine.py, line 2: division by zero"),
+        ("x = 1\n", r"mine.py: expected a function get_config\(\)"),
+        ("def get_config():\n    return {}\n", "mine.py: .* returns a ConfigDict"),
+        ("\0", "mine.py: .*null bytes"),
+        ("raise SystemExit(3)\n", r"mine.py, line 1: SystemExit\(3\)"),
+    ],
+)
+def test_a_config_that_is_wrong(loaded, body, message):
+    with pytest.raises(UserError, match=message) as error:
+        loaded(body=body)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["nope.py", "configs/nope.py", "configs", "", "common.py:a", "elsewhere/folder.py"])
+def test_a_config_that_is_not_there_lists_those_that_ship(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError) as error:
+        config_files.load_config(name, ())
+    if name.startswith("common"):
+        assert "expected none" in str(error.value) or "expected a function get_config()" in str(error.value)
+    else:
+        assert "no such config; there are: configs/caltech101.py, " in str(error.value)
+        assert "configs/common.py" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["configs/faces_orl.py", "faces_orl.py", "./configs/faces_orl.py:table5/base"])
+def test_a_config_that_ships_is_found_from_any_folder(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "configs"}
+    assert config_files.load_config(name, ()).task == "verification"
+    assert before == {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "configs"}
+
+
+def test_a_file_that_is_there_comes_before_one_that_ships(tmp_path, monkeypatch):
+    """As do the modules beside it."""
+    monkeypatch.chdir(tmp_path)
+    Path("configs").mkdir()
+    Path("configs/face_rows.py").write_text("ROWS = {'steps': 7}\n")
+    Path("configs/folder.py").write_text(
+        "from ml_collections import ConfigDict\nfrom configs.common import data_folder\nfrom configs import face_rows\n"
+        "def get_config():\n    return ConfigDict(face_rows.ROWS)\n"
+    )
+    assert config_files.load_config("configs/folder.py", ()).steps == 7
+    assert config_files.load_config("faces_orl.py:table5/base", ()).task == "verification"
+
+
+def test_a_row_of_a_config_without_rows():
+    with pytest.raises(UserError, match=r"configs/xray_nih\.py: found the row 'best'; expected none"):
+        config_files.load_config("configs/xray_nih.py:best", ())
+
+
+def test_help_lists_the_options_of_a_config(capsys):
+    for arguments in (["--config=quickstart.py", "--help"], ["-h", "--config", "quickstart.py"]):
+        with pytest.raises(SystemExit):
+            cli.parse(train.parser(), arguments)
+        told = capsys.readouterr().out
+        assert "options of quickstart.py:\n" in told
+        assert "\n  --config.data.test_count=600\n" in told and "\n  --config.pretrain.steps=1300\n" in told
+    with pytest.raises(UserError, match="no such config"):
+        cli.parse(train.parser(), ["--config=nope.py", "--help"])

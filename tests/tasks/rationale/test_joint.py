@@ -1,0 +1,171 @@
+"""Exact top-k pairs and marginals against brute force over all pairs, in float64."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ecor_jax.parallel.mesh import batch_sharding, make_mesh
+from ecor_jax.parallel.shards import over_shards, split_columns
+from ecor_jax.tasks.rationale import joint
+from ecor_jax.tasks.rationale.joint import Banks, TopPairs, marginals, top_pairs
+
+pytestmark = pytest.mark.usefixtures("strict_dtypes")
+
+KINDS = ("conditional", "independent", "pairs")
+# Compiled: op by op the loops compile piece by piece, which takes far longer than running them.
+top = jax.jit(top_pairs, static_argnames=("k", "chunk"))
+sums = jax.jit(marginals, static_argnames="chunk")
+
+
+def unit_rows(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    rows = rng.normal(size=shape)
+    return (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def problem(kind: str, batch: int, outer: int, inner: int, seed: int) -> tuple[np.ndarray, Banks]:
+    rng = np.random.default_rng(seed)
+    first = None if kind == "pairs" else unit_rows(rng, outer, 8)
+    pair = unit_rows(rng, 1 if kind == "independent" else outer, inner, 8)
+    return unit_rows(rng, batch, 8), Banks(first, pair)
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    shifted = logits - logits.max()
+    return shifted - np.log(np.exp(shifted).sum())
+
+
+def log_joint(image: np.ndarray, banks: Banks, scale: float) -> np.ndarray:
+    """log P(o, i | image), [outer, inner], one pair after another."""
+    image, pair = image.astype(np.float64), np.asarray(banks.pair, np.float64)
+    outer, inner = banks.sizes
+    logits = np.array([[scale * (image @ pair[min(o, len(pair) - 1), i]) for i in range(inner)] for o in range(outer)])
+    if banks.outer is None:
+        return log_softmax(logits.reshape(-1)).reshape(outer, inner)
+    prior = log_softmax(scale * np.asarray(banks.outer, np.float64) @ image)
+    return np.stack([prior[o] + log_softmax(logits[o]) for o in range(outer)])
+
+
+def on_device(banks: Banks) -> Banks:
+    return Banks(*(None if part is None else jnp.asarray(part) for part in banks))
+
+
+def check_top(images, banks: Banks, scale: float, k: int, chunk: int) -> None:
+    compare(top(jnp.asarray(images), on_device(banks), jnp.float32(scale), k, chunk=chunk), images, banks, scale)
+
+
+def compare(found: TopPairs, images, banks: Banks, scale: float) -> None:
+    outer, inner, log_prob = map(np.asarray, found)
+    k = outer.shape[1]
+    for row, image in enumerate(images):
+        joint = log_joint(image, banks, scale)
+        np.testing.assert_allclose(log_prob[row], np.sort(joint.reshape(-1))[::-1][:k], atol=2e-4)
+        # Each value belongs to its pair, and no pair comes twice.
+        np.testing.assert_allclose(joint[outer[row], inner[row]], log_prob[row], atol=2e-4)
+        assert len({*zip(outer[row], inner[row], strict=True)}) == k
+
+
+# Chunks that divide the outer candidates, do not, hold them all, and hold more; k within and beyond a chunk.
+SHAPES = [(7, 4, 1, 1), (7, 4, 5, 3), (7, 4, 9, 16), (7, 4, 28, 2), (5, 3, 15, 2), (1, 1, 1, 8)]
+
+
+@pytest.mark.optimized
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("outer", "inner", "k", "chunk"), SHAPES)
+def test_top_pairs_equal_brute_force(kind, outer, inner, k, chunk):
+    for seed, scale in enumerate((1.0, 14.0, 20.0, 100.0)):
+        images, banks = problem(kind, 3, outer, inner, seed)
+        check_top(images, banks, scale, k, chunk=chunk)
+
+
+def test_the_search_goes_on_as_long_as_one_image_needs_it():
+    # The first image is sure of outer 0, the second finds all alike.
+    images = np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)
+    outer = np.array([[1.0, 0.0]] + [[0.0, 0.0]] * 7, np.float32)
+    check_top(images, Banks(outer, unit_rows(np.random.default_rng(0), 8, 3, 2)), 30.0, 4, chunk=1)
+
+
+@pytest.mark.optimized
+@pytest.mark.parametrize("kind", ["conditional", "independent"])
+@pytest.mark.parametrize("model", [0, 2, 8])
+def test_where_many_candidates_are_needed_all_images_look_at_them_together(kind, model, monkeypatch):
+    """After the likeliest of each; on one device (0) and on meshes, whose shares of 5 columns are uneven."""
+    monkeypatch.setattr(joint, "LOGITS", 3 * 16 * 5)  # three candidates at a time, so some are padding
+    images, banks = problem(kind, 16, 11, 5, seed=1)
+    mesh = make_mesh(model) if model else None
+    pair, examples = split_columns(banks.pair, mesh), jnp.asarray(images)
+    if mesh:
+        examples = jax.device_put(examples, batch_sharding(mesh))
+
+    @jax.jit
+    def search(examples, pair, outer, scale):
+        def of_shards(examples, pair, whole, shards):
+            return top_pairs(examples, Banks(whole[0], pair), whole[1], 7, shards, chunk=1)
+
+        return over_shards(of_shards, mesh, 5, examples, pair, (outer, scale))
+
+    for scale in (1.0, 14.0, 100.0):
+        compare(search(examples, pair, jnp.asarray(banks.outer), jnp.float32(scale)), images, banks, scale)
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 8])
+def test_among_equal_pairs_the_one_of_the_likelier_or_earlier_outer_comes_first(chunk):
+    # Cosines that floats hold exactly. Outer 2 is the likeliest, 0 and 1 are equal; of each, inner 1 and 2 are
+    # equal, ahead of 0.
+    image = jnp.array([[1.0, 0.0]])
+    outer = jnp.array([[0.25, 0.0], [0.25, 0.5], [0.5, 0.0]])
+    pair = jnp.broadcast_to(jnp.array([[0.0, 1.0], [0.5, 0.0], [0.5, 0.5]]), (3, 3, 2))
+    found = top(image, Banks(outer, pair), jnp.float32(4), 9, chunk=chunk)
+    assert found.outer[0].tolist() == [2, 2, 0, 0, 1, 1, 2, 0, 1]
+    assert found.inner[0].tolist() == [1, 2, 1, 2, 1, 2, 0, 0, 0]
+    # The k-th and the next are equal: the earlier one is taken, though the search may stop between them.
+    found = top(image, Banks(outer, pair), jnp.float32(4), 3, chunk=chunk)
+    assert list(zip(found.outer[0].tolist(), found.inner[0].tolist(), strict=True)) == [(2, 1), (2, 2), (0, 1)]
+    # Of one softmax over all pairs, the first by number comes first.
+    found = top(image, Banks(None, pair[:, :2]), jnp.float32(4), 5, chunk=chunk)
+    assert found.outer[0].tolist() == [0, 1, 2, 0, 1] and found.inner[0].tolist() == [1, 1, 1, 0, 0]
+
+
+def test_the_search_stops_before_outer_candidates_that_cannot_enter(monkeypatch):
+    monkeypatch.setattr(joint, "DEAR", 1e-3)  # each image looks by itself to the end
+    images, banks = problem("conditional", 3, 40, 4, seed=3)
+    k, chunk, scale = 5, 4, 40.0
+    joints = np.stack([log_joint(image, banks, scale) for image in images])
+    priors = np.stack([log_softmax(scale * banks.outer.astype(np.float64) @ image) for image in images])
+    order = np.argsort(-priors, axis=1)
+    kth = np.sort(joints.reshape(3, -1), axis=1)[:, -k]
+    # Whole chunks down to the last outer candidate that can still enter for some image, by P(o, i) <= P(o).
+    needed = max(int(np.sum(row > bar)) for row, bar in zip(priors, kth, strict=True))
+    looked = -(-needed // chunk) * chunk
+    tail = set(range(40)) - set(order[:, :looked].ravel().tolist())
+    assert len(tail) > 15  # or the test shows little
+    poisoned = np.array(banks.pair)
+    poisoned[list(tail)] = np.nan
+    device = on_device(banks)
+    whole = top(jnp.asarray(images), device, jnp.float32(scale), k, chunk=chunk)
+    stopped = top(jnp.asarray(images), device._replace(pair=jnp.asarray(poisoned)), jnp.float32(scale), k, chunk=chunk)
+    for expected, got in zip(whole, stopped, strict=True):
+        np.testing.assert_array_equal(expected, got)
+    # The poison works: what is looked at shows.
+    poisoned[order[0, 0]] = np.nan
+    spoilt = top(jnp.asarray(images), device._replace(pair=jnp.asarray(poisoned)), jnp.float32(scale), k, chunk=chunk)
+    assert not np.array_equal(whole.log_prob, spoilt.log_prob)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("chunk", [3, 16])
+def test_marginals_equal_brute_force_and_sum_to_one(kind, chunk):
+    images, banks = problem(kind, 3, 7, 4, seed=chunk)
+    outer, inner = sums(jnp.asarray(images), on_device(banks), jnp.float32(20), chunk=chunk)
+    joint = np.stack([np.exp(log_joint(image, banks, 20)) for image in images])
+    np.testing.assert_allclose(outer, joint.sum(axis=2), rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(inner, joint.sum(axis=1), rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(np.sum(outer, axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(np.sum(inner, axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_more_pairs_than_there_are_cannot_be_asked_for(kind):
+    images, banks = problem(kind, 1, 3, 2, seed=0)
+    with pytest.raises(ValueError, match="top 7 of 6 pairs"):
+        top_pairs(jnp.asarray(images), on_device(banks), jnp.float32(1), 7)
