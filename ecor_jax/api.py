@@ -56,7 +56,7 @@ def evaluate(
     report: Path | None = None,
     answers: Path | None = None,
 ) -> dict[str, Any]:
-    """Judges a model on the data of a config, and returns what results.json holds; prints the table.
+    """Evaluates a model on the data of a config, and returns what results.json holds; prints the table.
 
     Args:
         model: a model directory or hub id, or what `load` gave.
@@ -76,7 +76,7 @@ def evaluate(
 
 
 def train(config: AnyConfig, workdir: str | Path, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Trains and judges what a config says, and returns what results.json holds; again, it goes on where it stopped.
+    """Trains and evaluates what a config says, and returns what results.json holds; again, it goes on where it stopped.
 
     options: of the config, by their whole keys: {"optimizer.learning_rate": 0.01}.
     """

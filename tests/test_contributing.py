@@ -92,7 +92,7 @@ def test_a_weight_format(tiny_clip, tmp_path, module):
 
 
 def test_a_task(tmp_path, monkeypatch, module, capsys):
-    """Under 60 lines of code, and no file of the package, for a task that trains, is judged and explains."""
+    """Under 60 lines of code, and no file of the package, for a task that trains, is evaluated and explains."""
     (example,) = examples("Add a task")
     assert sum(bool(line.strip()) for line in example.splitlines()) < 60
     module("colours", example)

@@ -19,7 +19,7 @@ from ecor_jax.training.options import Training
 from ecor_jax.training.step import TrainState, jitted, make_step, split
 
 Steps = dict[str, Step]
-"""By name: "train", and "evaluate" where batches are judged."""
+"""By name: "train", and "evaluate" where batches are evaluated."""
 
 
 @dataclasses.dataclass(frozen=True)

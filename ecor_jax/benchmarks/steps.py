@@ -49,13 +49,13 @@ def evaluate(setting: Setting) -> Suite:
     model, mesh = setting.open(), make_mesh(devices=jax.devices()[:1])
     batch = _batch(setting, model) | {"mask": np.ones(setting.batch_size, bool)}
     tower, banks = PromptedTower(model, None), _banks(setting, model)
-    judged = RationaleModel(model, None, banks, mesh)
+    evaluated = RationaleModel(model, None, banks, mesh)
     alone = compiled(PromptedTower.embed, tower, batch["image"])
 
     def ours() -> Any:
         with contextlib.redirect_stderr(io.StringIO()):
             answers = predict(
-                judged, METHOD, [batch], top_k=TOP, mesh=mesh, total=setting.batch_size, calibration=False
+                evaluated, METHOD, [batch], top_k=TOP, mesh=mesh, total=setting.batch_size, calibration=False
             )
         return answers.rationales[0], answers.categories[0], answers.probabilities[0]
 
@@ -79,16 +79,16 @@ def choose_pairs(setting: Setting) -> Suite:
     """The top pairs of images from their embeddings, which are drawn: what an evaluation does beside the tower."""
     model = setting.open()
     banks = _banks(setting, model)
-    judged = RationaleModel(model, None, banks, make_mesh(devices=jax.devices()[:1]))
+    evaluated = RationaleModel(model, None, banks, make_mesh(devices=jax.devices()[:1]))
     images = _unit(np.random.default_rng(4), setting.batch_size, model.clip.config.embed_dim)
 
-    def chosen(judged: RationaleModel, images: jax.Array) -> TopPairs:
+    def chosen(evaluated: RationaleModel, images: jax.Array) -> TopPairs:
         def of_images(examples: tuple[jax.Array], banks: Banks, scale: jax.Array, shards: Shards) -> TopPairs:
             return top_pairs(*examples, banks, scale, TOP, shards)
 
-        return judged.over_pairs(of_images, images)
+        return evaluated.over_pairs(of_images, images)
 
-    program = compiled(chosen, judged, images)
+    program = compiled(chosen, evaluated, images)
 
     def ours() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         outer, inner, log_prob = program.run(images)

@@ -53,7 +53,7 @@ def join_rationales(vocabulary: Vocabulary, count: int) -> Joined:
     matrix = np.zeros((len(listed.rationales), len(vocabulary.rationales)), bool)
     for number, text in enumerate(listed.rationales):
         matrix[number, list(members[text])] = True
-    # A set may be gold for a class that does not list it first: judge by members.
+    # A set may be gold for a class that does not list it first: evaluate by members.
     joined = Joined(listed, matrix)
     gold = np.stack([joined.gold_sets(of_class) for of_class in vocabulary.gold])
     return dataclasses.replace(joined, vocabulary=dataclasses.replace(listed, gold=gold))

@@ -154,7 +154,7 @@ class Match:
     """Where the classes of the images and of the vocabulary differ."""
 
     left_out: tuple[str, ...]
-    """Classes of images that have no rationale in the vocabulary: their images cannot be judged."""
+    """Classes of images that have no rationale in the vocabulary: their images cannot be evaluated."""
     without_images: tuple[str, ...]
     """Classes of the vocabulary with no image: they stay as candidates."""
 

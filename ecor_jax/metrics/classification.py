@@ -39,7 +39,7 @@ def figures(probabilities: Float[np.ndarray, "N C"], gold: Gold, average: str) -
         values = np.array([[label[name] for name in FIGURES] for label in labels])
         return dict(zip(FIGURES, _mean_where(~np.isnan(values), values).tolist(), strict=True))
     _check(probabilities, gold)
-    predicted, true, errors = _judged(probabilities, gold)
+    predicted, true, errors = _evaluated(probabilities, gold)
     said, classes = predicted.argmax(axis=1), list(range(true.shape[1]))
     precision, recall, f1, _ = precision_recall_fscore_support(
         gold,
@@ -75,7 +75,7 @@ def resampled(probabilities: Float[np.ndarray, "N C"], gold: Gold, average: str)
 
         return means
     _check(probabilities, gold)
-    predicted, true, errors = _judged(probabilities, gold)
+    predicted, true, errors = _evaluated(probabilities, gold)
     columns = np.concatenate([predicted & true, predicted, true, errors[:, None]], axis=1).astype(np.float64)
     classes = true.shape[1]
 
@@ -123,7 +123,7 @@ def calibration_pairs(
     return probabilities.max(axis=1), probabilities.argmax(axis=1) == gold
 
 
-def _judged(probabilities: np.ndarray, gold: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _evaluated(probabilities: np.ndarray, gold: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Whether each class is predicted and whether it is true, [N, C], and the squared errors, [N]."""
     classes = np.arange(probabilities.shape[1])
     true = gold[:, None] == classes

@@ -101,7 +101,7 @@ def score_labels(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> LabelScores:
-    """Scores of labels that may hold together; gold is 1, 0 or NaN: not known, and then not judged.
+    """Scores of labels that may hold together; gold is 1, 0 or NaN: not known, and then not evaluated.
 
     A label is scored as two classes, absent and present, over the examples of which it is known; "binary" is what
     most mean by a label's precision, recall and F1. Raises UserError as `score_classes` does, and for a label that is

@@ -16,7 +16,7 @@ THRESHOLDS = np.arange(0, 4, 0.01)
 
 
 class TenFold(NamedTuple):
-    """The mean of the folds' accuracies, these accuracies, and the threshold that each fold was judged by."""
+    """The mean of the folds' accuracies, these accuracies, and the threshold that each fold was evaluated by."""
 
     accuracy: float
     fold_accuracies: Float[np.ndarray, "folds"]
@@ -124,7 +124,7 @@ def tar_at_far(curve: Roc | None, far: float) -> TarAtFar | None:
 def _right_answers(
     distances: Float[np.ndarray, "P"], same: Bool[np.ndarray, "P"], thresholds: Float[np.ndarray, "T"]
 ) -> Int[np.ndarray, "T"]:
-    """How many of the pairs each of `thresholds` judges rightly."""
+    """How many of the pairs each of `thresholds` evaluates rightly."""
     positives, negatives = np.sort(distances[same]), np.sort(distances[~same])
     accepted = np.searchsorted(positives, thresholds, side="left")
     return accepted + len(negatives) - np.searchsorted(negatives, thresholds, side="left")

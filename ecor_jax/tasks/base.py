@@ -1,6 +1,6 @@
 """What a task is, and the one driver of all tasks: from a config to a workdir, from a model to results.
 
-A task says which methods it has, how each is trained (or not), judged, saved and shown. The driver keeps the folder,
+A task says which methods it has, how each is trained (or not), evaluated, saved and shown. The driver keeps the folder,
 goes over the methods, and writes what they give.
 """
 
@@ -46,21 +46,21 @@ TASKS = {
 """Module and class of each name; `config.task` may also be a MODULE:CLASS of the user's own."""
 
 TaskOptions = TypeVar("TaskOptions", bound=Training)
-Judgement = TypeVar("Judgement")
+Evaluation = TypeVar("Evaluation")
 
 
-class MethodResult(NamedTuple, Generic[Judgement]):
-    """What became of a method: its model, how that was judged, and the seconds that both took."""
+class MethodResult(NamedTuple, Generic[Evaluation]):
+    """What became of a method: its model, how that was evaluated, and the seconds that both took."""
 
     model: Any
-    judgement: Judgement
+    evaluation: Evaluation
     seconds: float
 
 
-class Task(abc.ABC, Generic[TaskOptions, Judgement]):
+class Task(abc.ABC, Generic[TaskOptions, Evaluation]):
     """One kind of run. What it is made with is checked before anything that takes time.
 
-    options: of the config. training: whether methods are trained, or those of a model directory judged.
+    options: of the config. training: whether methods are trained, or those of a model directory evaluated.
     """
 
     Options: ClassVar[type]
@@ -79,7 +79,7 @@ class Task(abc.ABC, Generic[TaskOptions, Judgement]):
     """Options that change how a run is shared out, not what comes of it: a run may go on with others."""
 
     methods: Collection[str]
-    """Names of what is trained or judged, in the order of the results; `open` may set them."""
+    """Names of what is trained or evaluated, in the order of the results; `open` may set them."""
 
     tally: Tally
     """What became of the files that the task reads; results.json has it as "data"."""
@@ -109,40 +109,40 @@ class Task(abc.ABC, Generic[TaskOptions, Judgement]):
         """What the loop trains for a method; None where nothing is trained."""
 
     def validate(self, method: str) -> Validate | None:
-        """Judges a learner's model on the validation part; None where the config keeps none."""
+        """Evaluates a learner's model on the validation part; None where the config keeps none."""
         return None
 
     @abc.abstractmethod
     def model(self, method: str, trained: nnx.Module | None) -> Any:
-        """What is judged and kept of a method: made of what the loop gave; if nothing, of what `open` loaded."""
+        """What is evaluated and kept of a method: made of what the loop gave; if nothing, of what `open` loaded."""
 
     @abc.abstractmethod
-    def judge(self, method: str, model: Any) -> Judgement:
+    def evaluate(self, method: str, model: Any) -> Evaluation:
         """How good the model of a method is on the test part."""
 
-    def save(self, directory: Path, judged: Mapping[str, MethodResult[Judgement]]) -> bool:
+    def save(self, directory: Path, evaluated: Mapping[str, MethodResult[Evaluation]]) -> bool:
         """Writes the model directory of a run; False where there is nothing to keep."""
         return False
 
-    def results(self, judged: Mapping[str, MethodResult[Judgement]]) -> dict[str, Any]:
-        """What results.json holds; {} for a task that is not judged. Here: of judgements that are numbers by name."""
-        return {"seed": self.options.seed, "methods": {name: own.judgement for name, own in judged.items()}}
+    def results(self, evaluated: Mapping[str, MethodResult[Evaluation]]) -> dict[str, Any]:
+        """What results.json holds; {} for a task that is not evaluated. Here: of evaluations that are numbers by name."""
+        return {"seed": self.options.seed, "methods": {name: own.evaluation for name, own in evaluated.items()}}
 
-    def table(self, judged: Mapping[str, MethodResult[Judgement]]) -> str:
+    def table(self, evaluated: Mapping[str, MethodResult[Evaluation]]) -> str:
         """The results for a terminal."""
         lines = []
-        for name, numbers in self.results(judged)["methods"].items():
+        for name, numbers in self.results(evaluated)["methods"].items():
             lines.append(f"{name:28}" + "  ".join(f"{key} {value:.4g}" for key, value in numbers.items()))
         return "\n".join(lines)
 
     def page(
-        self, directory: Path, judged: Mapping[str, MethodResult[Judgement]], results: Mapping[str, Any], log: "Log"
+        self, directory: Path, evaluated: Mapping[str, MethodResult[Evaluation]], results: Mapping[str, Any], log: "Log"
     ) -> Path:
         """Writes the page of a run or an evaluation."""
         shown = {"title": self.options.task, "results": results["methods"], "metrics": log.metrics}
         return write_page(directory, "generic.html", **shown)
 
-    def answers(self, judged: Mapping[str, MethodResult[Judgement]]) -> Iterable[Mapping[str, Any]]:
+    def answers(self, evaluated: Mapping[str, MethodResult[Evaluation]]) -> Iterable[Mapping[str, Any]]:
         """What was answered for each picture (or pair) of the test part, as plain values."""
         raise UserError(f"a config of the task {self.options.task!r} has no answers a picture")
 
@@ -192,7 +192,7 @@ def options_of(config: Config) -> tuple[type[Task], Any]:
 
 
 def run(config: Config, workdir: Path) -> dict[str, Any]:
-    """Trains and judges every method of a config: writes model/, results.json and report/ and returns the results.
+    """Trains and evaluates every method of a config: writes model/, results.json and report/ and returns the results.
 
     UserError, before anything is done, if `workdir` is not for this config.
     """
@@ -211,19 +211,19 @@ def _run(task_class: type[Task], options: Any, workdir: Path, **given: Any) -> d
         task = task_class(options, training=True, **given)
         task.open(options.model or _pretrained(task, workdir))
         _log_files(task)
-        judged = {}
+        evaluated = {}
         for name in task.methods:
             start, learner = time.perf_counter(), task.learner(name)
             trained = None if learner is None else train(learner, options, workdir, name, _validate(task, name))
-            judged[name] = _judged(task, name, trained, start)
-        results = _results(task, judged)
+            evaluated[name] = _evaluated(task, name, trained, start)
+        results = _results(task, evaluated)
 
         def write() -> None:
-            saved = workdir / "model" if task.save(workdir / "model", judged) else None
+            saved = workdir / "model" if task.save(workdir / "model", evaluated) else None
             if results:
-                print(task.table(judged))
+                print(task.table(evaluated))
                 write_results(workdir / "results.json", resolved, results)
-                task.page(workdir / "report", judged, results, Log(read_metrics(workdir / "metrics.jsonl"), saved))
+                task.page(workdir / "report", evaluated, results, Log(read_metrics(workdir / "metrics.jsonl"), saved))
             if saved is not None and (saved / "config.json").is_file():  # a task of the user's may keep anything
                 write_card(saved, results, pretrained=options.task == "pretrain")
 
@@ -261,14 +261,14 @@ def _pretrained(task: Task, workdir: Path) -> str:
     return str(folder / "model")
 
 
-def _judged(task: Task, name: str, trained: nnx.Module | None, start: float) -> MethodResult:
+def _evaluated(task: Task, name: str, trained: nnx.Module | None, start: float) -> MethodResult:
     model = task.model(name, trained)
-    judgement = task.judge(name, model)
-    return MethodResult(model, judgement, time.perf_counter() - start)
+    evaluation = task.evaluate(name, model)
+    return MethodResult(model, evaluation, time.perf_counter() - start)
 
 
-def _results(task: Task, judged: Mapping[str, MethodResult]) -> dict[str, Any]:
-    results = task.results(judged)
+def _results(task: Task, evaluated: Mapping[str, MethodResult]) -> dict[str, Any]:
+    results = task.results(evaluated)
     if not results:
         return results
     of_data = {"data": task.tally.as_results()} if task.tally.found else {}
@@ -289,7 +289,7 @@ def _validate(task: Task, name: str) -> Validate | None:
 def evaluate(
     config: Config, model: str, output: Path | None = None, report: Path | None = None, answers: Path | None = None
 ) -> tuple[dict[str, Any], str]:
-    """Judges a model directory (or hub id) on the data of a config; returns the results and a table of them.
+    """Evaluates a model directory (or hub id) on the data of a config; returns the results and a table of them.
 
     output: results.json. report: folder of a page. answers: a file of one JSON object a picture.
     """
@@ -299,8 +299,8 @@ def evaluate(
     with FSDP(options.parallel.fsdp):
         task.open(model)
         _log_files(task)
-        judged = {name: _judged(task, name, None, time.perf_counter()) for name in task.methods}
-    results = _results(task, judged)
+        evaluated = {name: _evaluated(task, name, None, time.perf_counter()) for name in task.methods}
+    results = _results(task, evaluated)
     if not results:
         raise UserError(f"a config of the task {options.task!r} has nothing to evaluate by")
 
@@ -308,12 +308,12 @@ def evaluate(
         if output is not None:
             write_results(output, plain(options), results)
         if report is not None:
-            task.page(report, judged, results, Log())
+            task.page(report, evaluated, results, Log())
         if answers is not None:
-            _write_lines(answers, task.answers(judged))
+            _write_lines(answers, task.answers(evaluated))
 
     broadcast_from_first(write)
-    return results, task.table(judged)
+    return results, task.table(evaluated)
 
 
 def _write_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:

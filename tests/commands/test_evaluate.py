@@ -108,7 +108,7 @@ def test_the_output_is_tried_before_the_work(called, tiny_clip, options, tmp_pat
 
 
 def test_joined_rationales_are_part_of_what_was_tuned(called, options, tiny_pictures, tmp_path):
-    """A model tuned on pairs of rationales is judged and explained by pairs, or not at all."""
+    """A model tuned on pairs of rationales is evaluated and explained by pairs, or not at all."""
     both = ["--config.data.rationales_per_prompt=2", "--config.method=ecor", "--config.steps=2"]
     # As many devices as tests have share a batch.
     both += ["--config.data.batch_size=8", "--config.evaluation.batch_size=8"]

@@ -112,13 +112,13 @@ def test_all_stop_at_one_step_and_another_number_goes_on(options, trained, tmp_p
     assert len({line for _, _, line in told}) == 1 and "which is saved" in told[0][2], told
     assert ended(start([*command, "--config.parallel.model=2"], 1, tmp_path, devices=4))[0][0] == 0
     assert close(results(tmp_path / "run"), results(trained))
-    judge = [
+    evaluate = [
         "launch.evaluate",
         *options,
         f"--model={tmp_path / 'run' / 'model'}",
         f"--output={tmp_path / 'again.json'}",
     ]
-    assert [status for status, _, _ in ended(start(judge, 2, tmp_path))] == [0, 0]
+    assert [status for status, _, _ in ended(start(evaluate, 2, tmp_path))] == [0, 0]
     assert close(json.loads((tmp_path / "again.json").read_text())["methods"], results(trained)["methods"])
     for here, there in zip(lines(tmp_path / "run"), lines(trained), strict=True):
         assert here["loss"] == pytest.approx(there["loss"], rel=1e-5)

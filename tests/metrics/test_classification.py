@@ -17,8 +17,8 @@ def sure(said, classes):
     return np.where(np.asarray(said)[:, None] == np.arange(classes), 0.8, 0.2 / max(classes - 1, 1))
 
 
-def values_of(*judged):
-    return list(figures(*judged).values())
+def values_of(*evaluated):
+    return list(figures(*evaluated).values())
 
 
 @st.composite
@@ -123,7 +123,7 @@ def test_calibration_of_two_classes_is_that_of_the_risk_and_of_three_that_of_the
     assert confidence.tolist() == [0.6, 0.5] and right.tolist() == [True, False]
 
 
-@pytest.mark.parametrize("judge", [figures, resampled])
+@pytest.mark.parametrize("evaluate", [figures, resampled])
 @pytest.mark.parametrize(
     ("probabilities", "gold", "average", "message"),
     [
@@ -134,6 +134,6 @@ def test_calibration_of_two_classes_is_that_of_the_risk_and_of_three_that_of_the
         ([[0.5]] * 3, [[-1.0], [0.0], [1.0]], "binary", r"\[-1.0, 0.0, 1.0\]; expected 0, 1 or NaN"),
     ],
 )
-def test_refused(judge, probabilities, gold, average, message):
+def test_refused(evaluate, probabilities, gold, average, message):
     with pytest.raises(UserError, match=message):
-        judge(np.asarray(probabilities), np.asarray(gold), average)
+        evaluate(np.asarray(probabilities), np.asarray(gold), average)

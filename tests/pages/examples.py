@@ -33,7 +33,7 @@ from ecor_jax.tasks.concepts.explanation import Answer, Evidence, ExplainedImage
 from ecor_jax.tasks.concepts.heads import BlackBox
 from ecor_jax.tasks.concepts.options import ConceptsOptions
 from ecor_jax.tasks.concepts.report import write_report
-from ecor_jax.tasks.concepts.results import Judgement, results_of
+from ecor_jax.tasks.concepts.results import Evaluation, results_of
 from ecor_jax.tasks.rationale.data import Dataset
 from ecor_jax.tasks.rationale.doubly_right import judge_strictly
 from ecor_jax.tasks.rationale.explanation import ExplainedPicture, Explanation, Pair
@@ -45,7 +45,7 @@ from ecor_jax.tasks.verification.explanation import Concept, ExplainedPair, Inte
 from ecor_jax.tasks.verification.options import VerificationOptions
 from ecor_jax.tasks.verification.pairs import READING as PAIR_READING
 from ecor_jax.tasks.verification.pairs import Seen
-from ecor_jax.tasks.verification.report import Judgement as FaceJudgement
+from ecor_jax.tasks.verification.report import Evaluation as FaceJudgement
 from ecor_jax.tasks.verification.report import write_verification
 from ecor_jax.tasks.verification.scores import score_pairs
 
@@ -239,7 +239,7 @@ def concepts_report(directory: Path, single_label: bool = True, source: str = "r
     config.evaluation.resamples, config.report.studies = 60, 2
     config = read(ConceptsOptions, config)
 
-    def judged(head: Any, logits: np.ndarray, cosines: Any = None, typical: Any = None) -> Judgement:
+    def evaluated(head: Any, logits: np.ndarray, cosines: Any = None, typical: Any = None) -> Evaluation:
         found = (
             np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True) if single_label else 1 / (1 + np.exp(-logits))
         )
@@ -248,15 +248,15 @@ def concepts_report(directory: Path, single_label: bool = True, source: str = "r
             scores = score_classes(found, gold, patients, "binary", **given)
         else:
             scores = score_labels(found, targets, patients, classes, "binary", **given)
-        return Judgement(head, found, cosines, typical, scores)
+        return Evaluation(head, found, cosines, typical, scores)
 
-    def bottleneck() -> Judgement:
+    def bottleneck() -> Evaluation:
         head = Bottleneck(np.eye(5), None, scale=1.0, size=2, start="orthogonal", use_bias=True, rngs=nnx.Rngs(0))
         kernel = 10 * generator.normal(size=(5, 2)).astype(np.float32)
         kernel -= kernel.mean(axis=0)  # of a typical film it knows nothing
         head.aggregation.kernel[...] = jnp.asarray(kernel)
         cosines = (0.25 + 0.1 * generator.normal(size=(count, 5))).astype(np.float32)
-        return judged(head, cosines @ kernel, cosines, np.full(5, 0.25, np.float32))
+        return evaluated(head, cosines @ kernel, cosines, np.full(5, 0.25, np.float32))
 
     no = (
         np.stack([np.linspace(2, 3, count), -np.linspace(2, 3, count)], axis=1)
@@ -266,7 +266,7 @@ def concepts_report(directory: Path, single_label: bool = True, source: str = "r
     rows = {
         "first": bottleneck(),
         "random_descriptors": bottleneck(),
-        HOSTILE: judged(BlackBox(5, 0, 2, rngs=nnx.Rngs(0)), no if single_label else -np.abs(no)),
+        HOSTILE: evaluated(BlackBox(5, 0, 2, rngs=nnx.Rngs(0)), no if single_label else -np.abs(no)),
     }
     log = Log(LINES, Path("/home/me/model"))
     return write_report(directory, config, rows, results_of(rows, data, config), data, log)

@@ -29,8 +29,8 @@ def test_the_verdict_in_words(read, threshold, words):
 def test_gold_in_words(read, kind, same):
     document = read(examples.pair_explanations, replace(getattr(examples, kind), same=same))
     truth = "this is the same person" if same else "these are two people"
-    judged = "✓ right" if same == (kind == "MATCH") else "✗ wrong"
-    assert document.texts("p", class_="verdict") == [f"{judged}: {truth}"]
+    evaluated = "✓ right" if same == (kind == "MATCH") else "✗ wrong"
+    assert document.texts("p", class_="verdict") == [f"{evaluated}: {truth}"]
 
 
 def groups(document) -> list[list[str]]:

@@ -30,11 +30,11 @@ class Judge:
 
 @pytest.fixture
 def run(toy, toy_config, tmp_path):
-    """The parameters of a run of the toy that is judged."""
+    """The parameters of a run of the toy that is evaluated."""
 
-    def call(judge, **changes) -> np.ndarray:
+    def call(evaluate, **changes) -> np.ndarray:
         options = toy_config(**{"eval_every": 3, "best": "right"} | changes)
-        return np.asarray(loop.train(toy(), options, tmp_path, "toy", judge).slope[...])
+        return np.asarray(loop.train(toy(), options, tmp_path, "toy", evaluate).slope[...])
 
     return call
 
@@ -44,19 +44,19 @@ def run(toy, toy_config, tmp_path):
 )
 @pytest.mark.parametrize("name", ["right", "loss"])
 def test_the_model_is_that_of_the_first_best_evaluation(run, scores, best, name):
-    judge = Judge(scores)
-    found = run(judge, best=name)
-    np.testing.assert_array_equal(found, judge.seen[best], strict=True)
-    assert len({slope.tobytes() for slope in judge.seen}) == len(EVALUATED)
-    # A finished run is neither trained nor judged again.
+    evaluate = Judge(scores)
+    found = run(evaluate, best=name)
+    np.testing.assert_array_equal(found, evaluate.seen[best], strict=True)
+    assert len({slope.tobytes() for slope in evaluate.seen}) == len(EVALUATED)
+    # A finished run is neither trained nor evaluated again.
     again = Judge(())
     np.testing.assert_array_equal(run(again, best=name), found, strict=True)
     assert not again.seen
 
 
 def test_without_a_name_the_last_weights_are_kept_and_the_numbers_are_logged(run, tmp_path):
-    judge = Judge((0.9, 0.5, 0.1))
-    np.testing.assert_array_equal(run(judge, best=""), judge.seen[-1], strict=True)
+    evaluate = Judge((0.9, 0.5, 0.1))
+    np.testing.assert_array_equal(run(evaluate, best=""), evaluate.seen[-1], strict=True)
     lines = read_metrics(tmp_path / "metrics.jsonl")
     # Logged every second step, too.
     assert [line["step"] for line in lines] == [2, 3, 4, 6, 7]

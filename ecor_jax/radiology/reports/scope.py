@@ -43,7 +43,7 @@ _KINDS: dict[str, tuple[str, ...]] = {
         r"(?:has|have) (?:since |now |completely )*(?:resolved|cleared|been removed)",
         rf"{VERB} (?:now )?(?:absent|resolved|removed|ruled out|excluded)",
         # NegEx denies by "unlikely", and CheXpert's labeler has no rule of it; "less likely" is a doubt to CheXpert's.
-        rf"{_BE}{_MORE}(?:(?:felt|thought|considered|deemed|judged)(?: to be)? )?{_MORE}unlikely"
+        rf"{_BE}{_MORE}(?:(?:felt|thought|considered|deemed|evaluated)(?: to be)? )?{_MORE}unlikely"
         r"(?=$| ,| (?:and|or|at|in|on|for|given|as|to be (?:seen|present))\b)",
     ),
     # Before what they speak of.

@@ -1,4 +1,4 @@
-"""What a config of concepts is trained and judged on: pictures with labels, and the descriptors that hold of each."""
+"""What a config of concepts is trained and evaluated on: pictures with labels, and the descriptors that hold of each."""
 
 import dataclasses
 from collections.abc import Sequence

@@ -115,7 +115,7 @@ def _without_classes(concepts: Concepts, lines: list[str]) -> Descriptors:
     descriptors = Descriptors.from_file(concepts.descriptors)
     lines.append(
         f"{concepts.descriptors}: {len(descriptors.phrases)} descriptors without classes; which of them a picture has "
-        "is not known, so there is no concept loss, and explanations are not judged"
+        "is not known, so there is no concept loss, and explanations are not evaluated"
     )
     return descriptors
 

@@ -20,7 +20,7 @@ from ecor_jax.tasks.concepts.explain import NOTICE, Shown, explained_images, rea
 from ecor_jax.tasks.concepts.explanation import ExplainedImage
 from ecor_jax.tasks.concepts.heads import linear
 from ecor_jax.tasks.concepts.options import ConceptsOptions
-from ecor_jax.tasks.concepts.results import Judgement
+from ecor_jax.tasks.concepts.results import Evaluation
 
 TOP_OF_CLASS = 5
 MOST_COUNTED = 14
@@ -39,7 +39,7 @@ class DescriptorWeights(NamedTuple):
 def write_report(
     directory: Path,
     config: ConceptsOptions,
-    rows: Mapping[str, Judgement],
+    rows: Mapping[str, Evaluation],
     results: Mapping[str, Any],
     data: ConceptsDataset,
     log: Log,
@@ -89,12 +89,12 @@ def write_report(
     )
 
 
-def _scores(row: Judgement, finding: str) -> ClassificationScores:
+def _scores(row: Evaluation, finding: str) -> ClassificationScores:
     return row.scores.labels[finding] if isinstance(row.scores, LabelScores) else row.scores
 
 
 def _rocs(
-    rows: Mapping[str, Judgement],
+    rows: Mapping[str, Evaluation],
     columns: Mapping[str, int],
     scores: Mapping[str, Mapping[str, ClassificationScores]],
     data: ConceptsDataset,
@@ -179,7 +179,7 @@ def _notes(config: ConceptsOptions, data: ConceptsDataset) -> list[str]:
     return lines
 
 
-def _reliability(row: Judgement, data: ConceptsDataset) -> tuple[Bin, ...]:
+def _reliability(row: Evaluation, data: ConceptsDataset) -> tuple[Bin, ...]:
     """Of several labels that of all of them together."""
     if data.exclusive:
         pairs = calibration_pairs(row.probabilities, np.argmax(data.test.targets, axis=1))
@@ -188,7 +188,7 @@ def _reliability(row: Judgement, data: ConceptsDataset) -> tuple[Bin, ...]:
     return reliability(*pairs)
 
 
-def _weights(row: Judgement, data: ConceptsDataset) -> list[DescriptorWeights]:
+def _weights(row: Evaluation, data: ConceptsDataset) -> list[DescriptorWeights]:
     """The strongest first; what is no number counts as nothing."""
     if not isinstance(row.head, Bottleneck):
         return []
@@ -205,7 +205,7 @@ def _weights(row: Judgement, data: ConceptsDataset) -> list[DescriptorWeights]:
     ]
 
 
-def _strongest(row: Judgement, data: ConceptsDataset) -> dict[str, list[tuple[str, str, float]]]:
+def _strongest(row: Evaluation, data: ConceptsDataset) -> dict[str, list[tuple[str, str, float]]]:
     """Of each class the descriptors that speak for it most, with their groups and weights."""
     if not isinstance(row.head, Bottleneck):
         return {}
@@ -219,7 +219,7 @@ def _strongest(row: Judgement, data: ConceptsDataset) -> dict[str, list[tuple[st
     }
 
 
-def _examples(row: Judgement, data: ConceptsDataset, config: ConceptsOptions) -> list[ExplainedImage]:
+def _examples(row: Evaluation, data: ConceptsDataset, config: ConceptsOptions) -> list[ExplainedImage]:
     """Test pictures spread evenly over the probabilities: as many right ones as wrong ones, or, of labels and of two
     classes, as many with the last label as without, as far as there are."""
     count, test = config.report.studies, data.test

@@ -25,7 +25,7 @@ CONTROL = "random_descriptors"
 
 
 @dataclasses.dataclass(frozen=True)
-class Judgement:
+class Evaluation:
     """A method: its head, what it says of the test pictures, its scores.
 
     cosines and typical (means over the training pictures) are None of a head without a bottleneck.
@@ -43,14 +43,14 @@ class Judgement:
         return self.scores.macro if isinstance(self.scores, LabelScores) else self.scores
 
 
-def judged(
+def evaluated(
     head: Head,
     features: Float[np.ndarray, "N embed"],
     typical: Float[np.ndarray, "concepts"] | None,
     part: Part,
     data: ConceptsDataset,
     config: ConceptsOptions,
-) -> Judgement:
+) -> Evaluation:
     """A head on the features of a part's pictures."""
     said = outputs(head, features)
     shares = probabilities(said.logits, data.exclusive)
@@ -60,7 +60,7 @@ def judged(
         scores = score_classes(shares, gold, part.patients, average, **options)
     else:
         scores = score_labels(shares, part.targets, part.patients, data.classes, average, **options)
-    return Judgement(head, shares, said.cosines, typical, scores)
+    return Evaluation(head, shares, said.cosines, typical, scores)
 
 
 def average_of(data: ConceptsDataset, config: ConceptsOptions) -> str:
@@ -73,7 +73,7 @@ def average_of(data: ConceptsDataset, config: ConceptsOptions) -> str:
     return average
 
 
-def results_of(rows: Mapping[str, Judgement], data: ConceptsDataset, config: ConceptsOptions) -> dict[str, Any]:
+def results_of(rows: Mapping[str, Evaluation], data: ConceptsDataset, config: ConceptsOptions) -> dict[str, Any]:
     """results.json: every method's scores, how far the first is ahead of each other one, its explanations.
 
     "kept": of the first method and of CONTROL, where they are bottlenecks, by number of concepts kept.
@@ -102,7 +102,7 @@ def _counts(part: Part, classes: Sequence[str]) -> dict[str, Any]:
     return {"count": len(part.pictures)} | patients | {"positive": dict(positives)}
 
 
-def _differences(rows: Mapping[str, Judgement], data: ConceptsDataset, config: ConceptsOptions) -> dict[str, Any]:
+def _differences(rows: Mapping[str, Evaluation], data: ConceptsDataset, config: ConceptsOptions) -> dict[str, Any]:
     """How far the AUROC of the first method is above that of each other one; None where one of them has none.
 
     Both are of the same resamples: what makes a resample hard is then common to both.
@@ -124,7 +124,7 @@ def _differences(rows: Mapping[str, Judgement], data: ConceptsDataset, config: C
     return differences
 
 
-def _explanations(row: Judgement, data: ConceptsDataset, config: ConceptsOptions) -> dict[str, Any]:
+def _explanations(row: Evaluation, data: ConceptsDataset, config: ConceptsOptions) -> dict[str, Any]:
     """What the model says of each test study against all that its report, or its labels, say holds of it.
 
     Studies of which these say nothing are left out ("without_report"); scores are means over the others ("studies").
@@ -156,7 +156,7 @@ def _explanations(row: Judgement, data: ConceptsDataset, config: ConceptsOptions
     return results
 
 
-def reasons(row: Judgement, data: ConceptsDataset, most: int) -> list[list[str]]:
+def reasons(row: Evaluation, data: ConceptsDataset, most: int) -> list[list[str]]:
     """Of each test picture the descriptors that the model gives as reasons for its answer, the strongest first.
 
     A descriptor's contribution is its weight times (cosine less the typical cosine), as on the page. Of classes it
@@ -184,7 +184,7 @@ def reasons(row: Judgement, data: ConceptsDataset, most: int) -> list[list[str]]
     ]
 
 
-def _kept(row: Judgement, data: ConceptsDataset, config: ConceptsOptions) -> dict[str, Any]:
+def _kept(row: Evaluation, data: ConceptsDataset, config: ConceptsOptions) -> dict[str, Any]:
     """Accuracy and AUROC with the n largest weights of every answer alone (NEC, Srivastava et al. 2024).
 
     A concept that is cut has its typical cosine everywhere, so what is left is a base all pictures share.
@@ -241,7 +241,7 @@ def _bootstrap(config: ConceptsOptions) -> dict[str, int]:
     return {"resamples": config.evaluation.resamples, "seed": config.seed}
 
 
-def table(rows: Mapping[str, Judgement]) -> str:
+def table(rows: Mapping[str, Evaluation]) -> str:
     """All methods for a terminal, in per cent, each figure with its 95 % interval."""
     lines = [f"{'':28}{'accuracy':>20}{'F1':>20}{'AUROC':>20}"]
     for name, row in rows.items():

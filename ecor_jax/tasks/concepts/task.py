@@ -1,4 +1,4 @@
-"""Classification through descriptors: heads trained on frozen features, judged on other pictures, and explained."""
+"""Classification through descriptors: heads trained on frozen features, evaluated on other pictures, and explained."""
 
 import dataclasses
 import hashlib
@@ -37,7 +37,7 @@ from ecor_jax.tasks.concepts.heads import BlackBox, ClassNames, Head, mean_descr
 from ecor_jax.tasks.concepts.model import ConceptsLearner, HeadLoss, class_weights
 from ecor_jax.tasks.concepts.options import ConceptsOptions
 from ecor_jax.tasks.concepts.report import write_report
-from ecor_jax.tasks.concepts.results import Judgement, average_of, judged, results_of, table
+from ecor_jax.tasks.concepts.results import Evaluation, average_of, evaluated, results_of, table
 from ecor_jax.training.loop import Validate
 
 
@@ -85,7 +85,7 @@ def open_data(options: ConceptsOptions) -> ConceptsDataset:
     return open_pictures(options)
 
 
-class ConceptBottleneck(Task[ConceptsOptions, Judgement]):
+class ConceptBottleneck(Task[ConceptsOptions, Evaluation]):
     """Every method of `options.methods` on the same features; a method's model is its head."""
 
     Options = ConceptsOptions
@@ -193,7 +193,7 @@ class ConceptBottleneck(Task[ConceptsOptions, Judgement]):
         def scores_of(head: nnx.Module) -> dict[str, float]:
             assert isinstance(head, Head)
             without = dataclasses.replace(part, patients=None)  # intervals are for the test
-            scores = judged(head, self.validation, None, without, self.data, self.options).main
+            scores = evaluated(head, self.validation, None, without, self.data, self.options).main
             numbers = {name: getattr(scores, name) for name in ("accuracy", "f1", "auroc", "brier")}
             return {name: value for name, value in numbers.items() if value is not None}
 
@@ -213,16 +213,16 @@ class ConceptBottleneck(Task[ConceptsOptions, Judgement]):
             return ClassNames(self.encoder.encode_text(prompts), self.encoder.scale)
         return mean_descriptors(self._bank(kind), data.of_class, self.encoder.scale)
 
-    def judge(self, method: str, model: Head) -> Judgement:
+    def evaluate(self, method: str, model: Head) -> Evaluation:
         if self.saved is not None and self.saved.findings is not None:
             typical = self.saved.findings.typical
         else:
             typical = typical_cosines(model, self.features) if self.training else None
-        return judged(model, self.tested, typical, self.data.test, self.data, self.options)
+        return evaluated(model, self.tested, typical, self.data.test, self.data, self.options)
 
-    def save(self, directory: Path, judged: Mapping[str, MethodResult[Judgement]]) -> bool:
+    def save(self, directory: Path, evaluated: Mapping[str, MethodResult[Evaluation]]) -> bool:
         """The first method, if it is a bottleneck over a CLIP."""
-        first = next(iter(judged.values())).judgement
+        first = next(iter(evaluated.values())).evaluation
         if not isinstance(self.encoder, ClipEncoder) or not isinstance(first.head, Bottleneck) or first.typical is None:
             return False
         data = self.data
@@ -234,19 +234,19 @@ class ConceptBottleneck(Task[ConceptsOptions, Judgement]):
         save_bottleneck(directory, saved)
         return True
 
-    def results(self, judged: Mapping[str, MethodResult[Judgement]]) -> dict[str, Any]:
-        return results_of({name: own.judgement for name, own in judged.items()}, self.data, self.options)
+    def results(self, evaluated: Mapping[str, MethodResult[Evaluation]]) -> dict[str, Any]:
+        return results_of({name: own.evaluation for name, own in evaluated.items()}, self.data, self.options)
 
-    def table(self, judged: Mapping[str, MethodResult[Judgement]]) -> str:
-        return table({name: own.judgement for name, own in judged.items()})
+    def table(self, evaluated: Mapping[str, MethodResult[Evaluation]]) -> str:
+        return table({name: own.evaluation for name, own in evaluated.items()})
 
     def page(
-        self, directory: Path, judged: Mapping[str, MethodResult[Judgement]], results: Mapping[str, Any], log: Log
+        self, directory: Path, evaluated: Mapping[str, MethodResult[Evaluation]], results: Mapping[str, Any], log: Log
     ) -> Path:
-        shown = {name: own.judgement for name, own in judged.items()}
+        shown = {name: own.evaluation for name, own in evaluated.items()}
         return write_report(directory, self.options, shown, results, self.data, log)
 
-    def answers(self, judged: Mapping[str, MethodResult[Judgement]]) -> Iterator[dict[str, Any]]:
+    def answers(self, evaluated: Mapping[str, MethodResult[Evaluation]]) -> Iterator[dict[str, Any]]:
         """Of each test picture its labels, and the probability that every method gives each class."""
         data = self.data
         for number, name in enumerate(data.test.pictures.names):
@@ -255,8 +255,8 @@ class ConceptBottleneck(Task[ConceptsOptions, Judgement]):
                 "name": name,
                 "labels": {label: None if np.isnan(target) else target == 1 for label, target in targets.items()},
                 "methods": {
-                    name: dict(zip(data.classes, own.judgement.probabilities[number].tolist(), strict=True))
-                    for name, own in judged.items()
+                    name: dict(zip(data.classes, own.evaluation.probabilities[number].tolist(), strict=True))
+                    for name, own in evaluated.items()
                 },
             }
 

@@ -1,4 +1,4 @@
-"""Contrastive pretraining of a CLIP on pictures and captions: its one method is kept and not judged."""
+"""Contrastive pretraining of a CLIP on pictures and captions: its one method is kept and not evaluated."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -90,16 +90,16 @@ class Pretrain(Task[PretrainOptions, None]):
     def model(self, method: str, trained: nnx.Module | None) -> Clip | None:
         return trained.clip if isinstance(trained, Pretrainer) else None
 
-    def judge(self, method: str, model: Clip | None) -> None:
-        """A CLIP is judged by what is built on it."""
+    def evaluate(self, method: str, model: Clip | None) -> None:
+        """A CLIP is evaluated by what is built on it."""
 
-    def save(self, directory: Path, judged: Mapping[str, MethodResult[None]]) -> bool:
+    def save(self, directory: Path, evaluated: Mapping[str, MethodResult[None]]) -> bool:
         save_clip(
-            directory, judged["pretrain"].model, self.tokenizer, self.preprocess, origin=self.origin, overwrite=True
+            directory, evaluated["pretrain"].model, self.tokenizer, self.preprocess, origin=self.origin, overwrite=True
         )
         return True
 
-    def results(self, judged: Mapping[str, MethodResult[None]]) -> dict[str, Any]:
+    def results(self, evaluated: Mapping[str, MethodResult[None]]) -> dict[str, Any]:
         return {}
 
     @staticmethod

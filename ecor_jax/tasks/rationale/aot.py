@@ -46,9 +46,9 @@ def steps_ahead(options: RationaleOptions, mesh: Mesh, sizes: Sizes) -> Steps:
     steps = {}
     if method.tuned:
         steps["train"] = train_step(made, options, mesh, batch_of(options.data.batch_size, size, **labels))
-    judged = batch_of(options.evaluation.batch_size, size, **labels, mask=((), jnp.bool_))
+    evaluated = batch_of(options.evaluation.batch_size, size, **labels, mask=((), jnp.bool_))
     steps["evaluate"] = call_step(
-        Answer(options.evaluation.top_k or TOP_K, options.evaluation.calibration), made.model, mesh, judged
+        Answer(options.evaluation.top_k or TOP_K, options.evaluation.calibration), made.model, mesh, evaluated
     )
     return steps
 

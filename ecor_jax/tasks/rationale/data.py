@@ -115,14 +115,14 @@ def _usable(
     augment: Augment,
     tally: Tally,
 ) -> Source:
-    """The images that can be read and judged."""
+    """The images that can be read and evaluated."""
     if data.images != PROCEDURAL:
         differences = match(vocabulary, source.classes, data.on_missing)
         if differences.left_out:
-            judged = without_classes(source, differences.left_out)
+            evaluated = without_classes(source, differences.left_out)
             reason = "of a class without rationales"
-            tally.skip(reason, len(source) - len(judged), lines=[differences.describe()])
-            source = judged
+            tally.skip(reason, len(source) - len(evaluated), lines=[differences.describe()])
+            source = evaluated
     source, bad, twice = checked(source, preprocess, data.on_bad_image, augment)
     tally.lines += twice
     tally.skip(UNREADABLE, len(bad), lines=bad)

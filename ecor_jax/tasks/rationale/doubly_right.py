@@ -13,7 +13,7 @@ RR, RW, WR, WW = range(4)
 NAMES = ("rr", "rw", "wr", "ww")
 
 
-class Judged(NamedTuple):
+class Evaluated(NamedTuple):
     """Of N images: the outcome (RR, RW, WR or WW) and the voted category."""
 
     outcome: Int[np.ndarray, "N"]
@@ -49,15 +49,15 @@ def judge_strictly(
     rationales: Int[np.ndarray, "N k"],
     gold_category: Int[np.ndarray, "N"],
     gold_rationales: Bool[np.ndarray, "N R"],
-) -> Judged:
-    """Judges the top-k pairs of each image by exact ids.
+) -> Evaluated:
+    """Evaluates the top-k pairs of each image by exact ids.
 
     The reason is right if some top pair names the voted category together with a gold rationale of the image.
     """
     voted = majority_vote(categories)
     reasons = np.take_along_axis(gold_rationales, rationales, axis=1)
     reason_right = (reasons & (categories == voted[:, None])).any(axis=1)
-    return Judged(np.where(voted == gold_category, RR, WR) + ~reason_right, voted)
+    return Evaluated(np.where(voted == gold_category, RR, WR) + ~reason_right, voted)
 
 
 def judge_as_dror(
@@ -67,8 +67,8 @@ def judge_as_dror(
     gold_rationales: Bool[np.ndarray, "N R"],
     vocabulary: Vocabulary,
     template: str,
-) -> Judged:
-    """Judges as DROR's released code does (cvlab-columbia/DoubleRight, commit d0d74f5), for comparison with it.
+) -> Evaluated:
+    """Evaluates as DROR's released code does (cvlab-columbia/DoubleRight, commit d0d74f5), for comparison with it.
 
     It walks down the top pairs and stops at the first whose text contains the gold category and a gold rationale,
     and votes among the pairs walked only, which cuts the vote short and inflates RR. Texts match by substring.
@@ -89,10 +89,10 @@ def judge_as_dror(
         walked = next((place for place, text in enumerate(texts, 1) if gold_name in text and text in right), None)
         voted[image] = majority_vote(pair_categories[None, :walked])[0]
         reason_right[image] = any(vocabulary.classes[voted[image]] in text for text in right)
-    return Judged(np.where(voted == gold_category, RR, WR) + ~reason_right, voted)
+    return Evaluated(np.where(voted == gold_category, RR, WR) + ~reason_right, voted)
 
 
-def judge(
+def evaluate(
     mode: Literal["strict", "dror"],
     categories: Int[np.ndarray, "N k"],
     rationales: Int[np.ndarray, "N k"],
@@ -100,7 +100,7 @@ def judge(
     gold_rationales: Bool[np.ndarray, "N R"],
     vocabulary: Vocabulary,
     template: str,
-) -> Judged:
+) -> Evaluated:
     """`judge_strictly` or `judge_as_dror`, by `mode`."""
     pairs = (categories, rationales, gold_category, gold_rationales)
     return judge_strictly(*pairs) if mode == "strict" else judge_as_dror(*pairs, vocabulary, template)

@@ -23,7 +23,7 @@ from ecor_jax.parallel.processes import assert_same
 from ecor_jax.tasks.base import Log, MethodResult, Task, check_batch_sizes
 from ecor_jax.tasks.rationale.aot import steps_ahead
 from ecor_jax.tasks.rationale.data import Dataset, open_dataset, prepared_for
-from ecor_jax.tasks.rationale.doubly_right import NAMES, judge, pairs_that_vote
+from ecor_jax.tasks.rationale.doubly_right import NAMES, evaluate, pairs_that_vote
 from ecor_jax.tasks.rationale.explain import RationaleExplainer
 from ecor_jax.tasks.rationale.joint import Banks
 from ecor_jax.tasks.rationale.methods import PAIR, find_methods, make_banks, over_context, with_templates, words_of
@@ -36,7 +36,7 @@ from ecor_jax.training.loop import Validate
 
 
 class Rationale(Task[RationaleOptions, Evaluation]):
-    """ECOR, DROR, CLIP and the ablations: prompts tuned on one frozen CLIP, judged on one set of pictures.
+    """ECOR, DROR, CLIP and the ablations: prompts tuned on one frozen CLIP, evaluated on one set of pictures.
 
     A method's model is its prompts alone (None: untuned): the tower is the same for all, and text banks are large.
     """
@@ -127,7 +127,7 @@ class Rationale(Task[RationaleOptions, Evaluation]):
             return trained.prompts
         return self.tuned[method].prompts if method in self.tuned else None
 
-    def judge(self, method: str, model: VisualPrompts | None) -> Evaluation:
+    def evaluate(self, method: str, model: VisualPrompts | None) -> Evaluation:
         """The method's answers for all test images, and how right they are."""
         return self._evaluate(method, self._with(method, model), self.dataset.test, "evaluate")
 
@@ -155,7 +155,7 @@ class Rationale(Task[RationaleOptions, Evaluation]):
             total=len(source),
             name=f"{name} {method}",
         )
-        judged = judge(
+        evaluated = evaluate(
             options.evaluation.mode,
             predictions.categories,
             predictions.rationales,
@@ -165,52 +165,52 @@ class Rationale(Task[RationaleOptions, Evaluation]):
             # Without both in the prompt there would be nothing to match by.
             recipe.pair if "{c}" in recipe.pair and "{r}" in recipe.pair else PAIR,
         )
-        return Evaluation(predictions, judged)
+        return Evaluation(predictions, evaluated)
 
-    def save(self, directory: Path, judged: Mapping[str, MethodResult[Evaluation]]) -> bool:
-        tuned = {name: Tuned(self.recipes[name], own.model) for name, own in judged.items() if own.model is not None}
+    def save(self, directory: Path, evaluated: Mapping[str, MethodResult[Evaluation]]) -> bool:
+        tuned = {name: Tuned(self.recipes[name], own.model) for name, own in evaluated.items() if own.model is not None}
         if tuned:
             together = self.options.data.rationales_per_prompt
             save_tuned(directory, TunedModel(self.clip, tuned, self.dataset.vocabulary, together))
         return bool(tuned)
 
-    def results(self, judged: Mapping[str, MethodResult[Evaluation]]) -> dict[str, Any]:
+    def results(self, evaluated: Mapping[str, MethodResult[Evaluation]]) -> dict[str, Any]:
         """Outcome rates by method."""
-        first = next(iter(judged.values())).judgement.predictions
+        first = next(iter(evaluated.values())).evaluation.predictions
         # Of sets that do not fit into memory bad pictures are met on the way.
         self.tally.skip(UNREADABLE, len(self.dataset.test) - len(first.gold_category))
-        methods = {name: own.judgement.rates for name, own in judged.items()}
+        methods = {name: own.evaluation.rates for name, own in evaluated.items()}
         return {"dataset": self.options.data.name, "seed": self.options.seed, "methods": methods}
 
-    def table(self, judged: Mapping[str, MethodResult[Evaluation]]) -> str:
+    def table(self, evaluated: Mapping[str, MethodResult[Evaluation]]) -> str:
         """The rates of all methods, in per cent."""
         names = (*NAMES, "accuracy")
         lines = [f"{'':22}" + "".join(f"{name:>10}" for name in names) + f"{'count':>8}"]
-        for name, own in judged.items():
-            shares = own.judgement.rates
+        for name, own in evaluated.items():
+            shares = own.evaluation.rates
             cells = "".join(f"{100 * shares[rate]:10.2f}" for rate in names)
             lines.append(f"{name:22}{cells}{shares['count']:8}")
         return "\n".join(lines)
 
     def page(
-        self, directory: Path, judged: Mapping[str, MethodResult[Evaluation]], results: Mapping[str, Any], log: Log
+        self, directory: Path, evaluated: Mapping[str, MethodResult[Evaluation]], results: Mapping[str, Any], log: Log
     ) -> Path:
         return write_rationale_report(
             directory,
             self.options,
             self.vocabulary,
             self.dataset,
-            {name: own.judgement for name, own in judged.items()},
+            {name: own.evaluation for name, own in evaluated.items()},
             self.top_k,
             log.metrics,
-            {name: own.seconds for name, own in judged.items()},
+            {name: own.seconds for name, own in evaluated.items()},
             commands=[f"ecor-jax explain --model={log.model} --images PICTURE --output=page"] if log.model else [],
         )
 
-    def answers(self, judged: Mapping[str, MethodResult[Evaluation]]) -> Iterator[dict[str, Any]]:
+    def answers(self, evaluated: Mapping[str, MethodResult[Evaluation]]) -> Iterator[dict[str, Any]]:
         """Of each picture its class and what every method says: the class it votes for, and its top pairs."""
         classes, rationales, test = self.vocabulary.classes, self.vocabulary.rationales, self.dataset.test
-        predictions = {name: own.judgement.predictions for name, own in judged.items()}
+        predictions = {name: own.evaluation.predictions for name, own in evaluated.items()}
         first = next(iter(predictions.values()))
         if len(first.gold_category) != len(test):
             raise UserError("pictures were left out while they were read; there are no answers a picture")
@@ -221,8 +221,8 @@ class Rationale(Task[RationaleOptions, Evaluation]):
                 "rationales": [rationales[column] for column in np.flatnonzero(first.gold_rationales[number])],
                 "methods": {
                     method: {
-                        "category": classes[judged[method].judgement.judged.voted[number]],
-                        "outcome": NAMES[judged[method].judgement.judged.outcome[number]],
+                        "category": classes[evaluated[method].evaluation.evaluated.voted[number]],
+                        "outcome": NAMES[evaluated[method].evaluation.evaluated.outcome[number]],
                         "pairs": [
                             {"category": classes[c], "rationale": rationales[r], "probability": float(p)}
                             for c, r, p in zip(

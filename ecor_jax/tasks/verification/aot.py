@@ -47,8 +47,8 @@ def steps_ahead(options: VerificationOptions, mesh: Mesh, sizes: Sizes) -> Steps
     if head.tuned:
         batch = batch_of(options.data.batch_size, size, label=((), jnp.int32))
         steps["train"] = train_step(made, options, mesh, batch)
-    judged = batch_of(options.evaluation.batch_size, size, mask=((), jnp.bool_))
-    steps["evaluate"] = call_step(Views(face.mean, face.std, True), face.vision, mesh, judged)
+    evaluated = batch_of(options.evaluation.batch_size, size, mask=((), jnp.bool_))
+    steps["evaluate"] = call_step(Views(face.mean, face.std, True), face.vision, mesh, evaluated)
     return steps
 
 

@@ -1,4 +1,4 @@
-"""The people a verification config trains on, and the pairs it judges by."""
+"""The people a verification config trains on, and the pairs it evaluates by."""
 
 import dataclasses
 
@@ -78,7 +78,7 @@ def open_pair_sets(options: VerificationOptions, faces: Faces | None, tally: Tal
         sets[name] = open_pairs(name, entry.path, entry.images)
         tally.opened(sets[name].images)
     if not sets:
-        raise UserError("there are no pairs to judge by: set data.held_out, or pairs in the config")
+        raise UserError("there are no pairs to evaluate by: set data.held_out, or pairs in the config")
     for name, pairs in sets.items():
         _check(name, pairs)
     return sets

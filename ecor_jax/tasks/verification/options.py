@@ -123,7 +123,7 @@ class FaceReport:
 
 @dataclasses.dataclass(frozen=True)
 class VerificationOptions(OnClip):
-    """pairs: sets of pairs to judge by, by name."""
+    """pairs: sets of pairs to evaluate by, by name."""
 
     task: str = "verification"
     bottleneck: BottleneckOptions = BottleneckOptions()

@@ -27,7 +27,7 @@ KEPT = (1, 2, 3, 5, 10, 20, 40, 80)
 
 
 @dataclasses.dataclass(frozen=True)
-class Judgement:
+class Evaluation:
     """Scores and what was seen by set of pairs; the alignment proxy, None where the config names no pictures for it."""
 
     scores: Mapping[str, FaceScores]
@@ -35,7 +35,9 @@ class Judgement:
     proxy: float | None
 
 
-def faithfulness(face: FaceModel, judgement: Judgement, pair_sets: Mapping[str, PairSet], seed: int) -> dict[str, Any]:
+def faithfulness(
+    face: FaceModel, evaluation: Evaluation, pair_sets: Mapping[str, PairSet], seed: int
+) -> dict[str, Any]:
     """For results.json, on the first set of pairs; {} where no concept takes part in the decision.
 
     kept: accuracy with each picture's n strongest concepts alone. deleted: mean similarity of the pairs of the same
@@ -45,7 +47,7 @@ def faithfulness(face: FaceModel, judgement: Judgement, pair_sets: Mapping[str, 
     if head is None:
         return {}
     name, pairs = next(iter(pair_sets.items()))
-    activations = judgement.seen[name].activations
+    activations = evaluation.seen[name].activations
     concepts = activations.shape[1]
     counts = tuple(count for count in KEPT if count < concepts)
     kept = {
@@ -69,7 +71,7 @@ def faithfulness(face: FaceModel, judgement: Judgement, pair_sets: Mapping[str, 
 def write_verification(
     directory: Path,
     config: VerificationOptions,
-    judged: Mapping[str, MethodResult[Judgement]],
+    evaluated: Mapping[str, MethodResult[Evaluation]],
     pair_sets: Mapping[str, PairSet],
     results: Mapping[str, Any],
     descriptors: Descriptors,
@@ -77,8 +79,8 @@ def write_verification(
     tally: Tally,
 ) -> Path:
     """Writes `directory/index.html`: the table, curves, explained pairs of the first method and the first set."""
-    (name, (face, main, _)) = next(iter(judged.items()))
-    scores = {name: own.judgement.scores for name, own in judged.items()}
+    (name, (face, main, _)) = next(iter(evaluated.items()))
+    scores = {name: own.evaluation.scores for name, own in evaluated.items()}
     pairs = _examples(config.report.pairs, face, main, pair_sets, descriptors)
     # Where all pairs are of one kind, accuracy says next to nothing: it is kept out of the average.
     telling = [key for key, score in main.scores.items() if not score.one_kind]
@@ -91,13 +93,13 @@ def write_verification(
         intro="Two pictures are compared through characteristic descriptors: what the model finds in both decides.",
         facts=_facts(config, pair_sets, descriptors) | {"Pictures": str(tally)},
         left_out=tally.lines,
-        judged=judged,
+        evaluated=evaluated,
         telling=telling,
         averages={name: float(np.mean([own[key].folds.accuracy for key in telling])) for name, own in scores.items()}
         if telling
         else {},
         majority=float(np.mean([main.scores[key].majority for key in telling])) if telling else None,
-        aligned=any(own.judgement.proxy is not None for own in judged.values()),
+        aligned=any(own.evaluation.proxy is not None for own in evaluated.values()),
         roc={key: {name: (own[key].roc, own[key].auc) for name, own in scores.items()} for key in telling},
         pairs=pairs,
         kept={"accuracy": {name: {int(n): (accuracy, None) for n, accuracy in kept.items()}}} if kept else {},
@@ -127,7 +129,7 @@ def _facts(config: VerificationOptions, pair_sets: Mapping[str, PairSet], descri
 
 
 def _examples(
-    count: int, face: FaceModel, judgement: Judgement, pair_sets: Mapping[str, PairSet], descriptors: Descriptors
+    count: int, face: FaceModel, evaluation: Evaluation, pair_sets: Mapping[str, PairSet], descriptors: Descriptors
 ) -> list[ExplainedPair]:
     """Pairs spread evenly over the first set, as many of the same person as of two."""
     head = head_of(face)
@@ -141,15 +143,15 @@ def _examples(
     sides = [(_side(pairs, first), _side(pairs, second)) for first, second in compared]
     same = [bool(pairs.same[number]) for number in chosen]
     return explained_pairs(
-        judgement.seen[name],
+        evaluation.seen[name],
         head,
         descriptors,
         sides,
         compared,
-        judgement.scores[name].threshold,
+        evaluation.scores[name].threshold,
         same,
         threshold_source=threshold_source(name, pairs),
-        typical=typical_shares(judgement.seen[name], pairs, head, descriptors),
+        typical=typical_shares(evaluation.seen[name], pairs, head, descriptors),
     )
 
 

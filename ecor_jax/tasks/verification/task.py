@@ -38,7 +38,7 @@ from ecor_jax.tasks.verification.model import (
 from ecor_jax.tasks.verification.options import VerificationOptions
 from ecor_jax.tasks.verification.pairs import Seen, check_faces, face_model, head_of, see
 from ecor_jax.tasks.verification.report import (
-    Judgement,
+    Evaluation,
     faithfulness,
     threshold_source,
     typical_shares,
@@ -51,7 +51,7 @@ BASELINES = ("clip", "group_softmax", "group_softmax_random")
 """Without training: CLIP's features, Group SoftMax over the descriptors, and over meaningless ones."""
 
 
-class Verification(Task[VerificationOptions, Judgement]):
+class Verification(Task[VerificationOptions, Evaluation]):
     """One head trained (or read from a model directory), and BASELINES on the same CLIP."""
 
     Options = VerificationOptions
@@ -164,7 +164,7 @@ class Verification(Task[VerificationOptions, Judgement]):
         face.bottleneck.adapter = None
         return face
 
-    def judge(self, method: str, model: FaceModel) -> Judgement:
+    def evaluate(self, method: str, model: FaceModel) -> Evaluation:
         """How a face model does on all sets of pairs, and what it sees in their pictures."""
         if method not in BASELINES:
             proxy = self._alignment(model)
@@ -175,7 +175,7 @@ class Verification(Task[VerificationOptions, Judgement]):
         seen, scores = {}, {}
         for name, pairs in self.pair_sets.items():
             scores[name], seen[name] = self._scores(model, name, pairs)
-        return Judgement(scores, seen, proxy)
+        return Evaluation(scores, seen, proxy)
 
     @classmethod
     def holds(cls, directory: Path) -> bool:
@@ -200,13 +200,13 @@ class Verification(Task[VerificationOptions, Judgement]):
         seen = see(model, features)
         return score_pairs(seen.embeddings, pairs), seen
 
-    def save(self, directory: Path, judged: Mapping[str, base.MethodResult[Judgement]]) -> bool:
+    def save(self, directory: Path, evaluated: Mapping[str, base.MethodResult[Evaluation]]) -> bool:
         """The first method, trained or not."""
-        main, head = next(iter(judged.values())), self.options.bottleneck
+        main, head = next(iter(evaluated.values())), self.options.bottleneck
         clip = nnx.clone(self.clip.clip)
         clip.vision = main.model.vision
         name, pairs = next(iter(self.pair_sets.items()))
-        judgement, decides = main.judgement, head_of(main.model)
+        evaluation, decides = main.evaluation, head_of(main.model)
         descriptors = self.descriptors.scrambled(self.options.seed) if head.scrambled else self.descriptors
         bottleneck = main.model.bottleneck
         saved = SavedBottleneck(
@@ -215,45 +215,49 @@ class Verification(Task[VerificationOptions, Judgement]):
             descriptors,
             head.template,
             main.model.output,
-            judgement.scores[name].threshold,
+            evaluation.scores[name].threshold,
             threshold_source=threshold_source(name, pairs),
-            typical=typical_shares(judgement.seen[name], pairs, decides, descriptors) if decides else {},
+            typical=typical_shares(evaluation.seen[name], pairs, decides, descriptors) if decides else {},
         )
         save_bottleneck(directory, saved, clip)
         return True
 
-    def results(self, judged: Mapping[str, base.MethodResult[Judgement]]) -> dict[str, Any]:
+    def results(self, evaluated: Mapping[str, base.MethodResult[Evaluation]]) -> dict[str, Any]:
         """Scores of the first method, of the baselines beside it, and how much its concepts carry (training alone)."""
-        (_, main), *others = judged.items()
+        (_, main), *others = evaluated.items()
         results = {
             "seed": self.options.seed,
-            "verification": _scores(main.judgement),
-            "average": float(np.mean([score.folds.accuracy for score in main.judgement.scores.values()])),
-            "alignment_proxy": main.judgement.proxy,
+            "verification": _scores(main.evaluation),
+            "average": float(np.mean([score.folds.accuracy for score in main.evaluation.scores.values()])),
+            "alignment_proxy": main.evaluation.proxy,
             "baselines": {
-                name: {"verification": _scores(own.judgement), "alignment_proxy": own.judgement.proxy}
+                name: {"verification": _scores(own.evaluation), "alignment_proxy": own.evaluation.proxy}
                 for name, own in others
             },
         }
         if self.training:
-            results |= faithfulness(main.model, main.judgement, self.pair_sets, self.options.seed)
+            results |= faithfulness(main.model, main.evaluation, self.pair_sets, self.options.seed)
         return results
 
-    def table(self, judged: Mapping[str, base.MethodResult[Judgement]]) -> str:
+    def table(self, evaluated: Mapping[str, base.MethodResult[Evaluation]]) -> str:
         """Accuracies and areas under the curve of all methods, in per cent."""
         lines = [f"{'':24}" + "".join(f"{name[:18]:>20}" for name in self.pair_sets) + f"{'alignment':>12}"]
-        for name, (_, judgement, _) in judged.items():
-            scores = judgement.scores.values()
+        for name, (_, evaluation, _) in evaluated.items():
+            scores = evaluation.scores.values()
             cells = (f"{100 * score.folds.accuracy:.2f} / {_percent(score.auc)}" for score in scores)
-            lines.append(f"{name:24}" + "".join(f"{cell:>20}" for cell in cells) + f"{_percent(judgement.proxy):>12}")
+            lines.append(f"{name:24}" + "".join(f"{cell:>20}" for cell in cells) + f"{_percent(evaluation.proxy):>12}")
         told = "accuracy / area under the ROC curve; alignment: zero-shot accuracy on everyday pictures"
         return "\n".join([*lines, told])
 
     def page(
-        self, directory: Path, judged: Mapping[str, base.MethodResult[Judgement]], results: Mapping[str, Any], log: Log
+        self,
+        directory: Path,
+        evaluated: Mapping[str, base.MethodResult[Evaluation]],
+        results: Mapping[str, Any],
+        log: Log,
     ) -> Path:
         return write_verification(
-            directory, self.options, judged, self.pair_sets, results, self.descriptors, log, self.tally
+            directory, self.options, evaluated, self.pair_sets, results, self.descriptors, log, self.tally
         )
 
     def _face(self, output: str, *, scrambled: bool) -> FaceModel:
@@ -280,8 +284,8 @@ def interpolated(start: nnx.State, end: nnx.State, share: float) -> nnx.State:
     return jax.tree.map(lambda a, b: (1 - share) * a + share * b, start, end)
 
 
-def _scores(judgement: Judgement) -> dict[str, Any]:
-    return {name: score.as_results() for name, score in judgement.scores.items()}
+def _scores(evaluation: Evaluation) -> dict[str, Any]:
+    return {name: score.as_results() for name, score in evaluation.scores.items()}
 
 
 def _percent(share: float | None) -> str:

@@ -20,7 +20,7 @@ from ecor_jax.metrics.scores import score_classes, score_labels
 from ecor_jax.tasks.concepts.data import ConceptsDataset, Part
 from ecor_jax.tasks.concepts.heads import BlackBox, probabilities
 from ecor_jax.tasks.concepts.options import ConceptsOptions
-from ecor_jax.tasks.concepts.results import Judgement
+from ecor_jax.tasks.concepts.results import Evaluation
 
 DESCRIPTORS = Descriptors.from_groups(
     {"no finding": ["clear lungs", "sharp angles"], "effusion": ["a blunt angle", "a meniscus", "fluid"]}, "here"
@@ -49,7 +49,7 @@ class Case:
     data: ConceptsDataset
     config: ConceptsOptions
 
-    def row(self, cosines: np.ndarray, typical: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> Judgement:
+    def row(self, cosines: np.ndarray, typical: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> Evaluation:
         """A bottleneck that has these cosines and weights."""
         concepts, size = kernel.shape
         options: dict[str, Any] = {"scale": 1.0, "size": size, "start": "orthogonal", "use_bias": True}
@@ -58,11 +58,11 @@ class Case:
         assert head.aggregation.bias is not None
         head.aggregation.bias[...] = jnp.asarray(bias, jnp.float32)
         found = probabilities((cosines @ kernel + bias).astype(np.float32), self.config.data.single_label)
-        return Judgement(head, found, cosines.astype(np.float32), typical.astype(np.float32), self._scores(found))
+        return Evaluation(head, found, cosines.astype(np.float32), typical.astype(np.float32), self._scores(found))
 
-    def black_box(self, found: np.ndarray) -> Judgement:
+    def black_box(self, found: np.ndarray) -> Evaluation:
         """A black box that has these probabilities."""
-        return Judgement(BlackBox(5, 0, found.shape[1], rngs=nnx.Rngs(0)), found, None, None, self._scores(found))
+        return Evaluation(BlackBox(5, 0, found.shape[1], rngs=nnx.Rngs(0)), found, None, None, self._scores(found))
 
     def _scores(self, found: np.ndarray):
         test, options = self.data.test, {"resamples": self.config.evaluation.resamples, "seed": self.config.seed}

@@ -69,8 +69,8 @@ def test_the_probability_has_to_be_that_of_the_evidence():
      (1.6, None, True, None), (0.0, None, False, None)],
 )  # fmt: skip
 def test_found_and_right(logit, gold, found, right):
-    judged = diagnosis((), base=logit, gold=gold)
-    assert (judged.found, judged.right) == (found, right)
+    evaluated = diagnosis((), base=logit, gold=gold)
+    assert (evaluated.found, evaluated.right) == (found, right)
 
 
 def test_the_odds_of_two_classes_have_to_be_those_of_the_evidence():

@@ -187,7 +187,7 @@ def test_a_run_of_every_method(config, tiny_clip, tmp_path):
     )
     saved = load_bottleneck(load_clip(tmp_path / "run" / "model"))
     assert saved.findings is not None and not saved.findings.medical
-    # A plain CLIP is judged by what needs no training.
+    # A plain CLIP is evaluated by what needs no training.
     zero_shot = ecor_jax.evaluate(tiny_clip, config)["methods"]
     assert zero_shot == {name: results["methods"][name] for name in METHODS if not METHODS[name].trained}
     config.methods = "bottleneck"
@@ -213,7 +213,7 @@ def test_a_list_of_concepts_without_classes(config, tiny_clip, tmp_path):
     assert data.classes == ("cat", "dog", "grey seal") and data.of_class is None
     assert data.descriptors.phrases == ("a tail", "whiskers, long ones", "flippers")
     assert not data.train.present.any() and not any(data.test.phrases)
-    assert data.tally.lines[-1].endswith("there is no concept loss, and explanations are not judged")
+    assert data.tally.lines[-1].endswith("there is no concept loss, and explanations are not evaluated")
     results = ecor_jax.train(config, tmp_path / "run")
     assert set(results["methods"]) == set(config.methods.split(","))
     assert results["explanations"]["studies"] == 0

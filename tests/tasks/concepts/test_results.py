@@ -140,12 +140,14 @@ def test_concepts_kept_of_the_first_method_and_of_the_random_control(methods):
     base = -2 + TYPICAL @ (KERNEL[:, 1] - KERNEL[:, 0])
     logit = base + (row.cosines - TYPICAL)[:, [0, 2]] @ np.array([-30.0, 30.0])
     risk = 1 / (1 + np.exp(-logit))
-    judged = (np.stack([1 - risk, risk], axis=1), gold, "binary")
+    evaluated = (np.stack([1 - risk, risk], axis=1), gold, "binary")
     patients = made.data.test.patients
-    intervals = dict(zip(FIGURES, bootstrap_intervals(resampled(*judged), patients, resamples=60, seed=0), strict=True))
+    intervals = dict(
+        zip(FIGURES, bootstrap_intervals(resampled(*evaluated), patients, resamples=60, seed=0), strict=True)
+    )
     two = results["kept"]["bottleneck"]["2"]
     for name in ("accuracy", "auroc"):
-        assert two[name] == pytest.approx(figures(*judged)[name])
+        assert two[name] == pytest.approx(figures(*evaluated)[name])
         assert two[f"{name}_interval"] == pytest.approx(intervals[name])
 
 
@@ -154,9 +156,9 @@ def test_methods_are_compared_with_the_first_one(methods):
     found = results_of(rows, made.data, made.config)["auroc_differences"]
     assert list(found) == [f"bottleneck - {name}" for name in list(rows)[1:]]
     gold = made.data.test.targets.argmax(axis=1)
-    judged = [(rows[name].probabilities, gold, "binary") for name in ("bottleneck", "black_box")]
-    value = figures(*judged[0])["auroc"] - figures(*judged[1])["auroc"]
-    both = [resampled(*method) for method in judged]
+    evaluated = [(rows[name].probabilities, gold, "binary") for name in ("bottleneck", "black_box")]
+    value = figures(*evaluated[0])["auroc"] - figures(*evaluated[1])["auroc"]
+    both = [resampled(*method) for method in evaluated]
     (interval,) = bootstrap_intervals(
         lambda weights: (both[0](weights) - both[1](weights))[[FIGURES.index("auroc")]],
         made.data.test.patients, resamples=60, seed=0,

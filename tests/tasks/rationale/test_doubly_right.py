@@ -1,4 +1,4 @@
-"""RR, RW, WR, WW: hand-worked cases, and a slow judge written from the definitions for any others."""
+"""RR, RW, WR, WW: hand-worked cases, and a slow evaluate written from the definitions for any others."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecor_jax.data.vocabulary import Vocabulary
-from ecor_jax.tasks.rationale.doubly_right import RR, RW, WR, WW, judge, majority_vote, rates
+from ecor_jax.tasks.rationale.doubly_right import RR, RW, WR, WW, evaluate, majority_vote, rates
 
 TEMPLATE = "This is a photo of a {c} because there is {r}"
 # Names within names, of classes and of rationales; "tail" within "a long tail"; a class within a rationale.
@@ -87,7 +87,7 @@ def test_outcomes_equal_the_slow_judge(case, mode, template):
     rationales = np.array([[r for _, r in pairs] for pairs, _, _ in images])
     gold_category = np.array([category for _, category, _ in images])
     gold = np.array([[r in chosen for r in range(len(words.rationales))] for _, _, chosen in images])
-    result = judge(mode, categories, rationales, gold_category, gold, words, template)
+    result = evaluate(mode, categories, rationales, gold_category, gold, words, template)
     outcomes = []
     for image, (pairs, category, chosen) in enumerate(images):
         named = [(words.classes[c], words.rationales[r]) for c, r in pairs]

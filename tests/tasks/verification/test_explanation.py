@@ -103,8 +103,8 @@ def test_contributions_have_to_add_up():
      (0.1, None, True, None), (0.2, True, False, False)],
 )  # fmt: skip
 def test_verdict_and_gold(threshold, same, matches, right):
-    judged = pair(threshold=threshold, same=same)
-    assert (judged.match, judged.right) == (matches, right)
+    evaluated = pair(threshold=threshold, same=same)
+    assert (evaluated.match, evaluated.right) == (matches, right)
 
 
 def test_what_tells_a_match_from_a_no():
