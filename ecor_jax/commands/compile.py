@@ -15,13 +15,13 @@ from ecor_jax.commands import cli
 def main(args: argparse.Namespace) -> None:
     import jax
 
-    from ecor_jax.tasks.compile import compile_ahead
+    from ecor_jax.tasks.compile import compile_aot
 
     # Once libtpu is installed, JAX looks for a TPU of this machine, where there is none.
     jax.config.update("jax_platforms", "cpu")
     output = cli.output_file(args.output)
     sizes = {name: getattr(args, name) for name in ("classes", "rationales", "identities")}
-    compile_ahead(cli.config_of(args), args.topology, output, slices=args.slices, **sizes)
+    compile_aot(cli.config_of(args), args.topology, output, slices=args.slices, **sizes)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -147,7 +147,7 @@ class Task(abc.ABC, Generic[TaskOptions, Evaluation]):
         raise UserError(f"a config of the task {self.options.task!r} has no answers a picture")
 
     @staticmethod
-    def steps_ahead(options: Any, mesh: Mesh, sizes: Any) -> Mapping[str, Step]:
+    def aot_steps(options: Any, mesh: Mesh, sizes: Any) -> Mapping[str, Step]:
         """Its steps, "train" and "evaluate", of shapes alone (`tasks.ahead`); sizes: a `tasks.ahead.Sizes`."""
         raise UserError(f"the task {options.task!r} has no steps to compile ahead of time")
 

@@ -13,7 +13,7 @@ from ecor_jax.parallel.mesh import FSDP, make_mesh
 from ecor_jax.tasks.base import options_of
 
 
-def compile_ahead(config: Config, topology: str, output: Path, slices: int = 1, **sizes: int | None) -> dict[str, Any]:
+def compile_aot(config: Config, topology: str, output: Path, slices: int = 1, **sizes: int | None) -> dict[str, Any]:
     """Compiles the steps of a config for a topology such as `v5e:4x4`, writes what DESIGN says of them, and returns it.
 
     sizes: fields of `tasks.ahead.Sizes`. UserError if a step does not fit, with its largest buffers, after all is
@@ -29,7 +29,7 @@ def compile_ahead(config: Config, topology: str, output: Path, slices: int = 1, 
                 f"{group}.batch_size is {size}; expected a multiple of {mesh.size}, the devices of {topology}"
             )
     with FSDP(options.parallel.fsdp):
-        steps = task.steps_ahead(options, mesh, Sizes(**sizes))
+        steps = task.aot_steps(options, mesh, Sizes(**sizes))
     report: dict[str, Any] = {
         "topology": topology,
         "slices": slices,

@@ -53,5 +53,5 @@ def test_the_steps_arguments(config, overrides, request, tiny_clip, tiny_picture
                 for path, shape, dtype, where in told]  # fmt: skip
 
     monkeypatch.setattr(step, "jax", jax)
-    ahead = kind.steps_ahead(options, make_mesh(2), Sizes())["train"]
+    ahead = kind.aot_steps(options, make_mesh(2), Sizes())["train"]
     assert places(ahead.arguments) == places(real.value.args[0])

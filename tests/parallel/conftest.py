@@ -46,6 +46,6 @@ def step_ahead() -> Callable[..., Step]:
     def make(config: str, overrides: list[str], devices: Any, model: int, name="train", *, split=False, **sizes):
         task, options = options_of(load_config(config, [*overrides, f"parallel.fsdp={split}"]))
         with FSDP(split):
-            return task.steps_ahead(options, make_mesh(model, devices), Sizes(**sizes))[name]
+            return task.aot_steps(options, make_mesh(model, devices), Sizes(**sizes))[name]
 
     return make

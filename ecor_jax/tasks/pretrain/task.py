@@ -103,7 +103,7 @@ class Pretrain(Task[PretrainOptions, None]):
         return {}
 
     @staticmethod
-    def steps_ahead(options: PretrainOptions, mesh: Mesh, sizes: Sizes) -> Steps:
+    def aot_steps(options: PretrainOptions, mesh: Mesh, sizes: Sizes) -> Steps:
         """The step of training alone; a tokenizer learned from the captions is taken for as large as it may become."""
         config, data = read_architecture(options.model), options.data
 

@@ -22,7 +22,7 @@ from ecor_jax.tasks.rationale.predict import Answer
 from ecor_jax.tasks.splits import PROCEDURAL
 
 
-def steps_ahead(options: RationaleOptions, mesh: Mesh, sizes: Sizes) -> Steps:
+def aot_steps(options: RationaleOptions, mesh: Mesh, sizes: Sizes) -> Steps:
     """Of several methods, the last one that is trained, or the last one; there is no step of training of the others."""
     methods = list(find_methods(options.method).values())
     method = ([own for own in methods if own.tuned] or methods)[-1]

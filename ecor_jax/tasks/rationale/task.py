@@ -21,7 +21,7 @@ from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
 from ecor_jax.parallel.processes import assert_same
 from ecor_jax.tasks.base import Log, MethodResult, Task, check_batch_sizes
-from ecor_jax.tasks.rationale.aot import steps_ahead
+from ecor_jax.tasks.rationale.aot import aot_steps
 from ecor_jax.tasks.rationale.data import Dataset, open_dataset, prepared_for
 from ecor_jax.tasks.rationale.doubly_right import NAMES, evaluate, pairs_that_vote
 from ecor_jax.tasks.rationale.explain import RationaleExplainer
@@ -42,7 +42,7 @@ class Rationale(Task[RationaleOptions, Evaluation]):
     """
 
     Options = RationaleOptions
-    steps_ahead = staticmethod(steps_ahead)
+    aot_steps = staticmethod(aot_steps)
 
     def __init__(self, options: RationaleOptions, *, training: bool):
         super().__init__(options, training=training)

@@ -19,7 +19,7 @@ from ecor_jax.tasks.verification.model import FaceModel, VerificationLearner, de
 from ecor_jax.tasks.verification.options import VerificationOptions
 
 
-def steps_ahead(options: VerificationOptions, mesh: Mesh, sizes: Sizes) -> Steps:
+def aot_steps(options: VerificationOptions, mesh: Mesh, sizes: Sizes) -> Steps:
     """Evaluation here is to encode pictures and their mirror images: beside that, the rest of it costs nothing."""
     head, descriptors = options.bottleneck, descriptors_of(options)
     config = read_architecture(options.model)

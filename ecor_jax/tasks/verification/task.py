@@ -24,7 +24,7 @@ from ecor_jax.parallel.processes import assert_same
 from ecor_jax.tasks import base
 from ecor_jax.tasks.base import Log, Task, check_batch_sizes
 from ecor_jax.tasks.verification.alignment import alignment_proxy
-from ecor_jax.tasks.verification.aot import steps_ahead
+from ecor_jax.tasks.verification.aot import aot_steps
 from ecor_jax.tasks.verification.data import open_faces, open_pair_sets
 from ecor_jax.tasks.verification.explain import FaceExplainer
 from ecor_jax.tasks.verification.model import (
@@ -57,7 +57,7 @@ class Verification(Task[VerificationOptions, Evaluation]):
     Options = VerificationOptions
     # Centres are padded, and sampled, a share of the identities at a time.
     may_change = Task.may_change - {"parallel.model"}
-    steps_ahead = staticmethod(steps_ahead)
+    aot_steps = staticmethod(aot_steps)
 
     def __init__(self, options: VerificationOptions, *, training: bool):
         super().__init__(options, training=training)
