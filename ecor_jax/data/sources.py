@@ -75,7 +75,7 @@ def without_classes(source: Source, names: Sequence[str]) -> Subset:
 
 
 def split_by_class(source: Source, *, holdout: float, seed: int) -> tuple[Subset, Subset]:
-    """A training part and a test part, of `holdout` of every class (rounded, at least one image of each).
+    """A training split and a test split, of `holdout` of every class (rounded, at least one image of each).
 
     Depends on nothing but the order of the source and the seed. Raises UserError for a share outside 0 to 1,
     and naming the classes that have too few images for both parts.

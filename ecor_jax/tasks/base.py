@@ -109,7 +109,7 @@ class Task(abc.ABC, Generic[TaskOptions, Evaluation]):
         """What the loop trains for a method; None where nothing is trained."""
 
     def validate(self, method: str) -> Validate | None:
-        """Evaluates a learner's model on the validation part; None where the config keeps none."""
+        """Evaluates a learner's model on the validation split; None where the config keeps none."""
         return None
 
     @abc.abstractmethod
@@ -118,14 +118,14 @@ class Task(abc.ABC, Generic[TaskOptions, Evaluation]):
 
     @abc.abstractmethod
     def evaluate(self, method: str, model: Any) -> Evaluation:
-        """How good the model of a method is on the test part."""
+        """How good the model of a method is on the test split."""
 
     def save(self, directory: Path, evaluated: Mapping[str, MethodResult[Evaluation]]) -> bool:
         """Writes the model directory of a run; False where there is nothing to keep."""
         return False
 
     def results(self, evaluated: Mapping[str, MethodResult[Evaluation]]) -> dict[str, Any]:
-        """What results.json holds; {} for a task that is not evaluated. Here: of evaluations that are numbers by name."""
+        """What results.json holds; {} for a task that is not evaluated. By default evaluations are numbers by name."""
         return {"seed": self.options.seed, "methods": {name: own.evaluation for name, own in evaluated.items()}}
 
     def table(self, evaluated: Mapping[str, MethodResult[Evaluation]]) -> str:
@@ -143,7 +143,7 @@ class Task(abc.ABC, Generic[TaskOptions, Evaluation]):
         return write_page(directory, "generic.html", **shown)
 
     def answers(self, evaluated: Mapping[str, MethodResult[Evaluation]]) -> Iterable[Mapping[str, Any]]:
-        """What was answered for each picture (or pair) of the test part, as plain values."""
+        """What was answered for each picture (or pair) of the test split, as plain values."""
         raise UserError(f"a config of the task {self.options.task!r} has no answers a picture")
 
     @staticmethod
@@ -281,7 +281,7 @@ def _validate(task: Task, name: str) -> Validate | None:
     if validate is None and (task.options.eval_every or task.options.best):
         raise UserError(
             f"eval_every is {task.options.eval_every} and best {task.options.best!r}, but the config keeps no "
-            "validation part (data.validation)"
+            "validation split (data.validation)"
         )
     return validate
 

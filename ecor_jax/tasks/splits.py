@@ -1,4 +1,4 @@
-"""Labelled pictures as a config names them, in parts: to train on, to choose settings by, to test on."""
+"""Labelled pictures as a config names them, in splits: to train on, to choose settings by, to test on."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ class LabelledPictures:
     holdout: share of every class kept for the test where the pictures have no splits.
     validation: of the training pictures, to choose settings by: a share of every class, or the name of a split.
     slash: what / becomes in class names. aliases: class of the pictures=class of the texts, with commas.
-    seed: of the holdout, the validation part and the drawings.
+    seed: of the holdout, the validation split and the drawings.
     """
 
     name: str = ""
@@ -60,17 +60,17 @@ def drawings(data: LabelledPictures, size: int) -> dict[str, Source]:
 
 
 def with_validation(
-    parts: dict[str, Source], data: LabelledPictures, folders: Mapping[str, str], tally: Tally
+    splits: dict[str, Source], data: LabelledPictures, folders: Mapping[str, str], tally: Tally
 ) -> dict[str, Source]:
-    """The parts with "validation", which a share of "train" or a split of the images becomes, if the options ask."""
+    """The splits with "validation", which a share of "train" or a split of the images becomes, if the options ask."""
     if not data.validation:
-        return parts
+        return splits
     share = share_of(data.validation)
     if share is None:
-        return parts | {"validation": _open(data, data.images, data.validation, folders, tally)}
+        return splits | {"validation": _open(data, data.images, data.validation, folders, tally)}
     # Another draw than the holdout's, which may be of the same images.
-    kept, validation = split_by_class(parts["train"], holdout=share, seed=data.seed + 1)
-    return parts | {"train": kept, "validation": validation}
+    kept, validation = split_by_class(splits["train"], holdout=share, seed=data.seed + 1)
+    return splits | {"train": kept, "validation": validation}
 
 
 def share_of(validation: str) -> float | None:
@@ -84,7 +84,7 @@ def share_of(validation: str) -> float | None:
     return share
 
 
-def open_parts(
+def open_splits(
     data: LabelledPictures, folders: Mapping[str, str], tally: Tally, *, training: bool
 ) -> dict[str, Source]:
     """The pictures as "train" (if asked for) and "test".

@@ -1,4 +1,4 @@
-"""The state of a run where an evaluation on the validation part was at its best."""
+"""The state of a run where an evaluation on the validation split was at its best."""
 
 import contextlib
 import math

@@ -26,7 +26,7 @@ from ecor_jax.training.step import STOP, Learner, TrainState, jitted, make_step,
 from ecor_jax.training.store import Store
 
 Validate = Callable[[nnx.Module], Mapping[str, float]]
-"""Numbers of a model on the validation part."""
+"""Numbers of a model on the validation split."""
 
 
 def train(learner: Learner, options: Training, workdir: Path, run: str, validate: Validate | None = None) -> nnx.Module:

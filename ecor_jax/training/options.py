@@ -50,7 +50,7 @@ class Training:
 
     model: a model directory or hub id that the task starts from; what it may be, its own options say.
     dtype: what the towers compute in; bfloat16 on accelerators.
-    eval_every: steps between evaluations on the validation part; 0: none.
+    eval_every: steps between evaluations on the validation split; 0: none.
     best: a number of these evaluations; the weights at its best are kept, not the last ones. Empty: the last.
     profile: steps of which a trace is written below the workdir, after a few that warm up; 0: none.
     """

@@ -27,7 +27,7 @@ from ecor_jax.metrics.scores import score_classes, score_labels
 from ecor_jax.pages.page import write_page
 from ecor_jax.radiology.reports.table import Descriptor, write_table_page
 from ecor_jax.tasks.base import Log, MethodResult
-from ecor_jax.tasks.concepts.data import ConceptsDataset, Part
+from ecor_jax.tasks.concepts.data import ConceptsDataset, Split
 from ecor_jax.tasks.concepts.explain import reading
 from ecor_jax.tasks.concepts.explanation import Answer, Evidence, ExplainedImage, WhatIf, sigmoid
 from ecor_jax.tasks.concepts.heads import BlackBox
@@ -35,17 +35,17 @@ from ecor_jax.tasks.concepts.options import ConceptsOptions
 from ecor_jax.tasks.concepts.report import write_report
 from ecor_jax.tasks.concepts.results import Evaluation, results_of
 from ecor_jax.tasks.rationale.data import Dataset
-from ecor_jax.tasks.rationale.doubly_right import judge_strictly
+from ecor_jax.tasks.rationale.doubly_right import strict_outcomes
 from ecor_jax.tasks.rationale.explanation import ExplainedPicture, Explanation, Pair
 from ecor_jax.tasks.rationale.options import RationaleOptions
+from ecor_jax.tasks.rationale.predict import Evaluation as RationaleEvaluation
 from ecor_jax.tasks.rationale.predict import Predictions
 from ecor_jax.tasks.rationale.report import write_rationale_report
-from ecor_jax.tasks.rationale.task import Evaluation
 from ecor_jax.tasks.verification.explanation import Concept, ExplainedPair, Intervention, Side
 from ecor_jax.tasks.verification.options import VerificationOptions
 from ecor_jax.tasks.verification.pairs import READING as PAIR_READING
 from ecor_jax.tasks.verification.pairs import Seen
-from ecor_jax.tasks.verification.report import Evaluation as FaceJudgement
+from ecor_jax.tasks.verification.report import Evaluation as FaceEvaluation
 from ecor_jax.tasks.verification.report import write_verification
 from ecor_jax.tasks.verification.scores import score_pairs
 
@@ -99,7 +99,7 @@ def rationale_report(
     )
     gold = np.arange(count) % 3
 
-    def evaluated(seed: int) -> Evaluation:
+    def evaluated(seed: int) -> RationaleEvaluation:
         generator = np.random.default_rng(seed)
         categories, rationales = generator.integers(0, 3, (count, 4)), generator.integers(0, 4, (count, 4))
         probabilities = -np.sort(-generator.uniform(0, 0.25, (count, 4)), axis=1)
@@ -108,7 +108,7 @@ def rationale_report(
             categories, rationales, probabilities, categories[:, 0], probabilities.sum(axis=1), rationales[:, 0],
             probabilities[:, 0], gold, golds,
         )  # fmt: skip
-        return Evaluation(predictions, judge_strictly(categories, rationales, gold, golds))
+        return RationaleEvaluation(predictions, strict_outcomes(categories, rationales, gold, golds))
 
     config = defaults(RationaleOptions)
     config.data.name, config.data.images, config.model = "folder", f"/home/me/{HOSTILE}", "/home/me/clip/model"
@@ -153,7 +153,7 @@ def pair_explanations(directory: Path, *pairs: ExplainedPair) -> Path:
 
 def face_result(
     pair_sets: dict[str, PairSet], seed: int, proxy: float | None, output: str = "activations"
-) -> MethodResult[FaceJudgement]:
+) -> MethodResult[FaceEvaluation]:
     """Activations of 30 faces in two groups of three concepts, those of a person alike."""
     generator = np.random.default_rng(seed)
     seen = {}
@@ -165,7 +165,7 @@ def face_result(
         del pairs
     face = SimpleNamespace(output=output, bottleneck=SimpleNamespace(aggregation=None, bank=np.zeros((6, 1))))
     scores = {name: score_pairs(seen[name].embeddings, pairs) for name, pairs in pair_sets.items()}
-    return MethodResult(face, FaceJudgement(scores, seen, proxy), 75.0)
+    return MethodResult(face, FaceEvaluation(scores, seen, proxy), 75.0)
 
 
 def pair_set(name: str, same: np.ndarray) -> PairSet:
@@ -230,7 +230,7 @@ def concepts_report(directory: Path, single_label: bool = True, source: str = "r
     )
     phrases = [[], *[[HOSTILE, "a pacemaker"]] * (count - 1)]
     patients = tuple(f"p{number // 2}" for number in range(count))
-    part = Part(records(count), targets, np.zeros((count, 5), bool), phrases, patients)
+    split = Split(records(count), targets, np.zeros((count, 5), bool), phrases, patients)
     classes = ("No Finding", "Effusion") if single_label else ("Effusion", "Edema <&>")
     data = ConceptsDataset(classes, single_label, words, None, part, None, part, tally=Tally([HOSTILE]))
     config = defaults(ConceptsOptions)

@@ -1,4 +1,4 @@
-"""What a config of concepts is trained and evaluated on: pictures with labels, and the descriptors that hold of each."""
+"""The data of a concept bottleneck: images with labels, and the descriptors that hold of each."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from ecor_jax.data.tally import Tally
 
 
 @dataclasses.dataclass(frozen=True)
-class Part:
+class Split:
     """N pictures with the targets of C classes or labels, and what holds of each.
 
     targets: 1 for what is there; of exclusive classes one-hot rows, of labels NaN where nothing is known.
@@ -30,11 +30,11 @@ class Part:
 
 @dataclasses.dataclass(frozen=True)
 class ConceptsDataset:
-    """No picture, and no patient, is in two parts; `validation` is None where the options keep none.
+    """No picture, and no patient, is in two splits; `validation` is None where the options keep none.
 
     exclusive: a picture is of one of the classes; else every label holds or does not. of_class: the descriptors of
     each class; None where that is not known. tally: what became of the files that were found.
-    trained_on: the patients of the training part's studies, whatever they show.
+    trained_on: the patients of the training split's studies, whatever they show.
     captions: pictures and captions that a CLIP may be pretrained on; None where there are none.
     """
 
@@ -42,18 +42,18 @@ class ConceptsDataset:
     exclusive: bool
     descriptors: Descriptors
     of_class: Bool[np.ndarray, "classes concepts"] | None
-    train: Part
-    validation: Part | None
-    test: Part
+    train: Split
+    validation: Split | None
+    test: Split
     tally: Tally
     trained_on: tuple[str, ...] = ()
     captions: tuple[Source, Captions] | None = None
 
     def fingerprint(self) -> list[object]:
         """Plain values that are others for other data."""
-        parts = [part for part in (self.train, self.validation, self.test) if part is not None]
-        labels = [part.targets.tobytes().hex() + part.present.tobytes().hex() for part in parts]
-        return [self.classes, self.descriptors.phrases, labels, *(part.pictures.fingerprint() for part in parts)]
+        splits = [split for split in (self.train, self.validation, self.test) if split is not None]
+        labels = [split.targets.tobytes().hex() + split.present.tobytes().hex() for split in splits]
+        return [self.classes, self.descriptors.phrases, labels, *(split.pictures.fingerprint() for split in splits)]
 
     @property
     def shown(self) -> tuple[str, ...]:

@@ -15,9 +15,9 @@ from ecor_jax.data.sources import Subset
 from ecor_jax.data.tally import UNREADABLE, Tally
 from ecor_jax.data.vocabulary import Vocabulary, folder_names, match
 from ecor_jax.errors import UserError
-from ecor_jax.tasks.concepts.data import ConceptsDataset, Part
+from ecor_jax.tasks.concepts.data import ConceptsDataset, Split
 from ecor_jax.tasks.concepts.options import Concepts, ConceptsData, ConceptsOptions
-from ecor_jax.tasks.splits import PROCEDURAL, drawings, open_parts, share_of, with_validation
+from ecor_jax.tasks.splits import PROCEDURAL, drawings, open_splits, share_of, with_validation
 from ecor_jax.untrusted.json_text import JsonObject
 
 DRAWN = 64
@@ -53,7 +53,7 @@ def open_pictures(options: ConceptsOptions) -> ConceptsDataset:
             folders = folder_names(concepts.descriptors, data.slash)
         if not data.single_label:
             _check_split(data)
-        sources = open_parts(data, folders, tally, training=True)
+        sources = open_splits(data, folders, tally, training=True)
     sources = with_validation(sources, data, folders, tally)
     if data.on_bad_image == "skip":
         sources = {name: _readable(source, tally) for name, source in sources.items()}
@@ -65,18 +65,18 @@ def open_pictures(options: ConceptsOptions) -> ConceptsDataset:
         descriptors, of_class = _descriptors(vocabulary, classes, per_class="{c}" in concepts.template)
     if len(classes) < 1 + data.single_label:
         raise UserError(f"found {len(classes)} class with pictures, {', '.join(classes)}; expected at least 2")
-    parts = {name: _part(name, source, classes, data, descriptors, of_class) for name, source in sources.items()}
-    for name, part in parts.items():
-        skipped = len(sources[name]) - len(part.pictures)
+    splits = {name: _split_of(name, source, classes, data, descriptors, of_class) for name, source in sources.items()}
+    for name, split in splits.items():
+        skipped = len(sources[name]) - len(split.pictures)
         tally.skip("of a class without descriptors or training pictures", skipped, sources[name].origin)
     return ConceptsDataset(
         classes,
         data.single_label,
         descriptors,
         of_class,
-        parts["train"],
-        parts.get("validation"),
-        parts["test"],
+        splits["train"],
+        splits.get("validation"),
+        splits["test"],
         tally,
     )
 
@@ -153,20 +153,22 @@ def _descriptors(
     return descriptors, np.array([[name in owners[phrase] for phrase in descriptors.phrases] for name in classes])
 
 
-def _part(
+def _split_of(
     name: str,
     source: Source,
     classes: Sequence[str],
     data: ConceptsData,
     descriptors: Descriptors,
     of_class: Bool[np.ndarray, "classes concepts"] | None,
-) -> Part:
+) -> Split:
     """The pictures of the classes; with several labels all pictures, those of unknown labels too."""
     number = {label: column for column, label in enumerate(classes)}
     labels = [_labels_of(category, data) for category in source.categories]
     rows = [row for row, own in enumerate(labels) if not data.single_label or own[0] in number]
     if not rows:
-        raise UserError(f"{source.origin}: no picture of the {name} part is of one of the classes {', '.join(classes)}")
+        raise UserError(
+            f"{source.origin}: no picture of the {name} split is of one of the classes {', '.join(classes)}"
+        )
     targets: Float[np.ndarray, "N classes"] = np.zeros((len(rows), len(classes)), np.float32)
     for target, row in zip(targets, rows, strict=True):
         target[[number[label] for label in labels[row] if label in number]] = 1
@@ -174,4 +176,4 @@ def _part(
     present = targets @ (nothing if of_class is None else of_class) > 0
     phrases = [[descriptors.phrases[concept] for concept in np.flatnonzero(held)] for held in present]
     pictures = Subset(source, rows) if len(rows) < len(source) else source
-    return Part(pictures, targets, present, phrases)
+    return Split(pictures, targets, present, phrases)

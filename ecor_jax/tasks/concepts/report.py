@@ -132,15 +132,15 @@ def _kept(kept: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, dict
 
 
 def _facts(config: ConceptsOptions, data: ConceptsDataset) -> dict[str, str]:
-    head, split = config.head, "" if data.test.patients is None else f" (split by patient: {config.data.seed})"
+    head, by = config.head, "" if data.test.patients is None else f" (split by patient: {config.data.seed})"
     named = (("train", data.train), ("validation", data.validation), ("test", data.test))
-    parts = [(name, part) for name, part in named if part is not None]
+    splits = [(name, split) for name, split in named if split is not None]
     counts = []
-    for name, part in parts:
-        of = "" if part.patients is None else f" of {len(set(part.patients))} patients"
-        positives = zip(data.classes, np.nansum(part.targets, axis=0), strict=True)
+    for name, split in splits:
+        of = "" if split.patients is None else f" of {len(set(split.patients))} patients"
+        positives = zip(data.classes, np.nansum(split.targets, axis=0), strict=True)
         each = " (" + ", ".join(f"{label} {int(count)}" for label, count in positives) + ")"
-        counts.append(f"{name} {len(part.pictures)} images{of}{each if len(data.classes) <= MOST_COUNTED else ''}")
+        counts.append(f"{name} {len(split.pictures)} images{of}{each if len(data.classes) <= MOST_COUNTED else ''}")
     return {
         "Encoders": config.model or config.embeddings or "a CLIP pretrained for this run",
         "Pictures": str(data.tally),
@@ -149,7 +149,7 @@ def _facts(config: ConceptsOptions, data: ConceptsDataset) -> dict[str, str]:
         "Adapter": f"width {head.adapter.width}, alpha {head.adapter.alpha}" if head.adapter.width else "none",
         "Loss": f"cross-entropy (class weights: {config.loss.class_weights}) + {config.loss.concept_weight} concept L1",
         "Steps": f"{config.steps} of {config.data.batch_size} images",
-        "Seed": f"{config.seed}{split}",
+        "Seed": f"{config.seed}{by}",
     }
 
 

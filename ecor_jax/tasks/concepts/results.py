@@ -14,7 +14,7 @@ from ecor_jax.metrics.classification import FIGURES, Gold, figures, resampled
 from ecor_jax.metrics.scores import ClassificationScores, LabelScores, score_classes, score_labels
 from ecor_jax.radiology.reports.descriptor_sets import alike, equal, set_agreement
 from ecor_jax.radiology.reports.text_overlap import text_overlap
-from ecor_jax.tasks.concepts.data import ConceptsDataset, Part
+from ecor_jax.tasks.concepts.data import ConceptsDataset, Split
 from ecor_jax.tasks.concepts.heads import Head, linear, outputs, probabilities
 from ecor_jax.tasks.concepts.options import ConceptsOptions
 
@@ -47,19 +47,19 @@ def evaluated(
     head: Head,
     features: Float[np.ndarray, "N embed"],
     typical: Float[np.ndarray, "concepts"] | None,
-    part: Part,
+    split: Split,
     data: ConceptsDataset,
     config: ConceptsOptions,
 ) -> Evaluation:
-    """A head on the features of a part's pictures."""
+    """A head on the features of a split's pictures."""
     said = outputs(head, features)
     shares = probabilities(said.logits, data.exclusive)
     options, average = _bootstrap(config), average_of(data, config)
     if data.exclusive:
-        gold = np.argmax(part.targets, axis=1)
-        scores = score_classes(shares, gold, part.patients, average, **options)
+        gold = np.argmax(split.targets, axis=1)
+        scores = score_classes(shares, gold, split.patients, average, **options)
     else:
-        scores = score_labels(shares, part.targets, part.patients, data.classes, average, **options)
+        scores = score_labels(shares, split.targets, split.patients, data.classes, average, **options)
     return Evaluation(head, shares, said.cosines, typical, scores)
 
 
@@ -83,7 +83,7 @@ def results_of(rows: Mapping[str, Evaluation], data: ConceptsDataset, config: Co
         "dataset": config.data.name,
         "seed": config.seed,
         "findings": list(data.classes),
-        "studies": {name: _counts(part, data.classes) for name, part in (("train", data.train), ("test", data.test))},
+        "studies": {name: _counts(split, data.classes) for name, split in (("train", data.train), ("test", data.test))},
         "left_out": data.tally.lines,
         "methods": {name: row.scores.as_results() for name, row in rows.items()},
         "auroc_differences": _differences(rows, data, config),
@@ -96,10 +96,10 @@ def results_of(rows: Mapping[str, Evaluation], data: ConceptsDataset, config: Co
     return results
 
 
-def _counts(part: Part, classes: Sequence[str]) -> dict[str, Any]:
-    positives = zip(classes, np.nansum(part.targets, axis=0).astype(int).tolist(), strict=True)
-    patients = {} if part.patients is None else {"patients": len(set(part.patients))}
-    return {"count": len(part.pictures)} | patients | {"positive": dict(positives)}
+def _counts(split: Split, classes: Sequence[str]) -> dict[str, Any]:
+    positives = zip(classes, np.nansum(split.targets, axis=0).astype(int).tolist(), strict=True)
+    patients = {} if split.patients is None else {"patients": len(set(split.patients))}
+    return {"count": len(split.pictures)} | patients | {"positive": dict(positives)}
 
 
 def _differences(rows: Mapping[str, Evaluation], data: ConceptsDataset, config: ConceptsOptions) -> dict[str, Any]:

@@ -171,12 +171,12 @@ class ConceptBottleneck(Task[ConceptsOptions, Evaluation]):
 
     def learner(self, method: str) -> ConceptsLearner | None:
         """The head of a method, to be trained on the features of the training pictures."""
-        options, kind, part = self.options, METHODS[method], self.data.train
+        options, kind, split = self.options, METHODS[method], self.data.train
         if not kind.trained:
             return None
-        columns = {"features": self.features, "target": part.targets, "present": part.present}
+        columns = {"features": self.features, "target": split.targets, "present": split.present}
         batches = train_batches(
-            Arrays(columns, part.pictures.origin),
+            Arrays(columns, split.pictures.origin),
             None,
             batch_size=options.data.batch_size,
             seed=options.seed,
@@ -186,13 +186,13 @@ class ConceptBottleneck(Task[ConceptsOptions, Evaluation]):
         return ConceptsLearner(self._fresh(kind, self._bank(kind)), batches, self._loss(kind))
 
     def validate(self, method: str) -> Validate | None:
-        part = self.data.validation
-        if part is None:
+        split = self.data.validation
+        if split is None:
             return None
 
         def scores_of(head: nnx.Module) -> dict[str, float]:
             assert isinstance(head, Head)
-            without = dataclasses.replace(part, patients=None)  # intervals are for the test
+            without = dataclasses.replace(split, patients=None)  # intervals are for the test
             scores = evaluated(head, self.validation, None, without, self.data, self.options).main
             numbers = {name: getattr(scores, name) for name in ("accuracy", "f1", "auroc", "brier")}
             return {name: value for name, value in numbers.items() if value is not None}

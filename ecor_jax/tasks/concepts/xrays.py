@@ -11,21 +11,21 @@ from ecor_jax.data.descriptors import XRAYS, Descriptors
 from ecor_jax.data.tally import Tally
 from ecor_jax.data.vocabulary import normalise_name
 from ecor_jax.errors import UserError, needs, some_of
+from ecor_jax.radiology.reports import splitter
 from ecor_jax.radiology.reports.sections import report_text
-from ecor_jax.radiology.reports.splitter import split
 from ecor_jax.radiology.reports.statements import phrase, read_statements
 from ecor_jax.radiology.xray import open_studies
 from ecor_jax.radiology.xray.captions import OneFinding, StudyCaptions
 from ecor_jax.radiology.xray.labels import Uncertain, select, targets_of
 from ecor_jax.radiology.xray.patient_split import check_no_overlap, split_patients
 from ecor_jax.radiology.xray.studies import POSITIVE, Studies
-from ecor_jax.tasks.concepts.data import ConceptsDataset, Part
+from ecor_jax.tasks.concepts.data import ConceptsDataset, Split
 from ecor_jax.tasks.concepts.options import Concepts, ConceptsData, ConceptsOptions
 from ecor_jax.tasks.splits import share_of
 
 
 def open_xrays(options: ConceptsOptions) -> ConceptsDataset:
-    """The studies that `data` names; no patient is in two parts. UserError for an option that is out of range."""
+    """The studies that `data` names; no patient is in two splits. UserError for an option that is out of range."""
     data = options.data
     for option in ("images", "tables"):
         if not getattr(data, option):
@@ -50,9 +50,9 @@ def open_xrays(options: ConceptsOptions) -> ConceptsDataset:
     rows = _split(studies, classes, data)
     tally.skip("of another official split", len(studies) - sum(map(len, rows.values())), studies.origin)
     chosen = {name: _selected(studies.take(own), classes, data, tally) for name, own in rows.items()}
-    descriptors, held = _concepts([part for part, _ in chosen.values()], classes, options)
-    parts = {
-        name: Part(pictures, targets, present, phrases, pictures.patients)
+    descriptors, held = _concepts([split for split, _ in chosen.values()], classes, options)
+    splits = {
+        name: Split(pictures, targets, present, phrases, pictures.patients)
         for (name, (pictures, targets)), (present, phrases) in zip(chosen.items(), held, strict=True)
     }
     pretraining, of_labels = studies.take(rows["train"]), options.concepts.source == "labels"
@@ -61,9 +61,9 @@ def open_xrays(options: ConceptsOptions) -> ConceptsDataset:
         data.single_label,
         descriptors,
         _of_class(descriptors, classes) if of_labels else None,
-        parts["train"],
-        parts.get("validation"),
-        parts["test"],
+        splits["train"],
+        splits.get("validation"),
+        splits["test"],
         tally=tally,
         trained_on=pretraining.patients,
         captions=(OneFinding(pretraining, descriptors.groups), StudyCaptions(descriptors)) if of_labels else None,
@@ -86,7 +86,7 @@ def _some_patients(studies: Studies, classes: Sequence[str], data: ConceptsData)
 
 
 def _split(studies: Studies, classes: Sequence[str], data: ConceptsData) -> dict[str, np.ndarray]:
-    """Rows of each part."""
+    """Rows of each split."""
     rows = _train_and_test(studies, classes, data)
     if not data.validation:
         return rows
@@ -95,7 +95,7 @@ def _split(studies: Studies, classes: Sequence[str], data: ConceptsData) -> dict
         validation = np.flatnonzero(np.array(studies.splits) == data.validation)
         if not len(validation):
             raise UserError(f"{studies.origin}: no image of the split {data.validation!r} (data.validation)")
-        check_no_overlap(*([studies.patients[row] for row in part] for part in (validation, rows["test"])))
+        check_no_overlap(*([studies.patients[row] for row in split] for split in (validation, rows["test"])))
         return rows | {"validation": validation}
     train = studies.take(rows["train"])
     kept, validation = _by_patient(train, classes, share, data.seed + 1)
@@ -110,12 +110,12 @@ def _train_and_test(studies: Studies, classes: Sequence[str], data: ConceptsData
     rows = {name: np.flatnonzero(np.array(studies.splits) == name) for name in ("train", "test")}
     if not all(map(len, rows.values())):
         raise UserError(f"{studies.origin}: no official split; set data.test to the share of the patients to test on")
-    check_no_overlap(*([studies.patients[row] for row in part] for part in rows.values()))
+    check_no_overlap(*([studies.patients[row] for row in split] for split in rows.values()))
     return rows
 
 
 def _by_patient(studies: Studies, classes: Sequence[str], share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of the larger and of the smaller part; both get their share of the rarest finding."""
+    """Rows of the larger and of the smaller split; both get their share of the rarest finding."""
     wanted = set(map(normalise_name, classes))
     columns = [column for column, name in enumerate(studies.findings) if normalise_name(name) in wanted]
     strata = (studies.labels[:, columns] == POSITIVE).astype(np.float32)
@@ -134,18 +134,18 @@ def _selected(studies: Studies, classes: Sequence[str], data: ConceptsData, tall
 Held = list[tuple[Bool[np.ndarray, "studies concepts"], Sequence[Sequence[str]]]]
 
 
-def _concepts(parts: Sequence[Studies], classes: Sequence[str], options: ConceptsOptions) -> tuple[Descriptors, Held]:
-    """The descriptors, and of the studies of each part `present` and `phrases`."""
+def _concepts(splits: Sequence[Studies], classes: Sequence[str], options: ConceptsOptions) -> tuple[Descriptors, Held]:
+    """The descriptors, and of the studies of each split `present` and `phrases`."""
     concepts = options.concepts
     if concepts.source == "labels":
         if concepts.statements:
             raise UserError("concepts.statements is set, but concepts.source is 'labels'; expected 'reports'")
         descriptors = Descriptors.from_file(XRAYS if concepts.descriptors == "xrays" else concepts.descriptors)
         _check_groups(descriptors, classes)
-        present = [_held_by_labels(part, descriptors, options.data.uncertain) for part in parts]
+        present = [_held_by_labels(split, descriptors, options.data.uncertain) for split in splits]
         return descriptors, [(rows, [_of(row, descriptors) for row in rows]) for rows in present]
-    said = [_phrases(part, concepts) for part in parts]
-    descriptors = _of_reports(parts[0], said[0], concepts)
+    said = [_phrases(split, concepts) for split in splits]
+    descriptors = _of_reports(splits[0], said[0], concepts)
     return descriptors, [(_held(rows, descriptors), [list(row) for row in rows]) for rows in said]
 
 
@@ -185,7 +185,7 @@ def _phrases(studies: Studies, concepts: Concepts) -> list[dict[str, str]]:
     else:
         texts = dict(zip(names, studies.reports, strict=True))
         bar = tqdm(texts.items(), "splitting reports", unit="report", mininterval=1)
-        known = {name: split(report_text(text, concepts.sections)) for name, text in bar}
+        known = {name: splitter.split(report_text(text, concepts.sections)) for name, text in bar}
     return [
         {phrase(said): said.group for said in known.get(name, ()) if said.status != "uncertain"} if name else {}
         for name in names

@@ -17,12 +17,12 @@ from ecor_jax.data.tally import UNREADABLE, Tally
 from ecor_jax.data.vocabulary import Vocabulary, folder_names, match
 from ecor_jax.errors import UserError, some_of
 from ecor_jax.tasks.rationale.options import RationaleData
-from ecor_jax.tasks.splits import PROCEDURAL, drawings, open_parts, with_validation
+from ecor_jax.tasks.splits import PROCEDURAL, drawings, open_splits, with_validation
 
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """No image is in two parts; `train` and `validation` are None where only an evaluation was asked for.
+    """No image is in two splits; `train` and `validation` are None where only an evaluation was asked for.
 
     validation: to choose settings by; None, too, where the options keep none.
     """
@@ -70,7 +70,7 @@ def open_dataset(
                 raise UserError(f"--config.data.{option} is not set: expected a path")
         vocabulary = Vocabulary.from_file(data.rationales, slash=data.slash)
         folders = folder_names(data.rationales, data.slash)
-        sets = open_parts(data, folders, tally, training=training)
+        sets = open_splits(data, folders, tally, training=training)
     vocabulary = fitting(vocabulary, too_long(vocabulary), data.on_long, tally.lines)
     sets = with_validation(sets, data, folders, tally) if training else {"test": sets["test"]}
     for name in sets:
@@ -82,7 +82,7 @@ def open_dataset(
 
 
 def prepared_for(preprocess: Preprocess, resize: str, *, training: bool) -> Preprocess:
-    """How pictures of a part are prepared, by the option `data.resize`."""
+    """How pictures of a split are prepared, by the option `data.resize`."""
     if resize == "model":
         return preprocess
     if training:

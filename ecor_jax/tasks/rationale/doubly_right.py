@@ -13,7 +13,7 @@ RR, RW, WR, WW = range(4)
 NAMES = ("rr", "rw", "wr", "ww")
 
 
-class Evaluated(NamedTuple):
+class Outcomes(NamedTuple):
     """Of N images: the outcome (RR, RW, WR or WW) and the voted category."""
 
     outcome: Int[np.ndarray, "N"]
@@ -44,12 +44,12 @@ def majority_vote(categories: Int[np.ndarray, "N k"]) -> Int[np.ndarray, "N"]:
     return np.take_along_axis(categories, best[:, None], axis=1)[:, 0]
 
 
-def judge_strictly(
+def strict_outcomes(
     categories: Int[np.ndarray, "N k"],
     rationales: Int[np.ndarray, "N k"],
     gold_category: Int[np.ndarray, "N"],
     gold_rationales: Bool[np.ndarray, "N R"],
-) -> Evaluated:
+) -> Outcomes:
     """Evaluates the top-k pairs of each image by exact ids.
 
     The reason is right if some top pair names the voted category together with a gold rationale of the image.
@@ -57,7 +57,7 @@ def judge_strictly(
     voted = majority_vote(categories)
     reasons = np.take_along_axis(gold_rationales, rationales, axis=1)
     reason_right = (reasons & (categories == voted[:, None])).any(axis=1)
-    return Evaluated(np.where(voted == gold_category, RR, WR) + ~reason_right, voted)
+    return Outcomes(np.where(voted == gold_category, RR, WR) + ~reason_right, voted)
 
 
 def judge_as_dror(
@@ -67,12 +67,12 @@ def judge_as_dror(
     gold_rationales: Bool[np.ndarray, "N R"],
     vocabulary: Vocabulary,
     template: str,
-) -> Evaluated:
+) -> Outcomes:
     """Evaluates as DROR's released code does (cvlab-columbia/DoubleRight, commit d0d74f5), for comparison with it.
 
     It walks down the top pairs and stops at the first whose text contains the gold category and a gold rationale,
     and votes among the pairs walked only, which cuts the vote short and inflates RR. Texts match by substring.
-    That makes it kinder than `judge_strictly`. It is kinder than the released loops, too, in one thing: they compare
+    That makes it kinder than `strict_outcomes`. It is kinder than the released loops, too, in one thing: they compare
     the class's name as its folder has it with texts in which names are normalised, so a class whose name that changes
     is never counted (415 of ImageNet's 997). Here both are the names of the rationale file. `template` is the prompt of
     a pair, with {c} and {r}.
@@ -89,7 +89,7 @@ def judge_as_dror(
         walked = next((place for place, text in enumerate(texts, 1) if gold_name in text and text in right), None)
         voted[image] = majority_vote(pair_categories[None, :walked])[0]
         reason_right[image] = any(vocabulary.classes[voted[image]] in text for text in right)
-    return Evaluated(np.where(voted == gold_category, RR, WR) + ~reason_right, voted)
+    return Outcomes(np.where(voted == gold_category, RR, WR) + ~reason_right, voted)
 
 
 def evaluate(
@@ -100,10 +100,10 @@ def evaluate(
     gold_rationales: Bool[np.ndarray, "N R"],
     vocabulary: Vocabulary,
     template: str,
-) -> Evaluated:
-    """`judge_strictly` or `judge_as_dror`, by `mode`."""
+) -> Outcomes:
+    """`strict_outcomes` or `judge_as_dror`, by `mode`."""
     pairs = (categories, rationales, gold_category, gold_rationales)
-    return judge_strictly(*pairs) if mode == "strict" else judge_as_dror(*pairs, vocabulary, template)
+    return strict_outcomes(*pairs) if mode == "strict" else judge_as_dror(*pairs, vocabulary, template)
 
 
 def rates(outcome: Int[np.ndarray, "N"]) -> dict[str, float | int]:

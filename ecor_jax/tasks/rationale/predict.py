@@ -19,7 +19,7 @@ from ecor_jax.errors import UserError
 from ecor_jax.features.text_bank import embed_texts
 from ecor_jax.parallel.map_batches import map_batches
 from ecor_jax.parallel.shards import Shards
-from ecor_jax.tasks.rationale.doubly_right import Evaluated, rates
+from ecor_jax.tasks.rationale.doubly_right import Outcomes, rates
 from ecor_jax.tasks.rationale.joint import Banks, TopPairs, likeliest, top_pairs, top_pairs_of
 from ecor_jax.tasks.rationale.methods import Method, categories_and_rationales, outer_prompts, words_of
 from ecor_jax.tasks.rationale.model import PromptedTower, RationaleModel
@@ -53,12 +53,12 @@ class Evaluation:
     """What one method did on the test images."""
 
     predictions: Predictions
-    evaluated: Evaluated
+    outcomes: Outcomes
 
     @property
     def rates(self) -> dict[str, float | int]:
         """As results.json has them."""
-        return rates(self.evaluated.outcome)
+        return rates(self.outcomes.outcome)
 
 
 def predict(

@@ -96,8 +96,8 @@ def _pictures(
                 evaluation.predictions,
                 number,
                 vocabulary,
-                int(evaluation.evaluated.voted[number]),
-                int(evaluation.evaluated.outcome[number]),
+                int(evaluation.outcomes.voted[number]),
+                int(evaluation.outcomes.outcome[number]),
             )
             for name, evaluation in evaluations.items()
         ]
@@ -109,7 +109,7 @@ def _pictures(
 
 def _classes(vocabulary: Vocabulary, evaluation: Evaluation) -> dict[str, dict[str, float | int]]:
     gold = evaluation.predictions.gold_category
-    return {vocabulary.classes[c]: rates(evaluation.evaluated.outcome[gold == c]) for c in np.unique(gold)}
+    return {vocabulary.classes[c]: rates(evaluation.outcomes.outcome[gold == c]) for c in np.unique(gold)}
 
 
 def _calibration(evaluations: Mapping[str, Evaluation]) -> dict[str, tuple[Bin, ...]]:

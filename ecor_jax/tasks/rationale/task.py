@@ -155,7 +155,7 @@ class Rationale(Task[RationaleOptions, Evaluation]):
             total=len(source),
             name=f"{name} {method}",
         )
-        evaluated = evaluate(
+        outcomes = evaluate(
             options.evaluation.mode,
             predictions.categories,
             predictions.rationales,
@@ -165,7 +165,7 @@ class Rationale(Task[RationaleOptions, Evaluation]):
             # Without both in the prompt there would be nothing to match by.
             recipe.pair if "{c}" in recipe.pair and "{r}" in recipe.pair else PAIR,
         )
-        return Evaluation(predictions, evaluated)
+        return Evaluation(predictions, outcomes)
 
     def save(self, directory: Path, evaluated: Mapping[str, MethodResult[Evaluation]]) -> bool:
         tuned = {name: Tuned(self.recipes[name], own.model) for name, own in evaluated.items() if own.model is not None}
@@ -221,8 +221,8 @@ class Rationale(Task[RationaleOptions, Evaluation]):
                 "rationales": [rationales[column] for column in np.flatnonzero(first.gold_rationales[number])],
                 "methods": {
                     method: {
-                        "category": classes[evaluated[method].evaluation.evaluated.voted[number]],
-                        "outcome": NAMES[evaluated[method].evaluation.evaluated.outcome[number]],
+                        "category": classes[evaluated[method].evaluation.outcomes.voted[number]],
+                        "outcome": NAMES[evaluated[method].evaluation.outcomes.outcome[number]],
                         "pairs": [
                             {"category": classes[c], "rationale": rationales[r], "probability": float(p)}
                             for c, r, p in zip(

@@ -18,7 +18,7 @@ from ecor_jax.tasks.verification.options import FaceData, VerificationOptions
 
 @dataclasses.dataclass(frozen=True)
 class Faces:
-    """No person is in two parts; `validation` and `held_out` are None where none was kept."""
+    """No person is in two splits; `validation` and `held_out` are None where none was kept."""
 
     train: Source
     validation: Source | None
@@ -49,8 +49,8 @@ def open_faces(data: FaceData, tally: Tally, *, training: bool) -> Faces:
     part_of |= {people[number]: "held_out" for number in order[: data.held_out]}
     part_of |= {people[number]: "validation" for number in order[data.held_out :][: data.validation]}
     pictures = {
-        part: [number for number, name in enumerate(source.categories) if part_of.get(name) == part]
-        for part in ("train", "validation", "held_out")
+        split: [number for number, name in enumerate(source.categories) if part_of.get(name) == split]
+        for split in ("train", "validation", "held_out")
     }
     train = pictures["train"]
     if data.subset > len(train):
@@ -62,7 +62,7 @@ def open_faces(data: FaceData, tally: Tally, *, training: bool) -> Faces:
     if not training:
         tally.skip("kept for training", len(train) + len(pictures["validation"]), source.origin)
     validation, held_out = (
-        Subset(source, pictures[part]) if pictures[part] else None for part in ("validation", "held_out")
+        Subset(source, pictures[split]) if pictures[split] else None for split in ("validation", "held_out")
     )
     return Faces(Subset(source, train), validation, held_out)
 

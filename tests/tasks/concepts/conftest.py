@@ -17,7 +17,7 @@ from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.data.records import Record
 from ecor_jax.data.tally import Tally
 from ecor_jax.metrics.scores import score_classes, score_labels
-from ecor_jax.tasks.concepts.data import ConceptsDataset, Part
+from ecor_jax.tasks.concepts.data import ConceptsDataset, Split
 from ecor_jax.tasks.concepts.heads import BlackBox, probabilities
 from ecor_jax.tasks.concepts.options import ConceptsOptions
 from ecor_jax.tasks.concepts.results import Evaluation
@@ -80,7 +80,7 @@ def case() -> Callable[..., Case]:
         config.concepts.source, config.data.single_label, config.data.name = source, single_label, "films"
         config.evaluation.resamples, config.report.studies = 60, 2
         targets, films = np.asarray(targets, np.float32), Films(list(patients))
-        part = Part(films, targets, np.zeros((len(targets), len(DESCRIPTORS.phrases)), bool), phrases, films.patients)  # pyright: ignore
+        split = Split(films, targets, np.zeros((len(targets), len(DESCRIPTORS.phrases)), bool), phrases, films.patients)  # pyright: ignore
         classes = ("No Finding", "Effusion") if single_label else ("Effusion", "Edema", "Mass")[: targets.shape[1]]
         left_out = ("3 of 9 images: 3 of another view",)
         data = ConceptsDataset(classes, single_label, DESCRIPTORS, None, part, None, part, Tally(left_out))

@@ -193,7 +193,7 @@ def test_a_score_that_is_not_defined_is_a_dash_in_the_table(case):
 
 
 def test_a_test_set_of_one_class_has_no_auroc(case):
-    """Of a small test part of a rare finding; every other figure is there, and the page can be written."""
+    """Of a small test split of a rare finding; every other figure is there, and the page can be written."""
     made = case([[1, 0]] * 3, "abc", [["clear lungs"]] * 3)
     cosines = np.stack([film(clear=0.1), film(blunt=0.1), film()])
     rows = {"bottleneck": made.row(cosines, TYPICAL, KERNEL, np.array([1.0, -1.0]))}
