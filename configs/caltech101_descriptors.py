@@ -5,8 +5,8 @@
 A bottleneck over the descriptors of all classes, beside zero-shot classification by the class's name, by the mean of
 its descriptors (Menon and Vondrick 2023) or of random letters (Roth et al. 2023), and heads without words. Every head
 is kept as it was when its accuracy on the validation split, a quarter of the training pictures, was best; the test
-split is looked at once. `--config.concepts.template="a photo of a {c}, which has {d}"` gives every class descriptors of its
-own.
+split is looked at once. `--config.concepts.template="a photo of a {c}, which has {d}"` gives every class descriptors
+of its own.
 
 Expected: see RESULTS.md.
 """

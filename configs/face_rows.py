@@ -18,9 +18,9 @@ def _untrained(output: str) -> Callable[[Config], None]:
     return change
 
 
-def _tuned(parts: str, wise: float = 1.0, margin: str = "adaface", by: float = 0.5) -> Callable[[Config], None]:
+def _tuned(parts: str, wise_ft: float = 1.0, margin: str = "adaface", by: float = 0.5) -> Callable[[Config], None]:
     def change(config: Config) -> None:
-        config.bottleneck.tuned, config.bottleneck.wise = parts, wise
+        config.bottleneck.tuned, config.bottleneck.wise_ft = parts, wise_ft
         config.margin.name, config.margin.margin = margin, by
         if "adapter" in parts:
             config.bottleneck.adapter.width = config.bottleneck.adapter.width or 32
@@ -51,7 +51,7 @@ ROWS: dict[str, Callable[[Config], None]] = {
     "table5/base": _tuned(BASE),
     "table6/zero_shot": _untrained("features"),
     "table6/encoder": _tuned("encoder,aggregation"),
-    "table6/wise": _tuned("encoder,aggregation", wise=0.5),
+    "table6/wise": _tuned("encoder,aggregation", wise_ft=0.5),
     "table6/adapter": _tuned("adapter,aggregation"),
     "table6/base": _tuned(BASE),
     "table6/base_adapter": _tuned(BEST),

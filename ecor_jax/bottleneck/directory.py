@@ -203,7 +203,7 @@ def _read_head(description: dict[str, Any], descriptors: Descriptors, embed_dim:
             descriptors.group_of if description["grouped"] else None,
             scale=description["scale"],
             size=description["size"],
-            start="orthogonal",
+            init="orthogonal",
             use_bias=description["use_bias"],
             adapter=description["adapter"] and Adapter(embed_dim, **description["adapter"], rngs=rngs),
             rngs=rngs,

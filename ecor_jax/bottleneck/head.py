@@ -79,7 +79,7 @@ class Bottleneck(nnx.Module):
     scale: factor on the cosines before the softmax, the inverse of its temperature. The paper names none; cosines
       alone are nearly equal, and their softmax nearly uniform.
     size: of the output, m in the paper.
-    start: of the aggregation matrix W: 'identity' (size N), 'orthogonal' (rows or columns orthonormal), or 'zeros', of
+    init: of the aggregation matrix W: 'identity' (size N), 'orthogonal' (rows or columns orthonormal), or 'zeros', of
       which a descriptor has a say only as far as the training gives it one.
     """
 
@@ -90,22 +90,22 @@ class Bottleneck(nnx.Module):
         *,
         scale: float,
         size: int,
-        start: Literal["identity", "orthogonal", "zeros"] = "identity",
+        init: Literal["identity", "orthogonal", "zeros"] = "identity",
         use_bias: bool = False,
         adapter: Adapter | None = None,
         rngs: nnx.Rngs,
     ):
         concepts = len(bank)
-        if start not in _STARTS:
-            raise UserError(f"bottleneck.start is {start!r}; expected one of {', '.join(_STARTS)}")
-        if start == "identity" and size != concepts:
+        if init not in _INITS:
+            raise UserError(f"bottleneck.init is {init!r}; expected one of {', '.join(_INITS)}")
+        if init == "identity" and size != concepts:
             raise UserError(f"bottleneck.size is {size}; an identity needs that of the descriptors, {concepts}")
         if size < 1 or not 0 < scale < math.inf:
             raise UserError(f"bottleneck.size is {size} and bottleneck.scale {scale}; expected positive numbers")
         self.groups, self.scale = groups, scale
         self.adapter = adapter
         self.bank = Bank(jnp.asarray(bank))
-        self.aggregation = nnx.Linear(concepts, size, use_bias=use_bias, kernel_init=_STARTS[start], rngs=rngs)
+        self.aggregation = nnx.Linear(concepts, size, use_bias=use_bias, kernel_init=_INITS[init], rngs=rngs)
 
     def __call__(self, features: Float[Array, "batch embed"]) -> Concepts:
         """Of the unnormalised features of a CLIP's image encoder."""
@@ -122,7 +122,7 @@ def _identity(key: Array, shape: tuple[int, int], dtype, out_sharding=None) -> A
     return jnp.eye(*shape, dtype=dtype)
 
 
-_STARTS = {
+_INITS = {
     "identity": _identity,
     "orthogonal": nnx.initializers.orthogonal(),
     "zeros": nnx.initializers.zeros_init(),

@@ -49,6 +49,11 @@ RENAMED = {
     "parallel.shard_towers": "parallel.fsdp",
     "parallel.accumulate": "parallel.grad_accumulation",
     "parallel.patience": "parallel.peer_timeout",
+    "bottleneck.start": "bottleneck.init",
+    "head.start": "head.init",
+    "bottleneck.wise": "bottleneck.wise_ft",
+    "concepts.least": "concepts.min_reports",
+    "concepts.most": "concepts.max_descriptors",
 }
 """Options of earlier versions, and their names now. Stored configs may have the old ones."""
 
@@ -65,16 +70,16 @@ Options = TypeVar("Options")
 
 
 class Within(NamedTuple):
-    """The least and the most of a number, both allowed. What depends on the data is narrower where it is used."""
+    """The smallest and the largest value of a number, both allowed. Limits that depend on data stand elsewhere."""
 
-    least: float
-    most: float
+    min: float
+    max: float
 
 
 class Braces(NamedTuple):
-    """The letters that a template may, and those that it must, have in braces, such as {c}."""
+    """The placeholders that a template may have, and those that it must have, such as c for {c}."""
 
-    letters: str
+    placeholders: str
     needed: str = ""
 
 
@@ -149,22 +154,22 @@ def _value(annotation: Any, value: Any, name: str) -> Any:
     if not isinstance(value, allowed) or (isinstance(value, bool) and hint is not bool):
         raise UserError(f"{name} is {value!r}; expected {hint.__name__}")
     for extra in extras:
-        if isinstance(extra, Within) and not extra.least <= value <= extra.most:
-            raise UserError(f"{name} is {value}; expected {extra.least:,} to {extra.most:,}")
+        if isinstance(extra, Within) and not extra.min <= value <= extra.max:
+            raise UserError(f"{name} is {value}; expected {extra.min:,} to {extra.max:,}")
         if isinstance(extra, Braces):
-            check_template(value, extra.letters, name, needed=extra.needed)
+            check_template(value, extra.placeholders, name, needed=extra.needed)
     return hint(value)
 
 
-def check_template(template: Any, letters: str, option: str, *, needed: str = "") -> None:
-    """UserError unless the only braces of a template are `{x}` for some of the `letters`, and for all `needed`.
+def check_template(template: Any, placeholders: str, option: str, *, needed: str = "") -> None:
+    """UserError unless the only braces of a template are `{x}` for some of the `placeholders`, and for all `needed`.
 
     Python's format strings do more: they reach into objects and fill gigabytes with spaces.
     """
     rest = str(template)
-    for letter in letters:
-        rest = rest.replace(f"{{{letter}}}", "")
-    lacking = not all(f"{{{letter}}}" in str(template) for letter in needed)
+    for placeholder in placeholders:
+        rest = rest.replace(f"{{{placeholder}}}", "")
+    lacking = not all(f"{{{placeholder}}}" in str(template) for placeholder in needed)
     if not isinstance(template, str) or "{" in rest or "}" in rest or lacking:
-        expected = " and ".join(f"{{{letter}}}" for letter in letters)
+        expected = " and ".join(f"{{{placeholder}}}" for placeholder in placeholders)
         raise UserError(f"{option} is {str(template)[:100]!r}; expected {expected} as the only braces")

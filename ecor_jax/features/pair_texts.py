@@ -1,4 +1,4 @@
-"""Texts of a template and every pair of two lists of words: made, and tokenized, when they are asked for."""
+"""A template with every pair of two lists of fillers: texts that are made and tokenized when they are read."""
 
 import functools
 import re
@@ -19,16 +19,16 @@ Tokens = Callable[[int, int], Int[np.ndarray, "texts tokens"]]
 
 
 class PairTexts(Sequence[str]):
-    """The template with every pair of words in the place of two letters in braces, such as {c} and {r}.
+    """A template whose two placeholders, such as {c} and {r}, are filled with every pair of fillers.
 
-    Text `n` has word `n // len(second)` of the letter that comes first in the template, and word `n % len(second)` of
-    the other: neighbours begin alike.
+    Text `n` has filler `n // len(second)` in the placeholder that comes first in the template and filler
+    `n % len(second)` in the other one, so neighbouring texts share a prefix.
     """
 
-    def __init__(self, template: str, words: Mapping[str, Sequence[str]]):
+    def __init__(self, template: str, fillers: Mapping[str, Sequence[str]]):
         self.template = template
-        self.letters = tuple(sorted(words, key=lambda letter: template.index(f"{{{letter}}}")))
-        self.first, self.second = (words[letter] for letter in self.letters)
+        self.placeholders = tuple(sorted(fillers, key=lambda name: template.index(f"{{{name}}}")))
+        self.first, self.second = (fillers[name] for name in self.placeholders)
 
     def __len__(self) -> int:
         return len(self.first) * len(self.second)
@@ -37,56 +37,59 @@ class PairTexts(Sequence[str]):
         if isinstance(number, slice):
             return [self[one] for one in range(*number.indices(len(self)))]
         one, other = divmod(range(len(self))[number], len(self.second))
-        return self.template.format(**dict(zip(self.letters, (self.first[one], self.second[other]), strict=True)))
+        return self.template.format(**dict(zip(self.placeholders, (self.first[one], self.second[other]), strict=True)))
 
     def halves(self) -> tuple[list[str], list[str]] | None:
-        """What begins each text and what ends it, cut at white space; None if no cut has one of the letters each side.
+        """Prefixes, one for each first filler, and suffixes, one for each second filler; None if they cannot be cut.
 
-        The cut is as late as it can be: what is alike in all texts of a first word is in the beginning.
+        The template is cut at the last white space between its placeholders, so prefixes are as long as possible.
         """
-        one, other = (f"{{{letter}}}" for letter in self.letters)
+        one, other = (f"{{{name}}}" for name in self.placeholders)
         begin, end = self.template.rindex(one) + len(one), self.template.index(other)
         spaces = [match.start() for match in re.finditer(r"\s+", self.template[begin:end])]
         if not spaces:
             return None
         left, right = self.template[: begin + spaces[-1]], self.template[begin + spaces[-1] :]
-        return [left.replace(one, word) for word in self.first], [right.replace(other, word) for word in self.second]
+        return [left.replace(one, text) for text in self.first], [right.replace(other, text) for text in self.second]
 
 
 def token_source(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], context_length: int, *, padded: bool = False
 ) -> Tokens:
-    """Tokens of any texts: of PairTexts by their halves, if this tokenizer makes the same of them as of the whole.
+    """A function that returns tokens of texts by their numbers.
 
-    Encoders that work word by word do. It is tried on texts with every word of both lists. padded: as `tokenize`.
-    UserError as `tokenize`, at once where halves are used; else when the text is reached.
+    Tokens of PairTexts are joined from those of their prefixes and suffixes if the tokenizer gives the same ids for the
+    whole text. Tokenizers that split at white space first do; this is tried on texts with every filler of both lists.
+    padded: as in `tokenize`. UserError as in `tokenize`: at once for joined texts, else when a text is read.
     """
     halves = texts.halves() if isinstance(texts, PairTexts) else None
     if halves and all(half.strip() for side in halves for half in side):
-        left, right = (ids_of(tokenizer, side, add_special_tokens=False) for side in halves)
-        whole, inner = ids_of(tokenizer, texts[:1])[0], left[0] + right[0]
+        prefixes, suffixes = (ids_of(tokenizer, side, add_special_tokens=False) for side in halves)
+        whole, inner = ids_of(tokenizer, texts[:1])[0], prefixes[0] + suffixes[0]
         at = next((at for at in range(len(whole)) if whole[at : at + len(inner)] == inner), 0)
         before, after = whole[:at], whole[at + len(inner) :]
-        left, right = [before + ids for ids in left], [ids + after for ids in right]
-        if _hold(tokenizer, texts, left, right):
-            _check_lengths(texts, left, right, context_length)
+        prefixes, suffixes = [before + ids for ids in prefixes], [ids + after for ids in suffixes]
+        if _hold(tokenizer, texts, prefixes, suffixes):
+            _check_lengths(texts, prefixes, suffixes, context_length)
             fill: Any = tokenizer.pad_token_id if padded else 0
-            return functools.partial(_joined, _padded(left), _padded(right), context_length if padded else None, fill)
+            return functools.partial(
+                _joined, _padded(prefixes), _padded(suffixes), context_length if padded else None, fill
+            )
     return lambda start, stop: tokenize(tokenizer, texts[start:stop], context_length, padded=padded)
 
 
-def _hold(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], left: list, right: list) -> bool:
-    """Whether every beginning and every end, each with some other half, make the tokens of the whole text."""
-    tries = [(n % len(left), n % len(right)) for n in range(max(len(left), len(right)))]
-    found = ids_of(tokenizer, [texts[one * len(right) + other] for one, other in tries])
-    return all(left[one] + right[other] == ids for (one, other), ids in zip(tries, found, strict=True))
+def _hold(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], prefixes: list, suffixes: list) -> bool:
+    """Whether joining every prefix and every suffix, each with some partner, gives the tokens of the whole text."""
+    tries = [(n % len(prefixes), n % len(suffixes)) for n in range(max(len(prefixes), len(suffixes)))]
+    found = ids_of(tokenizer, [texts[one * len(suffixes) + other] for one, other in tries])
+    return all(prefixes[one] + suffixes[other] == ids for (one, other), ids in zip(tries, found, strict=True))
 
 
-def _check_lengths(texts: Sequence[str], left: list, right: list, context_length: int) -> None:
-    ends, long = np.array([len(ids) for ids in right]), []
-    for one, ids in enumerate(left):
+def _check_lengths(texts: Sequence[str], prefixes: list, suffixes: list, context_length: int) -> None:
+    ends, long = np.array([len(ids) for ids in suffixes]), []
+    for one, ids in enumerate(prefixes):
         for other in np.flatnonzero(len(ids) + ends > context_length)[: _NAMED - len(long)].tolist():
-            long.append((texts[one * len(right) + other], len(ids) + len(right[other])))
+            long.append((texts[one * len(suffixes) + other], len(ids) + len(suffixes[other])))
     if long:
         raise TextTooLong([text for text, _ in long], [tokens for _, tokens in long], context_length)
 
@@ -99,10 +102,10 @@ def _padded(rows: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _joined(
-    left: tuple, right: tuple, width: int | None, fill: int, start: int, stop: int
+    prefixes: tuple, suffixes: tuple, width: int | None, fill: int, start: int, stop: int
 ) -> Int[np.ndarray, "texts tokens"]:
     """Ids of texts `start` to `stop`, filled up with `fill` to `width`, or to the longest of them."""
-    (begins, begin), (ends, end) = left, right
+    (begins, begin), (ends, end) = prefixes, suffixes
     one, other = np.divmod(np.arange(start, stop), len(ends))
     lengths = begin[one] + end[other]
     ids = np.zeros((stop - start, width or int(lengths.max())), np.int32)

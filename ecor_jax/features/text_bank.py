@@ -72,7 +72,7 @@ class TextBank:
         self._together: list[Any] = [texts]
         if isinstance(texts, PairTexts):
             self._together = sorted([texts, *with_others], key=lambda texts: texts.template)
-            words = (*texts.letters, str(len(texts.first)), *texts.first, *texts.second)
+            words = (*texts.placeholders, str(len(texts.first)), *texts.first, *texts.second)
             _update(self._digest, (*(texts.template for texts in self._together), *words))
 
     @property
@@ -197,10 +197,10 @@ class PairBank:
         needed: Iterable[str] = (),
     ):
         self._texts = texts = PairTexts(template, words)
-        begins = template[: template.index(f"{{{texts.letters[1]}}}") + 3]
+        begins = template[: template.index(f"{{{texts.placeholders[1]}}}") + 3]
         alike = sorted({other for other in needed if other.startswith(begins)} - {template})
         self._bank = TextBank(model, texts, folder, [PairTexts(other, words) for other in alike])
-        self._leads_are_rows = texts.letters == tuple(words)
+        self._first_are_rows = texts.placeholders == tuple(words)
         self.dtype = jnp.dtype(model.clip.vision.dtype)
         self.shape = (*map(len, words.values()), self._bank.shape[1])
         _give_memory_back()
@@ -223,18 +223,18 @@ class PairBank:
             return np.zeros(shape, self.dtype)
         pairs = fresh_array(shape, self.dtype)
         length = len(self._texts.second)
-        if self._leads_are_rows:
-            by_lead, leads, others = pairs, range(rows), range(begin, end)
+        if self._first_are_rows:
+            by_first, firsts, seconds = pairs, range(rows), range(begin, end)
         else:
-            by_lead, leads, others = pairs.swapaxes(0, 1), range(begin, end), range(rows)
-        for start, texts in self._bank.shards(shards_of(leads.start * length, leads.stop * length)):
+            by_first, firsts, seconds = pairs.swapaxes(0, 1), range(begin, end), range(rows)
+        for start, texts in self._bank.shards(shards_of(firsts.start * length, firsts.stop * length)):
             stop = start + len(texts)
-            for lead in range(max(start // length, leads.start), min(-(-stop // length), leads.stop)):
-                first = lead * length
-                low, high = max(start, first + others.start), min(stop, first + others.stop)
+            for one in range(max(start // length, firsts.start), min(-(-stop // length), firsts.stop)):
+                first = one * length
+                low, high = max(start, first + seconds.start), min(stop, first + seconds.stop)
                 if low < high:
-                    place = slice(low - first - others.start, high - first - others.start)
-                    by_lead[lead - leads.start, place] = texts[low - start : high - start]
+                    place = slice(low - first - seconds.start, high - first - seconds.start)
+                    by_first[one - firsts.start, place] = texts[low - start : high - start]
         _give_memory_back()
         return pairs
 

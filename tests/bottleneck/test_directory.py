@@ -28,7 +28,7 @@ def saved(tiny_clip):
     bank = np.random.default_rng(0).normal(size=(5, embed)).astype(np.float32)
     adapter = Adapter(embed, 3, alpha=0.7, last_relu=False, rngs=nnx.Rngs(1))
     bottleneck = Bottleneck(
-        bank, DESCRIPTORS.group_of, scale=12.5, size=4, start="orthogonal", use_bias=True, adapter=adapter,
+        bank, DESCRIPTORS.group_of, scale=12.5, size=4, init="orthogonal", use_bias=True, adapter=adapter,
         rngs=nnx.Rngs(2),
     )  # fmt: skip
     return SavedBottleneck(
@@ -117,7 +117,7 @@ def diagnosis(saved, single_label: bool) -> SavedBottleneck:
     names = ("No Finding", "Effusion") if single_label else ("Effusion", "Ödem", "Mass")
     words = Descriptors.from_groups({"heart": ["big"], "lungs": ["a", "b", "c", "d"]}, "here", least=1)
     bank = np.asarray(saved.bottleneck.bank[...])
-    head = Bottleneck(bank, None, scale=1.0, size=len(names), start="orthogonal", rngs=nnx.Rngs(3))
+    head = Bottleneck(bank, None, scale=1.0, size=len(names), init="orthogonal", rngs=nnx.Rngs(3))
     findings = Findings(names, single_label, TYPICAL, ("patient",))
     return SavedBottleneck(saved.model, head, words, "{d}", "aggregated", None, findings)
 

@@ -120,7 +120,7 @@ def test_the_bottleneck_is_its_equations(groups, with_adapter):
     ours = bottleneck(
         groups=groups,
         size=5,
-        start="orthogonal",
+        init="orthogonal",
         use_bias=True,
         adapter=adapter() if with_adapter else None,
     )
@@ -149,11 +149,11 @@ def test_an_identity_hands_activations_on():
 
 @pytest.mark.parametrize("size", [3, CONCEPTS, 12])
 def test_an_orthogonal_start(size):
-    kernel = np.asarray(bottleneck(size=size, start="orthogonal").aggregation.kernel[...], np.float64)
+    kernel = np.asarray(bottleneck(size=size, init="orthogonal").aggregation.kernel[...], np.float64)
     assert kernel.shape == (CONCEPTS, size)
     product = kernel.T @ kernel if size <= CONCEPTS else kernel @ kernel.T
     np.testing.assert_allclose(product, np.eye(min(size, CONCEPTS)), atol=1e-6)
-    other = bottleneck(size=size, start="orthogonal", rngs=nnx.Rngs(5)).aggregation.kernel[...]
+    other = bottleneck(size=size, init="orthogonal", rngs=nnx.Rngs(5)).aggregation.kernel[...]
     assert np.abs(np.asarray(other) - kernel).max() > 0.01
 
 
@@ -168,7 +168,7 @@ def test_the_bank_is_no_parameter():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"start": "ones"}, r"bottleneck\.start is 'ones'; expected one of identity, orthogonal, zeros"),
+        ({"init": "ones"}, r"bottleneck\.init is 'ones'; expected one of identity, orthogonal, zeros"),
         ({"size": 5}, r"bottleneck\.size is 5; an identity needs that of the descriptors, 7"),
         ({"size": 0, "start": "orthogonal"}, r"bottleneck\.size is 0 .* expected positive numbers"),
         ({"scale": 0.0}, r"bottleneck\.scale 0\.0; expected positive numbers"),

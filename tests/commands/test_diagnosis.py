@@ -59,7 +59,7 @@ def test_descriptors_of_reports_of_a_mimic_shaped_tree(called, mimic_tree, xray_
         "--config.data.findings=No Finding,Pleural Effusion",
         "--config.data.test=0.5",
         "--config.concepts.source=reports",
-        "--config.concepts.least=2",
+        "--config.concepts.min_reports=2",
         "--config.methods=bottleneck",
     ]
     called(train, *options, f"--workdir={tmp_path / 'rules'}")

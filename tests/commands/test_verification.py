@@ -59,7 +59,7 @@ def test_faces_are_explained_and_concepts_of_the_second_one_are_set(called, reco
         ("bottleneck.adapter.width=0", "adapter.width is 0"),
         ("bottleneck.template=a face", "expected {d} as the only braces"),
         ("bottleneck.size=7", "an identity needs that of the descriptors, 120"),
-        ("bottleneck.wise=0", "bottleneck.wise is 0"),
+        ("bottleneck.wise_ft=0", "bottleneck.wise_ft is 0"),
         ("bottleneck.output=activations", "aggregation, which bottleneck.output=activations leaves out"),
         ("bottleneck.descriptors=/nowhere.json", "/nowhere.json: cannot be read"),
     ],

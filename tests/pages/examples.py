@@ -232,7 +232,7 @@ def concepts_report(directory: Path, single_label: bool = True, source: str = "r
     patients = tuple(f"p{number // 2}" for number in range(count))
     split = Split(records(count), targets, np.zeros((count, 5), bool), phrases, patients)
     classes = ("No Finding", "Effusion") if single_label else ("Effusion", "Edema <&>")
-    data = ConceptsDataset(classes, single_label, words, None, part, None, part, tally=Tally([HOSTILE]))
+    data = ConceptsDataset(classes, single_label, words, None, split, None, split, tally=Tally([HOSTILE]))
     config = defaults(ConceptsOptions)
     config.concepts.source, config.data.single_label, config.data.name = source, single_label, "films"
     config.data.kind = "xrays"
@@ -251,7 +251,7 @@ def concepts_report(directory: Path, single_label: bool = True, source: str = "r
         return Evaluation(head, found, cosines, typical, scores)
 
     def bottleneck() -> Evaluation:
-        head = Bottleneck(np.eye(5), None, scale=1.0, size=2, start="orthogonal", use_bias=True, rngs=nnx.Rngs(0))
+        head = Bottleneck(np.eye(5), None, scale=1.0, size=2, init="orthogonal", use_bias=True, rngs=nnx.Rngs(0))
         kernel = 10 * generator.normal(size=(5, 2)).astype(np.float32)
         kernel -= kernel.mean(axis=0)  # of a typical film it knows nothing
         head.aggregation.kernel[...] = jnp.asarray(kernel)

@@ -47,7 +47,7 @@ def mean_descriptors(
 
     It is a bottleneck whose aggregation has 1/n for each of the n descriptors of a class, times `scale`.
     """
-    head = Bottleneck(bank, None, scale=1.0, size=len(of_class), start="zeros", rngs=nnx.Rngs(0))
+    head = Bottleneck(bank, None, scale=1.0, size=len(of_class), init="zeros", rngs=nnx.Rngs(0))
     weight = scale * of_class.T / of_class.sum(axis=1)
     head.aggregation.kernel[...] = jnp.asarray(weight, jnp.float32)
     return head

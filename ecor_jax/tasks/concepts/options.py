@@ -29,7 +29,8 @@ class Concepts:
       {"groups": {finding: [descriptor, ...]}};
       'xrays', the built-in ones of X-rays.
     statements: of reports: statements.jsonl of ecor-jax descriptors; empty: the rules split the reports.
-    sections: what of a report the rules read. least: reports that a descriptor must stand in. most: descriptors.
+    sections: the sections of a report that the rules read.
+    min_reports: reports that must state a descriptor. max_descriptors: how many are kept, the most frequent ones.
     template: the prompt; {d} is the descriptor. With {c}, its class, every class has its descriptors for itself;
       without, classes share the descriptors that they have in common.
     class_template: the prompt of zero_shot.
@@ -39,18 +40,18 @@ class Concepts:
     descriptors: str = "xrays"
     statements: str = ""
     sections: Literal["findings+impression", "last"] = "findings+impression"
-    least: Positive = 10
-    most: Annotated[int, Within(1, 10**6)] = 200
+    min_reports: Positive = 10
+    max_descriptors: Annotated[int, Within(1, 10**6)] = 200
     template: Annotated[str, Braces("dc", needed="d")] = "{d}"
     class_template: Annotated[str, Braces("c", needed="c")] = "a photo of a {c}."
 
 
 @dataclasses.dataclass(frozen=True)
 class Head:
-    """start: of the aggregation matrix. black_box_width: of the hidden layer of black_box_mlp."""
+    """init: of the aggregation matrix. black_box_width: of the hidden layer of black_box_mlp."""
 
     adapter: AdapterOptions = AdapterOptions(width=32, alpha=0.5, last_relu=False)
-    start: Literal["zeros", "orthogonal"] = "zeros"
+    init: Literal["zeros", "orthogonal"] = "zeros"
     use_bias: bool = True
     black_box_width: Annotated[int, Within(1, 2**16)] = 64
 

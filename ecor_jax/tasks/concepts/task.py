@@ -293,7 +293,7 @@ class ConceptBottleneck(Task[ConceptsOptions, Evaluation]):
             None,
             scale=1.0,
             size=size,
-            start=head.start,
+            init=head.init,
             use_bias=head.use_bias,
             adapter=adapter_of(head.adapter, bank.shape[1], rngs),
             rngs=rngs,

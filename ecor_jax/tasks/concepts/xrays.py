@@ -193,7 +193,7 @@ def _phrases(studies: Studies, concepts: Concepts) -> list[dict[str, str]]:
 
 
 def _of_reports(studies: Studies, said: Sequence[dict[str, str]], concepts: Concepts) -> Descriptors:
-    """The descriptors that stand in at least `concepts.least` of the reports, the `concepts.most` most frequent.
+    """The `concepts.max_descriptors` most frequent descriptors that at least `concepts.min_reports` reports state.
 
     Spellings that are the same once normalised are one descriptor, written as most reports write it.
     """
@@ -208,11 +208,11 @@ def _of_reports(studies: Studies, said: Sequence[dict[str, str]], concepts: Conc
         for text, group in phrases.items():
             spelled[normalise_name(text)][text] += 1
             group_of[normalise_name(text)] = group
-    frequent = [key for key, count in counts.most_common() if count >= concepts.least][: concepts.most]
+    frequent = [key for key, count in counts.most_common() if count >= concepts.min_reports][: concepts.max_descriptors]
     if not frequent:
         raise UserError(
-            f"{studies.origin}: of {len(reports)} reports, no descriptor stands in {concepts.least}; "
-            "set concepts.least lower"
+            f"{studies.origin}: of {len(reports)} reports, no descriptor stands in {concepts.min_reports}; "
+            "set concepts.min_reports lower"
         )
     groups: dict[str, list[str]] = {}
     for key in frequent:

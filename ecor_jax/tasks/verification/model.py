@@ -211,7 +211,7 @@ def untrained_head(
         descriptors.group_of,
         scale=head.scale or scale,
         size=head.size or len(bank),
-        start=head.start,
+        init=head.init,
         use_bias=head.use_bias,
         adapter=adapter_of(head.adapter, bank.shape[1], rngs),
         rngs=rngs,

@@ -32,10 +32,10 @@ class BottleneckOptions:
     output: what decides: the CLIP's features, the descriptors' activations, or these aggregated.
     scale: what cosines are multiplied by before the softmax within groups; 0: the CLIP's own logit scale.
     size: dimensions of the aggregated embedding; 0: one for each descriptor.
-    start: of the aggregation matrix.
+    init: of the aggregation matrix.
     tuned: nothing, or some of aggregation, adapter, last_mlp, last_block (of the residual blocks), projection (CLIP's),
       pool (SigLIP's attention pooling), encoder.
-    wise: share of the tuned weights in the mean with the untuned ones (WiSE-FT); 1: the tuned weights.
+    wise_ft: share of the tuned weights in the mean with the untuned ones (WiSE-FT); 1: the tuned weights.
     """
 
     descriptors: str = "faces"
@@ -44,11 +44,11 @@ class BottleneckOptions:
     output: Literal["features", "activations", "aggregated"] = "aggregated"
     scale: Annotated[float, Within(0, 1e4)] = 0.0
     size: Annotated[int, Within(0, 2**16)] = 0
-    start: Literal["identity", "orthogonal"] = "identity"
+    init: Literal["identity", "orthogonal"] = "identity"
     use_bias: bool = False
     adapter: AdapterOptions = AdapterOptions()
     tuned: Names = ("last_mlp", "aggregation")
-    wise: Annotated[float, Within(1e-9, 1)] = 1.0
+    wise_ft: Annotated[float, Within(1e-9, 1)] = 1.0
 
 
 @dataclasses.dataclass(frozen=True)

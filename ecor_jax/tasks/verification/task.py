@@ -151,9 +151,9 @@ class Verification(Task[VerificationOptions, Evaluation]):
     def model(self, method: str, trained: nnx.Module | None) -> FaceModel:
         head = self.options.bottleneck
         if isinstance(trained, Recogniser):
-            if head.wise < 1:
+            if head.wise_ft < 1:
                 start = nnx.state(self._face(head.output, scrambled=head.scrambled), nnx.Param)
-                nnx.update(trained.face, interpolated(start, nnx.state(trained.face, nnx.Param), head.wise))
+                nnx.update(trained.face, interpolated(start, nnx.state(trained.face, nnx.Param), head.wise_ft))
             return trained.face
         if self.saved is not None:
             return face_model(self.saved)

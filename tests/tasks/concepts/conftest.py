@@ -83,7 +83,7 @@ def case() -> Callable[..., Case]:
         split = Split(films, targets, np.zeros((len(targets), len(DESCRIPTORS.phrases)), bool), phrases, films.patients)  # pyright: ignore
         classes = ("No Finding", "Effusion") if single_label else ("Effusion", "Edema", "Mass")[: targets.shape[1]]
         left_out = ("3 of 9 images: 3 of another view",)
-        data = ConceptsDataset(classes, single_label, DESCRIPTORS, None, part, None, part, Tally(left_out))
+        data = ConceptsDataset(classes, single_label, DESCRIPTORS, None, split, None, split, Tally(left_out))
         return Case(data, read(ConceptsOptions, config))
 
     return build

@@ -34,7 +34,7 @@ def of_reports(mimic_tree, root: Path, pictures, least: int = 1, most: int = 100
     config.data.kind = "xrays"
     config.data.images = config.data.tables = str(root)
     config.data.findings = "No Finding,Pleural Effusion"
-    config.concepts.source, config.concepts.least, config.concepts.most = "reports", least, most
+    config.concepts.source, config.concepts.min_reports, config.concepts.max_descriptors = "reports", least, most
     return config
 
 
@@ -86,7 +86,7 @@ def test_how_many_and_how_frequent(mimic_tree, tmp_path):
 
 def test_where_no_descriptor_is_frequent_enough(mimic_tree, tmp_path):
     config = of_reports(mimic_tree, tmp_path / "m", cxr(mimic_tree, [CLEAR, EFFUSION] * 4), least=9)
-    assert "reports, no descriptor stands in 9; set concepts.least lower" in refused(config)
+    assert "reports, no descriptor stands in 9; set concepts.min_reports lower" in refused(config)
 
 
 @pytest.mark.parametrize("report", ["", "INDICATION: cough.", " \n ___ \n"])
@@ -122,7 +122,7 @@ def test_both_images_of_a_study_have_its_report(mimic_tree, tmp_path):
 
 
 def test_a_report_counts_once_however_many_images_it_has(mimic_tree, tmp_path):
-    """`concepts.least` is a number of reports."""
+    """`concepts.min_reports` is a number of reports."""
     reports = [CLEAR, EFFUSION] * 4
     reports[0] += " Scoliosis."
     pictures = cxr(mimic_tree, reports, split=lambda patient: "train" if patient < 6 else "test", views=("PA", "AP"))

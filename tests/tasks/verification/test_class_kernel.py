@@ -27,7 +27,7 @@ def memory(identities: int, sampled: float):
     """Of one device of eight, all of them along `model`, in a step of AdaFace with AdamW."""
     bank = np.eye(12, 16, dtype=np.float32)
     groups = tuple(row // 4 for row in range(12))
-    head = Bottleneck(bank, groups, scale=10.0, size=SIZE, start="orthogonal", rngs=nnx.Rngs(0))
+    head = Bottleneck(bank, groups, scale=10.0, size=SIZE, init="orthogonal", rngs=nnx.Rngs(0))
     face = FaceModel(Clip(preset("tiny/16-8"), rngs=nnx.Rngs(0)).vision, head, Preprocess(16))
     batches: Any = None
     margin = Margin("adaface", sampled=sampled)

@@ -256,7 +256,7 @@ def make_task(shards: int, sampled: float, mesh: Any = None) -> VerificationLear
     rng = np.random.default_rng(0)
     bank = rng.normal(size=(7, 16)).astype(np.float32)
     bank /= np.linalg.norm(bank, axis=1, keepdims=True)
-    bottleneck = Bottleneck(bank, (0, 0, 1, 1, 1, 2, 2), scale=10.0, size=EMBED, start="orthogonal", rngs=nnx.Rngs(1))
+    bottleneck = Bottleneck(bank, (0, 0, 1, 1, 1, 2, 2), scale=10.0, size=EMBED, init="orthogonal", rngs=nnx.Rngs(1))
     vision = Clip(preset("tiny/16-8"), rngs=nnx.Rngs(0)).vision
     batches: Any = None
     return VerificationLearner(

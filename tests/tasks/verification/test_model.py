@@ -52,7 +52,7 @@ def _face(output: Any, width: int, vision: VisionConfig | None) -> FaceModel:
         (0, 0, 1, 1, 1, 2, 2),
         scale=10.0,
         size=SIZE,
-        start="orthogonal",
+        init="orthogonal",
         use_bias=True,
         adapter=Adapter(config.embed_dim, width, alpha=0.5, rngs=nnx.Rngs(3)) if width else None,
         rngs=nnx.Rngs(1),
