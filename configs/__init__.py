@@ -1,1 +1,1 @@
-"""One file a run: `get_config()`, with the command and what to expect in its docstring."""
+"""Configs of `ecor-jax train`: each file has `get_config()`, and the command and expected results in its docstring."""

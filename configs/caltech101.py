@@ -2,7 +2,7 @@
 
     ecor-jax train --config=configs/caltech101.py --workdir=runs/caltech101
 
-Expected: published (DROR, table of RR in %): CLIP 5.99, DROR 23.64; ECOR reports more.
+Published RR in % (DROR): CLIP 5.99, DROR 23.64; ECOR reports a higher value.
 Needs the weights of OpenAI's ViT-L/14.
 """
 

@@ -1,12 +1,12 @@
-"""Caltech-101 through its descriptors, with the small CLIP of configs/pretrain_tiny_imagenet.py.
+"""Classification of Caltech-101 through descriptors, with the small CLIP of configs/pretrain_tiny_imagenet.py.
 
     ecor-jax train --config=configs/caltech101_descriptors.py --workdir=runs/caltech101_descriptors
 
-A bottleneck over the descriptors of all classes, beside zero-shot classification by the class's name, by the mean of
-its descriptors (Menon and Vondrick 2023) or of random letters (Roth et al. 2023), and heads without words. Every head
-is kept as it was when its accuracy on the validation split, a quarter of the training pictures, was best; the test
-split is looked at once. `--config.concepts.template="a photo of a {c}, which has {d}"` gives every class descriptors
-of its own.
+Compares a bottleneck over the descriptors of all classes with zero-shot classification by class names, by the mean of
+the descriptors (Menon and Vondrick 2023) or of random letters (Roth et al. 2023), and with heads without descriptors.
+The weights of every head with the best accuracy on the validation split, a quarter of the training pictures, are
+kept; the test split is evaluated once. With `--config.concepts.template="a photo of a {c}, which has {d}"`, equal
+descriptors of different classes are different concepts.
 
 Expected: see RESULTS.md.
 """

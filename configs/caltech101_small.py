@@ -1,8 +1,8 @@
-"""Caltech-101 with the small CLIP of configs/pretrain_tiny_imagenet.py, all methods and ablations.
+"""Caltech-101 with the small CLIP of configs/pretrain_tiny_imagenet.py: all methods and ablations.
 
     ecor-jax train --config=configs/caltech101_small.py --workdir=runs/caltech101_small
 
-Expected: see RESULTS.md. Compare orderings with the papers, not numbers.
+Expected: see RESULTS.md. The order of the methods is comparable with the papers, the values are not.
 """
 
 from configs import caltech101

@@ -2,7 +2,7 @@
 
     ecor-jax train --config=configs/cifar10.py --workdir=runs/cifar10
 
-Expected: published (DROR, table of RR in %): CLIP 42.57, DROR 70.82; ECOR reports more.
+Published RR in % (DROR): CLIP 42.57, DROR 70.82; ECOR reports a higher value.
 Needs the weights of OpenAI's ViT-L/14.
 """
 

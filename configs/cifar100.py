@@ -2,7 +2,7 @@
 
     ecor-jax train --config=configs/cifar100.py --workdir=runs/cifar100
 
-Expected: published (DROR, table of RR in %): CLIP 6.43, DROR 22.27; ECOR reports more.
+Published RR in % (DROR): CLIP 6.43, DROR 22.27; ECOR reports a higher value.
 Needs the weights of OpenAI's ViT-L/14.
 """
 

@@ -1,8 +1,8 @@
-"""CIFAR-10 with the small CLIP of configs/pretrain_tiny_imagenet.py, all methods and ablations.
+"""CIFAR-10 with the small CLIP of configs/pretrain_tiny_imagenet.py: all methods and ablations.
 
     ecor-jax train --config=configs/cifar10_small.py --workdir=runs/cifar10_small
 
-Expected: see RESULTS.md. Compare orderings with the papers, not numbers.
+Expected: see RESULTS.md. The order of the methods is comparable with the papers, the values are not.
 """
 
 from configs.common import published, small_clip

@@ -1,4 +1,4 @@
-"""What several configs share, and where the data folder is."""
+"""Settings that several configs share, and the path of the data folder."""
 
 import os
 
@@ -7,15 +7,15 @@ from ecor_jax.tasks.rationale.options import RationaleOptions
 
 
 def data_folder() -> str:
-    """The folder of downloaded images and rationales: $ECOR_DATA, or `data` here."""
+    """Returns the folder of downloaded images and rationales: $ECOR_DATA, or `data` in the current folder."""
     return os.environ.get("ECOR_DATA") or "data"
 
 
 def published(name: str, images: str, rationales: str) -> Config:
-    """One of DROR's six datasets with the settings of its small ones (facts of its released code).
+    """Returns a config of one of DROR's six datasets, with the settings of its released code for small datasets.
 
-    ViT-L/14 of OpenAI, 3 shallow prompt tokens, batches of 32, SGD with learning rate 40, 1,000 steps of
-    warm-up, cosine. Images and rationales are looked for in `data_folder()`.
+    These are OpenAI's ViT-L/14, 3 shallow prompt tokens, batches of 32, SGD with learning rate 40, 1,000 warm-up
+    steps and a cosine schedule. Images and rationales are in `data_folder()`.
     """
     config = defaults(RationaleOptions)
     config.model = "openai/clip-vit-large-patch14"
@@ -33,9 +33,9 @@ def published(name: str, images: str, rationales: str) -> Config:
 
 
 def small_clip(config: Config) -> Config:
-    """The same dataset with the small CLIP of configs/pretrain_tiny_imagenet.py: what two CPU cores can do.
+    """Changes a config to the small CLIP of configs/pretrain_tiny_imagenet.py, with settings for two CPU cores.
 
-    Prompts, rate and clipping were chosen on a tenth of CIFAR-10's training pictures, for all three datasets.
+    Prompts, learning rate and clipping were chosen on a tenth of CIFAR-10's training pictures, for all three datasets.
     """
     config.model = "runs/tiny_clip_whole/model"
     config.method = "clip,dror,ecor,ecor_reversed,ecor_independent,ecor_false_condition,ecor_short"

@@ -1,8 +1,8 @@
-"""The rows of Tables 4 to 7 of arXiv 2411.04008, as changes to a verification config.
+"""The rows of tables 4 to 7 of arXiv 2411.04008, as changes to a verification config.
 
-`--config=configs/faces_orl.py:table5/base` runs one of them; without a row, it is the paper's best, base_adapter.
-What the paper leaves open is inferred: the last MLP is the last block's, the entire encoder is tuned under the same
-bottleneck as the others, WiSE-FT takes the mean of the tuned and the untuned weights.
+`--config=configs/faces_orl.py:table5/base` selects a row; the default is the paper's best, base_adapter. The paper
+does not state some details; we assume that the last MLP is that of the last block, that the entire encoder is tuned
+with the same bottleneck as the others, and that WiSE-FT takes the mean of the tuned and the untuned weights.
 """
 
 from collections.abc import Callable
@@ -62,7 +62,7 @@ ROWS: dict[str, Callable[[Config], None]] = {
 
 
 def apply_row(config: Config, row: str) -> Config:
-    """`config`, changed into a row of ROWS. UserError for an unknown one."""
+    """Changes `config` to a row of ROWS and returns it. Raises UserError for an unknown row."""
     if row not in ROWS:
         raise UserError(f"no row {row!r}; there are: {', '.join(ROWS)}")
     ROWS[row](config)

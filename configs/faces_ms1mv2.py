@@ -1,9 +1,9 @@
-"""The paper's faces (arXiv 2411.04008, section 4.1): 500k images of MS1MV2, five benchmarks, ViT-L/14 of LAION-2B.
+"""Face verification as in arXiv 2411.04008, section 4.1: 500k images of MS1MV2, five benchmarks, LAION-2B's ViT-L/14.
 
     ecor-jax train --config=configs/faces_ms1mv2.py[:ROW] --workdir=runs/faces_ms1mv2
 
-ROW is one of configs/face_rows.py. Expects insightface's faces_emore below the data folder, and CIFAR-10 for the
-alignment proxy. Published for table6/base_adapter: LFW 98.38, CFP-FP 90.88, CALFW 89.36, AgeDB 81.18, CPLFW 87.71.
+ROW is one of configs/face_rows.py. Needs insightface's faces_emore in the data folder, and CIFAR-10 for the alignment
+proxy. Published for table6/base_adapter: LFW 98.38, CFP-FP 90.88, CALFW 89.36, AgeDB 81.18, CPLFW 87.71.
 """
 
 from configs.common import data_folder
@@ -25,7 +25,7 @@ def get_config(row: str = "table6/base_adapter") -> Config:
     config.data.workers = -1
     config.pairs = {name: {"path": f"{faces}/{name}.bin", "images": ""} for name in PAIRS}
     config.alignment.images = f"{data_folder()}/images/cifar10.zip"
-    config.bottleneck.adapter.width = 192  # a quarter of the embedding, as CLIP-Adapter's
+    config.bottleneck.adapter.width = 192  # a quarter of the embedding dimension, as in CLIP-Adapter
     config.margin.concentration = 0.33
     config.steps = 5 * 500_000 // 512
     config.optimizer.warmup_steps = 500

@@ -1,4 +1,4 @@
-"""Your own pictures and rationales: for `ecor-jax train` and `ecor-jax evaluate` alike.
+"""Your own pictures and rationales, for `ecor-jax train` and `ecor-jax evaluate`.
 
     ecor-jax train --config=configs/folder.py --workdir=DIR --config.model=CLIP_DIR_OR_HUB_ID \\
         --config.data.images=FOLDER_OR_ZIP_OR_ARRAYRECORD --config.data.rationales=FILE.json
@@ -6,7 +6,7 @@
         --config.data.images=... --config.data.rationales=...
 
 images: class/picture, or class/rationale/picture; with or without train/ and test/ around them; or tfds:NAME.
-rationales: {"class": ["what can be seen of it", ...], ...}.
+rationales: {"class": ["rationale", ...], ...}.
 """
 
 from ecor_jax.config.options import Config, defaults

@@ -2,7 +2,7 @@
 
     ecor-jax train --config=configs/food101.py --workdir=runs/food101
 
-Expected: published (DROR, table of RR in %): CLIP 5.73, DROR 25.27; ECOR reports more.
+Published RR in % (DROR): CLIP 5.73, DROR 25.27; ECOR reports a higher value.
 Needs the weights of OpenAI's ViT-L/14.
 """
 

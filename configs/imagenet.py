@@ -1,18 +1,18 @@
-"""ImageNet with 4,246 rationales; deep prompts, as both papers use for large sets.
+"""ImageNet with 4,246 rationales and deep prompts, which both papers use for large datasets.
 
     ecor-jax train --config=configs/imagenet.py[:ROW] --workdir=runs/imagenet
     launch/cluster/tpu_vm.sh --config=configs/imagenet.py:l14/pod --workdir=/shared/runs/imagenet
 
-ROW is a CLIP of OpenAI, b32 (without a row), b16 or l14, and where it is trained: b32 alone on one machine, b32/pod on
-a slice of TPUs, b32/gpu on nodes of 8 GPUs (launch/cluster/ starts both). b32/dror adds what DROR's released code has
-for this set beside the tokens: a learnable frame of 30 pixels, and its own way to scale pictures. Needs the weights,
-and the pictures below the data folder, or --config.data.images=tfds:imagenet2012 (docs/data_on_pods.md) with
---config.data.train_split=train --config.data.test_split=validation.
+ROW is a CLIP of OpenAI, b32 (the default), b16 or l14, and its hardware: b32 for one machine, b32/pod for a TPU slice,
+b32/gpu for nodes of 8 GPUs (launch/cluster/ starts both). b32/dror adds two features of DROR's released code for this
+dataset: a learnable frame of 30 pixels, and its scaling of pictures. Needs the weights, and the pictures in the data
+folder, or --config.data.images=tfds:imagenet2012 (docs/data_on_pods.md) with --config.data.train_split=train
+--config.data.test_split=validation.
 
-Expected: published (DROR, table of RR in %): CLIP 0.68, DROR 3.63; ECOR about 8.9.
-Memory a chip: docs/scaling.md has it for every row, as the compiler reports it.
-Steps: every row sees as many pictures as 30,000 steps of 256 do, so larger batches take fewer; warm-up shrinks alike.
-The learning rate is that of 256 for all rows: none is published for larger batches.
+Published RR in % (DROR): CLIP 0.68, DROR 3.63; ECOR about 8.9.
+Memory per chip: docs/scaling.md lists the compiler's report for every row.
+Steps: every row trains on as many pictures as 30,000 steps of 256; larger batches have fewer steps and warm-up steps.
+The learning rate of all rows is that for batches of 256, because none is published for larger batches.
 """
 
 from configs.common import published
@@ -24,10 +24,10 @@ MODELS = {
     "b16": "openai/clip-vit-base-patch16",
     "l14": "openai/clip-vit-large-patch14",
 }
-# Pictures of a step, and devices that share the classes of the vocabulary. A pod is a slice of v5e: 4x4, 8x8, 16x16.
+# Batch size, and number of devices that share the classes of the vocabulary. Pods are slices of v5e: 4x4, 8x8, 16x16.
 PLACES = {
     "pod": {"b32": (1024, 4), "b16": (2048, 4), "l14": (4096, 8)},
-    # Two nodes; the eight GPUs that exchange most are those of a node.
+    # Two nodes; the eight GPUs of a node share the classes, because they communicate most.
     "gpu": {"b32": (2048, 8), "b16": (1024, 8), "l14": (512, 8)},
 }
 ROWS = (*MODELS, "b32/dror", *(f"{model}/{place}" for place in PLACES for model in MODELS))

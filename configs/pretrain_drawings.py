@@ -1,4 +1,4 @@
-"""A small CLIP from the built-in drawings and their captions, in about two minutes on two cores.
+"""Pretrains a small CLIP on the built-in drawings and their captions, in about two minutes on two CPU cores.
 
 ecor-jax train --config=configs/pretrain_drawings.py --workdir=runs/drawings_clip
 """
@@ -14,7 +14,7 @@ def get_config() -> Config:
     config.data.count = 8000
     config.data.text_length = 26
     config.data.augment = "none"
-    # Most captions fit several pictures of a large batch: small ones have fewer false negatives.
+    # Most captions match several pictures of a large batch; small batches have fewer false negatives.
     config.data.batch_size = 64
     config.steps = 1300
     config.optimizer.warmup_steps = 50

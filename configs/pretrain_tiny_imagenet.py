@@ -1,13 +1,13 @@
-"""A small CLIP from Tiny-ImageNet (64 px, 200 classes x 200 images) and class descriptors as captions.
+"""Pretrains a small CLIP on Tiny-ImageNet (64 px, 200 classes x 200 images) with class descriptors as captions.
 
     ecor-jax train --config=configs/pretrain_tiny_imagenet.py --workdir=runs/tiny_clip
 
-A quarter of the patches, then half of them, then all, each stage going on from the one before:
+This stage encodes a quarter of the patches. Two further stages continue it with half of the patches, then with all:
 
     ecor-jax train --config=configs/pretrain_tiny_imagenet.py:half --workdir=runs/tiny_clip_half
     ecor-jax train --config=configs/pretrain_tiny_imagenet.py:whole --workdir=runs/tiny_clip_whole
 
-Expected: see RESULTS.md. It knows 200 classes of small pictures; it stands in for no published CLIP.
+Expected: see RESULTS.md. The model knows 200 classes of small pictures and does not replace a published CLIP.
 """
 
 from configs.common import data_folder
@@ -26,7 +26,7 @@ def get_config(stage: str = "quarter") -> Config:
     config.data.images = f"{images}/tinyimagenet_train_a.zip,{images}/tinyimagenet_train_b.zip"
     config.data.split = "train"
     config.data.captions = f"{images}/tinyimagenet_classes.json"
-    # Any caption of a class fits any of its images.
+    # Every caption of a class matches all images of the class.
     config.data.positives = "category"
     config.kept_patches = 16
     config.steps = 2200

@@ -1,10 +1,10 @@
-"""Prompt tuning on the built-in drawings: what `ecor-jax quickstart` tunes, after it made a CLIP.
+"""Prompt tuning on the built-in drawings, as run by `ecor-jax quickstart`.
 
     ecor-jax train --config=configs/quickstart.py --workdir=DIR
 
-A small CLIP is pretrained first (two minutes on two cores), unless --config.model names one.
+A small CLIP is pretrained first (two minutes on two CPU cores), unless --config.model names one.
 
-Expected: ECOR doubly right most often, 39 % of the pictures (RESULTS.md).
+Expected: ECOR is doubly right most often, for 39 % of the pictures (RESULTS.md).
 """
 
 from configs import pretrain_drawings

@@ -2,7 +2,7 @@
 
     ecor-jax train --config=configs/sun397.py --workdir=runs/sun397
 
-Expected: published (DROR, table of RR in %): CLIP 0.94, DROR 6.7; ECOR reports more.
+Published RR in % (DROR): CLIP 0.94, DROR 6.7; ECOR reports a higher value.
 Needs the weights of OpenAI's ViT-L/14.
 """
 

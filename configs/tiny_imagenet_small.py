@@ -1,8 +1,8 @@
-"""Tiny-ImageNet, which the small CLIP was pretrained on, with DROR's rationales (its captions used 280 of the 1,004).
+"""Tiny-ImageNet with DROR's rationales; the small CLIP was pretrained on its images (and 280 of the 1,004 rationales).
 
     ecor-jax train --config=configs/tiny_imagenet_small.py --workdir=runs/tiny_imagenet_small
 
-Expected: see RESULTS.md. Compare orderings with the papers, not numbers.
+Expected: see RESULTS.md. The order of the methods is comparable with the papers, the values are not.
 """
 
 from configs.common import data_folder, small_clip

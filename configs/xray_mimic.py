@@ -1,14 +1,13 @@
-"""Pleural effusion on MIMIC-CXR-JPG, after the paper (arXiv 2411.04008, section 4.2): 10 epochs of about 20,000 images.
+"""Pleural effusion on MIMIC-CXR-JPG as in arXiv 2411.04008, section 4.2: 10 epochs of about 20,000 images.
 
     ecor-jax train --config=configs/xray_mimic.py --workdir=runs/xray_mimic --config.model=models/chexzero
 
 Images and tables are MIMIC-CXR-JPG's, reports MIMIC-CXR's (`files/` of both in one folder, or --config.data.reports);
-descriptors come from the training patients' reports. Expected in the paper: accuracy 83.78, precision 84.77, recall
-83.78, F1 84.19, of a random 85:15 split. Here the official split is taken: encoders of chest X-rays (CheXzero, BioViL,
-most likely the paper's) were trained on MIMIC's training patients, of whom a random split would test on many. BioViL's
-towers are no CLIP's: embeddings of theirs go in as a file (--config.embeddings,
-ecor_jax/features/encoders.py). Not run by the authors, who have no MIMIC data. Research software; no medical
-device.
+the descriptors come from the training patients' reports. Published for a random 85:15 split: accuracy 83.78, precision
+84.77, recall 83.78, F1 84.19. This config uses the official split, because encoders of chest X-rays (CheXzero, BioViL,
+probably the paper's) were trained on MIMIC's training patients, and a random split would test on many of these. BioViL
+is not a CLIP; its embeddings can be read from a file (--config.embeddings, ecor_jax/features/encoders.py). The authors
+have not run this config, because they have no MIMIC data. Research software; no medical device.
 """
 
 from configs.common import data_folder
@@ -29,7 +28,7 @@ def get_config() -> Config:
     # About 20,000 images of the two classes.
     config.data.patients = 9000
     config.evaluation.average = "weighted"
-    # 20,000 images, ten times.
+    # Ten epochs of 20,000 images.
     config.steps = 3120
     config.log_every, config.checkpoint_every = 50, 500
     return config

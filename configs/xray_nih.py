@@ -1,11 +1,11 @@
-"""Effusion against No Finding on the NIH subset here, through descriptors, with a small CLIP pretrained for it.
+"""Effusion against No Finding on a subset of NIH's X-rays, through descriptors, with a small CLIP pretrained for it.
 
     ecor-jax train --config=configs/xray_nih.py --workdir=runs/xray_nih
 
-Patients are split first; the small CLIP is pretrained on the images of the training patients alone, with captions made
-from their labels (a quarter of an hour on two CPU cores), unless --config.model names a CLIP. Another split and
-another CLIP: --config.seed=1 --config.data.seed=1 --config.pretrain.seed=1. Expected: see RESULTS.md. Research
-software; no medical device.
+Patients are split first; the small CLIP is pretrained only on images of the training patients, with captions made from
+their labels (a quarter of an hour on two CPU cores), unless --config.model names a CLIP. For another split and another
+CLIP: --config.seed=1 --config.data.seed=1 --config.pretrain.seed=1. Expected: see RESULTS.md. Research software; no
+medical device.
 """
 
 from configs.common import data_folder
@@ -22,7 +22,7 @@ def get_config() -> Config:
     config.data.images, config.data.tables = f"{folder}/nih_subset.zip", f"{folder}/nih_labels.csv"
     config.pretrain = defaults(PretrainOptions)
     config.pretrain.model = "small/128-16"
-    # The images are those of data.images, of the training patients; the captions are made of their labels.
+    # The data of pretraining are the training patients' images and captions made from their labels.
     config.pretrain.data.positives = "category"
     config.pretrain.data.text_length = 24
     config.pretrain.data.batch_size = 128

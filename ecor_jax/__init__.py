@@ -1,4 +1,4 @@
-"""Explainable image recognition with CLIP, in JAX. Its interface is that of `ecor_jax.api`, imported when asked for."""
+"""Explainable image recognition with CLIP in JAX. Exports the functions of `ecor_jax.api`, imported lazily."""
 
 import os
 from typing import TYPE_CHECKING, Any
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 _INTERFACE = ("evaluate", "explain", "load", "load_clip", "train")
 
 set_flags()
-# Tokenizers are all that is used of transformers, which without PyTorch says that it has no models.
+# Only the tokenizers of transformers are used, but without PyTorch it warns that it has no models.
 os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
 
 
 def __getattr__(name: str) -> Any:
-    """The interface, imported when it is first asked for: JAX takes a second."""
+    """Imports a function of `ecor_jax.api` on first access, because importing JAX takes a second."""
     if name not in _INTERFACE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from ecor_jax import api

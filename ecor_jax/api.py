@@ -1,4 +1,4 @@
-"""The Python interface: load, explain, evaluate, train, load_clip. The commands are built on it."""
+"""The public Python API: load, explain, evaluate, train, load_clip. The commands are built on it."""
 
 import contextlib
 import json
@@ -22,15 +22,15 @@ from ecor_jax.tasks.rationale.options import RationaleOptions
 
 
 def load(model: str | Path, rationales: Rationales = None, *, task: str = "", revision: str = "") -> Explainer:
-    """A model that explains pictures: `load(model).explain("cat.jpg")`.
+    """Loads a model that explains pictures: `load(model).explain("cat.jpg")`.
 
     Args:
         model: a model directory (`WORKDIR/model`), any converted CLIP, or a hub id.
         rationales: {class: [rationale, ...]}, or a JSON file of it; a plain CLIP has none of its own.
-        task: MODULE:CLASS of a task of your own.
+        task: MODULE:CLASS of a user-defined task.
         revision: branch, tag or commit of a hub id; the same as "USER/NAME@REVISION".
 
-    UserError if the directory holds no model that explains.
+    Raises UserError if the directory contains no model that can explain pictures.
     """
     explainer = base.load_explainer(at_revision(str(model), revision), task)
     if rationales is not None:
@@ -41,7 +41,7 @@ def load(model: str | Path, rationales: Rationales = None, *, task: str = "", re
 
 
 def explain(model: str | Path, pictures: Picture | Sequence[Picture], **options: Any) -> Any:
-    """`load(model).explain(pictures, **options)`: one explanation of one picture, a list of those of several."""
+    """Returns `load(model).explain(pictures, **options)`: the explanation of one picture, or the list for several."""
     return load(model).explain(pictures, **options)
 
 
@@ -56,15 +56,15 @@ def evaluate(
     report: Path | None = None,
     answers: Path | None = None,
 ) -> dict[str, Any]:
-    """Evaluates a model on the data of a config, and returns what results.json holds; prints the table.
+    """Evaluates a model on the data of a config, prints a table and returns the contents of results.json.
 
     Args:
-        model: a model directory or hub id, or what `load` gave.
-        config: as `train` has it; None: that of `images` and `rationales`.
-        options: of the config, by their whole keys: {"evaluation.top_k": 3}.
+        model: a model directory or hub id, or a model that `load` returned.
+        config: as for `train`; None: a default config for `images` and `rationales`.
+        options: config options by dotted key: {"evaluation.top_k": 3}.
         images: labelled pictures, a folder tree or zip. rationales: {class: [rationale, ...]}, or a JSON file of it;
-            None: those that the model was tuned on, or was loaded with.
-        output, report, answers: files of the results and of a line of JSON a picture, and the folder of a page.
+            None: those that the model was tuned on or loaded with.
+        output, report, answers: paths of the results, of the page's folder, and of a JSON-lines file of the pictures.
     """
     loaded = model if isinstance(model, Explainer) else None
     name = loaded.name if loaded is not None else str(model)
@@ -76,15 +76,15 @@ def evaluate(
 
 
 def train(config: AnyConfig, workdir: str | Path, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Trains and evaluates what a config says, and returns what results.json holds; again, it goes on where it stopped.
+    """Trains and evaluates the methods of a config and returns the contents of results.json; resumes a stopped run.
 
-    options: of the config, by their whole keys: {"optimizer.learning_rate": 0.01}.
+    options: config options by dotted key: {"optimizer.learning_rate": 0.01}.
     """
     return base.run(with_options(config, options), Path(workdir))
 
 
 def load_clip(source: str | Path, *, revision: str = "") -> ClipEncoder:
-    """A CLIP of a model directory (Hugging Face or OpenCLIP), or of a hub id. UserError for what is none.
+    """Loads a CLIP from a model directory (Hugging Face or OpenCLIP) or hub id. Raises UserError if it is neither.
 
     revision: branch, tag or commit of a hub id; the same as "USER/NAME@REVISION".
     """

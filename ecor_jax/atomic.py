@@ -1,7 +1,7 @@
-"""Files and folders that appear whole or not at all, and leave nothing behind when a process dies.
+"""Atomic writes of files and folders, and the cache folder with its checksummed arrays; used by all that writes.
 
-What is being written stands in a folder of its own beside its place, `.NAME.HOST.RANDOM.ecor.partial`, in which nobody
-can have planted a link. It is locked as long as its process lives, so that the next writer knows which ones to sweep.
+Content is written to a temporary folder beside its destination, `.NAME.HOST.RANDOM.ecor.partial`, in which nobody can
+have planted a link. The folder is locked while its process lives, so the next writer knows which ones to remove.
 """
 
 import contextlib
@@ -29,19 +29,19 @@ from ecor_jax.errors import UserError
 
 _SUFFIX = ".ecor.partial"
 _REPLACED = ".replaced"
-"""Within it: the older folder, between the moment it is taken away and the one in which the new one is there."""
+"""Name, within the temporary folder, of the old folder while the new one is moved into its place."""
 _HOST = re.sub(r"[^\w-]", "-", socket.gethostname())[:40]
 _ABANDONED = 7 * 86400
-"""Seconds after which what another machine left is swept."""
+"""Seconds after which temporary folders of other machines are removed."""
 _MASK = os.umask(0)
 os.umask(_MASK)
 
 
 @contextlib.contextmanager
 def new_file(path: Path) -> Iterator[Path]:
-    """A path to write to; the file takes the place of `path` when the block ends well.
+    """Yields a path to write to; the file replaces `path` if the block raises no error.
 
-    UserError, naming `path`, if that cannot be written.
+    Raises UserError, naming `path`, if it cannot be written.
     """
     with beside(path) as folder:
         written = folder / path.name
@@ -52,10 +52,10 @@ def new_file(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def new_directory(path: Path, keep: Iterable[str] = ()) -> Iterator[Path]:
-    """A folder to write into, which takes the place of `path` when the block ends well.
+    """Yields a folder to write into, which replaces `path` if the block raises no error.
 
-    keep: what of an older folder there is copied into the new one.
-    UserError, naming `path`, if that cannot be written.
+    keep: files and folders of the existing `path` that are copied into the new folder.
+    Raises UserError, naming `path`, if it cannot be written.
     """
     with beside(path) as folder:
         written = folder / path.name
@@ -78,19 +78,19 @@ def new_directory(path: Path, keep: Iterable[str] = ()) -> Iterator[Path]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Indented JSON; numbers that are not finite, for which JSON has no word, are null. UserError as `new_file`."""
+    """Writes `json_text(value)` to a file. Raises UserError as `new_file` does."""
     with new_file(path) as partial:
         partial.write_text(json_text(value), encoding="utf-8")
 
 
 def json_text(value: Any) -> str:
-    """What `write_json` writes."""
+    """Returns indented JSON, in which numbers that are not finite are null because JSON cannot represent them."""
     return json.dumps(_finite(value), indent=2) + "\n"
 
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """An error of the disk within becomes a UserError that names `path`."""
+    """Converts I/O errors raised in the block to a UserError that names `path`."""
     try:
         yield
     except (OSError, SafetensorError) as error:
@@ -99,7 +99,7 @@ def writing(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def beside(path: Path) -> Iterator[Path]:
-    """A folder for this process alone, beside `path`; removed at the end. UserError, naming `path`, as `new_file`."""
+    """Yields a temporary folder of this process beside `path`, removed at the end. Raises UserError as `new_file`."""
     with writing(path), contextlib.ExitStack() as stack:
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep_once(path.parent.absolute())
@@ -111,17 +111,17 @@ def beside(path: Path) -> Iterator[Path]:
                 descriptor = stack.enter_context(_locked(folder))
                 locked = os.path.samestat(os.fstat(descriptor), folder.stat())
             except (FileNotFoundError, BlockingIOError):
-                pass  # another process swept it before it was locked
+                pass  # another process removed it before it was locked
             except OSError:
-                locked = True  # a file system that knows no locks is trusted, and nothing is swept there
+                locked = True  # file systems without locks are trusted; `sweep` removes nothing on them
         yield folder
 
 
 def sweep(folder: Path) -> None:
-    """Removes what processes that are dead left in a folder, and puts back what they had taken away there."""
+    """Removes temporary folders of dead processes from a folder, and restores folders they had moved away."""
     for partial in folder.glob(f".*{_SUFFIX}"):
         with contextlib.suppress(OSError):
-            # Locks of other machines may not be seen here.
+            # Locks of other machines may not be visible to this one.
             ours = f".{_HOST}." in partial.name or time.time() - partial.stat().st_mtime > _ABANDONED
             if ours and partial.is_dir() and not partial.is_symlink():
                 with _locked(partial):
@@ -131,7 +131,7 @@ def sweep(folder: Path) -> None:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[int]:
-    """Holds a folder as long as this process lives. BlockingIOError if another one holds it."""
+    """Locks a folder for the block, or until the process dies. Raises BlockingIOError if another process holds it."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -142,12 +142,12 @@ def _locked(folder: Path) -> Iterator[int]:
 
 @functools.cache
 def _sweep_once(folder: Path) -> None:
-    """A cache may hold many thousands of files, and gets as many."""
+    """Sweeps a folder once per process: a cache may hold, and be given, many thousands of files."""
     sweep(folder)
 
 
 def _put_back(partial: Path) -> None:
-    """What was taken away returns, unless the new one stands in its place already."""
+    """Moves the old folder back to its place, unless the new one is already there."""
     for written in partial.iterdir():
         place = partial.parent / written.name
         if written.name != _REPLACED and not place.exists() and (partial / _REPLACED).exists():
@@ -155,7 +155,7 @@ def _put_back(partial: Path) -> None:
 
 
 def _open_to_readers(path: Path) -> None:
-    """The permissions that any new file would have; safetensors leaves its files to their owner alone."""
+    """Sets the default permissions of new files, because safetensors makes its files readable by their owner only."""
     if path.is_file():
         path.chmod(0o666 & ~_MASK)
 
@@ -169,9 +169,9 @@ def _finite(value: Any) -> Any:
 
 
 def cache_folder() -> Path:
-    """$ECOR_CACHE, or ecor_jax below $XDG_CACHE_HOME or ~/.cache; a variable that is empty counts as unset.
+    """Returns $ECOR_CACHE, or ecor_jax below $XDG_CACHE_HOME or ~/.cache; empty variables count as unset.
 
-    A relative $XDG_CACHE_HOME is ignored, as the XDG Base Directory Specification (0.8) asks for.
+    A relative $XDG_CACHE_HOME is ignored, as the XDG Base Directory Specification (0.8) requires.
     """
     if own := os.environ.get("ECOR_CACHE"):
         return Path(own)
@@ -180,7 +180,7 @@ def cache_folder() -> Path:
 
 
 def read_array(path: Path) -> np.ndarray | None:
-    """The array in a file; None if there is none or it is not what was written there."""
+    """Returns the array in a file of `write_array`; None if the file is missing, unreadable or fails its checksum."""
     if not path.exists():
         return None
     try:
@@ -195,7 +195,7 @@ def read_array(path: Path) -> np.ndarray | None:
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
-    """Keeps an array; a cache that cannot be written costs time, not the run."""
+    """Writes an array to the cache; a failure is logged, not raised, because the array can be computed again."""
     try:
         with new_file(path) as partial:
             save_file({"array": np.ascontiguousarray(array)}, partial, {"sha256": _checksum(path, array)})
@@ -204,7 +204,7 @@ def write_array(path: Path, array: np.ndarray) -> None:
 
 
 def _checksum(path: Path, array: np.ndarray) -> str:
-    """Of the content and of the name, so that a file that was copied to another's name does not fit."""
+    """Returns a sha256 of content and file name, so that a file copied to another name fails the check."""
     digest = hashlib.sha256(path.name.encode())
-    digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)  # without a copy
+    digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)  # does not copy
     return digest.hexdigest()

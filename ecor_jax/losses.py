@@ -1,4 +1,4 @@
-"""Losses as pure functions on arrays. Every one returns a loss per example; the caller takes the mean."""
+"""Training losses as pure functions on arrays. Each returns one value per example; the caller takes the mean."""
 
 import jax
 import jax.numpy as jnp
@@ -6,10 +6,10 @@ from jaxtyping import Array, Bool, Float, Int
 
 
 def candidate_loss(logits: Float[Array, "batch candidates"], target: Int[Array, "batch"]) -> Float[Array, "batch"]:
-    """Cross-entropy of the gold candidate among all: `-log softmax(logits)[target]`.
+    """Computes the cross-entropy of the gold candidate among all candidates: `-log softmax(logits)[target]`.
 
-    ECOR's L_CLIP over a whole vocabulary: of rationales, P(r|I), and of classes given the gold rationale,
-    P(c|r,I) (arXiv 2404.12839, section III); DROR's loss over all pairs (arXiv 2212.06202, section 4).
+    This is ECOR's L_CLIP over a complete vocabulary, of rationales, P(r|I), or of classes given the gold rationale,
+    P(c|r,I) (arXiv 2404.12839, section III), and DROR's loss over all pairs (arXiv 2212.06202, section 4).
     """
     log_probs = jax.nn.log_softmax(logits)
     return -jnp.take_along_axis(log_probs, target[:, None], axis=1)[:, 0]
@@ -18,11 +18,11 @@ def candidate_loss(logits: Float[Array, "batch candidates"], target: Int[Array, 
 def softmax_contrastive_loss(
     logits: Float[Array, "images texts"], positives: Bool[Array, "images texts"]
 ) -> Float[Array, "images"]:
-    """Symmetric InfoNCE over a batch (Radford et al. 2021, figure 3), with any number of positives per row.
+    """Computes symmetric InfoNCE over a batch (Radford et al. 2021, figure 3), with any number of positives per row.
 
-    The target is uniform over a row's positives (UniCL, Yang et al. 2022, equation 3): equal texts in a batch are
-    never each other's negatives. With the identity as `positives` it is CLIP's loss. Image i's value is the mean
-    of row i's and column i's cross-entropy; every row and column needs at least one positive.
+    The target is uniform over a row's positives (UniCL, Yang et al. 2022, equation 3), so that equal texts in a batch
+    are not negatives of each other. With the identity as `positives` it is CLIP's loss. The value of image i is the
+    mean of the cross-entropies of row i and column i. Every row and column needs at least one positive.
     """
 
     def one_way(logits, positives):
@@ -35,9 +35,9 @@ def softmax_contrastive_loss(
 def sigmoid_contrastive_loss(
     logits: Float[Array, "images texts"], positives: Bool[Array, "images texts"]
 ) -> Float[Array, "images"]:
-    """Pairwise sigmoid loss (SigLIP, Zhai et al. 2023, equation 1): each pair is a match or not, on its own.
+    """Computes the pairwise sigmoid loss (SigLIP, Zhai et al. 2023, equation 1), a binary loss for each pair.
 
-    `logits` carry the learned scale and bias. Image i's value is the sum over its row.
+    `logits` include the learned scale and bias. The value of image i is the sum over its row.
     """
     signs = jnp.where(positives, 1.0, -1.0)
     return -jnp.sum(jax.nn.log_sigmoid(signs * logits), axis=1)
@@ -46,17 +46,17 @@ def sigmoid_contrastive_loss(
 def concept_loss(
     cosines: Float[Array, "batch concepts"], present: Bool[Array, "batch concepts"], push_absent: bool
 ) -> Float[Array, "batch"]:
-    """Mean absolute difference of concept scores and their targets (arXiv 2411.04008, section 3.2).
+    """Computes the mean absolute difference of concept scores and their targets (arXiv 2411.04008, section 3.2).
 
-    The target of a present concept is the largest score of its image, of an absent one its own score, so it gets no
-    gradient; with `push_absent` it is the smallest score of the image, and absent concepts are moved down as well.
-    Targets are constants. An image with no present concept has nothing to be moved towards: its loss is 0.
+    The target of a present concept is the largest score of its image. The target of an absent concept is its own score,
+    so it gets no gradient; with `push_absent` it is the smallest score of the image, which lowers absent concepts.
+    Targets are constants. The loss of an image without present concepts is 0, because it has no target.
     """
     scores = jax.lax.stop_gradient(cosines)
     absent = jnp.min(scores, axis=1, keepdims=True) if push_absent else scores
     target = jnp.where(present, jnp.max(scores, axis=1, keepdims=True), absent)
     distance = cosines - target
-    # JAX's derivative of |x| at 0 is 1, not 0: what has its target already would be moved.
+    # JAX's derivative of |x| at 0 is 1, not 0, which would move scores that equal their target.
     distance = jnp.where(distance == 0, 0.0, jnp.abs(distance))
     return jnp.where(jnp.any(present, axis=1), jnp.mean(distance, axis=1), 0.0)
 
@@ -66,9 +66,9 @@ def multi_label_loss(
     target: Float[Array, "batch findings"],
     positive_weight: Float[Array, "findings"],
 ) -> Float[Array, "batch"]:
-    """Mean over the findings of the binary cross-entropy of `sigmoid(logits)`; positives count `positive_weight`.
+    """Computes the mean binary cross-entropy of `sigmoid(logits)` over findings, positives times `positive_weight`.
 
-    A target of NaN is not known and takes no part; the mean is over those that are.
+    A target of NaN is unknown; the mean is over the known targets.
     """
     known = ~jnp.isnan(target)
     target = jnp.where(known, target, 0.0)

@@ -1,12 +1,12 @@
-"""Ctrl-C and SIGTERM: what is at work is saved first.
+"""Graceful shutdown on Ctrl-C and SIGTERM: work in progress is saved before the process ends.
 
-A signal never becomes an exception, which could land anywhere: in the middle of a write, or in a garbage collection,
-where it is lost. All threads have both signals blocked, but for one that waits for them, so they are heard even while
-the main thread compiles. While something worth saving is at work (`deferred`) that thread sets a flag, at which the
-work looks between its steps; at any other moment it ends the process at once, without the unwinding that the threads
-of JAX and TensorStore do not survive. Files appear whole or not at all (`atomic`), so nothing is lost by that.
+A signal never becomes an exception, which could be raised anywhere: during a write, or in a garbage collection, where
+it is lost. Both signals are blocked in all threads but one, which waits for them, so they are received even while the
+main thread compiles. Within `deferred` that thread sets a flag, which the work polls between its steps. Otherwise it
+ends the process at once, without unwinding, because the threads of JAX and TensorStore do not survive that. Nothing is
+lost, because files are written atomically (`atomic`).
 
-This module imports nothing that takes time: the commands call `install` before everything else.
+This module imports nothing slow, because the commands call `install` first.
 """
 
 import contextlib
@@ -19,15 +19,15 @@ from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 STATUSES = {signal.SIGINT: 130, signal.SIGTERM: 143}
-"""How a process ends after each signal, as shells have it."""
+"""Exit status after each signal, by the convention of shells."""
 STOPPED = "stopped; the same command goes on from what is saved"
 
 stderr = 2
-"""Where this module writes: another file descriptor where what C++ writes to stderr is looked through first."""
+"""File descriptor that messages go to; not 2 while C++'s stderr is filtered (`parallel.endings.catch_aborts`)."""
 
 _awaited: set[signal.Signals] = set()
 before_end: Callable[[signal.Signals], Any] | None = None
-"""Called before a signal ends this process: other processes of its run are told of it (`parallel.processes`)."""
+"""Called before a signal ends this process; `parallel.endings` sets it to notify the run's other processes."""
 
 _received: signal.Signals | None = None
 _since = 0.0
@@ -36,13 +36,13 @@ _installed = False
 
 
 class Stopped(Exception):
-    """A signal came, and all is saved; the message says what."""
+    """Raised after a signal, once the work is saved; the message says what was saved."""
 
 
 def install() -> None:
-    """From here on this process stops as described above; what it starts inherits that both signals are blocked.
+    """Installs this module's signal handling; child processes inherit the blocked signals.
 
-    Worker processes of a data pipeline end when the process that started them does.
+    In a worker process of a data pipeline, starts a thread that ends it when its parent process ends instead.
     """
     global _installed
     if _installed:
@@ -51,33 +51,33 @@ def install() -> None:
     if (parent := starter()) is not None:
         threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
         return
-    # A shell's background jobs ignore Ctrl-C, and shall.
+    # A shell starts background jobs with Ctrl-C ignored; keep that.
     _awaited.update(number for number in STATUSES if signal.getsignal(number) != signal.SIG_IGN)
     for number in _awaited:
-        # Heard by the thread below, but where a library has let them through again.
+        # The thread below receives them, unless a library has unblocked them.
         signal.signal(number, lambda number, frame: _hear(signal.Signals(number)))
     block()
     threading.Thread(target=_wait, daemon=True).start()
 
 
 def block() -> None:
-    """Has this thread, and what it starts, blocked again after a library has let the signals through."""
+    """Blocks the signals again in this thread, and what it starts, after a library has unblocked them."""
     signal.pthread_sigmask(signal.SIG_BLOCK, _awaited)
 
 
 def starter() -> Any:
-    """The process that started this one as its worker, a `multiprocessing.Process`; None if there is none."""
+    """Returns the `multiprocessing` parent process if this process is a worker, otherwise None."""
     multiprocessing = sys.modules.get("multiprocessing")
     return multiprocessing and multiprocessing.parent_process()
 
 
 def requested() -> bool:
-    """Whether a signal has come: save, then raise Stopped."""
+    """Returns whether a signal was received; the caller then saves its work and raises Stopped."""
     return _received is not None
 
 
 def heed(number: int = signal.SIGTERM) -> None:
-    """As if the signal had come: another process of the run was told to stop, and all of them do."""
+    """Acts as if the signal had been received, because another process of the run received it."""
     global _received
     _received = _received or signal.Signals(number)
     if not _deferrals:
@@ -86,9 +86,9 @@ def heed(number: int = signal.SIGTERM) -> None:
 
 @contextlib.contextmanager
 def deferred() -> Iterator[None]:
-    """Work within looks at `requested` between its steps. Raises Stopped at the end if it came too late for that.
+    """Defers signals: the block polls `requested` between its steps. Raises Stopped at its end after a late signal.
 
-    Once more, a second later or after that, ends the process at once.
+    Another signal more than one second after the first ends the process at once.
     """
     global _deferrals
     _deferrals += 1
@@ -103,12 +103,12 @@ def deferred() -> Iterator[None]:
 
 
 def end(message: str) -> NoReturn:
-    """Says `message` and ends the process and its workers, without unwinding, with the status of the signal."""
-    with contextlib.suppress(Exception):  # a list of theirs may be changing
+    """Prints `message` and ends the process and its workers without unwinding; status 1 if there was no signal."""
+    with contextlib.suppress(Exception):  # the list of children may change meanwhile
         for worker in sys.modules["multiprocessing"].active_children():
             worker.kill()
     with contextlib.suppress(OSError):
-        # Nothing that other threads write may come after it.
+        # Keeps other threads from writing after the message.
         own = os.dup(stderr)
         for number in {2, stderr}:
             os.dup2(os.open(os.devnull, os.O_WRONLY), number)
@@ -123,7 +123,7 @@ def _wait() -> None:
 
 def _hear(number: signal.Signals) -> None:
     global _received, _since
-    # Who forwards a signal that the terminal sends to all alike sends it twice, and means it once.
+    # A launcher that forwards a signal which the terminal sends to every process delivers it twice.
     again = requested() and time.monotonic() - _since > 1
     if not requested():
         _received, _since = number, time.monotonic()

@@ -1,6 +1,6 @@
-"""A flag of JAX's compiler without which one release computes wrong numbers on CPUs.
+"""An XLA flag that works around wrong results of one jaxlib release on CPUs.
 
-This module imports nothing that takes time: `import ecor_jax` calls it.
+This module imports nothing slow, because `import ecor_jax` calls it.
 """
 
 import importlib.metadata
@@ -9,20 +9,20 @@ import sys
 import warnings
 
 FLAG = "--xla_cpu_experimental_ynn_fusion_type"
-"""Which fusions XLA gives to YNNPACK on CPUs; empty: none."""
+"""The flag that selects the fusions XLA delegates to YNNPACK on CPUs; an empty value disables them."""
 WRONG = "0.10.2"
-"""The jaxlib whose YNNPACK fusions are wrong (jax-ml/jax issues 39103, 39257); the newest for Python 3.11."""
+"""The jaxlib release with wrong YNNPACK fusions (jax-ml/jax issues 39103, 39257), the newest for Python 3.11."""
 
 
 def set_flags() -> None:
-    """Turns YNNPACK fusions off in XLA_FLAGS where jaxlib needs that, unless XLA_FLAGS says what to do with them.
+    """Disables YNNPACK fusions in XLA_FLAGS for the affected jaxlib, unless XLA_FLAGS sets the flag already.
 
-    Warns where that cannot be done: JAX reads XLA_FLAGS when its backend starts, and it may be the name of a file.
+    Warns if it cannot: JAX reads XLA_FLAGS when its backend starts, and XLA_FLAGS may be the name of a file.
     """
     flags = os.environ.get("XLA_FLAGS", "")
     if FLAG in flags or not _is_wrong():
         return
-    bridge = sys.modules.get("jax._src.xla_bridge")  # JAX has no public name that asks without starting a backend
+    bridge = sys.modules.get("jax._src.xla_bridge")  # no public API tells without starting a backend
     if bridge is not None and bridge.backends_are_initialized():
         _warn("JAX was used before ecor_jax was imported, too late to mend it; import ecor_jax first")
     elif flags and not flags.lstrip().startswith("-"):

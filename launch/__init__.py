@@ -4,6 +4,6 @@ import sys
 
 from ecor_jax import stopping
 
-# Before anything that takes time is imported. Python calls the program `-m` as long as it looks for the module.
+# Before slow imports, so that early signals are handled. sys.argv[0] is "-m" while Python locates the module.
 if sys.argv[0] == "-m" or stopping.starter() is not None:
     stopping.install()

@@ -1,4 +1,4 @@
-"""`python -m launch.benchmark`, which is `ecor-jax benchmark`."""
+"""Runs `ecor-jax benchmark` as `python -m launch.benchmark`."""
 
 from ecor_jax.commands import run
 

@@ -1,4 +1,4 @@
-"""`python -m launch.compile`, which is `ecor-jax compile`."""
+"""Runs `ecor-jax compile` as `python -m launch.compile`."""
 
 from ecor_jax.commands import run
 

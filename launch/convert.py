@@ -1,4 +1,4 @@
-"""`python -m launch.convert`, which is `ecor-jax convert`."""
+"""Runs `ecor-jax convert` as `python -m launch.convert`."""
 
 from ecor_jax.commands import run
 

@@ -1,4 +1,4 @@
-"""`python -m launch.descriptors`, which is `ecor-jax descriptors`."""
+"""Runs `ecor-jax descriptors` as `python -m launch.descriptors`."""
 
 from ecor_jax.commands import run
 

@@ -1,4 +1,4 @@
-"""`python -m launch.evaluate`, which is `ecor-jax evaluate`."""
+"""Runs `ecor-jax evaluate` as `python -m launch.evaluate`."""
 
 from ecor_jax.commands import run
 

@@ -1,4 +1,4 @@
-"""`python -m launch.explain`, which is `ecor-jax explain`."""
+"""Runs `ecor-jax explain` as `python -m launch.explain`."""
 
 from ecor_jax.commands import run
 

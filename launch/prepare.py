@@ -1,4 +1,4 @@
-"""`python -m launch.prepare`, which is `ecor-jax prepare`."""
+"""Runs `ecor-jax prepare` as `python -m launch.prepare`."""
 
 from ecor_jax.commands import run
 

@@ -1,4 +1,4 @@
-"""`python -m launch.push`, which is `ecor-jax push`."""
+"""Runs `ecor-jax push` as `python -m launch.push`."""
 
 from ecor_jax.commands import run
 

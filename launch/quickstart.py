@@ -1,4 +1,4 @@
-"""`python -m launch.quickstart`, which is `ecor-jax quickstart`."""
+"""Runs `ecor-jax quickstart` as `python -m launch.quickstart`."""
 
 from ecor_jax.commands import run
 

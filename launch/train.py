@@ -1,4 +1,4 @@
-"""`python -m launch.train`, which is `ecor-jax train`."""
+"""Runs `ecor-jax train` as `python -m launch.train`."""
 
 from ecor_jax.commands import run
 

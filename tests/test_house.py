@@ -1,4 +1,7 @@
-"""Every import goes down: the table of docs/architecture.md holds."""
+"""Every import goes down, as the table of docs/architecture.md says, and its drawing shows the imports.
+
+`python tests/test_house.py` prints the drawing.
+"""
 
 import ast
 import re
@@ -58,6 +61,33 @@ def circles() -> Iterator[list[str]]:
             yield from walk([module])
 
 
+def arrows() -> dict[str, set[str]]:
+    """The rooms that each room of the package imports from."""
+    found: dict[str, set[str]] = {room(module): set() for module in FILES}
+    for module in FILES:
+        found[room(module)] |= {room(name) for name, _ in imports(module)} - {room(module)}
+    return found
+
+
+def drawing() -> str:
+    """A Mermaid flowchart of the rooms. An import that a chain of other imports implies has no arrow."""
+
+    def below(start: str) -> set[str]:
+        return direct[start].union(*(below(name) for name in direct[start]))
+
+    direct = arrows()
+    lines = [
+        f"    {start} --> {end}"
+        for start in sorted(direct)
+        for end in sorted(direct[start] - set().union(*(below(name) for name in direct[start])))
+    ]
+    return "\n".join(["```mermaid", "flowchart TD", *lines, "```"])
+
+
+def test_the_drawing_shows_the_imports():
+    assert drawing() in (ROOT / "docs" / "architecture.md").read_text(), "run: python tests/test_house.py"
+
+
 def test_the_table_names_every_room():
     assert floors().keys() == {room(module) for module in FILES}
 
@@ -79,3 +109,7 @@ def test_no_circle_between_modules():
 
 def test_no_private_name_is_imported_by_another_file():
     assert [f"{m} takes {n} of {x}" for m in FILES for x, n in imports(m) if n.startswith("_")] == []
+
+
+if __name__ == "__main__":
+    print(drawing())

@@ -1,4 +1,4 @@
-"""The TPUs that a program can be compiled for without having them, and what a chip can do."""
+"""TPU topologies for ahead-of-time (AOT) compilation without the hardware, and the limits of each chip."""
 
 import contextlib
 import os
@@ -12,10 +12,10 @@ from ecor_jax.errors import UserError, needs
 
 
 class Chip(NamedTuple):
-    """What a chip has and can do at most.
+    """The memory and peak rates of a chip.
 
-    memory: GiB that programs may use. flops: bfloat16 operations a second. hbm, ici: bytes a second from its memory,
-    and out over all its links to other chips, half of what is called bidirectional.
+    memory: GiB that programs may use. flops: bfloat16 operations a second. hbm: bytes a second from its memory.
+    ici: bytes a second sent over all its links to other chips, half of the figure called bidirectional.
     """
 
     memory: float
@@ -26,7 +26,7 @@ class Chip(NamedTuple):
 
 # Google's specifications, https://docs.cloud.google.com/tpu/docs/v4 and so on for v5e, v5p, v6e, tpu7x. A link carries
 # 50 GB/s each way in v4 and v5e and 100 GB/s in v5p and v6e, and v4 and v5p have six of them, v5e and v6e four.
-# The memory is what libtpu lets a program use, as it says where one does not fit: less than is advertised.
+# The memory is what libtpu lets a program use, from its out-of-memory messages: less than is advertised.
 CHIPS: dict[str, Chip] = {
     "v4": Chip(30.75, 275e12, 1200e9, 300e9),
     "v5e": Chip(15.75, 197e12, 819e9, 200e9),
@@ -37,7 +37,7 @@ CHIPS: dict[str, Chip] = {
 
 
 class Target(NamedTuple):
-    """Chips to compile for. Where a chip is two devices (tpu7x), each has half of it."""
+    """The chips to compile for. If a chip is two devices (tpu7x), each has half of its resources."""
 
     name: str
     chip: Chip
@@ -46,24 +46,24 @@ class Target(NamedTuple):
 
     @property
     def device(self) -> Chip:
-        """What a device of the mesh has and can do."""
+        """The memory and peak rates of one device of the mesh."""
         share = self.chips / len(self.devices)
         return Chip(*(share * value for value in self.chip))
 
 
 def target(topology: str, slices: int = 1) -> Target:
-    """The chips of a topology such as `v5e:4x4`, or of several such slices. UserError if there are none."""
+    """Returns the chips of a topology such as `v5e:4x4`, or of several slices. Raises UserError if it is invalid."""
     needs("libtpu", "aot")
     kind, _, shape = topology.partition(":")
     if kind not in CHIPS or not re.fullmatch(r"[1-9]\d*(x[1-9]\d*)+", shape):
         raise UserError(f"topology is {topology!r}; expected one of {', '.join(CHIPS)}, and a shape: v5e:4x4")
-    # A v4 chip has two cores, which work as one unless told otherwise.
+    # The two cores of a v4 chip form one device by default.
     more: dict[str, Any] = {"chip_config_name": "megacore"} if kind == "v4" else {}
     more |= {"num_slices": slices} if slices > 1 else {}
     with _quiet():
         try:
             devices = topologies.get_topology_desc(topology, platform="tpu", **more).devices
-        except Exception as error:  # whatever libtpu makes of a shape that there is not
+        except Exception as error:  # libtpu raises various errors for invalid shapes
             reason = str(error).split("\n")[0]
             raise UserError(f"--topology={topology} --slices={slices}: there are no such chips ({reason})") from error
     places = {(getattr(device, "slice_index", 0), tuple(device.coords)) for device in devices}
@@ -72,8 +72,8 @@ def target(topology: str, slices: int = 1) -> Target:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what libtpu, loaded for the first time, tells on stderr of the machine that it is not on."""
-    # Nothing here takes hold of a TPU, so another process may load it, too.
+    """Suppresses libtpu's messages on stderr, when it is first loaded, about the machine not being a TPU."""
+    # AOT compilation does not acquire a TPU, so several processes may load libtpu.
     for name in ("TPU_SKIP_MDS_QUERY", "ALLOW_MULTIPLE_LIBTPU_LOAD"):
         os.environ.setdefault(name, "1")
     for name in ("TPU_MIN_LOG_LEVEL", "TPU_STDERR_LOG_LEVEL", "TF_CPP_MIN_LOG_LEVEL"):

@@ -1,4 +1,4 @@
-"""Steps compiled for chips that are not here: what they need of a chip, and how fast they can be at most."""
+"""Ahead-of-time (AOT) compilation of steps, with their memory use and upper bounds on their speed."""
 
 import math
 import tempfile
@@ -19,7 +19,7 @@ GIB = 2**30
 
 
 class Step(NamedTuple):
-    """A function traced for shapes on a mesh (`jax.jit(...).trace(...)`), those, and the images it takes at once."""
+    """A function traced on a mesh (`jax.jit(...).trace(...)`), the shapes of its arguments, and images per call."""
 
     traced: Any
     arguments: Any
@@ -27,7 +27,7 @@ class Step(NamedTuple):
 
     @property
     def argument_bytes(self) -> int:
-        """Of what lies on a device when it is called."""
+        """Bytes of the arguments on one device."""
         sizes = [
             math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
             for leaf in jax.tree.leaves(self.arguments)
@@ -36,7 +36,7 @@ class Step(NamedTuple):
 
 
 class Compiled(NamedTuple):
-    """report: what `compile_step` says. buffers: the largest ones of a device, where it does not fit. text: the HLO."""
+    """A compiled step. report: see `compile_step`. buffers: the largest ones on a device. text: the optimised HLO."""
 
     report: dict[str, Any]
     fits: bool
@@ -45,12 +45,12 @@ class Compiled(NamedTuple):
 
 
 def placed(tree: Any, shardings: Any) -> Any:
-    """Shapes that lie on a mesh."""
+    """Returns the shapes of a tree of arrays, with shardings."""
     return jax.tree.map(lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), tree, shardings)
 
 
 def call_step(fn: Any, model: nnx.Module, mesh: Mesh, batch: dict[str, Any]) -> Step:
-    """What `map_batches` runs for every batch, of a model of shapes."""
+    """Traces the function that `map_batches` runs for every batch, for a model of shapes."""
     graph, state = nnx.split(model)
     state = placed(state, meshes.shardings(state, mesh))
     batch = placed(batch, jax.tree.map(lambda _: meshes.batch_sharding(mesh), batch))
@@ -59,18 +59,18 @@ def call_step(fn: Any, model: nnx.Module, mesh: Mesh, batch: dict[str, Any]) -> 
 
 
 def compile_step(step: Step, device: Chip, devices: int) -> Compiled:
-    """Compiles a step for the devices of its mesh.
+    """Compiles a step for the devices of its mesh and reports its costs.
 
-    peak_bytes, argument_bytes and temporary_bytes are of one device; flops of the step on all of them, matrix products
-    alone (`flops.matrix_flops`). collectives: by kind, with the bytes of their results on a device, those within loops
-    as often as the loop goes round. bound_seconds, of which no step can take less than the largest: the matrix products
-    at the device's peak; arguments read, results written, temporary memory written and read once; what a device has to
-    send by rings over all its links at once. A network between slices, which is slower, is not in it.
+    peak_bytes, argument_bytes, temporary_bytes: per device. flops: matrix products of the step on all devices
+    (`flops.matrix_flops`). collectives: by kind, with the bytes of their results on a device; those in loops count once
+    per iteration. bound_seconds: lower bounds on the step time. compute: the matrix products at the device's peak.
+    memory: arguments read, results written, temporary memory written and read once. network: the bytes a device sends
+    in ring collectives over all its links at once; the slower network between slices is not included.
     """
     flops = matrix_flops(step.traced.jaxpr.jaxpr)
     with tempfile.TemporaryDirectory() as folder:
-        # The compiler's own accounts: its error says how much is missing, and not what there is so much of; and not all
-        # that it makes for the newest chips can be read back as a program.
+        # Reads the compiler's dumps, because its out-of-memory error does not name the largest buffers, and because not
+        # all programs for the newest chips can be read back.
         options: dict[str, Any] = {"xla_dump_to": folder, "xla_dump_hlo_as_text": True}
         try:
             memory: Any = step.traced.lower().compile(compiler_options=options).memory_analysis()

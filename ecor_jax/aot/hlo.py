@@ -1,4 +1,4 @@
-"""What a compiled program says about itself, read from its text and from the compiler's messages."""
+"""Parsing of compiled HLO (collectives) and of the compiler's memory usage report (largest buffers)."""
 
 import math
 import re
@@ -23,10 +23,10 @@ _CHAIN = re.compile(r'channel_id=(\d+),.*chain_id="(\d+)"')
 
 
 class Collective(NamedTuple):
-    """Devices that exchange arrays.
+    """A collective operation of a compiled program.
 
-    bytes: of the result on one device. group: devices that take part, 0: all. times: that it runs in a step; of a
-    loop whose rounds the text does not say, one of them. name: of the operation that it is for, if it says so.
+    bytes: of the result on one device. group: number of participating devices; 0 for all. times: executions in a step;
+    loops of unknown trip count count as one iteration. name: the operation it belongs to, if known.
     """
 
     kind: str
@@ -36,16 +36,16 @@ class Collective(NamedTuple):
     name: str = ""
 
     def sent(self, devices: int) -> float:
-        """Bytes that a device has to send at least (by a ring), all times together."""
+        """Returns the least bytes that a device sends (with a ring algorithm), over all executions."""
         group = self.group or devices
         share = {"all-reduce": 2 * (group - 1) / group, "reduce-scatter": group - 1, "collective-permute": 1}
         return self.times * self.bytes * share.get(self.kind, (group - 1) / group)
 
 
 def collectives(text: str) -> list[Collective]:
-    """All collectives of a compiled program, of which `text` is the HLO."""
+    """Returns all collectives of a compiled program with the HLO `text`."""
     found: list[tuple[str, Collective]] = []
-    # Of a computation those that call it, and how often: a number, or the condition of a loop, whose limit it is.
+    # Callers of each computation, and how often they call it: a number, or the loop condition with the limit.
     callers: dict[str, list[tuple[str, int | str]]] = {}
     limits: dict[str, int] = {}
     chains: set[tuple[str, ...]] = set()
@@ -71,12 +71,12 @@ def collectives(text: str) -> list[Collective]:
             elif (below := _BELOW.match(line)) and below[1] in constants:
                 limits[inside] = constants[below[1]]
             kind = operation.removesuffix("-start")
-            # A TPU hides one behind several fusions, and each of them has a piece of it in its text.
+            # TPUs overlap a collective with several fusions, each of which contains a piece of it: count it once.
             chain = _CHAIN.search(line)
             if kind in KINDS and not (chain and chain.groups() in chains):
                 chains |= {chain.groups()} if chain else set()
                 sizes = [_bytes(*part) for part in _SHAPE.findall(shape)]
-                # What is under way has its operand beside its result.
+                # An asynchronous start has its operand beside its result.
                 both = operation.endswith("-start") and kind in ("all-gather", "collective-permute")
                 size, name = max(sizes) if both else sum(sizes), _NAME.search(line)
                 found.append((inside, Collective(kind, size, _group(line), 1, name[1] if name else "")))
@@ -101,7 +101,7 @@ def _group(line: str) -> int:
 
 
 def summary(found: list[Collective]) -> dict[str, dict[str, int]]:
-    """By kind: how many run in a step, their bytes on a device together, and those of the largest."""
+    """Returns, by kind, the executions in a step, their total bytes on a device, and the bytes of the largest."""
     kinds = {}
     for kind in sorted({collective.kind for collective in found}):
         own = [collective for collective in found if collective.kind == kind]
@@ -121,12 +121,12 @@ def _bytes(kind: str, sizes: str) -> int:
 
 
 def largest(report: str, count: int = 3) -> tuple[int, list[str]]:
-    """All bytes that a device needs by a memory usage report, and its largest buffers: shape, size and how many."""
+    """Returns a device's total bytes by a memory usage report, and its largest buffers: number, shape and size."""
     default = report.split("\nMemory Space: ")[0]
     total = re.search(r"\nTotal bytes: (\d+)", default)
     buffers: Counter[tuple[float, str]] = Counter()
     for size, unit, shapes in re.findall(r"%\); *([\d.]+)([KMGT]iB); *\d+; *\d+; (.*)$", default, re.MULTILINE):
-        # Several arrays, one after the other, share a buffer: it is as large as the largest.
+        # Arrays that are not live together share a buffer, which is as large as the largest.
         kind, axes = max(_SHAPE.findall(shapes), key=lambda shape: _bytes(*shape))
         buffers[float(size) * 1024 ** "KMGT".index(unit[0]), f"{kind}[{axes}] of {size} {unit}"] += 1
     told = [f"{number} x {name}" for (_, name), number in sorted(buffers.items(), reverse=True)[:count]]

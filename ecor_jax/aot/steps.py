@@ -1,4 +1,4 @@
-"""A training step as the loop compiles it, for a mesh that need not be there: shapes in the place of arrays."""
+"""Training steps for AOT compilation, as the loop compiles them: shapes replace arrays, no devices are needed."""
 
 import dataclasses
 from collections.abc import Callable
@@ -19,12 +19,12 @@ from ecor_jax.training.options import Training
 from ecor_jax.training.step import TrainState, jitted, make_step, split
 
 Steps = dict[str, Step]
-"""By name: "train", and "evaluate" where batches are evaluated."""
+"""Steps by name: "train", and "evaluate" for tasks that evaluate batches."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Sizes:
-    """Numbers that the data would say; None: to be read from the data, as far as that is here."""
+    """Sizes that the data determines; None reads them from the data, if available."""
 
     classes: int | None = None
     rationales: int | None = None
@@ -33,26 +33,26 @@ class Sizes:
 
 @dataclasses.dataclass(frozen=True)
 class Shapes:
-    """In the place of a `checkpoints.model_dir.Model`, within `jax.eval_shape`."""
+    """A replacement of `checkpoints.model_dir.Model` within `jax.eval_shape`."""
 
     clip: Clip
     preprocess: Preprocess
 
 
 def clip_of(config: ClipConfig, dtype: str) -> Shapes:
-    """A CLIP of these shapes, to be called within `jax.eval_shape`."""
+    """Makes a CLIP of a configuration; call it within `jax.eval_shape`."""
     clip = Clip(config, dtype=jnp.dtype(dtype), rngs=nnx.Rngs(0))
     return Shapes(clip, Preprocess(config.vision.image_size))
 
 
 def batch_of(size: int, image_size: int, **labels: Any) -> dict[str, jax.ShapeDtypeStruct]:
-    """A batch's shapes. labels: of each, the shape of an example's and its type."""
+    """Returns the shapes of a batch. labels: (shape of one example, dtype) of each further array."""
     shapes = {"image": ((image_size, image_size, 3), jnp.uint8), **labels}
     return {name: jax.ShapeDtypeStruct((size, *shape), dtype) for name, (shape, dtype) in shapes.items()}
 
 
 def shapes_of(make: Callable[[], Any]) -> Any:
-    """The learner that `make` returns, its model of shapes: nothing of it is computed, and it takes no memory."""
+    """Returns the learner of `make` with shapes for its model's arrays: it computes nothing and takes no memory."""
     made: list[Any] = []
 
     def model() -> nnx.Module:
@@ -65,7 +65,7 @@ def shapes_of(make: Callable[[], Any]) -> Any:
 
 
 def train_step(learner: Any, options: Training, mesh: Mesh, batch: dict[str, Any]) -> Step:
-    """The step of `training.loop`, of a learner whose model is shapes. batch: arrays, or their shapes, by name."""
+    """Traces the step of `training.loop` for a learner of `shapes_of`. batch: arrays, or their shapes, by name."""
     optimizer = make_optimizer(options.optimizer, options.steps)
     graph, tuned, statistics, frozen = split(learner, options)
     key = jax.eval_shape(lambda: jax.random.key_data(jax.random.key(0)))

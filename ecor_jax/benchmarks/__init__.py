@@ -1,1 +1,1 @@
-"""Speed, measured beside others who do the same work: what `ecor-jax benchmark` runs."""
+"""Benchmarks against other implementations of the same work, which `ecor-jax benchmark` runs."""

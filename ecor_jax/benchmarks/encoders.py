@@ -1,4 +1,4 @@
-"""Images and texts through the towers."""
+"""Benchmarks the image encoder, the text encoder and the text bank."""
 
 import contextlib
 import io
@@ -18,13 +18,13 @@ from ecor_jax.tasks.rationale.methods import METHODS, outer_prompts, words_of
 from ecor_jax.tasks.rationale.model import PromptedTower
 
 SAMPLE, QUICK_SAMPLE = 512, 32
-"""Texts that others encode in the place of a whole bank."""
+"""Number of texts that peers encode instead of a complete bank."""
 TOGETHER = 64
-"""Texts of a batch of theirs, at most."""
+"""Maximum number of texts in a batch of the peers."""
 
 
 def encode_image(setting: Setting) -> Suite:
-    """Unit embeddings of images, from their bytes."""
+    """Returns a suite that computes unit embeddings of uint8 images."""
     model = setting.open()
     images, tower = pixels(setting, model), PromptedTower(model, None)
     program = compiled(PromptedTower.embed, tower, images)
@@ -46,13 +46,13 @@ def encode_image(setting: Setting) -> Suite:
 
 
 def encode_text(setting: Setting) -> Suite:
-    """Unit embeddings of texts that share little: the prompts of rationales alone."""
+    """Returns a suite that embeds texts with few shared tokens: the prompts of single rationales."""
     texts = list(dict.fromkeys(outer_prompts(METHODS["ecor"], setting.words())))
     return _texts(setting, texts, f"unit embeddings of {len(texts):,} prompts of a rationale each")
 
 
 def text_bank(setting: Setting) -> Suite:
-    """Unit embeddings of the prompts of all pairs of a class and a rationale."""
+    """Returns a suite that embeds the prompts of all pairs of a class and a rationale."""
     texts = PairTexts(METHODS["ecor"].pair, words_of(METHODS["ecor"], setting.words()))
     return _texts(setting, texts, f"unit embeddings of all {len(texts):,} pairs of a class and a rationale")
 
@@ -76,12 +76,12 @@ def _texts(setting: Setting, texts: Sequence[str], work: str) -> Suite:
 
 
 def _peers(model: Model, texts: Sequence[str], *, quick: bool) -> tuple[np.ndarray, dict[str, Side]]:
-    """Some of the texts, and PyTorch on their tokens: padded to the context, and cut to what a batch needs."""
+    """Returns the rows of a sample of the texts, and PyTorch on their tokens: padded to the context, or per batch."""
     from ecor_jax.benchmarks import torch_clip
 
     context = model.clip.config.text.context_length
     ids = tokenize(model.tokenizer, list(texts), context)
-    # Batches of alike length, evenly spread over all: a unit costs what it costs in the whole.
+    # Batches of similar lengths, evenly spaced over the sorted texts, so that the cost per text is that of all texts.
     lengths = np.where(ids != 0, np.arange(1, ids.shape[1] + 1), 0).max(axis=1)
     sample = QUICK_SAMPLE if quick else SAMPLE
     together = min(TOGETHER, sample // 4)
@@ -92,6 +92,6 @@ def _peers(model: Model, texts: Sequence[str], *, quick: bool) -> tuple[np.ndarr
     make = torch_clip.text_embedder
     whole, trimmed = (torch_clip.sides(make, model, batches, compiled=not quick) for batches in (padded, cut))
     whole.pop(torch_clip.EAGER)
-    whole |= torch_clip.open_clip_sides(model, padded, images=False, compiled=not quick)  # which takes no others
+    whole |= torch_clip.open_clip_sides(model, padded, images=False, compiled=not quick)  # takes padded ids only
     peers = {f"{name}, {context} tokens": side for name, side in whole.items()}
     return np.concatenate(chosen), peers | {f"{name}, cut to length": side for name, side in trimmed.items()}

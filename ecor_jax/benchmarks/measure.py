@@ -1,4 +1,4 @@
-"""Several ways of doing one work, timed in turns, and checked to do the same."""
+"""Times several implementations of the same work in turns, and compares their results."""
 
 import math
 import statistics
@@ -12,15 +12,15 @@ from tqdm import tqdm
 from ecor_jax.parallel.flops import matrix_product
 
 SHORTEST = 0.3
-"""Seconds that a timed turn takes at least: the work is done as often as that needs."""
+"""Minimum seconds of a timed turn; the work is repeated until it takes that long."""
 LONG = 60.0
-"""Seconds of a first turn, even one that compiles, after which the work is long enough for one."""
+"""Seconds of the first turn, compilation included, above which the work is not repeated within a turn."""
 
 
 class Side(NamedTuple):
-    """One way of doing the work.
+    """One implementation of the work.
 
-    run: does it, waits for it, and returns what it made. units: of the work, that it does each time.
+    run: does the work, waits for it, and returns its result. units: number of units of work per run.
     """
 
     run: Callable[[], Any]
@@ -28,20 +28,20 @@ class Side(NamedTuple):
 
 
 class Timed(NamedTuple):
-    """What a run made that has a clock of its own, such as another process, and the seconds it took."""
+    """The result of a run that measures its own time, such as in another process, and its seconds."""
 
     made: Any
     seconds: float
 
 
 class Suite(NamedTuple):
-    """A work, how we do it, and how others do.
+    """A unit of work, our implementation of it, and those of the peers.
 
-    unit: what is counted, such as an image. flops: of our matrix products, a unit; 0 where other things take the time.
-    peak_bytes: that our compiled program takes, its arguments included; None where it is not a program alone.
-    difference: of what we and a peer made, as a number that is 0 where it is the same; None where a peer does only a
-    piece of the work, so that there is nothing to compare.
-    counted: what else is to be told, once our side has run.
+    unit: the unit of counting, such as an image. flops: of our matrix products per unit; 0 if they do not dominate.
+    peak_bytes: memory of our compiled program, arguments included; None if the work is not a single program.
+    difference: compares our result with a peer's: 0 if equal; None, not compared, if the peer does only part of the
+      work.
+    counted: returns additional entries for the report, once our side has run.
     """
 
     work: str
@@ -56,15 +56,15 @@ class Suite(NamedTuple):
 
 
 def largest_difference(ours: Any, theirs: Any) -> float:
-    """Of numbers in the same places of two arrays."""
+    """Returns the largest absolute difference of two arrays."""
     return float(np.max(np.abs(np.asarray(ours, np.float64) - np.asarray(theirs, np.float64))))
 
 
 def measured(suite: Suite, rounds: int, name: str) -> dict[str, Any]:
-    """The suite as the command's JSON has it: seconds a unit of all sides, whose turns alternate, and their ratios.
+    """Returns a suite's results for the JSON report: seconds per unit of all sides, which run in turns, and ratios.
 
-    Before that, each side does the work once, which compiles it, and what they made is compared. A ratio is taken
-    within a round, so that what the machine does meanwhile is in both of its numbers.
+    Before that, each side runs once, which compiles it, and the results are compared. A ratio is taken within a round,
+    so that changes in the machine's load affect both of its values.
     """
     sides = {"ours": suite.ours, **suite.peers}
     if suite.flops:
@@ -102,7 +102,7 @@ def measured(suite: Suite, rounds: int, name: str) -> dict[str, Any]:
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
-    """The middle one and both ends."""
+    """Returns the median, the minimum and the maximum."""
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 

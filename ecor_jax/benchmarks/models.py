@@ -1,4 +1,4 @@
-"""The model, the words and the programs that a suite measures."""
+"""The model, the vocabulary and the compiled programs that the benchmark suites measure."""
 
 import dataclasses
 from collections.abc import Callable
@@ -23,17 +23,17 @@ from ecor_jax.parallel.flops import matrix_flops
 from ecor_jax.tasks.rationale.methods import METHODS
 
 RELEASED_SCALE = 100.0
-"""Of all CLIPs that OpenAI released: how many pairs have to be looked at depends on it."""
+"""Logit scale of all CLIPs that OpenAI released; it affects how many pairs the top-k search examines."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """What a suite is measured on.
+    """The configuration of a benchmark.
 
-    model: a preset, whose weights are drawn, or a model directory. tokenizer: OpenAI's merges for a preset; None: one
-    that is learned from the words. rationales: a file of them; None: the drawings'. images: pictures to decode; None:
-    some that are made. peers: whether others do the work, too. quick: fewer pictures, and no peers that are compiled by
-    themselves for a minute. folder: for what a suite writes, while it is measured.
+    model: a preset, with random weights, or a model directory. tokenizer: OpenAI's merges for a preset; None: one
+      learned from the vocabulary. rationales: a file of rationales; None: those of the drawings. images: pictures to
+      decode; None: generated ones. peers: whether to measure other implementations. quick: fewer pictures, and no peers
+      that take a minute to compile. folder: for temporary files.
     """
 
     model: str = "openai/ViT-B-32"
@@ -50,7 +50,7 @@ class Setting:
         return procedural.vocabulary() if self.rationales is None else Vocabulary.from_file(self.rationales)
 
     def open(self) -> Model:
-        """UserError for a model, or a file, that there is not."""
+        """Builds or loads the model. Raises UserError if the model or a file does not exist."""
         dtype = jnp.dtype(self.dtype)
         if self.model not in PRESETS:
             return load_clip(self.model, dtype=dtype)
@@ -67,17 +67,17 @@ class Setting:
         return Model(clip, tokenizer, Preprocess(config.vision.image_size), Path(self.model))
 
     def named(self) -> list[str]:
-        """What it differs by from others that are measured with it."""
+        """Returns the values that distinguish this setting from others in the same report."""
         words = [] if self.rationales is None else [self.rationales.stem]
         return [self.model, str(self.batch_size), self.dtype, *words]
 
     def told(self) -> str:
-        """Of the work's description."""
+        """Returns the part of a work's description that names the setting."""
         return f"{self.model}, {self.dtype}"
 
 
 class Program(NamedTuple):
-    """A function of a module, compiled: `run(*arguments)`, in NumPy; operations of its matrix products; its memory."""
+    """A compiled function. run: returns its result in NumPy. flops: of its matrix products. peak_bytes: its memory."""
 
     run: Callable[..., Any]
     flops: int
@@ -85,7 +85,7 @@ class Program(NamedTuple):
 
 
 def compiled(function: Callable[..., Any], module: nnx.Module, *arguments: Any) -> Program:
-    """`function(module, *arguments)`, compiled for arguments like these, of which there are many."""
+    """Compiles `function(module, *arguments)` for arguments with these shapes."""
     graph, state = nnx.split(module)
     mesh = meshes.make_mesh(devices=jax.devices()[:1])
     state = meshes.apart(meshes.place(state, mesh), mesh)
@@ -104,12 +104,12 @@ def compiled(function: Callable[..., Any], module: nnx.Module, *arguments: Any) 
 
 
 def peak_bytes(program: Any) -> int:
-    """That a compiled program takes, as its compiler says."""
+    """Returns the memory of a compiled program, according to its compiler."""
     memory = program.memory_analysis()
     return memory.argument_size_in_bytes + memory.temp_size_in_bytes + memory.output_size_in_bytes
 
 
 def pixels(setting: Setting, model: Model) -> np.ndarray:
-    """uint8 [batch, size, size, 3], drawn."""
+    """Returns random uint8 images [batch, size, size, 3]."""
     size = model.preprocess.size
     return np.random.default_rng(0).integers(0, 256, (setting.batch_size, size, size, 3), np.uint8)

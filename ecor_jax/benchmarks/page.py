@@ -1,4 +1,4 @@
-"""The figures of a benchmark as a page of Markdown."""
+"""Formats the results of a benchmark as a page of Markdown (`ecor-jax benchmark --page`)."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ slow on other processors than Intel's: ratios of one kind of processor do not ho
 
 
 def write_page(path: Path, report: dict[str, Any], source: Path) -> None:
-    """Of each suite its work, and a table of all sides."""
+    """Writes the page: the work of each suite, and a table of all implementations."""
     versions = ", ".join(f"{library} {version}" for library, version in report["versions"].items())
     sides = ", ".join(f"{name} {count}" for name, count in report.get("threads", {}).items())
     threads = f" Threads: {sides}." if sides else ""
@@ -33,7 +33,7 @@ def write_page(path: Path, report: dict[str, Any], source: Path) -> None:
 
 
 def headline(report: dict[str, Any]) -> list[str]:
-    """A table of all suites beside the fastest of others who do the whole work; without peers, none."""
+    """Returns a table of all suites with the fastest peer that does the same work; empty without peers."""
     lines = []
     for name, result in report["suites"].items():
         whole = [peer for peer, difference in result["agreement"].items() if difference is not None]
@@ -47,7 +47,7 @@ def headline(report: dict[str, Any]) -> list[str]:
 
 
 def tables(report: dict[str, Any]) -> list[str]:
-    """Lines of Markdown: all suites in one table, what was left out and why, then a table of each suite."""
+    """Returns lines of Markdown: a table of all suites, the suites left out and why, then a table of each suite."""
     lines = [*headline(report)]
     lines += [f"Left out: {name}: {reason}.\n" for name, reason in report.get("left_out", {}).items()]
     for name, result in report["suites"].items():

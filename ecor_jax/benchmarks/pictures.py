@@ -1,4 +1,4 @@
-"""Pictures from their files to batches of pixels."""
+"""Benchmarks the input pipeline: from picture files to batches of pixels."""
 
 import io
 import json
@@ -23,11 +23,11 @@ from ecor_jax.data.records import Source
 from ecor_jax.errors import needs
 
 PICTURES, WIDTH, HEIGHT = 512, 500, 375
-"""That are made where none are given, as large as ImageNet's are in the middle."""
+"""Number and size of the generated pictures, used if none are given; the size is ImageNet's typical one."""
 
 
 def read_pictures(setting: Setting) -> Suite:
-    """Pictures decoded, scaled and cut for the tower, by all cores."""
+    """Returns a suite that decodes, scales and crops pictures for the vision tower, on all cores."""
     known = setting.model in PRESETS
     preprocess = Preprocess(preset(setting.model).vision.image_size) if known else load_clip(setting.model).preprocess
     count = PICTURES // 8 if setting.quick else PICTURES
@@ -51,7 +51,7 @@ def read_pictures(setting: Setting) -> Suite:
 
 
 def _made(path: Path, count: int) -> Path:
-    """A zip of photograph-like pictures: smooth, with some noise."""
+    """Writes a zip of generated photograph-like pictures: smooth, with some noise."""
     rng = np.random.default_rng(0)
     with zipfile.ZipFile(path, "w") as archive:
         for number in range(count):
@@ -90,9 +90,9 @@ print(json.dumps([time.perf_counter() - began, first.tolist()]))
 
 
 def _loader(source: Source, preprocess: Preprocess, setting: Setting, workers: int) -> Side:
-    """PyTorch's, as its users have it: Pillow decodes and scales, as for torchvision, in processes that are kept.
+    """Returns PyTorch's DataLoader with persistent workers, in which Pillow decodes and scales, as for torchvision.
 
-    It runs in a process of its own, as its workers are forks, and keeps time itself, from its second pass on.
+    It runs in a separate process, because its workers are forks, and measures the time of its second pass itself.
     """
     folder = setting.folder / "files"
     folder.mkdir()

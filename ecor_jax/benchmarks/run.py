@@ -1,4 +1,4 @@
-"""Suites by name, measured one after another, and what is written of them."""
+"""Runs the benchmark suites sequentially and writes their results, for `ecor-jax benchmark`."""
 
 import csv
 import dataclasses
@@ -37,7 +37,7 @@ SUITES: dict[str, Callable[[Setting], Suite]] = {
     "startup": startup,
 }
 NO_MEMORY = "RESOURCE_EXHAUSTED"
-"""What JAX's error says."""
+"""Status in JAX's out-of-memory errors."""
 LIBRARIES = ("jax", "jaxlib", "flax", "numpy", "torch", "transformers", "open_clip_torch", "pillow")
 
 
@@ -50,16 +50,16 @@ def benchmark(
     add: bool = False,
     minutes: float = math.inf,
 ) -> dict[str, Any]:
-    """Measures every suite in every setting, and writes what DESIGN says of them, and a CSV beside it.
+    """Measures every suite in every setting; writes a JSON report to `output`, and a CSV beside it, and returns it.
 
-    A suite's first setting has its name; of others, that of the setting is added. What does not fit into memory, and
-    what had not begun after so many minutes, is named under "left_out" with the reason, and the others go on.
+    Results of the first setting are named by their suite, those of others by suite and setting. Suites that do not fit
+    into memory, or had not started after `minutes`, are listed under "left_out" with the reason.
 
     Args:
-        add: other suites that `output` has stay.
+        add: keeps other suites that `output` contains.
 
     Raises:
-        UserError: for a suite there is not, and for an `output` to add to that is of another machine.
+        UserError: if a suite is unknown, or the report to add to is invalid or of another device or other versions.
     """
     if unknown := [name for name in suites if name not in SUITES]:
         raise UserError(f"no suite {', '.join(map(repr, unknown))}; there are: {', '.join(SUITES)}")
@@ -82,7 +82,7 @@ def benchmark(
                     report["left_out"][called] = "does not fit into memory"
             if called in report["left_out"]:
                 print(f"{called}: left out: {report['left_out'][called]}", flush=True)
-            # After each, so that what a long run has measured is not lost.
+            # Written after each suite, so that an interrupted run keeps its results.
             write_json(output, report)
             _write_csv(output.with_suffix(".csv"), report)
             jax.clear_caches()
@@ -100,18 +100,18 @@ def _measured(name: str, setting: Setting, rounds: int, called: str) -> dict[str
 
 
 def check_device(kind: str) -> None:
-    """UserError unless JAX computes on devices of that kind: gpu, tpu or cpu."""
+    """Raises UserError unless JAX's default devices are of that kind: gpu, tpu or cpu."""
     if (found := jax.default_backend()) != kind:
         raise UserError(f"--device={kind}: JAX finds no {kind} here, only {found} ({jax.devices()[0].device_kind})")
 
 
 def does_not_fit(error: Exception) -> bool:
-    """Whether NumPy, JAX or PyTorch had no memory for what it was to make."""
+    """Returns whether the error is an out-of-memory error of NumPy, JAX or PyTorch."""
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or NO_MEMORY in str(error)
 
 
 def threads(settings: Sequence[Setting]) -> dict[str, int]:
-    """That each side computes with on CPUs: all that there are; empty on accelerators."""
+    """Returns, and sets for PyTorch, the number of threads of each side on CPUs (all cores); {} on accelerators."""
     if jax.default_backend() != "cpu":
         return {}
     count = {"jax": len(os.sched_getaffinity(0))}
@@ -137,7 +137,7 @@ def _measured_before(path: Path, report: dict[str, Any]) -> dict[str, Any]:
 
 
 def told(result: dict[str, Any]) -> list[str]:
-    """A suite's result, a side a line."""
+    """Returns lines that describe a suite's result, one per side."""
     unit, own = result["unit"], result["ours"]
     share = f", {100 * result['peak_share']:.0f} % of the matrix peak" if result["peak_share"] else ""
     lines = [f"ours: {time_of(own['median'])} a {unit} ({time_of(own['min'])} to {time_of(own['max'])}){share}"]
@@ -151,7 +151,7 @@ def told(result: dict[str, Any]) -> list[str]:
 
 
 def device() -> str:
-    """What is measured, in words: one device, whatever there are."""
+    """Describes the device that is measured; it is always a single one."""
     first = jax.devices()[0]
     if first.platform != "cpu":
         return f"one {first.device_kind}"
@@ -165,7 +165,7 @@ def device() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Of Python and the libraries that are installed."""
+    """Returns the versions of Python and of the installed libraries."""
     found = {"python": platform.python_version()}
     for library in LIBRARIES:
         try:
@@ -176,12 +176,12 @@ def versions() -> dict[str, str]:
 
 
 def difference_of(agreement: float | None) -> str:
-    """Of what both sides made, in words."""
+    """Formats the difference between the results of two sides."""
     return "not compared" if agreement is None else f"{agreement:.1e}"
 
 
 def time_of(seconds: float) -> str:
-    """With three digits, in the unit that fits."""
+    """Formats a time with three digits in a suitable unit."""
     for factor, unit in ((1, "s"), (1e3, "ms")):
         if seconds * factor >= 1:
             return f"{seconds * factor:.3g} {unit}"
@@ -189,7 +189,7 @@ def time_of(seconds: float) -> str:
 
 
 def _write_csv(path: Path, report: dict[str, Any]) -> None:
-    """As timm has its own: units a second and milliseconds a batch, a side a line."""
+    """Writes a CSV in timm's format: units per second and milliseconds per batch, one line per side."""
     with new_file(path) as partial, partial.open("w", newline="") as file:
         lines = csv.writer(file, lineterminator="\n")
         lines.writerow(["model", "suite", "side", "unit", "samples_per_sec", "step_time", "batch_size", "dtype"])

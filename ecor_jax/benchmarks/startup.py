@@ -1,4 +1,4 @@
-"""A new process, until it has embedded its first image and its first text."""
+"""Benchmarks the start of a new process, until it has embedded its first image and its first text."""
 
 import os
 import subprocess
@@ -34,7 +34,7 @@ print(*torch.cat([normal(image, dim=-1)[0], normal(text, dim=-1)[0]]).numpy())
 
 
 def startup(setting: Setting) -> Suite:
-    """From nothing to the first answers; what was compiled before is not kept."""
+    """Returns a suite that runs a new process until its first embeddings, without a cache of compiled programs."""
     from PIL import Image
 
     model = setting.open()
@@ -46,7 +46,7 @@ def startup(setting: Setting) -> Suite:
     def side(program: str) -> Side:
         def run() -> np.ndarray:
             command = [sys.executable, "-c", program, str(directory), str(picture), "a photo of a cat"]
-            # Every time with an empty cache, as new as the process.
+            # Each run has an empty compilation cache.
             with tempfile.TemporaryDirectory(dir=setting.folder) as cache:
                 environment = os.environ | {"ECOR_CACHE": cache}
                 ended = subprocess.run(command, capture_output=True, text=True, cwd=setting.folder, env=environment)

@@ -1,4 +1,4 @@
-"""Prompt tuning and evaluation with a bank of pairs that is there already."""
+"""Benchmarks prompt tuning and evaluation, with a text bank of pairs that is already computed."""
 
 import contextlib
 import io
@@ -28,24 +28,24 @@ from ecor_jax.training.step import TrainState, jitted, make_step, split
 
 METHOD = METHODS["ecor"]
 RATE = 0.1
-"""Learning rate of the steps that are timed: of SGD, without momentum."""
+"""Learning rate of the timed steps, which use SGD without momentum."""
 DROR_TEXTS, TIMED_TEXTS, QUICK_TEXTS = 12_000, 256, 16
-"""Texts that DROR's released code encodes in every step on ImageNet, and how many of them are timed."""
+"""Number of texts that DROR's released code encodes in every step on ImageNet, and how many of them are timed."""
 TOP, LOOP = 5, "a loop over pairs, NumPy"
 
 
 def train_step(setting: Setting) -> Suite:
-    """A step of prompt tuning, with few shallow prompts, as on small data sets."""
+    """Returns a suite of a prompt tuning step with few shallow prompts, as for small data sets."""
     return _train_step(setting, 3, "shallow")
 
 
 def train_step_deep(setting: Setting) -> Suite:
-    """A step of prompt tuning, with 30 deep prompts, as on ImageNet."""
+    """Returns a suite of a prompt tuning step with 30 deep prompts, as for ImageNet."""
     return _train_step(setting, 30, "deep")
 
 
 def evaluate(setting: Setting) -> Suite:
-    """The top pairs of images, from their bytes."""
+    """Returns a suite that finds the top pairs of images, from uint8 pixels."""
     model, mesh = setting.open(), make_mesh(devices=jax.devices()[:1])
     batch = _batch(setting, model) | {"mask": np.ones(setting.batch_size, bool)}
     tower, banks = PromptedTower(model, None), _banks(setting, model)
@@ -76,7 +76,7 @@ def evaluate(setting: Setting) -> Suite:
 
 
 def choose_pairs(setting: Setting) -> Suite:
-    """The top pairs of images from their embeddings, which are drawn: what an evaluation does beside the tower."""
+    """Returns a suite that finds the top pairs of random image embeddings: evaluation without the image encoder."""
     model = setting.open()
     banks = _banks(setting, model)
     evaluated = RationaleModel(model, None, banks, make_mesh(devices=jax.devices()[:1]))
@@ -168,7 +168,7 @@ def _batch(setting: Setting, model: Model) -> dict[str, np.ndarray]:
 
 
 def _banks(setting: Setting, model: Model) -> Banks:
-    """Unit vectors that are drawn, as many as there are pairs: what they say takes no time."""
+    """Returns banks of random unit vectors, one per pair, because their values do not affect the time."""
     words, rng = setting.words(), np.random.default_rng(3)
     outer, inner, embed = len(words.rationales), len(words.classes), model.clip.config.embed_dim
 
@@ -184,7 +184,7 @@ def _unit(rng: np.random.Generator, count: int, embed: int) -> np.ndarray:
 
 
 def _loop(image: np.ndarray, banks: Sequence[np.ndarray], scale: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The top pairs of an image as one would write it down: P(o) P(i | o) of every pair, one after another."""
+    """Computes the top pairs of an image naively: P(o) P(i | o) of all pairs in a Python loop."""
     prior, pairs = _softmax(np.array([text @ image for text in banks[0]]) * scale), []
     for number, texts in enumerate(banks[1]):
         given = _softmax(np.array([text @ image for text in texts]) * scale)
@@ -200,6 +200,6 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def _pairs_difference(ours: Any, theirs: Any) -> float:
-    """Of their probabilities; infinite where the pairs are others."""
+    """Returns the largest relative difference of the probabilities; infinite if the pairs differ."""
     same = all(np.array_equal(own, other) for own, other in zip(ours[:2], theirs[:2], strict=True))
     return largest_difference(ours[2] / theirs[2], 1) if same else float("inf")

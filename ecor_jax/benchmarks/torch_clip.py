@@ -1,4 +1,4 @@
-"""The same CLIP in PyTorch, as its users run it: transformers' CLIPModel, eager, with SDPA, compiled; and OpenCLIP."""
+"""PyTorch peers with the same weights: transformers' CLIPModel (eager, SDPA, compiled) and OpenCLIP."""
 
 import contextlib
 import importlib.util
@@ -20,15 +20,15 @@ OPEN_CLIP = "OpenCLIP", "OpenCLIP, compiled"
 
 
 def device() -> str:
-    """That PyTorch is to use: the kind that JAX uses."""
+    """Returns PyTorch's device of the kind that JAX uses."""
     needs("torch", "torch")
     return "cpu" if jax.default_backend() == "cpu" else "cuda"
 
 
 def torch_clip(model: Model, *, fused: bool) -> Any:
-    """transformers' CLIPModel with a model's weights, frozen, on `device()`, in what the model computes in.
+    """Returns transformers' CLIPModel with a model's weights, frozen, on `device()`, in the model's compute dtype.
 
-    UserError for a model of another family.
+    Raises UserError for a model of another family.
     """
     import torch
     from transformers import CLIPConfig, CLIPModel
@@ -41,20 +41,20 @@ def torch_clip(model: Model, *, fused: bool) -> Any:
     config._attn_implementation = "sdpa" if fused else "eager"
     clip: Any = CLIPModel(config)
     tensors = foreign_tensors(model.clip, CLIP.entries)
-    # Both towers have numbers of their positions besides, which are no weights.
+    # strict=False: both towers also have buffers of position ids.
     clip.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in tensors.items()}, strict=False)
     return clip.to(device(), dtype_of(model)).eval().requires_grad_(False)
 
 
 def dtype_of(model: Model) -> Any:
-    """PyTorch's, that the model computes in."""
+    """Returns PyTorch's dtype for the model's compute dtype."""
     import torch
 
     return getattr(torch, np.dtype(model.clip.vision.dtype).name)
 
 
 def tensor(array: np.ndarray) -> Any:
-    """Where PyTorch computes."""
+    """Copies an array to PyTorch's device."""
     import torch
 
     return torch.from_numpy(array).to(device())
@@ -62,7 +62,7 @@ def tensor(array: np.ndarray) -> Any:
 
 @contextlib.contextmanager
 def fast_attention() -> Iterator[None]:
-    """On GPUs cuDNN's, which SDPA would not choose by itself and which is the fastest on Hopper."""
+    """Selects cuDNN attention on GPUs, which SDPA does not choose by default and which is the fastest on Hopper."""
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
     with contextlib.nullcontext() if device() == "cpu" else sdpa_kernel(SDPBackend.CUDNN_ATTENTION):
@@ -70,12 +70,12 @@ def fast_attention() -> Iterator[None]:
 
 
 def waited(result: Any) -> np.ndarray:
-    """In NumPy, which waits for it."""
+    """Converts a result to NumPy, which waits for its computation."""
     return result.detach().float().cpu().numpy()
 
 
 def image_embedder(model: Model, *, fused: bool) -> Callable[[Any], Any]:
-    """Unit embeddings of uint8 [batch, size, size, 3]."""
+    """Returns a function to unit embeddings from uint8 images [batch, size, size, 3]."""
     import torch
 
     clip, prepared = torch_clip(model, fused=fused), _prepared(model)
@@ -88,7 +88,7 @@ def image_embedder(model: Model, *, fused: bool) -> Callable[[Any], Any]:
 
 
 def _prepared(model: Model) -> Callable[[Any], Any]:
-    """Bytes [batch, size, size, 3] as a tower takes them, [batch, 3, size, size]."""
+    """Returns a function that normalises uint8 [batch, size, size, 3] to a tower's input [batch, 3, size, size]."""
     import torch
 
     mean, std = (torch.tensor(numbers, device=device()) for numbers in (model.preprocess.mean, model.preprocess.std))
@@ -96,7 +96,7 @@ def _prepared(model: Model) -> Callable[[Any], Any]:
 
 
 def text_embedder(model: Model, *, fused: bool) -> Callable[[Any], Any]:
-    """Unit embeddings of ids [texts, tokens]."""
+    """Returns a function to unit embeddings from token ids [texts, tokens]."""
     import torch
 
     clip = torch_clip(model, fused=fused)
@@ -111,14 +111,14 @@ def text_embedder(model: Model, *, fused: bool) -> Callable[[Any], Any]:
 def sides(
     make: Callable[..., Callable[..., Any]], model: Model, batches: Sequence[np.ndarray], *, compiled: bool
 ) -> dict[str, Side]:
-    """What `make(model, fused=...)` returns, on these batches one after another: eager, with SDPA, and compiled."""
+    """Returns sides that run `make(model, fused=...)` on the batches sequentially: eager, SDPA, and compiled."""
     eager, fused = make(model, fused=False), make(model, fused=True)
     found = {EAGER: _side(eager, batches, fused=False), FUSED: _side(fused, batches)}
     return found | ({COMPILED: _side(_compiled(fused, batches), batches)} if compiled else {})
 
 
 def open_clip_sides(model: Model, batches: Sequence[np.ndarray], *, images: bool, compiled: bool) -> dict[str, Side]:
-    """OpenCLIP on batches of images, or of padded ids, as it is and compiled; nothing where it is not installed."""
+    """Returns OpenCLIP, eager and compiled, on batches of images or padded ids; {} if it is not installed."""
     if importlib.util.find_spec("open_clip") is None:
         return {}
     clip = _open_clip(model)
@@ -165,7 +165,7 @@ def _side(function: Callable[[Any], Any], batches: Sequence[np.ndarray], *, fuse
 
 
 def _compiled(function: Callable[[Any], Any], batches: Sequence[np.ndarray]) -> Callable[[Any], Any]:
-    """With weights as constants (freezing), which a tower that is only encoded with may have."""
+    """Compiles a function with its weights as constants (freezing), because they are not trained."""
     import torch
 
     dynamic = len({batch.shape for batch in batches}) > 1

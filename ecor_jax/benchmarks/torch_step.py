@@ -1,4 +1,4 @@
-"""A step of prompt tuning in PyTorch with cached text banks, as well as one can write it."""
+"""A step of prompt tuning in PyTorch with cached text banks, the peer of the training benchmarks."""
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -22,9 +22,9 @@ def stepper(
     rate: float,
     compiled: bool,
 ) -> Callable[[], np.ndarray]:
-    """A function that takes a step of SGD and returns the loss and the norm of its gradient: `RationaleLearner.loss`
+    """Returns a function that runs one SGD step and returns the loss and the gradient norm.
 
-    of ECOR's order over the vocabulary, the gold rationale being the one that fits best.
+    The loss is `RationaleLearner.loss` for ECOR's order over the vocabulary, with the best-fitting rationale as gold.
     """
     import torch
     from torch.nn import functional
@@ -74,7 +74,7 @@ def stepper(
 
 
 def _shared(bank: Any) -> Any:
-    """On a CPU the bank itself, not a copy of it."""
+    """Converts a bank to PyTorch, on a CPU without a copy."""
     import torch
 
     with warnings.catch_warnings():

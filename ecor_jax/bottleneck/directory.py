@@ -1,4 +1,4 @@
-"""A bottleneck on disk: the tuned CLIP as an ordinary model directory, with `ecor.json` and the head beside it."""
+"""Saves and loads a bottleneck: the tuned CLIP as a model directory, with `ecor.json` and the head's tensors in it."""
 
 import dataclasses
 import hashlib
@@ -29,10 +29,10 @@ FORMAT = 2
 
 @dataclasses.dataclass(frozen=True)
 class Findings:
-    """What the logits of a classification stand for.
+    """Metadata of the logits of a classification bottleneck.
 
-    names: of the logits. single_label: they exclude each other. typical: mean cosine of each descriptor over the
-    training images. trained_on: hashes of the patients, on whom it must not be tested. medical: of X-rays.
+    names: one per logit. single_label: whether they exclude each other. typical: mean cosine of each descriptor over
+      the training images. trained_on: hashes of patients to exclude from tests. medical: whether for X-rays.
     """
 
     names: tuple[str, ...]
@@ -44,12 +44,12 @@ class Findings:
 
 @dataclasses.dataclass(frozen=True)
 class SavedBottleneck:
-    """What a model directory of a bottleneck holds.
+    """The contents of the model directory of a bottleneck.
 
-    model: the CLIP, its image encoder as tuned. output: which representation decides (`tasks.verification.OUTPUTS`).
-    threshold: cosine above which two pictures are taken for the same; None where it was never chosen.
-    findings: of a classification; None for faces. threshold_source: on what the threshold was learnt, in words.
-    typical: what each group adds to the cosine of an average pair of the same person; {} where that was not kept.
+    model: the CLIP, its image encoder tuned. output: the representation that decides (`verification.model.OUTPUTS`).
+    threshold: cosine above which two images are accepted as the same person; None if none was chosen.
+    findings: for classification; None for faces. threshold_source: the data for the threshold, in words.
+    typical: mean contribution of each group to the cosine of pairs of the same person; {} if unknown.
     """
 
     model: Model
@@ -64,9 +64,9 @@ class SavedBottleneck:
 
 
 def save_bottleneck(directory: Path, saved: SavedBottleneck, tuned: Clip | None = None) -> None:
-    """Writes a model directory, whole or not at all, in the place of an older one.
+    """Writes a model directory atomically; an older one is replaced.
 
-    tuned: the CLIP to write, where it is another than that of `saved.model`.
+    tuned: the CLIP to write, if it differs from that of `saved.model`.
     """
     clip = saved.model.clip if tuned is None else tuned
     bottleneck, adapter = saved.bottleneck, saved.bottleneck.adapter
@@ -103,17 +103,17 @@ def save_bottleneck(directory: Path, saved: SavedBottleneck, tuned: Clip | None 
 
 
 def is_bottleneck(directory: Path) -> bool:
-    """Whether a model directory has a descriptor bottleneck."""
+    """Returns whether a model directory has a descriptor bottleneck."""
     return (directory / HEAD).is_file()
 
 
 def has_findings(directory: Path) -> bool:
-    """Whether the bottleneck of a model directory classifies findings; one of faces has none."""
+    """Returns whether the bottleneck of a model directory classifies findings; one for faces does not."""
     return read_object(directory / DESCRIPTION).get("findings") is not None
 
 
 def load_bottleneck(model: Model) -> SavedBottleneck:
-    """The bottleneck beside a loaded CLIP. UserError if there is none, or its parts do not fit each other."""
+    """Loads the bottleneck from the directory of a loaded CLIP. Raises UserError if it is missing or inconsistent."""
     path = model.path / DESCRIPTION
     if not is_bottleneck(model.path):
         raise UserError(f"{model.path}: no descriptor bottleneck ({HEAD}); train one with ecor-jax train")
@@ -143,7 +143,7 @@ def _read(description: dict[str, Any], model: Model) -> SavedBottleneck:
     ):
         if stated != found:
             raise UserError(f"belongs to {what} (sha256 {stated[:12]}) than lies beside it ({found[:12]})")
-    # A softmax over a single descriptor says nothing; without one, a group is a heading.
+    # A softmax over a single descriptor is constant; without softmax, groups of one descriptor are allowed.
     least, template = 2 if description["grouped"] else 1, description["template"]
     check_template(template, "dc", "template", needed="d")
     descriptors = Descriptors.from_groups(description["groups"], "groups", least, repeated="{c}" in template)
@@ -181,7 +181,7 @@ def _read_findings(found: dict[str, Any] | None, bottleneck: Bottleneck) -> Find
         found["single_label"],
         np.array(found["typical"], np.float32),
         tuple(map(str, found["trained_on"])),
-        bool(found.get("medical", True)),  # before there were others, all were of X-rays
+        bool(found.get("medical", True)),  # older files lack the field; all of them are for X-rays
     )
     if not (np.abs(findings.typical) <= 1.001).all():
         raise ValueError("a typical cosine that is none")
@@ -210,7 +210,7 @@ def _read_head(description: dict[str, Any], descriptors: Descriptors, embed_dim:
         )
 
     tensors = load_file(path)
-    # Shapes alone: a description may ask for more than there is memory.
+    # eval_shape allocates nothing, because a description may state sizes that exceed memory.
     graph, state = nnx.split(nnx.eval_shape(make))
     flat = dict(nnx.to_flat_state(state))
     names = {".".join(map(str, key)): key for key in flat}

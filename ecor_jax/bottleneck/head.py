@@ -1,7 +1,7 @@
-"""The characteristic-descriptor bottleneck (arXiv 2411.04008, section 3): images to concepts to what they decide.
+"""The characteristic-descriptor bottleneck (arXiv 2411.04008, section 3): image features to concepts to an output.
 
-One head for both tasks: faces (groups of concepts, an embedding comes out) and chest X-rays (labelled concepts, logits
-come out).
+Face verification uses a softmax within groups of concepts and an embedding as output; classification, such as of chest
+X-rays, uses cosines and logits.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from ecor_jax.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class AdapterOptions:
-    """A residual MLP on the features (CLIP-Adapter). width: of its hidden layer; 0: no adapter. alpha: its share."""
+    """Options of a residual MLP on the features (CLIP-Adapter). width: hidden width, 0: none. alpha: see `Adapter`."""
 
     width: Annotated[int, Within(0, 2**16)] = 0
     alpha: Share = 0.8
@@ -29,10 +29,10 @@ class AdapterOptions:
 
 
 class Concepts(NamedTuple):
-    """What the bottleneck saw in each image, and what came of it.
+    """The intermediate values and the output of a bottleneck for a batch of images.
 
     features: the adapted image features (equation 1). cosines: to every descriptor, S in the paper.
-    activations: what is aggregated, S_sm for faces. output: the embedding, or the logits.
+    activations: the input of the aggregation, S_sm for faces. output: the embedding, or the logits.
     """
 
     features: Float[Array, "batch embed"]
@@ -42,10 +42,10 @@ class Concepts(NamedTuple):
 
 
 class Adapter(nnx.Module):
-    """`alpha E(x) + (1 - alpha) F(E(x))`, equation 1; F of two layers without biases (CLIP-Adapter, Gao et al. 2021).
+    """`alpha E(x) + (1 - alpha) F(E(x))`, equation 1; F: two layers without biases (CLIP-Adapter, Gao et al. 2021).
 
-    alpha weighs the original feature; CLIP-Adapter's ratio weighs the adapter's, so its 0.2 is an alpha of 0.8.
-    last_relu: whether F ends in a ReLU, as CLIP-Adapter's does; the paper does not say.
+    alpha: weight of the original feature. CLIP-Adapter's ratio weights the adapter, so its 0.2 is an alpha of 0.8.
+    last_relu: whether F ends in a ReLU, as in CLIP-Adapter; the paper does not state it.
     """
 
     def __init__(self, embed_dim: int, width: int, *, alpha: float, last_relu: bool = True, rngs: nnx.Rngs):
@@ -58,29 +58,29 @@ class Adapter(nnx.Module):
         self.up = nnx.Linear(width, embed_dim, use_bias=False, rngs=rngs)
 
     def __call__(self, features: Float[Array, "batch embed"]) -> Float[Array, "batch embed"]:
-        """Of unnormalised features."""
+        """Adapts unnormalised features."""
         adapted = self.up(jax.nn.relu(self.down(features)))
         adapted = jax.nn.relu(adapted) if self.last_relu else adapted
         return self.alpha * features + (1 - self.alpha) * adapted
 
 
 def adapter_of(options: AdapterOptions, embed_dim: int, rngs: nnx.Rngs) -> Adapter | None:
-    """The adapter that options describe; None of width 0."""
+    """Returns the adapter that the options describe; None if its width is 0."""
     if not options.width:
         return None
     return Adapter(embed_dim, options.width, alpha=options.alpha, last_relu=options.last_relu, rngs=rngs)
 
 
 class Bottleneck(nnx.Module):
-    """Adapter, cosines to a bank of descriptors, softmax within groups, aggregation matrix.
+    """An adapter, cosines to a bank of descriptors, a softmax within groups, and an aggregation matrix.
 
     bank: unit embeddings of the N descriptors, frozen.
-    groups: the group of each descriptor, 0 to G - 1; None aggregates the cosines as they are (chest X-rays).
-    scale: factor on the cosines before the softmax, the inverse of its temperature. The paper names none; cosines
-      alone are nearly equal, and their softmax nearly uniform.
-    size: of the output, m in the paper.
-    init: of the aggregation matrix W: 'identity' (size N), 'orthogonal' (rows or columns orthonormal), or 'zeros', of
-      which a descriptor has a say only as far as the training gives it one.
+    groups: the group index of each descriptor, 0 to G - 1; None aggregates the cosines directly (classification).
+    scale: factor on the cosines before the softmax, its inverse temperature. The paper states none; unscaled cosines
+      are nearly equal, so that their softmax is nearly uniform.
+    size: output dimension, m in the paper.
+    init: initial aggregation matrix W: 'identity' (size N), 'orthogonal' (orthonormal rows or columns), or 'zeros',
+      with which a descriptor affects the output only as far as training makes it.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Bottleneck(nnx.Module):
         self.aggregation = nnx.Linear(concepts, size, use_bias=use_bias, kernel_init=_INITS[init], rngs=rngs)
 
     def __call__(self, features: Float[Array, "batch embed"]) -> Concepts:
-        """Of the unnormalised features of a CLIP's image encoder."""
+        """Computes the concepts of the unnormalised features of a CLIP's image encoder."""
         if self.adapter is not None:
             features = self.adapter(features)
         cosines = unit(features) @ self.bank[...].T
@@ -132,14 +132,14 @@ _INITS = {
 def group_softmax(
     scores: Float[Array, "batch concepts"], groups: Int[Array, "concepts"], count: int
 ) -> Float[Array, "batch concepts"]:
-    """A softmax within each of `count` groups of columns (the paper's Group SoftMax): every group sums to one."""
+    """Computes a softmax within each of `count` groups of columns (the paper's Group SoftMax): a group sums to one."""
     top = jax.ops.segment_max(jax.lax.stop_gradient(scores).T, groups, count)
     weights = jnp.exp(scores - top[groups].T)
     return weights / jax.ops.segment_sum(weights.T, groups, count)[groups].T
 
 
 class Shares(NamedTuple):
-    """Parts of a cosine similarity, which is their sum."""
+    """Additive contributions to a cosine similarity, which is their sum."""
 
     concepts: Float[Array, "pairs concepts"]
     bias: Float[Array, "pairs"]
@@ -151,11 +151,11 @@ def similarity_shares(
     weight: Float[Array, "concepts size"],
     bias: Float[Array, "size"] | None = None,
 ) -> Shares:
-    """What each concept adds to the cosine of the embeddings `a W + b` of two images with activations a.
+    """Decomposes the cosine of two images' embeddings `a W + b` into contributions of the concepts (activations a).
 
-    The dot product of the embeddings is bilinear in the activations: concept i enters once by the first image,
-    `a_i (W e2)_i`, and once by the second, `a'_i (W e1)_i`. Each is a whole decomposition; this is their mean, so that
-    neither image counts more. Exact: shares and bias add up to the cosine.
+    The dot product of the embeddings is bilinear in the activations: concept i enters once through the first image,
+    `a_i (W e2)_i`, and once through the second, `a'_i (W e1)_i`. Each is a complete decomposition; their mean is
+    returned, so that the result is symmetric in the images. It is exact: shares and bias add up to the cosine.
     """
     offset = jnp.zeros(weight.shape[1], weight.dtype) if bias is None else bias
     e1, e2 = first @ weight + offset, second @ weight + offset
@@ -168,7 +168,7 @@ def similarity_shares(
 def intervened(
     activations: Float[Array, "batch concepts"], groups: Int[Array, "concepts"], concept: int, value: float
 ) -> Float[Array, "batch concepts"]:
-    """Activations with one concept set to `value` in [0, 1]; the others of its group share the rest as they did."""
+    """Sets the activation of one concept to `value` in [0, 1] and rescales the rest of its group to 1 - `value`."""
     own = groups == groups[concept]
     others = own & (jnp.arange(activations.shape[1]) != concept)
     rest = jnp.sum(jnp.where(others, activations, 0), axis=1, keepdims=True)

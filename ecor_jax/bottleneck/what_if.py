@@ -1,4 +1,4 @@
-"""Interventions as a user asks for them: descriptors, each with a value."""
+"""Parses interventions on a bottleneck that a user requests as descriptors with values (--what_if)."""
 
 import difflib
 import math
@@ -11,10 +11,10 @@ from ecor_jax.errors import UserError
 def read_what_if(
     asked: Sequence[str] | Mapping[str, float], descriptors: Descriptors, least: float, most: float, form: str
 ) -> dict[int, float]:
-    """Row of each descriptor asked for, and its value, from `least` to `most`; `form` is named in errors.
+    """Returns {row of the descriptor: value}, with values from `least` to `most`; `form` describes them in errors.
 
-    asked: {descriptor: value}, or texts `DESCRIPTOR=VALUE`. Where several groups have a descriptor it is
-    `GROUP: DESCRIPTOR`.
+    asked: {descriptor: value}, or texts `DESCRIPTOR=VALUE`. A descriptor that is in several groups is written as
+      `GROUP: DESCRIPTOR`.
     """
     groups = [descriptors.groups[group] for group in descriptors.group_of]
     names = [

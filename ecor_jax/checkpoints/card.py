@@ -1,4 +1,4 @@
-"""The model card of a model directory: README.md, with the metadata that the Hugging Face hub reads."""
+"""Writes the README.md of a model directory: its model card, with the metadata that the Hugging Face hub reads."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
@@ -18,12 +18,12 @@ from ecor_jax.untrusted.json_text import read_object
 FILE = "README.md"
 MARK = "<!-- Written by ecor-jax. Without this line the file is left alone. -->"
 _HEAD = 1 << 20
-"""Bytes of a card in which the mark stands, behind its metadata."""
+"""Number of bytes of a card that are searched for the mark, which follows the metadata."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """title and text: what a model is. limits: what it must not be used for."""
+    """A kind of model, as its card describes it. title, text: its purpose. limits: uses that are not intended."""
 
     title: str
     text: str
@@ -69,7 +69,7 @@ _MEDICAL = Kind(
 
 
 def write_card(directory: Path, results: Mapping[str, Any] | None = None, *, pretrained: bool = False) -> None:
-    """Writes the card of a model directory, unless its user wrote one. results: what results.json holds of it."""
+    """Writes the card of a model directory, unless the user wrote one. results: the contents of results.json."""
     path = directory / FILE
     if path.is_file() and MARK.encode() not in read_head(path, _HEAD):
         return
@@ -78,7 +78,7 @@ def write_card(directory: Path, results: Mapping[str, Any] | None = None, *, pre
 
 
 def card(directory: Path, results: Mapping[str, Any], *, pretrained: bool = False) -> str:
-    """The text of a model directory's card."""
+    """Returns the text of a model directory's card."""
     origin, config = origin_of("", directory), read_config(directory / "config.json")
     kind = _kind(directory, pretrained=pretrained)
     is_plain = not (directory / "ecor.json").is_file()

@@ -1,4 +1,4 @@
-"""Whose weights are read, and whose are not: docs/weights.md shows this table, and the tests walk over it."""
+"""The table of supported and unsupported model families, which docs/weights.md renders and the tests iterate over."""
 
 import dataclasses
 import re
@@ -13,10 +13,10 @@ from ecor_jax.untrusted.json_text import read_object
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    """Weights that are read.
+    """A family of models whose weights can be loaded.
 
-    form: how they are published. shape: a preset of one of their shapes. source: an example, and options: what
-    `ecor-jax convert` needs beside it.
+    form: file format. shape: a preset with one of the family's shapes. source: an example source. options: options that
+      `ecor-jax convert` needs for it.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Family:
 
     @property
     def agrees(self) -> str:
-        """Whose code the tests compare it with, or weights of which model under these names."""
+        """The reference implementation that the tests compare the embeddings with."""
         model = "SiglipModel" if "siglip" in self.shape else "CLIPModel"
         return f"transformers' {model}" + ("" if self.form == "huggingface" else ", renamed")
 
@@ -40,11 +40,11 @@ class Family:
 
 @dataclasses.dataclass(frozen=True)
 class Refused:
-    """Weights that are not read.
+    """A family of models whose weights cannot be loaded.
 
-    missing: what they have that the towers here do not. nearest: what is read in their place.
-    signs: a regular expression of what tells them: `key=value` of their configurations, `tensor=name` of a file
-      without one, `name=` of the hub id or the file.
+    missing: the part of its architecture that the towers do not implement. nearest: a supported alternative.
+    signs: a regular expression that identifies the family; it is searched in `key=value` of the configurations,
+      `tensor=name` of a weights file and `name=` of the hub id or file.
     """
 
     name: str
@@ -218,7 +218,7 @@ REFUSED = (
 
 
 def refused_family(source: str | Path, path: Path) -> Refused | None:
-    """The family, of those that are not read, of what lies at `path` and was asked for as `source`."""
+    """Returns the unsupported family of the model at `path`, requested as `source`; None if it is not in REFUSED."""
     found = list(_evidence(str(source), path))
     for family in REFUSED:
         signs = re.compile(family.signs, re.IGNORECASE)
@@ -286,7 +286,7 @@ towers of the first publication, and in text towers whose configuration does not
 
 
 def as_page() -> str:
-    """docs/weights.md."""
+    """Returns the text of docs/weights.md."""
     families = [f"| {f.name} | `{f.command}` | {f.activation} | {f.preprocessing} | {f.agrees} |" for f in FAMILIES]
     refused = [f"| {f.name} | {f.source} | {f.missing} | {f.nearest} |" for f in REFUSED]
     return _PAGE.format(families="\n".join(families), refused="\n".join(refused))

@@ -1,4 +1,4 @@
-"""Checks on single fields of foreign configurations."""
+"""Validates single fields of configurations of transformers, OpenCLIP and timm, for the readers of these formats."""
 
 import dataclasses
 import math
@@ -9,13 +9,13 @@ from ecor_jax.errors import UserError
 
 MOST_LAYERS = 512
 MOST = 1 << 20
-"""Of widths, heads, pixels, tokens: four times the largest vocabulary there is."""
+"""Maximum of widths, heads, pixels and tokens: four times the largest known vocabulary."""
 
 
 def whole_number(value: Any, name: str, most: int = MOST) -> int:
-    """`value`, if it is a whole number from 1 to `most`; `name` says in the message where it stands.
+    """Returns `value` if it is an integer from 1 to `most`, else raises UserError that names the field `name`.
 
-    What is larger would be refused anyway, by the shapes of the weights, but only after a model of it was described.
+    Larger values would fail the shape check of the weights, but only after a model of that size was constructed.
     """
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
         raise UserError(f"{name} is {shown(value)}; expected a whole number from 1 to {most:,}")
@@ -24,30 +24,30 @@ def whole_number(value: Any, name: str, most: int = MOST) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-    """An object within a configuration; `name` says in messages where it stands."""
+    """An object within a configuration; `name` is its path in error messages."""
 
     name: str
     values: dict[str, Any]
 
     def whole(self, field: str, default: int | None = None, most: int = MOST) -> int:
-        """The field as a `whole_number`; `default` where it is left out."""
+        """Returns an integer field, checked by `whole_number`; `default` if it is missing."""
         return whole_number(self.values.get(field, default), f"{self.name}.{field}", most)
 
 
 def positive(value: Any, name: str) -> float:
-    """`value`, if it is a positive finite number."""
+    """Returns `value` as a float if it is a positive finite number, else raises UserError."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
         raise UserError(f"{name} is {shown(value)}; expected a positive number")
     return float(value)
 
 
 def shown(value: Any) -> str:
-    """A value for a message: what a file holds may be long."""
+    """Returns the repr of a value for an error message, truncated because a file may contain long values."""
     return repr(value)[:100]
 
 
 def stated_activation(stated: Any, option: Activation | None, name: str) -> Activation:
-    """The activation a checkpoint states, or the option's where it states none; never a guess."""
+    """Returns the activation a checkpoint states, else `option`. Raises UserError if both are missing or differ."""
     if stated is None:
         if option is None:
             raise UserError(
@@ -63,11 +63,11 @@ def stated_activation(stated: Any, option: Activation | None, name: str) -> Acti
 
 
 ANY = object()
-"""In `only`: no value of the field changes the embeddings."""
+"""In `only`: any value of the field is accepted, because none changes the embeddings."""
 
 
 def only(fields: Any, read: set[str], fixed: dict[str, Any], section: str) -> None:
-    """UserError if `fields` has any but those `read` and those of `fixed` with that value."""
+    """Raises UserError unless every field is in `read`, or in `fixed` with the value given there."""
     if not isinstance(fields, dict):
         raise UserError(f"{section} is {fields!r}; expected an object")
     for name, value in fields.items():
@@ -76,7 +76,7 @@ def only(fields: Any, read: set[str], fixed: dict[str, Any], section: str) -> No
 
 
 def colour(values: Any, name: str, *, above_zero: bool = False) -> tuple[float, ...]:
-    """`values` as one finite (positive) number for each of red, green and blue; at most 1,000, of pixels in [0, 1]."""
+    """Returns `values` as three finite numbers (RGB), positive if `above_zero`, at most 1,000; pixels are in [0, 1]."""
     least = 1e-6 if above_zero else -1000.0
     numbers = isinstance(values, list) and all(isinstance(value, int | float) for value in values)
     if not numbers or len(values) != 3 or not all(least <= value <= 1000 for value in values):

@@ -1,4 +1,4 @@
-"""Checkpoints by Hugging Face hub id."""
+"""Resolves a path or Hugging Face hub id to local files, downloading them if needed, wherever a model is loaded."""
 
 import fnmatch
 import os
@@ -13,7 +13,7 @@ from huggingface_hub import HfApi, snapshot_download
 from ecor_jax.errors import UserError
 
 _ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
-# In order of preference: a repository often holds the same weights several times.
+# In order of preference: a repository often contains the same weights in several formats.
 _WEIGHTS = (
     "model*.safetensors",
     "open_clip_model.safetensors",
@@ -24,7 +24,7 @@ _OTHERS = ("*.json", "merges.txt", "spiece.model", "README.md", "prompts.safeten
 
 
 def at_revision(source: str, revision: str) -> str:
-    """`USER/NAME@REVISION`. UserError for a revision of what is on this disk, or of an id that names one."""
+    """Returns `USER/NAME@REVISION`. Raises UserError if `source` is a local path or already contains a revision."""
     if not revision:
         return source
     if os.path.exists(source) or "@" in source:
@@ -33,11 +33,11 @@ def at_revision(source: str, revision: str) -> str:
 
 
 def local_copy(source: str | Path, *, weights: Sequence[str] = _WEIGHTS, others: Sequence[str] = _OTHERS) -> Path:
-    """`source` itself if it is a file or directory here, else the downloaded snapshot of that hub id.
+    """Returns `source` if it is a local file or directory, else the path of the downloaded snapshot of that hub id.
 
-    A hub id may have a branch, tag or commit behind it, `USER/NAME@REVISION`. Only configuration and tokenizer files
-    (`others`) and the first form of `weights` that is there are downloaded.
-    UserError if there is no such path and no such hub id, no network, or no permission to read it.
+    A hub id may be followed by a branch, tag or commit: `USER/NAME@REVISION`. Only the configuration and tokenizer
+    files (`others`) and the first pattern of `weights` that matches a file are downloaded.
+    Raises UserError if neither the path nor the hub id exists, or if there is no network or no permission to read.
     """
     path = Path(source)
     if os.path.exists(path):
@@ -50,12 +50,12 @@ def local_copy(source: str | Path, *, weights: Sequence[str] = _WEIGHTS, others:
     try:
         snapshot = Path(snapshot_download(name, revision=revision or None, allow_patterns=list(others)))
         for pattern in weights:
-            # Of the same commit, whatever was pushed since.
+            # Pins the commit, in case the branch has moved.
             snapshot_download(name, revision=snapshot.name, allow_patterns=[pattern])
             if any(snapshot.glob(pattern)):
                 _tell_others(name, snapshot, pattern, weights)
                 break
-    except Exception as error:  # the hub client's many errors, its HTTP library's, and the disk's
+    except Exception as error:  # errors of the hub client, its HTTP library and the disk
         reason = str(error).split("\n")[0]
         raise UserError(
             f"{source}: no such directory here, and as a Hugging Face hub id it cannot be fetched "
@@ -65,12 +65,12 @@ def local_copy(source: str | Path, *, weights: Sequence[str] = _WEIGHTS, others:
 
 
 def _tell_others(name: str, snapshot: Path, taken: str, weights: Sequence[str]) -> None:
-    """Notes which other forms of the weights a repository has, where notes are shown: it asks the hub."""
+    """Logs the repository's other weight files, only if INFO is logged, because listing them needs a hub request."""
     if not logging.get_absl_logger().isEnabledFor(INFO):
         return
     try:
         files = HfApi().list_repo_files(name, revision=snapshot.name)
-    except Exception:  # from the cache alone, without a network
+    except Exception:  # offline, with the snapshot from the cache
         return
     others = [file for file in files for form in weights if form != taken and fnmatch.fnmatch(file, form)]
     if others:

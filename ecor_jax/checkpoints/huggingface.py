@@ -1,4 +1,4 @@
-"""Hugging Face's CLIPModel and SiglipModel: config.json and the names of their tensors, in and out."""
+"""Reads Hugging Face's CLIPModel and SiglipModel, and writes their config.json."""
 
 from pathlib import Path
 from typing import Any
@@ -23,24 +23,24 @@ WEIGHTS = (
 )
 # Buffers that transformers before 4.31 saved with the weights.
 IGNORABLE = ("text_model.embeddings.position_ids", "vision_model.embeddings.position_ids")
-# In text_config this eos_token_id does not mean token 2: it marks checkpoints from before transformers#24773,
-# whose EOT is the largest id of a row.
+# An eos_token_id of 2 in text_config is not token 2: it marks checkpoints from before transformers#24773, whose EOT is
+# the largest id of a row.
 LARGEST_IS_EOT = 2
 
 
-# What transformers calls our activations by another name.
+# Activations to which transformers gives another name.
 _ACTIVATIONS: dict[Any, Activation] = {"gelu_pytorch_tanh": "gelu_tanh"}
 _THEIR_ACTIVATIONS = {ours: theirs for theirs, ours in _ACTIVATIONS.items()}
 
 
 def has_weights(directory: Path) -> bool:
-    """Whether the directory has weights under one of transformers' file names."""
+    """Returns whether the directory has weights under one of transformers' file names."""
     return any((directory / name).is_file() for name in WEIGHTS)
 
 
 def read(directory: Path, activation: Activation | None = None, dtype=jnp.float32) -> Clip:
-    """The CLIP in a Hugging Face directory; `activation` is for a config.json that does not state it."""
-    # A workdir has a config.json too, that of its run.
+    """Reads the CLIP in a Hugging Face directory; `activation` is used if config.json does not state one."""
+    # A workdir also has a config.json, the one of its run.
     if not has_weights(directory) and (directory / "model" / "config.json").is_file():
         raise UserError(f"{directory}: is the folder of a run; its model is {directory / 'model'}")
     if not (directory / "config.json").is_file():
@@ -54,7 +54,7 @@ def read(directory: Path, activation: Activation | None = None, dtype=jnp.float3
 
 
 def read_config(path: Path, activation: Activation | None = None) -> ClipConfig:
-    """The configuration in a config.json of a known model type; UserError names a field that does not fit."""
+    """Reads the configuration in a config.json; raises UserError that names an unsupported field or model type."""
     fields = read_object(path)
     with about(path):
         return _config(fields, activation)
@@ -122,7 +122,7 @@ def _config(fields: dict[str, Any], activation: Activation | None) -> ClipConfig
 
 
 def config_fields(config: ClipConfig, tokenizer: PreTrainedTokenizerBase | None) -> dict[str, Any]:
-    """config.json for `config`, nothing left to transformers' defaults."""
+    """Returns the fields of config.json for `config`, without relying on transformers' defaults."""
     family, towers = family_of(config), {}
     for name, tower in (("text", config.text), ("vision", config.vision)):
         activation = (config.text.activation if name == "text" else None) or config.activation
@@ -168,8 +168,8 @@ def config_fields(config: ClipConfig, tokenizer: PreTrainedTokenizerBase | None)
 
 
 def _section(fields: dict[str, Any], name: str, family: Family) -> Section:
-    # Early checkpoints keep a second copy, `*_config_dict`. transformers lets it win, with its own defaults for all
-    # that the copy leaves out, the activation too, whatever the first one says.
+    # Early checkpoints contain a second copy, `*_config_dict`. In transformers it overrides the first one completely:
+    # fields missing from the copy, including the activation, take transformers' defaults.
     first, second = fields.get(name), fields.get(f"{name}_dict") if family is CLIP else None
     for copy in (first, second):
         if not isinstance(copy, dict | None):

@@ -1,4 +1,4 @@
-"""Stored tensors: where each one of a foreign CLIP belongs in ours, and how it lies in memory there."""
+"""Building blocks of the tables that map other formats' tensors to our parameters: names, shapes, memory layouts."""
 
 import dataclasses
 import math
@@ -11,7 +11,7 @@ Shape = tuple[int, ...]
 
 @dataclasses.dataclass(frozen=True)
 class Tensor:
-    """Shape and type (NumPy's name for it) of a tensor in a file, and how to read its values."""
+    """A tensor in a file: its shape, its dtype (NumPy's name) and a function that reads its values."""
 
     shape: Shape
     dtype: str
@@ -20,10 +20,10 @@ class Tensor:
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """How a foreign tensor relates to ours.
+    """Conversion between a tensor of another checkpoint format and the corresponding parameter.
 
-    shape: its shape, given ours. read: its values laid out as ours. write: ours laid out as its.
-    All three are views where NumPy can make one.
+    shape: maps our shape to the foreign shape. read: converts a foreign array to our layout. write: the inverse.
+    `read` and `write` return views where NumPy can make one.
     """
 
     shape: Callable[[Shape], Shape]
@@ -37,9 +37,9 @@ def _convolution_shape(shape: Shape) -> Shape:
 
 
 SAME = Layout(lambda shape: shape, lambda x: x, lambda x: x)
-# torch's linear layers keep [outputs, inputs].
+# torch's linear layers store their weight as [outputs, inputs].
 MATRIX = Layout(lambda shape: shape[::-1], lambda x: x.T, lambda x: x.T)
-# A convolution over patches, [width, channel, row, column]; ours is a matrix [(row, column, channel), width].
+# A patch convolution [width, channel, row, column]; our kernel is a matrix [(row, column, channel), width].
 PATCHES = Layout(
     _convolution_shape,
     lambda x: x.transpose(2, 3, 1, 0).reshape(-1, x.shape[0]),
@@ -48,15 +48,15 @@ PATCHES = Layout(
 
 
 def fused(part: int, parts: int = 3) -> Layout:
-    """One of the matrices [width, width], or biases, that lie below each other in a foreign tensor.
+    """Layout of one of `parts` matrices [width, width], or biases, that are concatenated in a foreign tensor.
 
-    Of an attention's joint input projection these are query (0), key (1) and value (2). Written is that part of it.
+    In a joint attention projection part 0 is the query, 1 the key and 2 the value. `write` returns only this part.
     """
     return Layout(lambda shape: (parts * shape[-1], *shape[:-1]), lambda x: np.split(x, parts)[part].T, lambda x: x.T)
 
 
 def with_axes(count: int) -> Layout:
-    """A tensor with so many axes of size 1 before ours."""
+    """Layout of a tensor with `count` leading axes of size 1 that our parameter does not have."""
     return Layout(
         lambda shape: (*(1,) * count, *shape),
         lambda x: x.reshape(x.shape[count:]),
@@ -66,9 +66,9 @@ def with_axes(count: int) -> Layout:
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """The foreign tensor `name` holds our parameter `path`.
+    """Maps the foreign tensor `name` to the parameter `path`.
 
-    Of parameters stacked over layers, `name` has a `{}` in place of the layer's number.
+    For parameters that are stacked over layers, `name` has a `{}` in place of the layer index.
     """
 
     name: str
@@ -77,7 +77,7 @@ class Entry:
 
 
 def linear(name: str, path: str) -> list[Entry]:
-    """A linear layer with bias."""
+    """Returns the entries of a linear layer with bias."""
     return [
         Entry(f"{name}.weight", f"{path}.kernel", MATRIX),
         Entry(f"{name}.bias", f"{path}.bias"),
@@ -85,5 +85,5 @@ def linear(name: str, path: str) -> list[Entry]:
 
 
 def layer_norm(name: str, path: str) -> list[Entry]:
-    """A layer norm with scale and bias."""
+    """Returns the entries of a layer norm with scale and bias."""
     return [Entry(f"{name}.weight", f"{path}.scale"), Entry(f"{name}.bias", f"{path}.bias")]

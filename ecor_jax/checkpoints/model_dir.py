@@ -1,4 +1,4 @@
-"""Model directories: a CLIP, its tokenizer and preprocessing, laid out as Hugging Face's CLIPModel."""
+"""Loads and saves model directories: a CLIP, its tokenizer and preprocessing, in Hugging Face's CLIPModel layout."""
 
 import contextlib
 import dataclasses
@@ -22,18 +22,18 @@ from ecor_jax.errors import UserError
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION, PROMPTS, HEAD = "ecor.json", "prompts.safetensors", "bottleneck.safetensors"
-"""What tuning adds (`tuned`, `bottleneck_dir`)."""
+"""Files that a tuned model adds (`tasks.rationale.tuned`, `bottleneck.directory`)."""
 OWN = {
     *(WEIGHTS, DESCRIPTION, PROMPTS, HEAD, "config.json", preprocessor.FILE),
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json"),
     *("merges.txt", "chat_template.jinja"),
 }
-"""Files that a model directory is rewritten with; others in it are the user's."""
+"""Names of the files that are replaced when a model directory is overwritten; all other files in it are kept."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """A CLIP and what its inputs pass through; path: where it was read. origin: where that is from."""
+    """A CLIP, its tokenizer and preprocessing. path: the path it was read from. origin: the source of its weights."""
 
     clip: Clip
     tokenizer: PreTrainedTokenizerBase
@@ -43,15 +43,15 @@ class Model:
 
     @functools.cached_property
     def digest(self) -> str:
-        """sha256 of configuration and weights, the same wherever and in whichever format they are kept."""
-        return weights_digest(self.clip)  # a second or two a GB: not for those who never ask
+        """The sha256 of configuration and weights; it does not depend on the path or the file format."""
+        return weights_digest(self.clip)  # cached and computed on first use, because it takes 1 to 2 seconds per GB
 
 
 def load_clip(source: str | Path, *, dtype=jnp.float32) -> Model:
-    """The CLIP in a directory (Hugging Face or OpenCLIP), or of a Hugging Face hub id.
+    """Loads a CLIP from a directory (Hugging Face or OpenCLIP layout) or from a Hugging Face hub id.
 
-    dtype: what the towers compute in; parameters are float32, exactly as stored.
-    UserError if anything is missing, unreadable or does not fit.
+    dtype: the type the towers compute in; parameters are float32, with exactly the stored values.
+    Raises UserError if a file is missing, unreadable or inconsistent with the others.
     """
     read = read_source(source, dtype=dtype)
     if read.tokenizer is None:
@@ -70,10 +70,10 @@ def save_clip(
     origin: Origin = UNKNOWN,
     overwrite: bool = False,
 ) -> None:
-    """Writes a model directory that `load_clip` and transformers' CLIPModel and AutoTokenizer read.
+    """Writes a model directory that `load_clip` and transformers' CLIPModel and AutoTokenizer can load.
 
-    The directory appears whole or not at all. UserError if it exists and is not empty, unless `overwrite` is
-    set and it is a model directory, and if it cannot be written.
+    The directory is written atomically. Raises UserError if it cannot be written, or if it exists and is not empty,
+    unless `overwrite` is set and it is a model directory.
     """
     with new_directory(Path(directory), overwrite=overwrite) as partial:
         write_clip(partial, clip, tokenizer, preprocess, origin)
@@ -86,7 +86,7 @@ def write_clip(
     preprocess: Preprocess | None,
     origin: Origin,
 ) -> None:
-    """The files of a model directory, into a directory that exists."""
+    """Writes the files of a model directory into an existing directory."""
     tensors = foreign_tensors(clip, family_of(clip.config).entries)
     save_file(tensors, directory / WEIGHTS, metadata={"format": "pt"})
     fields = huggingface.config_fields(clip.config, tokenizer)
@@ -98,7 +98,7 @@ def write_clip(
 
 
 def check_new(directory: Path, *, overwrite: bool = False) -> None:
-    """UserError unless a model directory may be written at `directory`, as `save_clip` says."""
+    """Raises UserError unless `save_clip` may write a model directory at `directory`."""
     if directory.is_symlink():
         raise UserError(f"{directory}: is a link, which would be replaced; expected a directory, or none yet")
     if directory.exists() and not directory.is_dir():
@@ -115,7 +115,7 @@ def check_new(directory: Path, *, overwrite: bool = False) -> None:
 
 @contextlib.contextmanager
 def new_directory(directory: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """A model directory to write, as `save_clip` says; what a user put into an older one is kept."""
+    """Yields a temporary directory that replaces `directory` on success; files not in OWN are carried over."""
     check_new(directory, overwrite=overwrite)
     directory = directory.absolute()
     users = [entry.name for entry in directory.iterdir() if entry.name not in OWN] if directory.exists() else []

@@ -1,4 +1,4 @@
-"""transformers' model types that are read: how their tensors are called, and what their config.json leaves out."""
+"""The supported model types of transformers: tensor names, and defaults for fields missing from config.json."""
 
 import dataclasses
 from typing import Any
@@ -24,11 +24,11 @@ def _tower(name: str, path: str) -> list[Entry]:
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    """A model type of transformers: how its parts are called, and what of our towers is fixed.
+    """A model type of transformers: its tensor names, and the options of our towers that it fixes.
 
-    defaults: of what config.json leaves out, what transformers takes for it, by section. Stated here, for the import of
-      its configurations takes 3 s and 200 MB where PyTorch is installed. CLIP's activation is never guessed.
-    vision, text, whole: the options of VisionConfig, TextConfig and ClipConfig.
+    defaults: transformers' values for fields missing from config.json, by section, except CLIP's activation. They are
+      repeated because importing transformers' configurations takes 3 s and 200 MB if PyTorch is installed.
+    vision, text, whole: fixed options of VisionConfig, TextConfig and ClipConfig.
     """
 
     model_type: str
@@ -136,7 +136,7 @@ FAMILIES = {family.model_type: family for family in (CLIP, SIGLIP)}
 
 
 def family_of(config: ClipConfig) -> Family:
-    """The family whose options a configuration has. UserError if transformers has no such model."""
+    """Returns the family with the options of `config`. Raises UserError if transformers has no such model."""
     for family in FAMILIES.values():
         vision = dataclasses.replace(config.vision, **_options(VisionConfig) | family.vision)
         own = {"activation": config.text.activation}

@@ -1,4 +1,4 @@
-"""OpenAI's CLIP: its tensors' names, which OpenCLIP shares, and its files, which carry no configuration."""
+"""Reads OpenAI's CLIP files, which have no configuration, and defines their tensor names, which OpenCLIP shares."""
 
 import math
 from collections.abc import Mapping
@@ -16,21 +16,21 @@ from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.clip.tokenizer import OPENAI_VOCABULARY
 from ecor_jax.errors import UserError, about
 
-# Numbers that OpenAI's archives alone hold beside the weights: their heads are 64 wide, their GELU is the quick one.
+# Scalars that only OpenAI's own archives contain besides the weights; their heads are 64 wide and use quick GELU.
 IGNORABLE = ("input_resolution", "context_length", "vocab_size")
 _HEAD_WIDTH = 64
-# Of towers of these widths all that were published have as many.
+# Number of heads by width, the same in all published towers of that width.
 PUBLISHED_HEADS = {512: 8, 768: 12, 1024: 16}
 
 PREPARED = "pictures are prepared as OpenAI's CLIP does"
-"""What is guessed of a file's preprocessing."""
+"""The assumption about preprocessing that is recorded for files that are not OpenAI's own."""
 
 Heads = tuple[int, int]
-"""Of the vision tower's attention, and of the text tower's."""
+"""Numbers of attention heads of the vision tower and of the text tower."""
 
 
 def tower(name: str, path: str) -> list[Entry]:
-    """The blocks of the tower `path` under OpenAI's names, below `name`."""
+    """Returns the entries of the transformer blocks of the tower `path`, which OpenAI stores with the prefix `name`."""
     layer, blocks = f"{name}.resblocks.{{}}", f"{path}.transformer.blocks"
     joint = [
         Entry(f"{layer}.attn.in_proj_{theirs}", f"{blocks}.attention.{name}.{ours}", fused(third))
@@ -67,11 +67,11 @@ ENTRIES = (
 def read(
     file: Path, activation: Activation | None = None, dtype=jnp.float32, heads: Heads | None = None
 ) -> tuple[Clip, Preprocess, tuple[str, ...]]:
-    """The CLIP in a file of OpenAI's (TorchScript or state dict) or under OpenAI's names, and OpenAI's preprocessing.
+    """Reads a CLIP from a file (TorchScript or state dict) with OpenAI's tensor names.
 
-    And what was taken for granted of a file that is not OpenAI's own.
-    UserError for a file that is not OpenAI's own and leaves open what changes the embeddings, and is not told it by
-    `activation` and `heads`.
+    Returns the CLIP, OpenAI's preprocessing, and the assumptions made if the file is not OpenAI's own.
+    Raises UserError if such a file does not determine the activation or the number of heads, and `activation` or
+    `heads` does not state it.
     """
     if file.name.startswith("open_clip"):
         raise UserError(f"{file}: weights of OpenCLIP need their open_clip_config.json beside them")
@@ -84,7 +84,7 @@ def read(
 
 
 def is_openais(tensors: Mapping[str, Tensor]) -> bool:
-    """Whether a file is OpenAI's own, whose activation, heads and preprocessing are known."""
+    """Returns whether a file is OpenAI's own, so that its activation, heads and preprocessing are known."""
     return all(name in tensors for name in IGNORABLE)
 
 
@@ -95,7 +95,7 @@ def _guesses(config: ClipConfig, heads: Heads | None) -> tuple[str, ...]:
 
 
 def config_of(tensors: Mapping[str, Tensor], activation: Activation | None, heads: Heads | None) -> ClipConfig:
-    """The configuration that the shapes imply, read as by `build_model` of openai/CLIP's model.py."""
+    """Infers the configuration from the tensor shapes, as `build_model` of openai/CLIP's model.py does."""
     own = is_openais(tensors)
     if "visual.layer1.0.conv1.weight" in tensors:
         raise UserError("its vision tower is a ResNet; only vision transformers are supported")

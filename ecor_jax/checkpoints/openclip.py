@@ -1,4 +1,4 @@
-"""OpenCLIP: open_clip_config.json, with weights under OpenAI's names."""
+"""Reads OpenCLIP checkpoints: open_clip_config.json, and weights under OpenAI's or timm's tensor names."""
 
 from pathlib import Path
 from typing import Any, get_args
@@ -34,7 +34,7 @@ WEIGHTS = (
 )
 IGNORABLE = ("attn_mask",)
 
-# Fields that may only have the value of a plain CLIP.
+# Fields that are accepted only with these values: with any other the model is not a plain CLIP.
 _MODEL = {
     "custom_text": False,
     "nonscalar_logit_scale": False,
@@ -73,9 +73,9 @@ _PREPROCESS = {"mode": "RGB", "fill_color": ANY}
 def read(
     path: Path, activation: Activation | None = None, dtype=jnp.float32
 ) -> tuple[Clip, Preprocess, Cleaning | None]:
-    """The CLIP in an OpenCLIP directory, or in a weights file with open_clip_config.json beside it.
+    """Reads a CLIP from an OpenCLIP directory, or from a weights file with open_clip_config.json in the same directory.
 
-    And what is done to texts before they are tokenized.
+    Returns the CLIP, its preprocessing, and the text cleaning that precedes tokenization (None for no cleaning).
     """
     directory = path if path.is_dir() else path.parent
     weights = find_weights(path, WEIGHTS) if path.is_dir() else path
@@ -96,9 +96,9 @@ def read(
 
 
 def read_config(fields: Any, activation: Activation | None) -> ClipConfig:
-    """The configuration in a `model_cfg`; UserError names the field that asks for another kind of tower.
+    """Converts a `model_cfg` to a configuration; raises UserError that names a field of an unsupported architecture.
 
-    OpenCLIP's own default where `quick_gelu` is not stated is plain GELU; `activation` may say otherwise.
+    If `quick_gelu` is not stated, `activation` is used; its default is plain GELU, as in OpenCLIP.
     """
     if timm_siglip.is_siglip(fields):
         return timm_siglip.read_config(fields, activation)

@@ -1,4 +1,4 @@
-"""OpenCLIP's directories out: open_clip_config.json, and weights under its names."""
+"""Saves a CLIP as an OpenCLIP directory (`ecor-jax convert --to=openclip`): configuration and weights."""
 
 import dataclasses
 from pathlib import Path
@@ -27,9 +27,9 @@ def save_openclip(
     *,
     origin: Origin = UNKNOWN,
 ) -> None:
-    """Writes a directory that OpenCLIP and `checkpoints.openclip` read, whole or not at all.
+    """Writes, atomically, a directory that OpenCLIP and `checkpoints.openclip` can load.
 
-    UserError if it exists and is not empty, and for what its configuration cannot say.
+    Raises UserError if it exists and is not empty, or if OpenCLIP's configuration cannot express the model.
     """
     fields = model_cfg(clip.config)
     described = {"model_cfg": fields, "preprocess_cfg": _preprocess_cfg(preprocess), KEY: origin.as_fields()}
@@ -42,12 +42,12 @@ def save_openclip(
 
 
 def model_cfg(config: ClipConfig) -> dict[str, Any]:
-    """OpenCLIP's configuration of the towers; read again it is `config`, or there is a UserError."""
+    """Returns OpenCLIP's `model_cfg` of a configuration; raises UserError if it would not be read back as `config`."""
     vision, text = config.vision, config.text
     fields: dict[str, Any] = {"embed_dim": config.embed_dim}
     of_text = _sizes(text) | {"context_length": text.context_length, "vocab_size": text.vocab_size}
     of_text["heads"] = text.heads
-    if text.vocab_size != OPENAI_VOCABULARY:  # which OpenCLIP has built in; of a directory it then takes the one beside
+    if text.vocab_size != OPENAI_VOCABULARY:  # OpenCLIP has OpenAI's built in; "." is the model directory's own
         of_text["hf_tokenizer_name"] = "."
     if text.padded:
         of_text |= {"no_causal_mask": True, "proj_bias": True, "pool_type": "last", "norm_kwargs": {"eps": 1e-6}}
@@ -62,7 +62,7 @@ def model_cfg(config: ClipConfig) -> dict[str, Any]:
         of_vision["head_width"] = vision.width // vision.heads
         fields["quick_gelu"] = config.activation == "quick_gelu"
     fields |= {"vision_cfg": of_vision, "text_cfg": of_text}
-    # OpenCLIP pools texts at the largest id, which the last id of a vocabulary is.
+    # OpenCLIP pools texts at the largest id, so an `eot_id` that is the last id of the vocabulary is equivalent.
     largest = None if text.eot_id == text.vocab_size - 1 else text.eot_id
     again, expected = openclip.read_config(fields, None), _with_eot(config, largest)
     if again != expected:
@@ -76,7 +76,7 @@ def _with_eot(config: ClipConfig, eot_id: int | None) -> ClipConfig:
 
 def _sizes(tower: VisionConfig | TextConfig) -> dict[str, Any]:
     ratio = tower.mlp_width / tower.width
-    # OpenCLIP rounds down.
+    # OpenCLIP truncates width times mlp_ratio to an integer.
     while int(tower.width * ratio) < tower.mlp_width:
         ratio += 1e-9
     return {"width": tower.width, "layers": tower.layers, "mlp_ratio": ratio}

@@ -1,4 +1,4 @@
-"""Where a model's weights came from, kept with it in config.json and told in results.json and the model card."""
+"""The provenance of a model's weights, stored in config.json and reported in results.json and the model card."""
 
 import dataclasses
 import itertools
@@ -11,19 +11,20 @@ from ecor_jax.untrusted.files import read_head
 from ecor_jax.untrusted.json_text import read_object
 
 KEY = "ecor_jax"
-"""The object in config.json, or OpenCLIP's; they leave what they do not know alone."""
+"""Key of the object in config.json or open_clip_config.json; transformers and OpenCLIP ignore unknown keys."""
 CONFIGS = ("config.json", "open_clip_config.json")
 _LICENSE = re.compile(r"license:\s*[\"']?([\w.+-]{1,60})[\"']?\s*")
 _HEAD = 1 << 16
-"""Bytes of a model card in which its metadata end."""
+"""Number of bytes of a model card that are searched for its metadata."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-    """base_model: hub id of the weights as they were published; empty where that is not known. revision: its commit.
+    """The provenance of weights; an empty field is unknown.
 
-    license: of the base, by its own card. guessed: what its files do not say, and was taken for granted.
-    read: the hub id and the commit that was read, USER/NAME@COMMIT: the base's, or of a model that was made of it.
+    base_model: hub id of the weights as published. revision: its commit. license: as stated by its own model card.
+    guessed: assumptions about what the files do not state. read: hub id and commit that were read, USER/NAME@COMMIT: of
+      the base model or of one derived from it.
     """
 
     base_model: str = ""
@@ -33,7 +34,7 @@ class Origin:
     read: str = ""
 
     def as_fields(self, *, read: bool = False) -> dict[str, Any]:
-        """What is known: for config.json or, with what was read, for results.json."""
+        """Returns the known fields as a dict: for config.json or, with `read` set, for results.json."""
         values = dataclasses.asdict(self) if read else dataclasses.asdict(dataclasses.replace(self, read=""))
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items() if value}
 
@@ -42,7 +43,7 @@ UNKNOWN = Origin()
 
 
 def origin_of(source: str, path: Path, guessed: tuple[str, ...] = ()) -> Origin:
-    """Of what lies at `path` and was asked for as `source`: what it says itself, or else the hub's id and commit."""
+    """Returns the origin of the model at `path`, requested as `source`: its config's, or the hub id and commit."""
     directory = path if path.is_dir() else path.parent
     name, commit = (source.partition("@")[0], directory.name) if directory.parent.name == "snapshots" else ("", "")
     read = name and f"{name}@{commit}"
@@ -59,7 +60,7 @@ def origin_of(source: str, path: Path, guessed: tuple[str, ...] = ()) -> Origin:
 
 
 def _license(card: Path) -> str:
-    """What the metadata of a model card says, if there is one: between two lines of `---` at its beginning."""
+    """Returns the license in the metadata of a model card, between two `---` lines at its start; '' without one."""
     lines = read_head(card, _HEAD).decode("utf-8", "replace").splitlines() if card.is_file() else []
     if lines[:1] != ["---"]:
         return ""

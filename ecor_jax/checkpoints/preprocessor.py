@@ -1,4 +1,4 @@
-"""Preprocess from and to preprocessor_config.json, as CLIPImageProcessor and SiglipImageProcessor read it."""
+"""Converts between `Preprocess` and preprocessor_config.json of CLIPImageProcessor and SiglipImageProcessor."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from ecor_jax.untrusted.json_text import read_object
 
 FILE = "preprocessor_config.json"
 _RESAMPLE: dict[int, Resample] = {3: "bicubic", 2: "bilinear"}
-"""PIL's numbers of its filters."""
+"""PIL's filter constants."""
 _NUMBERS = {name: number for number, name in _RESAMPLE.items()}
 _CLIP = "CLIPImageProcessor"
 _CLIPS = (_CLIP, "CLIPImageProcessorFast", "CLIPImageProcessorPil", "CLIPFeatureExtractor")
@@ -30,14 +30,14 @@ _OF_SIGLIP = {
     "do_center_crop": False,
 }
 _DEFAULTS = {**dict.fromkeys(_CLIPS, _OF_CLIP), **dict.fromkeys(_SIGLIPS, _OF_SIGLIP)}
-"""What transformers' image processors take for what is left out; those of other models have others."""
+"""The defaults of transformers' image processors for missing fields; processors of other models have other defaults."""
 
 
 def read_preprocess(directory: Path) -> Preprocess | None:
-    """What the directory's preprocessor_config.json asks for, None if there is no such file.
+    """Reads the directory's preprocessor_config.json; returns None if there is no such file.
 
-    CLIPProcessor of transformers 5 keeps the same fields in processor_config.json. UserError names the field
-    that asks for something else than a bicubic or bilinear resize to a square, a centre crop, a mean and a deviation.
+    Also reads processor_config.json, in which CLIPProcessor of transformers 5 stores the same fields. Raises UserError
+    naming a field that is not a bicubic or bilinear resize to a square, a centre crop, a mean or a deviation.
     """
     if (directory / FILE).is_file():
         return preprocess_of(read_object(directory / FILE), str(directory / FILE))
@@ -51,9 +51,9 @@ def read_preprocess(directory: Path) -> Preprocess | None:
 
 
 def preprocess_of(fields: dict[str, Any], source: str) -> Preprocess:
-    """The preprocessing that image processor `fields` stand for; `source` names them in messages.
+    """Converts the `fields` of an image processor to a `Preprocess`; `source` names them in error messages.
 
-    What is left out is CLIPImageProcessor's default, where the fields are its own or do not say whose.
+    Missing fields take the defaults of the stated image processor, or of CLIPImageProcessor if none is stated.
     """
     kind = fields.get("image_processor_type") or fields.get("feature_extractor_type") or _CLIP
     fields = _DEFAULTS.get(str(kind), {}) | fields
@@ -94,10 +94,10 @@ def preprocess_of(fields: dict[str, Any], source: str) -> Preprocess:
 
 
 def preprocessor_fields(preprocess: Preprocess) -> dict[str, Any]:
-    """preprocessor_config.json for `preprocess`."""
+    """Returns the fields of preprocessor_config.json for `preprocess`."""
     side = preprocess.size
     square = {"height": side, "width": side}
-    # A picture that is scaled to fit has the crop's own black around it.
+    # 'longest' is a resize to fit followed by a centre crop, which pads with black.
     size = {
         "squash": square,
         "longest": {"shortest_edge": side, "longest_edge": side},

@@ -1,4 +1,4 @@
-"""Model directories to the Hugging Face hub."""
+"""Uploads model directories to the Hugging Face hub (`ecor-jax push`)."""
 
 import re
 from pathlib import Path
@@ -15,14 +15,14 @@ from ecor_jax.untrusted.json_text import read_object
 
 _NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _ALWAYS = {".gitattributes", FILE}
-"""What the hub puts into a new repository, and a card that is there before its model."""
+"""Files that a repository may contain before its model: the one the hub creates, and a model card."""
 
 
 def push(directory: Path, name: str, *, private: bool = False) -> str:
-    """Uploads a model directory to the repository USER/NAME, made if there is none; the address of the commit.
+    """Uploads a model directory to the repository USER/NAME, which is created if needed; returns the commit's URL.
 
-    Files of an older model there that this one lacks are deleted. UserError for what is no model directory, for a
-    repository that holds something else, and where the hub does not let one.
+    Model files in the repository that the directory lacks are deleted. Raises UserError if `directory` is not a model
+    directory, if the repository has other contents, or if the hub refuses.
     """
     if not _NAME.fullmatch(name):
         raise UserError(f"{name}: no name of a repository; expected USER/NAME")
@@ -48,7 +48,7 @@ def push(directory: Path, name: str, *, private: bool = False) -> str:
         raise
     except LocalTokenNotFoundError as error:
         raise UserError(f"{name}: who you are is not known here; log in by `hf auth login`, or set HF_TOKEN") from error
-    except Exception as error:  # the hub client's many errors, its HTTP library's, and the disk's
+    except Exception as error:  # errors of the hub client, its HTTP library and the disk
         reason = next((line for line in str(error).split("\n") if line.strip()), type(error).__name__)
         raise UserError(f"{name}: cannot be written to ({reason})") from error
     return commit.commit_url
@@ -63,7 +63,7 @@ def _is_new(api: HfApi, name: str) -> bool:
 
 
 def _check_kind(api: HfApi, name: str) -> None:
-    """UserError for a repository with something else than a model directory of ours."""
+    """Raises UserError if the repository contains anything but a model directory of ecor-jax."""
     there = set(api.list_repo_files(name)) - _ALWAYS
     if not there:
         return

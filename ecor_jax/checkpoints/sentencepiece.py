@@ -1,4 +1,4 @@
-"""SentencePiece models (spiece.model) as tokenizers of the tokenizers library."""
+"""Converts SentencePiece models (spiece.model, SigLIP) to tokenizers of the tokenizers library."""
 
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,16 @@ from ecor_jax.untrusted.files import read_bytes
 
 FILE = "spiece.model"
 _MOST_BYTES = 64 << 20
-"""Of a file; the largest known, of 256,000 pieces, has 4.2 million."""
+"""Maximum file size; the largest known model has 256,000 pieces and 4.2 million bytes."""
 _UNIGRAM, _CONTROL = 1, 3
 _SPACE = "\u2581"
-"""What SentencePiece writes for a space."""
+"""The character that SentencePiece writes for a space."""
 
 
 def sentencepiece_tokenizer(file: Path, context_length: int) -> PreTrainedTokenizerFast:
-    """SigLIP's tokenizer from its SentencePiece model: a text's pieces, then the end of text, which also pads.
+    """Builds SigLIP's tokenizer from its SentencePiece model; it appends EOS to a text and pads with the same token.
 
-    UserError for a file that is none, or of another kind than Unigram.
+    Raises UserError if the file is not a SentencePiece model of type Unigram with a space prepended to the text.
     """
     protobuf: Any = import_protobuf()
     model = protobuf.ModelProto()
@@ -35,7 +35,7 @@ def sentencepiece_tokenizer(file: Path, context_length: int) -> PreTrainedTokeni
         end, unknown = unigram.eos_piece, unigram.unk_piece
         controls = [piece.piece for piece in model.pieces if piece.type == _CONTROL]
         tokenizer.add_special_tokens([*controls, unknown])
-        # As SentencePiece: its own table of characters, then spaces are made one and dropped at both ends.
+        # Same steps as SentencePiece: its character map, then runs of spaces are collapsed and outer spaces stripped.
         charsmap = [normalizers.Precompiled(spec.precompiled_charsmap)] if spec.precompiled_charsmap else []
         spaces = [normalizers.Replace(Regex(" {2,}"), " "), normalizers.Strip()]
         tokenizer.normalizer = normalizers.Sequence([normalizers.Replace(_SPACE, " "), *charsmap, *spaces])
@@ -48,7 +48,7 @@ def sentencepiece_tokenizer(file: Path, context_length: int) -> PreTrainedTokeni
         return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=context_length, **special)
     except UserError:
         raise
-    except BaseException as error:  # protobuf's DecodeError; the tokenizers library's Exception, and a panic of its own
+    except BaseException as error:  # protobuf's DecodeError, and the tokenizers library's Exception or Rust panic
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise
         reason = str(error).split("\n")[0]

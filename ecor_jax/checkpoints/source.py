@@ -1,4 +1,4 @@
-"""A CLIP from wherever it is: which format a path is in, and what else lies beside the weights."""
+"""Loads a CLIP from a path or hub id in any supported format, for model directories and `ecor-jax convert`."""
 
 import dataclasses
 from pathlib import Path
@@ -21,7 +21,7 @@ from ecor_jax.untrusted.json_text import read_object
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """What lies at `path`, and where that is from; the tokenizer and the preprocessing may be missing."""
+    """A model as loaded from `path`, with its origin; the tokenizer and the preprocessing may be missing."""
 
     clip: Clip
     tokenizer: PreTrainedTokenizerBase | None
@@ -39,13 +39,13 @@ def read_source(
     preprocess: str = "",
     dtype=jnp.float32,
 ) -> Source:
-    """The CLIP at a path or hub id, in any format that is known.
+    """Loads the CLIP at a path or hub id in any supported format.
 
-    A directory with Hugging Face's weights is read as such, with open_clip_config.json as OpenCLIP's; a file
-    is OpenAI's, unless open_clip_config.json lies beside it.
-    activation, heads: for sources that do not state theirs; heads of files without a configuration.
-    tokenizer: a directory or OpenAI's list of merges, instead of the source's own files.
-    preprocess: a name of PUBLISHED, instead of the source's own preprocessing.
+    A directory with Hugging Face weights is read as Hugging Face's, otherwise one with open_clip_config.json as
+    OpenCLIP's. A file is read as OpenAI's, unless open_clip_config.json is in its directory.
+    activation, heads: for sources that do not state them; heads only for files without a configuration.
+    tokenizer: a directory or OpenAI's list of merges, which replaces the source's own tokenizer.
+    preprocess: a key of PUBLISHED, which replaces the source's own preprocessing.
     """
     path = local_copy(source)
     try:
@@ -65,7 +65,7 @@ def read_source(
 
 
 def read_architecture(source: str) -> ClipConfig:
-    """The shapes of a model directory, of a hub id that is known, or of a preset. UserError if there is none such."""
+    """Returns the configuration of a model directory, known hub id or preset. Raises UserError for any other source."""
     directory = Path(source)
     if source and directory.is_dir():
         if (directory / "config.json").is_file():

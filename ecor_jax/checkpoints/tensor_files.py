@@ -1,4 +1,4 @@
-"""Named tensors in files, read one at a time: safetensors or torch archives, whole or in shards."""
+"""Opens safetensors files and torch archives, sharded or not, as named tensors that are read lazily."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ _DTYPES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float
 
 
 def find_weights(directory: Path, names: Sequence[str]) -> Path:
-    """The first of the files `names` that `directory` has; UserError with all the names if it has none."""
+    """Returns the first of the files `names` in `directory`. Raises UserError with all names if none exists."""
     there = [name for name in names if (directory / name).is_file()]
     if not there:
         raise UserError(f"{directory}: no weights; expected one of {', '.join(names)}")
@@ -30,9 +30,9 @@ def find_weights(directory: Path, names: Sequence[str]) -> Path:
 
 
 def open_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a .safetensors file, of a torch archive, or of all shards of an .index.json file.
+    """Opens the tensors of a .safetensors file, of a torch archive, or of all shards of an .index.json file.
 
-    UserError, naming the file, if it cannot be read, is truncated, or a shard or its tensor is missing.
+    Raises UserError, naming the file, if it is unreadable or truncated, or if a shard or its tensor is missing.
     """
     if path.name.endswith(".index.json"):
         return _open_shards(path)
@@ -40,11 +40,11 @@ def open_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def model_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of the model in a file as of `open_tensors`, without what training puts before their names.
+    """Opens the model's tensors in a file, as `open_tensors`, without the prefixes that training adds to their names.
 
-    Where the model lies is told by its one `logit_scale`: data parallel training writes `module.`, a compiled model
-    `_orig_mod.`, a training checkpoint `state_dict.` before every name, or several of them; what lies elsewhere in
-    the file, an optimizer's moments for one, is no part of the model. UserError for a file with two models.
+    The prefix is that of the only `logit_scale`: data-parallel training adds `module.`, a compiled model `_orig_mod.`,
+    a training checkpoint `state_dict.`, or several of them. Other tensors in the file, such as optimizer moments, are
+    ignored. Raises UserError if the file contains two models.
     """
     tensors = open_tensors(path)
     prefixes = [name.removesuffix(_SCALE) for name in tensors if name == _SCALE or name.endswith(f".{_SCALE}")]
@@ -64,7 +64,7 @@ def _open_file(path: Path) -> dict[str, Tensor]:
 
 
 def open_safetensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of one safetensors file."""
+    """Opens the tensors of one safetensors file."""
     open_regular(path).close()
     try:
         file = safe_open(path, framework="np")

@@ -1,4 +1,4 @@
-"""SigLIP as OpenCLIP keeps it: a vision tower of timm's, under timm's names, and OpenCLIP's own text tower."""
+"""Reads OpenCLIP's SigLIP: timm's vision tower with timm's tensor names, and OpenCLIP's own text tower."""
 
 import re
 from typing import Any
@@ -18,7 +18,7 @@ _TOWERS = {
     "giantopt": {"width": 1536, "layers": 40, "heads": 16, "mlp_width": 6144},
 }
 _EXACT_GELU = re.compile(r"vit_(base_patch16|so400m_patch14)_siglip_\d+|vit_large_patch16_siglip_(256|384)")
-"""timm's towers of SigLIP's first publication compute GELU by erf, the others by tanh."""
+"""The vision towers of the first SigLIP release, for which timm computes GELU by erf; for the others by tanh."""
 
 _MODEL = {"custom_text": True, "init_logit_bias": ANY, "init_logit_scale": ANY, "nonscalar_logit_scale": False}
 _VISION = {
@@ -78,13 +78,13 @@ ENTRIES = (
 
 
 def is_siglip(fields: Any) -> bool:
-    """Whether a `model_cfg` names one of timm's vision towers of SigLIP."""
+    """Returns whether a `model_cfg` names one of timm's SigLIP vision towers."""
     vision = fields.get("vision_cfg") if isinstance(fields, dict) else None
     return isinstance(vision, dict) and bool(_NAME.fullmatch(str(vision.get("timm_model_name"))))
 
 
 def read_config(fields: dict[str, Any], activation: Activation | None) -> ClipConfig:
-    """The configuration in such a `model_cfg`; UserError names the field that asks for another kind of tower."""
+    """Converts such a `model_cfg` to a configuration; raises UserError that names a field of another architecture."""
     only(fields, {"embed_dim", "vision_cfg", "text_cfg"}, _MODEL, "model_cfg")
     vision, text = (Section(f"model_cfg.{name}", fields.get(name) or {}) for name in ("vision_cfg", "text_cfg"))
     only(vision.values, {"image_size", "timm_model_name"}, _VISION, vision.name)
@@ -124,7 +124,7 @@ def read_config(fields: dict[str, Any], activation: Activation | None) -> ClipCo
 
 
 def name_of(config: ClipConfig) -> str:
-    """timm's name of a vision tower of SigLIP. UserError if it has none."""
+    """Returns timm's name of a SigLIP vision tower. Raises UserError if it has none."""
     vision = config.vision
     shape = {"width": vision.width, "layers": vision.layers, "heads": vision.heads, "mlp_width": vision.mlp_width}
     for size, known in _TOWERS.items():
@@ -135,7 +135,7 @@ def name_of(config: ClipConfig) -> str:
 
 
 def cleaning(fields: Any) -> Cleaning | None:
-    """What a `model_cfg` of SigLIP has done to texts before they are tokenized; OpenCLIP's default is 'whitespace'."""
+    """Returns the text cleaning that a SigLIP `model_cfg` states, or None for OpenCLIP's default, 'whitespace'."""
     kwargs = fields["text_cfg"].get("tokenizer_kwargs") if is_siglip(fields) else None
     clean = kwargs.get("clean") if isinstance(kwargs, dict) else None
     if clean not in (None, "canonicalize"):

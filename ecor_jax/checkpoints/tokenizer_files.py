@@ -1,4 +1,4 @@
-"""A checkpoint's tokenizer: from its own files, or from OpenAI's list of merges."""
+"""Loads a checkpoint's tokenizer from its own files or from OpenAI's list of BPE merges."""
 
 import string
 from pathlib import Path
@@ -16,7 +16,7 @@ from ecor_jax.untrusted.files import decode_text, gunzip, read_bytes
 from ecor_jax.untrusted.json_text import read_object
 
 _FILES = ("tokenizer.json", "vocab.json", sentencepiece.FILE)
-# What AutoTokenizer takes for the usual names; it imports PyTorch where that is installed, which takes 3 s and 200 MB.
+# The classes AutoTokenizer would choose. It imports PyTorch if that is installed, which takes 3 s and 200 MB.
 _READERS = {
     "CLIPTokenizer": CLIPTokenizer,
     "CLIPTokenizerFast": CLIPTokenizer,
@@ -25,10 +25,10 @@ _READERS = {
 }
 
 Cleaning = Literal["canonicalize", "lower"]
-"""What is done to a text first: lower case, without punctuation, single spaces (SigLIP, under OpenCLIP's name for it);
-or lower case alone (SigLIP 2)."""
-# transformers' classes of SigLIP's tokenizers. SigLIP 2 was trained on lower case; Gemma's own tokenizer leaves it to
-# the caller.
+"""Text normalisation before tokenization: 'canonicalize' (OpenCLIP's name; SigLIP) lower-cases, removes punctuation
+and collapses spaces; 'lower' (SigLIP 2) only lower-cases."""
+# Cleaning by transformers' tokenizer class. SigLIP 2 was trained on lower-case text, but Gemma's tokenizer does not
+# lower-case it.
 _CLEANED: dict[str, Cleaning] = {
     "SiglipTokenizer": "canonicalize",
     "GemmaTokenizer": "lower",
@@ -38,15 +38,15 @@ _CLEANED: dict[str, Cleaning] = {
 
 
 def has_tokenizer(directory: Path) -> bool:
-    """Whether the directory has a Hugging Face tokenizer's files."""
+    """Returns whether the directory has the files of a Hugging Face tokenizer."""
     return any((directory / name).is_file() for name in _FILES)
 
 
 def read_tokenizer(path: Path, text: TextConfig, cleaning: Cleaning | None = None) -> PreTrainedTokenizerBase:
-    """The tokenizer in a directory, or from OpenAI's bpe_simple_vocab_16e6.txt.gz, checked to fit `text`.
+    """Loads a tokenizer from a directory or from OpenAI's bpe_simple_vocab_16e6.txt.gz and checks that it fits `text`.
 
-    cleaning: what a checkpoint asks for beside its tokenizer.
-    UserError if there is none, if it cannot be read, or if its ids are not the ones the tower embeds.
+    cleaning: text normalisation that the checkpoint's configuration requests in addition to the tokenizer files.
+    Raises UserError if there is no tokenizer, if it cannot be read, or if its ids do not match the text tower.
     """
     if path.is_file():
         tokenizer = openai_tokenizer(path, text.context_length)
@@ -61,11 +61,11 @@ def read_tokenizer(path: Path, text: TextConfig, cleaning: Cleaning | None = Non
 
 
 def openai_tokenizer(merges_file: Path, context_length: int) -> CLIPTokenizer:
-    """CLIP's tokenizer from the merges OpenAI published, with OpenAI's ids.
+    """Builds CLIP's tokenizer, with OpenAI's ids, from the merges that OpenAI published.
 
-    The vocabulary is built as openai/CLIP's simple_tokenizer.py does: 256 bytes, the same ending a word, one
-    token a merge (the file's first line is a heading, and it goes on beyond the 48,894 merges that are used),
-    then start and end of text.
+    The vocabulary is built as in openai/CLIP's simple_tokenizer.py: 256 bytes, the same bytes at the end of a word, one
+    token per merge, then start and end of text. The first line of the file is a header, and lines after the first
+    48,894 merges are ignored.
     """
     where = f"{merges_file}: not OpenAI's gzipped list of merges"
     lines = decode_text(gunzip(read_bytes(merges_file), where), where).split("\n")
@@ -86,8 +86,8 @@ def openai_tokenizer(merges_file: Path, context_length: int) -> CLIPTokenizer:
 
 
 def _of_siglip(directory: Path, context_length: int, cleaning: Cleaning | None) -> PreTrainedTokenizerBase:
-    # Of tokenizer.json alone: transformers' classes for it build another tokenizer of the same vocabulary. A class that
-    # reads the SentencePiece model is of a directory whose tokenizer.json, if there is one, others made.
+    # tokenizer.json is loaded by the generic class, because transformers' specific ones build another tokenizer from
+    # the same vocabulary. SiglipTokenizer reads the SentencePiece model, so a tokenizer.json beside it is not its own.
     config, name = directory / "tokenizer_config.json", None
     if config.is_file():
         name = read_object(config).get("tokenizer_class")
@@ -103,7 +103,7 @@ def _of_siglip(directory: Path, context_length: int, cleaning: Cleaning | None) 
 
 
 def _clean(tokenizer: PreTrainedTokenizerBase, cleaning: Cleaning) -> None:
-    """Has a tokenizer clean its texts first, also where it is saved and loaded again."""
+    """Prepends the cleaning to the tokenizer's own normaliser, so that it is also saved with the tokenizer."""
     backend: Any = tokenizer.backend_tokenizer  # type: ignore
     steps: list[Any] = [normalizers.Lowercase()]
     if cleaning == "canonicalize":
@@ -116,7 +116,7 @@ def _clean(tokenizer: PreTrainedTokenizerBase, cleaning: Cleaning) -> None:
 
 def _pretrained(directory: Path) -> PreTrainedTokenizerBase:
     reader: Any = CLIPTokenizer
-    # Without tokenizer_config.json there is no class to go by; the files alone are CLIP's.
+    # Without tokenizer_config.json no class is stated; the files are taken as those of a CLIPTokenizer.
     if (directory / "tokenizer_config.json").is_file():
         fields = read_object(directory / "tokenizer_config.json")
         name = fields.get("tokenizer_class")
@@ -128,7 +128,7 @@ def _pretrained(directory: Path) -> PreTrainedTokenizerBase:
 
 def _from_files(reader: Any, directory: Path) -> PreTrainedTokenizerBase:
     try:
-        # Without the last word transformers asks whether to run the code that a directory brings along.
+        # Without trust_remote_code=False transformers prompts whether to run code from the directory.
         return reader.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # the tokenizers library raises bare Exception on broken files
         reason = str(error).split("\n")[0]
@@ -138,7 +138,7 @@ def _from_files(reader: Any, directory: Path) -> PreTrainedTokenizerBase:
 
 
 def _check_fit(tokenizer: PreTrainedTokenizerBase, text: TextConfig, source: Path) -> None:
-    # A vocabulary may be padded, but one half as large is another one. Of CLIP's the end of text tells.
+    # An embedding table may be padded, but not to twice its vocabulary. CLIP's is checked below by its EOT.
     if len(tokenizer) > text.vocab_size or (text.padded and 2 * len(tokenizer) < text.vocab_size):
         raise UserError(f"{source}: the tokenizer has {len(tokenizer)} tokens; the text tower embeds {text.vocab_size}")
     try:

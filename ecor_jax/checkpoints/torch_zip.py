@@ -1,8 +1,7 @@
-"""Torch checkpoints read without torch: the zip archives of `torch.save` and of TorchScript.
+"""Reads PyTorch checkpoints without PyTorch: the zip archives of `torch.save` and of TorchScript.
 
-The archive's pickle is interpreted by an unpickler that knows the few names that tensors, and what training
-checkpoints keep beside them, are described with, and refuses every other; nothing is imported and no code of the file
-is run.
+The archive's pickle is interpreted by an unpickler that accepts only the names that describe tensors and the metadata
+of training checkpoints, and rejects all others. Nothing is imported and no code from the file is run.
 """
 
 import dataclasses
@@ -32,9 +31,9 @@ _STORAGES = {
     "ByteStorage": np.dtype(np.uint8),
     "BoolStorage": np.dtype(np.bool_),
 }
-# How TorchScript writes lists; the list is all that matters.
+# Functions by which TorchScript's pickles build lists; each is replaced by the identity.
 _LISTS = ("build_intlist", "build_boollist", "build_doublelist", "build_tensorlist")
-# What else stands in training checkpoints: numbers of NumPy, the options of the run. None of it is a weight.
+# Names of non-weight objects in training checkpoints, such as NumPy scalars and command-line options.
 _BESIDE = {
     "numpy": ("dtype", "ndarray"),
     "numpy.core.multiarray": ("scalar", "_reconstruct"),
@@ -52,10 +51,10 @@ MOST_VALUES, MOST_LETTERS, MOST_DIMENSIONS = 1_000_000, 1_000, 32
 
 
 def open_torch(path: Path) -> dict[str, Tensor]:
-    """The tensors of a state dict, or of a TorchScript module under the names its state dict would have.
+    """Returns the tensors of a state dict, or of a TorchScript module under the names its state dict would have.
 
-    Tensors deeper in nested dicts get dotted names. UserError if the file is no zip archive, is torn, or
-    names anything but tensors.
+    Tensors in nested dicts get dotted names. Raises UserError if the file is not a zip archive, is truncated, or refers
+    to names other than those of tensors and metadata.
     """
     if path.is_file() and not is_zip(path):
         raise UserError(
@@ -76,7 +75,7 @@ class _Storage:
 
 
 class _Module(StandIn):
-    """Stands for a TorchScript module: its attributes and nothing else."""
+    """Substitutes for a TorchScript module and keeps only its attributes."""
 
     attributes: Any = None
 
@@ -85,7 +84,7 @@ class _Module(StandIn):
 
 
 class _Beside(StandIn):
-    """Stands for anything that is no weight: it takes whatever the pickle says of it, and is nothing."""
+    """Substitutes for an object that is not a weight; its arguments and its state are ignored."""
 
     def __new__(cls, *_: Any) -> "_Beside":
         return super().__new__(cls)
@@ -95,7 +94,7 @@ class _Beside(StandIn):
 
 
 class _Reader:
-    """One archive: its pickle and the raw storages beside it."""
+    """Reads one archive: its pickle and the raw storages it refers to."""
 
     def __init__(self, archive: Archive):
         self.path, self.archive = archive.path, archive
@@ -135,7 +134,7 @@ class _Reader:
             odd = reprlib.repr((shape, strides, offset))
             raise UserError(f"{self.path}: a tensor whose shape, strides and offset are {odd}")
         last = offset + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
-        # A few stored numbers may stand for many, but not for more than memory holds.
+        # Strides of 0 let a small storage represent a large tensor, so the size of the result is bounded.
         beyond = last >= storage.size or math.prod(shape) > max(storage.size, MOST_VALUES)
         if 0 not in shape and beyond:
             raise UserError(
@@ -150,7 +149,7 @@ class _Unpickler(Unpickler):
         self.reader = reader
 
     def find_class(self, module: str, name: str) -> Any:
-        # NumPy 2, Python 2 and Python 3.13 have names of their own.
+        # NumPy 2, Python 2 and Python 3.13 use other module names for the same objects.
         module = module.replace("numpy._core", "numpy.core").replace("__builtin__", "builtins")
         module = module.replace("pathlib._local", "pathlib")
         if (module, name) in (("collections", "OrderedDict"), ("collections", "Counter")):
@@ -186,7 +185,7 @@ class _Unpickler(Unpickler):
 
 
 def _dictionary(items: Iterable[tuple[str, Any]] = ()) -> dict[str, Any]:
-    """In the place of OrderedDict."""
+    """Replaces OrderedDict and Counter."""
     target: dict[str, Any] = {}
     put_items(target, items)
     return target
@@ -197,12 +196,12 @@ def _list(items: list[Any]) -> list[Any]:
 
 
 def _flatten(value: Any) -> Iterator[tuple[str, Tensor]]:
-    """(dotted name, tensor) of everything below a dict or module; other values are no weights."""
+    """Yields (dotted name, tensor) for all tensors nested in a dict or module; other values are ignored."""
     waiting, seen = [("", value)], 0
     while waiting:
         prefix, value = waiting.pop()
         seen += 1
-        if seen > MOST_VALUES:  # dicts that hold one another several times have no end
+        if seen > MOST_VALUES:  # shared or cyclic references would expand without bound
             raise ValueError(f"it holds more than {MOST_VALUES:,} values")
         if isinstance(value, Tensor) and prefix:
             yield prefix, value

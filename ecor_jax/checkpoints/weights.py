@@ -1,4 +1,4 @@
-"""Foreign tensors into a model and out of a CLIP, all or nothing."""
+"""Loads the tensors of other checkpoint formats into a `Clip`, exports them again, and computes their digest."""
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
@@ -27,11 +27,11 @@ def load_weights(
     source: str,
     dtype=jnp.float32,
 ) -> Clip:
-    """The CLIP of shape `config` whose parameters are `tensors`, exactly, in float32; it computes in `dtype`.
+    """Builds the CLIP of shape `config` with the given tensors as float32 parameters; it computes in `dtype`.
 
-    Missing and unused tensors, wrong shapes and types raise one UserError that names them all; numbers that are not
-    finite raise one that names the first. `ignorable` tensors are no weights and may be there or not. Needs memory for
-    the model and its largest stacked parameter, no more.
+    Raises one UserError that names all missing and unused tensors and all wrong shapes and types, or one that names the
+    first tensor with non-finite values. `ignorable` tensors are not weights and may be present. Peak memory is the
+    model plus its largest stacked parameter.
     """
     graph, state = nnx.split(nnx.eval_shape(lambda: Clip(config, dtype=dtype, rngs=nnx.Rngs(0))))
     variables = dict(nnx.to_flat_state(state))
@@ -66,7 +66,7 @@ def load_weights(
 
 
 def foreign_tensors(clip: Clip, entries: Sequence[Entry]) -> dict[str, np.ndarray]:
-    """`clip`'s parameters by their foreign names, in float32, laid out as `entries` say; fused ones are joined."""
+    """Returns `clip`'s float32 parameters with the names and layouts of `entries`; fused tensors are concatenated."""
     parameters, pieces = flat_parameters(clip), {}
     for entry in entries:
         value = parameters[entry.path]
@@ -77,7 +77,7 @@ def foreign_tensors(clip: Clip, entries: Sequence[Entry]) -> dict[str, np.ndarra
 
 
 def flat_parameters(clip: Clip) -> dict[str, np.ndarray]:
-    """Every parameter by its dotted path, in alphabetical order, those of all blocks of a tower together."""
+    """Returns all parameters by dotted path, sorted, with those of all blocks of a tower (also the last) stacked."""
     state = nnx.to_flat_state(nnx.state(clip, nnx.Param))
     named = {".".join(map(str, path)): np.asarray(variable.get_value()) for path, variable in state}
     for path in [path for path in named if _is_last(path)]:
@@ -87,7 +87,7 @@ def flat_parameters(clip: Clip) -> dict[str, np.ndarray]:
 
 
 def weights_digest(clip: Clip) -> str:
-    """sha256 of what embeddings depend on: the configuration, each parameter's name, shape and bytes."""
+    """Returns the sha256 of what embeddings depend on: configuration, and each parameter's name, shape and bytes."""
     digest = hashlib.sha256(repr(clip.config).encode())
     for path, value in flat_parameters(clip).items():
         digest.update(f"{path} {value.shape} {value.dtype}".encode())
@@ -95,7 +95,7 @@ def weights_digest(clip: Clip) -> str:
     return digest.hexdigest()
 
 
-# Foreign files, tables of entries and digests know blocks alone; a tower has its last one apart from its stack.
+# Files, entries and digests treat all blocks alike; a tower stores its last block separately from the stacked ones.
 def _is_last(path: str) -> bool:
     return ".transformer.last." in path
 

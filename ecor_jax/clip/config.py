@@ -1,4 +1,4 @@
-"""The shapes of a CLIP, and the published ones by name."""
+"""Architecture configurations of CLIP and SigLIP models, and presets of the published ones by name."""
 
 import dataclasses
 from dataclasses import KW_ONLY
@@ -11,13 +11,13 @@ Activation = Literal["quick_gelu", "gelu", "gelu_tanh"]
 
 @dataclasses.dataclass(frozen=True)
 class VisionConfig:
-    """Vision transformer: square images of `image_size` pixels cut into patches of `patch_size` pixels.
+    """A vision transformer for square images of `image_size` pixels, cut into patches of `patch_size` pixels.
 
-    The options say what differs between families; their defaults are CLIP's.
-    pooling: 'cls' reads a CLS token, which has a position of its own; 'attention' has no CLS token: a learnt query
-      attends to all patches (SigLIP's MAP head).
+    The keyword-only options differ between model families; their defaults are CLIP's.
+    pooling: 'cls' reads a CLS token, which has its own position embedding; 'attention' has no CLS token but a learnt
+      query that attends to all patches (SigLIP's MAP head).
     pre_norm: a layer norm before the first block. patch_bias: a bias in the patch embedding.
-    projection: a linear layer to the common embedding; without one `width` is `embed_dim`.
+    projection: a linear layer to the joint embedding space; without it `width` must equal `embed_dim`.
     """
 
     image_size: int
@@ -34,20 +34,20 @@ class VisionConfig:
 
     @property
     def patches(self) -> int:
-        """Number of patch tokens. Pixels beyond the last whole patch of a row or column are not read."""
+        """Number of patch tokens. Pixels beyond the last complete patch of a row or column are not read."""
         return (self.image_size // self.patch_size) ** 2
 
 
 @dataclasses.dataclass(frozen=True)
 class TextConfig:
-    """Text transformer.
+    """A text transformer.
 
-    `eot_id=None` is OpenAI's convention, EOT has the largest id of a row; otherwise it is the first `eot_id`
-    of a row (newer Hugging Face configurations).
-    The options say what differs between families; their defaults are CLIP's.
-    causal: a token attends to those before it alone; False: to all, padding included (SigLIP).
-    pooling: 'eot' reads the end-of-text token; 'last' the last position of texts padded to `context_length` (SigLIP).
-    projection_bias: a bias in the projection. activation: None is the vision tower's.
+    With `eot_id=None` the end-of-text (EOT) token has the largest id of a row (OpenAI's convention); otherwise it is
+    the first `eot_id` of a row (newer Hugging Face configurations).
+    The keyword-only options differ between model families; their defaults are CLIP's.
+    causal: tokens attend to themselves and earlier tokens; if False, to all tokens, padding included (SigLIP).
+    pooling: 'eot' reads the EOT token; 'last' reads the last position of texts padded to `context_length` (SigLIP).
+    projection_bias: a bias in the projection. activation: None uses `ClipConfig.activation`.
     """
 
     vocab_size: int
@@ -71,12 +71,12 @@ class TextConfig:
 
 @dataclasses.dataclass(frozen=True)
 class ClipConfig:
-    """A CLIP: two towers and the width of their common embedding.
+    """A dual encoder: its two towers and the width of their joint embedding space.
 
-    `activation` has no default: `quick_gelu` (OpenAI, dfn5b-quickgelu) and `gelu` (LAION, DataComp) differ by
-    enough to cost accuracy and by too little to be noticed, so every checkpoint says which one it is. SigLIP's is
+    `activation` has no default: `quick_gelu` (OpenAI, dfn5b-quickgelu) and `gelu` (LAION, DataComp) differ enough to
+    cost accuracy but too little to be noticed, so every checkpoint has to name its activation. SigLIP uses
     `gelu_tanh`.
-    logit_bias: the logits of pairs have a learnt bias (the sigmoid loss of SigLIP).
+    logit_bias: whether the logits of pairs have a learnt bias (the sigmoid loss of SigLIP).
     """
 
     vision: VisionConfig
@@ -104,7 +104,7 @@ class ClipConfig:
 
 
 def _without_default_options(config: Any) -> str:
-    """As repr, without options at their defaults: then what is derived from it stays when an option is added."""
+    """Returns a repr without options at their defaults, so that cache keys made of it survive added options."""
     shown = []
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
@@ -127,7 +127,7 @@ def _clip(image_size, patch, vision, text, embed_dim, activation, *, vocab_size=
 
 
 def _siglip(image_size, patch, vision, text=None, *, vocab_size=32000) -> ClipConfig:
-    """A tower is its width, layers, heads and MLP's width; the text tower of most is as large as the vision tower."""
+    """Returns a SigLIP. Towers are (width, layers, heads, MLP width); the text tower defaults to the vision tower's."""
     width, *_ = vision
 
     def tower(width, layers, heads, mlp_width):
@@ -145,7 +145,7 @@ def _siglip(image_size, patch, vision, text=None, *, vocab_size=32000) -> ClipCo
 
 SIGLIP_VISION: dict[str, Any] = {"pooling": "attention", "pre_norm": False, "patch_bias": True, "projection": False}
 SIGLIP_TEXT: dict[str, Any] = {"causal": False, "pooling": "last", "projection_bias": True}
-"""The options of SigLIP's towers (Zhai et al. 2023), and of SigLIP 2's of a fixed resolution."""
+"""Options of the towers of SigLIP (Zhai et al. 2023) and of SigLIP 2 at fixed resolutions."""
 
 _BASE, _LARGE, _HUGE = (768, 12, 12), (1024, 24, 16), (1280, 32, 16)
 _TEXT_BASE, _TEXT_LARGE, _TEXT_HUGE = (512, 12, 8), (768, 12, 12), (1024, 24, 16)
@@ -171,11 +171,11 @@ PRESETS: dict[str, ClipConfig] = {
     "siglip2/ViT-L-16-384": _siglip(384, 16, (*_LARGE, 4096), vocab_size=_GEMMA),
     "siglip2/ViT-SO400M-16-512": _siglip(512, 16, _SO400M, vocab_size=_GEMMA),
     "siglip2/ViT-gopt-16-384": _siglip(384, 16, _GIANT, _SO400M, vocab_size=_GEMMA),
-    # Small enough to pretrain on a laptop; the vocabulary is the tokenizer's, learned from the captions.
+    # Small enough to pretrain on a laptop; vocab_size is that of the tokenizer learned from the captions.
     "small/64-8": _clip(64, 8, (192, 6, 3), (128, 3, 4), 128, "gelu", vocab_size=2048),
     "small/64-16": _clip(64, 16, (128, 4, 4), (96, 2, 3), 128, "gelu", vocab_size=1024),
     "small/128-16": _clip(128, 16, (192, 6, 3), (128, 3, 4), 128, "gelu", vocab_size=2048),
-    # Run in a blink; for tests.
+    # For tests.
     "tiny/16-8": _clip(16, 8, (32, 2, 2), (32, 2, 2), 16, "gelu", vocab_size=512),
     "tiny/siglip-16-8": _siglip(16, 8, (32, 2, 2, 96), (32, 2, 4, 80), vocab_size=512),
 }
@@ -200,11 +200,11 @@ HUB_IDS = {
     "google/siglip2-so400m-patch16-512": "siglip2/ViT-SO400M-16-512",
     "google/siglip2-giant-opt-patch16-384": "siglip2/ViT-gopt-16-384",
 }
-"""Where the weights of presets are published."""
+"""Hugging Face Hub ids of published weights, and the preset of each."""
 
 
 def preset(name: str) -> ClipConfig:
-    """The configuration called `name`; UserError with the known names if there is none."""
+    """Returns the preset called `name`. Raises UserError, listing the known names, if it does not exist."""
     if name not in PRESETS:
         raise UserError(f"no CLIP preset {name!r}; there are: {', '.join(PRESETS)}")
     return PRESETS[name]

@@ -1,4 +1,4 @@
-"""What happens to a picture before the vision tower, as its checkpoint asks for it."""
+"""Image preprocessing before the vision tower, with the settings of its checkpoint."""
 
 import dataclasses
 from typing import Any, Literal
@@ -10,7 +10,7 @@ from ecor_jax.errors import UserError
 
 OPENAI_MEAN, OPENAI_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 MOST_SIDE = 1024
-"""Twice what the largest CLIP looks at."""
+"""Largest side, in pixels, that images may be scaled to: twice that of the largest preset."""
 
 
 Resample = Literal["bicubic", "bilinear"]
@@ -22,11 +22,11 @@ class Preprocess:
     """PIL resize and centre crop to `size` pixels; `mean` and `std` are applied on the device.
 
     resize: 'shortest' scales the shorter side to `resize_to` (default `size`) and crops the centre; 'squash'
-      scales both sides to `size`, ignoring the aspect ratio; 'longest' scales the longer side to `size` and makes the
-      picture square with black on both sides.
-    resample: PIL's filter. It is part of a checkpoint: jax.image and torch resize differ from it visibly.
-    Of a picture with transparency or a palette PIL's RGB is taken: what is transparent has the colour stored there.
-    UserError for more than MOST_SIDE pixels of a side, to which every picture would be scaled.
+      scales both sides to `size`, ignoring the aspect ratio; 'longest' scales the longer side to `size` and pads the
+      shorter one with black on both sides.
+    resample: PIL's filter. It is part of a checkpoint, because jax.image and torch resize visibly differently.
+    Images with transparency or a palette are converted to RGB by PIL: transparent pixels get their stored colour.
+    Raises UserError if `size` or `resize_to` is not within 1 to MOST_SIDE.
     """
 
     size: int
@@ -42,7 +42,7 @@ class Preprocess:
                 raise UserError(f"pictures are to be scaled to {side} pixels; expected 1 to {MOST_SIDE}")
 
     def __call__(self, image: Image.Image) -> np.ndarray:
-        """uint8 [size, size, 3] of any PIL image."""
+        """Returns uint8 [size, size, 3] for a PIL image of any mode."""
         image, resample = image if image.mode == "RGB" else image.convert("RGB"), _FILTERS[self.resample]
         if self.resize == "squash":
             return np.asarray(image.resize((self.size, self.size), resample))
@@ -64,7 +64,7 @@ class Preprocess:
 
 PUBLISHED: dict[str, dict[str, Any]] = {
     "openai": {},
-    # rajpurkarlab/CheXzero: 101.48761 and 83.43944 of 255. Its code scales twice, to 320 pixels and from there.
+    # rajpurkarlab/CheXzero: 101.48761 / 255 and 83.43944 / 255. Its code scales twice, first to 320 pixels.
     "chexzero": {"mean": (0.39799063,) * 3, "std": (0.32721349,) * 3, "resize": "longest"},
 }
-"""What encoders ask for whose files do not say it: of `Preprocess`, beside the size."""
+"""Arguments of `Preprocess`, except the size, for published encoders whose files do not contain them."""

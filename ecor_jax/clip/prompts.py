@@ -13,18 +13,18 @@ from ecor_jax.errors import UserError
 
 
 class Prompt(nnx.Param):
-    """A parameter that prompt tuning trains. Its type is what separates it from the frozen CLIP."""
+    """A parameter that prompt tuning trains. Its type distinguishes it from the parameters of the frozen CLIP."""
 
 
 class VisualPrompts(nnx.Module):
-    """`count` tokens for each of the chosen `layers`, shape [layers, count, width].
+    """Learnable prompt tokens, `count` for each of the chosen `layers`, shape [layers, count, width].
 
     layers: ascending layer numbers (see `prompt_layers`); each layer's prompts replace the previous ones.
-    initialisation: 'vpt', uniform within sqrt(6 / (3 patch^2 + width)), or 'normal', standard normal (DROR).
-    Prompts carry no positional embedding, so it is all the same where among the tokens they stand (VPT: after CLS;
-    DROR: at the end); those of layer 0 pass ln_pre with the patches.
-    border: width in pixels of a learnable frame that is added to the normalised picture, standard normal at first
-    (VP's padding prompt, Bahng et al. 2022; DROR's optional pixel prompt has 30); 0: none.
+    initialisation: 'vpt', uniform within +-sqrt(6 / (3 patch^2 + width)), or 'normal', standard normal (DROR).
+    border: width in pixels of a learnable frame that is added to the normalised image, initialised standard normal
+      (VP's padding prompt, Bahng et al. 2022; DROR's optional pixel prompt uses 30); 0 for none.
+    Prompts have no position embedding, so their place among the tokens does not matter (VPT: after CLS; DROR: at the
+    end). Prompts of layer 0 pass through ln_pre with the patches.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class VisualPrompts(nnx.Module):
         self.border = Prompt(rngs.params.normal((pixels, 3))) if border else None
 
     def framed(self, images: Float[Array, "batch size size 3"]) -> Float[Array, "batch size size 3"]:
-        """Normalised images with the learnable frame added, if there is one; its pixels go row by row."""
+        """Adds the learnable frame, if any, to normalised images; its pixels are ordered row by row."""
         if self.border is None:
             return images
         inside = slice(self.border_width, -self.border_width)
@@ -68,9 +68,9 @@ class VisualPrompts(nnx.Module):
         return images.at[:, rows, columns].add(self.border[...].astype(images.dtype))
 
     def stretches(self, depth: int) -> Iterator[tuple[int, int, Float[Array, "some count width"]]]:
-        """Layers `start` to `stop` of a tower of `depth`, in their order, and the tokens that come in there.
+        """Yields consecutive layer ranges of a tower of `depth` layers as (start, stop, tokens), in order.
 
-        Either each of these layers has tokens of its own, or the first of several has.
+        `tokens` has either an entry for each layer of the range or one entry, for its first layer.
         """
         tokens, ends = self.tokens[...], (*self.layers[1:], depth)
         alone = [stop == start + 1 for start, stop in zip(self.layers, ends, strict=True)]
@@ -81,7 +81,7 @@ class VisualPrompts(nnx.Module):
 
 
 def prompt_layers(layers: str, depth: int) -> tuple[int, ...]:
-    """The layer numbers that 'shallow', 'deep' or '0,4,8' stand for in a tower of `depth` layers."""
+    """Parses 'shallow' (layer 0), 'deep' (all layers) or numbers such as '0,4,8' for a tower of `depth` layers."""
     if layers == "shallow":
         return (0,)
     if layers == "deep":

@@ -1,4 +1,4 @@
-"""CLIP's text transformer."""
+"""The text tower of CLIP and SigLIP: token ids to text embeddings."""
 
 import jax.numpy as jnp
 from flax import nnx
@@ -9,14 +9,14 @@ from ecor_jax.clip.transformer import KVCache, Transformer, linear
 
 
 def eot_positions(ids: Int[Array, "batch tokens"], eot_id: int | None) -> Int[Array, "batch"]:
-    """Position of the end-of-text token of each row, by the convention TextConfig describes."""
+    """Returns the position of the end-of-text token of each row, by the convention of `TextConfig.eot_id`."""
     return jnp.argmax(ids if eot_id is None else ids == eot_id, axis=-1)
 
 
 class TextTower(nnx.Module):
-    """Token ids to unnormalised embeddings, read at one token after the final layer norm and projected.
+    """A text transformer that pools one token, after a final layer norm, and projects it to an unnormalised embedding.
 
-    Which one, and who sees whom, is told by `TextConfig`.
+    `TextConfig` sets the pooled token and whether attention is causal.
     """
 
     def __init__(self, config: ClipConfig, *, dtype=jnp.float32, rngs: nnx.Rngs):
@@ -30,12 +30,12 @@ class TextTower(nnx.Module):
         self.projection = linear(text.width, config.embed_dim, use_bias=text.projection_bias, dtype=dtype, rngs=rngs)
 
     def __call__(self, ids: Int[Array, "batch tokens"]) -> Float[Array, "batch embed"]:
-        """Embeds rows of at most `context_length` ids; of exactly as many for a tower of padded texts.
+        """Embeds rows of at most `context_length` ids, or exactly that many if the tower pads texts.
 
-        Of a causal tower, which is read at EOT, columns after the last EOT of the batch may be left out: the
-        result is the same.
+        For a causal tower pooled at EOT, columns after the last EOT of the batch may be omitted without changing the
+        result.
         """
-        x = (self.token_embedding[...][ids] + self.position_embedding[: ids.shape[1]]).astype(self.dtype)
+        x = (self.token_embedding[...][ids] + self.position_embedding[None, : ids.shape[1]]).astype(self.dtype)
         if self.padded:
             if ids.shape[1] != len(self.position_embedding[...]):
                 raise ValueError(f"texts have {ids.shape[1]} ids; expected {len(self.position_embedding[...])}, padded")
@@ -53,19 +53,18 @@ class TextTower(nnx.Module):
         mask: Bool[Array, "batch tokens seen"],
         cache: KVCache | None,
     ) -> Float[Array, "batch count embed"]:
-        """Embeddings of the tokens at the `selected` positions of each row; the last block is run for these alone.
+        """Embeds the tokens at the `selected` positions of each row; only these are computed in the last block.
 
-        mask: where a token (second axis) attends to a token (third axis) of `cache`, if there is one, and then of its
-        row.
+        mask: whether a token (axis 1) attends to another (axis 2): the tokens of `cache`, if given, then of the row.
         """
         x = self.token_embedding[...][ids] + self.position_embedding[...][positions]
         return self.project(self.transformer(x.astype(self.dtype), selected=selected, mask=mask, cache=cache))
 
     def prefill(self, ids: Int[Array, "batch tokens"]) -> KVCache:
-        """The KV cache of these tokens."""
-        x = self.token_embedding[...][ids] + self.position_embedding[: ids.shape[1]]
+        """Returns the KV cache of tokens at positions 0, 1, ..."""
+        x = self.token_embedding[...][ids] + self.position_embedding[None, : ids.shape[1]]
         return self.transformer.prefill(x.astype(self.dtype))
 
     def project(self, x: Float[Array, "*rows width"]) -> Float[Array, "*rows embed"]:
-        """What comes out of the last block, to embeddings."""
+        """Applies the final layer norm and the projection to outputs of the last block; returns float32."""
         return self.projection(self.ln_final(x)).astype(jnp.float32)

@@ -1,4 +1,4 @@
-"""Texts to token ids: the checkpoint's own tokenizer, or one learned from captions."""
+"""Tokenization with a checkpoint's tokenizer, and training of new tokenizers from captions."""
 
 import html
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ START, END = "<|startoftext|>", "<|endoftext|>"
 
 
 class TextTooLong(UserError):
-    """Texts with more tokens than the text tower reads; `texts` are all of them."""
+    """Raised for texts with more tokens than the text tower reads; `texts` are the texts in question."""
 
     def __init__(self, texts: list[str], tokens: list[int], context_length: int):
         self.texts = texts
@@ -27,9 +27,10 @@ OPENAI_VOCABULARY = 49408
 
 
 def ids_of(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], **options: Any) -> list[list[int]]:
-    """Ids of texts, each as long as it is. For OpenAI's vocabulary texts are mended first, as by OpenAI's tokenizer.
+    """Returns the token ids of texts, without padding. With OpenAI's vocabulary it cleans texts as OpenAI does.
 
-    That is ftfy's fix_text and HTML's entities (openai/CLIP's simple_tokenizer.py): curly quotes, ligatures, `&amp;`.
+    Cleaning is ftfy's fix_text and unescaping of HTML entities (openai/CLIP's simple_tokenizer.py), which replace curly
+    quotes, ligatures and `&amp;`.
     """
     if len(tokenizer) == OPENAI_VOCABULARY:
         texts = [_mended(text) for text in texts]
@@ -37,7 +38,7 @@ def ids_of(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], **options: 
 
 
 def _mended(text: str) -> str:
-    # Of printable ASCII without entities nothing changes.
+    # Cleaning does not change printable ASCII without entities.
     if text.isascii() and text.isprintable() and "&" not in text:
         return text
     return html.unescape(html.unescape(ftfy.fix_text(text)))
@@ -46,11 +47,11 @@ def _mended(text: str) -> str:
 def tokenize(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], context_length: int, *, padded: bool = False
 ) -> np.ndarray:
-    """int32 [texts, longest]: ids padded to the longest text, EOT included.
+    """Returns token ids, EOT included, as int32 [texts, longest], zero-padded to the longest text.
 
-    padded: int32 [texts, context_length], padded with the tokenizer's padding token (`TextConfig.padded`).
-    UserError if a text is empty, or nothing is left of it, TextTooLong if some have more than `context_length` tokens:
-    a text that was cut would explain something else than it says.
+    padded: return [texts, context_length], padded with the tokenizer's padding token (`TextConfig.padded`).
+    Raises UserError if a text is empty or has no tokens, and TextTooLong if texts have more than `context_length`
+    tokens: texts are not truncated, because a truncated text would not mean what the explanation shows.
     """
     if not texts:
         raise ValueError("no texts to tokenize")
@@ -62,7 +63,7 @@ def tokenize(
         raise UserError(f"the tokenizer leaves nothing of a text to encode, {empty[0]!r}")
     if long := [(text, len(ids)) for text, ids in zip(texts, encoded, strict=True) if len(ids) > context_length]:
         raise TextTooLong([text for text, _ in long], [tokens for _, tokens in long], context_length)
-    # Of other towers nothing after EOT is read, and id 0 is never the largest of a row.
+    # Towers without padding read nothing after EOT, and id 0 is never the largest of a row.
     width, fill = (context_length, tokenizer.pad_token_id) if padded else (max(map(len, encoded)), 0)
     batch = np.full((len(texts), width), fill, np.int32)
     for row, ids in zip(batch, encoded, strict=True):
@@ -71,11 +72,11 @@ def tokenize(
 
 
 def learn_tokenizer(captions: Iterable[str], vocab_size: int, context_length: int) -> PreTrainedTokenizerFast:
-    """A lower-casing byte-level BPE tokenizer whose merges are learned from `captions`.
+    """Trains a lower-casing byte-level BPE tokenizer on `captions`.
 
-    The vocabulary has at most `vocab_size` tokens, EOT the last of all, so that both EOT conventions hold.
+    The vocabulary has at most `vocab_size` tokens, EOT last, so that both EOT conventions of `TextConfig` hold.
     """
-    # Byte-level: every text has ids, so nothing is ever unknown.
+    # Byte-level, so no text has unknown tokens.
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)

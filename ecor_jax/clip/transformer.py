@@ -1,4 +1,4 @@
-"""The residual attention blocks both towers are made of, all but the last run as one scan over stacked layers."""
+"""The transformer of both towers: residual attention blocks, all but the last run as a scan over stacked layers."""
 
 import functools
 from collections.abc import Callable
@@ -14,12 +14,12 @@ from ecor_jax.parallel import mesh as meshes
 
 
 def quick_gelu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """`x * sigmoid(1.702 x)`, the approximation of GELU that OpenAI trained with."""
+    """Computes `x * sigmoid(1.702 x)`, the approximation of GELU that OpenAI trained with."""
     return x * jax.nn.sigmoid(1.702 * x)
 
 
 def gelu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """`x P(X <= x)` of a normal X, as PyTorch has it. jax.nn.gelu takes erfc, which costs three times erf on CPUs."""
+    """Computes exact GELU with erf, as PyTorch does; jax.nn.gelu uses erfc, three times as slow on CPUs."""
     return 0.5 * x * (1 + jax.lax.erf(x * 2**-0.5))
 
 
@@ -33,7 +33,7 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 def linear(
     inputs: int, outputs: int, deviation: float | None = None, *, use_bias: bool = True, dtype, rngs: nnx.Rngs
 ) -> nnx.Linear:
-    """A linear layer whose weights are drawn from a normal distribution; default deviation: 1 / sqrt(inputs)."""
+    """Returns a linear layer with normally distributed weights; the default deviation is 1 / sqrt(inputs)."""
     init = nnx.initializers.normal(inputs**-0.5 if deviation is None else deviation)
     return nnx.Linear(inputs, outputs, use_bias=use_bias, kernel_init=init, dtype=dtype, rngs=rngs)
 
@@ -49,9 +49,9 @@ def _select(x: Shaped[Array, "batch tokens size"], selected: Selection) -> Shape
 
 
 class KVCache(NamedTuple):
-    """Keys and values of tokens that were run before; those of all blocks have a leading axis of layers.
+    """Keys and values of preceding tokens; a cache of all blocks has a leading axis of layers.
 
-    A cache with a batch of 1 is shared by all rows.
+    A cache with batch size 1 is shared by all rows.
     """
 
     keys: Float[Array, "*layers batch tokens heads size"]
@@ -64,7 +64,7 @@ class Attention(nnx.Module):
     def __init__(self, width: int, heads: int, layers: int, *, dtype, rngs: nnx.Rngs):
         self.heads = heads
         self.query, self.key, self.value = (linear(width, width, dtype=dtype, rngs=rngs) for _ in range(3))
-        # As CLIP's initialisation: what enters the residual stream shrinks with depth.
+        # CLIP's initialisation: contributions to the residual stream shrink with depth.
         self.out = linear(width, width, (2 * layers * width) ** -0.5, dtype=dtype, rngs=rngs)
 
     def __call__(
@@ -90,7 +90,7 @@ class Attention(nnx.Module):
         causal: bool = False,
         mask: Bool[Array, "batch queries keys"] | None = None,
     ) -> Float[Array, "batch queries width"]:
-        """Attention of `queries` over `cache`. causal: both are the same tokens, and none attends to later ones."""
+        """Computes attention of `queries` over `cache`. causal: both are the same tokens, with a causal mask."""
         queries = self.query(queries)
         q, (k, v) = queries.reshape(*queries.shape[:-1], self.heads, -1), cache
         on_cpus = meshes.platform() == "cpu"
@@ -103,7 +103,7 @@ class Attention(nnx.Module):
         return self.out(y.reshape(queries.shape))
 
     def keys_and_values(self, x: Float[Array, "batch tokens width"]) -> KVCache:
-        """Keys and values of tokens."""
+        """Returns the keys and values of tokens."""
         return KVCache(*(y.reshape(*y.shape[:-1], self.heads, -1) for y in (self.key(x), self.value(x))))
 
 
@@ -112,7 +112,7 @@ def _append(before: Float[Array, "batch_or_1 some heads size"], own: Float[Array
 
 
 def _kernel(q: Float[Array, "batch queries heads size"]) -> Literal["xla", "cudnn"]:
-    """What computes attention on accelerators: cuDNN where it can, but for the one query of a tower's last block."""
+    """Returns the attention implementation for accelerators: cuDNN where supported, XLA otherwise or for one query."""
     taken = q.dtype in (jnp.bfloat16, jnp.float16) and q.shape[-1] <= 128 and q.shape[-1] % 8 == 0
     return "cudnn" if taken and q.shape[1] > 1 and meshes.has_cudnn_attention() else "xla"
 
@@ -123,12 +123,12 @@ def _attention_by_heads(
     v: Float[Array, "batch tokens heads size"],
     mask: Bool[Array, "batch_or_1 1 queries tokens"] | None,
 ) -> Float[Array, "batch queries heads size"]:
-    """As jax.nn.dot_product_attention, but on CPUs in half to a fourth of the time: heads first, divided at the end."""
+    """Computes jax.nn.dot_product_attention two to four times as fast on CPUs: heads first, normalised at the end."""
     q, k, v = (y.swapaxes(1, 2) for y in (q, k, v))
     logits = jnp.einsum("bhtd,bhsd->bhts", q, k, preferred_element_type=jnp.float32) * q.shape[-1] ** -0.5
     if mask is not None:
         logits = jnp.where(mask, logits, -jnp.inf)
-    # Whatever is subtracted, the shares are the same: its gradient is 0.
+    # The shares do not depend on the subtracted maximum, so its gradient is 0.
     shares = jnp.exp(logits - jax.lax.stop_gradient(logits.max(axis=-1, keepdims=True)))
     total = shares.sum(axis=-1, keepdims=True)
     y = jnp.einsum("bhts,bhsd->bhtd", shares.astype(v.dtype), v, preferred_element_type=jnp.float32) / total
@@ -136,10 +136,10 @@ def _attention_by_heads(
 
 
 class Block(nnx.Module):
-    """Pre-norm residual block: `x += attention(ln_1(x)); x += mlp(ln_2(x))`.
+    """A pre-norm residual block: `x += attention(ln_1(x)); x += mlp(ln_2(x))`.
 
-    selected: tokens whose output is computed, of a block that is not causal; the others are keys and values alone.
-    mask: where a token (second axis) attends to a token (third axis) of `cache`, if there is one, and then of `x`.
+    selected: tokens whose output is computed (requires causal=False); the others serve as keys and values only.
+    mask: whether a token (axis 1) attends to another (axis 2): the tokens of `cache`, if given, then those of `x`.
     """
 
     def __init__(self, tower: VisionConfig | TextConfig, activation: str, eps: float, *, dtype, rngs: nnx.Rngs):
@@ -167,10 +167,10 @@ class Block(nnx.Module):
 
 
 class Transformer(nnx.Module):
-    """A tower's blocks: all but the last with their parameters stacked on a leading axis, and the last one.
+    """The blocks of a tower: all but the last with parameters stacked on a leading axis, and the last one.
 
-    The stack is run by one compiled body, whatever the depth. The last stands apart: it is run for those tokens alone
-    that are selected, and it, or its MLP alone, can be tuned.
+    The stack is scanned, so one body is compiled whatever the depth. The last block is separate because it computes the
+    selected tokens only, and because it, or its MLP, can be trained without the others.
     """
 
     def __init__(
@@ -208,7 +208,7 @@ class Transformer(nnx.Module):
         """Runs blocks `start` to `stop`.
 
         selected: tokens whose output the tower's last block computes.
-        beside: tokens of each block that are keys and values in that block alone.
+        beside: tokens of each block that serve as keys and values in that block only.
         mask: replaces the causal mask; its last axis is the tokens of `cache`, then of `x`.
         """
         stop = self.layers if stop is None else stop
@@ -227,11 +227,11 @@ class Transformer(nnx.Module):
             weights, tokens, before = layer
             return run(nnx.merge(graph, meshes.one_block(weights, self.dtype)), x, tokens, before), None
 
-        # For the gradient what enters a block and its products with weights are kept: to compute all else again costs
-        # less than to write and to read it. With `remat` only what enters a block is kept.
+        # The backward pass saves a block's input and its products with weights; recomputing the rest costs less than
+        # writing and reading it. With `remat` only the block's input is saved.
         policy = None if self.remat else jax.checkpoint_policies.dots_with_no_batch_dims_saveable
         keep_products = functools.partial(jax.checkpoint, policy=policy)
-        # On CPUs what a loop keeps for the gradient is copied. What is not kept is had again a block at a time.
+        # A CPU copies what a loop saves for the backward pass; `remat` needs the loop to recompute block by block.
         unroll = meshes.platform() == "cpu" and meshes.UNROLLED.value and not self.remat
         unroll = unroll and not meshes.FSDP.value
         of_stack, of_last = (beside, cache), (None, None)
@@ -243,7 +243,7 @@ class Transformer(nnx.Module):
         return keep_products(lambda x, tokens, before: run(self.last, x, tokens, before, selected))(x, *of_last)
 
     def prefill(self, x: Float[Array, "batch tokens width"]) -> KVCache:
-        """The KV cache of these tokens: their keys and values in every block."""
+        """Returns the KV cache of tokens: their keys and values in every block."""
         graph, stack = nnx.split(self.blocks)
 
         def body(x, weights):

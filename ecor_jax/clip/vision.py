@@ -1,4 +1,4 @@
-"""CLIP's vision transformer."""
+"""The vision tower of CLIP and SigLIP: image normalisation and images to image embeddings."""
 
 import jax
 import jax.numpy as jnp
@@ -13,12 +13,13 @@ from ecor_jax.clip.transformer import ACTIVATIONS, Attention, Transformer, linea
 def normalise_pixels(
     images: UInt8[Array, "batch size size 3"], mean: tuple[float, ...], std: tuple[float, ...]
 ) -> Float[Array, "batch size size 3"]:
-    """Bytes to the floats a tower takes: `(x / 255 - mean) / std` for each colour channel."""
-    return (images.astype(jnp.float32) / 255 - jnp.array(mean, jnp.float32)) / jnp.array(std, jnp.float32)
+    """Converts uint8 images to the input of a tower: `(x / 255 - mean) / std` for each colour channel."""
+    mean, std = (jnp.array(values, jnp.float32).reshape(1, 1, 1, 3) for values in (mean, std))
+    return (images.astype(jnp.float32) / 255 - mean) / std
 
 
 class AttentionPool(nnx.Module):
-    """Tokens to one: a learnt query, the probe, attends to all, then an MLP with a residual (SigLIP's MAP head)."""
+    """Attention pooling: a learnt query (probe) attends to all tokens; then a residual MLP (SigLIP's MAP head)."""
 
     def __init__(self, config: ClipConfig, *, dtype, rngs: nnx.Rngs):
         vision, width = config.vision, config.vision.width
@@ -36,16 +37,16 @@ class AttentionPool(nnx.Module):
 
 
 class VisionTower(nnx.Module):
-    """Images to unnormalised embeddings: patches, blocks, ln_post, and what `VisionConfig` asks for beside these.
+    """A vision transformer that maps images to unnormalised embeddings; `VisionConfig` sets its parts.
 
-    CLIP's: a CLS token, ln_pre, and ln_post of the CLS token, projected. SigLIP's: ln_post of all patches, pooled.
+    CLIP: CLS token, ln_pre, blocks, ln_post of the CLS token, projection. SigLIP: blocks, ln_post of all patches, pool.
     """
 
     def __init__(self, config: ClipConfig, *, dtype=jnp.float32, rngs: nnx.Rngs):
         vision, eps = config.vision, config.layer_norm_eps
         scale, has_cls = vision.width**-0.5, vision.pooling == "cls"
         self.config, self.dtype = config, dtype
-        # A convolution whose stride is its size is one matrix product over (row, column, channel).
+        # A convolution whose stride is its kernel size is one matrix product over (row, column, channel).
         pixels = 3 * vision.patch_size**2
         self.patch_embedding = linear(pixels, vision.width, use_bias=vision.patch_bias, dtype=dtype, rngs=rngs)
         self.class_embedding = nnx.Param(scale * rngs.params.normal((vision.width,))) if has_cls else None
@@ -68,12 +69,12 @@ class VisionTower(nnx.Module):
     ) -> Float[Array, "batch embed"]:
         """Embeds normalised images, with `prompts` among the tokens if given.
 
-        `kept_patches`: the patches (by number, row by row) to look at, all others are dropped (FLIP, Li et al.
-        2023); None keeps all.
+        kept_patches: numbers of the patches to keep, counted row by row; the others are dropped (FLIP, Li et al. 2023).
+        None keeps all.
         """
         x = self.patch_embedding(self._patches(images if prompts is None else prompts.framed(images)))
         positions = self.position_embedding[...].astype(self.dtype)
-        x = x + (positions if self.class_embedding is None else positions[1:])
+        x = x + (positions if self.class_embedding is None else positions[1:])[None]
         if kept_patches is not None:
             x = jnp.take_along_axis(x, kept_patches[:, :, None], axis=1)
         if self.class_embedding is not None:
@@ -89,11 +90,10 @@ class VisionTower(nnx.Module):
         return x if self.ln_pre is None else self.ln_pre(x)
 
     def _prompted(self, x: Float[Array, "batch tokens width"], prompts: VisualPrompts, selected: slice):
-        """Through the blocks with the prompts behind the others: they have no position, so any place will do.
+        """Runs the blocks with the prompts after the other tokens; they have no position, so any place works.
 
-        What comes out at prompts that the next layer replaces is of no use. There they are only looked at: their keys
-        and values are computed once for all images, and nothing else of them. What comes out at the last layer's
-        prompts is not pooled.
+        Outputs at prompts that the next layer replaces are not needed. In such layers only the keys and values of the
+        prompts are computed, once for all images. Outputs at the last layer's prompts are not pooled.
         """
         length, blocks = x.shape[1], self.transformer
         if prompts.layers[0]:
@@ -117,5 +117,5 @@ class VisionTower(nnx.Module):
 
 
 def random_patches(key: Array, batch: int, patches: int, kept: int) -> Int[Array, "batch kept"]:
-    """`kept` of `patches` patch numbers for each image, without repetition."""
+    """Draws `kept` of `patches` patch numbers for each image, without replacement."""
     return jax.lax.top_k(jax.random.uniform(key, (batch, patches)), kept)[1]

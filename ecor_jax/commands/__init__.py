@@ -1,6 +1,6 @@
 """The commands: `ecor-jax NAME ...` from any folder, which is the same as `python -m launch.NAME ...` from a clone.
 
-A command is a module with `main(args)` and `parser()`, an argparse parser that `cli.parser(__doc__)` makes.
+A command is a module with `main(args)` and `parser()`, which returns the parser that `cli.parser(__doc__)` creates.
 """
 
 import difflib
@@ -30,14 +30,14 @@ Explainable image recognition with CLIP, in JAX.
 
 `ecor-jax COMMAND --help` lists the options of a command."""
 
-# A worker process imports the program that started it anew; it ends when that one does.
+# A worker process imports the main program again; `install` makes it end together with its parent.
 if stopping.starter() is not None:
     stopping.install()
 
 
 def main() -> None:
-    """The console script `ecor-jax`. Exit status 2 for a command that does not exist; else as `cli.run`."""
-    # Before anything that takes time is imported.
+    """Runs the console script `ecor-jax`. Exits with status 2 for an unknown command, else as `cli.run`."""
+    # Signals are handled before any slow import.
     stopping.install()
     name, *arguments = sys.argv[1:] or ["--help"]
     if name in ("-h", "--help"):
@@ -52,9 +52,9 @@ def main() -> None:
 
 
 def run(name: str, arguments: list[str] | None = None, program: str = "python -m launch.") -> None:
-    """Runs a command of COMMANDS with arguments as on the command line (default: those of the command line itself).
+    """Runs a command of COMMANDS with the given arguments (default: those of the command line).
 
-    program: what stands before the command's name in its help.
+    program: the text before the command's name in its help.
     """
     from ecor_jax.commands import cli
 

@@ -1,18 +1,18 @@
-"""Measures how fast this machine does what a run is made of, and with --peers, how fast others do it on it.
+"""Measures the speed of this machine on the parts of a run and, with --peers, that of other implementations.
 
     ecor-jax benchmark --suite=encode_image,train_step --peers --output=FILE.json [--page=FILE.md]
     ecor-jax benchmark --quick --peers --output=FILE.json
     ecor-jax benchmark --device=gpu --peers --output=FILE.json
 
 Suites: encode_image, encode_text, text_bank, train_step, train_step_deep, evaluate, choose_pairs, input, startup
-(default: all). All sides take turns in one process, after a warm-up; what they make is compared. Times are in seconds a
-unit, a ratio above 1 means that ours is faster. Several models, batch sizes, types of numbers or vocabularies, with
-commas, are all measured. Weights of presets are drawn: they take as long as any. Peers need PyTorch:
-pip install "ecor-jax[torch]".
+(default: all). After a warm-up, all implementations run in turns in one process, and their results are compared. Times
+are in seconds per unit; a ratio above 1 means that ecor_jax is faster. All combinations of comma-separated models,
+batch sizes, dtypes and vocabularies are measured. Presets have random weights, which do not affect the speed. Peers
+need PyTorch: pip install "ecor-jax[torch]".
 
 --quick: batches of 8, two rounds, no peers that take a minute to compile: three minutes on two cores.
---device: one call for a machine that is lent: bfloat16, B/32, B/16 and L/14, batches of 256; it begins nothing after
-six minutes, and ends with the tables. Any of these options can be given beside it.
+--device: settings for one call on a single device: bfloat16, B/32, B/16 and L/14, batches of 256. No measurement starts
+after six minutes, and the tables are printed at the end. Other options override those of --quick and --device.
 """
 
 import argparse
@@ -43,7 +43,7 @@ def main(args: argparse.Namespace) -> None:
         needs("torch", "torch")
     if args.device:
         check_device(args.device)
-    # What was not given is what suits --quick, --device, or neither.
+    # Options that were not given take the defaults of --device, --quick, or neither.
     defaults = DEVICE if args.device else QUICK if args.quick else DEFAULTS
     for name, value in defaults.items():
         if getattr(args, name) is None:

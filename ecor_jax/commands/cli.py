@@ -1,4 +1,4 @@
-"""What the commands share: arguments, and errors as one line."""
+"""Code that all commands share: argument parsing, process setup, and error reporting in one line."""
 
 import argparse
 import logging
@@ -23,12 +23,12 @@ from ecor_jax.untrusted.files import is_utf8
 def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
     """Parses the command line and calls `main`.
 
-    Exit status: 0 if all went well; 1 after one line on stderr, if the user's input or machine did not do; 2 for a
-    command line that cannot be read; 130 and 143 after Ctrl-C and SIGTERM, what was at work being saved (`stopping`).
+    Exit status: 0 on success; 1, after one line on stderr, for an error of the user's input or machine; 2 for an
+    invalid command line; 130 and 143 after Ctrl-C and SIGTERM, once work in progress is saved (`stopping`).
     """
     stopping.install()
-    for stream in filter(None, (sys.stdout, sys.stderr)):  # None where they are closed
-        # A process that is stopped does not write out what waits.
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None if closed
+        # Line-buffered, because a stopped process does not flush its buffers.
         stream.reconfigure(line_buffering=True, errors="backslashreplace")  # pyright: ignore
     try:
         _quieten_libraries()
@@ -39,7 +39,7 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
             join_processes(args)
         main(args)
     except BrokenPipeError:
-        os._exit(141)  # the reader has seen enough, as after `| head`
+        os._exit(141)  # the reader closed the pipe, as `| head` does
     except stopping.Stopped as stopped:
         stopping.end(str(stopped))
     except Exception as error:
@@ -47,15 +47,15 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
         if line is None and not _is_one_of_several():
             raise
         if line is None:
-            # At its end this process would wait for the others, which wait for it.
+            # Raising would deadlock: at exit this process would wait for the others, which wait for it.
             traceback.print_exc()
             line = "a mistake of this program, as told above"
-        # That another process is gone, the others learn by themselves.
+        # The others detect a lost process on their own.
         _fail(line, tell=not _is_a_lost_process(error))
 
 
 def _line_of(error: Exception) -> str | None:
-    """What a user is told of it; None for a mistake of ours, whose traceback is wanted."""
+    """Returns the error message for the user; None for a bug in this program, which needs a traceback."""
     if isinstance(error, UserError):
         return str(error)
     if isinstance(error, OSError) and error.filename is not None:
@@ -69,12 +69,12 @@ def _line_of(error: Exception) -> str | None:
 
 
 def _is_a_lost_process(error: Exception) -> bool:
-    """Whether JAX raised it since another process no longer answers: a RuntimeError, or one of Gloo."""
+    """Returns whether JAX or Gloo raised the error because another process no longer responds."""
     return _is_one_of_several() and (isinstance(error, RuntimeError) or "Gloo" in str(error))
 
 
 def _fail(message: str, *, tell: bool) -> NoReturn:
-    """Ends with one line; other processes of the run, if they are told, end with the same."""
+    """Exits with an error line; with `tell`, the other processes of the run exit with the same line."""
     line = f"error: {printable(message)}"
     if _is_one_of_several():
         from ecor_jax.parallel.endings import tell_others
@@ -96,11 +96,11 @@ def _quieten_libraries() -> None:
     warnings.showwarning = lambda message, *_, **__: print(f"warning: {printable(str(message))}", file=sys.stderr)
     for noisy in ("orbax", "jax", "httpx", "huggingface_hub", "grain"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    # What Orbax cannot write or read it raises; before that, each of its threads logs the stack it fails with.
+    # Orbax raises its errors, but before that each of its threads also logs a stack trace.
     logging.getLogger("absl").addFilter(lambda record: "orbax" not in Path(record.pathname).parts)
-    # Warnings name files and classes, in one line and without what a terminal would obey.
+    # Warnings contain names of files and classes, so control characters are escaped.
     logging.getLogger("absl").addFilter(_print_safely)
-    # And after that, TensorStore's remaining writes find nobody waiting for them.
+    # TensorStore's remaining writes then fail, because the event loop they belong to is closed.
     default = sys.unraisablehook
     sys.unraisablehook = lambda found: None if str(found.exc_value) == "Event loop is closed" else default(found)
 
@@ -111,21 +111,21 @@ def _print_safely(record: logging.LogRecord) -> bool:
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
-    """An argument parser with a command's docstring as its help."""
+    """Returns an argument parser with a command's docstring as its help."""
     formatter = argparse.RawDescriptionHelpFormatter
     return argparse.ArgumentParser(description=description, formatter_class=formatter, allow_abbrev=False)
 
 
 def parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
-    """The arguments of a command; `overrides` has the options of the config, `KEY=VALUE`, in their order.
+    """Parses a command's arguments; `overrides` contains the config options, `KEY=VALUE`, in order.
 
-    `--config=FILE.py --help` lists the options of that config, too. UserError if that cannot be read.
+    `--config=FILE.py --help` also lists the options of that config. Raises UserError if it cannot be loaded.
     """
     own, overrides, rest = [], [], list(arguments)
     while rest:
         argument = rest.pop(0)
         if argument.startswith("--config."):
-            # argparse knows no options whose names are still open, and a value may begin with a hyphen.
+            # argparse does not support options with arbitrary names, and a value may begin with a hyphen.
             if "=" not in argument:
                 argument += f"={rest.pop(0)}" if rest else "="
             overrides.append(argument.removeprefix("--config."))
@@ -143,7 +143,7 @@ def parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
-    """`--config=FILE.py` or `FILE.py:ROW` and any number of `--config.key=value`."""
+    """Adds `--config=FILE.py` or `FILE.py:ROW` and any number of `--config.key=value`."""
     parser.add_argument(
         "--config",
         required=True,
@@ -151,7 +151,7 @@ def add_config(parser: argparse.ArgumentParser) -> None:
         help="a Python file with get_config(), of yours or of those that ship, such as configs/folder.py; "
         "a few take a row: configs/faces_orl.py:table5/base",
     )
-    # For the help alone: `parse` takes these options out first.
+    # Only for the help: `parse` extracts these options beforehand.
     parser.add_argument(
         "--config.KEY",
         dest="overrides",
@@ -163,7 +163,7 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 
 
 def add_processes(parser: argparse.ArgumentParser) -> None:
-    """What makes this process one of several: --coordinator, --processes and --process, or --distributed."""
+    """Adds the options of multi-process runs: --coordinator, --processes and --process, or --distributed."""
     group = parser.add_argument_group("several processes", "of one run, started with the same command")
     group.add_argument("--coordinator", default="", metavar="HOST:PORT", help="where the first process listens")
     group.add_argument("--processes", type=int, default=0, metavar="N", help="how many there are")
@@ -173,7 +173,7 @@ def add_processes(parser: argparse.ArgumentParser) -> None:
 
 
 def join_processes(args: argparse.Namespace) -> None:
-    """Meets the other processes, if there are to be any."""
+    """Connects to the other processes, if the arguments request several."""
     given = args.coordinator, args.processes, args.process
     if args.distributed and given != ("", 0, -1):
         raise UserError("--distributed asks the cluster for --coordinator, --processes and --process; leave them out")
@@ -192,28 +192,28 @@ def join_processes(args: argparse.Namespace) -> None:
 
 
 def config_of(args: argparse.Namespace) -> ConfigDict:
-    """The config of `--config`, with its overrides applied and locked against new keys."""
+    """Returns the config of `--config` with its overrides applied, locked against new keys."""
     return load_config(args.config, args.overrides)
 
 
 def add_workdir(parser: argparse.ArgumentParser) -> None:
-    """`--workdir=DIR`, a path."""
+    """Adds `--workdir=DIR`, a path."""
     parser.add_argument("--workdir", required=True, metavar="DIR", type=a_path, help="folder of this run")
 
 
 def a_path(name: str) -> Path:
-    """The type of an argument that is a path. Path("") is the folder one is in: `--output=$UNSET` would fill it."""
+    """Converts an argument to a path. Rejects '', because Path("") is the working directory: `--output=$UNSET`."""
     if not name:
         raise argparse.ArgumentTypeError("is empty; expected a path")
     return Path(name)
 
 
 def output_file(path: Path) -> Path:
-    """`path`, if a file can be put there; found out before the work, not after it."""
+    """Returns `path` if a file can be written to it, so that an error is raised before the computation, not after."""
     if path.is_dir():
         raise UserError(f"{path}: is a directory; expected the name of a file")
     if path.exists() and not path.is_file():
         raise UserError(f"{path}: is a device or a pipe, which would be replaced; expected the name of a file")
-    # Files are written in a folder beside their place first.
+    # Files are written to a temporary folder in the same directory first, so check that it can be created.
     with beside(path):
         return path

@@ -1,9 +1,9 @@
-"""Says whether a config fits TPUs that are not here, and how fast they can be at most; no weights, no pictures.
+"""Compiles a config ahead of time for TPUs that need not be present: whether it fits, and an upper bound on its speed.
 
     ecor-jax compile --config=configs/imagenet.py --topology=v5e:4x4 --output=FILE.json [--config.key=value ...]
 
-The steps of training and of evaluation are compiled for these chips. Of several methods, that is done for the last one
-that is trained. Exit status 1 if a step does not fit; FILE.json is written all the same.
+The training and evaluation steps are compiled for these chips, without weights or pictures; for several methods, those
+of the last one that is trained. Exit status 1 if a step does not fit; FILE.json is written in any case.
 """
 
 import argparse
@@ -17,7 +17,7 @@ def main(args: argparse.Namespace) -> None:
 
     from ecor_jax.tasks.compile import compile_aot
 
-    # Once libtpu is installed, JAX looks for a TPU of this machine, where there is none.
+    # With libtpu installed, JAX would look for a local TPU, which is not needed.
     jax.config.update("jax_platforms", "cpu")
     output = cli.output_file(args.output)
     sizes = {name: getattr(args, name) for name in ("classes", "rationales", "identities")}

@@ -1,10 +1,10 @@
-"""Anyone's CLIP weights to a model directory that this project and Hugging Face transformers, or OpenCLIP, read.
+"""Converts CLIP weights to a model directory that this project and Hugging Face transformers, or OpenCLIP, can load.
 
     ecor-jax convert --source=PATH_OR_HUB_ID --output=DIR
 
-The source is a Hugging Face directory or hub id, an OpenCLIP directory, or a file of weights under OpenAI's names.
-A file that is not OpenAI's own does not say what it computes: that needs --activation, and --heads unless it is of a
-usual width.
+The source is a Hugging Face directory or hub id, an OpenCLIP directory, or a file of weights with OpenAI's tensor
+names. A file that is not OpenAI's own does not state its architecture completely: it needs --activation, and --heads
+unless its towers have common widths.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from ecor_jax.commands import cli
 
 
 def main(args: argparse.Namespace) -> None:
-    # Imported late: --help and a mistyped option answer at once.
+    # Imported late, so that --help and usage errors are fast.
     from ecor_jax.checkpoints.card import write_card
     from ecor_jax.checkpoints.hub import at_revision
     from ecor_jax.checkpoints.model_dir import check_new, save_clip
@@ -25,7 +25,7 @@ def main(args: argparse.Namespace) -> None:
     from ecor_jax.checkpoints.weights import weights_digest
     from ecor_jax.parallel.processes import broadcast_from_first
 
-    logging.set_verbosity(logging.INFO)  # what is noted of the files, such as weights in half precision
+    logging.set_verbosity(logging.INFO)  # shows notes on the files, such as weights in half precision
 
     def convert() -> None:
         check_new(Path(args.output))
@@ -53,7 +53,7 @@ def main(args: argparse.Namespace) -> None:
         if preprocess is None:
             print("no preprocessor_config.json: the source has none; images cannot be prepared without: --preprocess")
 
-    # Of several processes the others only wait.
+    # Only the first process converts; any others wait for it.
     broadcast_from_first(convert)
 
 

@@ -1,13 +1,13 @@
-"""Radiology reports to their atomic descriptors: what each says is present, absent or uncertain.
+"""Splits radiology reports into atomic descriptors, each of which is stated as present, absent or uncertain.
 
     ecor-jax descriptors --reports=PATH --output=DIR [--splitter=rules|model|NAME_OR_DIR]
 
-PATH is Open-I's table of reports (.csv, .csv.gz with uid, findings, impression), or a folder or zip of .txt reports as
-MIMIC-CXR has them. DIR gets statements.jsonl (a line a report), descriptors.csv and a page, index.html.
+PATH is Open-I's table of reports (.csv, .csv.gz with uid, findings, impression), or a folder or zip of .txt reports in
+MIMIC-CXR's form. DIR gets statements.jsonl (one line per report), descriptors.csv and a page, index.html.
 
 The splitter is `rules` (offline, seconds for thousands of reports), or a causal language model: `model` is
-mistralai/Mistral-7B-Instruct-v0.3, anything else a hub id or a local directory. It needs PyTorch (the extra `reports`)
-and goes on from what an interrupted run saved.
+mistralai/Mistral-7B-Instruct-v0.3, any other value is a hub id or a local directory. A language model needs PyTorch
+(the extra `reports`) and resumes an interrupted run.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from ecor_jax.commands import cli
 
 
 def main(args: argparse.Namespace) -> None:
-    # Imported late: --help and a mistyped option answer at once.
+    # Imported late, so that --help and usage errors are fast.
     from ecor_jax.radiology.reports.run import run
 
     print("\n".join(run(args.reports, args.output, args.splitter, args.sections, args.batch_size)))

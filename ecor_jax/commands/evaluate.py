@@ -3,19 +3,19 @@
     ecor-jax evaluate --model=DIR --config=configs/folder.py --config.data.images=... \\
         --config.data.rationales=FILE.json --config.method=ecor --output=results.json
 
-DIR is any converted CLIP (but of chest X-rays), or a tuned model (`WORKDIR/model`).
+DIR is a tuned model (`WORKDIR/model`) or, except for chest X-rays, any converted CLIP.
 """
 
 import argparse
 
-from ecor_jax import api
+import ecor_jax
 from ecor_jax.commands import cli
 
 
 def main(args: argparse.Namespace) -> None:
     config = cli.config_of(args)
     output, answers = (path and cli.output_file(path) for path in (args.output, args.answers))
-    api.evaluate(args.model, config, output=output, report=args.report, answers=answers)
+    ecor_jax.evaluate(args.model, config, output=output, report=args.report, answers=answers)
 
 
 def parser() -> argparse.ArgumentParser:

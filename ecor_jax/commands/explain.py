@@ -1,18 +1,18 @@
-"""Explains pictures: what each shows and why; what is found in a chest X-ray; or whether two faces are one person's.
+"""Explains predictions: the class and rationales of a picture, findings of a chest X-ray, or whether two faces match.
 
     ecor-jax explain --model=DIR --images PATH ... --output=DIR [--rationales=FILE.json]
     ecor-jax explain --model=DIR --pair FIRST SECOND --output=DIR
 
-Both write a page to open. PATH is a picture, or a folder or zip of pictures. A tuned model explains in the words it was
-tuned on, unless --rationales gives others; a plain CLIP needs --rationales. Chest X-rays need a model trained on them
-(configs/xray_nih.py), a pair one trained on faces (configs/faces_orl.py); --pair may be given several times. --what_if,
-which may be given several times too, sets a descriptor of such a model to another value: its share of its group in the
-second face, its cosine in an X-ray.
+Both write a page. PATH is a picture, or a folder or zip of pictures. A tuned model uses the vocabulary it was tuned on,
+unless --rationales gives another; a plain CLIP needs --rationales. Chest X-rays need a model trained on them
+(configs/xray_nih.py), a pair one trained on faces (configs/faces_orl.py). --pair may be repeated. --what_if, which may
+be repeated too, sets a descriptor of such a model to another value: its share of its group in the second face, or its
+cosine in an X-ray.
 """
 
 import argparse
 
-from ecor_jax import api
+import ecor_jax
 from ecor_jax.commands import cli
 from ecor_jax.errors import UserError
 
@@ -20,7 +20,7 @@ from ecor_jax.errors import UserError
 def main(args: argparse.Namespace) -> None:
     names = ("rationales", "method", "top_k", "on_long", "threshold", "what_if")
     options = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-    explainer = api.load(args.model, task=args.task or ("verification" if args.pair else ""))
+    explainer = ecor_jax.load(args.model, task=args.task or ("verification" if args.pair else ""))
     if explainer.pairs and not args.pair:
         raise UserError(f"{args.model} compares faces; expected --pair FIRST SECOND, not --images")
     pictures = args.images or [picture for pair in args.pair for picture in pair]

@@ -1,8 +1,8 @@
-"""Images in a folder, a zip, a RecordIO file or TFDS to ArrayRecord files, read fast by many machines at once.
+"""Converts images in a folder, a zip, a RecordIO file or TFDS to ArrayRecord files, which many machines can read fast.
 
     ecor-jax prepare --source=images.zip --output=DIR [--split=train] [--shard_size=256]
 
-DIR can then stand wherever a config takes `data.images`.
+DIR can be used wherever a config takes `data.images`.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from ecor_jax.errors import printable
 
 
 def main(args: argparse.Namespace) -> None:
-    # Imported late: --help and a mistyped option answer at once.
+    # Imported late, so that --help and usage errors are fast.
     from ecor_jax.data.prepare import prepare
 
     size = args.shard_size << 20

@@ -1,9 +1,9 @@
-"""A model directory to the Hugging Face hub, as USER/NAME.
+"""Uploads a model directory to the Hugging Face hub, as USER/NAME.
 
     ecor-jax push DIR USER/NAME
 
-Only the files of the model and its card (README.md) are uploaded. `hf auth login`, or HF_TOKEN in the environment, says
-who you are. `ecor_jax.load("USER/NAME")`, and --model=USER/NAME of every command, read it again.
+Only the files of the model and its card (README.md) are uploaded. Authentication is by `hf auth login` or HF_TOKEN in
+the environment. `ecor_jax.load("USER/NAME")`, and --model=USER/NAME of every command, load the model again.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from ecor_jax.commands import cli
 
 
 def main(args: argparse.Namespace) -> None:
-    # Imported late: --help and a mistyped option answer at once.
+    # Imported late, so that --help and usage errors are fast.
     from ecor_jax.checkpoints.push import push
 
     print(push(Path(args.directory), args.name, private=args.private))

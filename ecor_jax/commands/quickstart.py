@@ -1,16 +1,16 @@
-"""From nothing to explanations, in minutes, on a laptop: the whole program once, on drawings it makes itself.
+"""Runs the complete pipeline in minutes on a laptop, on generated drawings: from no data to explanations.
 
     ecor-jax quickstart --workdir=DIR
 
 Pretrains a small CLIP (DIR/clip), tunes DROR and ECOR on it, compares them with the untuned CLIP and writes
-DIR/report/index.html, a page of pictures, each with what the model sees and why. The same command continues a run
+DIR/report/index.html, a page of pictures with the predictions and rationales of each. The same command resumes a run
 that was stopped.
 """
 
 import argparse
 import time
 
-from ecor_jax import api
+import ecor_jax
 from ecor_jax.commands import cli
 from ecor_jax.config.files import read_config, shipped
 
@@ -19,7 +19,7 @@ def main(args: argparse.Namespace) -> None:
     start = time.perf_counter()
     config = read_config(shipped() / "quickstart.py")
     config.update_from_flattened_dict({"seed": args.seed, "pretrain.seed": args.seed})
-    api.train(config, args.workdir)
+    ecor_jax.train(config, args.workdir)
     minutes, seconds = divmod(round(time.perf_counter() - start), 60)
     print(f"done in {minutes} min {seconds} s; open {args.workdir / 'report' / 'index.html'}")
 

@@ -1,4 +1,4 @@
-"""Trains what a config says. The same command continues a run that was stopped.
+"""Trains and evaluates the methods of a config. The same command resumes a run that was stopped.
 
     ecor-jax train --config=configs/X.py --workdir=DIR [--config.key=value ...]
 
@@ -7,18 +7,18 @@ DIR gets config.json, metrics.jsonl, results.json, report/, checkpoints/ and mod
 
 import argparse
 
-from ecor_jax import api
+import ecor_jax
 from ecor_jax.commands import cli
 
 TRACED = 5
-"""Steps of a trace, which are alike."""
+"""Number of steps in a trace."""
 
 
 def main(args: argparse.Namespace) -> None:
     config = cli.config_of(args)
     if args.profile:
         config.profile = TRACED
-    api.train(config, args.workdir)
+    ecor_jax.train(config, args.workdir)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -1,4 +1,4 @@
-"""Config files: where they are, what they return, and options of them that a command line sets."""
+"""Loading of config files (Python files with get_config) and overrides of their options."""
 
 import contextlib
 import functools
@@ -20,11 +20,11 @@ from ecor_jax.config.options import Config, no_such_option
 from ecor_jax.errors import UserError
 
 AnyConfig = str | Path | ConfigDict | Mapping[str, Any]
-"""A config file, such as "configs/folder.py" or "configs/faces_orl.py:table5/base", or what is in one."""
+"""The name of a config file, such as "configs/folder.py" or "configs/faces_orl.py:table5/base", or its content."""
 
 
 def load_config(name: str, overrides: Sequence[str]) -> ConfigDict:
-    """The config of `FILE.py` or `FILE.py:ROW` with its overrides, `KEY=VALUE`, locked against new keys."""
+    """Loads the config `FILE.py` or `FILE.py:ROW`, applies overrides `KEY=VALUE`, and locks it against new keys."""
     config = _read(name)
     for override in overrides:
         key, _, value = override.partition("=")
@@ -33,7 +33,7 @@ def load_config(name: str, overrides: Sequence[str]) -> ConfigDict:
 
 
 def with_options(config: AnyConfig, options: Mapping[str, Any] | None = None) -> ConfigDict:
-    """The config of a file, or the one given, with some of its options set. UserError for one that it lacks."""
+    """Returns a copy of a config with some options set. Raises UserError for an unknown option or a wrong type."""
     chosen = load_config(str(config), ()) if isinstance(config, str | Path) else _copy(config)
     with chosen.unlocked():
         for key, value in (options or {}).items():
@@ -49,7 +49,7 @@ def _copy(config: ConfigDict | Mapping[str, Any]) -> ConfigDict:
 
 
 def options_help(name: str) -> str:
-    """The options of a config with their defaults, as the end of a command's help."""
+    """Returns the options of a config and their defaults, for the end of a command's help."""
     config = _read(name)
     return f"options of {name}:\n" + "\n".join(f"  --config.{key}={value}" for key, value in _options(config).items())
 
@@ -60,18 +60,19 @@ def _read(name: str) -> ConfigDict:
 
 
 def shipped() -> Path:
-    """The folder of the configs that ship: within an installed package, or configs/ of the clone beside it."""
+    """Returns the folder of the shipped configs: in an installed package, or configs/ of a repository clone."""
     package = Path(__file__).parents[1]
     installed = package / "configs"
     return installed if installed.is_dir() else package.parent / "configs"
 
 
 def read_config(path: Path, *row: str) -> ConfigDict:
-    """What `get_config()` of a Python file returns, or `get_config(row)` of a file with rows, as ml_collections does.
+    """Returns the result of `get_config()` of a Python file, or of `get_config(row)`, as ml_collections does.
 
-    `configs/X.py` and `X.py` are also found among those that ship. UserError, with the line, for what goes wrong in it.
+    `configs/X.py` and `X.py` are also searched among the shipped configs. Raises UserError, with the line, for any
+    error in the file.
     """
-    # Not ml_collections' own reader: it ends in its traceback where the file is not there or wrong.
+    # Not ml_collections' loader, which shows a traceback if the file is missing or wrong.
     file = (path if path.is_file() else shipped() / path.name).absolute()
     ships = path.parts[:-1] in ((), ("configs",))
     if not path.is_file() and not (ships and file.is_file()):
@@ -90,7 +91,7 @@ def read_config(path: Path, *row: str) -> ConfigDict:
             config = make(*row) if make is not None else None
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    except (Exception, SystemExit) as error:  # the file is a program: anything may go wrong in it
+    except (Exception, SystemExit) as error:  # the file is a program, which may raise anything
         raise UserError(_config_error(path, file, error)) from error
     if not isinstance(config, ConfigDict):
         raise UserError(f"{path}: expected a function get_config() that returns a ConfigDict")
@@ -99,7 +100,7 @@ def read_config(path: Path, *row: str) -> ConfigDict:
 
 @contextlib.contextmanager
 def _configs_importable(folder: Path) -> Iterator[None]:
-    """Within, `configs.X` is the X.py beside a config, else the one that ships; no such package is installed."""
+    """Makes `configs.X` importable in the block: the X.py beside a config, or the shipped one."""
     before = _take_configs()
     package = types.ModuleType("configs")
     package.__path__ = [str(folder), str(shipped())]
@@ -112,7 +113,7 @@ def _configs_importable(folder: Path) -> Iterator[None]:
 
 
 def _take_configs() -> dict[str, Any]:
-    """Takes `configs` and its modules out of those that are imported."""
+    """Removes `configs` and its modules from sys.modules and returns them."""
     return {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "configs"}
 
 
@@ -125,9 +126,9 @@ def _config_error(path: Path, file: Path, error: BaseException) -> str:
 
 
 def set_option(config: Config, key: str, value: str) -> None:
-    """Sets `a.b` to `value`, read as the type that stands there.
+    """Sets the option `key`, such as a.b, to `value`, parsed as the type of its current value.
 
-    UserError for an unknown key (with those that exist) or a value of another type.
+    Raises UserError for an unknown key (listing the known ones) or a value of another type.
     """
     options = _options(config)
     if key not in options:
@@ -140,8 +141,8 @@ def set_option(config: Config, key: str, value: str) -> None:
 
 
 def _parsed(option: str, value: str, old: Any) -> Any:
-    """`value` as config_flags reads it where `old` stands; no text is run as code."""
-    # Of a config of this value alone: config_flags takes keys for Python expressions over the config and its methods.
+    """Parses `value` as config_flags does for the type of `old`, without evaluating text as code."""
+    # A config of this value only, because config_flags evaluates keys as Python expressions over the config.
     config, argument, values = ConfigDict({"value": old}), f"--config.value={value}", flags.FlagValues()
     try:
         config_flags.DEFINE_config_dict("config", config, flag_values=values, sys_argv=[argument])
@@ -152,7 +153,7 @@ def _parsed(option: str, value: str, old: Any) -> Any:
 
 
 def _options(config: Config, prefix: str = "") -> dict[str, Any]:
-    """Every option by its whole key; a group without options counts as one."""
+    """Returns every option by its full key; an empty group counts as an option."""
     options = {}
     for key, value in config.items():
         inner = _options(value, f"{prefix}{key}.") if isinstance(value, ConfigDict) else {}

@@ -1,7 +1,7 @@
-"""Options of a run: a frozen dataclass has their types, ranges and defaults, a config file gives their values.
+"""Typed options of a run: frozen dataclasses define types, ranges and defaults, config files give the values.
 
-A field's annotation says what is allowed: `Literal` values, numbers `Within` a range, texts whose `Braces` are filled
-in later, `Names` with commas, or a group of options, which is a dataclass again.
+A field's annotation defines the allowed values: `Literal` values, numbers `Within` a range, templates with the
+placeholders of `Braces`, comma-separated `Names`, or a group of options, which is a nested dataclass.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ from ml_collections import ConfigDict
 
 from ecor_jax.errors import UserError
 
-# Options have the type their config file gave them; ConfigDict's own annotations make a union of each.
+# Options have the types that their config file gives them; ConfigDict annotates each as a union.
 if TYPE_CHECKING:
     Config = Any
 else:
@@ -33,12 +33,12 @@ else:
 
 
 def comma_list(text: str) -> tuple[str, ...]:
-    """The items between the commas of an option, without the spaces around them; empty ones are left out."""
+    """Splits an option at commas, strips the items and drops empty ones."""
     return tuple(item.strip() for item in text.split(",") if item.strip())
 
 
 def path_list(text: str) -> tuple[str, ...]:
-    """The paths of an option that names one, or several with commas: a path may have a comma in its name."""
+    """Splits an option with one path, or several with commas; an existing path with a comma stays one path."""
     paths = comma_list(text)
     several = not Path(text).exists() and any(Path(path).exists() or path.startswith("tfds:") for path in paths)
     return paths if several else (text,)
@@ -55,11 +55,11 @@ RENAMED = {
     "concepts.least": "concepts.min_reports",
     "concepts.most": "concepts.max_descriptors",
 }
-"""Options of earlier versions, and their names now. Stored configs may have the old ones."""
+"""Option names of earlier versions, which stored configs may have, and their current names."""
 
 
 def no_such_option(key: str, known: Iterable[str]) -> str:
-    """What is said of an option that does not exist."""
+    """Returns the error message for an unknown option."""
     *parents, group, name = ("", *key.split("."))
     if now := RENAMED.get(f"{group}.{name}"):
         return f"--config.{key}: is called {'.'.join((*parents[1:], now))} now"
@@ -70,7 +70,7 @@ Options = TypeVar("Options")
 
 
 class Within(NamedTuple):
-    """The smallest and the largest value of a number, both allowed. Limits that depend on data stand elsewhere."""
+    """The range of a number, limits included. Limits that depend on data are checked elsewhere."""
 
     min: float
     max: float
@@ -90,22 +90,22 @@ Positive = Annotated[int, Within(1, 10**9)]
 Share = Annotated[float, Within(0, 1)]
 Weight = Annotated[float, Within(0, 1e6)]
 BatchSize = Annotated[int, Within(1, 2**20)]
-# An evaluation's batch is padded to its full size, however few pictures there are.
+# Evaluation batches are padded to their full size, however few images there are.
 EvaluationBatchSize = Annotated[int, Within(1, 2**14)]
 Workers = Annotated[int, Within(-1, 1024)]
-"""Processes that read and decode, as of `data.pipeline.train_batches`; -1: as many as Grain chooses."""
+"""Processes that read and decode images (see `data.pipeline.train_batches`); -1 lets Grain choose the number."""
 Shown = Annotated[int, Within(0, 10**4)]
 DataType = Literal["float32", "bfloat16"]
 OnBad = Literal["error", "skip"]
 
 
 def defaults(kind: type) -> Config:
-    """The config that a config file starts from: every option of the dataclass at its default."""
+    """Returns a config with every option of the dataclass at its default, as the start of a config file."""
     return ConfigDict(plain(kind()))
 
 
 def plain(options: Any) -> dict[str, Any]:
-    """Options as the plain values of a config: `read` gives them back."""
+    """Converts options to the plain values of a config; the inverse of `read`."""
     return {field.name: _plain(getattr(options, field.name)) for field in dataclasses.fields(options)}
 
 
@@ -120,10 +120,10 @@ def _plain(value: Any) -> Any:
 
 
 def read(kind: type[Options], config: Config | Mapping[str, Any], prefix: str = "") -> Options:
-    """The options of a config, every one checked; what the config lacks is at its default.
+    """Reads and checks the options of a config; options that the config lacks get their defaults.
 
-    UserError for an option that does not exist, or whose value is of another type or not allowed. `prefix` stands
-    before the options' names in errors.
+    Raises UserError for an unknown option, or a value that has another type or is not allowed. `prefix` is put before
+    the names of options in errors.
     """
     values = config.to_dict() if isinstance(config, ConfigDict) else dict(config)
     hints = get_type_hints(kind, include_extras=True)
@@ -162,9 +162,9 @@ def _value(annotation: Any, value: Any, name: str) -> Any:
 
 
 def check_template(template: Any, placeholders: str, option: str, *, needed: str = "") -> None:
-    """UserError unless the only braces of a template are `{x}` for some of the `placeholders`, and for all `needed`.
+    """Raises UserError unless a template's only braces are `{x}` for x in `placeholders`, including all `needed`.
 
-    Python's format strings do more: they reach into objects and fill gigabytes with spaces.
+    General format strings are rejected, because they can access attributes and pad to gigabytes of spaces.
     """
     rest = str(template)
     for placeholder in placeholders:

@@ -1,4 +1,4 @@
-"""A directory of ArrayRecord files, as `prepare` writes it, as a `Source`."""
+"""`ArrayRecords`: a directory of ArrayRecord files, as written by `prepare`, as a `Source`; and safe access to TFDS."""
 
 import contextlib
 import re
@@ -11,24 +11,24 @@ from ecor_jax.errors import UserError
 from ecor_jax.untrusted.json_text import read_object
 
 CATEGORIES_FILE = "categories.json"
-"""{split: {"classes": [name, ...], "records": [index into classes, ...]}}: labels, without reading images."""
+"""{split: {"classes": [name, ...], "records": [index into classes, ...]}}: the labels, readable without the images."""
 
 FEATURES_FILE = "features.json"
 INFO_FILE = "dataset_info.json"
 _SHARD_KEYS, _TEMPLATE_KEYS = ("shardLengths", "shard_lengths"), ("filepathTemplate", "filepath_template")
 _CLASS_KEYS = ("pythonClassName", "python_class_name", "type", "proto_cls")
-"""Where TFDS looks for the name of a class, in the format of today and in the old one."""
+"""The keys under which TFDS looks for a class name, in the current format and in the old one."""
 _OWN_FEATURE = re.compile(r"tensorflow_datasets\.(core\.features\.\w+\.)?\w+|[A-Z_]+")
-"""Or a word such as BYTES, which names no class: the statistics that sets of old have in their info."""
+"""TFDS's own classes, or a word such as BYTES, which is a type in the statistics of old data sets and no class."""
 
 
 def is_array_records(path: Path) -> bool:
-    """Whether the path is a directory that TFDS wrote."""
+    """Returns whether the path is a directory that TFDS wrote."""
     return (path / INFO_FILE).exists()
 
 
 def splits_of_array_records(path: Path) -> tuple[str, ...]:
-    """The splits of a directory that `prepare` wrote; () if it has only one."""
+    """Returns the splits of a directory that `prepare` wrote; () if it has only one."""
     splits = tuple(_read_labels(path))
     return splits if len(splits) > 1 else ()
 
@@ -36,8 +36,8 @@ def splits_of_array_records(path: Path) -> tuple[str, ...]:
 class ArrayRecords(Source):
     """One split of a directory written by `ecor_jax.data.prepare`; TensorFlow is not needed.
 
-    `split` may be '' where there is only one. Raises UserError if the directory was not written by `prepare`,
-    is damaged, or has no such split.
+    `split` may be '' if there is only one. Raises UserError if the directory was not written by `prepare`,
+    is damaged, or lacks the split.
     """
 
     def __init__(self, path: Path, split: str = ""):
@@ -62,21 +62,21 @@ class ArrayRecords(Source):
     def __getitem__(self, index: int) -> Record:
         try:
             return to_record(self._records[index])
-        except Exception as error:  # of many kinds, for a record that is damaged or of another shape
+        except Exception as error:  # TFDS raises many types for a damaged or unexpected record
             raise BadImage(f"record {index} cannot be read: {error}") from error
 
 
 def open_builder(path: Path) -> Any:
-    """TFDS's builder of a directory, which only reads. UserError if TFDS cannot be let at it, or cannot read it."""
+    """Returns the read-only TFDS builder of a directory. Raises UserError if it is unsafe or unreadable for TFDS."""
     _check_features(path)
-    import tensorflow_datasets as tfds  # takes half a second, and most runs read no ArrayRecord
+    import tensorflow_datasets as tfds  # slow to import, and most runs read no ArrayRecord
 
     with _readable(path):
         return tfds.builder_from_directory(str(path), file_format="array_record")
 
 
 def open_split(builder: Any, split: str) -> Sequence[dict[str, Any]]:
-    """TFDS's own data source of a split, images left as encoded bytes."""
+    """Returns TFDS's data source of a split, with images left as encoded bytes."""
     import tensorflow_datasets as tfds
 
     with _readable(Path(builder.data_dir)):
@@ -89,15 +89,15 @@ def open_split(builder: Any, split: str) -> Sequence[dict[str, Any]]:
 def _readable(path: Path) -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # of many kinds, for a file of its own that is missing, cut off or altered
+    except Exception as error:  # TFDS raises many types for a missing or damaged file
         raise UserError(f"{path} is not a readable ArrayRecord directory: {error}") from error
 
 
 def _check_features(path: Path) -> None:
-    """UserError unless TFDS can be let at a directory: it trusts what stands there.
+    """Raises UserError unless TFDS can safely open a directory, whose content it trusts.
 
-    It imports the module of any feature that is not its own, opens pipes, follows names of files out of the directory,
-    and lists as many files as it is told there are.
+    TFDS imports the module of any feature that is not its own, opens pipes, follows file names out of the directory,
+    and lists as many files as the directory announces.
     """
     files = [entry for entry in path.iterdir() if not entry.is_dir()]
     if odd := [file for file in files if not file.is_file()]:
@@ -123,7 +123,7 @@ def _check_features(path: Path) -> None:
 
 
 def to_record(example: dict[str, Any]) -> Record:
-    """An example as TFDS gives it (texts as UTF-8 bytes) as a record."""
+    """Converts a TFDS example, whose texts are UTF-8 bytes, to a record."""
     return Record(
         image=bytes(example["image"]),
         category=example["category"].decode(),

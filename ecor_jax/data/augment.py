@@ -1,4 +1,4 @@
-"""Augmentations of original pictures, drawn anew at every call: a crop, and those of AdaFace."""
+"""Random augmentations of original images: a random crop, and the augmentations of AdaFace."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -8,10 +8,10 @@ import numpy as np
 from PIL import Image, ImageEnhance
 
 Augment = Literal["none", "flip", "crop_flip", "adaface"]
-"""None; half of the pictures mirrored; `crop` and then half of them mirrored; `adaface`."""
+"""No augmentation; a random mirror; `crop` and a random mirror; or `adaface`. Mirrors have probability 0.5."""
 
 SHARE = 0.2
-"""Of the images that get a crop; as many, drawn apart, lose resolution, and as many change their colours."""
+"""Probability of each of AdaFace's crop, low-resolution and colour augmentations, drawn independently."""
 _DOWN = (
     Image.Resampling.NEAREST,
     Image.Resampling.BILINEAR,
@@ -19,13 +19,13 @@ _DOWN = (
     Image.Resampling.BICUBIC,
     Image.Resampling.LANCZOS,
 )
-# INTER_AREA enlarges almost as a bilinear filter does.
+# OpenCV's INTER_AREA enlarges almost like a bilinear filter.
 _UP = tuple(Image.Resampling.BILINEAR if kind == Image.Resampling.BOX else kind for kind in _DOWN)
 _COLOURS = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
 
 
 def crop(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """A part of the picture, in its shape, anywhere, of 0.5 to 1 of its area."""
+    """Crops a random window with the aspect ratio of the image and 0.5 to 1 of its area."""
     side = rng.uniform(0.5, 1) ** 0.5
     width, height = max(1, round(picture.width * side)), max(1, round(picture.height * side))
     left, upper = rng.integers(picture.width - width + 1), rng.integers(picture.height - height + 1)
@@ -33,16 +33,16 @@ def crop(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 
 def adaface(face: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """An RGB picture of the same size, augmented as AdaFace does (arXiv 2204.00964; mk-minchul/AdaFace, data.py).
+    """Augments an RGB image, at constant size, as AdaFace does (arXiv 2204.00964; mk-minchul/AdaFace, data.py).
 
-    In this order, each step for a share of .2 of the pictures: a part, of .2 to 1 of the area and a shape of 3:4 to
-    4:3, stays where it is and the rest turns black; the picture is shrunk to a square of .2 to 1 of its height and
-    enlarged again, each by a filter drawn from five; brightness, contrast and saturation are scaled by .5 to 1.5, in
-    a random order. At last half of all pictures are mirrored.
+    The steps, each with probability .2, are: a window with .2 to 1 of the area and an aspect ratio of 3:4 to 4:3 stays
+    in place and the rest becomes black; the image is resized to a square of .2 to 1 of its height and back, each with
+    one of five filters; brightness, contrast and saturation are scaled by .5 to 1.5, in a random order. Finally, the
+    image is mirrored with probability .5.
 
-    Deviations: AdaFace's images are BGR, ours RGB, so saturation and contrast weigh the channels in the right order;
-    PIL's filters smooth before they shrink, where OpenCV's linear, cubic and Lanczos ones leave aliasing, and
-    PIL's Lanczos has 3 lobes for OpenCV's 4; CLIP's resize follows.
+    Deviations: AdaFace's images are BGR, these are RGB, so saturation and contrast weigh the channels correctly; PIL's
+    filters smooth before they shrink, while OpenCV's linear, cubic and Lanczos filters leave aliasing; PIL's Lanczos
+    has 3 lobes, OpenCV's has 4; CLIP's resize follows.
     """
     if rng.random() < SHARE:
         face = _part_on_black(face, rng)
@@ -63,10 +63,10 @@ def _part_on_black(face: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 
 def _random_box(width: int, height: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
-    """Left, upper, width and height, as torchvision's RandomResizedCrop draws them.
+    """Returns left, upper, width and height, drawn as by torchvision's RandomResizedCrop.
 
-    The area is uniform in .2 to 1 of the whole, the logarithm of width / height uniform between 3/4 and 4/3. After
-    ten draws that do not fit, it is the largest part in the middle of a shape within these bounds.
+    The area is uniform in .2 to 1 of the image; the logarithm of width / height is uniform between those of 3/4 and
+    4/3. After ten draws that do not fit, the box is the largest centred one within these aspect ratios.
     """
     for _ in range(10):
         area = width * height * rng.uniform(0.2, 1)
@@ -94,6 +94,6 @@ OF_ORIGINALS: Mapping[str, Callable[[Image.Image, np.random.Generator], Image.Im
     "crop_flip": crop,
     "adaface": adaface,
 }
-"""What changes the original picture, before it is preprocessed."""
+"""Augmentations of the original image, applied before preprocessing."""
 MIRRORED = ("flip", "crop_flip")
-"""What mirrors half of the preprocessed pictures."""
+"""Augmentations that mirror half of the preprocessed images."""

@@ -1,4 +1,4 @@
-"""Captions for contrastive pretraining: whole ones, or composed from class names and descriptors."""
+"""Captions for contrastive pretraining: listed in a file, or composed from class names and descriptors."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ from ecor_jax.data.vocabulary import normalise_name
 from ecor_jax.errors import UserError
 from ecor_jax.untrusted.json_text import read_object
 
-# The forms in which the rationale prompts will ask, among others: a small text tower knows only what it has read.
+# They include the forms of the rationale prompts, because a small text tower only knows texts like those it has seen.
 NAME_TEMPLATES = ("a photo of a {name}", "this is a photo of a {name}", "{name}")
 DESCRIPTOR_TEMPLATES = (
     "a photo of a {name}, {descriptor}",
@@ -34,22 +34,22 @@ _DRAWING_TEMPLATES = (
 
 
 class Captions(Protocol):
-    """Texts that go with a picture."""
+    """A source of captions for images."""
 
     def __call__(self, record: Labels, rng: np.random.Generator) -> str:
-        """One caption of this record, drawn with `rng`."""
+        """Returns one caption of this record, drawn with `rng`."""
         ...
 
     def corpus(self) -> Iterator[str]:
-        """Texts that show every word; the tokenizer is learned from them."""
+        """Yields texts that contain every word; the tokenizer is trained on them."""
         ...
 
 
 class ListedCaptions(Captions):
-    """Captions from a JSON file whose keys are image names within the source, or their class folders.
+    """Captions from a JSON file whose keys are image names within the source or class names.
 
-    A value is a list of captions, taken as they are, or `{"name": str, "descriptors": [str, ...]}`, put into
-    NAME_TEMPLATES (for one caption in four, and where there is no descriptor) and DESCRIPTOR_TEMPLATES.
+    A value is a list of complete captions, or `{"name": str, "descriptors": [str, ...]}`, whose fields fill
+    NAME_TEMPLATES (for one caption in four, and if there are no descriptors) or DESCRIPTOR_TEMPLATES.
     """
 
     def __init__(self, path: str | Path):
@@ -88,7 +88,7 @@ class ListedCaptions(Captions):
                     yield template.format(name=entry["name"], descriptor=descriptor)
 
     def check(self, source: Source) -> None:
-        """UserError that lists the classes of `source` without captions (where images have none of their own)."""
+        """Raises UserError listing the classes of `source` without captions, unless the file has keys for images."""
         missing = [name for name in source.classes if name not in self._by_class]
         own = any(Path(key).suffix for key in self._entries)
         if missing and not own:
@@ -112,10 +112,10 @@ def _well_formed(entry: object) -> bool:
 
 
 class ProceduralCaptions(Captions):
-    """Captions of the built-in set: they name nothing but the class that is drawn and its rationales in this picture.
+    """Captions of the built-in set, composed from the class of an image and the rationales that are drawn in it.
 
-    Two in ten name the class, four in ten one to three rationales in random order, joined by " and ", and four in ten
-    both; half of them end in a full stop. A record without rationales gets its class alone.
+    Two captions in ten name the class, four name one to three rationales in random order, joined by " and ", and four
+    name both; half of the captions end in a full stop. The captions of a record without rationales name its class.
     """
 
     def __call__(self, record: Labels, rng: np.random.Generator) -> str:

@@ -1,4 +1,4 @@
-"""Concepts in the forms that they are published in, told by their content."""
+"""Readers for published sets of concepts (JSON, CSV, TSV, plain text); the format is detected from the content."""
 
 import csv
 from pathlib import Path
@@ -10,21 +10,21 @@ from ecor_jax.untrusted.json_text import MOST_BYTES, JsonObject, kind_of, parse_
 
 _CLASS_COLUMNS = ("class", "class_name", "classname", "category", "label")
 MOST_LINES = 1_000_000
-"""Of a table or text; ImageNet's rationales are 4,244."""
+"""Maximum number of lines of a table or text; for comparison, ImageNet's rationales are 4,244."""
 _CONCEPT_COLUMNS = ("descriptor", "concept", "rationale", "attribute", "description")
 FORMS = "JSON {class: [descriptor, ...]}, a CSV with a column of classes and one of descriptors, or a descriptor a line"
 
 
 def read_concepts(path: Path) -> JsonObject | list[str]:
-    """What a file says of concepts: pairs (class, what stands there of it), or the concepts alone.
+    """Reads a file of concepts: pairs (class, value), or a plain list of concepts.
 
-    - JSON {class: [descriptor, ...]}: DROR's rationales, Menon and Vondrick's descriptors (DCLIP), LaBo's concepts;
-      values are returned as they are.
-    - A JSON list of texts, and a text with a concept a line (Label-free CBM): the concepts alone.
-    - A CSV or TSV whose header has a column of classes (class, class_name, category, label) and one of descriptors
-      (descriptor, concept, rationale, attribute, description): a row for each pair.
+    - JSON {class: [descriptor, ...]}: DROR's rationales, Menon and Vondrick's descriptors (DCLIP), LaBo's concepts.
+      The values are returned unchecked.
+    - A JSON list of texts, or a text file with one concept per line (Label-free CBM): the list of concepts.
+    - A CSV or TSV file whose header has a column of classes (class, class_name, classname, category, label) and one of
+      descriptors (descriptor, concept, rationale, attribute, description): one row per pair.
 
-    UserError for a file that is none of these, or is damaged.
+    Raises UserError if the file has none of these forms or is damaged.
     """
     text, where = decode_text(read_bytes(path, MOST_BYTES), str(path)), str(path)
     if path.suffix.lower() == ".json" or text.lstrip()[:1] in ("{", "["):

@@ -1,4 +1,4 @@
-"""From the bytes of an image file, or an array at hand, to its picture."""
+"""Decoding of image files and in-memory arrays to RGB images."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from ecor_jax.data.records import BadImage, Record
 from ecor_jax.untrusted.pictures import open_picture
 
 _DEEP = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
-"""PIL's modes of grey levels beyond 8 bits, which its `convert` would cut off at 255."""
+"""PIL's grey modes with more than 8 bits, which its `convert` would clip at 255."""
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -20,17 +20,17 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What makes a picture upright, by its EXIF orientation; any other number says nothing."""
+"""The transposition that makes an image upright, by EXIF orientation; other values are ignored."""
 
 
 def decode_image(content: bytes, name: str) -> Image.Image:
-    """The picture of an image file, in RGB and upright: turned as its EXIF orientation says.
+    """Decodes an image file to RGB and rotates it upright according to its EXIF orientation.
 
-    So a model sees what a viewer shows. Nothing but the pixels is kept of the file. A DICOM file is told by its content
-    and read as `dicom.decode` says. Grey levels of more than 8 bits are stretched from their least to their largest, as
-    those of a DICOM without a window: what range they use, files do not say.
+    A model thus sees what a viewer shows. Only the pixels of the file are kept. A DICOM file is detected by its content
+    and read by `dicom.decode`. Grey levels of more than 8 bits are stretched from their minimum to their maximum, like
+    those of a DICOM file without a window, because files do not state the range that they use.
 
-    Raises BadImage naming `name` if it is no image, is cut off, or is larger than `untrusted.pictures` allows.
+    Raises BadImage naming `name` if it is no image, is truncated, or is larger than `untrusted.pictures` allows.
     """
     if dicom.is_dicom(content):
         return dicom.decode(content, name)
@@ -40,15 +40,15 @@ def decode_image(content: bytes, name: str) -> Image.Image:
         return in_rgb(image)
     except UnidentifiedImageError as error:
         raise BadImage(f"{name} is not an image that can be decoded ({len(content)} bytes)") from error
-    except Exception as error:  # PIL and its decoders meet damage with whatever it led to
+    except Exception as error:  # PIL and its decoders raise many types for damaged files
         raise BadImage(f"{name} cannot be decoded: {error}") from error
 
 
 def in_rgb(image: Image.Image) -> Image.Image:
-    """A loaded picture in RGB, upright, without whatever its file said beside the pixels."""
+    """Converts a loaded image to upright RGB and removes its metadata."""
     turn = _TURNS.get(_orientation(image))
     if image.mode == "P" and "transparency" in image.info:
-        image = image.convert("RGBA")  # as PIL asks for; the colours are the same, RGB drops the alpha
+        image = image.convert("RGBA")  # PIL warns otherwise; the colours are unchanged, and RGB drops the alpha
     if image.mode in _DEEP:
         image = _shallow(image)
     image = image.convert("RGB")
@@ -60,17 +60,17 @@ def in_rgb(image: Image.Image) -> Image.Image:
 def _orientation(image: Image.Image) -> int:
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # damaged metadata; the pixels are whole
+    except Exception:  # damaged metadata; the pixels are intact
         return 1
     return orientation if isinstance(orientation, int) else 1
 
 
 def pixels_of(array: Any, name: str) -> np.ndarray:
-    """A picture at hand, NumPy's, JAX's or PyTorch's array, as uint8 [height, width, 3].
+    """Converts an in-memory image, a NumPy, JAX or PyTorch array, to uint8 [height, width, 3].
 
-    Accepted are whole numbers from 0 to 255; floats from 0 to 1, or where one is above 1, from 0 to 255; shapes
-    [height, width], [height, width, channels] and [channels, height, width] of 1, 3 or 4 channels (the fourth is
-    dropped, as an alpha is). Where the last axis and the first could be the channels, the last is.
+    Accepts integers from 0 to 255; floats from 0 to 1, or from 0 to 255 if a value exceeds 1; and the shapes
+    [height, width], [height, width, channels] and [channels, height, width] with 1, 3 or 4 channels (the fourth, the
+    alpha channel, is dropped). If both the first and the last axis could be the channels, the last one is.
 
     Raises BadImage naming `name` for any other array.
     """
@@ -78,7 +78,7 @@ def pixels_of(array: Any, name: str) -> np.ndarray:
         values = np.asarray(array)
         if values.dtype.kind == "V" or values.dtype.name == "bfloat16":
             values = values.astype(np.float32)
-    except Exception as error:  # of a device, or of an array that keeps gradients
+    except Exception as error:  # from a device, or an array that requires gradients
         raise BadImage(f"{name} is an array that cannot be copied to this machine's memory: {error}") from error
     if values.ndim == 3 and values.shape[-1] not in (1, 3, 4) and values.shape[0] in (1, 3, 4):
         values = values.transpose(1, 2, 0)
@@ -101,13 +101,13 @@ def _shallow(image: Image.Image) -> Image.Image:
     if not np.isfinite(high - low):
         raise ValueError("grey levels that are not finite")
     scale, shallow = 255 / (high - low) if high > low else 0.0, np.empty(levels.shape, np.uint8)
-    # Line by line: the largest pictures do not fit into memory four times over.
+    # Row by row, because float64 copies of the largest images would not fit into memory.
     for line, values in zip(shallow, levels, strict=True):
         line[:] = np.rint((values.astype(np.float64) - low) * scale)
     return Image.fromarray(shallow)
 
 
 def picture_of(record: Record) -> Image.Image:
-    """The picture of a record; BadImage as of `decode_image`."""
+    """Returns the image of a record; raises BadImage as `decode_image` does."""
     image = record["image"]
     return Image.fromarray(image) if isinstance(image, np.ndarray) else decode_image(image, record["name"])

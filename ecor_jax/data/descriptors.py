@@ -1,4 +1,4 @@
-"""Descriptors in groups: the concepts of a bottleneck, read from one JSON file."""
+"""The descriptors of a concept bottleneck, organised in groups and read from a file of concepts."""
 
 import dataclasses
 import string
@@ -13,15 +13,15 @@ from ecor_jax.errors import UserError
 from ecor_jax.untrusted.json_text import JsonObject, distinct
 
 FACES = Path(__file__).with_name("face_descriptors.json")
-"""120 phrases in the 19 components of FISWG's feature list; the phrases are ours."""
+"""120 phrases in the 19 components of FISWG's feature list; the phrases were written for this project."""
 
 XRAYS = Path(__file__).with_name("xray_descriptors.json")
-"""55 phrases in groups named as the labels of NIH ChestX-ray14; the phrases are ours."""
+"""55 phrases in groups named after the labels of NIH ChestX-ray14; the phrases were written for this project."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Descriptors:
-    """`phrases` in the order of the file; `group_of[i]` is the row in `groups` of phrase i."""
+    """Phrases in the order of the file; phrase i belongs to the group `groups[group_of[i]]`."""
 
     phrases: tuple[str, ...]
     groups: tuple[str, ...]
@@ -29,11 +29,11 @@ class Descriptors:
 
     @classmethod
     def from_file(cls, path: str | Path) -> "Descriptors":
-        """Reads `{"groups": {group: [phrase, ...]}}`; whatever stands beside "groups" is for readers.
+        """Reads `{"groups": {group: [phrase, ...]}}`; other keys of the object are ignored.
 
-        Other forms of `concept_sets` do as well: of {class: [phrase, ...]} the classes are the groups, a list without
-        classes is one group. UserError for a file that is unreadable or of another form, a group of fewer than two
-        descriptors (its softmax would always be one), an empty or a repeated descriptor.
+        The other forms of `concept_sets` are accepted too: the classes of {class: [phrase, ...]} become the groups, and
+        a list without classes becomes one group. Raises UserError if the file is unreadable or of another form, if a
+        group has fewer than two descriptors (its softmax would be constant), or if a descriptor is empty or repeated.
         """
         path = Path(path)
         content = read_concepts(path)
@@ -53,10 +53,10 @@ class Descriptors:
     def from_groups(
         cls, groups: dict[str, list[str]], origin: str, least: int = 2, *, repeated: bool = False
     ) -> "Descriptors":
-        """As `from_file`, of what the file holds; `origin` names it in errors.
+        """Builds descriptors from the content of such a file, with the checks of `from_file`.
 
-        least: descriptors a group needs; 1 where there is no softmax within groups. repeated: two groups may have the
-        same descriptor.
+        origin: names the content in errors. least: the minimum number of descriptors per group; 1 if there is no
+        softmax within groups. repeated: whether two groups may share a descriptor.
         """
         seen: dict[str, str] = {}
         for group, phrases in groups.items():
@@ -78,7 +78,7 @@ class Descriptors:
 
     @classmethod
     def of_classes(cls, groups: Mapping[str, Sequence[str]]) -> "Descriptors":
-        """Of groups that are known to be texts of one line; two groups may have the same."""
+        """Builds descriptors from groups of single-line texts without checking them; groups may share descriptors."""
         return cls(
             phrases=tuple(phrase.strip() for phrases in groups.values() for phrase in phrases),
             groups=tuple(groups),
@@ -86,23 +86,23 @@ class Descriptors:
         )
 
     def prompts(self, template: str) -> list[str]:
-        """What the text tower reads: the template with a descriptor for {d} and its group for {c}."""
+        """Returns the template filled with every descriptor for {d} and its group for {c}."""
         return [
             template.replace("{c}", self.groups[group]).replace("{d}", phrase)
             for phrase, group in zip(self.phrases, self.group_of, strict=True)
         ]
 
     def as_groups(self) -> dict[str, list[str]]:
-        """`from_groups` of it gives this again."""
+        """Returns {group: [phrase, ...]}, the input of `from_groups`."""
         return {
             group: [phrase for phrase, of in zip(self.phrases, self.group_of, strict=True) if of == row]
             for row, group in enumerate(self.groups)
         }
 
     def scrambled(self, seed: int) -> "Descriptors":
-        """Random letters in the place of every word, groups and lengths kept: do the words matter at all?
+        """Replaces every word by random letters of the same length, to test whether the words matter; keeps the groups.
 
-        The control of WaffleCLIP (Roth et al. 2023), applied to a bottleneck.
+        This is the control of WaffleCLIP (Roth et al. 2023), applied to a bottleneck.
         """
         rng = np.random.default_rng(seed)
         letters = np.array(list(string.ascii_lowercase))

@@ -1,4 +1,4 @@
-"""Pictures out of DICOM files, with the grey values that a viewer would show."""
+"""DICOM decoder: converts single-frame files to RGB images with the grey values that a viewer would show."""
 
 import io
 import re
@@ -14,7 +14,7 @@ from ecor_jax.untrusted.pictures import check_scans, check_size
 _MAGIC = b"DICM"
 _MAGIC_AT = 128  # bytes: the preamble (PS3.10, 7.1)
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
-"""The transfer syntax that pydicom expands to whatever size it has, before anything of it is known."""
+"""The deflated transfer syntax, which pydicom inflates without a size limit before any field is read."""
 
 
 _BARE = re.compile(
@@ -22,30 +22,29 @@ _BARE = re.compile(
     rb"(?:(?:AE|AS|CS|DA|DS|DT|FD|FL|IS|LO|LT|PN|SH|SL|SS|ST|TM|UI|UL|US|OB|UN|SQ)|.[\0-\x0f]\0\0)",
     re.DOTALL,
 )
-"""How the first element begins in files without preamble: of group 2 or 8, its type spelled out or its length."""
+"""The start of the first element of a file without preamble: group 2 or 8, and an explicit VR or a length."""
 
 
 def is_dicom(content: bytes) -> bool:
-    """Whether this begins as a DICOM file: by the mark after the preamble, or by an element, as old files do."""
+    """Returns whether the content begins like DICOM: with the mark after the preamble, or an element (old files)."""
     return content[_MAGIC_AT : _MAGIC_AT + len(_MAGIC)] == _MAGIC or bool(_BARE.match(content))
 
 
 def decode(content: bytes, name: str) -> Image.Image:
-    """The picture of a DICOM file of one frame, in RGB.
+    """Decodes a single-frame DICOM file to an RGB image.
 
-    Grey values are made as PS3.3 C.11 and C.7.6.3.1.2 say: stored values (8 to 16 bits, signed or not), modality
-    rescale, then the first VOI lookup table, or else the first window, or else the least to the greatest value;
-    MONOCHROME1 is inverted, so that bone is white. Pixels that the file declares to be no part of the picture, by a
-    padding value or range (C.7.5.1.1.2) or by a shutter (C.7.6.11), count for no range of values and are black.
-    Colour is taken in 8 bits, YBR converted to RGB.
-    MIMIC-CXR-JPG's own files are the least to the greatest value with the histogram equalised: not the same.
+    Grey values follow PS3.3 C.11 and C.7.6.3.1.2: the stored values (8 to 16 bits, signed or unsigned) pass the
+    modality rescale, then the first VOI lookup table, else the first window, else a linear map of the minimum and the
+    maximum to black and white. MONOCHROME1 is inverted, so that bone is white. Pixels outside the image according to a
+    padding value or range (C.7.5.1.1.2) or a shutter (C.7.6.11) are black and do not count for the range of values.
+    Colour images must have 8 bits; YBR is converted to RGB. The files of MIMIC-CXR-JPG differ: they map the minimum and
+    the maximum and equalise the histogram.
 
-    Files without preamble or without a transfer syntax, as old scanners write them, are read as what their first
-    elements look like.
+    Files of old scanners without a preamble or a transfer syntax are read with the encoding of their first elements.
 
-    Raises BadImage naming `name` for what is no DICOM file, is damaged, holds no pixels, several frames or
-    indexed colours, is larger than PIL allows, or is compressed in a way that no installed decoder reads; UserError
-    where pydicom is not installed.
+    Raises BadImage naming `name` if the content is not DICOM, is damaged, has no pixels, several frames or indexed
+    colours, is larger than `untrusted.pictures` allows, or is compressed in a way that no installed decoder reads.
+    Raises UserError if pydicom is not installed.
     """
     if not is_dicom(content):
         raise BadImage(f"{name} is not a DICOM file ({len(content)} bytes, no mark DICM at {_MAGIC_AT}, no element)")
@@ -56,14 +55,14 @@ def decode(content: bytes, name: str) -> Image.Image:
         return Image.fromarray(_pixels(content, name)).convert("RGB")
     except BadImage:
         raise
-    except Exception as error:  # pydicom meets damage with whatever the damaged value led to
+    except Exception as error:  # pydicom raises many types for damaged files
         reason = " ".join("".join(letter if letter.isprintable() else " " for letter in str(error)).split())
         raise BadImage(f"{name} is a DICOM file that cannot be decoded: {reason[:300]}") from error
 
 
 def _pixels(content: bytes, name: str) -> np.ndarray:
-    """uint8 [rows, columns], or [rows, columns, 3] if in colour."""
-    # Takes a while, and most runs read no DICOM.
+    """Returns uint8 [rows, columns], or [rows, columns, 3] for colour."""
+    # Imported late, because it is slow and most runs read no DICOM.
     from pydicom.encaps import get_frame
     from pydicom.pixels.decoders.base import get_decoder
     from pydicom.pixels.processing import apply_modality_lut
@@ -97,14 +96,14 @@ def _pixels(content: bytes, name: str) -> np.ndarray:
             f"{name} is a DICOM file in {stored.dtype} {kind!r}; expected MONOCHROME1, MONOCHROME2 or 8-bit RGB"
         )
     tissue = ~_shuttered(dataset, stored.shape)
-    if "PixelPaddingValue" in dataset:  # the bits beyond those stored belong to it
+    if "PixelPaddingValue" in dataset:  # it may use the bits above BitsStored
         tissue &= ~_padding(pixel_array(dataset, correct_unused_bits=False), dataset)
     grey = np.rint(_brightness(apply_modality_lut(stored, dataset), dataset, tissue) * 255).astype(np.uint8)
     return np.where(tissue, 255 - grey if kind == "MONOCHROME1" else grey, np.uint8(0))
 
 
 def _read(content: bytes, name: str) -> Any:
-    """The dataset, with a transfer syntax, if need be the one that its elements are written in."""
+    """Parses the dataset; a missing transfer syntax is set to the encoding in which the elements are written."""
     from pydicom import dcmread
     from pydicom.dataset import FileMetaDataset
     from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
@@ -122,15 +121,15 @@ def _read(content: bytes, name: str) -> Any:
 
 
 def _padding(stored: np.ndarray, dataset: Any) -> np.ndarray:
-    """bool [rows, columns]: stored values that pad the picture to a rectangle (PS3.3 C.7.5.1.1.2)."""
+    """Returns bool [rows, columns]: True for values that pad the image to a rectangle (PS3.3 C.7.5.1.1.2)."""
     ends = [dataset.get(end) for end in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
-    # A signed picture's padding may be written as if it were unsigned, and the other way round.
+    # The padding value may be written as unsigned for a signed image, and vice versa.
     low, *_, high = sorted(np.array([end for end in ends if end is not None] * 2).astype(stored.dtype))
     return (stored >= low) & (stored <= high)
 
 
 def _shuttered(dataset: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """bool [rows, columns]: what the display shutters cover (PS3.3 C.7.6.11); rows and columns count from 1."""
+    """Returns bool [rows, columns]: True under the display shutters (PS3.3 C.7.6.11); DICOM counts from 1."""
     shapes = dataset.get("ShutterShape") or ()
     covered = np.zeros(shape, bool)
     for kind in [shapes] if isinstance(shapes, str) else shapes:
@@ -139,7 +138,7 @@ def _shuttered(dataset: Any, shape: tuple[int, ...]) -> np.ndarray:
         if kind == "RECTANGULAR":
             sides = ("LeftVertical", "UpperHorizontal", "RightVertical", "LowerHorizontal")
             left, top, right, bottom = (int(dataset[f"Shutter{side}Edge"].value) for side in sides)
-            # The edges themselves are covered.
+            # The shutter covers the edges, too.
             draw.rectangle([left, top, max(right - 2, left), max(bottom - 2, top)], fill=1)
         elif kind == "CIRCULAR":
             row, column = (int(number) - 1 for number in dataset.CenterOfCircularShutter)
@@ -150,13 +149,13 @@ def _shuttered(dataset: Any, shape: tuple[int, ...]) -> np.ndarray:
             corners = [int(number) - 1 for number in dataset.VerticesOfThePolygonalShutter]
             draw.polygon(list(zip(corners[1::2], corners[::2], strict=True)), fill=1)
         else:
-            continue  # bitmaps, which no picture has
+            continue  # bitmaps apply to presentation states only
         covered |= ~np.asarray(open_part)
     return covered
 
 
 def _check_frame(frame: bytes, expected: tuple[int, int]) -> None:
-    """ValueError for a compressed frame of another size than the file says: it would be decoded before that shows."""
+    """Raises ValueError if a compressed frame differs in size from its header, before the frame is decoded."""
     with Image.open(io.BytesIO(frame), formats=("JPEG", "JPEG2000")) as picture:
         if picture.size != expected:
             raise ValueError(f"its frame has {picture.size} pixels; expected {expected}")
@@ -165,10 +164,10 @@ def _check_frame(frame: bytes, expected: tuple[int, int]) -> None:
 
 
 def _brightness(values: np.ndarray, dataset: Any, tissue: np.ndarray) -> np.ndarray:
-    """float [rows, columns] from 0 to 1, of values after the modality rescale; `tissue`: what counts of them.
+    """Returns float [rows, columns] in [0, 1] for values after the modality rescale; `tissue` masks the valid pixels.
 
-    Not by pydicom's apply_voi_lut (3.0): its 8-bit tables wrap around for values above 255, and a negative
-    rescale slope turns its windows into negatives. It also leaves the range of what it returns unsaid.
+    pydicom's apply_voi_lut (3.0) is not used: its 8-bit tables wrap around for values above 255, a negative rescale
+    slope inverts its windows, and the range of its result is not documented.
     """
     if tables := dataset.get("VOILUTSequence"):
         return _looked_up(values, tables[0])
@@ -181,7 +180,7 @@ def _brightness(values: np.ndarray, dataset: Any, tissue: np.ndarray) -> np.ndar
 
 
 def _looked_up(values: np.ndarray, table) -> np.ndarray:
-    """PS3.3 C.11.2.1.1: values below the first one mapped have the first entry, those above the last one the last."""
+    """Applies PS3.3 C.11.2.1.1: values below the mapped range get the first entry, values above it the last."""
     count, first, bits = (int(number) for number in table.LUTDescriptor)
     entries = table.LUTData
     if isinstance(entries, bytes):
@@ -192,13 +191,13 @@ def _looked_up(values: np.ndarray, table) -> np.ndarray:
 
 
 def _windowed(values: np.ndarray, centre: float, width: float, function: str) -> np.ndarray:
-    """PS3.3 C.11.2.1.2.1 (LINEAR), C.11.2.1.3.1 (SIGMOID) and C.11.2.1.3.2 (LINEAR_EXACT)."""
+    """Applies PS3.3 C.11.2.1.2.1 (LINEAR), C.11.2.1.3.1 (SIGMOID) or C.11.2.1.3.2 (LINEAR_EXACT)."""
     if width < 1 and (function == "LINEAR" or width <= 0):
         raise ValueError(f"a window {width:g} wide")
     if function == "SIGMOID":
         return 1 / (1 + np.exp(np.clip(-4 * (values - centre) / width, -80, 80)))
     if function == "LINEAR":
-        # A width of 1 is a step: an exactly zero divisor is avoided, nothing between 0 and 1 remains.
+        # A width of 1 is a step function; the small divisor avoids a division by zero.
         centre, width = centre - 0.5, max(width - 1, 1e-9)
     elif function != "LINEAR_EXACT":
         raise ValueError(f"the VOI function {function}; expected LINEAR, LINEAR_EXACT or SIGMOID")

@@ -1,4 +1,4 @@
-"""From a record to the arrays of one example: what the picture becomes, and what its labels become."""
+"""Encoders from a record to the arrays of one example: preprocessed and augmented pixels, and encoded labels."""
 
 import functools
 import zlib
@@ -24,13 +24,13 @@ EncodeLabels = Callable[[Labels, np.random.Generator], Example]
 
 
 class Encode:
-    """A record as {"image": uint8 [size, size, 3]} and what `labels` makes of its labels.
+    """An encoder from a record to {"image": uint8 [size, size, 3]} and the arrays that `labels` returns.
 
-    labels: its arrays are drawn first; None adds nothing.
-    augment: of the original picture (`augment.OF_ORIGINALS`), the preprocessed one (`augment.MIRRORED`), or "none".
-    expected_size: sides of the original in pixels; 0 for any.
+    labels: encodes the labels and draws first from the generator; None adds no arrays.
+    augment: changes the original image (`augment.OF_ORIGINALS`), the preprocessed one (`augment.MIRRORED`), or "none".
+    expected_size: the side length of the original in pixels; 0 accepts any size.
 
-    Calls raise BadImage for a picture that cannot be decoded or has another size, and what `labels` raises.
+    Calls raise BadImage if an image cannot be decoded or has another size, and the errors of `labels`.
     """
 
     def __init__(
@@ -63,11 +63,11 @@ class Encode:
 
 
 class GoldLabels:
-    """{"category": int32 [], "rationales": bool [R]}: the gold rationales are the record's own, or all of its class.
+    """A label encoder to {"category": int32 [], "rationales": bool [R]}: gold rationales of the record, else its class.
 
-    joined: "rationales" are the sets of it, in the place of single rationales of `vocabulary`.
-    Calls raise UserError for a class or rationales that the vocabulary does not have, and BadImage for a picture
-    whose rationales are all left out.
+    joined: "rationales" are the sets of this instead of the single rationales of `vocabulary`.
+    Calls raise UserError if the vocabulary lacks the class or a rationale, and BadImage if all rationales of an image
+    are left out.
     """
 
     def __init__(self, vocabulary: Vocabulary, joined: Joined | None = None):
@@ -101,7 +101,7 @@ class GoldLabels:
 
 
 class IdentityLabels:
-    """{"label": int32 []}, the place of a record's category in `identities`. Calls raise UserError for another one."""
+    """A label encoder to {"label": int32 []}, the index of the category in `identities`; calls may raise UserError."""
 
     def __init__(self, identities: Sequence[str]):
         self._label_of = {name: label for label, name in enumerate(identities)}
@@ -114,12 +114,12 @@ class IdentityLabels:
 
 
 class CaptionLabels:
-    """{"text": int32 [text_length], "group": int32 []}: a caption drawn at random, and what it is a positive of.
+    """A label encoder to {"text": int32 [text_length], "group": int32 []}: a random caption and its group of positives.
 
-    Captions longer than `text_length` tokens are cut before EOT, as CLIP's training does.
-    padded_to: of a tower of padded texts (`TextConfig.padded`), to how many tokens: the size of "text" then.
-    positives: 'text', equal captions form a group; 'category', images of one class do (for class-level captions,
-      of which any fits any image of the class).
+    Captions longer than `text_length` tokens are truncated before EOT, as in CLIP's training.
+    padded_to: the length of "text" for a text tower with padded texts (`TextConfig.padded`).
+    positives: 'text' groups equal captions; 'category' groups images of one class (for class-level captions, each of
+      which fits any image of the class).
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class CaptionLabels:
     ):
         fill = 0 if padded_to is None else tokenizer.pad_token_id
         self._padding = np.full(padded_to or text_length, fill, np.int32)
-        from ecor_jax.clip.tokenizer import ids_of  # transformers takes a second to import
+        from ecor_jax.clip.tokenizer import ids_of  # importing transformers takes a second
 
         self._captions, self._ids_of = captions, functools.partial(ids_of, tokenizer)
         self._text_length, self._positives = text_length, positives
@@ -145,5 +145,5 @@ class CaptionLabels:
             ids = [*ids[: self._text_length - 1], ids[-1]]
         text[: len(ids)] = ids
         same = normalise_name(caption if self._positives == "text" else record["category"])
-        # Equal texts give equal numbers, in every process and run.
+        # A CRC is equal for equal texts in every process and run, unlike `hash`.
         return {"text": text, "group": np.asarray(zlib.crc32(same.encode()) >> 1, np.int32)}

@@ -1,4 +1,4 @@
-"""The image files of a folder or of a zip, by their paths within it."""
+"""`Files`: the image and text files of a folder or zip, found by suffix or content and addressed by relative path."""
 
 import os
 from collections.abc import Sequence
@@ -13,19 +13,19 @@ from ecor_jax.untrusted.pictures import FORMATS, HEAD, picture_format
 
 TEXT_SUFFIXES = (".txt", ".csv")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".pgm", ".ppm", ".tif", ".tiff", ".dcm")
-"""Of files that are taken for pictures unseen; any other file is one if its content is."""
+"""Suffixes of files that count as images without inspection; any other file is an image if its content is one."""
 _NO_PICTURES = (".json", ".xml", ".md", ".html", ".yaml", ".yml", ".py", ".npy", ".npz")
 _READ = ", ".join((*FORMATS, "DICOM"))
 
 
 class Files:
-    """The image files and texts of a folder or zip; picklable, and safe to read from several threads.
+    """The image and text files of a folder or zip; picklable, and safe to read from several threads.
 
     path: the root, for messages.
-    members, texts: paths below the root, with `/`, sorted, of the images, and of the lists and tables beside them. A
-    file that is called like neither is an image if it begins like one.
-    skipped: by reason the paths of all other files: hidden ones, pictures of formats that are not read, no pictures.
-    UserError if the path is missing, or neither a folder nor a zip.
+    members, texts: sorted relative paths, with `/`, of the images and of the lists and tables. A file without a known
+    suffix is an image if its first bytes are those of an image.
+    skipped: the paths of all other files by reason: hidden files, unsupported image formats, files that are no images.
+    Raises UserError if the path is missing, or neither a folder nor a zip.
     """
 
     def __init__(self, path: Path, expected: str):
@@ -57,8 +57,8 @@ class Files:
                 self._archive.check(name)
 
     def _no_picture(self, name: str) -> str:
-        """Why a file is no picture that is read, by its content; '' for one that is."""
-        # Labels and notes by the thousand need not be opened; an index of DICOM files is one of its kind itself.
+        """Returns why the content of a file is not a supported image; '' if it is."""
+        # Label files need not be opened: there may be thousands. DICOMDIR is an index in DICOM format.
         if name.lower().endswith(_NO_PICTURES) or name.rpartition("/")[2] == "DICOMDIR":
             return "no picture"
         try:
@@ -71,14 +71,14 @@ class Files:
         return f"{kind} (not read)" if kind else "no picture"
 
     def read(self, member: str) -> bytes:
-        """The content of a member or text. Raises BadImage if it cannot be read."""
+        """Returns the content of a member or text. Raises BadImage if it cannot be read."""
         try:
             return self._archive.read(member) if self._archive else read_bytes(self.path / member)
         except UserError as error:
             raise BadImage(str(error)) from error
 
     def apart_from(self, used: Sequence[str], below: str = "") -> dict[str, list[str]]:
-        """Of the files below a folder those that are not used, by reason: `skipped`, texts, other members."""
+        """Returns the unused files below a folder by reason: `skipped`, texts, and members that are not in `used`."""
         others = sorted(set(self.members) - set(used))
         skipped = {**self.skipped, "a list or text": self.texts, "not listed": others}
         chosen = {reason: [name for name in names if name.startswith(below)] for reason, names in skipped.items()}
@@ -86,14 +86,14 @@ class Files:
 
 
 def open_files(path: Path) -> Files:
-    """The images of a folder or a zip. UserError as of `Files`, and if there is no image."""
+    """Opens the images of a folder or a zip. Raises UserError as `Files` does, or if there is no image."""
     files = Files(path, "a folder of images, a zip, or a directory written by ecor-jax prepare")
     _check_names(files, "images", files.members, f"read are {_READ}, by their content")
     return files
 
 
 def open_texts(path: Path) -> Files:
-    """A folder or zip for the sake of its texts, reports for one. UserError as of `Files`, and if there is no text."""
+    """Opens the texts of a folder or zip, such as reports. Raises UserError as `Files` does, or if there is none."""
     files = Files(path, "a folder of texts, or a zip")
     _check_names(files, "texts", files.texts, f"looked for files ending in {' '.join(TEXT_SUFFIXES)}")
     return files
@@ -108,14 +108,14 @@ def _check_names(files: Files, kind: str, names: Sequence[str], expected: str) -
 
 
 def read_picture(path: Path) -> bytes:
-    """The content of a file that is to be a picture, whatever its name. UserError if it cannot be read."""
+    """Reads an image file with any suffix. Raises UserError if it cannot be read."""
     if not path.exists():
         raise UserError(f"{path} does not exist: expected a picture")
     return read_bytes(path)
 
 
 def read_text(files: Files, member: str) -> str:
-    """A text of UTF-8, or else of Latin-1, as a few old reports are: there every byte is a character.
+    """Decodes a text as UTF-8, else as Latin-1 (a few old reports), which assigns a character to every byte.
 
     Raises UserError if it cannot be read.
     """
@@ -127,6 +127,6 @@ def read_text(files: Files, member: str) -> str:
 
 
 def raise_missing(where: str, names: Sequence[str]) -> None:
-    """UserError that says which images `where` names although they do not exist: ten of them, and how many."""
+    """Raises UserError if `where` lists images that do not exist (`names`): states their number and ten names."""
     if names:
         raise UserError(f"{where} names {len(names)} images that do not exist: {some_of(names)}")

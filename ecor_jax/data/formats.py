@@ -1,4 +1,4 @@
-"""Every kind of file that is read: docs/formats.md shows this table, and the tests walk over it."""
+"""The table of all supported file formats: the source of docs/formats.md, and tested entry by entry."""
 
 import dataclasses
 
@@ -7,7 +7,7 @@ from ecor_jax.data.files import IMAGE_SUFFIXES
 
 @dataclasses.dataclass(frozen=True)
 class Format:
-    """recognised: by what. read: what is taken of it. ignored: what is not."""
+    """A row of the table. recognised: how the format is detected. read, ignored: the content that is (not) used."""
 
     kind: str
     name: str
@@ -74,7 +74,7 @@ FORMATS = (
 
 
 def as_page() -> str:
-    """docs/formats.md."""
+    """Returns the text of docs/formats.md."""
     lines = [
         "# Files that are read",
         "Made from the table in [ecor_jax/data/formats.py](../ecor_jax/data/formats.py); the tests read an example of",

@@ -1,4 +1,4 @@
-"""Pictures on disk as a `Source`: a folder tree, a zip, a RecordIO file, a directory of ArrayRecord files, TFDS's."""
+"""`open_images` and `splits_of`: image sets on disk (folder, zip, RecordIO, ArrayRecord, TFDS) as a `Source`."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -17,23 +17,23 @@ SPLIT_NAMES = ("train", "training", "val", "valid", "validation", "test")
 
 
 def open_images(path: str | Path, *, split: str = "") -> Source:
-    """The images of a folder tree, a zip, a `.rec`, or a directory of `ecor-jax prepare` or TFDS, in a fixed order.
+    """Opens a folder tree, a zip, a `.rec`, or a directory of `ecor-jax prepare` or TFDS; the order is fixed.
 
-    A tree holds `class/image` or `class/rationale/image` (DROR, arXiv 2212.06202: the second folder is what
-    this very image shows); images that all lie at the top have category ''. A single folder around several
-    classes is passed over. Where a `label.txt` lies beside the images, it says which there are and their classes
-    (`labelled_list.open_list`). Neither such a tree nor a `.rec` (`recordio.RecordIO`) has splits. Names are
-    normalised; two that are one then are an error.
+    A tree holds `class/image` or `class/rationale/image` (DROR, arXiv 2212.06202: the second folder names a rationale
+    of the image). If all images are at the top level, their category is ''. A single folder around several classes is
+    skipped. A `label.txt` beside the images lists the images and their classes (`labelled_list.open_list`). Trees with
+    a `label.txt` and `.rec` files (`recordio.RecordIO`) have no splits. Names are normalised; two names that coincide
+    after normalisation are an error.
 
     Args:
-        path: the folder, zip file, `.rec` file or ArrayRecord directory, or `tfds:NAME` (`tfds_sets.located`). Nothing
-            is unpacked: zips are read in place.
-        split: only what lies below this top folder (`train`), or this split of an ArrayRecord directory.
+        path: the folder, zip file, `.rec` file or ArrayRecord directory, or `tfds:NAME` (`tfds_sets.located`). Zips are
+            read in place, without unpacking.
+        split: restricts the images to this top folder (`train`), or to this split of an ArrayRecord directory.
 
     Raises:
-        UserError: the path is missing or of no such kind, the zip is broken, encrypted or names a path
-            outside itself, the `.rec` or its `.idx` is damaged, the split names nothing, a class cannot be told,
-            or there is no image.
+        UserError: the path is missing or of another kind; the zip is broken, encrypted or names a path outside itself;
+            the `.rec` or its `.idx` is damaged; the split does not exist; a class cannot be determined; or there is no
+            image.
     """
     path = _path(path)
     if is_array_records(path):
@@ -61,10 +61,10 @@ def open_images(path: str | Path, *, split: str = "") -> Source:
 
 
 def splits_of(path: str | Path) -> tuple[str, ...]:
-    """The splits there are to choose from; () if there is nothing to choose.
+    """Returns the splits of an image set; () if there are fewer than two.
 
-    Of a folder or zip its top folders, if all of them are named train, val, test or alike. Raises UserError
-    as `open_images` does.
+    The splits of a folder or zip are its top folders, if every one of them is named in SPLIT_NAMES. Raises UserError as
+    `open_images` does.
     """
     path = _path(path)
     if is_array_records(path):
@@ -80,7 +80,7 @@ def _path(path: str | Path) -> Path:
 
 
 def _by_folders(files: Files, members: Sequence[str], top: str, split: str = "") -> LabelledFiles:
-    """Image files whose folders below `top` say what they show: `class/image` or `class/rationale/image`."""
+    """Labels image files by their folders below `top`: `class/image` or `class/rationale/image`."""
     labels = [name.removeprefix(top).split("/")[:-1] for name in members]
     depths = set(map(len, labels))
     if not (depths == {0} or depths <= {1, 2}):
@@ -108,7 +108,7 @@ def _is_recordio(path: Path) -> bool:
 
 
 def _wrapping(members: Sequence[str], split: str) -> str:
-    """The folders (with their last `/`) that hold everything and still leave each image in a folder."""
+    """Returns the folders (with a trailing `/`) that contain all images and still leave each image in a subfolder."""
     top = ""
     while len(first := _first_folders(members, top)) == 1 and first != {split} and _depth(members, top) > 1:
         top += f"{first.pop()}/"
@@ -125,5 +125,5 @@ def _first_folders(members: Sequence[str], top: str) -> set[str]:
 
 
 def _depth(members: Sequence[str], top: str) -> int:
-    """The least number of folders below `top` that an image lies in."""
+    """Returns the minimum number of folders between `top` and an image."""
     return min(name.removeprefix(top).count("/") for name in members)

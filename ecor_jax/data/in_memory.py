@@ -1,4 +1,4 @@
-"""A whole set read before it is used: its bad pictures are known, and its good ones stay in memory where they fit."""
+"""`checked`: reads an image set before training, reports its bad images and keeps the others in memory if they fit."""
 
 import hashlib
 import os
@@ -16,11 +16,11 @@ from ecor_jax.data.encode import Preprocess
 from ecor_jax.data.records import BadImage, OnBadImage, Preprocessed, Record, Source, raise_bad_images
 from ecor_jax.data.sources import Subset
 
-MEMORY_LIMIT = 2 << 30  # bytes of the pictures that `checked` keeps
+MEMORY_LIMIT = 2 << 30  # bytes of images that `checked` keeps
 
 
 class InMemory(Source):
-    """A source of which `load` finds some records in memory; None in `loaded` stands for one that is read anew."""
+    """A source whose `load` returns records from memory; None in `loaded` marks a record that is read again."""
 
     def __init__(self, source: Source, loaded: Sequence[Record | Preprocessed | None]):
         self._source, self._loaded = source, loaded
@@ -39,16 +39,16 @@ def checked(
     on_bad_image: OnBadImage = "error",
     augment: Augment = "none",
 ) -> tuple[Source, tuple[str, ...], tuple[str, ...]]:
-    """The readable pictures of a source, for an encoder that augments so, and two kinds of messages.
+    """Returns the readable images of a source for an encoder that uses `augment`, and two tuples of messages.
 
-    One for each picture that is left out, and one for each that stands in two classes, byte by byte: one of them is
-    wrong, and both are used. The pictures are kept in memory: preprocessed, or, where `augment` changes the original,
-    decoded, as many as fit into 2 GiB. A set over 2 GiB once preprocessed is returned as it is: its bad images turn up
-    in the pipeline.
+    The first has a message per skipped image. The second has a message per image whose bytes also occur in another
+    class: one of the two labels is wrong, and both images are used. Images are kept in memory: preprocessed, or, if
+    `augment` changes the original, decoded, up to 2 GiB. A set that exceeds 2 GiB when preprocessed is returned
+    unchanged and unread; its bad images surface in the pipeline.
 
     Raises:
-        UserError: some images are unreadable (all are counted, ten named), unless `on_bad_image` is "skip"
-            and there are others.
+        UserError: some images are unreadable (all are counted, ten named), unless `on_bad_image` is "skip" and other
+            images are readable.
     """
     shape = preprocess(Image.new("RGB", (8, 8))).shape
     if len(source) * int(np.prod(shape)) > MEMORY_LIMIT:

@@ -1,4 +1,4 @@
-"""Several rationales at once: `{r1} and ... and {rm}` (ECOR, arXiv 2404.12839, III-C.1)."""
+"""Sets of rationales joined into one prompt: `{r1} and ... and {rm}` (ECOR, arXiv 2404.12839, III-C.1)."""
 
 import dataclasses
 import itertools
@@ -11,28 +11,28 @@ from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
 
 MOST = 200_000
-"""Sets a vocabulary may have."""
+"""Maximum number of sets in a vocabulary."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Joined:
-    """A vocabulary whose rationales are joined sets of the rationales of another.
+    """A vocabulary whose rationales are joined sets of the R rationales of another vocabulary.
 
-    members: bool [sets, R], which rationales a set is made of.
+    members: bool [sets, R], the membership of each rationale in each set.
     """
 
     vocabulary: Vocabulary
     members: Bool[np.ndarray, "sets R"]
 
     def gold_sets(self, rationales: Bool[np.ndarray, "R"]) -> Bool[np.ndarray, "sets"]:
-        """The sets all of whose members are gold."""
+        """Returns the sets all of whose members are gold."""
         return np.logical_not((self.members & ~rationales).any(axis=1))
 
 
 def join_rationales(vocabulary: Vocabulary, count: int) -> Joined:
-    """All sets of `count` rationales of a class, in its order, joined by ' and '; 0 joins a class's whole list.
+    """Joins all sets of `count` rationales of each class, in vocabulary order, by ' and '; 0 joins the complete list.
 
-    A class with fewer rationales contributes its whole list.
+    A class with fewer rationales contributes its complete list.
     """
     if count < 0:
         raise UserError(f"rationales_per_prompt is {count}; expected 1 or more, or 0 for all of a class")
@@ -53,7 +53,7 @@ def join_rationales(vocabulary: Vocabulary, count: int) -> Joined:
     matrix = np.zeros((len(listed.rationales), len(vocabulary.rationales)), bool)
     for number, text in enumerate(listed.rationales):
         matrix[number, list(members[text])] = True
-    # A set may be gold for a class that does not list it first: evaluate by members.
+    # A set is gold for every class that has all of its members, even if the class does not list the set.
     joined = Joined(listed, matrix)
     gold = np.stack([joined.gold_sets(of_class) for of_class in vocabulary.gold])
     return dataclasses.replace(joined, vocabulary=dataclasses.replace(listed, gold=gold))

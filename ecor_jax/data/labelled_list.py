@@ -1,4 +1,4 @@
-"""Image files with labels, and lists of them beside the images, `label.txt`: aligned face crops often come so."""
+"""`LabelledFiles`, a source of image files with labels, and `label.txt` lists, which often accompany face crops."""
 
 import posixpath
 import unicodedata
@@ -14,9 +14,9 @@ LIST_NAME = "label.txt"
 
 
 class LabelledFiles(Source):
-    """Some image files of a folder or zip, with the category ('' if unknown) of each, and its rationales.
+    """Image files of a folder or zip, with the category ('' if unknown) and the rationales of each.
 
-    below: the folder that it is of, with its last `/`; other files there are `skipped`.
+    below: the folder of the images, with a trailing `/`; other files in it are `skipped`.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class LabelledFiles(Source):
 
 
 def find_list(files: Files) -> str:
-    """The `label.txt` in the folder that holds all images, at the top or further down; '' if there is none."""
+    """Returns the `label.txt` in the folder that contains all images, at the top or deeper; '' if there is none."""
     for name in sorted(files.texts, key=lambda name: name.count("/")):
         folder = name[: name.rfind("/") + 1]
         if name == folder + LIST_NAME and all(member.startswith(folder) for member in files.members):
@@ -52,13 +52,13 @@ def find_list(files: Files) -> str:
 
 
 def open_list(files: Files, listing: str) -> LabelledFiles:
-    """The images that a list names, in its order; its lines are `path<TAB>class`, paths relative to the list.
+    """Opens the images of a list, in its order; its lines are `path<TAB>class`, paths relative to the list.
 
-    Classes are normalised, and so are those of pictures with several, `one|another`. Paths are compared in one Unicode
-    form. Images that the list does not name are no part of the source.
+    Classes are normalised, also those of images with several, `one|another`. Paths are compared in NFC. Images that
+    the list does not name are not part of the source.
 
-    Raises UserError naming the list and the line for a line of another form, a path given twice, or two classes
-    that are the same once normalised; and naming the listed files that are missing.
+    Raises UserError naming the list and the line if a line has another form, a path is repeated, or two classes are
+    equal after normalisation; and naming the listed files that are missing.
     """
     where = f"{files.path}: {listing}"
     text = decode_text(files.read(listing), where)

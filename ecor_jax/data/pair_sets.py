@@ -1,4 +1,4 @@
-"""Pairs of images to be told apart or recognised as the same: the sets of face verification."""
+"""Pairs of images of the same or of different people: the evaluation sets of face verification."""
 
 import dataclasses
 import unicodedata
@@ -21,35 +21,35 @@ _CSV_COLUMNS = ("file_x", "file_y", "Decision")
 
 @dataclasses.dataclass(frozen=True)
 class PairSet:
-    """P pairs of images, in an order that counts: cross-validation takes consecutive pairs as its folds."""
+    """P pairs of images; their order matters, because cross-validation uses consecutive pairs as folds."""
 
     name: str
     images: Source
     """Each image once."""
     first: np.ndarray
     second: np.ndarray
-    """int64 [P] both: indices into `images`."""
+    """int64 [P] each: indices into `images`."""
     same: np.ndarray
-    """bool [P]: both show the same person."""
+    """bool [P]: whether both images show the same person."""
 
 
 def open_pairs(name: str, path: str | Path, images: str | Path = "") -> PairSet:
-    """The pairs that a file lists, in its order.
+    """Reads the pairs that a file lists, in its order.
 
     Args:
-        name: of the set, for tables.
+        name: the name of the set, for tables.
         path: one of
-            - insightface's `.bin`, which holds its images; equal ones, byte by byte, are taken once;
-            - LFW's `pairs.txt`: a line `folds<TAB>pairs`, or of its development sets `pairs` alone, then as many
-              lines of each kind for each fold, `name<TAB>number<TAB>number` of the same person and
-              `name<TAB>number<TAB>name<TAB>number` of two (other white space will do where no name has any); an image
+            - insightface's `.bin`, which contains its images; images with equal bytes are stored once;
+            - LFW's `pairs.txt`: a line `folds<TAB>pairs` (in the development sets only `pairs`), then as many lines of
+              each kind per fold: `name<TAB>number<TAB>number` for the same person and
+              `name<TAB>number<TAB>name<TAB>number` for two (other white space works if no name contains any); an image
               is `name/name_0001` with any suffix, and its category is the name;
             - a `.csv` with the columns file_x, file_y (paths, or the last parts of them) and Decision (Yes or No);
             - a zip with one such `.csv` and its images.
-        images: folder or zip with the images of a `.txt` or `.csv`; '' where they are in `path` itself.
+        images: the folder or zip with the images of a `.txt` or `.csv`; '' if they are in `path` itself.
 
-    Raises UserError for a file that is missing, of none of these kinds or damaged (naming the line), for a pickle
-    that names anything but arrays, for images that do not exist (all are counted, ten named), or are there twice.
+    Raises UserError if a file is missing, of another kind or damaged (naming the line), if a pickle names anything but
+    arrays, or if images do not exist (all are counted, ten named) or exist twice.
     """
     path = Path(path)
     kind = path.suffix.lower()
@@ -71,13 +71,13 @@ def open_pairs(name: str, path: str | Path, images: str | Path = "") -> PairSet:
 
 
 def pairs_within(name: str, source: Source, seed: int) -> PairSet:
-    """All pairs of images with the same category, and as many with different ones (or all, if there are fewer).
+    """Forms all pairs of images with the same category, and as many with different ones (all, if there are fewer).
 
-    Different pairs are drawn without repetition. Both kinds are spread evenly over the order, so that any
-    stretch of it has (nearly) the same share of each. Pairs of one person stand together: the folds of a
-    cross-validation share few people. Depends on the order of `source` and the seed alone.
+    Pairs with different categories are drawn without replacement. Both kinds are spread evenly, so that any stretch of
+    the order has nearly the same share of each. Pairs of one person are adjacent, so that the folds of a
+    cross-validation share few people. The result depends only on the order of `source` and the seed.
 
-    Raises UserError if a category is unknown or there is no pair of one of the kinds.
+    Raises UserError if a category is unknown or one of the two kinds has no pair.
     """
     categories = source.categories
     if unknown := sum(not category for category in categories):
@@ -85,7 +85,7 @@ def pairs_within(name: str, source: Source, seed: int) -> PairSet:
     _, codes = np.unique(np.asarray(categories), return_inverse=True)
     order = np.argsort(codes, kind="stable")
     place = np.arange(len(order))
-    ends = np.searchsorted(codes[order], codes[order], "right")  # of each image's category, in `order`
+    ends = np.searchsorted(codes[order], codes[order], "right")  # the end of each image's category in `order`
     same = _partners(place + 1, ends - place - 1, slice(None))
     count = int((len(order) - ends).sum())
     if not len(same[0]) or not count:
@@ -101,7 +101,7 @@ def pairs_within(name: str, source: Source, seed: int) -> PairSet:
 
 
 def _partners(starts: np.ndarray, counts: np.ndarray, chosen: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray]:
-    """Of all pairs (place, starts[place] + 0 to counts[place] - 1), listed by place, the chosen ones."""
+    """Returns the chosen ones of all pairs (i, starts[i] + k) with 0 <= k < counts[i], ordered by i and k."""
     before = np.cumsum(counts) - counts
     numbers = np.arange(counts.sum())[chosen] if isinstance(chosen, slice) else chosen
     first = np.searchsorted(before + counts, numbers, "right")
@@ -168,7 +168,7 @@ def _of_csv(name: str, where: str, text: str, files: Files) -> PairSet:
 def _of_names(
     name: str, where: str, pairs: list[tuple[str, str, bool]], files: Files, paths: dict[str, str], people: bool
 ) -> PairSet:
-    """Pairs of images whose names end the `paths` {member: path}; `people`: the last folder is who it is."""
+    """Builds pairs of images whose names end the `paths` {member: path}; `people`: the last folder is the person."""
     if not pairs:
         raise UserError(f"{where} lists no pairs")
     pairs = [(_composed(first), _composed(second), same) for first, second, same in pairs]
@@ -198,12 +198,12 @@ def _of_names(
 
 
 def _composed(path: str) -> str:
-    """macOS writes accents apart from their letters."""
+    """Returns the path in NFC, because macOS stores accents as separate characters."""
     return unicodedata.normalize("NFC", path)
 
 
 def _only_table(files: Files) -> tuple[str, str]:
-    """The one `.csv` with the columns of pairs: its path, for messages, and its text."""
+    """Returns the path (for messages) and the text of the only `.csv` with the columns of pairs."""
     tables = []
     for member in files.texts:
         where = f"{files.path}: {member}"

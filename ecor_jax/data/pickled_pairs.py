@@ -1,7 +1,7 @@
-"""The pickle inside a verification `.bin`, read without running what it may ask for.
+"""Safe reader for the pickle in an insightface verification `.bin`.
 
-Its unpickler knows the few names that bytes and NumPy arrays of them are described with, in Python 2 and 3, and has
-stand-ins for them; it refuses every other name. Nothing is imported, and NumPy's own unpickling is not used.
+Its unpickler accepts only the names that describe bytes and NumPy arrays, in Python 2 and 3, and replaces them by
+stand-ins; it refuses every other name. Nothing is imported, and NumPy's own unpickling is not used.
 """
 
 import reprlib
@@ -17,17 +17,17 @@ from ecor_jax.untrusted.pickles import StandIn, Unpickler
 
 
 def read_bin(path: Path) -> tuple[list[bytes], np.ndarray]:
-    """The encoded images of an insightface `.bin`, 2P of them, and bool [P]: images 2i and 2i + 1 are the same person.
+    """Returns the 2P encoded images of an insightface `.bin`, and bool [P]: images 2i and 2i + 1 show the same person.
 
-    The file is a pickle of (list of images as bytes or uint8 arrays, list of bools, or of numbers that are 0 or 1);
-    either list may be an array.
-    Raises UserError if it is missing, broken, names anything else (which is named), or the counts do not fit.
+    The file is a pickle of (list of images as bytes or uint8 arrays, list of bools or of numbers 0 and 1); either list
+    may be an array.
+    Raises UserError if it is missing, broken, names anything else (the message says what), or the counts do not match.
     """
     try:
         pair = _Unpickler(read_bytes(path), path).load()
     except UserError:
         raise
-    except Exception as error:  # a broken pickle can fail in any way
+    except Exception as error:  # a broken pickle may raise anything
         raise UserError(
             f"{path} is not a verification .bin, or a broken one: {str(error)[:200] or type(error).__name__}"
         ) from error
@@ -52,11 +52,11 @@ _NUMBERS = {
     **{f"{kind}{size}": f"{kind}{size}" for kind in "iu" for size in (1, 2, 4, 8)},
     **{"b1": "b1", "bool": "b1", "bool_": "b1", "uint8": "u1", "f4": "f4", "f8": "f8"},
 }
-"""NumPy's types of numbers, by the names that pickles give them."""
+"""NumPy's numeric types, by the names used in pickles."""
 
 
 class _Dtype(StandIn):
-    """A NumPy dtype: its name (`u1`) and its order of bytes; the rest of its pickle is of types that are not read."""
+    """A NumPy dtype: its name (`u1`) and byte order; the rest of its state concerns types that are not supported."""
 
     def __init__(self, name: str):
         self.name, self.order = name, "<"
@@ -65,14 +65,14 @@ class _Dtype(StandIn):
         self.order = ">" if state[1] in (">", b">") else "<"
 
     def numbers(self, raw: Any) -> list[Any] | None:
-        """The numbers in bytes of this type; None where it is none of numbers, or they do not fit."""
+        """Decodes bytes of this type to numbers; returns None if the type is not numeric or the length does not fit."""
         if self.name not in _NUMBERS or not isinstance(raw, bytes) or len(raw) % (size := int(_NUMBERS[self.name][1])):
             return None
         return np.frombuffer(raw, np.dtype(f"{self.order if size > 1 else '|'}{_NUMBERS[self.name]}")).tolist()
 
 
 class _Array(StandIn):
-    """A NumPy array: its state and nothing else."""
+    """The state of a NumPy array."""
 
     dtype: Any = None
     shape: Any = ()
@@ -82,14 +82,14 @@ class _Array(StandIn):
         _version, self.shape, self.dtype, _fortran, self.raw = state
 
     def bytes(self) -> bytes | None:
-        """The content of an array of bytes, of shape [n] or, as OpenCV has it, [n, 1]; None for any other."""
+        """Returns the content of a byte array of shape [n] or, as by OpenCV, [n, 1]; None for any other array."""
         one_byte = isinstance(self.dtype, _Dtype) and _NUMBERS.get(self.dtype.name) == "u1"
         if not (one_byte and isinstance(self.raw, bytes)):
             return None
         return self.raw if self.shape in ((len(self.raw),), (len(self.raw), 1)) else None
 
     def items(self) -> list[Any] | None:
-        """The entries of an array of numbers or objects, of shape [n] or [n, 1]; None for any other."""
+        """Returns the entries of an array of numbers or objects, of shape [n] or [n, 1]; None for any other array."""
         if not isinstance(self.dtype, _Dtype):
             return None
         objects = self.raw if self.dtype.name.startswith("O") and isinstance(self.raw, list) else None
@@ -103,15 +103,15 @@ class _Unpickler(Unpickler):
         self._path = path
 
     def find_class(self, module: str, name: str) -> Any:
-        # NumPy 2 and Python 2 have names of their own.
+        # NumPy 2 and Python 2 use different module names.
         renamed = module.replace("numpy._core", "numpy.core").replace("__builtin__", "builtins")
         known = {
-            ("numpy", "ndarray"): "ndarray",  # a string: the pickle can neither call it nor set anything on it
+            ("numpy", "ndarray"): "ndarray",  # a string, which a pickle can neither call nor modify
             ("numpy", "dtype"): self._dtype,
             ("numpy.core.multiarray", "_reconstruct"): lambda *_: _Array(),
             ("numpy.core.multiarray", "scalar"): self._scalar,
             ("numpy.core.numeric", "_frombuffer"): self._frombuffer,
-            ("_codecs", "encode"): self._bytes,  # how Python 3 writes bytes for Python 2
+            ("_codecs", "encode"): self._bytes,  # how Python 3 pickles bytes for Python 2
             ("builtins", "bytes"): self._bytes,
             ("builtins", "bytearray"): self._bytes,
         }
@@ -142,7 +142,7 @@ class _Unpickler(Unpickler):
         if isinstance(content, str) and _text(encoding) in ("latin1", "latin-1"):
             self.take(len(content))
             return content.encode("latin1")
-        raise TypeError(f"{_kind(content)} where bytes were expected")  # bytes(10**12) would ask for the memory
+        raise TypeError(f"{_kind(content)} where bytes were expected")  # bytes(10**12) would allocate a terabyte
 
 
 def _text(value: Any) -> str:
@@ -152,7 +152,7 @@ def _text(value: Any) -> str:
 
 
 def _items(value: Any) -> Sequence[Any] | None:
-    """The entries of a list, tuple or array; None for anything else."""
+    """Returns the entries of a list, tuple or array; None for anything else."""
     if isinstance(value, _Array):
         return value.items()
     return value if isinstance(value, list | tuple) else None
@@ -175,5 +175,5 @@ def _kind(value: Any) -> str:
     if isinstance(value, _Array):
         name = value.dtype.name if isinstance(value.dtype, _Dtype) else "unknown type"
         return f"an array of {name} and shape {reprlib.repr(value.shape)}"
-    shown = f" {value!r}" if value is None or isinstance(value, int | float) else ""  # lists may be endless
+    shown = f" {value!r}" if value is None or isinstance(value, int | float) else ""  # lists may contain themselves
     return f"{type(value).__name__}{shown}"

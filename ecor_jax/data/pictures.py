@@ -1,4 +1,4 @@
-"""Pictures as a user gives them, in files, folders, zips or memory, made into records."""
+"""Conversion of user input (files, folders, zips, arrays, PIL images) to records, used by the Python API."""
 
 import functools
 import itertools
@@ -20,17 +20,17 @@ from ecor_jax.errors import UserError
 from ecor_jax.untrusted.archives import is_zip
 
 Picture = Any
-"""A file, folder, zip or ArrayRecord directory; or a picture: PIL's, an array (`data.decode.pixels_of`), NumPy's, JAX's
-or PyTorch's, or a file's bytes."""
+"""A file, folder, zip or ArrayRecord directory; or one image: a PIL image, the bytes of an image file, or a NumPy, JAX
+or PyTorch array (`data.decode.pixels_of`)."""
 
 
 def as_list(pictures: Picture | Sequence[Picture]) -> Sequence[Picture]:
-    """Pictures, of which one may stand for itself; an array of four axes is as many pictures as its first is long."""
+    """Returns the input as a sequence: a single image becomes a list of one; a 4-D array is a sequence of images."""
     return [pictures] if _is_single(pictures) else pictures
 
 
 def is_one(picture: Any) -> bool:
-    """Whether it holds a single picture: neither a sequence of them nor a folder or zip."""
+    """Returns whether the input is a single image: neither a sequence of images nor a folder or zip."""
     return _is_single(picture) and not _is_collection(picture)
 
 
@@ -45,17 +45,17 @@ def _is_collection(picture: Any) -> bool:
 
 
 def records_of(pictures: Sequence[Picture], tally: Tally, *, skip_bad: bool) -> list[Record]:
-    """The pictures of files, folders, zips and ArrayRecord directories, and pictures at hand, in their order.
+    """Reads the images of files, folders, zips, ArrayRecord directories and in-memory inputs, in their order.
 
-    UserError that names all that cannot be read, or, with `skip_bad`, a warning for each of them where others can;
-    `tally` counts them.
+    Raises UserError naming every unreadable image. With `skip_bad`, unreadable images are skipped with a warning as
+    long as others are readable. `tally` counts the images.
     """
     readers = itertools.chain.from_iterable(_readers(n, picture, tally) for n, picture in enumerate(pictures, 1))
     return _readable(readers, tally, skip_bad)
 
 
 def _readers(number: int, picture: Picture, tally: Tally) -> Iterator[Callable[[], Record]]:
-    """Readers of a picture, or of all those of a folder or zip, however deep, or ArrayRecord directory."""
+    """Yields one reader for a file, or one per image of a folder or zip (at any depth) or ArrayRecord directory."""
     if not isinstance(picture, str | Path):
         tally.found += 1
         tally.used += 1

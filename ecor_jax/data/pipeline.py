@@ -1,4 +1,4 @@
-"""Records to batches, by Grain: shuffled over the whole set, a share for every process, to be begun anywhere."""
+"""The Grain input pipeline: globally shuffled training batches and padded evaluation batches, sharded by process."""
 
 import os
 from collections.abc import Callable
@@ -14,11 +14,11 @@ from ecor_jax.data.records import SKIP_OPTION, Arrays, BadImage, Example, OnBadI
 from ecor_jax.errors import UserError
 
 Encoder = Callable[[Record | Preprocessed, np.random.Generator], Example]
-"""Turns a record into arrays of fixed shapes; picklable. Raises BadImage for an image it cannot decode."""
+"""Turns a record into arrays of fixed shapes; picklable. Raises BadImage if the image cannot be decoded."""
 
 _preparation_data = spawn.get_preparation_data
 RAM_BUDGET_MB = 1024
-"""Of the examples that workers hold, one each, where their number is chosen."""
+"""Memory for the examples that workers hold, one per worker, when Grain chooses the number of workers."""
 
 
 def train_batches(
@@ -32,27 +32,27 @@ def train_batches(
     process_count: int = 1,
     on_bad_image: OnBadImage = "error",
 ) -> "TrainBatches":
-    """An endless stream of this process's share of the batches: a new permutation of the set every epoch.
+    """Returns an endless stream of this process's shards of the batches; every epoch is a new permutation of the set.
 
-    A batch depends on the seed and its number alone, not on the number of workers or processes, nor on where the
-    stream was begun: so a run goes on with any number of processes. An epoch may end within a batch.
+    A batch depends only on the seed and its number, not on the number of workers or processes, nor on the batch at
+    which the stream starts. A run can therefore resume with any number of processes. Batches may span two epochs.
 
     Args:
         source: N records.
-        encode: gives the arrays of one example; its generator is seeded by (seed, position in the stream). None
+        encode: returns the arrays of one example; its generator is seeded by (seed, position in the stream). None
             for Arrays, which are examples already.
-        batch_size: of all processes together; N at most.
-        workers: processes that read and decode, beside this one's threads; 0 for threads only; -1 for as many as
-            Grain chooses, by the size of an example: as a rule, the cores that this process may use.
-        process_index, process_count: process i takes the i-th of `process_count` equal pieces of every batch.
-        on_bad_image: "skip" logs unreadable images and takes the next readable record of the set in their place.
+        batch_size: the global batch size, over all processes; at most N.
+        workers: processes that read and decode, besides the threads of this one; 0 for threads only; -1 for the number
+            that Grain chooses by the size of an example: usually the number of cores that this process may use.
+        process_index, process_count: process i takes the i-th of `process_count` equal shards of every batch.
+        on_bad_image: "skip" logs unreadable images and replaces each by the next readable record of the set.
 
     Returns:
-        Batches of what `encode` gives, [batch_size / process_count, ...].
+        Batches of the arrays of `encode`, [batch_size / process_count, ...].
 
     Raises:
-        UserError: the set is empty or smaller than a batch, or the batch cannot be shared evenly; from the
-            iterators, an image is unreadable.
+        UserError: the set is empty or smaller than a batch, or the batch is not divisible by the number of processes;
+            from the iterators: an image is unreadable.
     """
     share = _share(source, batch_size, process_count)
     if batch_size > len(source):
@@ -60,19 +60,19 @@ def train_batches(
     if workers < -1:
         raise UserError(f"{workers} worker processes were asked for; expected 0 or more, or -1 to have them chosen")
     example = _Example(source, encode, on_bad_image)
-    example.blank()  # fails here, rather than waits for ever, where every image is bad
+    example.blank()  # raises UserError if every image is bad, which would block the pipeline
     stream = grain.MapDataset.range(len(source)).seed(seed).shuffle().repeat().random_map(_Replaced(example))
     return TrainBatches(_Pieces(stream, process_index, process_count, share), share, workers)
 
 
 class TrainBatches:
-    """Batches without end of `share` examples each, of an endless map from positions to examples."""
+    """An endless iterable of batches of `share` examples, taken from an endless map from positions to examples."""
 
     def __init__(self, examples: grain.MapDataset[Example], share: int, workers: int = 0):
         self._examples, self._share, self._workers = examples, share, workers
 
     def starting(self, batch: int) -> grain.DatasetIterator[Example]:
-        """From the batch of that number on; 0 is the first."""
+        """Returns an iterator that begins at this batch; 0 is the first."""
         return iter(_batched(self._examples[batch * self._share :], self._share, self._workers))
 
     def __iter__(self) -> grain.DatasetIterator[Example]:
@@ -80,7 +80,7 @@ class TrainBatches:
 
 
 class _Pieces(grain.MapDataset):
-    """A process's piece of every batch of a stream: the pieces of all, in their order, are the batch."""
+    """The shard of one process of every batch; the shards of all processes, in their order, form the batch."""
 
     def __init__(self, stream: grain.MapDataset, piece: int, pieces: int, size: int):
         super().__init__(stream)
@@ -106,12 +106,12 @@ def eval_batches(
     process_count: int = 1,
     on_bad_image: OnBadImage = "error",
 ) -> grain.IterDataset[Example]:
-    """This process's share of the batches: every example once, in order, as many batches for every process.
+    """Returns this process's shards of the batches: every example once, in order, equally many batches per process.
 
-    Batch k, put together from the shares in the order of the processes, holds the records k * batch_size to
-    (k + 1) * batch_size - 1, and "mask", bool. Where none is left, and for skipped bad images, all arrays are 0 and
-    "mask" is False. Arguments, result and errors as in `train_batches`; but a set smaller than a batch is fine, and the
-    generator that `encode` gets depends on the record's index alone.
+    Batch k, concatenated over the processes in their order, holds the records k * batch_size to
+    (k + 1) * batch_size - 1, and "mask", bool. Beyond the last record, and for skipped bad images, all arrays are 0 and
+    "mask" is False. Arguments, result and errors are those of `train_batches`, except that a set may be smaller than a
+    batch, and the generator that `encode` gets depends only on the index of the record.
     """
     share = _share(source, batch_size, process_count)
     indices = np.arange(-(-len(source) // batch_size) * batch_size).reshape(-1, process_count, share)[:, process_index]
@@ -120,7 +120,7 @@ def eval_batches(
 
 
 class _Example:
-    """Reads and encodes the record of an index; None for a bad image that is to be skipped."""
+    """A reader and encoder of records by index; calls return None for a bad image that is to be skipped."""
 
     def __init__(self, source: Source | Arrays, encode: Encoder | None, on_bad_image: OnBadImage):
         self._source, self._encode, self._on_bad_image = source, encode, on_bad_image
@@ -142,7 +142,7 @@ class _Example:
             return None
 
     def blank(self) -> Example:
-        """An example of zeros, in the shapes of the first readable one."""
+        """Returns an example of zeros, in the shapes of the first readable one."""
         for index in range(len(self._source)):
             if (example := self(index, np.random.default_rng(index))) is not None:
                 return {key: np.zeros_like(value) for key, value in example.items()}
@@ -150,7 +150,7 @@ class _Example:
 
 
 class _Replaced:
-    """The example of an index; of a bad image that is to be skipped, of the next readable one."""
+    """Examples by index, in which the next readable record replaces a skipped bad image."""
 
     def __init__(self, example: _Example):
         self._example = example
@@ -162,7 +162,7 @@ class _Replaced:
 
 
 class _Padded:
-    """The example of an index, and its mask; blank beyond the last record."""
+    """Examples by index with a mask; blank beyond the last record and for skipped bad images."""
 
     def __init__(self, example: _Example, count: int):
         self._example, self._count = example, count
@@ -174,7 +174,7 @@ class _Padded:
 
 
 def _share(source: Source | Arrays, batch_size: int, process_count: int) -> int:
-    """Examples of a batch for each process."""
+    """Returns the number of examples of a batch per process."""
     if not len(source):
         raise UserError(f"no images in {source.origin}")
     if batch_size < 1:
@@ -185,15 +185,15 @@ def _share(source: Source | Arrays, batch_size: int, process_count: int) -> int:
 
 
 def _start_tracker() -> None:
-    """Python's tracker of what processes share, before Grain starts it: it lets signals through, to workers as well."""
-    # Grain leaves its memory to the tracker, which would speak of leaks at the end of every run.
+    """Starts Python's resource tracker before Grain does, and blocks the signals again that its start unblocks."""
+    # Grain leaves its shared memory to the tracker, which would warn about leaks at the end of every run.
     os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker")
     resource_tracker.ensure_running()
     stopping.block()
 
 
 def _without_script(name: str) -> dict[str, Any]:
-    """What a new process is told: one of Grain's gets all it needs by cloudpickle, and runs no script anew."""
+    """Returns the preparation data of a process; Grain's workers use cloudpickle and must not rerun the script."""
     told = _preparation_data(name)
     if name.startswith("grain-"):
         told = {key: value for key, value in told.items() if not key.startswith("init_main_from_")}
@@ -210,8 +210,8 @@ def _batched(examples: grain.MapDataset, share: int, workers: int) -> grain.Iter
         _start_tracker()
         spawn.get_preparation_data = _without_script
         if not flags.FLAGS.is_parsed():
-            flags.FLAGS.mark_as_parsed()  # Grain's workers read its flags, which nobody else parses
-        # Before the batches are made: so the same examples meet in a batch for any number of workers.
+            flags.FLAGS.mark_as_parsed()  # Grain's workers read its flags, which may be unparsed
+        # Before batching, so that batches hold the same examples for any number of workers.
         stream = stream.mp_prefetch(grain.MultiprocessingOptions(workers, per_worker_buffer_size=share))
     return stream.batch(share, drop_remainder=True)
 
@@ -219,7 +219,7 @@ def _batched(examples: grain.MapDataset, share: int, workers: int) -> grain.Iter
 def _chosen_workers(examples: grain.MapDataset) -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     chosen = grain.experimental.pick_performance_config(
-        # A stream of its own, that reads no further ahead than it is looked at.
+        # A separate stream with minimal prefetching.
         examples.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=1)),
         ram_budget_mb=RAM_BUDGET_MB,
         max_workers=cores,

@@ -1,4 +1,4 @@
-"""Any readable images as ArrayRecord files, through a TFDS builder."""
+"""`prepare`: converts any readable image set to ArrayRecord files with a TFDS builder."""
 
 import contextlib
 import io
@@ -25,15 +25,15 @@ from ecor_jax.data.tally import UNREADABLE, Tally
 from ecor_jax.errors import UserError
 
 ONLY_SPLIT = "train"
-"""The name TFDS gets for the images of a source without splits."""
+"""The TFDS split name for the images of a source without splits."""
 SHARD_SIZE = 256 << 20
-"""Bytes of a file: large enough for an object store, small enough that every host of a pod has some of its own."""
+"""Bytes per file: large enough for an object store, small enough that every host of a pod gets its own files."""
 
 
 class LabelledImages(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Images with their class and, where known, the rationales of each image.
+    """A TFDS builder for images with their class and, if known, the rationales of each image.
 
-    `splits` yields the records of each split. Images are encoded bytes: arrays TFDS would encode with TensorFlow.
+    `splits` yields the records of each split. Images are encoded bytes: TFDS needs TensorFlow to encode arrays.
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -54,7 +54,7 @@ class LabelledImages(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return tfds.core.DatasetInfo(builder=self, features=features, description="Images with rationales.")
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
-        del dl_manager  # everything is on this machine
+        del dl_manager  # nothing is downloaded
         return {split: self._generate_examples(records) for split, records in self._splits_to_write.items()}
 
     def _generate_examples(self, records: Iterable[Record]) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -64,7 +64,7 @@ class LabelledImages(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
 
 class _Shards(ShardConfig):
-    """Files of at most `max_shard_size`: TFDS's own are of 64 MiB to 1 GiB, whatever it is told."""
+    """A shard configuration with files of at most `max_shard_size`; TFDS's own always chooses 64 MiB to 1 GiB."""
 
     def get_number_shards(self, total_size: int, num_examples: int, uses_precise_sharding: bool = True) -> int:
         del uses_precise_sharding
@@ -78,7 +78,7 @@ class _Writing(tfds.download.DownloadConfig):
 
 @dataclass(frozen=True)
 class Prepared:
-    """What was written: the number of images of every split; of the others how many, and a line for each reason."""
+    """The result of `prepare`: the number of images written per split, and the tally of found and skipped images."""
 
     counts: dict[str, int]
     tally: Tally
@@ -92,14 +92,14 @@ def prepare(
     *,
     shard_size: int = SHARD_SIZE,
 ) -> Prepared:
-    """Writes the images that `open_images` finds in `source` to a directory `output` that it reads as well.
+    """Writes the images that `open_images` finds in `source` to a directory `output`, which it can read as well.
 
-    Without `split`, all splits of a folder or zip are written. Every image is decoded once, to find bad ones,
-    and stored as it was. A split becomes files of about equal size, of `shard_size` bytes at most where an image is not
-    larger alone. `output` appears at the end, whole, or not at all.
+    Without `split`, all splits of `source` are written. Every image is decoded once, to find bad ones, and stored
+    unchanged. A split becomes files of about equal size, of at most `shard_size` bytes unless a single image is larger.
+    `output` appears atomically at the end.
 
     Raises:
-        UserError: as `open_images`; `output` is there and not empty, or cannot be written; images are bad.
+        UserError: as `open_images`; `output` exists and is not empty, or cannot be written; images are bad.
     """
     source, output = Path(source), Path(output)
     if output.exists() and not (output.is_dir() and not any(output.iterdir())):
@@ -110,7 +110,7 @@ def prepare(
     for images in sources.values():
         tally.opened(images)
     with _writing(output), beside(output) as folder:
-        # TFDS announces a download and shows bars without an end; the bars here know the number of images.
+        # TFDS announces a download and its bars lack a total; the bars below have one.
         tfds.disable_progress_bar()
         records = {name: _good_records(images, name, bad) for name, images in sources.items()}
         builder = LabelledImages(splits=records, data_dir=str(folder))
@@ -126,7 +126,7 @@ def prepare(
 
 
 def _open_splits(path: Path, split: str) -> dict[str, Source]:
-    # What TFDS takes as a name: `all` and brackets have meanings of their own.
+    # TFDS gives `all` and brackets in split names a special meaning.
     if split == "all" or re.search(r"[^\w-]", split):
         raise UserError(f"the split {split!r} cannot be written: rename its folder to letters and digits")
     splits = (split,) if split else splits_of(path) or ("",)
@@ -134,7 +134,7 @@ def _open_splits(path: Path, split: str) -> dict[str, Source]:
 
 
 def _good_records(source: Source, split: str, bad: list[BadImage]) -> Iterator[Record]:
-    """The readable records of a split, in order; the others are added to `bad`."""
+    """Yields the readable records of a split, in order; appends the others to `bad`."""
 
     def load(index: int) -> Record | BadImage:
         try:
@@ -161,14 +161,14 @@ def _good_records(source: Source, split: str, bad: list[BadImage]) -> Iterator[R
 def _writing(output: Path) -> Iterator[None]:
     try:
         yield
-    except RuntimeError as error:  # as ArrayRecord's writer reports a full disk
+    except RuntimeError as error:  # raised by ArrayRecord's writer if the disk is full
         if "write() failed" not in str(error):
             raise
         raise UserError(f"{output} cannot be written: {str(error).partition(';')[0]}") from error
 
 
 def _write_categories(folder: Path, splits: list[str]) -> dict[str, int]:
-    """Reads back what was written, which proves it whole, and lists its categories. Returns the counts."""
+    """Reads the written records back, which verifies them, and writes CATEGORIES_FILE. Returns the counts by split."""
     labels = {}
     builder = open_builder(folder)
     for split in splits:

@@ -1,4 +1,4 @@
-"""The images of an MXNet `.rec` as a `Source`: MS1MV2 and the other face sets that insightface packs."""
+"""`RecordIO`: the images of an MXNet `.rec` as a `Source`: MS1MV2 and the other face sets that insightface packs."""
 
 import contextlib
 from collections.abc import Iterator
@@ -12,27 +12,27 @@ from ecor_jax.data.records import BadImage, Record, Source
 from ecor_jax.errors import UserError
 
 EXACT = 1 << 24
-"""Above it f32 skips whole numbers, so labels cannot say keys."""
+"""Integers above 2^24 are not all exact in float32, so labels cannot store larger keys."""
 
 
 class RecordIO(Source):
-    """The images of the `.rec` at `path`, with its `.idx` beside it, in the order of their keys.
+    """The images of the `.rec` at `path`, in the order of their keys; its `.idx` must be in the same folder.
 
-    In insightface's layout (src/data/face2rec2.py) record 0 has two labels, [first, end], and no image: the keys 1 to
-    first - 1 are images, and each of the keys first to end - 1 is an identity, with two labels [a, b], whose images
-    are a to b - 1. In any other file all records are images.
+    In insightface's layout (src/data/face2rec2.py) record 0 has two labels, [first, end], and no image. The keys 1 to
+    first - 1 are images, and each of the keys first to end - 1 is an identity with two labels [a, b], whose images are
+    a to b - 1. In any other file all records are images.
 
-    An image's category is its own label (the first, if it has several), a whole number as text: the one that
-    insightface trains with. To know all of them, opening reads the header of every image; but of an identity
-    only those of its first and last image, where they agree. Reading an image compares its label with the category
-    it was given so. An image whose header cannot be read has category ''.
+    The category of an image is its own label (the first of several), an integer as text, which is the label that
+    insightface trains with. The constructor reads the header of every image to learn the categories; for an identity
+    it reads only its first and last image if their labels agree. Reading an image compares its label with the category
+    inferred this way. The category of an image with an unreadable header is ''.
 
-    Safe for many threads; a pickled copy opens the file again. Reading raises BadImage for a broken record, one
-    without an image, and one with another label than its identity's ends.
+    Safe for many threads; a pickled copy reopens the file. Reading raises BadImage if a record is broken, has no image,
+    or has another label than the ends of its identity.
 
-    Raises UserError, naming file and record, if the `.rec` is missing, cut off or of another format; if the `.idx` is
+    Raises UserError, naming file and record, if the `.rec` is missing, truncated or of another format; if the `.idx` is
     missing, damaged, points beyond the end of the `.rec` or lacks keys that record 0 announces; if record 0 or an
-    identity is broken; if there is no image.
+    identity is broken; or if there is no image.
     """
 
     def __init__(self, path: str | Path):
@@ -70,7 +70,7 @@ class RecordIO(Source):
         return Record(image=image, category=category, rationales=(), name=name)
 
     def _check_ends(self, keys: np.ndarray, starts: np.ndarray) -> None:
-        """The index fits the length of the file, and the first and the last record are whole."""
+        """Checks that the index fits the length of the file and that the first and the last record are complete."""
         if len(beyond := np.flatnonzero(starts >= self._file.size)):
             raise UserError(
                 f"{self.path} ends at byte {self._file.size}, but {len(beyond)} of {len(keys)} records in "
@@ -82,7 +82,7 @@ class RecordIO(Source):
                 self._file.labels_and_image(starts[place])
 
     def _bounds(self, keys: np.ndarray, starts: np.ndarray) -> tuple[int, int] | None:
-        """What record 0 of insightface's layout says: the first key of an identity, and the end of these keys."""
+        """Returns (first, end) of the identity keys from record 0 of insightface's layout; None for other layouts."""
         if keys[0] != 0:
             return None
         with self._needed(0):
@@ -95,9 +95,9 @@ class RecordIO(Source):
         return first, end
 
     def _labels_by_identity(self, keys: np.ndarray, starts: np.ndarray, identities: range) -> np.ndarray:
-        """The categories of the images: by identity, or each by its own header where that does not tell."""
+        """Returns the categories of the images, by identity, or by each image's header if the identity is ambiguous."""
         categories, known = np.full(len(self._keys), "", object), np.zeros(len(self._keys), bool)
-        if len(identities) and _count(keys, identities):  # shuffled sets come without them
+        if len(identities) and _count(keys, identities):  # shuffled sets have no identity records
             ranges = self._starts_of(keys, starts, identities, "identities").tolist()
             for key, start in tqdm(list(zip(identities, ranges, strict=True)), "identities", delay=2):
                 with self._needed(key):
@@ -110,16 +110,16 @@ class RecordIO(Source):
         return categories
 
     def _range(self, start: int, first: int) -> tuple[int, int]:
-        """The first image of an identity, and the end of its images; `first` is the key of the first identity."""
+        """Returns the first image and the end of the images of an identity; `first`: key of the first identity."""
         a, b = _pair(self._file.labels_and_size(start)[0])
         if not 1 <= a <= b <= first:
             raise BrokenRecord(f"found an identity with the images {a} to {b - 1}; expected keys from 1 to {first - 1}")
         return a, b
 
     def _read_labels(self, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The category of each of these records, str objects, and whether it has an image (or is broken), bool."""
+        """Returns the category of each of these records, str objects, and whether it has an image or is broken."""
         categories, images = np.full(len(starts), "", object), np.zeros(len(starts), bool)
-        shared: dict[str, str] = {}  # one string for all images of an identity
+        shared: dict[str, str] = {}  # images of an identity share one string
         for place, start in enumerate(tqdm(starts.tolist(), "reading labels", delay=2, unit="image")):
             category, images[place] = self._label(start)
             categories[place] = shared.setdefault(category, category)
@@ -133,10 +133,10 @@ class RecordIO(Source):
             return "", True
 
     def _starts_of(self, keys: np.ndarray, starts: np.ndarray, wanted: range, kind: str) -> np.ndarray:
-        """Where the records of these keys start; `keys` are sorted."""
+        """Returns the byte offsets of the records with these keys; `keys` are sorted."""
         present = _count(keys, wanted)
         if lacking := len(wanted) - present:
-            # A file may announce more than there is memory for: the first ones are among these.
+            # A file may announce more keys than fit into memory; the first missing ones are in this range.
             first = np.arange(wanted.start, min(wanted.stop, wanted.start + present + 10))
             missing = first[~np.isin(first, keys)].tolist()[:10]
             more = f" and {lacking - len(missing)} more" if lacking > len(missing) else ""
@@ -148,7 +148,7 @@ class RecordIO(Source):
 
     @contextlib.contextmanager
     def _needed(self, key: int) -> Iterator[None]:
-        """A broken record is a UserError here: the set cannot be told without the one of this key."""
+        """Turns BrokenRecord into UserError: the set cannot be read without the record of this key."""
         try:
             yield
         except BrokenRecord as error:
@@ -156,7 +156,7 @@ class RecordIO(Source):
 
 
 def _count(keys: np.ndarray, wanted: range) -> int:
-    """How many of the sorted `keys`, each there once, are in a range."""
+    """Returns how many of the sorted, distinct `keys` are in a range."""
     return int(np.searchsorted(keys, wanted.stop) - np.searchsorted(keys, wanted.start))
 
 

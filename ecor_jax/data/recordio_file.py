@@ -1,12 +1,12 @@
-"""MXNet's RecordIO format: records of a `.rec` by their position, and the `.idx` that gives the positions.
+"""Reader for MXNet's RecordIO format: records of a `.rec` by byte offset, and the `.idx` with the offsets.
 
-All numbers are little-endian; from dmlc-core's src/recordio.cc and MXNet's python/mxnet/recordio.py:
-- a record is one part or more; a part is u32 MAGIC, u32 (3 bits of flag, 29 bits of length), its data, and zeros up
-  to a multiple of 4 bytes. Flag 0 is a whole record; 1, 2 and 3 are the first, a middle and the last part of one
-  whose data held MAGIC at a multiple of 4 bytes: it was split there, and MAGIC left out.
-- the data of a record is a header `IfQQ` (flag, label, id, id2); if flag > 0, that many f32 labels which count
-  instead of the header's; then the bytes of an image file, or nothing.
-- a line of the `.idx` is `key<TAB>byte at which the record starts`.
+All numbers are little-endian. The format follows dmlc-core's src/recordio.cc and MXNet's python/mxnet/recordio.py:
+- A record is one or more parts. A part is u32 MAGIC, u32 (3 bits of flag, 29 bits of length), its data, and zero
+  padding to a multiple of 4 bytes. Flag 0 marks a complete record; 1, 2 and 3 mark the first, a middle and the last
+  part of a record whose data contained MAGIC at a multiple of 4 bytes: it was split there and MAGIC removed.
+- The data of a record is a header `IfQQ` (flag, label, id, id2); if flag > 0, that many f32 labels, which replace
+  the header's label; then the bytes of an image file, or nothing.
+- A line of the `.idx` is `key<TAB>byte offset of the record`.
 """
 
 import io
@@ -25,16 +25,16 @@ from ecor_jax.untrusted.files import open_regular, read_bytes
 MAGIC = 0xCED7230A
 _MAGIC_BYTES = struct.pack("<I", MAGIC)
 _PART, _HEADER = struct.Struct("<II"), struct.Struct("<IfQQ")
-_A_CROP = 16 << 10  # bytes: a record of a face crop is smaller, so one read takes it whole
+_A_CROP = 16 << 10  # bytes: larger than most records of face crops, which then take a single read
 _TWO_LABELS = _HEADER.size + 8
 
 
 class BrokenRecord(Exception):
-    """What is wrong with a record; whoever asked for it knows its file and key."""
+    """An error for a damaged record; the caller adds the file and key."""
 
 
 class RecordFile:
-    """The records of a `.rec`. Safe for many threads; a pickled copy opens the file again.
+    """The records of a `.rec`. Safe for many threads; a pickled copy reopens the file.
 
     Raises UserError if the file cannot be opened.
     """
@@ -57,7 +57,7 @@ class RecordFile:
         self.__init__(**state)
 
     def labels_and_size(self, start: int) -> tuple[tuple[float, ...], int]:
-        """The labels of the record at byte `start` and the bytes of its image, which is not read (as a rule)."""
+        """Returns the labels of the record at byte `start` and the size of its image, which is rarely read."""
         flag, length, data = self._part(start, _TWO_LABELS)
         if flag or (length > len(data) and _labels_end(data) > len(data)):
             labels, image = self.labels_and_image(start)
@@ -66,7 +66,7 @@ class RecordFile:
         return labels, length - _labels_end(data)
 
     def labels_and_image(self, start: int) -> tuple[tuple[float, ...], bytes]:
-        """The labels and the image of the record that starts at byte `start`. Raises BrokenRecord."""
+        """Returns the labels and the image of the record at byte `start`. Raises BrokenRecord."""
         parts = []
         while True:
             flag, length, data = self._part(start, _A_CROP)
@@ -81,7 +81,7 @@ class RecordFile:
             start += _PART.size + -(-length // 4) * 4
 
     def _part(self, start: int, ahead: int) -> tuple[int, int, bytes]:
-        """Flag, length and the first `ahead` bytes of data of the part at byte `start`."""
+        """Returns flag, length and the first `ahead` bytes of data of the part at byte `start`."""
         if self.size - start < _PART.size:
             raise BrokenRecord(
                 f"{max(self.size - start, 0)} bytes are left at byte {start}; expected {_PART.size} or more"
@@ -101,13 +101,13 @@ class RecordFile:
             read = os.pread(self._descriptor, count, start)
         except OSError as error:
             raise BrokenRecord(f"byte {start}: {error.strerror or error}") from error
-        if len(read) < count:  # the file was cut since it was opened
+        if len(read) < count:  # the file was truncated after it was opened
             raise BrokenRecord(f"{count} bytes were expected at byte {start}; found {len(read)}")
         return read
 
 
 def _labels_end(data: bytes) -> int:
-    """Where the image starts in a record's data."""
+    """Returns the offset of the image in a record's data."""
     return _HEADER.size + 4 * (_HEADER.unpack_from(data)[0] if len(data) >= _HEADER.size else 0)
 
 
@@ -124,9 +124,9 @@ def _unpack(data: bytes) -> tuple[tuple[float, ...], bytes]:
 
 
 def read_index(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The keys of an `.idx`, int64 [records], ascending, and the byte at which each record starts, alike.
+    """Returns the keys of an `.idx`, int64 [records], ascending, and the byte offset of each record, int64 [records].
 
-    Raises UserError for a file that is missing or empty, a line that is not two numbers, or a key given twice.
+    Raises UserError if the file is missing or empty, a line is not two numbers, or a key is repeated.
     """
     try:
         content = read_bytes(path).rstrip()

@@ -1,4 +1,4 @@
-"""What a source of pictures is and what it yields; arrays in its place; and what becomes of bad pictures."""
+"""The interface of image sources: `Source`, the records it yields, and the errors for unreadable images."""
 
 import abc
 import functools
@@ -12,19 +12,19 @@ import numpy as np
 from ecor_jax.errors import UserError
 
 Example = dict[str, np.ndarray]
-"""The arrays of one example, by name."""
+"""The arrays of one example, keyed by name."""
 OnBadImage = Literal["error", "skip"]
 SKIP_OPTION = "--config.data.on_bad_image=skip"
 
 
 class BadImage(UserError):
-    """One image that cannot be read or decoded: the message names it and says why."""
+    """An error for one image that cannot be read or decoded; the message names the image and the reason."""
 
 
 def raise_bad_images(
     bad: list[BadImage], count: int, origin: str, on_bad_image: OnBadImage, option: str = SKIP_OPTION
 ) -> None:
-    """UserError about the unreadable ones of `count` images, unless they may be skipped and leave others."""
+    """Raises UserError for the unreadable images among `count`, unless they may be skipped and others are readable."""
     if bad and (on_bad_image == "error" or len(bad) == count):
         named = "; ".join(map(str, bad[:10])) + (f"; and {len(bad) - 10} more" if len(bad) > 10 else "")
         hint = "" if len(bad) == count else f" ({option} leaves them out)"
@@ -32,29 +32,29 @@ def raise_bad_images(
 
 
 class Labels(TypedDict):
-    """What is known about a picture; texts are normalised (`vocabulary.normalise_name`)."""
+    """The labels of an image. All texts are normalised by `vocabulary.normalise_name`."""
 
     category: str
-    """Name of its class; '' if unknown."""
+    """The name of its class; '' if unknown."""
     rationales: tuple[str, ...]
-    """Gold rationales of this very image; () where only its class's list is known."""
+    """The gold rationales of this image; () if only the list of its class is known."""
     name: str
-    """Path within its source, for messages."""
+    """The path of the image within its source, for messages."""
 
 
 class Record(TypedDict):
-    """One picture with what is known about it: `Labels`, and the picture."""
+    """An image with its `Labels`."""
 
-    # Written out again: pdoc does not find where the fields of a TypedDict are inherited from.
+    # Repeated from Labels, because pdoc does not find inherited fields of a TypedDict.
     category: str
     rationales: tuple[str, ...]
     name: str
     image: bytes | np.ndarray
-    """The original picture: bytes of an image file, or decoded, uint8 [height, width, 3]."""
+    """The original image: the bytes of an image file, or the decoded uint8 [height, width, 3] array."""
 
 
 class Preprocessed(TypedDict):
-    """What a vision tower looks at, with what is known about the picture: `Labels`, and its pixels."""
+    """The pixels that a vision tower takes, with the `Labels` of the image."""
 
     category: str
     rationales: tuple[str, ...]
@@ -64,30 +64,30 @@ class Preprocessed(TypedDict):
 
 
 class Source(abc.ABC):
-    """Random access to records in a fixed order; picklable, and safe to read from several threads."""
+    """A random-access sequence of records in a fixed order; picklable and safe to read from several threads."""
 
     origin: str
-    """Where the records come from, for messages."""
+    """The origin of the records, for messages."""
     categories: tuple[str, ...]
-    """The category of every record, in order, known without reading an image."""
+    """The category of every record, in order; known without reading an image."""
     skipped: Mapping[str, Sequence[str]] = MappingProxyType({})
-    """Of a reader, the files that it found and that are none of its records, by reason."""
+    """The files that a reader found but does not serve as records, grouped by reason."""
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The distinct categories, sorted; without ''."""
+        """Returns the distinct categories, sorted, without ''."""
         return tuple(sorted(set(self.categories) - {""}))
 
     @functools.cached_property
     def names(self) -> tuple[str, ...]:
-        """The name of every record, in order; some sources know them without reading an image."""
+        """Returns the name of every record, in order; some sources know the names without reading an image."""
         return tuple(self.load(index)["name"] for index in range(len(self)))
 
     def __len__(self) -> int:
         return len(self.categories)
 
     def fingerprint(self) -> list[object]:
-        """Plain values that are others for another set, as far as that is known by the labels and a few pictures."""
+        """Returns plain values that identify the set: the categories and the digests of up to four spread images."""
         looked_at: list[object] = []
         for index in np.unique(np.linspace(0, len(self) - 1, 4, dtype=int)).tolist() if len(self) else ():
             try:
@@ -99,15 +99,15 @@ class Source(abc.ABC):
 
     @abc.abstractmethod
     def __getitem__(self, index: int) -> Record:
-        """Raises BadImage if this record cannot be read."""
+        """Returns the record; raises BadImage if it cannot be read."""
 
     def load(self, index: int) -> Record | Preprocessed:
-        """What an encoder takes: the record, or what it was preprocessed to where that is in memory already."""
+        """Returns the input of an encoder: the record, or its preprocessed form if that is in memory already."""
         return self[index]
 
 
 class Arrays:
-    """Examples that are arrays already, [N, ...] each; `pipeline.train_batches` takes them without an encoder."""
+    """Examples that are stored as arrays of shape [N, ...]; `pipeline.train_batches` reads them without an encoder."""
 
     def __init__(self, columns: Mapping[str, np.ndarray], origin: str):
         self._columns, self.origin = columns, origin

@@ -1,4 +1,4 @@
-"""Sources made of records at hand, or of other sources: a subset, several as one, classes under other names."""
+"""Sources built from records or from other sources: subsets, concatenations, and sources with renamed classes."""
 
 import bisect
 import itertools
@@ -12,7 +12,7 @@ from ecor_jax.errors import UserError
 
 
 class InOrder(Source):
-    """Records that are in memory already."""
+    """A source of records that are in memory."""
 
     def __init__(self, records: Sequence[Record], origin: str):
         self._records, self.origin = records, origin
@@ -23,7 +23,7 @@ class InOrder(Source):
 
 
 class Concatenated(Source):
-    """The records of one source after another's."""
+    """The concatenation of several sources."""
 
     def __init__(self, sources: Sequence[Source]):
         self._sources = tuple(sources)
@@ -40,9 +40,9 @@ class Concatenated(Source):
 
 
 class Renamed(Source):
-    """A source whose categories go by other names.
+    """A source with renamed categories.
 
-    Raises UserError for an alias of a class that the source does not have.
+    Raises UserError if an alias names a class that the source does not have.
     """
 
     def __init__(self, source: Source, aliases: Mapping[str, str]):
@@ -57,7 +57,7 @@ class Renamed(Source):
 
 
 class Subset(Source):
-    """Some records of a source, by their indices, in the order given."""
+    """A subset of the records of a source, given by indices, in that order."""
 
     def __init__(self, source: Source, indices: Sequence[int]):
         self._source, self.origin = source, source.origin
@@ -69,16 +69,16 @@ class Subset(Source):
 
 
 def without_classes(source: Source, names: Sequence[str]) -> Subset:
-    """The records of a source whose category is none of `names`."""
+    """Returns the records of a source whose category is not among `names`."""
     unwanted = set(names)
     return Subset(source, [index for index, name in enumerate(source.categories) if name not in unwanted])
 
 
 def split_by_class(source: Source, *, holdout: float, seed: int) -> tuple[Subset, Subset]:
-    """A training split and a test split, of `holdout` of every class (rounded, at least one image of each).
+    """Splits a source into train and test; the test split gets `holdout` of every class (rounded, at least one image).
 
-    Depends on nothing but the order of the source and the seed. Raises UserError for a share outside 0 to 1,
-    and naming the classes that have too few images for both parts.
+    The result depends only on the order of the source and the seed. Raises UserError if `holdout` is not between 0 and
+    1, or if classes have too few images for both splits (the message names them).
     """
     if not 0 < holdout < 1:
         raise UserError(f"data.holdout is {holdout}; expected a share between 0 and 1")

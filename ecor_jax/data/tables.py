@@ -1,4 +1,4 @@
-"""CSV tables, plain or gzipped, read strictly: what does not fit is named by its line."""
+"""Strict readers for CSV tables, plain or gzipped; errors name the line."""
 
 import csv
 import io
@@ -15,15 +15,15 @@ Row = dict[str, str]
 
 
 def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Row]]:
-    """`table_rows` of a file. UserError, too, for one that is missing, damaged or cut off."""
+    """Reads a file with `table_rows`; also raises UserError if the file is missing, damaged or truncated."""
     yield from table_rows(read_text(path), str(path), columns)
 
 
 def table_rows(text: str, where: str, columns: Sequence[str], delimiter: str = ",") -> Iterator[tuple[int, Row]]:
-    """The rows of a table that has at least these columns: the line each ends in, and its cells, stripped.
+    """Yields the line number at which each row ends and its cells, stripped, of a table that has at least `columns`.
 
-    Raises UserError, naming `where`, for what is no such table, lacks one of the columns (naming those there are), has
-    one twice, or has a row with more or fewer cells than the header.
+    Raises UserError naming `where` if the text is not such a table, lacks one of the columns (the message lists the
+    existing ones), repeats a column, or has a row with more or fewer cells than the header.
     """
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
@@ -31,7 +31,7 @@ def table_rows(text: str, where: str, columns: Sequence[str], delimiter: str = "
         if missing := [name for name in columns if name not in header]:
             present = ", ".join(header)[:300] or "nothing"
             raise UserError(f"{where} has no column {', '.join(missing)}; its columns are: {present}")
-        # Nameless columns do no harm: NIH's own table ends its lines in a comma.
+        # Columns without a name are harmless: the lines of NIH's own table end in a comma.
         if repeated := sorted(name for name, count in Counter(header).items() if name and count > 1):
             raise UserError(f"{where} has two columns {', '.join(map(repr, repeated))}")
         for cells in lines:

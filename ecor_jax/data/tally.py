@@ -1,4 +1,4 @@
-"""What became of the files of a set: found = used + skipped, each with its reason."""
+"""`Tally`: counts the files that a command found, used and skipped, with the reasons; found = used + skipped."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,11 +14,11 @@ UNREADABLE = "cannot be read"
 
 
 class Tally:
-    """Counts what a command found, skipped and used of the sets it reads.
+    """Counts of the files of the image sets that a command reads.
 
-    found: files, or records of one file. used: those that no reason was given against. skipped: of the others how
-    many, by reason; a file is counted once. lines: what is to be told of single files or classes, for the log and the
-    page.
+    found: the number of files, or of records of a file. used: the files that were not skipped. skipped: the number of
+    skipped files by reason; each file is counted once. lines: messages about single files or classes, for the log and
+    the report page.
     """
 
     def __init__(self, lines: Sequence[str] = ()) -> None:
@@ -27,7 +27,7 @@ class Tally:
         self.lines = list(lines)
 
     def opened(self, source: Source) -> None:
-        """Counts what a reader found: its records as used, until they are skipped, and what is none of them."""
+        """Counts the files that a reader found: its records as used, and the files that it skipped by their reasons."""
         passed_over = sum(map(len, source.skipped.values()))
         self.found += len(source) + passed_over
         self.used += len(source) + passed_over
@@ -35,9 +35,9 @@ class Tally:
             self.skip(reason, names, where=source.origin)
 
     def skip(self, reason: str, files: Sequence[str] | int, where: str = "", lines: Sequence[str] = ()) -> None:
-        """Counts files that were found and are not used: their names, or how many.
+        """Marks files that were found as skipped; `files` is their names or their number.
 
-        where: what they are of. lines: what is told of them; default a line with their number and ten names.
+        where: the source of the files. lines: the messages; default one line with the number of files and ten names.
         """
         count = files if isinstance(files, int) else len(files)
         if not count:
@@ -48,7 +48,7 @@ class Tally:
         self.lines += lines or [f"{where}{': ' * bool(where)}{count} {reason}{named}"]
 
     def log(self) -> None:
-        """Says what was found, used and skipped: a warning for each of `lines`, and a line of all on stderr."""
+        """Logs each of `lines` as a warning and writes a summary to stderr."""
         for line in self.lines:
             logging.warning("%s", line)
         tqdm.write(f"pictures: {self}", file=sys.stderr)
@@ -58,5 +58,5 @@ class Tally:
         return f"{self.found:,} found, {self.used:,} used" + (f"; skipped: {skipped}" if skipped else "")
 
     def as_results(self) -> Mapping[str, Any]:
-        """What results.json has as "data"."""
+        """Returns the entry "data" of results.json."""
         return {"found": self.found, "used": self.used, "skipped": dict(self.skipped)}

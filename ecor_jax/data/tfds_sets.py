@@ -1,4 +1,4 @@
-"""A data set that TFDS has prepared as ArrayRecord, as a `Source`: read where it lies, never downloaded or built."""
+"""`TfdsSet`: a data set that TFDS has prepared as ArrayRecord, as a `Source`. Nothing is downloaded or built."""
 
 import contextlib
 import hashlib
@@ -24,13 +24,13 @@ from ecor_jax.untrusted.json_text import read_object
 PREFIX = "tfds:"
 _NAME = re.compile(r"(\w+)(?:/(\w[\w.+-]*))?(?::(\d+\.\d+\.\d+))?")
 _AT_ONCE = 256
-"""Records that a thread reads at a time, to learn their labels."""
+"""Number of records that a thread reads at a time to collect their labels."""
 
 
 def located(name: str) -> Path:
-    """The directory of `tfds:NAME[/CONFIG][:VERSION]`, below $TFDS_DATA_DIR or ~/tensorflow_datasets as TFDS has it.
+    """Returns the directory of `tfds:NAME[/CONFIG][:VERSION]` below $TFDS_DATA_DIR or ~/tensorflow_datasets, like TFDS.
 
-    The newest version, if none is asked for. UserError, which says what to do, if it is not prepared there.
+    The default version is the newest. Raises UserError, with instructions, if it is not prepared there.
     """
     match = _NAME.fullmatch(name.removeprefix(PREFIX))
     if match is None:
@@ -64,14 +64,14 @@ def located(name: str) -> Path:
 
 
 def _versions(folder: Path) -> list[str]:
-    """The versions that are prepared in a folder, the newest last."""
+    """Returns the prepared versions in a folder, the newest last."""
     names = [file.parent.name for file in folder.glob(f"*/{INFO_FILE}")]
     versions = [name for name in names if re.fullmatch(r"\d+\.\d+\.\d+", name)]
     return sorted(versions, key=lambda version: [*map(int, version.split("."))])
 
 
 def splits_of_set(path: Path) -> tuple[str, ...]:
-    """The splits of a directory of TFDS; () if it has only one."""
+    """Returns the splits of a TFDS directory; () if it has only one."""
     splits = tuple(_open(path).info.splits)
     return splits if len(splits) > 1 else ()
 
@@ -79,12 +79,12 @@ def splits_of_set(path: Path) -> tuple[str, ...]:
 class TfdsSet(Source):
     """One split of a directory that TFDS prepared as ArrayRecord; TensorFlow is not needed.
 
-    Of its features one image and one class label are read: those that it is supervised by, where there are several.
-    Categories are the label's names, normalised. Labels stand beside the pictures, so all records are read once; their
-    labels are kept in the cache folder. `split` may be '' where there is only one.
+    Reads one image and one class label per record: the supervised keys, if there are several features of these kinds.
+    Categories are the normalised label names. Labels are stored beside the images, so all records are read once; the
+    labels are then kept in the cache folder. `split` may be '' if there is only one.
 
-    Raises UserError if the directory is of another format or damaged, has no such split, not one image and one label,
-    or a label without a name.
+    Raises UserError if the directory is of another format or damaged, lacks the split, does not have exactly one image
+    and one label, or has a label without a name.
     """
 
     def __init__(self, path: Path, split: str = ""):
@@ -105,7 +105,7 @@ class TfdsSet(Source):
                 f"{path}, split {split!r}: {len(without)} of {len(labels)} records have a label without a name, "
                 f"{example}; expected 0 to {count - 1}"
             )
-        # Of those that occur alone: a set may announce any number of classes.
+        # Only labels that occur: a set may announce any number of classes.
         spelled = {number: label.int2str(number) for number in np.unique(labels).tolist()}
         names = distinct_names(spelled.values(), f"{path}, labels")
         self.categories = tuple(names[spelled[number]] for number in labels.tolist())
@@ -114,7 +114,7 @@ class TfdsSet(Source):
     def __getitem__(self, index: int) -> Record:
         try:
             image = self._records[index][self._image]
-        except Exception as error:  # of many kinds, for a record that is damaged or of another shape
+        except Exception as error:  # TFDS raises many types for a damaged or unexpected record
             raise BadImage(f"record {index} cannot be read: {error}") from error
         name = f"{self._split}/{index}"
         return Record(image=bytes(image), category=self.categories[index], rationales=(), name=name)
@@ -151,7 +151,7 @@ def _image_and_label(path: Path, info: Any) -> tuple[str, str]:
 
 
 def _labels(path: Path, builder: Any, split: str, feature: str) -> np.ndarray:
-    """The label of every record, int [N], read once and then kept in the cache folder.
+    """Returns the label of every record, int [N]; reads them once and keeps them in the cache folder.
 
     Processes that share the folder wait for the first of them.
     """
@@ -171,7 +171,7 @@ def _labels(path: Path, builder: Any, split: str, feature: str) -> np.ndarray:
 @contextlib.contextmanager
 def _one_at_a_time(path: Path) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
-        # A disk that cannot be written, or knows no locks, costs time alone.
+        # On a read-only disk or one without locks, labels may be read more than once.
         with contextlib.suppress(OSError, NotImplementedError):
             path.parent.mkdir(parents=True, exist_ok=True)
             stack.enter_context(FileLock(path.with_suffix(".lock")))
@@ -189,6 +189,6 @@ def _read_labels(path: Path, records: Sequence[dict[str, Any]], split: str, feat
             for part in pool.map(read, range(0, len(records), _AT_ONCE)):
                 labels += part
                 bar.update(len(part))
-    except Exception as error:  # of many kinds, for a record that is damaged or of another shape
+    except Exception as error:  # TFDS raises many types for a damaged or unexpected record
         raise UserError(f"{path} is damaged: {error}") from error
     return np.asarray(labels, np.int64)

@@ -1,4 +1,4 @@
-"""The classes, their rationales, and which rationale explains which class."""
+"""`Vocabulary`: the classes, their rationales, and the pairs of them that are gold; read from a rationale file."""
 
 import itertools
 import json
@@ -16,24 +16,24 @@ from ecor_jax.errors import UserError, some_of
 from ecor_jax.untrusted.json_text import JsonObject, kind_of, parse_json
 
 MOST_PAIRS = 10**8
-"""Of a class and a rationale, each of which is a prompt to encode; ImageNet has 4.2 million."""
+"""Maximum number of (class, rationale) pairs, each of which is a prompt to encode; ImageNet has 4.2 million."""
 
 
 def normalise_name(name: str, slash: str = " or ") -> str:
-    """Lower case, `_` and `-` as spaces, `/` as `slash`, runs of white space as one space, accents composed (NFC).
+    """Lower-cases, replaces `_` and `-` by spaces and `/` by `slash`, collapses white space, composes accents (NFC).
 
-    For class names and rationales alike (DROR, arXiv 2212.06202, released code; it has `slash=" "` for the
-    classes of SUN397 and ImageNet). Normalising twice changes nothing.
+    Applies to class names and rationales alike (DROR, arXiv 2212.06202, released code, which uses `slash=" "` for the
+    classes of SUN397 and ImageNet). The function is idempotent.
     """
     spaced = name.replace("_", " ").replace("-", " ").replace("/", slash)
-    # macOS writes the accents of file names apart from their letters, and so does Python's lower case of some letters.
+    # macOS decomposes the accents of file names, and `lower` those of some letters.
     return " ".join(unicodedata.normalize("NFC", unicodedata.normalize("NFC", spaced).lower()).split())
 
 
 def distinct_names(names: Iterable[str], where: str) -> dict[str, str]:
-    """{name: normalised name} of classes or people that are to stay as many as they are.
+    """Returns {name: normalised name} for classes or people, which must stay distinct.
 
-    UserError, naming `where`, for two names that are the same once normalised, and for one of which nothing is left.
+    Raises UserError, naming `where`, if two names are equal after normalisation or a name becomes empty.
     """
     normalised: dict[str, str] = {}
     spelled: dict[str, str] = {}
@@ -49,20 +49,20 @@ def distinct_names(names: Iterable[str], where: str) -> dict[str, str]:
 
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
-    """C classes, R rationales, and the pairs of them that hold."""
+    """C classes, R rationales, and the gold pairs between them."""
 
     classes: tuple[str, ...]
     """C normalised names, in the order of the file."""
     rationales: tuple[str, ...]
-    """R distinct normalised texts, in the order of their first appearance."""
+    """R distinct normalised texts, in the order of first appearance."""
     gold: np.ndarray
-    """bool [C, R]: the class is explained by the rationale. Many-to-many; a row may be empty."""
+    """bool [C, R]: the rationale explains the class. The relation is many-to-many; a row may be empty."""
     left_out: frozenset[str] = frozenset()
-    """Rationales of the file that are no candidates; pictures may still name them."""
+    """Rationales of the file that are not candidates; images may still name them."""
 
     @classmethod
     def from_lists(cls, lists: Mapping[str, Iterable[str]]) -> "Vocabulary":
-        """Of `{class: [rationale, ...]}`, texts normalised; what a class gives twice counts once."""
+        """Builds a vocabulary from `{class: [rationale, ...]}`, already normalised; ignores repetitions in a class."""
         texts = dict.fromkeys(itertools.chain.from_iterable(lists.values()))
         columns = {text: column for column, text in enumerate(texts)}
         if len(lists) * len(columns) > MOST_PAIRS:
@@ -76,15 +76,15 @@ class Vocabulary:
 
     @classmethod
     def from_file(cls, path: str | Path, slash: str = " or ") -> "Vocabulary":
-        """Of a file `{class: [rationale, ...]}`, as DROR publishes its rationales, or a CSV (`concept_sets`).
+        """Reads a file `{class: [rationale, ...]}`, as published by DROR, or a CSV (`concept_sets`).
 
         A rationale may also be an object `{part: [attribute, ...]}`, as in DROR's second level, whose prompt
         is `... because the {part} has {attribute}`: each attribute gives the text
-        `{part} that has {attribute}`, and a part without attributes gives `{part}`. `slash` is what `/`
-        becomes in class names; in rationales it always becomes " or ". Where folders are not named as the
-        classes are (`n01443537`), a class may be `folder: {"name": ..., "rationales": [...]}`; see `folder_names`.
+        `{part} that has {attribute}`, and a part without attributes gives `{part}`. `slash` replaces `/` in class
+        names; in rationales `/` always becomes " or ". If folders are not named after the classes (`n01443537`), a
+        class may be `folder: {"name": ..., "rationales": [...]}`; see `folder_names`.
 
-        Raises UserError naming every problem of the file at once.
+        Raises UserError naming the problems of the file (up to 20) at once.
         """
         lists = _read_lists(Path(path), slash)
         try:
@@ -94,7 +94,7 @@ class Vocabulary:
 
     @classmethod
     def read(cls, rationales: "str | Path | Mapping[str, Sequence[str]]") -> "Vocabulary":
-        """Of a file as `from_file` reads it, or of what such a file holds, as plain values."""
+        """Reads a file with `from_file`, or takes the content of such a file as plain values."""
         if not isinstance(rationales, Mapping):
             return cls.from_file(rationales)
         where = "the rationales"
@@ -102,34 +102,34 @@ class Vocabulary:
         return cls.from_lists(_checked_lists(content, where, " or "))
 
     def without(self, rationales: Iterable[str]) -> "Vocabulary":
-        """The same classes without some of the rationales, which are `left_out`."""
+        """Returns the same classes without some of the rationales, which are added to `left_out`."""
         left_out = frozenset(rationales)
         kept = [column for column, text in enumerate(self.rationales) if text not in left_out]
         texts = tuple(self.rationales[column] for column in kept)
         return Vocabulary(self.classes, texts, self.gold[:, kept], self.left_out | left_out)
 
     def to_json(self) -> str:
-        """The text of a file that `from_file` reads back as the same classes and gold pairs."""
+        """Returns the text of a file that `from_file` reads back as the same classes and gold pairs."""
         lists = {name: self.rationales_of(row) for row, name in enumerate(self.classes)}
         return json.dumps(lists, ensure_ascii=False, indent=1) + "\n"
 
     def rationales_of(self, class_index: int) -> tuple[str, ...]:
-        """The gold rationales of a class, in the order of `rationales`."""
+        """Returns the gold rationales of a class, in the order of `rationales`."""
         return tuple(self.rationales[column] for column in np.flatnonzero(self.gold[class_index]))
 
     def empty_classes(self) -> tuple[str, ...]:
-        """Classes with no rationale."""
+        """Returns the classes without rationales."""
         return tuple(name for name, row in zip(self.classes, self.gold, strict=True) if not row.any())
 
     def shared(self) -> tuple[str, ...]:
-        """Rationales that explain two classes or more."""
+        """Returns the rationales that explain at least two classes."""
         return tuple(self.rationales[column] for column in np.flatnonzero(self.gold.sum(axis=0) > 1))
 
     def leakage(self) -> tuple[tuple[str, str], ...]:
-        """Gold pairs (class, rationale) whose rationale contains the class's name, and so gives it away.
+        """Returns the gold pairs (class, rationale) whose rationale contains the class name and so reveals it.
 
-        Any occurrence counts, inside a longer word too: so plurals and compounds are found ('wings' for
-        'wing'), at the price of a few chance hits ('antennae' for 'ant').
+        Any occurrence counts, also within a longer word. This finds plurals and compounds ('wings' for 'wing'), at the
+        price of a few accidental matches ('antennae' for 'ant').
         """
         return tuple(
             (name, rationale)
@@ -139,7 +139,7 @@ class Vocabulary:
         )
 
     def describe(self) -> str:
-        """The vocabulary in one paragraph: its size, and what to beware of."""
+        """Returns one paragraph with the sizes of the vocabulary and its potential problems."""
         empty = self.empty_classes()
         return (
             f"{len(self.classes)} classes, {len(self.rationales)} rationales, {int(self.gold.sum())} gold pairs; "
@@ -151,15 +151,15 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Match:
-    """Where the classes of the images and of the vocabulary differ."""
+    """The differences between the classes of the images and of the vocabulary."""
 
     left_out: tuple[str, ...]
-    """Classes of images that have no rationale in the vocabulary: their images cannot be evaluated."""
+    """Classes of images without rationales in the vocabulary; their images cannot be evaluated."""
     without_images: tuple[str, ...]
-    """Classes of the vocabulary with no image: they stay as candidates."""
+    """Classes of the vocabulary without images; they remain candidates."""
 
     def describe(self) -> str:
-        """One line for the log; '' if nothing differs."""
+        """Returns one line for the log; '' if nothing differs."""
         kinds = {
             "image classes left out, no rationales": self.left_out,
             "classes of the vocabulary have no image": self.without_images,
@@ -172,8 +172,8 @@ def match(
 ) -> Match:
     """Compares the classes of images (normalised names) with those of the vocabulary.
 
-    Raises UserError listing every difference by kind, unless `on_missing` is "allow"; and in any case if no
-    image class has a rationale.
+    Raises UserError listing every difference by kind, unless `on_missing` is "allow"; and in any case if no image class
+    has a rationale.
     """
     known, empty, present = set(vocabulary.classes), set(vocabulary.empty_classes()), set(source_classes)
     without_images = tuple(name for name in vocabulary.classes if name not in present)
@@ -198,7 +198,7 @@ def match(
 
 
 def _wnid_hint(names: Sequence[str]) -> str:
-    """What to do about folders that WordNet's numbers name, as ImageNet's are."""
+    """Returns advice for folders named after WordNet ids, as ImageNet's are; '' for other names."""
     if not any(re.fullmatch(r"n\d{8}", name) for name in names):
         return ""
     form = '{"n01440764": {"name": ..., "rationales": [...]}}'
@@ -206,7 +206,7 @@ def _wnid_hint(names: Sequence[str]) -> str:
 
 
 def _read_lists(path: Path, slash: str) -> dict[str, list[str]]:
-    """The file as {normalised class: [normalised rationale, ...]}."""
+    """Reads the file as {normalised class: [normalised rationale, ...]}."""
     return _checked_lists(_read_object(path), f"rationale file {path}", slash)
 
 
@@ -230,7 +230,7 @@ def _checked_lists(content: JsonObject, where: str, slash: str) -> dict[str, lis
         elif lists.get(name) and value:
             problems.append(f"class {raw_name!r} is given twice")
         else:
-            # DROR's ImageNet file gives 'coyote' twice, first with an empty list: that one adds nothing.
+            # DROR's ImageNet file gives 'coyote' twice, first with an empty list, which is accepted.
             own = f"class {raw_name!r}"
             lists.setdefault(name, []).extend(text for item in value for text in _texts(item, own, problems))
     if not content:
@@ -244,7 +244,7 @@ def _checked_lists(content: JsonObject, where: str, slash: str) -> dict[str, lis
 
 
 def folder_names(path: str | Path, slash: str = " or ") -> dict[str, str]:
-    """{folder: class name} of the classes that a rationale file names apart from their folders; all normalised."""
+    """Returns {folder: class name}, normalised, for the classes of a rationale file that differ from their folders."""
     return {
         normalise_name(folder): normalise_name(_named((folder, value))[0], slash)
         for folder, value in _read_object(Path(path))
@@ -253,7 +253,7 @@ def folder_names(path: str | Path, slash: str = " or ") -> dict[str, str]:
 
 
 def _named(entry: tuple[str, Any]) -> tuple[str, Any]:
-    """(name, rationales) of a class, however it is written."""
+    """Returns (name, rationales) of a class in either form."""
     folder, value = entry
     if isinstance(value, JsonObject):
         fields = dict(value)
@@ -263,7 +263,7 @@ def _named(entry: tuple[str, Any]) -> tuple[str, Any]:
 
 
 def _texts(item: Any, where: str, problems: list[str]) -> Iterator[str]:
-    """What stands in a class's list as normalised rationales; `problems` gets what is wrong."""
+    """Yields the normalised rationales of an item of a class's list; appends errors to `problems`."""
     if not isinstance(item, JsonObject):
         yield from _text(item, where, problems)
         return

@@ -1,4 +1,4 @@
-"""Dual encoders, which embed images and texts in one space: a CLIP, or a file of embeddings."""
+"""Frozen dual encoders, which embed images and texts in one space: a CLIP, or a file of embeddings."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,25 +25,25 @@ from ecor_jax.untrusted.json_text import parse_json
 
 
 class DualEncoder(Protocol):
-    """A frozen encoder of images and one of texts, into one space."""
+    """A frozen image encoder and a frozen text encoder with a joint embedding space."""
 
     scale: float
-    """What zero-shot classification multiplies cosines with."""
+    """The factor on cosine similarities in zero-shot classification."""
 
     def encode_source(self, source: Source) -> Float[np.ndarray, "N embed"]:
-        """Features of a source's images in its order, float32, before normalisation."""
+        """Returns unnormalised float32 embeddings of a source's images, in order."""
         ...
 
     def encode_text(self, texts: Sequence[str]) -> Float[np.ndarray, "N embed"]:
-        """Unit embeddings of texts in their order, float32."""
+        """Returns unit float32 embeddings of texts, in order."""
         ...
 
 
 class ClipEncoder(DualEncoder):
-    """A CLIP that encodes pictures and texts.
+    """A dual encoder that runs a CLIP.
 
     batch_size: images encoded at once, on all devices of `mesh` (default: every device).
-    keep: whether embeddings are kept in the cache folder, where the next run reads them.
+    keep: whether embeddings are read from and written to the cache folder.
     """
 
     def __init__(
@@ -54,18 +54,18 @@ class ClipEncoder(DualEncoder):
 
     @property
     def scale(self) -> float:
-        """The factor on cosines before a softmax: exp(logit_scale)."""
+        """The factor on cosine similarities before a softmax (`Clip.scale`)."""
         return float(self.model.clip.scale())
 
     def encode_image(
         self, pictures: Picture | Sequence[Picture], batch_size: int | None = None
     ) -> Float[np.ndarray, "N embed"]:
-        """Unit embeddings of pictures in their order, float32. UserError names those that cannot be read."""
+        """Returns unit float32 embeddings of images, in order. Raises UserError that names unreadable images."""
         source = InOrder(records_of(as_list(pictures), Tally(), skip_bad=False), origin="the pictures to encode")
         return np.asarray(unit(jnp.asarray(self._features(source, batch_size or self._batch_size))))
 
     def encode_source(self, source: Source) -> Float[np.ndarray, "N embed"]:
-        """Features of a source's images in its order, float32, before normalisation."""
+        """Returns unnormalised float32 embeddings of a source's images, in order."""
         return self._features(source, self._batch_size)
 
     def _features(self, source: Source, batch_size: int) -> Float[np.ndarray, "N embed"]:
@@ -83,19 +83,19 @@ class ClipEncoder(DualEncoder):
         )[:, 0]
 
     def encode_text(self, texts: str | Sequence[str]) -> Float[np.ndarray, "N embed"]:
-        """Unit embeddings of texts in their order, float32. UserError for one longer than the tower reads."""
+        """Returns unit float32 embeddings of texts, in order. Raises UserError for a text that is too long."""
         return embed_texts(self.model, [texts] if isinstance(texts, str) else texts, keep=self._keep)
 
 
 class FileEncoder(DualEncoder):
-    """Embeddings that another program made, as of BioViL or BioViL-T, whose towers are no CLIP's.
+    """A dual encoder that reads embeddings of another model, such as BioViL or BioViL-T, from a file.
 
-    A safetensors file with "images" [N, embed] and "texts" [M, embed], float32, and in its metadata, as JSON lists,
-    "images", the records' names, and "texts", the texts. The N and M rows may hold more than is asked for.
-    UserError for a file of another form, and, when asked, for names or texts that it does not hold.
+    The safetensors file has "images" [N, embed] and "texts" [M, embed], float32. Its metadata has, as JSON lists,
+    "images", the record names, and "texts", the texts. The file may contain more rows than are used.
+    Raises UserError for a file of another format; encoding raises it for names or texts that the file lacks.
     """
 
-    scale = 100.0  # the largest of CLIP's (Radford et al. 2021, section 2.5)
+    scale = 100.0  # the limit of CLIP's logit scale (Radford et al. 2021, section 2.5)
 
     def __init__(self, path: Path):
         self.path = path

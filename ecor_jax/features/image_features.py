@@ -1,4 +1,4 @@
-"""Features of all images of a set, and of their mirror images, kept on disk so that a second look is free."""
+"""Embeddings of all images of a data set, and optionally of their mirror images, cached on disk."""
 
 import dataclasses
 import hashlib
@@ -36,17 +36,17 @@ def image_features(
     folder: Path | None = None,
     keep: bool = True,
 ) -> Float[np.ndarray, "N views embed"]:
-    """Unnormalised features of the N pictures of `source`: as they are and, with `mirrored`, of their mirror images.
+    """Returns unnormalised embeddings of the N images of `source` and, with `mirrored`, of their mirror images.
 
-    Read from `folder` (default the cache folder) if made there by the same weights of the same pictures, unless
-    `keep` is false: then they are computed, and not written.
-    UserError names a picture that cannot be read: none can be left out without changing what is measured.
+    With `keep`, they are read from `folder` (default: the cache folder) if it has those of the same weights and images,
+    and are otherwise written there.
+    Raises UserError for an image that cannot be read: omitting images would change the evaluation.
     """
 
     def path_of() -> Path:
         return (folder or cache_folder()) / f"{_key(vision, preprocess, source, mirrored)}.safetensors"
 
-    # All pictures are read for the key, by one process.
+    # The key requires reading all images, so one process makes it.
     path = broadcast_from_first(path_of) if keep else None
     if path is not None and (kept := broadcast_array_from_first(lambda: read_array(path))) is not None:
         return kept
@@ -71,7 +71,7 @@ def image_features(
 
 @dataclasses.dataclass(frozen=True)
 class Views:
-    """Features of a batch [batch, views, embed]."""
+    """A function for `map_batches` that embeds the views of a batch, [batch, views, embed]."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -84,7 +84,7 @@ class Views:
 
 
 def _key(vision: VisionTower, preprocess: Preprocess, source: Source, mirrored: bool) -> str:
-    """Changes with anything that changes the features."""
+    """Returns a digest of everything that determines the embeddings: weights, preprocessing and images."""
     digest = hashlib.sha256(f"image features 4 {1 + mirrored}\0".encode())
     digest.update(f"{preprocess}{jnp.dtype(vision.dtype).name}{vision.config}\0".encode())
     for path, leaf in nnx.to_flat_state(nnx.state(vision)):

@@ -1,9 +1,9 @@
-"""Packed tree attention: texts share the computation of their common prefixes in a causal tower, exactly.
+"""Packed tree attention, which encodes common prefixes of texts once in a causal text tower, without approximation.
 
-The sorted texts form a trie of tokens, in which the hidden state of a token depends on its ancestors alone. A pack is a
-piece of the trie, run as one row: its attention mask lets a token attend to itself and its ancestors. Each text's
-embedding equals the one of the text alone. A prefix that many texts share is run once (prefill), and their packs attend
-to its KV cache. Without shared prefixes a pack is several texts side by side.
+The sorted texts form a trie of tokens, in which the hidden state of a token depends only on its ancestors. A pack is a
+part of the trie that is run as one row, with an attention mask that lets a token attend to itself and its ancestors.
+The embedding of a text equals that of the text encoded alone. A prefix shared by many texts is run once (prefill), and
+their packs attend to its KV cache. Without common prefixes a pack contains several texts side by side.
 """
 
 import functools
@@ -22,15 +22,15 @@ from ecor_jax.clip.text import TextTower, eot_positions
 from ecor_jax.clip.transformer import KVCache
 
 SLOTS = 96
-"""Tokens of a pack. Fewer compute more tokens twice; more make each token's attention wider."""
+"""Tokens per pack. Smaller packs compute more tokens twice; larger ones attend over more tokens."""
 ROWS = 32
-"""Packs, or texts of a bidirectional tower, in one call on one device."""
+"""Largest number of packs, or texts of a bidirectional tower, per call and device."""
 MIN_SHARING = 256
-"""Texts that share a prefix which gets a KV cache, at least. Packs end where the prefix does, which costs slots."""
+"""Minimum number of texts that share a prefix with a KV cache. Packs do not span two prefixes, which costs slots."""
 
 
 class Cost(NamedTuple):
-    """Tokens that were computed, tokens of the texts, and tokens of the texts padded to the whole context."""
+    """Token counts: computed (with padding), of the texts, and of the texts padded to the context length."""
 
     computed: int
     own: int
@@ -38,10 +38,10 @@ class Cost(NamedTuple):
 
 
 class Packs(NamedTuple):
-    """The packs of a trie, which is walked depth first and cut into rows of `slots` tokens.
+    """The packs of a trie, which is traversed depth first and cut into rows of `slots` tokens.
 
-    The descendants of a token occupy the slots from its own to its `stop`. So a token attends to itself, to the tokens
-    before it whose `stop` is beyond its slot, and to its shared prefix. An empty slot attends to itself.
+    The descendants of a token occupy the slots from its own to its `stop`. Thus a token attends to itself, to earlier
+    tokens whose `stop` is greater than its slot, and to its shared prefix. An empty slot attends to itself.
     """
 
     ids: Int[np.ndarray, "packs slots"]
@@ -50,22 +50,22 @@ class Packs(NamedTuple):
     ends: Int[np.ndarray, "packs texts"]
     """Slots of the EOT tokens of a pack's texts."""
     prefix: Int[np.ndarray, "packs 1"]
-    """The number of a pack's shared prefix, a row of `prefixes`."""
+    """The row of `prefixes` that is a pack's shared prefix."""
     text: Int[np.ndarray, "packs texts"]
-    """The text that an EOT token of `ends` belongs to; -1 is padding."""
+    """The number of the text of each EOT token in `ends`; -1 is padding."""
     prefixes: Int[np.ndarray, "prefixes tokens"]
     lengths: Int[np.ndarray, "prefixes"]
-    """Tokens of each shared prefix; those behind are padding."""
+    """The length of each shared prefix; further tokens are padding."""
 
 
 def encode(
     tower: TextTower, ids: Int[np.ndarray, "texts tokens"], done: Callable[[int], Any] = lambda texts: None
 ) -> tuple[Float[np.ndarray, "texts embed"], Cost]:
-    """Unit embeddings of texts, and their cost in tokens.
+    """Returns unit embeddings of texts, and their cost in tokens.
 
     ids are padded after EOT. `done` is called with the number of texts of each finished call. A causal tower shares
-    prefixes. A bidirectional tower encodes each text alone and whole, for a token there attends to later tokens and to
-    padding. A call is split over all local devices.
+    prefixes. A bidirectional tower encodes each padded text separately, because its tokens attend to later tokens and
+    to padding. Each call is sharded over all local devices.
     """
     context, texts = len(tower.position_embedding[...]), len(ids)
     mesh = Mesh(np.array(jax.local_devices()), ("rows",))
@@ -87,7 +87,7 @@ def encode(
     for rows, batch in _calls(inputs, mesh):
         answers.append((owner[rows], embed(weights, *batch)))
         computed += batch[0].size
-        if len(answers) > 1:  # one call is put together while another one is computed
+        if len(answers) > 1:  # the host prepares a call while the device runs another
             done(_keep(embeddings, *answers.pop(0)))
     for answer in answers:
         done(_keep(embeddings, *answer))
@@ -95,18 +95,18 @@ def encode(
 
 
 def pack(ids: Int[np.ndarray, "texts tokens"], eot: Int[np.ndarray, "texts"]) -> Packs:
-    """Packs of texts that end at the positions `eot`."""
+    """Packs texts whose EOT tokens are at the positions `eot`."""
     texts, longest = len(ids), max(1, int(eot.max()))
     body = np.where(np.arange(longest) < eot[:, None], ids[:, :longest] + 1, 0)
     sort = np.lexsort(body.T[::-1])
     body, length = body[sort], eot[sort]
-    # The length of the common prefix with the text before; later 0 for the first text of a pack.
+    # Length of the common prefix with the previous text; below, that of the shared prefix where a pack begins.
     alike = np.cumprod(body[1:] == body[:-1], axis=1).sum(axis=1)
     shared = np.minimum(np.append(0, alike), length)
     prefix, begins = _shared_prefixes(shared)
     firsts = np.flatnonzero(begins)
     slots = -(-max(SLOTS, longest + 1) // 8) * 8
-    # Seldom does a pack hold a quarter more texts than on average; an end that nobody has costs a 14th of a slot.
+    # Packs rarely have over 1.25 times the mean number of texts; an unused entry of `ends` costs a 14th of a slot.
     most = min(slots, 8 * (1 + int(1.25 * slots / (1 + (length - shared).mean())) // 8))
     row, place, before = np.empty((3, texts), np.int64)
     used, count, number, of_pack = slots, 0, -1, []
@@ -140,7 +140,7 @@ def pack(ids: Int[np.ndarray, "texts tokens"], eot: Int[np.ndarray, "texts"]) ->
     new_pack = np.isin(np.arange(texts), of_pack)
     for depth in range(longest):
         first = np.flatnonzero((shared <= depth) | new_pack)
-        last = np.append(first[1:], texts) - 1  # of the texts that go on below the same token
+        last = np.append(first[1:], texts) - 1  # of the texts below the same token
         has = (shared[first] <= depth) & (depth < length[first])
         first, last = first[has], last[has]
         put(row[first], before[first] + depth - shared[first], body[first, depth] - 1, depth, end[last] + 1)
@@ -148,11 +148,11 @@ def pack(ids: Int[np.ndarray, "texts tokens"], eot: Int[np.ndarray, "texts"]) ->
 
 
 def _shared_prefixes(shared: Int[np.ndarray, "texts"]) -> tuple[Int[np.ndarray, "texts"], Bool[np.ndarray, "texts"]]:
-    """Tokens of each sorted text's shared prefix, and whether the text is the first one with that prefix."""
+    """Returns the length of each sorted text's shared prefix, and whether the text is the first with that prefix."""
     tokens, depth = np.zeros_like(shared), 0
     while True:
         depth += 1
-        run = np.cumsum(shared < depth)  # texts of one number begin with the same `depth` tokens, or have fewer
+        run = np.cumsum(shared < depth)  # texts of equal number share their first `depth` tokens, or are shorter
         many = np.bincount(run)[run] >= MIN_SHARING
         if not many.any():
             break
@@ -161,7 +161,7 @@ def _shared_prefixes(shared: Int[np.ndarray, "texts"]) -> tuple[Int[np.ndarray, 
 
 
 def _table(bodies: Int[np.ndarray, "prefixes tokens"], lengths: Int[np.ndarray, "prefixes"]):
-    """Shared prefixes and their lengths, padded to few shapes."""
+    """Returns shared prefixes and their lengths, padded so that few shapes are compiled."""
     longest = -(-int(lengths.max()) // 8) * 8
     height = 1 << (len(lengths) - 1).bit_length()
     prefixes = np.zeros((height if longest else 0, longest), np.int32)
@@ -199,7 +199,7 @@ def _plain(graph: nnx.GraphDef, weights: nnx.State, ids) -> Float[Array, "n embe
 
 
 def _calls(inputs: tuple[np.ndarray, ...], mesh: Mesh) -> Iterator[tuple[slice, list[Array]]]:
-    """Rows of the inputs in batches of few heights, so few programs to compile, spread over the mesh."""
+    """Yields batches of rows of the inputs, sharded over the mesh, in few sizes so that few programs are compiled."""
     start, split = 0, NamedSharding(mesh, PartitionSpec("rows"))
     while start < len(inputs[0]):
         left = -(-(len(inputs[0]) - start) // mesh.size)
@@ -211,7 +211,7 @@ def _calls(inputs: tuple[np.ndarray, ...], mesh: Mesh) -> Iterator[tuple[slice, 
 
 
 def _keep(embeddings: np.ndarray, whose: np.ndarray, answer: Array) -> int:
-    """Puts answers where they belong; how many texts they are of."""
+    """Copies the results of a call to the rows of their texts; returns the number of texts."""
     whose = whose.reshape(-1)
     real = whose >= 0
     embeddings[whose[real]] = np.asarray(answer)[: len(whose)][real]

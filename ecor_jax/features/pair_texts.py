@@ -1,4 +1,4 @@
-"""A template with every pair of two lists of fillers: texts that are made and tokenized when they are read."""
+"""Texts of a template filled with every pair of two lists of fillers, made and tokenized lazily."""
 
 import functools
 import re
@@ -12,17 +12,17 @@ from transformers import PreTrainedTokenizerBase
 from ecor_jax.clip.tokenizer import TextTooLong, ids_of, tokenize
 
 _NAMED = 1000
-"""Texts that are too long of which an error speaks at most; there may be millions."""
+"""Largest number of too long texts that an error lists; there may be millions."""
 
 Tokens = Callable[[int, int], Int[np.ndarray, "texts tokens"]]
-"""Of texts a to b, ids as `tokenize` gives them."""
+"""A function that returns the ids of texts `start` to `stop`, as `tokenize` does."""
 
 
 class PairTexts(Sequence[str]):
-    """A template whose two placeholders, such as {c} and {r}, are filled with every pair of fillers.
+    """A lazy sequence of texts: a template with placeholders such as {c} and {r}, filled with every pair of fillers.
 
-    Text `n` has filler `n // len(second)` in the placeholder that comes first in the template and filler
-    `n % len(second)` in the other one, so neighbouring texts share a prefix.
+    Text `n` has filler `n // len(second)` in the first placeholder of the template and filler `n % len(second)` in the
+    second one, so neighbouring texts share a prefix.
     """
 
     def __init__(self, template: str, fillers: Mapping[str, Sequence[str]]):
@@ -40,9 +40,9 @@ class PairTexts(Sequence[str]):
         return self.template.format(**dict(zip(self.placeholders, (self.first[one], self.second[other]), strict=True)))
 
     def halves(self) -> tuple[list[str], list[str]] | None:
-        """Prefixes, one for each first filler, and suffixes, one for each second filler; None if they cannot be cut.
+        """Returns a prefix for each first filler and a suffix for each second filler; None if they cannot be split.
 
-        The template is cut at the last white space between its placeholders, so prefixes are as long as possible.
+        The template is split at the last white space between its placeholders, so prefixes are as long as possible.
         """
         one, other = (f"{{{name}}}" for name in self.placeholders)
         begin, end = self.template.rindex(one) + len(one), self.template.index(other)
@@ -56,11 +56,11 @@ class PairTexts(Sequence[str]):
 def token_source(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], context_length: int, *, padded: bool = False
 ) -> Tokens:
-    """A function that returns tokens of texts by their numbers.
+    """Returns a function that returns the token ids of a range of texts.
 
-    Tokens of PairTexts are joined from those of their prefixes and suffixes if the tokenizer gives the same ids for the
-    whole text. Tokenizers that split at white space first do; this is tried on texts with every filler of both lists.
-    padded: as in `tokenize`. UserError as in `tokenize`: at once for joined texts, else when a text is read.
+    Token ids of PairTexts are concatenated from those of prefixes and suffixes if the tokenizer gives the same ids for
+    complete texts. Tokenizers that first split at white space do; it is checked on texts with every filler of both.
+    padded: as in `tokenize`. Raises UserError as `tokenize` does, but at once for concatenated texts.
     """
     halves = texts.halves() if isinstance(texts, PairTexts) else None
     if halves and all(half.strip() for side in halves for half in side):
@@ -79,7 +79,7 @@ def token_source(
 
 
 def _hold(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], prefixes: list, suffixes: list) -> bool:
-    """Whether joining every prefix and every suffix, each with some partner, gives the tokens of the whole text."""
+    """Returns whether concatenation gives the ids of the complete text, for every prefix and suffix in some pair."""
     tries = [(n % len(prefixes), n % len(suffixes)) for n in range(max(len(prefixes), len(suffixes)))]
     found = ids_of(tokenizer, [texts[one * len(suffixes) + other] for one, other in tries])
     return all(prefixes[one] + suffixes[other] == ids for (one, other), ids in zip(tries, found, strict=True))
@@ -104,7 +104,7 @@ def _padded(rows: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
 def _joined(
     prefixes: tuple, suffixes: tuple, width: int | None, fill: int, start: int, stop: int
 ) -> Int[np.ndarray, "texts tokens"]:
-    """Ids of texts `start` to `stop`, filled up with `fill` to `width`, or to the longest of them."""
+    """Returns the ids of texts `start` to `stop`, padded with `fill` to `width`, or (None) to the longest of them."""
     (begins, begin), (ends, end) = prefixes, suffixes
     one, other = np.divmod(np.arange(start, stop), len(ends))
     lengths = begin[one] + end[other]

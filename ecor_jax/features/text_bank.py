@@ -1,4 +1,4 @@
-"""Texts to embeddings: each encoded once, kept on disk in shards and never trusted when it is not what was written."""
+"""Text banks: text embeddings that are encoded once and cached on disk in checksummed shards."""
 
 import collections
 import ctypes
@@ -30,31 +30,30 @@ from ecor_jax.parallel.mesh import fresh_array
 from ecor_jax.parallel.processes import wait
 
 SHARD = 16384
-"""Texts of a file: what is tokenized at once."""
+"""Texts per file; they are tokenized together."""
 LARGE = 2**30
-"""Bytes of a bank beside which a laptop has no room for programs that are no longer needed."""
+"""Bytes of a bank from which unused compiled programs are dropped, to save the memory of a laptop."""
 AT_ONCE = 2
-"""Files at work: one is tokenized, packed and written while another is computed. All that is lost by a stop."""
+"""Shards in progress: one is tokenized, packed and written while another is computed. A stop loses only these."""
 
 
 def shards_of(start: int, stop: int) -> range:
-    """The shards that texts `start` to `stop` are in."""
+    """Returns the numbers of the shards that contain texts `start` to `stop`."""
     return range(start // SHARD, -(-stop // SHARD))
 
 
 class TextBank:
-    """Unit embeddings of N distinct texts, as float32 rows that are encoded when they are first read.
+    """Unit embeddings of N distinct texts, float32 rows that are encoded when they are first read.
 
-    A shard of them is read from `folder` (default `cache_folder()`) if a file there was made by the same weights and
-    tokenizer of the same texts and its content is what was written; else computed and kept there. It depends on
-    nothing else, so encoding that was stopped goes on to the same bits, and processes may share the shards of a bank.
-    No more than the shards at work are in memory, and of PairTexts no more strings than those.
+    A shard is read from `folder` (default `cache_folder()`) if it has a file of the same weights, tokenizer and texts
+    that passes its checksum. Otherwise the shard is computed and written there. Nothing else determines a shard, so a
+    resumed encoding is bitwise identical, and processes may share the shards of a bank.
+    Memory holds only the shards in progress, and of PairTexts only the strings of those.
 
-    with_others: PairTexts of the same words that are encoded and kept whenever these are: what a text of theirs shares
-    with one of these is computed once. All that are encoded together are named in each one's file, whose last bits
-    depend on them.
-    keep: False neither reads files nor writes any, for texts that no later run will ask for; these are no PairTexts.
-    UserError for a text that is empty or longer than the text tower reads, and for embeddings that are not finite.
+    with_others: PairTexts with the same fillers that are encoded and written together with these texts, so that common
+      prefixes are computed once. File names depend on all of them, because the last bits of the embeddings do.
+    keep: False neither reads nor writes files, for texts that no later run needs; not supported for PairTexts.
+    Raises UserError for a text that is empty or longer than the text tower reads, and for non-finite embeddings.
     """
 
     def __init__(
@@ -67,7 +66,7 @@ class TextBank:
     ):
         self.model, self.texts, self.folder = model, texts, folder or cache_folder()
         self.cost = Cost(0, 0, 0)
-        """Of what was encoded so far."""
+        """The cost of all encoding so far."""
         self._digest, self._tokens, self._lock = _digest_of(model) if keep else None, None, threading.Lock()
         self._together: list[Any] = [texts]
         if isinstance(texts, PairTexts):
@@ -81,11 +80,11 @@ class TextBank:
 
     @property
     def numbers(self) -> range:
-        """Of all shards."""
+        """The numbers of all shards."""
         return range(-(-len(self.texts) // SHARD))
 
     def shards(self, numbers: Iterable[int] | None = None) -> Iterator[tuple[int, Float[np.ndarray, "texts embed"]]]:
-        """Shards of these numbers (default: all), each with the number of its first text."""
+        """Yields shards (default: all) in order, each as the number of its first text and its embeddings."""
         numbers, before, began = list(self.numbers if numbers is None else numbers), self.cost, time.monotonic()
         sizes = [min(SHARD, len(self.texts) - number * SHARD) for number in numbers]
         total = sum(sizes) * len(self._together)
@@ -120,12 +119,12 @@ class TextBank:
             )
 
     def kept(self, number: int) -> bool:
-        """Whether there is a file of this shard, be it damaged."""
+        """Returns whether a shard has a file, which may be damaged."""
         start = number * SHARD
         return self._file(self.texts, start, min(SHARD, len(self.texts) - start)).exists()
 
     def rows(self, start: int, stop: int) -> Float[np.ndarray, "texts embed"]:
-        """Embeddings of texts `start` to `stop`; only the shards that they are in are looked at."""
+        """Returns the embeddings of texts `start` to `stop`; reads or encodes only the shards that contain them."""
         found = np.empty((stop - start, self.shape[1]), np.float32)
         for first, shard in self.shards(shards_of(start, stop)):
             low, high = max(start, first), min(stop, first + len(shard))
@@ -135,13 +134,13 @@ class TextBank:
     def _shard(
         self, start: int, size: int, tell: Callable[[int], Any]
     ) -> tuple[Float[np.ndarray, "texts embed"], Cost]:
-        """Its embeddings, and what that cost; `tell` is told of texts as they come."""
+        """Returns a shard's embeddings and their cost; calls `tell` with the numbers of texts as they are finished."""
         if self._digest is not None and (kept := read_array(self._file(self.texts, start, size))) is not None:
             tell(size * len(self._together))
             return kept, Cost(0, 0, 0)
         with self._lock:
             if self._tokens is None:
-                tell(0)  # so that the bar is there: what comes first, to tokenize and to compile, takes seconds
+                tell(0)  # shows the progress bar now, because tokenizing and compiling take seconds
                 text = self.model.clip.config.text
                 self._tokens = [
                     token_source(self.model.tokenizer, texts, text.context_length, padded=text.padded)
@@ -160,7 +159,7 @@ class TextBank:
     def _file(self, texts: Sequence[str], start: int, size: int) -> Path:
         assert self._digest is not None, "nothing of it is kept"
         digest = self._digest.copy()
-        # What texts that are made when they are asked for are made of is known.
+        # Template and fillers (in self._digest) identify PairTexts, so their strings are not made.
         made = isinstance(texts, PairTexts)
         _update(digest, [texts.template, f"{start} {size}"] if made else texts[start : start + size])
         return self.folder / f"{digest.hexdigest()}.safetensors"
@@ -169,7 +168,7 @@ class TextBank:
 def embed_texts(
     model: Model, texts: Sequence[str], folder: Path | None = None, *, keep: bool = True
 ) -> Float[np.ndarray, "texts embed"]:
-    """Unit embeddings of `texts` in their order, float32: a whole TextBank; duplicates cost nothing."""
+    """Returns unit float32 embeddings of `texts`, in order, through a TextBank; encodes duplicates once."""
     distinct = list(dict.fromkeys(texts))
     bank = TextBank(model, distinct, folder, keep=keep).rows(0, len(distinct))
     if len(distinct) == len(texts):
@@ -179,13 +178,13 @@ def embed_texts(
 
 
 class PairBank:
-    """Unit embeddings of a template with every pair of words of two letters, [words of one, words of the other, embed].
+    """Unit embeddings of a template with every pair of fillers, [fillers of one, fillers of the other, embed].
 
-    They are read when columns are asked for, `bank[:, start:stop]`, in what the vision tower computes in: of the bank
-    no more is ever in memory. The template has both letters; `embed_pairs` takes any.
+    Columns are read by `bank[:, start:stop]`, in the dtype of the vision tower; no other part of the bank is in memory.
+    The template has both placeholders, the keys of `words`; `embed_pairs` takes any template.
 
-    needed: templates whose banks will be asked for as well; those that begin alike up to the second letter are encoded
-    with this one.
+    needed: templates whose banks will be needed as well; those that are equal up to and including the second
+      placeholder are encoded with this one.
     """
 
     def __init__(
@@ -204,14 +203,14 @@ class PairBank:
         self.dtype = jnp.dtype(model.clip.vision.dtype)
         self.shape = (*map(len, words.values()), self._bank.shape[1])
         _give_memory_back()
-        # Before there is a bank to hold; each process its share. Where a host does not see another's files, or one is
-        # damaged, it makes them again when they are read.
+        # Encodes before the bank takes memory; each process its share. A process encodes shards again on reading them
+        # if it does not see another host's files, or a file is damaged.
         share = self._bank.numbers[jax.process_index() :: jax.process_count()]
         missing = [number for number in share if not self._bank.kept(number)]
         for _ in self._bank.shards(missing):
             pass
         if missing or math.prod(self.shape) * self.dtype.itemsize > LARGE:
-            jax.clear_caches()  # of the programs that encoded, or that asked the bank before this one: 50 MB
+            jax.clear_caches()  # drops the programs of the encoder and of the previous bank: 50 MB
         wait()
         _give_memory_back()
 
@@ -246,7 +245,7 @@ def embed_pairs(
     folder: Path | None = None,
     needed: Iterable[str] = (),
 ) -> "PairBank | Float[np.ndarray, 'first second embed']":
-    """The template with every pair of words, to be read by columns; words of a letter that it lacks are alike."""
+    """Embeds a template with every pair of fillers; embeddings are equal along a placeholder that it lacks."""
     given = [f"{{{letter}}}" in template for letter in words]
     if all(given):
         return PairBank(model, template, words, folder, needed)
@@ -258,17 +257,17 @@ def embed_pairs(
 
 
 def _give_memory_back() -> None:
-    """To the system: beside a large bank there is little left on a laptop."""
-    gc.collect()  # else a bank that nobody needs any more, but JAX had borrowed, may still be there
+    """Returns freed memory to the system, because a large bank leaves little of it on a laptop."""
+    gc.collect()  # frees unused banks that JAX had borrowed
     if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
-        trim(0)  # of glibc, which keeps what encoding and reading have freed: 300 MB
+        trim(0)  # glibc keeps memory that encoding and reading have freed: 300 MB
 
 
 def _digest_of(model: Model):
-    """A sha256 that changes with anything of the model that changes the embeddings; texts are still to come."""
+    """Returns a sha256 object of all in the model that determines the embeddings; the texts are added later."""
     digest = hashlib.sha256(b"text bank 7\0")
     digest.update(model.digest.encode())
-    # By its name: what a config calls "float32" is the same as jnp.float32.
+    # The name, because a config's "float32" is the same as jnp.float32.
     digest.update(jnp.dtype(model.clip.text.dtype).name.encode())
     backend: Any = model.tokenizer.backend_tokenizer
     digest.update(backend.to_str().encode())

@@ -1,8 +1,8 @@
-"""Percentile bootstrap over patients (Efron and Tibshirani 1993, chapter 13): how sure are figures?
+"""Percentile bootstrap over patients (Efron and Tibshirani 1993, chapter 13) for confidence intervals of metrics.
 
-Patients are drawn with replacement, as many as there are, and all studies of a patient go along each time: studies of
-one patient resemble one another, and to resample studies would make intervals too narrow. Where no examples belong
-together, give each the name of a patient of its own.
+A resample draws as many patients as there are, with replacement, and includes all studies of each. Studies of one
+patient are correlated, so resampling studies would make the intervals too narrow. If examples are independent, give
+each a patient name of its own.
 """
 
 import warnings
@@ -16,25 +16,25 @@ from ecor_jax.errors import UserError
 
 Weights = Float[np.ndarray, "resamples studies"]
 Statistic = Callable[[Weights], Float[np.ndarray, "figures resamples"]]
-"""Figures of every resample, in which study i stands weights[resample, i] times; NaN where one is not defined."""
+"""Metrics of all resamples, in which study i occurs weights[resample, i] times; NaN where a metric is undefined."""
 
 RESAMPLES = 2000
 LEVEL = 0.95
 MOST_DRAWS = 20
-"""A figure that is defined in fewer than one resample out of this many has no interval."""
+"""A metric that is defined in less than one of this many resamples has no interval."""
 _BLOCK = 2_000_000
-"""Weights held at once: memory stays flat where there are many studies."""
+"""Number of weights held at a time, which bounds memory for many studies."""
 
 
 class Interval(NamedTuple):
-    """The middle 95 % of the resamples' figures."""
+    """A 95 % percentile interval of a metric over the resamples."""
 
     low: float
     high: float
 
 
 def ratios(numerators: Float[np.ndarray, "figures studies"], denominators: Float[np.ndarray, "..."]) -> Statistic:
-    """Sums over the studies, divided: means where all of `denominators` are 1. NaN where these sum to 0."""
+    """Returns the statistic sum(numerators) / sum(denominators) over studies; NaN if the denominators sum to 0."""
     denominators = np.broadcast_to(denominators, numerators.shape)
 
     def statistic(weights: Weights) -> Float[np.ndarray, "figures resamples"]:
@@ -47,22 +47,22 @@ def ratios(numerators: Float[np.ndarray, "figures studies"], denominators: Float
 def bootstrap_intervals(
     statistic: Statistic, patients: Sequence[str], *, resamples: int = RESAMPLES, seed: int = 0
 ) -> tuple[Interval | None, ...]:
-    """The 95 % interval of each figure of `statistic`; patients[i] names the patient of study i.
+    """Returns the 95 % interval of each metric of `statistic`; patients[i] names the patient of study i.
 
-    A resample for which a figure is not defined (an AUROC with one class only) is replaced by a new one: the interval
-    is that of the figure given that it can be told. None where the figure is not defined for the studies as they are,
-    or for too few of the resamples (MOST_DRAWS). Equal seeds give equal intervals, and the same resamples to every
-    statistic as far as none is replaced. Raises UserError where there is no study.
+    A resample in which a metric is undefined (an AUROC with one class only) is replaced by a new one: the interval is
+    conditional on the metric being defined. It is None if the metric is undefined for the original studies, or for too
+    many resamples (MOST_DRAWS). Equal seeds give equal intervals, and every statistic gets the same resamples as long
+    as none is replaced. Raises UserError if there are no studies.
     """
     if not len(patients):
         raise UserError("no study to evaluate; expected at least one")
-    # Takes a second to import, and only runs with patients need it.
+    # Imported late: it takes a second, and only runs with patients need it.
     from scipy import stats
 
     names, numbers = np.unique(np.asarray(patients), return_inverse=True)
 
     def figures(drawn: np.ndarray, axis: int = -1) -> np.ndarray:
-        """SciPy draws numbers of patients, [resamples, patients]; the studies' weights follow from them."""
+        """Computes the statistic for SciPy's patient indices [resamples, patients], as weights of their studies."""
         apart = drawn + len(names) * np.arange(len(drawn))[:, None]
         counts = np.bincount(apart.ravel(), minlength=len(drawn) * len(names)).reshape(len(drawn), len(names))
         return statistic(counts[:, numbers].astype(np.float64))
@@ -70,12 +70,12 @@ def bootstrap_intervals(
     everyone = np.arange(len(names))
     values = figures(everyone[None])
     wanted = ~np.isnan(values[:, 0])
-    # SciPy refuses a single patient, of whom every resample is the studies as they are.
+    # SciPy rejects a single patient, for whom every resample equals the original studies.
     missing = resamples if len(names) > 1 else 0
     rng, result = np.random.default_rng(seed), None
     while missing > 0 and wanted.any():
         with warnings.catch_warnings():
-            # SciPy's own intervals are NaN, with a warning, where a resample has no figure: ours are taken below.
+            # SciPy's own intervals are NaN, with a warning, if a resample's metric is undefined; ours are taken below.
             warnings.simplefilter("ignore", RuntimeWarning)
             result = stats.bootstrap(
                 (everyone,),

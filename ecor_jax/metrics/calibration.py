@@ -1,4 +1,4 @@
-"""Does a probability of 0.8 come true four times out of five?"""
+"""Calibration of predicted probabilities: reliability diagrams and the expected calibration error, for reports."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 
 
 class Bin(NamedTuple):
-    """Answers of similar confidence: their mean confidence, how often they were right, how many they are."""
+    """Mean confidence, accuracy and number of the predictions in one bin of a reliability diagram."""
 
     confidence: float
     accuracy: float
@@ -15,9 +15,9 @@ class Bin(NamedTuple):
 
 
 def reliability(confidence: Float[np.ndarray, "n"], correct: Bool[np.ndarray, "n"], bins: int = 10) -> tuple[Bin, ...]:
-    """Non-empty bins of equal width over [0, 1] (Guo et al. 2017, equation 3), by rising confidence.
+    """Returns the non-empty bins of equal width over [0, 1] (Guo et al. 2017, equation 3), by increasing confidence.
 
-    A bin is open below and closed above, as there; 0 belongs to the first.
+    As in the paper, a bin is open below and closed above; a confidence of 0 belongs to the first bin.
     """
     place = np.searchsorted(np.arange(1, bins) / bins, confidence)
     return tuple(
@@ -28,6 +28,6 @@ def reliability(confidence: Float[np.ndarray, "n"], correct: Bool[np.ndarray, "n
 
 
 def expected_calibration_error(bins: tuple[Bin, ...]) -> float:
-    """Mean distance of confidence and accuracy, weighted by count (Guo et al. 2017, equation 5)."""
+    """Returns the mean |confidence - accuracy|, weighted by count (Guo et al. 2017, equation 5)."""
     total = sum(entry.count for entry in bins)
     return sum(entry.count * abs(entry.confidence - entry.accuracy) for entry in bins) / total

@@ -1,13 +1,13 @@
-"""Figures of classification, into classes that exclude each other or by labels that may hold together.
+"""Metrics of single-label (multi-class) and multi-label classification.
 
-Definitions are scikit-learn's, with `labels` all C classes and `zero_division=0`: the precision of a class that is
-never predicted is 0, and so are the recall of one that no example has and the F1 of one that is neither. The
-predicted class is the most probable one (of equals the first, so a label is predicted above a probability of .5).
-The macro average of recall is what others call balanced accuracy.
+Definitions are scikit-learn's, with `labels` all C classes and `zero_division=0`: precision is 0 for a class that is
+never predicted, recall for one without examples, and F1 for one with neither. The predicted class is the most probable
+one (the first of equals, so a label is predicted above a probability of .5). The macro average of recall is also called
+balanced accuracy.
 
-AUROC and average precision are those of the last of two classes; of more, each class against the others, averaged
-(of average precisions: mAP). Brier score: mean squared error of the probabilities, summed over classes (Brier 1950),
-in [0, 2]; of two classes that of the last one, in [0, 1].
+AUROC and average precision are those of the last one of two classes; with more, they are one-vs-rest averages (for
+average precision: mAP). The Brier score is the mean squared error of the probabilities, summed over classes (Brier
+1950), in [0, 2]; with two classes that of the last one, in [0, 1].
 """
 
 import numpy as np
@@ -20,19 +20,19 @@ from ecor_jax.metrics.bootstrap import Statistic, Weights
 FIGURES = ("accuracy", "precision", "recall", "f1", "auroc", "average_precision", "brier")
 
 Gold = Int[np.ndarray, "N"] | Float[np.ndarray, "N C"]
-"""The class of each example, or of each label whether it holds: 1, 0, or NaN where that is not known."""
+"""The class index of each example; or, for each label, 1 (present), 0 (absent) or NaN (unknown)."""
 
 
 def figures(probabilities: Float[np.ndarray, "N C"], gold: Gold, average: str) -> dict[str, float]:
-    """FIGURES of N examples; AUROC and average precision are NaN where a class is missing.
+    """Returns FIGURES of N examples; AUROC and average precision are NaN if a class is missing.
 
-    average: of precision, recall and F1: the mean of the classes by their number of examples ("weighted"), their plain
-    mean ("macro"), or the last of two classes alone ("binary").
+    average: how precision, recall and F1 are averaged: over classes weighted by their number of examples ("weighted"),
+      over classes equally ("macro"), or for the last of two classes alone ("binary").
 
-    A label is taken as two classes, absent and present, over the examples of which it is known; the figures are the
-    plain means over labels, those of AUROC and average precision over the labels that have them.
+    A label is scored as two classes, absent and present, over the examples for which it is known. The metrics are means
+    over labels; those of AUROC and average precision are over the labels for which they are defined.
 
-    Raises UserError for no example (of some label), probabilities that are none, and gold that is no class or label.
+    Raises UserError if there are no examples (of some label), or if probabilities or gold are out of range.
     """
     if gold.ndim == 2:
         labels = [figures(*two_classes(*column), average) for column in zip(probabilities.T, gold.T, strict=True)]
@@ -58,9 +58,9 @@ def figures(probabilities: Float[np.ndarray, "N C"], gold: Gold, average: str) -
 
 
 def resampled(probabilities: Float[np.ndarray, "N C"], gold: Gold, average: str) -> Statistic:
-    """`figures` of any resample of the N examples, all resamples at once.
+    """Returns the statistic that computes `figures` for all resamples of the N examples at once.
 
-    scikit-learn takes some milliseconds a resample, which would be minutes for thousands of them, methods and labels.
+    scikit-learn takes some milliseconds per resample, which is minutes for thousands of resamples, methods and labels.
     """
     if gold.ndim == 2:
         known = ~np.isnan(gold)
@@ -81,7 +81,7 @@ def resampled(probabilities: Float[np.ndarray, "N C"], gold: Gold, average: str)
 
     def statistic(weights: Weights) -> Float[np.ndarray, "figures resamples"]:
         right, said, support, error = np.split(weights @ columns, [classes, 2 * classes, 3 * classes], axis=1)
-        # A resample may hold no example of which this label is known.
+        # A resample may contain no example for which this label is known.
         count = np.where(support.any(axis=1), support.sum(axis=1), np.nan)
 
         def mean(values: Float[np.ndarray, "resamples classes"], average: str = average) -> np.ndarray:
@@ -100,9 +100,9 @@ def resampled(probabilities: Float[np.ndarray, "N C"], gold: Gold, average: str)
 
 
 def two_classes(probability: Float[np.ndarray, "N"], gold: Float[np.ndarray, "N"]) -> tuple[np.ndarray, np.ndarray]:
-    """A label as the classes absent and present, of the examples of which it is known (gold is not NaN).
+    """Converts a label to the classes absent and present, for the examples whose gold is known (not NaN).
 
-    Raises UserError for a label that is neither.
+    Raises UserError if a known gold label is neither 0 nor 1.
     """
     probability, gold = probability[~np.isnan(gold)], gold[~np.isnan(gold)]
     if not np.isin(gold, (0, 1)).all():
@@ -113,10 +113,10 @@ def two_classes(probability: Float[np.ndarray, "N"], gold: Float[np.ndarray, "N"
 def calibration_pairs(
     probabilities: Float[np.ndarray, "N C"], gold: Int[np.ndarray, "N"]
 ) -> tuple[Float[np.ndarray, "N"], Bool[np.ndarray, "N"]]:
-    """What `calibration.reliability` takes: how sure, and whether it came true.
+    """Returns the confidences and correctness that `calibration.reliability` takes.
 
-    Of two classes the probability of the last one and whether it is the gold one (a predicted risk); of more, that of
-    the most probable class and whether it is right (Guo et al. 2017).
+    With two classes: the probability of the last one and whether it is the gold class (a predicted risk). With more:
+    the probability of the most probable class and whether it is correct (Guo et al. 2017).
     """
     if probabilities.shape[1] == 2:
         return probabilities[:, 1], gold == 1
@@ -124,7 +124,7 @@ def calibration_pairs(
 
 
 def _evaluated(probabilities: np.ndarray, gold: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Whether each class is predicted and whether it is true, [N, C], and the squared errors, [N]."""
+    """Returns whether each class is predicted and whether it is true, [N, C], and the squared errors, [N]."""
     classes = np.arange(probabilities.shape[1])
     true = gold[:, None] == classes
     errors = np.square(probabilities.astype(np.float64) - true)
@@ -135,9 +135,9 @@ def _evaluated(probabilities: np.ndarray, gold: np.ndarray) -> tuple[np.ndarray,
 def _ranking(
     scores: Float[np.ndarray, "N"], positive: Bool[np.ndarray, "N"], weights: Weights
 ) -> tuple[Float[np.ndarray, "resamples"], Float[np.ndarray, "resamples"]]:
-    """AUROC (Mann and Whitney: equal scores count half) and average precision of each resample.
+    """Returns AUROC (Mann-Whitney: ties count half) and average precision of each resample.
 
-    Of each positive example, what matters is the weight of either kind below its score.
+    Both depend, for each positive example, only on the weights of positives and negatives with lower scores.
     """
     own = weights[:, positive]
     below, upto, totals = {}, {}, {}
@@ -158,13 +158,13 @@ def _ranking(
 
 
 def _mean_where(defined: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Means over the first axis of what is defined; NaN where nothing is."""
+    """Returns the means of the defined values over the first axis; NaN if there are none."""
     with np.errstate(invalid="ignore"):
         return np.where(defined, values, 0).sum(axis=0) / defined.sum(axis=0)
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """Their quotient, and 0 where the denominator is 0 (zero_division=0)."""
+    """Returns the quotient, or 0 where the denominator is 0 (zero_division=0)."""
     return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
 
 

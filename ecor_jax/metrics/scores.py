@@ -1,4 +1,4 @@
-"""Scores of classification as results.json has them: figures, calibration, and intervals over patients."""
+"""Classification scores as stored in results.json: metrics, calibration error, and intervals over patients."""
 
 import dataclasses
 import math
@@ -16,13 +16,13 @@ from ecor_jax.metrics.classification import FIGURES, Gold, calibration_pairs, fi
 
 @dataclasses.dataclass(frozen=True)
 class ClassificationScores:
-    """Scores of `count` examples of `patients` patients; intervals hold 95 % (`bootstrap.bootstrap_intervals`).
+    """Scores of `count` examples of `patients` patients, with 95 % intervals (`bootstrap.bootstrap_intervals`).
 
-    auroc, average_precision: None where a class (of a label: present or absent) is missing. An interval is None where
-    its figure is, where too few resamples have one, and where there are no patients. positives: examples that have
-    the label; None of more than two classes and of means over labels. calibration_error: of `calibration_pairs` in ten
-    bins; it has no interval, since noise within the bins makes that of a resample larger, and the interval might not
-    hold the figure.
+    auroc, average_precision: None if a class (for a label: present or absent) is missing. An interval is None if its
+      metric is None or defined in too few resamples, or if there are no patients. positives: number of examples with
+      the label; None for more than two classes and for means over labels. calibration_error: of `calibration_pairs` in
+      ten bins. It has no interval, because noise within the bins increases it in resamples, so that the interval might
+      not contain the value.
     """
 
     average: str
@@ -46,7 +46,7 @@ class ClassificationScores:
     patients: int | None
 
     def as_results(self) -> dict[str, Any]:
-        """As results.json has them; an interval is [low, high]. Without patients they and their number are left out."""
+        """Returns the fields for results.json: intervals as [low, high], omitted with `patients` if that is None."""
         return {
             name: list(value) if isinstance(value, Interval) else value
             for name, value in dataclasses.asdict(self).items()
@@ -56,17 +56,17 @@ class ClassificationScores:
 
 @dataclasses.dataclass(frozen=True)
 class LabelScores:
-    """Scores of each label, and their plain means over the labels.
+    """Scores of each label, and their means over the labels.
 
-    The mean AUROC is that of the labels that have one. `macro.count` and `macro.patients` are those of the examples
-    of which at least one label is known.
+    The mean AUROC is over the labels that have one. `macro.count` and `macro.patients` count the examples, and their
+    patients, for which at least one label is known.
     """
 
     macro: ClassificationScores
     labels: dict[str, ClassificationScores]
 
     def as_results(self) -> dict[str, Any]:
-        """As results.json has them: the means, and the labels' own scores under "findings"."""
+        """Returns the fields for results.json: the means, and the scores of each label under "findings"."""
         return self.macro.as_results() | {"findings": {name: own.as_results() for name, own in self.labels.items()}}
 
 
@@ -79,9 +79,9 @@ def score_classes(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> ClassificationScores:
-    """Scores for classes that exclude each other: example n has the class gold[n] and is of patients[n].
+    """Scores single-label classification: example n has class gold[n] and belongs to patients[n].
 
-    Raises UserError as `classification.figures` does.
+    Raises UserError under the same conditions as `classification.figures`.
     """
     scores = _scores(probabilities, gold, patients, average, resamples, seed)
     return ClassificationScores(
@@ -101,11 +101,11 @@ def score_labels(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> LabelScores:
-    """Scores of labels that may hold together; gold is 1, 0 or NaN: not known, and then not evaluated.
+    """Scores multi-label classification; gold is 1, 0 or NaN (unknown, and not evaluated).
 
-    A label is scored as two classes, absent and present, over the examples of which it is known; "binary" is what
-    most mean by a label's precision, recall and F1. Raises UserError as `score_classes` does, and for a label that is
-    known of no example.
+    A label is scored as two classes, absent and present, over the examples for which it is known; average "binary"
+    gives the usual precision, recall and F1 of a label. Raises UserError as `score_classes` does, and if a label is
+    known for no example.
     """
     known: np.ndarray = ~np.isnan(gold)
     scores = {}
@@ -128,7 +128,7 @@ def _chosen(patients: Sequence[str] | None, mask: np.ndarray) -> list[str] | Non
 def _scores(
     probabilities: np.ndarray, gold: Gold, patients: Sequence[str] | None, average: str, resamples: int, seed: int
 ) -> dict[str, Any]:
-    """The fields of ClassificationScores that both kinds of classification have alike."""
+    """Returns the fields of ClassificationScores that are common to single-label and multi-label classification."""
     intervals: Sequence[Interval | None] = [None] * len(FIGURES)
     values = figures(probabilities, gold, average)
     if patients is not None:

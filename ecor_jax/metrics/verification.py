@@ -1,6 +1,6 @@
-"""Are two pictures of the same person? insightface's ten-fold protocol, and curves of errors, on distances of pairs.
+"""Face verification metrics on distances of pairs: insightface's ten-fold protocol and ROC curves.
 
-Everywhere a pair is taken for the same person if its distance is less than a threshold, strictly.
+A pair is always accepted as the same person if its distance is strictly less than the threshold.
 """
 
 from typing import NamedTuple
@@ -12,11 +12,11 @@ from ecor_jax.errors import UserError
 
 FOLDS = 10
 THRESHOLDS = np.arange(0, 4, 0.01)
-"""The 400 thresholds of squared distance that the protocol tries (deepinsight/insightface, verification.py)."""
+"""The 400 thresholds on squared distance of the protocol (deepinsight/insightface, verification.py)."""
 
 
 class TenFold(NamedTuple):
-    """The mean of the folds' accuracies, these accuracies, and the threshold that each fold was evaluated by."""
+    """The mean accuracy of the folds, their accuracies, and the threshold with which each fold was evaluated."""
 
     accuracy: float
     fold_accuracies: Float[np.ndarray, "folds"]
@@ -24,10 +24,10 @@ class TenFold(NamedTuple):
 
 
 class Roc(NamedTuple):
-    """Shares of the different pairs (FAR) and of the same ones (TAR) that are accepted, by rising threshold.
+    """Accepted fractions of different pairs (FAR) and of same pairs (TAR), by increasing threshold.
 
-    One point for every way in which a threshold can split the pairs: from (0, 0), rising, to (1, 1). `different` is
-    the number of different pairs.
+    It has one point for each way a threshold can split the pairs, from (0, 0) to (1, 1). `different` is the number of
+    different pairs.
     """
 
     far: Float[np.ndarray, "n"]
@@ -38,8 +38,8 @@ class Roc(NamedTuple):
 class TarAtFar(NamedTuple):
     """The largest TAR at a FAR of at most `far`.
 
-    `resolved` is False where a single false accept is already too many, because 1 / (number of different pairs) is
-    above `far`: the TAR is then the one without any false accept, and says nothing of `far`.
+    `resolved` is False if 1 / (number of different pairs) exceeds `far`, so that a single false accept is too many: the
+    TAR is then the one with no false accepts and is not informative about `far`.
     """
 
     far: float
@@ -48,9 +48,9 @@ class TarAtFar(NamedTuple):
 
 
 def pair_distances(first: Float[np.ndarray, "P m"], second: Float[np.ndarray, "P m"]) -> Float[np.ndarray, "P"]:
-    """Squared L2 distance of each pair of rows, in float64; for rows of unit length it is 2 - 2 cosine, in [0, 4].
+    """Returns the squared L2 distances of paired rows, in float64; 2 - 2 cosine, in [0, 4], for unit rows.
 
-    Raises UserError where an embedding is not finite.
+    Raises UserError if an embedding is not finite.
     """
     distances = np.square(first.astype(np.float64) - second.astype(np.float64)).sum(axis=1)
     if bad := np.count_nonzero(~np.isfinite(distances)):
@@ -67,45 +67,45 @@ def ten_fold(
     folds: int = FOLDS,
     thresholds: Float[np.ndarray, "T"] = THRESHOLDS,
 ) -> TenFold:
-    """Verification accuracy by the protocol of deepinsight/insightface (verification.py, calculate_roc).
+    """Computes verification accuracy by the protocol of deepinsight/insightface (verification.py, calculate_roc).
 
-    The pairs, in their order, are cut into folds as scikit-learn's KFold does without shuffling: the first
-    P % folds of them hold one pair more. For each fold the first of `thresholds` (rising) that is most accurate on all
-    the other folds is applied to it. Raises UserError for fewer pairs than folds.
+    The pairs are split in order into folds as by scikit-learn's KFold without shuffling: the first P % folds folds have
+    one pair more. Each fold is evaluated with the first of `thresholds` (in increasing order) that is most accurate on
+    all other folds. Raises UserError if there are fewer pairs than folds.
     """
     if not 2 <= folds <= len(distances):
         raise UserError(f"{len(distances)} pairs in {folds} folds; expected at least 2 folds and a pair for each")
     pieces = list(zip(np.array_split(distances, folds), np.array_split(same, folds), strict=True))
     right = np.stack([_right_answers(*piece, thresholds) for piece in pieces])
-    # Counts have the order of the accuracies and no rounding: the ties are those of exact arithmetic.
+    # Counts rank like accuracies but without rounding, so ties are exact.
     best = np.argmax(right.sum(axis=0) - right, axis=1)
     accuracies = right[np.arange(folds), best] / [len(piece) for piece, _ in pieces]
     return TenFold(float(np.mean(accuracies)), accuracies, thresholds[best])
 
 
 def roc(distances: Float[np.ndarray, "P"], same: Bool[np.ndarray, "P"]) -> Roc | None:
-    """The exact curve, pairs of equal distance accepted together; None where all pairs are the same, or none is."""
+    """Returns the exact ROC curve, in which ties are accepted together; None if all pairs are same or all different."""
     if same.all() or not same.any():
         return None
-    from sklearn.metrics import roc_curve  # takes 2 s to import, and every page is made of this module's types
+    from sklearn.metrics import roc_curve  # imported late: it takes 2 s, and every page imports this module
 
     far, tar, _ = roc_curve(same, -distances.astype(np.float64), drop_intermediate=False)
     return Roc(far, tar, int((~same).sum()))
 
 
 def every_threshold(distances: Float[np.ndarray, "P"]) -> Float[np.ndarray, "n"]:
-    """Rising thresholds for all ways in which one can split the pairs: each distance, and the float after the last.
+    """Returns increasing thresholds for all splits of the pairs: each distance, and the next float after the last.
 
-    For embeddings that lie close together: there the protocol's steps of .01 leave few ways, or none.
+    For embeddings that are close together, for which the protocol's steps of .01 allow few splits or none.
     """
     values = np.unique(distances.astype(np.float64))
     return np.append(values, np.nextafter(values[-1], np.inf))
 
 
 def auc(distances: Float[np.ndarray, "P"], same: Bool[np.ndarray, "P"]) -> float | None:
-    """Area under the ROC curve; None where all pairs are the same or all are different.
+    """Returns the area under the ROC curve; None if all pairs are same or all different.
 
-    The share of (same, different) couples of pairs whose same pair is the nearer one, where equal distances count
+    It is the fraction of (same, different) couples of pairs in which the same pair has the smaller distance; ties count
     half.
     """
     from sklearn.metrics import roc_auc_score
@@ -114,7 +114,7 @@ def auc(distances: Float[np.ndarray, "P"], same: Bool[np.ndarray, "P"]) -> float
 
 
 def tar_at_far(curve: Roc | None, far: float) -> TarAtFar | None:
-    """The largest TAR whose FAR is at most `far` (in [0, 1]); None where there is no curve."""
+    """Returns the largest TAR with a FAR of at most `far` (in [0, 1]); None if there is no curve."""
     if curve is None:
         return None
     place = int(np.searchsorted(curve.far, far, side="right")) - 1
@@ -124,7 +124,7 @@ def tar_at_far(curve: Roc | None, far: float) -> TarAtFar | None:
 def _right_answers(
     distances: Float[np.ndarray, "P"], same: Bool[np.ndarray, "P"], thresholds: Float[np.ndarray, "T"]
 ) -> Int[np.ndarray, "T"]:
-    """How many of the pairs each of `thresholds` evaluates rightly."""
+    """Returns the number of pairs that each of `thresholds` classifies correctly."""
     positives, negatives = np.sort(distances[same]), np.sort(distances[~same])
     accepted = np.searchsorted(positives, thresholds, side="left")
     return accepted + len(negatives) - np.searchsorted(negatives, thresholds, side="left")

@@ -1,7 +1,7 @@
-"""Charts as inline SVG by matplotlib: coloured by the style sheet's variables, in the font of the page.
+"""Draws charts as inline SVG with matplotlib, with the colours of the page's style sheet and the page's font.
 
-matplotlib draws with colours that nothing else has, which then become `var(--name)`, so that charts follow the light
-or dark scheme. No shape refers to another by an id: several charts stand in one page.
+matplotlib draws in reserved colours that are then replaced by `var(--name)`, so that charts follow the light or dark
+colour scheme. No element refers to another by id, because one page contains several charts.
 """
 
 import contextlib
@@ -21,24 +21,24 @@ from ecor_jax.pages.numbers import far_text
 FUNCTIONS = (
     "line_chart", "reliability_chart", "roc_chart", "kept_chart", "line_sample", "tar_at", "rates_of", "curves_of",
 )  # fmt: skip
-"""Those of this module that templates use."""
+"""Functions of this module that templates use."""
 
 WIDTH, HEIGHT = 340, 220
 LEFT, RIGHT, TOP, BOTTOM = 56, 18, 12, 40
 MOST_POINTS = 240
-"""A longer curve is thinned: a phone shows no more."""
+"""Maximum number of points of a curve; longer ones are averaged, because a phone shows no more."""
 MOST_DECADES = 6
 NAMES = ("ink", "quiet", "line", "card", "accent", "wr", "rr", "wrong")
 SENTINELS = {name: f"#01{place:02x}a7" for place, name in enumerate(NAMES)}
 CURVES = ("accent", "wr", "rr", "wrong", "quiet")
 DASHES = ((), (7, 3), (2, 3), (9, 3, 2, 3))
-"""Colours and dashes have no common divisor: twenty curves look different, neighbours in both."""
+"""The numbers of colours and dashes are coprime, so that twenty curves differ, and neighbours differ in both."""
 
 
 def curves_of(lines: Iterable[Mapping[str, Any]], run: str) -> dict[str, list[tuple[float, float]]]:
-    """What a page shows of the lines of metrics.jsonl of a run: the curves of loss, speed and validation by step.
+    """Returns the curves of a run for a page, from the lines of metrics.jsonl: loss, speed and validation by step.
 
-    Values that are no finite numbers are left out, and so are the curves that have no others.
+    Values that are not finite are left out, as are curves without finite values.
     """
     names = {"loss": "loss", "images per second": "examples_per_second"}
     names |= {"share of the time that waits for input": "waiting_share", "share of the matrix peak": "peak_share"}
@@ -53,7 +53,7 @@ def curves_of(lines: Iterable[Mapping[str, Any]], run: str) -> dict[str, list[tu
 
 
 def line_chart(curve: Sequence[tuple[float, float]], y_label: str, label: str, from_zero: bool = False) -> Markup:
-    """A curve over training steps, its last point marked."""
+    """Draws a curve over training steps and marks its last point."""
     points = np.asarray(curve, dtype=np.float64)
     size = math.ceil(len(points) / MOST_POINTS)
     points = np.stack([points[at : at + size].mean(axis=0) for at in range(0, len(points), size)])
@@ -65,7 +65,7 @@ def line_chart(curve: Sequence[tuple[float, float]], y_label: str, label: str, f
 
 
 def reliability_chart(bins: Sequence[Bin], label: str) -> Markup:
-    """Accuracy over confidence; the area of a dot is its share of the answers, the dashed diagonal is ideal."""
+    """Draws accuracy over confidence; a dot's area is its share of the predictions, the dashed diagonal is ideal."""
     total = sum(entry.count for entry in bins)
     with _axes(label, "confidence", "accuracy", (0, 1), (0, 1), shares="xy") as (axes, drawn):
         _dashed(axes, [0, 1], [0, 1])
@@ -76,9 +76,9 @@ def reliability_chart(bins: Sequence[Bin], label: str) -> Markup:
 
 
 def roc_chart(curves: Sequence[Roc], label: str, faces: bool = False) -> Markup:
-    """The share of what is there that is found over false alarms; the thin dashed line is what guessing gives.
+    """Draws ROC curves; the thin dashed line is chance level.
 
-    faces: in the words of verification, and with false accept rates on a logarithmic scale.
+    faces: labels the axes TAR and FAR, with FAR on a logarithmic scale, instead of sensitivity and false positive rate.
     """
     if faces:
         rates = [*rates_of(curves), 1.0]
@@ -99,7 +99,7 @@ def roc_chart(curves: Sequence[Roc], label: str, faces: bool = False) -> Markup:
 
 
 def kept_chart(curves: Mapping[str, Mapping[int, tuple[float, Any]]], what: str, label: str) -> Markup:
-    """Accuracy or AUROC over the number of concepts kept, from a half (or what is lowest) to 1."""
+    """Draws accuracy or AUROC over the number of concepts kept, from 0.5 (or the smallest value) to 1."""
     points = [[(count, found[0]) for count, found in sorted(curve.items())] for curve in curves.values()]
     counts, values = zip(*itertools.chain.from_iterable(points), strict=True)
     limits = (min(counts), max(counts)), (min(0.5, *values), 1.0)
@@ -112,7 +112,7 @@ def kept_chart(curves: Mapping[str, Mapping[int, tuple[float, Any]]], what: str,
 
 
 def line_sample(place: int) -> Markup:
-    """The line of the curve at this place of a chart, for its key."""
+    """Draws the line style of the curve with index `place`, for a legend."""
     colour, dashes = CURVES[place % len(CURVES)], " ".join(map(str, DASHES[place % len(DASHES)]))
     style = f"stroke:var(--{colour});stroke-width:2;stroke-dasharray:{dashes or 'none'}"
     line = f'<line x1="0" x2="28" y1="5" y2="5" style="{style}"/>'
@@ -120,14 +120,14 @@ def line_sample(place: int) -> Markup:
 
 
 def rates_of(curves: Iterable[Roc]) -> list[float]:
-    """Powers of ten, from that at or below the smallest FAR above zero (1e-6 at the least) to 0.1."""
+    """Returns powers of ten, from the largest not above the smallest positive FAR (at least 1e-6) to 0.1."""
     smallest = min((float(curve.far[curve.far > 0].min()) for curve in curves), default=1.0)
     lowest = min(max(math.floor(math.log10(smallest) + 1e-9), -MOST_DECADES), -1)
     return [10.0**exponent for exponent in range(lowest, 0)]
 
 
 def tar_at(curve: Roc, far: float) -> float:
-    """The TAR of the last point whose FAR is at most `far`, but for rounding."""
+    """Returns the TAR of the last point whose FAR is at most `far`, with a tolerance for rounding."""
     place = int(np.searchsorted(curve.far, far * (1 + 1e-9), side="right"))
     return float(curve.tar[place - 1]) if place else 0.0
 
@@ -141,14 +141,14 @@ def _axes(
     y: tuple[float, float],
     shares: str = "",
 ) -> Iterator[tuple[Any, list[Markup]]]:
-    """Axes to draw on, and a list that holds the chart afterwards. shares: the axes ("x", "y") written in per cent."""
-    import matplotlib  # Imported late: half a second, which who draws nothing does not wait for.
+    """Yields axes, and a list that contains the chart afterwards. shares: the axes ("x", "y") in per cent."""
+    import matplotlib  # imported late, because it takes half a second
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     drawn: list[Markup] = []
     with matplotlib.rc_context():
-        matplotlib.rcdefaults()  # Whatever the user's own style is.
+        matplotlib.rcdefaults()  # ignores the user's own style
         matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "ecor_jax", "lines.scale_dashes": False})
         figure = Figure((WIDTH / 72, HEIGHT / 72))
         size = (WIDTH - LEFT - RIGHT) / WIDTH, (HEIGHT - TOP - BOTTOM) / HEIGHT
@@ -169,7 +169,7 @@ def _axes(
 
 
 def _inline(figure: Any, label: str) -> Markup:
-    """The figure's shapes and texts alone: no ids, no style sheet, no font, no links."""
+    """Returns only the figure's shapes and texts: no ids, style sheet, fonts or links."""
     import io
 
     file = io.StringIO()
@@ -186,7 +186,7 @@ def _inline(figure: Any, label: str) -> Markup:
 
 
 def _widened(low: float, high: float) -> tuple[float, float]:
-    """The limits, apart even where all values are equal."""
+    """Returns the limits, widened if they are equal."""
     return (low, high) if high > low else (low - 0.5, low + 0.5)
 
 
@@ -204,6 +204,6 @@ def _dashed(axes: Any, x: Sequence[float] | np.ndarray, y: Sequence[float] | np.
 
 
 def _dot(axes: Any, x: float, y: float, size: float, colour: str = "accent") -> None:
-    """A line without length and with round ends: markers would be drawn once and referred to by an id."""
+    """Draws a zero-length line with round caps, because matplotlib defines markers once and refers to them by id."""
     for width, name in ((size + 3, "card"), (size, colour)):
         axes.plot([x, x], [y, y], color=SENTINELS[name], linewidth=width, solid_capstyle="round")

@@ -1,4 +1,4 @@
-"""Numbers as a reader wants them."""
+"""Formats numbers for pages; the templates use these functions as filters."""
 
 import math
 from collections.abc import Iterable
@@ -7,12 +7,12 @@ FILTERS = (
     "percent", "share", "plain", "signed", "change", "count", "number", "area", "duration", "far_text", "known",
     "telling_decimals", "telling_shares", "significant_decimals", "probability",
 )  # fmt: skip
-"""Those of this module that templates use, as filters and as functions."""
+"""Functions of this module that templates use, as filters and as functions."""
 MINUS = "\N{MINUS SIGN}"
 
 
 def percent(share: float) -> str:
-    """0.4213 is `42.1%`; a small share keeps two decimals; what is no number is a dash."""
+    """Formats 0.4213 as `42.1%`, a value below 0.001 with two decimals, and NaN as a dash."""
     if math.isnan(share):
         return "\N{EN DASH}"
     if 0 < share < 0.0001:
@@ -21,44 +21,44 @@ def percent(share: float) -> str:
 
 
 def share(value: float, decimals: int) -> str:
-    """0.421 is `42.1%` with one decimal."""
+    """Formats 0.421 as `42.1%` with one decimal."""
     return f"{100 * value:.{decimals}f}%"
 
 
 def plain(value: float, decimals: int) -> str:
-    """0.421 is `0.42` with two decimals; what is rounded to zero has no sign."""
+    """Formats 0.421 as `0.42` with two decimals; a value that is rounded to zero has no sign."""
     written = f"{abs(value):.{decimals}f}"
     return MINUS + written if value < 0 and float(written) else written
 
 
 def signed(value: float, decimals: int) -> str:
-    """0.421 is `+0.42` with two decimals; what is rounded to zero has no sign."""
+    """Formats 0.421 as `+0.42` with two decimals; a value that is rounded to zero has no sign."""
     written = plain(value, decimals)
     return f"+{written}" if value > 0 and float(written) else written
 
 
 def change(value: float) -> str:
-    """A difference of two figures: `+0.042`."""
+    """Formats a difference of two metrics: `+0.042`."""
     return signed(value, 3)
 
 
 def count(value: int) -> str:
-    """`1,230`."""
+    """Formats an integer: `1,230`."""
     return f"{value:,}"
 
 
 def number(value: float) -> str:
-    """Three significant digits, thousands in groups: `0.0123`, `4.56`, `1,230`."""
+    """Formats a number with three significant digits and grouped thousands: `0.0123`, `4.56`, `1,230`."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def area(auroc: float) -> str:
-    """0.8125 is `0.812`."""
+    """Formats an AUROC of 0.8125 as `0.812`."""
     return f"{auroc:.3f}"
 
 
 def duration(seconds: float) -> str:
-    """`3.2 s`, `1 min 15 s`, `2 h 1 min`."""
+    """Formats seconds: `3.2 s`, `1 min 15 s`, `2 h 1 min`."""
     if seconds < 59.95:
         return f"{seconds:.1f} s"
     if seconds < 3599.5:
@@ -69,17 +69,17 @@ def duration(seconds: float) -> str:
 
 
 def far_text(far: float) -> str:
-    """A false accept rate: 0.001 is `0.1%`."""
+    """Formats a false accept rate of 0.001 as `0.1%`."""
     return f"{round(100 * far, 9):g}%"
 
 
 def known(value: float | None) -> bool:
-    """Whether there is a value, and it is a finite number."""
+    """Returns whether a value is present and finite."""
     return value is not None and math.isfinite(value)
 
 
 def telling_decimals(firsts: Iterable[float], seconds: Iterable[float], least: int, most: int) -> int:
-    """The fewest decimals, from `least` to `most`, that write the different numbers of every couple differently."""
+    """Returns the fewest decimals, from `least` to `most`, that distinguish the unequal numbers of every pair."""
     couples = [couple for couple in zip(firsts, seconds, strict=True) if couple[0] != couple[1]]
     for decimals in range(least, most):
         if all(f"{first:.{decimals}f}" != f"{second:.{decimals}f}" for first, second in couples):
@@ -88,19 +88,19 @@ def telling_decimals(firsts: Iterable[float], seconds: Iterable[float], least: i
 
 
 def telling_shares(firsts: Iterable[float], seconds: Iterable[float]) -> int:
-    """The decimals with which `share` tells the two shares of every couple apart, from 1 to 5."""
+    """Returns the fewest decimals, from 1 to 5, with which `share` distinguishes the two values of every pair."""
     first, second = ([100 * value for value in values] for values in (firsts, seconds))
     return telling_decimals(first, second, 1, 5)
 
 
 def significant_decimals(values: Iterable[float], digits: int) -> int:
-    """The decimals, from 2 to 9, that give the largest of the values so many significant digits."""
+    """Returns the decimals, from 2 to 9, that give the largest absolute value `digits` significant digits."""
     largest = max((abs(value) for value in values), default=0.0)
     return min(max(digits - 1 - math.floor(math.log10(largest)), 2), 9) if largest > 0 else 2
 
 
 def probability(value: float, threshold: float) -> str:
-    """`probability 0.83`, with the digits that tell it from the threshold; never a rounded 0 or 1."""
+    """Formats `probability 0.83` with enough digits to distinguish it from the threshold; never rounds to 0 or 1."""
     decimals = telling_decimals([value], [threshold], 2, 6)
     least = 10.0**-decimals
     if value < least / 2:

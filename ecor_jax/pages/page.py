@@ -1,4 +1,4 @@
-"""A page: a template, filled in and published with its pictures as one folder that needs no network."""
+"""Writes the pages of reports and explanations: a rendered template with its pictures, in a folder for offline use."""
 
 import base64
 import html
@@ -18,28 +18,28 @@ from ecor_jax.pages import charts, numbers
 
 HERE = Path(__file__).parent
 GENERATOR = '<meta name="generator" content="ecor_jax">'
-"""In every page, so that an older page of ours is known and may be replaced."""
+"""A tag in every page, by which `write_page` recognises a page that it may overwrite."""
 UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""What UTF-8 or HTML cannot hold, such as halves of characters in names of files, and what turns the direction of
-writing around, so that a name shows as another."""
+"""Characters that UTF-8 or HTML cannot represent, such as lone surrogates in file names, and characters that change
+the writing direction and so can disguise a name."""
 TINY = 128
-"""Up to this side in pixels a picture is kept exactly (PNG); a larger one becomes a JPEG."""
+"""Largest side in pixels of a picture that is saved losslessly (PNG); larger ones are saved as JPEG."""
 LARGEST_FILE = 640
 SMALLEST_SHOWN, LARGEST_SHOWN = 192, 320
 OPTIONAL = {"kind": "", "intro": "", "facts": {}, "metrics": (), "commands": (), "notes": (), "left_out": ()}
-"""What every template may use, and who writes a page may leave out."""
+"""Defaults of the context variables that every template may use."""
 
 
 def write_page(directory: Path, template: str | Path, /, **context: Any) -> Path:
     """Writes `index.html` and its `images/` into the directory and returns the path of the page.
 
-    template: the name of one of ours, or the path of another, which may extend `base.html`. It is filled with the
-    context, in which `title` must be, and with `picture`, the macros `m`, the charts and the numbers of this package.
-    All texts are escaped.
+    template: the name of a built-in template, or the path of another, which may extend `base.html`. It is rendered with
+      the context, which must contain `title`, and with `picture`, the macros `m`, and the functions of `charts` and
+      `numbers`. All text is escaped.
 
-    The page is complete before an older one there is replaced; other files there are left alone. The same context
-    gives the same bytes. UserError where the directory cannot be written, or holds an `index.html` or `images` that
-    is not a page of ours.
+    The page is complete before it replaces an older one; other files in the directory are kept. Equal contexts give
+    equal bytes. Raises UserError if the directory cannot be written, or if it contains an `index.html` or `images` that
+    this function did not write.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -54,7 +54,7 @@ def write_page(directory: Path, template: str | Path, /, **context: Any) -> Path
 
 
 def embedded(template: str | Path, /, **context: Any) -> str:
-    """A page as an HTML element for a notebook, its pictures within."""
+    """Returns a page as an HTML element for a notebook, with its pictures embedded."""
     text = _rendered(_inline, template, OPTIONAL | context)
     return f'<iframe srcdoc="{html.escape(text)}" style="width: 100%; height: 36em; border: 0"></iframe>'
 
@@ -79,7 +79,7 @@ def _rendered(pictures: Callable[[Image.Image], "Shown"], template: str | Path, 
 
 
 class Shown(NamedTuple):
-    """The file of a picture, relative to the page, and its size in CSS pixels."""
+    """The URL of a picture, relative to the page, and its size in CSS pixels."""
 
     src: str
     width: int
@@ -87,7 +87,7 @@ class Shown(NamedTuple):
 
 
 class _Pictures:
-    """Saves pictures below the folder as `images/0001.png`, `images/0002.jpg` and so on."""
+    """Saves pictures in the folder as `images/0001.png`, `images/0002.jpg` and so on."""
 
     def __init__(self, folder: Path):
         self.folder, self.count = folder / "images", 0
@@ -108,9 +108,9 @@ def _inline(image: Image.Image) -> Shown:
 
 
 def _published(image: Image.Image) -> tuple[bytes, str, tuple[int, int]]:
-    """A picture's file, its suffix and its size in CSS pixels: the pixels as they are, small, without any metadata."""
+    """Returns a picture's file content, suffix and size in CSS pixels, downscaled and without metadata."""
     shown = image.convert("RGB") if image.mode != "RGB" else image.copy()
-    shown.info = {}  # A photo may say where it was taken, and by whom.
+    shown.info = {}  # metadata may contain the location and the photographer
     shown.thumbnail((LARGEST_FILE, LARGEST_FILE), Image.Resampling.LANCZOS)
     longer, file = max(shown.size), io.BytesIO()
     if exact := longer <= TINY:
@@ -136,7 +136,7 @@ def _refuse_foreign(directory: Path) -> None:
 
 
 def _replace(directory: Path, partial: Path) -> None:
-    """The page first: wherever this is cut short, the directory is known as ours and can be rewritten."""
+    """Replaces the page before the pictures, so that the directory can be overwritten after an interruption."""
     (partial / "index.html").replace(directory / "index.html")
     images = directory / "images"
     if images.exists():

@@ -1,4 +1,4 @@
-"""How the processes of one run end together: none waits for another that is gone, and all tell the same reason."""
+"""Coordinated shutdown of a run's processes: none waits for a lost process, and all report the same reason."""
 
 import atexit
 import contextlib
@@ -14,20 +14,20 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from jax._src import distributed  # the store of keys at the coordinator has no public name
+from jax._src import distributed  # the coordinator's key-value store has no public API
 
 from ecor_jax import stopping
 
 TOLD, HEARD = "ecor_jax/told/{}", "ecor_jax/heard/{}"
-"""Keys at the coordinator: why a process is to end, and that it has read it."""
+"""Keys in the coordinator's store: the reason for which a process shall end, and its acknowledgement."""
 TELLING_SECONDS = 5
 
 _ends = threading.Event()
-"""Whether this process knows why it ends."""
+"""Set when this process has a reason to end."""
 
 
 def begin() -> None:
-    """From here on this process hears of the end of others, and others of its own; once all have met."""
+    """Starts the listener for ends of other processes, and the watchdog; call it after jax.distributed.initialize."""
     threading.Thread(target=_watch.run, daemon=True).start()
     client: Any = distributed.global_state.client
     own = distributed.global_state.process_id
@@ -36,7 +36,7 @@ def begin() -> None:
     stopping.before_end = lambda number: tell_others({"signal": number})
 
     def stop_listening() -> None:
-        # A thread that waits in C++ when Python ends is aborted.
+        # A thread that still waits in C++ when Python exits is aborted.
         with contextlib.suppress(RuntimeError):
             client.key_value_set(TOLD.format(own), "{}")
         listener.join(TELLING_SECONDS)
@@ -45,18 +45,18 @@ def begin() -> None:
 
 
 def tell_others(told: Mapping[str, Any]) -> None:
-    """Has the other processes end as this one is about to: {"signal": its number} or {"error": a line}.
+    """Makes the other processes end for the reason of this one: {"signal": number} or {"error": message}.
 
-    Returns when they have heard of it, or after TELLING_SECONDS.
+    Returns when they have acknowledged it, or after TELLING_SECONDS.
     """
     _ends.set()
     client, own = distributed.global_state.client, distributed.global_state.process_id
-    if client is None:  # they have not met
+    if client is None:  # not connected yet
         return
     others = [index for index in range(distributed.global_state.num_processes) if index != own]
 
     def tell() -> None:
-        # One that was told before, or is gone, is no reason not to tell the next one.
+        # A failure for one process (it has a reason already, or is gone) must not stop the loop.
         for index in others:
             with contextlib.suppress(RuntimeError):
                 client.key_value_set(TOLD.format(index), json.dumps(told))
@@ -64,14 +64,14 @@ def tell_others(told: Mapping[str, Any]) -> None:
             with contextlib.suppress(RuntimeError):
                 client.blocking_key_value_get(HEARD.format(index), 1000 * TELLING_SECONDS)
 
-    # The process that keeps the keys may be stuck.
+    # In a thread, because the process that serves the keys may be stuck.
     thread = threading.Thread(target=tell, daemon=True)
     thread.start()
     thread.join(TELLING_SECONDS)
 
 
 def coordinator() -> str:
-    """HOST:PORT where the processes of this run meet, as far as JAX knows; '' before."""
+    """Returns the HOST:PORT of the coordinator, or '' if JAX does not know it yet."""
     return distributed.global_state.coordinator_address or ""
 
 
@@ -80,7 +80,7 @@ def _listen(client: Any, own: int) -> None:
         told = json.loads(client.blocking_key_value_get(TOLD.format(own), 10**10))
         client.key_value_set(HEARD.format(own), "")
     except RuntimeError:
-        return  # The coordinator is gone, of which JAX tells.
+        return  # The coordinator is gone, which JAX reports.
     if told:
         _ends.set()
     if "signal" in told:
@@ -90,13 +90,12 @@ def _listen(client: Any, own: int) -> None:
 
 
 def catch_aborts() -> None:
-    """From here on the process ends with a line where JAX aborts it, as it does when the coordinator is gone.
+    """Makes the process end with a one-line message where JAX aborts it, as it does when the coordinator is gone.
 
-    What C++ writes to stderr is looked through: of a coordinator that is gone it tells by a stack.
+    Filters what C++ writes to stderr, because it reports a lost coordinator with a stack trace.
 
-    JAX aborts from a thread of C++ that holds no lock of Python, wherever the main thread is. A handler of
-    signal.signal would come too late: it runs in the main thread, when that is back in Python, and abort() waits for
-    nobody.
+    JAX aborts from a C++ thread that does not hold the GIL, wherever the main thread is. A handler of signal.signal
+    would run too late: it runs once the main thread is back in Python, and abort() does not wait for it.
     """
     stopping.stderr = os.dup(2)
     sys.stderr = open(stopping.stderr, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
@@ -115,7 +114,7 @@ _marked, _gone = threading.Event(), threading.Event()
 
 
 def _look_through(read: int) -> None:
-    """Passes on what comes, line by line, until it tells that the coordinator is gone."""
+    """Copies lines from the pipe `read` to stderr until one reports that the coordinator is gone."""
     with open(read, "rb") as lines:
         for line in lines:
             if line.endswith(MARK):
@@ -130,7 +129,7 @@ def _look_through(read: int) -> None:
 
 def _aborted(number: int) -> None:
     if stopping.requested() or _ends.is_set():
-        time.sleep(30)  # This one is about to end by itself, with its own line.
+        time.sleep(30)  # This process is already ending with its own message.
     os.write(2, MARK)
     _marked.wait(5)
     reason = "another process of this run is gone" if _gone.is_set() else "JAX failed as told above"
@@ -141,7 +140,7 @@ _ABORTED = ctypes.CFUNCTYPE(None, ctypes.c_int)(_aborted)
 
 
 class _Watch:
-    """The clock of this process: when it ends, unless it hears of the others before. Its thread begins in `begin`."""
+    """The watchdog of this process, which ends it at `until` unless `beat` is called before; `begin` starts it."""
 
     timeout, until = 600.0, math.inf
 
@@ -162,20 +161,20 @@ _watch = _Watch()
 
 
 def set_timeout(seconds: float) -> None:
-    """From here on whatever is `watched` waits so long for other processes; until then, 600 s."""
+    """Sets the seconds for which `watched` blocks wait for other processes; the default is 600."""
     _watch.timeout = seconds
 
 
 @contextlib.contextmanager
 def watched() -> Iterator[Callable[[], None]]:
-    """Ends this process with a line if what it gives is not called for so long; at first, for ten times as long.
+    """Yields a function; ends this process with a message if it is not called for the timeout, at first ten times it.
 
-    For work that waits for other processes in each of its steps: one of them may be stuck, which nothing else tells.
-    The first step may compile, or wait for what only one process does. One process alone is not watched.
+    For work that waits for other processes in each step: nothing else detects that one of them is stuck. The first
+    step may compile, or wait for work that only one process does. A run of a single process is not watched.
     """
     before, _watch.until = _watch.until, time.monotonic() + 10 * _watch.timeout
     try:
         yield _watch.beat
     finally:
-        # What is watched around it goes on.
+        # An enclosing `watched` block stays watched.
         _watch.until = max(before, time.monotonic() + _watch.timeout)

@@ -1,4 +1,4 @@
-"""How many operations the matrix products of a function take, counted, and how many a device does, measured."""
+"""FLOP counts of the matrix products of a jaxpr, and the measured peak rate of the devices."""
 
 import functools
 import math
@@ -12,14 +12,14 @@ from jax.extend import core
 
 
 def matrix_flops(jaxpr: Any) -> int:
-    """Floating-point operations of all matrix products of a jaxpr, on all devices together.
+    """Counts the floating-point operations of all matrix products of a jaxpr, on all devices together.
 
-    A product of [b, m, k] and [b, k, n] takes 2 b m k n of them (Golub and Van Loan, Matrix Computations, 1.1.11), a
-    loop as many times those of its body as it goes round, and of the branches of a condition the largest counts. A
-    loop that ends by what it finds (the search for the top pairs) counts for one round, its least. What is computed
-    twice to save memory counts twice. Other operations count nothing: a matrix unit cannot do them.
+    A product of [b, m, k] and [b, k, n] takes 2 b m k n operations (Golub and Van Loan, Matrix Computations, 1.1.11).
+    A scan counts its body times its length, and a condition its most expensive branch. A while loop (the search for
+    the top pairs) counts one iteration, its minimum. Recomputation (remat) counts again. Other operations are not
+    counted, because matrix units cannot run them.
 
-    XLA's own count, `cost_analysis`, takes a loop's body once.
+    XLA's own count, `cost_analysis`, counts a loop's body once.
     """
     total = 0
     for equation in jaxpr.eqns:
@@ -33,7 +33,7 @@ def matrix_flops(jaxpr: Any) -> int:
             total += params["length"] * sum(inner)
         elif name == "cond":
             total += max(inner)
-        elif name == "shard_map":  # the body is what one device does
+        elif name == "shard_map":  # the body is the work of one device
             total += params["mesh"].size * sum(inner)
         else:
             total += sum(inner)
@@ -42,7 +42,7 @@ def matrix_flops(jaxpr: Any) -> int:
 
 @functools.cache
 def measured_peak(dtype: str) -> float:
-    """Operations a second of matrix products that all devices do at most, measured on those of this process."""
+    """Measures the peak matrix-product operations a second of all devices, on those of this process."""
     operations, product, matrices = matrix_product(dtype)
     devices = jax.local_devices()
     placed = [jax.device_put(matrices, device) for device in devices]
@@ -57,9 +57,9 @@ def measured_peak(dtype: str) -> float:
 
 
 def matrix_product(dtype: str) -> tuple[int, Any, jax.Array]:
-    """How many operations it takes to multiply a square matrix by itself, the function, and the matrix.
+    """Returns the operations of squaring a matrix, the jitted function, and the matrix.
 
-    It is as large as keeps a device busy: a network is made of nothing that is done faster.
+    The matrix is large enough to keep a device busy, so no part of a network runs at a higher rate.
     """
     size = 1024 if jax.default_backend() == "cpu" else 8192
     matrix = np.random.default_rng(0).standard_normal((size, size), np.float32)

@@ -1,4 +1,4 @@
-"""A function of a model over all batches of a set, on the mesh, its answers gathered from all processes."""
+"""Evaluation of a function over all batches of a data set, on the mesh, with results of all processes gathered."""
 
 import functools
 from collections.abc import Callable, Iterable
@@ -15,7 +15,7 @@ from ecor_jax.parallel import mesh as meshes
 from ecor_jax.parallel.endings import watched
 
 MANY = 500
-"""Examples for which it is worth a second or two to compile a tower that takes a twentieth less time (on CPUs)."""
+"""Examples from which unrolling pays on CPUs: it compiles a second or two longer and runs a twentieth faster."""
 
 
 def map_batches(
@@ -27,16 +27,17 @@ def map_batches(
     total: int,
     name: str,
 ) -> Any:
-    """What `fn(model, batch)` gives for all examples, in their order: its arrays [examples, ...], in NumPy.
+    """Returns `fn(model, batch)` for all examples, in their order, as NumPy arrays [examples, ...].
 
     Args:
-        fn: pure; a pytree of arrays [batch, ...] of a model and a batch. It is compiled once for equal `fn`, equal
-            structures of the model and equal shapes, also over several calls: make it a function of a module, or a
-            frozen dataclass of its options, rather than a closure.
+        fn: a pure function that returns a pytree of arrays [batch, ...]. It is compiled once for equal `fn`, equal
+            model structures and equal shapes, also across calls: use a module-level function, or a frozen dataclass
+            of its options, rather than a closure.
         model: an nnx module, or a tuple of modules and arrays.
-        batches: this process's shares of padded batches (`pipeline.eval_batches`); where "mask" is False there is no
-            example, and no answer.
-        total: examples there are, of the progress bar that `name` stands before.
+        batches: this process's shares of padded batches (`pipeline.eval_batches`); where "mask" is False the example
+            is padding, and its result is dropped.
+        total: number of examples, for the progress bar.
+        name: description of the progress bar.
     """
     graph, state = nnx.split(model)
     state, many = meshes.place(state, mesh), total >= MANY

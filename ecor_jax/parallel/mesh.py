@@ -1,4 +1,4 @@
-"""The device mesh (`data` x `model`) and where arrays live on it. Nothing else knows about devices."""
+"""The device mesh (`data` x `model`) and the sharding of model state and batches on it."""
 
 import math
 import mmap
@@ -16,49 +16,49 @@ from ecor_jax.parallel.shards import BATCH
 
 WHOLE = PartitionSpec()
 
-# Pattern of a path, how it is stored, and how it is used. The first match decides; what matches nothing is whole.
+# Path pattern, stored spec and used spec. The first match decides; arrays without a match are replicated.
 RULES: tuple[tuple[str, PartitionSpec, PartitionSpec], ...] = (
-    # Prompt tokens [layers, count, width], by width: used so, they would have the activations split by width, too.
+    # Prompt tokens [layers, count, width], by width. Used that way they would make activations sharded by width, too.
     (r"prompts/tokens$", PartitionSpec(None, None, ("data", "model")), WHOLE),
     # Text banks [outer, inner, embed], by inner candidate (for ECOR: by class).
     (r"pair_bank$", PartitionSpec(None, "model"), PartitionSpec(None, "model")),
-    # Centres of identities [identities, size], by identity: their logits stay on the device that made them.
+    # Class prototypes of identities [identities, size], by identity: their logits stay on the device that made them.
     (r"centres$", PartitionSpec("model"), PartitionSpec("model")),
 )
-# The same of what is large in a tower, where FSDP: optimizer moments have the paths of their parameters.
+# With FSDP also the large arrays of a tower. Optimizer moments have the paths of their parameters.
 FSDP_RULES: tuple[tuple[str, PartitionSpec, PartitionSpec], ...] = (
-    # Stacked blocks [layers, inputs, outputs]: `gathered` leaves them in shares, `one_block` makes each whole.
+    # Stacked blocks [layers, inputs, outputs]: `gathered` leaves them sharded, `one_block` gathers each one.
     (r"blocks/.*kernel$", PartitionSpec(None, "data"), WHOLE),
     (r"(patch_embedding|projection|last/.*|pool/.*)/kernel$", PartitionSpec("data"), WHOLE),
     (r"(token|position)_embedding$", PartitionSpec(None, "data"), WHOLE),
 )
 
 FSDP = jax.make_user_context(False)
-"""`with FSDP(True):` towers are stored in shares over `data`, and functions are compiled for that."""
+"""`with FSDP(True):` towers are stored sharded over `data`, and functions are compiled for that."""
 
 UNROLLED = jax.make_user_context(False)
-"""`with UNROLLED(True):` a CPU runs a tower's blocks without a loop, which takes longer to compile and copies less."""
+"""`with UNROLLED(True):` CPUs run a tower's blocks without a loop, which compiles longer and copies less."""
 
 PLATFORM = jax.make_user_context(None)
-"""`with PLATFORM("tpu"):` functions are traced for devices of that kind, which need not be here."""
+"""`with PLATFORM("tpu"):` functions are traced for that platform, which need not be available."""
 
 
 def platform() -> str:
-    """What the function that is traced will run on: cpu, gpu or tpu."""
+    """Returns the platform for which functions are traced: cpu, gpu or tpu."""
     return PLATFORM.value or jax.default_backend()
 
 
 def has_cudnn_attention() -> bool:
-    """Whether it will run on NVIDIA's GPUs since Ampere, on which cuDNN computes attention by one kernel."""
+    """Returns whether traced functions run on NVIDIA GPUs since Ampere, which have cuDNN's fused attention."""
     if platform() != "gpu" or jax.default_backend() != "gpu":
         return False
-    # Of AMD's GPUs it is a name, such as gfx942.
+    # On AMD GPUs it is a name such as gfx942.
     capability = re.fullmatch(r"(\d+)\.\d+", str(jax.local_devices()[0].compute_capability))
     return capability is not None and int(capability[1]) >= 8
 
 
 def make_mesh(model: int = 1, devices: Sequence[Any] | None = None) -> Mesh:
-    """All devices (or these) as (data, model), `model` of them to each copy of the sharded arrays."""
+    """Makes a (data, model) mesh of the devices (default: all); `model` devices share one copy of sharded arrays."""
     devices = jax.devices() if devices is None else devices
     if model < 1 or len(devices) % model:
         raise UserError(f"parallel.model is {model}; expected a divisor of the {len(devices)} devices")
@@ -67,67 +67,67 @@ def make_mesh(model: int = 1, devices: Sequence[Any] | None = None) -> Mesh:
     places = [(getattr(device, "slice_index", 0), device.process_index, device.id) for device in devices]
     if len({place[:2] for place in places}) == 1:
         return jax.make_mesh(shape, axes, devices=devices, axis_types=axis_types)
-    # A process's devices side by side: then its examples are a piece of the batch, and neighbours share candidates.
+    # Devices of a process are adjacent: its examples are contiguous in the batch, and neighbours share candidates.
     ordered = [devices[number] for number in sorted(range(len(devices)), key=places.__getitem__)]
     return Mesh(np.array(ordered).reshape(shape), axes, axis_types=axis_types)
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
-    """Examples split over all devices."""
+    """Returns the sharding of batches: examples are split over all devices."""
     return NamedSharding(mesh, BATCH)
 
 
 def place(state: Any, mesh: Mesh) -> Any:
-    """A model's state on the mesh, stored by RULES over its paths; an axis that does not divide is whole."""
+    """Puts a model's state on the mesh as RULES store it; arrays that do not divide evenly are replicated."""
 
     return jax.tree.map(put, state, shardings(state, mesh))
 
 
 def put(leaf: jax.Array | np.ndarray, sharding: NamedSharding) -> jax.Array:
-    """An array, that all processes have whole, on the mesh: each device gets its share."""
+    """Puts an array, of which every process has a complete copy, on the mesh; each device gets its shard."""
     placed = isinstance(leaf, jax.Array) and (jax.process_count() == 1 or not leaf.is_fully_addressable)
     if placed or sharding.mesh.size == 1:
-        return jax.device_put(leaf, sharding)  # which on a CPU takes an array of NumPy without a copy
+        return jax.device_put(leaf, sharding)  # does not copy NumPy arrays on CPUs
     host = np.asarray(leaf)
     return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
 
 
 def fresh_array(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-    """Zeros in pages of their own: aligned as JAX wants them, so that `put` copies none, and none there until used."""
+    """Returns zeros in memory pages of their own: aligned, so that `put` does not copy, and allocated on first use."""
     dtype = np.dtype(dtype)
     memory = mmap.mmap(-1, dtype.itemsize * math.prod(shape), flags=mmap.MAP_PRIVATE)
     return np.frombuffer(memory, dtype).reshape(shape)
 
 
 def whole(state: Any, mesh: Mesh) -> Any:
-    """The same state as it is used: what is only stored in shares can then be read by every process."""
+    """Reshards a state to its used specs, so that every process can read arrays that are only stored sharded."""
     return jax.tree.map(put, state, shardings(state, mesh, used=True))
 
 
 class Layers(NamedTuple):
-    """A stack of weights as an array for each layer."""
+    """Stacked weights as one array for each layer."""
 
     arrays: tuple[jax.Array, ...]
 
 
 def apart(state: Any, mesh: Mesh) -> Any:
-    """For functions of one CPU that are `UNROLLED`: stacks of blocks as `Layers`, which `gathered` takes.
+    """Splits stacked blocks into `Layers`, for `UNROLLED` functions on one CPU device; `gathered` stacks them again.
 
-    Of a stack a compiled function copies every layer before it multiplies with it. A stack that was made within the
-    function is never made: its layers are used as they came.
+    A compiled function copies each layer of a stacked argument before it multiplies with it. A stack that is made
+    within the function is optimised away, and its layers are used in place.
     """
     if mesh.size > 1 or platform() != "cpu":
         return state
 
     def of(path: Any, leaf: jax.Array) -> jax.Array | Layers:
-        # By NumPy, whose views JAX takes without a copy.
+        # JAX does not copy views of NumPy arrays.
         return Layers(tuple(map(jax.device_put, np.asarray(leaf)))) if "blocks/" in _name(path) else leaf
 
     return jax.tree_util.tree_map_with_path(of, state)
 
 
 def gathered(state: Any, mesh: Mesh) -> Any:
-    """The same state, within a compiled function, as the rules say that it is used, but for blocks in a stack."""
+    """Constrains a state, within a compiled function, to its used specs; stacked blocks keep their stored specs."""
 
     def stacked(leaf: Any) -> Any:
         return jnp.stack(leaf.arrays) if isinstance(leaf, Layers) else leaf
@@ -139,9 +139,9 @@ def gathered(state: Any, mesh: Mesh) -> Any:
 
 
 def one_block(block: Any, dtype: Any) -> Any:
-    """A block of a stack, in the loop over them: whole, if it is stored in shares. Its gradient goes back in shares.
+    """Gathers one block of a stack, in the scan over them, if it is stored sharded; its gradient is sharded again.
 
-    dtype: what it computes in, and what is sent. The mesh is the one of `jax.sharding.use_abstract_mesh`.
+    dtype: what the block computes in and is sent as. The mesh is the one of `jax.sharding.use_abstract_mesh`.
     """
     mesh = jax.sharding.get_abstract_mesh()
     if not FSDP.value or mesh.empty:
@@ -158,7 +158,7 @@ def one_block(block: Any, dtype: Any) -> Any:
 
 
 def shardings(state: Any, mesh: Mesh, *, used: bool = False) -> Any:
-    """A sharding for every array of a state, or shape of one: as it is stored or, if asked so, used."""
+    """Returns the stored (or, with `used`, the used) sharding of every array, or array shape, of a state."""
 
     def of(path: Any, leaf: Any) -> NamedSharding:
         return NamedSharding(mesh, _spec(_name(path), leaf.shape, mesh, used))
@@ -167,7 +167,7 @@ def shardings(state: Any, mesh: Mesh, *, used: bool = False) -> Any:
 
 
 def _name(path: Any) -> str:
-    # A path ends in the attribute of nnx.Variable that holds the array, which is no part of the name.
+    # A path ends in the attribute of nnx.Variable that holds the array, which the name omits.
     return "/".join(str(key.key) for key in path if isinstance(key, jax.tree_util.DictKey))
 
 
@@ -185,7 +185,7 @@ def _devices(axis: str | tuple[str, ...] | None, mesh: Mesh | AbstractMesh) -> i
 
 
 def global_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
-    """This process's examples of a batch as one global array. UserError if they cannot be shared evenly."""
+    """Makes global arrays of this process's examples of a batch. Raises UserError if they do not divide evenly."""
     devices = mesh.size
     for rows in batch.values():
         if (count := len(rows) * jax.process_count()) % devices:

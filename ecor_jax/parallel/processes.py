@@ -1,4 +1,4 @@
-"""Several processes of one run: how they find each other, and what one of them decides for all."""
+"""Multi-process runs: joining the processes, broadcasts from the first one, barriers and consistency checks."""
 
 import contextlib
 import functools
@@ -24,18 +24,18 @@ from ecor_jax.parallel import endings
 from ecor_jax.parallel.endings import watched
 
 HEARTBEAT_SECONDS = 60
-"""How long a process may not be heard of, by threads of JAX that wait for nothing, before the others end."""
+"""Seconds without heartbeat (sent by background threads of JAX) from a process after which the others end."""
 
 joins = False
-"""Whether this process is one of several, or tries to become one."""
+"""Whether this process has joined, or tries to join, a multi-process run."""
 
 
 def join(coordinator: str, count: int, index: int, seconds: int) -> None:
-    """Makes this process the `index`-th of `count`; the first of them listens at `coordinator`, HOST:PORT.
+    """Makes this process the `index`-th of `count`; the first one listens at `coordinator`, HOST:PORT.
 
-    With none of these JAX asks the cluster: Cloud TPU, SLURM, Open MPI or Kubernetes. Before JAX is first used.
-    UserError if they do not meet; after `seconds` the process ends with a line. From here on it also ends with one
-    where JAX aborts it, as it does when the first process is gone.
+    With an empty `coordinator` JAX asks the cluster: Cloud TPU, SLURM, Open MPI or Kubernetes. Call it before JAX is
+    first used. Raises UserError if joining fails; after `seconds` the process ends with a message. From then on it also
+    ends with a message where JAX aborts it, as it does when the first process is gone.
     """
     global joins
     joins = True
@@ -50,7 +50,7 @@ def join(coordinator: str, count: int, index: int, seconds: int) -> None:
     def named() -> str:
         if coordinator:
             return f"process {index} of {count} at {coordinator}"
-        found = endings.coordinator()  # what JAX made of the cluster's settings
+        found = endings.coordinator()  # as JAX derived it from the cluster's settings
         return f"--distributed{f', at {found}' if found else ''}"
 
     def give_up() -> None:
@@ -61,7 +61,7 @@ def join(coordinator: str, count: int, index: int, seconds: int) -> None:
     timer.daemon = True
     timer.start()
     try:
-        # A little later than that JAX would abort the process, with a stack of C++.
+        # JAX's own timeout is later, because it aborts the process with a C++ stack trace.
         jax.distributed.initialize(
             **where, initialization_timeout=seconds + 10, heartbeat_timeout_seconds=HEARTBEAT_SECONDS
         )
@@ -72,12 +72,12 @@ def join(coordinator: str, count: int, index: int, seconds: int) -> None:
         timer.cancel()
     endings.begin()
     if not is_first():
-        # The first one shows the progress of all.
+        # Only the first process shows progress bars.
         tqdm.__init__ = functools.partialmethod(tqdm.__init__, disable=True)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _check_free(coordinator: str) -> None:
-    """UserError if this process cannot listen there. JAX would share the port of another run, and wait for ever."""
+    """Raises UserError if it cannot listen at the port: JAX would share another run's port and wait forever."""
     port, both = int(coordinator.rpartition(":")[2]), socket.has_dualstack_ipv6()
     family = socket.AF_INET6 if both else socket.AF_INET
     try:
@@ -88,7 +88,7 @@ def _check_free(coordinator: str) -> None:
 
 
 def _wait_for(coordinator: str, seconds: int) -> None:
-    """Until somebody listens there. JAX would wait, too, but abort the process with a stack of C++ at the end."""
+    """Waits until the coordinator listens. JAX would wait, too, but abort with a C++ stack trace at the timeout."""
     host, _, port = coordinator.rpartition(":")
     until = time.monotonic() + seconds
     while True:
@@ -105,12 +105,12 @@ def _wait_for(coordinator: str, seconds: int) -> None:
 
 
 def is_first() -> bool:
-    """Whether this process writes what all have made, and decides what depends on files."""
+    """Returns whether this is the process that writes results and makes decisions that depend on files."""
     return jax.process_index() == 0
 
 
 def broadcast_from_first(make: Callable[[], Any]) -> Any:
-    """What `make` gives in the first process, a JSON value, in all of them; so is a UserError that it raises."""
+    """Calls `make` in the first process; returns its JSON value, or raises its UserError, in all processes."""
     if jax.process_count() == 1:
         return make()
     told: dict[str, Any] = {}
@@ -126,12 +126,12 @@ def broadcast_from_first(make: Callable[[], Any]) -> Any:
 
 
 def wait() -> None:
-    """Until all processes are here: what the first one has written is there by then."""
+    """Waits for all processes (a barrier): afterwards all see the files that the first one has written."""
     broadcast_from_first(lambda: None)
 
 
 def broadcast_array_from_first(make: Callable[[], np.ndarray | None]) -> np.ndarray | None:
-    """The array that `make` gives in the first process, or None, in all of them."""
+    """Calls `make` in the first process and returns its array, or None, in all processes."""
     if jax.process_count() == 1:
         return make()
     array = make() if is_first() else None
@@ -146,7 +146,7 @@ def broadcast_array_from_first(make: Callable[[], np.ndarray | None]) -> np.ndar
 
 @contextlib.contextmanager
 def enter_on_first(context: contextlib.AbstractContextManager[Any]) -> Iterator[None]:
-    """Enters `context` in the first process, before any other goes on."""
+    """Enters `context` in the first process, before the others continue."""
     with contextlib.ExitStack() as stack:
 
         def enter() -> None:
@@ -157,7 +157,7 @@ def enter_on_first(context: contextlib.AbstractContextManager[Any]) -> Iterator[
 
 
 def code_digest() -> str:
-    """A sha256 of the package's own modules."""
+    """Returns a sha256 of the package's modules."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parents[1].rglob("*.py")):
         digest.update(path.read_bytes())
@@ -165,7 +165,7 @@ def code_digest() -> str:
 
 
 def assert_same(what: str, make: Callable[[], Any]) -> None:
-    """UserError, in all processes, unless `make` gives the same plain value in all of them."""
+    """Raises UserError, in all processes, unless `make` returns the same plain value in all of them."""
     if jax.process_count() == 1:
         return
     digest = np.frombuffer(hashlib.sha256(json.dumps(make(), sort_keys=True, default=str).encode()).digest(), np.uint8)

@@ -1,4 +1,4 @@
-"""Candidates split over the mesh: softmax, sums and choices over the shares of all devices, exactly."""
+"""Exact reductions (softmax, sum, argmax) over candidates that are sharded over the mesh axis `model`."""
 
 import collections
 import dataclasses
@@ -12,57 +12,57 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int
 
 BATCH = PartitionSpec(("data", "model"))
-"""Examples are split over all devices: so a frozen tower needs nothing from another one."""
+"""Examples are split over all devices, so a frozen tower needs no communication."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Shards:
-    """Which candidates an axis of `columns` stands for.
+    """The candidates that the columns of an array on one device represent.
 
-    count: candidates of all devices together; columns beyond are padding. split: whether a device has only its share
-    of the columns, in the order of the mesh axis `model`; its methods are then for code within `over_shards`.
+    count: candidates of all devices together; columns beyond are padding. split: whether a device has only its shard
+    of the columns, in the order of the mesh axis `model`; the methods then require code within `over_shards`.
     """
 
     count: int
     split: bool = False
 
     def numbers(self, columns: int) -> Int[Array, "columns"]:
-        """The candidates that this device's columns are."""
+        """Returns the candidate numbers of this device's columns."""
         start = jax.lax.axis_index("model") * columns if self.split else 0
         return start + jnp.arange(columns)
 
     def masked(self, logits: Float[Array, "*batch columns"]) -> Float[Array, "*batch columns"]:
-        """-inf where a column is padding."""
+        """Sets the logits of padding columns to -inf."""
         if not self.split and logits.shape[-1] == self.count:
             return logits
         return jnp.where(self.numbers(logits.shape[-1]) < self.count, logits, -jnp.inf)
 
     def sum(self, values: Array) -> Array:
-        """Over all devices that share the candidates."""
+        """Sums over the devices that share the candidates."""
         return jax.lax.psum(values, "model") if self.split else values
 
     def max(self, values: Array) -> Array:
-        """Over all devices that share the candidates; without a gradient."""
+        """Returns the maximum over the devices that share the candidates, without a gradient."""
         values = jax.lax.stop_gradient(values)
         return jax.lax.pmax(values, "model") if self.split else values
 
     def log_softmax(self, logits: Float[Array, "*batch columns"]) -> Float[Array, "*batch columns"]:
-        """Of masked logits, over the candidates of all devices."""
+        """Computes log softmax of masked logits over the candidates of all devices."""
         shifted = logits - self.max(jnp.max(logits, axis=-1, keepdims=True))
         return shifted - jnp.log(self.sum(jnp.sum(jnp.exp(shifted), axis=-1, keepdims=True)))
 
     def logsumexp(self, logits: Float[Array, "batch"]) -> Float[Array, "batch"]:
-        """log sum exp of a value of each device."""
+        """Computes log-sum-exp over one value per device."""
         largest = self.max(logits)
         return largest + jnp.log(self.sum(jnp.exp(logits - largest)))
 
     def at(self, values: Float[Array, "*batch columns"], number: Int[Array, "*batch"]) -> Float[Array, "*batch"]:
-        """The value of a candidate, from the device that has it."""
+        """Returns the value of the candidate `number`, from the device that has it."""
         own = self.numbers(values.shape[-1]) == number[..., None]
         return self.sum(jnp.sum(jnp.where(own, values, 0.0), axis=-1))
 
     def argmax(self, values: Float[Array, "batch columns"]) -> tuple[Int[Array, "batch"], Float[Array, "batch"]]:
-        """The candidate of the largest value, the first of equal ones, and that value."""
+        """Returns the number of the candidate with the largest value, the first of equal ones, and that value."""
         column, largest = jnp.argmax(values, axis=-1), jnp.max(values, axis=-1)
         number = self.numbers(values.shape[-1])[column]
         if not self.split:
@@ -71,28 +71,28 @@ class Shards:
         return jax.lax.pmin(jnp.where(largest == overall, number, jnp.iinfo(number.dtype).max), "model"), overall
 
     def gathered(self, values: Any) -> Any:
-        """A tree of arrays [batch, k] of each device as one of arrays [batch, devices k]."""
+        """Gathers a tree of arrays [batch, k] from all devices to arrays [batch, devices * k]."""
         if not self.split:
             return values
         return jax.tree.map(lambda x: jax.lax.all_gather(x, "model", axis=1, tiled=True), values)
 
     def start(self, values: Any) -> Any:
-        """Constants that a loop begins with, for a loop whose values will differ from device to device."""
+        """Marks the constants that initialise a loop as varying, for loops whose values differ between devices."""
         if not self.split:
             return values
         return jax.tree.map(lambda x: jax.lax.pcast(x, ("data", "model"), to="varying"), values)
 
 
 def over_shards(fn: Callable[..., Any], mesh: Mesh | None, count: int, examples: Any, pair: Array, whole: Any) -> Any:
-    """`fn(examples, pair, whole, shards)`: arrays [batch, ...] for all examples, on a mesh or (None) a single device.
+    """Returns `fn(examples, pair, whole, shards)`, arrays [batch, ...], on a mesh or (None) a single device.
 
-    On a mesh, a device gets the examples of all devices along `model` with its share of the columns of `pair`, and
-    keeps of the answers those of its own examples.
+    On a mesh, a device calls `fn` with the examples of all devices along `model` and its shard of the columns of
+    `pair`, and keeps the results of its own examples.
 
     Args:
-        fn: pure; it reduces over the candidates by `shards`.
-        count: candidates; `pair` may have more columns, which are padding, for its share to be even.
-        examples: a tree of arrays [batch, ...]. whole: a tree of what every device has.
+        fn: a pure function that reduces over the candidates with `shards`.
+        count: number of candidates; further columns of `pair` are padding, for even shards.
+        examples: a tree of arrays [batch, ...]. whole: a tree of replicated arrays.
         pair: [outer or 1, columns, embed].
     """
     if mesh is None or mesh.size == 1:
@@ -113,13 +113,13 @@ def over_shards(fn: Callable[..., Any], mesh: Mesh | None, count: int, examples:
 
 
 def split_columns(pair: Any, mesh: Mesh | None) -> Float[Array, "rows columns embed"]:
-    """A bank on the mesh: a device has its share of the columns, of which the last ones may be padding.
+    """Puts a text bank on the mesh, sharded by columns, of which the last ones may be padding.
 
-    pair: [rows, columns, embed], an array or what gives one for `pair[:, start:stop]`: that is called for the shares of
-    this process's devices, and there is no more than one of them in its memory at a time.
+    pair: [rows, columns, embed], an array or an object that returns one for `pair[:, start:stop]`. It is read for the
+    shards of this process's devices only, and host memory holds no more than one shard at a time.
     """
     if mesh is None or mesh.size == 1:
-        # On a CPU without a copy.
+        # Does not copy on CPUs.
         return jax.device_put(pair[:, :], None if mesh is None else mesh.devices.item())
     rows, count, embed = pair.shape
     shape = rows, padded_columns(count, mesh), embed
@@ -137,9 +137,9 @@ def split_columns(pair: Any, mesh: Mesh | None) -> Float[Array, "rows columns em
 
 
 def padded_columns(columns: int, mesh: Mesh) -> int:
-    """Columns that a bank needs for the share of every device to be even, and of whole tiles where it is large.
+    """Returns the columns a bank is padded to, for even shards of a multiple of 8 columns if they have 64 or more.
 
-    A TPU stores a share that is not of whole tiles (8 columns) in another order than it is read in: it would be copied.
+    A TPU stores a shard that is not a multiple of its tile (8 columns) in another layout than it reads, and copies it.
     """
     if mesh.size == 1:
         return columns

@@ -1,7 +1,7 @@
-"""What a task is, and the one driver of all tasks: from a config to a workdir, from a model to results.
+"""The base class of tasks, and the driver that trains (`run`) and evaluates (`evaluate`) any of them, for `api.py`.
 
-A task says which methods it has, how each is trained (or not), evaluated, saved and shown. The driver keeps the folder,
-goes over the methods, and writes what they give.
+A task names its methods and defines how each is trained (or not), evaluated, saved and shown. The driver claims the
+workdir, runs the methods sequentially and writes their results.
 """
 
 import abc
@@ -38,19 +38,19 @@ from ecor_jax.training.step import Learner
 from ecor_jax.training.workdir import check_shared, claimed, write_results
 
 TASKS = {
-    "pretrain": "ecor_jax.tasks.pretrain.task:Pretrain",
     "rationale": "ecor_jax.tasks.rationale.task:Rationale",
     "verification": "ecor_jax.tasks.verification.task:Verification",
     "concepts": "ecor_jax.tasks.concepts.task:ConceptBottleneck",
+    "pretrain": "ecor_jax.tasks.pretrain.task:Pretrain",
 }
-"""Module and class of each name; `config.task` may also be a MODULE:CLASS of the user's own."""
+"""Module and class of each built-in task; `config.task` may also be the MODULE:CLASS of a user's task."""
 
 TaskOptions = TypeVar("TaskOptions", bound=Training)
 Evaluation = TypeVar("Evaluation")
 
 
 class MethodResult(NamedTuple, Generic[Evaluation]):
-    """What became of a method: its model, how that was evaluated, and the seconds that both took."""
+    """The model of a method, its evaluation, and the duration of its training and evaluation in seconds."""
 
     model: Any
     evaluation: Evaluation
@@ -58,13 +58,13 @@ class MethodResult(NamedTuple, Generic[Evaluation]):
 
 
 class Task(abc.ABC, Generic[TaskOptions, Evaluation]):
-    """One kind of run. What it is made with is checked before anything that takes time.
+    """A kind of run, with its options. The constructor of a subclass checks them before any expensive work.
 
-    options: of the config. training: whether methods are trained, or those of a model directory evaluated.
+    options: the options of the config. training: whether methods are trained; else a saved model is evaluated.
     """
 
     Options: ClassVar[type]
-    """The dataclass of its options: a subclass of `Training`."""
+    """The dataclass of the task's options: a subclass of `Training`."""
 
     may_change: ClassVar[frozenset[str]] = frozenset(
         {
@@ -76,16 +76,16 @@ class Task(abc.ABC, Generic[TaskOptions, Evaluation]):
             "parallel.fsdp",
         }
     )
-    """Options that change how a run is shared out, not what comes of it: a run may go on with others."""
+    """Options that do not affect the results of a run, such as those of sharding: a resumed run may change them."""
 
     methods: Collection[str]
-    """Names of what is trained or evaluated, in the order of the results; `open` may set them."""
+    """The names of the methods, in the order of the results; `open` may set them."""
 
     tally: Tally
-    """What became of the files that the task reads; results.json has it as "data"."""
+    """Counts of the files that the task reads: the entry "data" of results.json."""
 
     origin: Origin
-    """Where the weights that `open` loaded are from; results.json has it as "model"."""
+    """The origin of the weights that `open` loaded: the entry "model" of results.json."""
 
     def __init__(self, options: TaskOptions, *, training: bool):
         self.options, self.training, self.tally, self.origin = options, training, Tally(), UNKNOWN
@@ -93,43 +93,43 @@ class Task(abc.ABC, Generic[TaskOptions, Evaluation]):
 
     @property
     def needs_clip(self) -> bool:
-        """Whether a CLIP has to be pretrained where the options name no model."""
+        """Whether the task needs a CLIP, so that one is pretrained if the options name no model."""
         return True
 
     def captions(self) -> tuple[Source, Captions] | None:
-        """Pictures and captions to pretrain a CLIP on; None for those that `options.pretrain` names."""
+        """Returns the pictures and captions to pretrain a CLIP on; None for those that `options.pretrain` names."""
         return None
 
     @abc.abstractmethod
     def open(self, model: str) -> None:
-        """Loads the model that all methods share: a directory or hub id."""
+        """Loads the model that all methods share, from a directory or hub id."""
 
     @abc.abstractmethod
     def learner(self, method: str) -> Learner | None:
-        """What the loop trains for a method; None where nothing is trained."""
+        """Returns the learner that the training loop trains for a method; None if the method is not trained."""
 
     def validate(self, method: str) -> Validate | None:
-        """Evaluates a learner's model on the validation split; None where the config keeps none."""
+        """Returns a function that evaluates a learner's model on the validation split; None if there is no split."""
         return None
 
     @abc.abstractmethod
     def model(self, method: str, trained: nnx.Module | None) -> Any:
-        """What is evaluated and kept of a method: made of what the loop gave; if nothing, of what `open` loaded."""
+        """Returns the model of a method to evaluate and save: from the trained module, or if None from `open`'s."""
 
     @abc.abstractmethod
     def evaluate(self, method: str, model: Any) -> Evaluation:
-        """How good the model of a method is on the test split."""
+        """Evaluates the model of a method on the test split."""
 
     def save(self, directory: Path, evaluated: Mapping[str, MethodResult[Evaluation]]) -> bool:
-        """Writes the model directory of a run; False where there is nothing to keep."""
+        """Writes the model directory of a run and returns True; returns False if there is no model to save."""
         return False
 
     def results(self, evaluated: Mapping[str, MethodResult[Evaluation]]) -> dict[str, Any]:
-        """What results.json holds; {} for a task that is not evaluated. By default evaluations are numbers by name."""
+        """Returns the content of results.json; {} if nothing is evaluated. The default expects numbers by name."""
         return {"seed": self.options.seed, "methods": {name: own.evaluation for name, own in evaluated.items()}}
 
     def table(self, evaluated: Mapping[str, MethodResult[Evaluation]]) -> str:
-        """The results for a terminal."""
+        """Returns the results as text for a terminal."""
         lines = []
         for name, numbers in self.results(evaluated)["methods"].items():
             lines.append(f"{name:28}" + "  ".join(f"{key} {value:.4g}" for key, value in numbers.items()))
@@ -138,39 +138,39 @@ class Task(abc.ABC, Generic[TaskOptions, Evaluation]):
     def page(
         self, directory: Path, evaluated: Mapping[str, MethodResult[Evaluation]], results: Mapping[str, Any], log: "Log"
     ) -> Path:
-        """Writes the page of a run or an evaluation."""
+        """Writes the report page of a run or an evaluation and returns its path."""
         shown = {"title": self.options.task, "results": results["methods"], "metrics": log.metrics}
         return write_page(directory, "generic.html", **shown)
 
     def answers(self, evaluated: Mapping[str, MethodResult[Evaluation]]) -> Iterable[Mapping[str, Any]]:
-        """What was answered for each picture (or pair) of the test split, as plain values."""
+        """Returns the predictions for each picture (or pair) of the test split, as plain values."""
         raise UserError(f"a config of the task {self.options.task!r} has no answers a picture")
 
     @staticmethod
     def aot_steps(options: Any, mesh: Mesh, sizes: Any) -> Mapping[str, Step]:
-        """Its steps, "train" and "evaluate", of shapes alone (`tasks.ahead`); sizes: a `tasks.ahead.Sizes`."""
+        """Traces its steps, "train" and "evaluate", for shapes, to compile ahead of time; sizes: `aot.steps.Sizes`."""
         raise UserError(f"the task {options.task!r} has no steps to compile ahead of time")
 
     @classmethod
     def holds(cls, directory: Path) -> bool:
-        """Whether a model directory was saved by this task."""
+        """Returns whether a model directory was saved by this task."""
         return False
 
     @classmethod
     def explainer(cls, model: str) -> Explainer:
-        """What explains a user's own pictures by a model directory of this task."""
+        """Loads the explainer of a model directory of this task."""
         raise UserError(f"{model}: the task {cls.__name__} explains no pictures")
 
 
 class Log(NamedTuple):
-    """What a page tells of the training. metrics: lines of metrics.jsonl. model: the directory, if one was written."""
+    """The training log for a page. metrics: lines of metrics.jsonl. model: the model directory, if one was written."""
 
     metrics: Sequence[Mapping[str, Any]] = ()
     model: Path | None = None
 
 
 def task_of(name: str) -> type[Task]:
-    """The task of a name of TASKS, or of MODULE:CLASS. UserError if there is none."""
+    """Returns the task class for a name of TASKS or MODULE:CLASS. Raises UserError if there is no such task."""
     module, colon, attribute = TASKS.get(name, name).partition(":")
     if not colon:
         raise UserError(f"task is {name!r}; expected one of {', '.join(TASKS)}, or MODULE:CLASS of your own")
@@ -184,7 +184,7 @@ def task_of(name: str) -> type[Task]:
 
 
 def options_of(config: Config) -> tuple[type[Task], Any]:
-    """The task that a config names, and its options, every one checked."""
+    """Returns the task class that a config names, and its validated options."""
     if "task" not in config:
         raise UserError("the config names no task; start from one of those in configs/")
     task = task_of(config["task"])
@@ -194,7 +194,7 @@ def options_of(config: Config) -> tuple[type[Task], Any]:
 def run(config: Config, workdir: Path) -> dict[str, Any]:
     """Trains and evaluates every method of a config: writes model/, results.json and report/ and returns the results.
 
-    UserError, before anything is done, if `workdir` is not for this config.
+    Raises UserError, before any other work, if `workdir` holds a run of another config.
     """
     return _run(*options_of(config), workdir)
 
@@ -224,7 +224,7 @@ def _run(task_class: type[Task], options: Any, workdir: Path, **given: Any) -> d
                 print(task.table(evaluated))
                 write_results(workdir / "results.json", resolved, results)
                 task.page(workdir / "report", evaluated, results, Log(read_metrics(workdir / "metrics.jsonl"), saved))
-            if saved is not None and (saved / "config.json").is_file():  # a task of the user's may keep anything
+            if saved is not None and (saved / "config.json").is_file():  # a user's task may save anything
                 write_card(saved, results, pretrained=options.task == "pretrain")
 
         broadcast_from_first(write)
@@ -237,14 +237,14 @@ def _log_files(task: Task) -> None:
 
 
 def _check_alike(options: Training) -> None:
-    """UserError if the processes of a run are of different configs or versions."""
+    """Raises UserError if the processes of a run have different configs or package code."""
     set_timeout(options.parallel.peer_timeout)
     assert_same("the config", lambda: plain(options))
     assert_same("the code", code_digest)
 
 
 def _pretrained(task: Task, workdir: Path) -> str:
-    """A CLIP made as `options.pretrain` says, below the workdir: the first of two steps."""
+    """Pretrains a CLIP in `workdir`/clip, unless it exists, and returns its directory; "" if none is to be trained."""
     first = getattr(task.options, "pretrain", None)
     if first is None or not task.needs_clip:
         return ""
@@ -291,7 +291,7 @@ def evaluate(
 ) -> tuple[dict[str, Any], str]:
     """Evaluates a model directory (or hub id) on the data of a config; returns the results and a table of them.
 
-    output: results.json. report: folder of a page. answers: a file of one JSON object a picture.
+    output: path of results.json. report: folder of the page. answers: path of a file with a JSON object per picture.
     """
     task_class, options = options_of(config)
     _check_alike(options)
@@ -322,18 +322,18 @@ def _write_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
 
 
 def check_batch_sizes(options: Any, devices: int, *, training: bool) -> None:
-    """UserError for a batch that the devices cannot share evenly."""
+    """Raises UserError if a batch size is not a multiple of the number of devices."""
     for group in ("data", "evaluation") if training else ("evaluation",):
         if (size := getattr(options, group).batch_size) % devices:
             raise UserError(f"{group}.batch_size is {size}; expected a multiple of {devices}, the devices in use")
 
 
 def load_explainer(model: str, task: str = "") -> Explainer:
-    """What explains pictures by a model directory (or hub id).
+    """Loads the explainer of a model directory (or hub id).
 
-    task: a name of TASKS, or MODULE:CLASS; empty: what the directory holds. A directory never names code to run.
+    task: a name of TASKS, or MODULE:CLASS; by default inferred from the directory, which never names code to run.
     """
     if not task:
         path = local_copy(model)
-        task = next((name for name in TASKS if task_of(name).holds(path)), "rationale")
+        task = next(name for name in TASKS if task_of(name).holds(path))
     return task_of(task).explainer(model)

@@ -1,4 +1,4 @@
-"""A config's steps compiled for chips that are not here, and what there is to say of them."""
+"""Compiles the steps of a config ahead of time for TPUs that need not be present, for `ecor-jax compile`."""
 
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,10 @@ from ecor_jax.tasks.base import options_of
 
 
 def compile_aot(config: Config, topology: str, output: Path, slices: int = 1, **sizes: int | None) -> dict[str, Any]:
-    """Compiles the steps of a config for a topology such as `v5e:4x4`, writes what DESIGN says of them, and returns it.
+    """Compiles the steps of a config for a topology such as `v5e:4x4`; writes a report to `output` and returns it.
 
-    sizes: fields of `tasks.ahead.Sizes`. UserError if a step does not fit, with its largest buffers, after all is
-    written, and for a config or a topology that there is not.
+    The report has the fields of `aot.compiled.compile_step` for each step. sizes: fields of `aot.steps.Sizes`.
+    Raises UserError if the config or topology is invalid, or, after writing the report, if a step exceeds the memory.
     """
     task, options = options_of(config)
     chips = target(topology, slices)

@@ -1,4 +1,4 @@
-"""What explains a user's own pictures by a loaded model: the same for the commands, Python and notebooks."""
+"""`Explainer`, the interface of a loaded model that explains a user's pictures, for commands, Python and notebooks."""
 
 import abc
 from collections.abc import Mapping, Sequence
@@ -19,28 +19,28 @@ Explanation = TypeVar("Explanation", bound=Explained)
 class Explainer(abc.ABC, Generic[Explanation]):
     """A loaded model that explains pictures.
 
-    option_names: what `explain` takes besides pictures. pairs: it explains two pictures at a time.
+    option_names: the options of `explain` besides the pictures. pairs: whether it explains two pictures at a time.
     """
 
     option_names: ClassVar[frozenset[str]] = frozenset()
     pairs: ClassVar[bool] = False
     name: str
-    """Where the model is, for the page."""
+    """The path or hub id of the model, for the page."""
     tally: Tally
-    """What became of the pictures given last."""
+    """Counts of the pictures of the last call of `explain`."""
 
     @abc.abstractmethod
     def explain_records(self, records: Sequence[Record], **options: Any) -> list[Explanation]:
-        """The explanations of pictures that can be read: one for each, or for each two where `pairs` is set."""
+        """Explains readable pictures: returns one explanation per picture, or per two if `pairs` is set."""
 
     def context(self, explained: Sequence[Explanation]) -> dict[str, Any]:
-        """What else the page needs: kind, intro, notes and so on."""
+        """Returns further variables of the page's template, such as kind, intro and notes."""
         return {}
 
     def explain(self, pictures: Picture | Sequence[Picture], **options: Any) -> Any:
-        """The explanation of one picture, or the list of those of several, of a folder or of a zip.
+        """Returns the explanation of one picture, or a list of explanations for several, a folder or a zip.
 
-        UserError if none can be read, and for an option that has no meaning here; a warning names pictures left out.
+        Raises UserError if no picture can be read or an option is not in `option_names`. Skipped pictures are logged.
         """
         self.check_options(options)
         self.tally = Tally()
@@ -49,13 +49,13 @@ class Explainer(abc.ABC, Generic[Explanation]):
         return explained[0] if is_one(pictures) else explained
 
     def check_options(self, options: Mapping[str, Any]) -> None:
-        """UserError for one that this model's explanations do not take."""
+        """Raises UserError for an option that is not in `option_names`."""
         if unused := sorted(set(options) - self.option_names):
             what = "a pair of faces" if self.pairs else "what this model explains"
             raise UserError(f"--{unused[0]} has no meaning for {what}")
 
     def write(self, directory: Path, explained: Sequence[Explanation]) -> Path:
-        """Writes a page of explanations, with explanations.json beside it; returns its path."""
+        """Writes a page of explanations, and explanations.json to the same folder; returns the path of the page."""
         first = explained[0]
         names = ", ".join(Path(name).name for name in first.names)
         title = names if len(explained) == 1 else f"{len(explained)} {first.shown_as}"

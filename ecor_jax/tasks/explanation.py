@@ -1,4 +1,4 @@
-"""Records of explanations that are also plain data, tables and cards in a notebook."""
+"""Base classes of the explanations that explainers return: dataclasses that convert to JSON, tables and HTML."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 class Plain:
-    """A dataclass whose `to_dict` has its fields and the properties named in `derived`, but no pictures."""
+    """A dataclass whose `to_dict` has its fields and the properties named in `derived`, without pictures."""
 
     derived: ClassVar[tuple[str, ...]] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """Returns plain JSON values."""
         assert dataclasses.is_dataclass(self)
         names = (*(field.name for field in dataclasses.fields(self)), *self.derived)
         values = {name: getattr(self, name) for name in names}
@@ -27,27 +27,28 @@ class Plain:
 
 
 class Explained(Plain):
-    """What an explainer gives for a picture, or a pair of them.
+    """The explanation of a picture, or of a pair of pictures.
 
-    template, shown_as: the page that shows it, and under which name; of a field `image`, or `first` and `second`.
+    template: the template of its page. shown_as: the template's variable for a list of explanations.
+    Pictures are in the field `image`, or in `first` and `second`.
     """
 
     template: ClassVar[str | Path] = "generic.html"
     shown_as: ClassVar[str] = "pictures"
     name: str
-    """Of the picture; a pair has two `names`."""
+    """The name of the picture; a pair has `names` instead."""
 
     @property
     def names(self) -> Sequence[str]:
-        """Of the picture, or of both."""
+        """The names of the picture or of both pictures."""
         return [self.name]
 
     def table(self) -> list[dict[str, Any]]:
-        """What `to_frame` shows, a dictionary a line."""
+        """Returns the rows of `to_frame` as dictionaries."""
         return [self.to_dict()]
 
     def to_frame(self) -> "pandas.DataFrame":
-        """A pandas table of the explanation, a line for each reason. UserError without the extra `notebook`."""
+        """Returns a pandas table with a row per reason. Raises UserError if the extra `notebook` is not installed."""
         needs("pandas", "notebook")
         import pandas
 

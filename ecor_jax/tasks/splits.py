@@ -1,4 +1,4 @@
-"""Labelled pictures as a config names them, in splits: to train on, to choose settings by, to test on."""
+"""Opens the labelled pictures that a config names as train, validation and test splits, for tasks with classes."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -22,12 +22,12 @@ Drawn = Annotated[int, Within(0, 10**8)]
 class LabelledPictures:
     """Options of pictures with classes.
 
-    images: a folder tree, a zip, an ArrayRecord directory or tfds:NAME (`data.tfds_sets`), several with commas;
-      test_images where the test's lie apart; 'procedural', the built-in drawings, of which train_count and test_count
-      are drawn.
-    holdout: share of every class kept for the test where the pictures have no splits.
-    validation: of the training pictures, to choose settings by: a share of every class, or the name of a split.
-    slash: what / becomes in class names. aliases: class of the pictures=class of the texts, with commas.
+    images: a folder tree, a zip, an ArrayRecord directory or tfds:NAME (`data.tfds_sets`), several with commas; or
+      'procedural', the built-in drawings, of which train_count and test_count are generated.
+    test_images: the pictures of the test split, if they are stored separately.
+    holdout: share of every class for the test split if the pictures have no splits.
+    validation: the split to choose settings on: a share of every class of the training split, or a split's name.
+    slash: replacement of / in class names. aliases: class of the pictures=class of the texts, with commas.
     seed: of the holdout, the validation split and the drawings.
     """
 
@@ -50,7 +50,7 @@ class LabelledPictures:
 
 
 def drawings(data: LabelledPictures, size: int) -> dict[str, Source]:
-    """The built-in drawings to train and to test on, of `size` pixels a side."""
+    """Returns the built-in drawings as "train" and "test", `size` x `size` pixels each."""
     seeds = np.random.SeedSequence(data.seed).generate_state(2)
     counts = {"train": data.train_count, "test": data.test_count}
     return {
@@ -62,19 +62,19 @@ def drawings(data: LabelledPictures, size: int) -> dict[str, Source]:
 def with_validation(
     splits: dict[str, Source], data: LabelledPictures, folders: Mapping[str, str], tally: Tally
 ) -> dict[str, Source]:
-    """The splits with "validation", which a share of "train" or a split of the images becomes, if the options ask."""
+    """Adds "validation", a share of "train" or a split of the images, to the splits if `data.validation` is set."""
     if not data.validation:
         return splits
     share = share_of(data.validation)
     if share is None:
         return splits | {"validation": _open(data, data.images, data.validation, folders, tally)}
-    # Another draw than the holdout's, which may be of the same images.
+    # The seed differs from that of the holdout, which may be drawn from the same images.
     kept, validation = split_by_class(splits["train"], holdout=share, seed=data.seed + 1)
     return splits | {"train": kept, "validation": validation}
 
 
 def share_of(validation: str) -> float | None:
-    """The number that `data.validation` is; None for the name of a split. UserError for one outside 0 to 1."""
+    """Parses `data.validation`: a share, or None for the name of a split. Raises UserError if not within 0 to 1."""
     try:
         share = float(validation)
     except ValueError:
@@ -87,12 +87,12 @@ def share_of(validation: str) -> float | None:
 def open_splits(
     data: LabelledPictures, folders: Mapping[str, str], tally: Tally, *, training: bool
 ) -> dict[str, Source]:
-    """The pictures as "train" (if asked for) and "test".
+    """Opens the pictures as "train" (if `training`) and "test".
 
-    Test images may lie apart, in `test_images`. Else, where no split is named, a folder's own train and test are
-    taken, or a share of `holdout` of every class is kept for the test; an evaluation alone then takes all images.
+    The test split is `test_images`, if set. Else, without names of splits, the train and test folders of the images
+    are used if they exist; if not, `holdout` of every class is the test split, or all images unless `training`.
 
-    folders: class of each folder that the texts know by another name. tally: gets what is found and skipped.
+    folders: {folder: class name} for folders with other names than their class. tally: counts files found and skipped.
     """
     train, test = data.train_split, data.test_split
     if data.test_images:
@@ -115,7 +115,7 @@ def open_splits(
 
 
 def _open(data: LabelledPictures, paths: str, split: str, folders: Mapping[str, str], tally: Tally) -> Source:
-    """The images of one path, or of several with commas, under the texts' class names."""
+    """Opens the images of one path, or of several with commas, with the class names of the texts."""
     sources = [open_images(path, split=split) for path in path_list(paths)]
     source = sources[0] if len(sources) == 1 else Concatenated(sources)
     tally.opened(source)
@@ -125,7 +125,7 @@ def _open(data: LabelledPictures, paths: str, split: str, folders: Mapping[str, 
 
 
 def _aliases(text: str) -> dict[str, str]:
-    """`a=b,c=d` as {a: b, c: d}."""
+    """Parses `a=b,c=d` as {a: b, c: d}."""
     pairs = [item.partition("=") for item in comma_list(text)]
     if bad := ["".join(pair) for pair in pairs if not (pair[0].strip() and pair[2].strip())]:
         raise UserError(f"data.aliases: {', '.join(bad)}; expected image class=vocabulary class")

@@ -1,4 +1,4 @@
-"""The state of a run where an evaluation on the validation split was at its best."""
+"""The best training state of a run, by a metric on the validation split."""
 
 import contextlib
 import math
@@ -11,13 +11,13 @@ from ecor_jax.training.step import TrainState
 from ecor_jax.training.store import Store
 
 PREFIX = "validation_"
-"""Before the names of an evaluation's numbers in metrics.jsonl."""
+"""Prefix of the names of validation metrics in metrics.jsonl."""
 
 
 class Best(contextlib.ExitStack):
-    """Keeps, below `directory`, the state whose number `name` was the highest (of a loss or an error: the lowest).
+    """A checkpoint, below `directory`, of the state with the highest metric `name` (of a loss or error: the lowest).
 
-    Equal evaluations keep the earlier state. Without a name, nothing is kept.
+    Equal values keep the earlier state. With an empty name nothing is kept.
     """
 
     def __init__(self, name: str, directory: Path):
@@ -27,12 +27,12 @@ class Best(contextlib.ExitStack):
         self._highest = -math.inf
 
     def resume(self, lines: Iterable[Mapping[str, Any]]) -> None:
-        """Takes up what was best in the lines of metrics.jsonl up to the checkpoint that the run goes on from."""
+        """Restores the best value from the lines of metrics.jsonl up to the checkpoint that the run resumes from."""
         values = (line.get(PREFIX + self.name) for line in lines)
         self._highest = max((self._sign * value for value in values if value is not None), default=-math.inf)
 
     def see(self, step: int, values: Mapping[str, float], state: TrainState) -> None:
-        """Keeps the state if the evaluation at this step is the best so far. UserError for a number it has not."""
+        """Saves the state if its evaluation is the best so far. Raises UserError if `values` lacks the metric."""
         if self._store is None:
             return
         if self.name not in values:
@@ -42,7 +42,7 @@ class Best(contextlib.ExitStack):
             self._store.save(step, state)
 
     def restore(self, state: TrainState) -> TrainState:
-        """The best state; the one that is given where none was kept."""
+        """Returns the best state, or `state` if none was saved."""
         if self._store is None:
             return state
         self._store.wait()

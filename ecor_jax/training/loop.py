@@ -1,4 +1,4 @@
-"""The training loop: batches in, steps, log lines, checkpoints. It knows no task."""
+"""The training loop of all tasks: batches, steps, logging, validation, checkpoints and resuming."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -26,17 +26,17 @@ from ecor_jax.training.step import STOP, Learner, TrainState, jitted, make_step,
 from ecor_jax.training.store import Store
 
 Validate = Callable[[nnx.Module], Mapping[str, float]]
-"""Numbers of a model on the validation split."""
+"""Returns the metrics of a model on the validation split, by name."""
 
 
 def train(learner: Learner, options: Training, workdir: Path, run: str, validate: Validate | None = None) -> nnx.Module:
-    """Trains `learner.model` for `options.steps` steps and returns it; continues from the newest checkpoint.
+    """Trains `learner.model` for `options.steps` steps and returns it; resumes from the newest checkpoint.
 
-    run: names this run among others of the workdir, in metrics.jsonl and below checkpoints/.
-    validate: called every `options.eval_every` steps; what it returns is logged, its names after "validation_". Where
-    `options.best` names one of these numbers, the model is returned as it was when that was best.
-    UserError if the loss is no longer finite: the step is named, and nothing of it is saved. `stopping.Stopped` after
-    a signal, once the step at work is saved.
+    run: name of this run among those of the workdir, in metrics.jsonl and below checkpoints/.
+    validate: called every `options.eval_every` steps (0: never) and with the last one; its metrics are logged with the
+    prefix "validation_". If `options.best` names one of them, the model of its best value is returned.
+    Raises UserError, naming the step, if the loss or the gradient norm is not finite; that step is not saved. Raises
+    `stopping.Stopped` after a signal, once the current step is saved.
     """
     mesh = meshes.make_mesh(options.parallel.model)
     optimizer = make_optimizer(options.optimizer, options.steps)
@@ -62,7 +62,7 @@ def train(learner: Learner, options: Training, workdir: Path, run: str, validate
             state = store.restore(state)
         start = int(state.step)
         batches = learner.batches.starting(start)
-        # Several processes share the folder; what they would log is the same.
+        # The processes share the folder and have the same metrics, so one of them logs.
         writes, several = is_first(), jax.process_count() > 1
         if writes:
             best.resume(log.drop_after(start))
@@ -80,14 +80,14 @@ def train(learner: Learner, options: Training, workdir: Path, run: str, validate
                     traced = step_fn.trace(state, used, batch)
                     speed.flops, program = matrix_flops(traced.jaxpr.jaxpr), traced.lower().compile()
                 trace.begins(number - start)
-                # What a step takes lies on the devices already: nothing is moved there unseen.
+                # All inputs of a step are on the devices; the guard rejects implicit transfers.
                 with jax.transfer_guard("disallow"), jax.profiler.StepTraceAnnotation(run, step_num=number):
                     state, metrics = program(state, used, batch)
                 trace.ended(number - start, metrics)
                 stop = stopping.requested() and not several
-                # Looked at one step late, so that the device is never waited for.
+                # Metrics are read one step late, so that the host never waits for the device.
                 if previous:
-                    # All processes learn of a signal to one of them at the same step.
+                    # All processes see a signal to one of them at the same step.
                     if _check(previous, number - 1).get(STOP, 0) > 0:
                         stopping.heed()
                         stop = True
@@ -114,7 +114,7 @@ def train(learner: Learner, options: Training, workdir: Path, run: str, validate
                 bar.update()
                 if stop:
                     store.wait()
-                    # The first process serves what the others wait with; it may not end before they have saved, too.
+                    # The first process runs the coordinator, so it must not end before the others have saved.
                     wait()
                     raise stopping.Stopped(
                         f"{run}: stopped at step {number} of {options.steps}, which is saved; "
@@ -125,13 +125,13 @@ def train(learner: Learner, options: Training, workdir: Path, run: str, validate
 
 
 def _initial_state(tuned: Any, statistics: Any, optimizer: Any, seed: int, mesh: Any) -> TrainState:
-    # A copy: the state is donated to the first step, and the caller's model keeps its arrays.
+    # Copies, because the state is donated to the first step and the caller's model keeps its arrays.
     tuned, statistics = jax.tree.map(jnp.copy, (tuned, statistics))
     rest = (optimizer.init(tuned), jnp.int32(0), jax.random.key_data(jax.random.key(seed)))
     everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
 
     def placed(leaf: jax.Array) -> jax.Array:
-        # Optimizer moments made from sharded parameters are sharded like them already; counters are not.
+        # Optimizer moments of sharded parameters are already sharded like them; counters are not.
         is_placed = isinstance(leaf.sharding, jax.sharding.NamedSharding)
         return leaf if is_placed else meshes.put(leaf, everywhere)
 
@@ -139,7 +139,7 @@ def _initial_state(tuned: Any, statistics: Any, optimizer: Any, seed: int, mesh:
 
 
 def _check(metrics: Any, step: int) -> dict[str, float]:
-    """Averages of (sum, count) metrics; UserError if the loss or its gradient, which is in the state, is not finite."""
+    """Averages (sum, count) metrics. Raises UserError if the loss, or the gradient just applied, is not finite."""
     told = jax.device_get(metrics).items()
     values = {name: float(total) / max(float(count), 1.0) for name, (total, count) in told}
     if bad := [name for name in ("loss", "gradient_norm") if not math.isfinite(values[name])]:

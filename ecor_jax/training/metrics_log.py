@@ -1,4 +1,4 @@
-"""metrics.jsonl: one JSON object a line, whole lines only, no step twice."""
+"""Reading and writing of metrics.jsonl: one JSON object a line, complete lines only, no step twice."""
 
 import dataclasses
 import json
@@ -16,18 +16,18 @@ from ecor_jax.untrusted.json_text import parse_json
 
 @dataclasses.dataclass(frozen=True)
 class MetricsLog:
-    """Appends the metrics of `run` to a file that several runs of a workdir share.
+    """A writer of the metrics of `run` to a file that several runs of a workdir share.
 
-    UserError from every method if the file cannot be written.
+    Every method raises UserError if the file cannot be written.
     """
 
     path: Path
     run: str
 
     def drop_after(self, step: int) -> list[dict[str, Any]]:
-        """Forgets this run's lines after `step` (they will be written again) and a line cut short by a kill.
+        """Removes this run's lines after `step`, which will be written again, and a line truncated by a kill.
 
-        Returns this run's lines that remain.
+        Returns the remaining lines of this run.
         """
         kept = [line for line in read_metrics(self.path) if line["run"] != self.run or line["step"] <= step]
         with new_file(self.path) as partial:
@@ -35,17 +35,17 @@ class MetricsLog:
         return [line for line in kept if line["run"] == self.run]
 
     def write(self, step: int, values: dict[str, float]) -> None:
-        """One line, written out when this returns."""
-        # JSON has no word for numbers that are not finite.
+        """Appends one line; the file is flushed and closed on return."""
+        # JSON cannot represent numbers that are not finite.
         finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
         with writing(self.path), self.path.open("a") as file:
             file.write(json.dumps({"run": self.run, "step": step} | finite) + "\n")
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of a metrics file, oldest first; [] if there is none. UserError for a damaged line.
+    """Returns the lines of a metrics file, oldest first; [] without a file. Raises UserError for a damaged line.
 
-    A kill may have cut the last line short: what can still be read of it is kept, else a warning says that it is lost.
+    A last line without a line break, which a kill may have truncated, is skipped with a warning if it is damaged.
     """
     if not path.exists():
         return []

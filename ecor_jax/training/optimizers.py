@@ -1,4 +1,4 @@
-"""Optax optimizers and schedules from the options of a run."""
+"""Optax optimizers and learning rate schedules from the options of a run."""
 
 import jax
 import optax
@@ -7,7 +7,7 @@ from ecor_jax.training.options import Optimizer
 
 
 def make_schedule(options: Optimizer, steps: int) -> optax.Schedule:
-    """Linear warm-up over `warmup_steps` to `learning_rate`, then 'cosine' to zero, 'linear' to zero or 'constant'."""
+    """Returns linear warm-up over `warmup_steps` to `learning_rate`, then cosine or linear decay to 0, or constant."""
     peak, warmup = options.learning_rate, min(options.warmup_steps, max(steps - 1, 0))
     rest = steps - warmup
     schedules = {
@@ -15,15 +15,15 @@ def make_schedule(options: Optimizer, steps: int) -> optax.Schedule:
         "linear": lambda: optax.linear_schedule(peak, 0.0, rest),
         "constant": lambda: optax.constant_schedule(peak),
     }
-    # The first update is not wasted on a rate of zero.
+    # Starts above zero, so that the first update has an effect.
     rise = optax.linear_schedule(peak / (warmup + 1), peak, warmup)
     return optax.join_schedules([rise, schedules[options.schedule]()], [warmup])
 
 
 def make_optimizer(options: Optimizer, steps: int) -> optax.GradientTransformation:
-    """'sgd' (with `momentum`) or 'adamw' (with `b2`), after clipping to `clip_norm` (0: none).
+    """Returns 'sgd' (with `momentum`) or 'adamw' (with `b2`), after clipping to `clip_norm` (0: none).
 
-    `weight_decay` spares vectors and scalars (biases, norms, temperature), as is usual for CLIP.
+    `weight_decay` excludes vectors and scalars (biases, norms, temperature), as is usual for CLIP.
     """
     schedule = make_schedule(options, steps)
 

@@ -1,4 +1,4 @@
-"""The options that several tasks have in common."""
+"""Training options that all tasks share."""
 
 import dataclasses
 from typing import Annotated, Literal
@@ -10,9 +10,9 @@ Momentum = Annotated[float, Within(0, 0.999999)]
 
 @dataclasses.dataclass(frozen=True)
 class Optimizer:
-    """SGD with `momentum` or AdamW with `b2`, after clipping the gradient's norm to `clip_norm` (0: no clipping).
+    """SGD with `momentum` or AdamW with `b2`, after clipping the gradient norm to `clip_norm` (0: no clipping).
 
-    The learning rate rises for `warmup_steps`, then follows the schedule: cosine or linear to zero, or constant.
+    The learning rate rises linearly for `warmup_steps`, then follows the schedule: cosine or linear decay, or constant.
     """
 
     name: Literal["adamw", "sgd"] = "adamw"
@@ -27,14 +27,14 @@ class Optimizer:
 
 @dataclasses.dataclass(frozen=True)
 class Parallel:
-    """How a step is spread over devices and processes, and what it trades for memory.
+    """Parallelism over devices and processes, and options that save memory.
 
-    model: devices that share one copy of the sharded arrays (`parallel.mesh`).
+    model: number of devices that share one copy of the sharded arrays (`parallel.mesh`).
     remat: recompute the activations within each block for the gradient (`jax.checkpoint`) instead of keeping them.
     fsdp: shard the towers' large parameters and their optimizer moments over `data`; a block is gathered when it runs.
-    grad_accumulation: number of micro-batches of a step, run in sequence; a contrastive loss compares the images of a
-      micro-batch alone.
-    peer_timeout: seconds without a step, or an answer, after which a process of several ends: another one is stuck.
+    grad_accumulation: number of micro-batches of a step, run sequentially; a contrastive loss compares only the images
+      of a micro-batch.
+    peer_timeout: seconds without progress after which a process of a multi-process run ends, as a peer is stuck.
     """
 
     model: Annotated[int, Within(1, 2**20)] = 1
@@ -46,13 +46,13 @@ class Parallel:
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """What the loop reads, and what names the task.
+    """Options of the training loop, and the task's name.
 
-    model: a model directory or hub id that the task starts from; what it may be, its own options say.
-    dtype: what the towers compute in; bfloat16 on accelerators.
-    eval_every: steps between evaluations on the validation split; 0: none.
-    best: a number of these evaluations; the weights at its best are kept, not the last ones. Empty: the last.
-    profile: steps of which a trace is written below the workdir, after a few that warm up; 0: none.
+    model: the model directory or hub id that the task starts from; see the task's options for what is allowed.
+    dtype: dtype that the towers compute in; bfloat16 is for accelerators.
+    eval_every: steps between evaluations on the validation split; 0 for none.
+    best: a metric of these evaluations; the weights of its best value are kept. Empty keeps the last weights.
+    profile: number of steps to trace, below the workdir, after a few warm-up steps; 0 for none.
     """
 
     task: str = ""

@@ -1,4 +1,4 @@
-"""How fast a run is, and a trace of it: what metrics.jsonl says of the machine rather than of the model."""
+"""Throughput metrics of the training loop, and profiler traces of some of its steps."""
 
 import contextlib
 import time
@@ -9,15 +9,15 @@ from typing import Any
 import jax
 
 TIMED = ("examples_per_second", "waiting_share", "peak_share")
-"""What a line of metrics.jsonl says of the machine: it differs from run to run."""
+"""Names of the throughput metrics in metrics.jsonl, whose values differ between equal runs."""
 SETTLED = 5
-"""Steps before those that are traced: by then all is compiled, and what was read ahead is used up."""
+"""Steps before tracing begins: by then all is compiled, and prefetched batches are used up."""
 
 
 class Speed:
-    """Of the steps since it was made, told or restarted last.
+    """A timer of the steps since it was created, or since `told` or `restart` was last called.
 
-    peak: operations a second that the devices do at most; flops: those of a step's matrix products.
+    peak: peak operations a second of all devices. flops: matrix-product operations of a step.
     """
 
     def __init__(self, peak: float, flops: int):
@@ -25,20 +25,20 @@ class Speed:
         self.restart()
 
     def restart(self) -> None:
-        """Forgets what it saw."""
+        """Resets the timer."""
         self._began, self._waited = time.perf_counter(), 0.0
 
     @contextlib.contextmanager
     def waiting(self) -> Iterator[None]:
-        """Around what waits for the input pipeline."""
+        """Counts the time of the block as waiting for the input pipeline."""
         began = time.perf_counter()
         yield
         self._waited += time.perf_counter() - began
 
     def told(self, steps: int, examples: int) -> dict[str, float]:
-        """Examples a second, the share of the time that was spent waiting, and the share of the peak; then restarts.
+        """Returns examples a second, the share of time spent waiting, and the share of the peak; resets the timer.
 
-        examples: of each of the `steps`.
+        examples: number of examples per step.
         """
         seconds = time.perf_counter() - self._began
         shares = (steps * examples / seconds, self._waited / seconds, steps * self.flops / seconds / self.peak)
@@ -47,9 +47,9 @@ class Speed:
 
 
 class Trace:
-    """Of some steps of a process, in a folder, as Perfetto (perfetto_trace.json.gz) and TensorBoard open it.
+    """A profiler trace of some steps, in a folder, for Perfetto (perfetto_trace.json.gz) and TensorBoard.
 
-    steps: how many; 0: none. They are counted from 1, where the process begins or goes on.
+    steps: number of steps to trace; 0 for none. Steps are numbered from 1, the first of this process.
     """
 
     def __init__(self, folder: Path, steps: int):
@@ -63,15 +63,15 @@ class Trace:
             jax.profiler.stop_trace()
 
     def begins(self, number: int) -> None:
-        """Before a step."""
+        """Starts the trace before the first traced step."""
         if number == self._first <= self._last:
             options = jax.profiler.ProfileOptions()
-            options.python_tracer_level = 0  # which ends in a segmentation fault where Orbax's threads are at work
+            options.python_tracer_level = 0  # the Python tracer crashes (segmentation fault) while Orbax's threads run
             jax.profiler.start_trace(self._folder, create_perfetto_trace=True, profiler_options=options)
             self._runs = True
 
     def ended(self, number: int, made: Any) -> None:
-        """After a step, which made this."""
+        """Stops the trace after the last traced step, once its results `made` are computed."""
         if self._runs and number >= self._last:
             jax.block_until_ready(made)
             jax.profiler.stop_trace()

@@ -1,4 +1,4 @@
-"""One training step: gradients for the tuned part only, one optimizer update."""
+"""The training step: gradients of the trainable parameters and one optimizer update."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -17,42 +17,42 @@ from ecor_jax.training.options import Training
 
 Batch = dict[str, Array]
 Metrics = dict[str, tuple[Float[Array, ""], Float[Array, ""]]]
-"""Name to (sum, count): what is averaged over any number of batches and devices."""
+"""Name to (sum, count), which can be averaged over any number of batches and devices."""
 
 
 class Statistic(nnx.Variable):
-    """What a loss keeps from step to step without a gradient, such as running means: part of the state."""
+    """A variable that a loss updates without a gradient, such as a running mean; part of the training state."""
 
 
 class Batches(Protocol):
-    """Training batches without end, each a function of its number alone (`data.pipeline.TrainBatches`)."""
+    """An endless sequence of training batches, each determined by its number (`data.pipeline.TrainBatches`)."""
 
     def starting(self, batch: int) -> Iterator[Any]:
-        """The batches from that number on; 0 is the first."""
+        """Returns the batches from number `batch` on; 0 is the first."""
         ...
 
 
 class Learner(Protocol):
-    """What the loop trains: it knows the model and the loss, and nothing of steps, devices or files."""
+    """What the loop trains: a model, its loss and its batches, independent of steps, devices and files."""
 
     @property
     def model(self) -> nnx.Module: ...
 
     @property
     def trainable(self) -> Filter:
-        """Which of the model's variables get gradients, optimizer state and checkpoint space."""
+        """Filter of the model's variables that get gradients, optimizer state and checkpoints."""
         ...
 
     @property
     def batches(self) -> Batches: ...
 
     def loss(self, model: nnx.Module, batch: Batch, key: Array) -> tuple[Float[Array, ""], Metrics]:
-        """The scalar to minimise and what to log; pure, but for the model's `Statistic`s, which it may set."""
+        """Returns the loss and the metrics to log; pure, except that it may set the model's `Statistic`s."""
         ...
 
 
 class TrainState(NamedTuple):
-    """All that a step changes."""
+    """The training state that a step updates; `tuned` are the trainable parameters."""
 
     tuned: Any
     statistics: Any
@@ -65,18 +65,18 @@ Step = Callable[[TrainState, Any, Batch], tuple[TrainState, Metrics]]
 
 
 STOP = "stop"
-"""In a batch of several processes: whether the one that read the example was told to stop."""
+"""Batch entry of multi-process runs: whether the process of each example has received a signal to stop."""
 
 
 def use_remat(model: nnx.Module) -> None:
-    """Turns on rematerialization in every module that has an attribute `remat`: a block keeps only its inputs."""
+    """Enables rematerialization in every module with an attribute `remat`: blocks save only their inputs."""
     for _, module in nnx.iter_modules(model):
         if hasattr(module, "remat"):
             module.remat = True  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def split(learner: Learner, options: Training) -> tuple[nnx.GraphDef, Any, Any, nnx.State]:
-    """A learner's model: its graph, what is tuned and its statistics as plain dicts, and what is frozen."""
+    """Splits a learner's model into graph, trainable parameters and statistics (plain dicts), and frozen state."""
     if options.parallel.remat:
         use_remat(learner.model)
     graph, tuned, statistics, frozen = nnx.split(learner.model, learner.trainable, Statistic, ...)
@@ -84,7 +84,7 @@ def split(learner: Learner, options: Training) -> tuple[nnx.GraphDef, Any, Any, 
 
 
 def jitted(step: Step, state: TrainState) -> Any:
-    """The step, compiled for a state that it takes the place of: what it changes stays where it is stored."""
+    """Jits a step that donates its state and returns the new state with the same shardings."""
     stored = jax.tree.map(lambda leaf: leaf.sharding, state)
     return jax.jit(step, donate_argnums=0, out_shardings=(stored, None))
 
@@ -96,10 +96,10 @@ def make_step(
     mesh: Mesh | None = None,
     grad_accumulation: int = 1,
 ) -> Step:
-    """`step(state, frozen, batch) -> (state, metrics)`, to be jitted with the state donated.
+    """Returns `step(state, frozen, batch) -> (state, metrics)`, to be jitted with the state donated.
 
-    mesh: on which the state and the model lie; None: they lie on one device.
-    grad_accumulation: pieces of the batch whose gradients are averaged, one after another; its divisor.
+    mesh: the mesh of the state and the model; None for a single device.
+    grad_accumulation: number of micro-batches, run sequentially, whose gradients are averaged; it divides the batch.
     """
 
     def gradients_of(tuned: Any, statistics: Any, frozen: nnx.State, batch: Batch, key: Array):
@@ -116,7 +116,7 @@ def make_step(
         return gradients, metrics, statistics
 
     def accumulated(tuned: Any, statistics: Any, frozen: nnx.State, batch: Batch, key: Array):
-        # Every device's examples are spread over all pieces.
+        # Strided micro-batches, so that each has examples of every device.
         pieces = jax.tree.map(lambda x: jnp.moveaxis(x.reshape(-1, grad_accumulation, *x.shape[1:]), 1, 0), batch)
 
         def piece_of(statistics: Any, piece: tuple[Array, Batch]):
@@ -135,7 +135,7 @@ def make_step(
             told = {STOP: (jnp.sum(batch.pop(STOP), dtype=jnp.float32), jnp.float32(1))}
         compute = gradients_of if grad_accumulation == 1 else accumulated
         gradients, metrics, statistics = compute(state.tuned, state.statistics, frozen, batch, key)
-        # Optax raises floats to the power of whole step counts, which strict promotion forbids.
+        # Optax raises floats to the power of integer step counts, which strict dtype promotion forbids.
         with jax.numpy_dtype_promotion("standard"):
             updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.tuned)
         metrics |= told | {"gradient_norm": (optax.tree.norm(gradients), jnp.float32(1))}

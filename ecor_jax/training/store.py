@@ -1,4 +1,4 @@
-"""Checkpoints of a run in progress, through Orbax. Where its data stands is told by the step."""
+"""Orbax checkpoints of a run in progress. They omit the data position, which follows from the step."""
 
 import contextlib
 import errno
@@ -16,15 +16,15 @@ from ecor_jax.errors import UserError
 
 State = TypeVar("State")
 _DISK_ERRORS = (OSError, ValueError)
-"""What Orbax's Python and its TensorStore raise where a file cannot be written or read."""
+"""Exceptions of Orbax and TensorStore for files that cannot be written or read."""
 _OTHERS = ("is not compatible with the stored shape", "tree structures do not match")
-"""What Orbax says of a checkpoint that is whole, but of other arrays."""
+"""Parts of Orbax's messages about an intact checkpoint of different arrays."""
 
 
 class Store:
-    """The newest `keep` checkpoints below `directory`; a half-written one is never seen by `restore`.
+    """The newest `keep` checkpoints below `directory`; `restore` never sees an incomplete one.
 
-    Several processes write it together. Stores that are used at the same time need directories of different names.
+    All processes write a checkpoint together. Stores in use at the same time need directories of different names.
     """
 
     def __init__(self, directory: Path, keep: int = 2):
@@ -32,7 +32,7 @@ class Store:
         options = ocp.CheckpointManagerOptions(
             save_decision_policy=checkpoint_managers.FixedIntervalPolicy(1),
             preservation_policy=checkpoint_managers.LatestN(keep),
-            # Two stores may wait for other processes at the same time, each at barriers of its own.
+            # Two stores may wait for other processes at the same time, so each has its own barriers.
             multiprocessing_options=ocp.options.MultiprocessingOptions(barrier_sync_key_prefix=directory.name),
         )
         self._manager = self._written(lambda: ocp.CheckpointManager(directory.absolute(), options=options))
@@ -42,33 +42,33 @@ class Store:
 
     def __exit__(self, kind, error, trace) -> None:
         if jax.process_count() > 1 and kind not in (None, UserError, stopping.Stopped):
-            return  # Another process may be gone, for which what is being saved would wait.
+            return  # A save in progress would wait for another process, which may be gone.
         try:
             if kind is None:
                 self.wait()
         finally:
-            # It says again what has been said.
+            # close() raises errors again that were raised before.
             with contextlib.suppress(*_DISK_ERRORS):
                 self._manager.close()
 
     @property
     def newest(self) -> int | None:
-        """The step of the newest whole checkpoint, None if there is none."""
+        """The step of the newest complete checkpoint, or None."""
         return self._manager.latest_step()
 
     def save(self, step: int, state: Any) -> None:
-        """Writes in the background; the previous write has ended when this one begins."""
+        """Saves in the background, after the previous save has finished; does nothing if the step is saved already."""
         if step == self.newest:
             return
         args = ocp.args.Composite(state=ocp.args.StandardSave(state))
         self._written(lambda: self._manager.save(step, args=args))
 
     def wait(self) -> None:
-        """Until what was saved is on disk."""
+        """Waits until all saves are on disk."""
         self._written(self._manager.wait_until_finished)
 
     def restore(self, state: State) -> State:
-        """The newest checkpoint, laid out and sharded as `state`."""
+        """Returns the newest checkpoint with the structure and shardings of `state`. Raises UserError if it fails."""
         abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, state)
         args = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
         try:
@@ -95,7 +95,7 @@ class Store:
 
 
 def _reason(error: Exception) -> str:
-    # TensorStore and jax.tree tell all they know, over many lines.
+    # Messages of TensorStore and jax.tree have many lines.
     text = str(error)
     full = os.strerror(errno.ENOSPC)
     return full if full in text else text.split("\n")[0]

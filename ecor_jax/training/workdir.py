@@ -1,4 +1,4 @@
-"""The folder of a run: for one process at a time, and for one config for good."""
+"""The working directory of a run, locked by one run at a time and bound to one config."""
 
 import contextlib
 import hashlib
@@ -23,22 +23,22 @@ CONFIG, LOCK, TOKEN = "config.json", ".lock", ".token"
 def claimed(
     workdir: Path, config: dict[str, Any], defaults: dict[str, Any], may_change: Collection[str] = ()
 ) -> Iterator[None]:
-    """Keeps `workdir`, created if need be, for a run of `config`; ends with the process, however that ends.
+    """Locks `workdir`, creating it if needed, for a run of `config`; the lock is released if the process dies.
 
-    config: the options as plain values. defaults: what options are that an older version's config.json lacks.
-    may_change: options that a run may go on with others of, such as "parallel.model".
+    config: the options as plain values. defaults: values of options that the config.json of an older version lacks.
+    may_change: options whose values may change when a run resumes, such as "parallel.model".
 
-    The lock comes first, so config.json is of the run that is at work. A run that left nothing, because its options
-    were wrong, does not keep the folder from one of other options. What dead processes left half-written is removed.
-    UserError if another process is in it, if it holds a run of another config (the differing options are named), or
-    if it cannot be written.
+    The lock is taken first, so config.json belongs to the current run. If the folder has no other files, as after a run
+    with invalid options, another config replaces config.json. Partial files of dead processes are removed.
+    Raises UserError if another run has locked it, if it holds a run of another config (the message names the differing
+    options), or if it cannot be written.
     """
     if workdir.exists() and not workdir.is_dir():
         raise UserError(f"{workdir}: is a file; expected a folder for the run")
     with writing(workdir):
         workdir.mkdir(parents=True, exist_ok=True)
         try:
-            # One object for a path in a process, so that a run may hold its folder around a run within it.
+            # A singleton per path and process, so that a run can be nested in a run of the same folder.
             lock = FileLock(workdir / LOCK, timeout=0, is_singleton=True).acquire()
         except Timeout:
             raise UserError(f"{workdir}: another run is at work in it; wait for it or choose another") from None
@@ -49,7 +49,7 @@ def claimed(
 
 
 def check_shared(workdir: Path) -> None:
-    """UserError, in all processes of a run, if they do not see the same folder."""
+    """Raises UserError, in all processes of a run, if they do not see the same folder."""
     if jax.process_count() == 1:
         return
     path = workdir / TOKEN
@@ -66,7 +66,7 @@ def check_shared(workdir: Path) -> None:
 
 
 def write_results(path: Path, config: dict[str, Any], results: dict[str, Any]) -> None:
-    """Writes results.json, with the config that it came from: `config_sha256`, of config.json as it is on disk."""
+    """Writes results.json, with `config_sha256`, the digest of the config.json that the results belong to."""
     digest = hashlib.sha256(json_text(config).encode()).hexdigest()
     write_json(path, results | {"config_sha256": digest})
 
@@ -89,7 +89,7 @@ def _settle(workdir: Path, new: dict[str, Any], defaults: dict[str, Any], may_ch
 
 
 def _renamed(config: dict[str, Any], group: str = "") -> dict[str, Any]:
-    """The config of an older version with today's names of its options."""
+    """Returns the config of an older version with the current names of its options."""
     return {
         RENAMED.get(f"{group}.{name}", name).rpartition(".")[2]: _renamed(value, name)
         if isinstance(value, dict)
@@ -99,7 +99,7 @@ def _renamed(config: dict[str, Any], group: str = "") -> dict[str, Any]:
 
 
 def _completed(old: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
-    """The config of an older version, with the options that came since at their defaults."""
+    """Returns the config of an older version, with options added since then at their defaults."""
     groups = {
         name: _completed(value, defaults[name])
         for name, value in old.items()

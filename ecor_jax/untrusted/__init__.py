@@ -1,5 +1,5 @@
-"""Bytes of strangers: files, archives, JSON, pictures, pickles of others are read here, or checked here first.
+"""Bounded readers for untrusted input: files, archives, JSON, pictures and pickles that other people wrote.
 
-What is promised (SECURITY.md): no code of a file runs, memory is bounded by the size of the file and the limits here,
-and only regular files are read. Every reader of `data/`, `checkpoints/` and `reports/` goes through these modules.
+Their guarantees (SECURITY.md): no code of a file is run, memory is bounded by the file's size and the limits below, and
+only regular files are read. `data`, `checkpoints` and `radiology.reports` read all files through these modules.
 """

@@ -1,4 +1,4 @@
-"""Zip archives of others, read in place: nothing is unpacked, so no name can lead out of one."""
+"""Reads members of untrusted zip archives in memory; nothing is extracted, so no member name can escape a directory."""
 
 import re
 import threading
@@ -11,16 +11,16 @@ from typing import Any
 from ecor_jax.errors import UserError
 from ecor_jax.untrusted.files import open_regular, plausible_size
 
-# LZMA and BZIP2 expand by thousands within one block, and zipfile cannot be told when to stop.
+# LZMA and BZIP2 can expand a block thousands of times, and zipfile cannot limit the output.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED, _UTF8 = 0x1, 0x800
-"""Bits of a member's flags."""
+"""Bits of a member's general-purpose flags."""
 
 
 class Archive:
     """A zip file; picklable, and safe to read from several threads.
 
-    UserError if it is no zip, is broken, names a path outside itself, or names one twice.
+    Raises UserError if it is not a zip file, is damaged, contains a path outside itself, or contains a file twice.
     """
 
     def __init__(self, path: Path):
@@ -30,14 +30,14 @@ class Archive:
         try:
             self._archive = zipfile.ZipFile(path)
             members = self._archive.infolist()
-        except Exception as error:  # zipfile meets a damaged archive with BadZipFile and many others
+        except Exception as error:  # zipfile raises BadZipFile and many others for a damaged archive
             raise UserError(f"{path}: is a broken zip file, or cut off ({error})") from error
         self._members = {_name(member): member for member in members}
         self.names = tuple(map(_name, members))
         for name in self.names:
             if re.match(r"[/\\]|[A-Za-z]:", name) or ".." in re.split(r"[/\\]", name):
                 raise UserError(f"{path}: names a path outside itself, {name!r}: it is not read")
-        # Some programs write folders again for each of their files.
+        # Some programs repeat a folder's entry for each of its files.
         names = Counter(name for name in self.names if not name.endswith("/"))
         if names and max(names.values()) > 1:
             raise UserError(f"{path}: names {names.most_common(1)[0][0]!r} twice; zip it again")
@@ -45,7 +45,7 @@ class Archive:
             raise UserError(f"{path}: expands to {total:,} bytes, which is no plausible content of its size")
 
     def check(self, name: str) -> None:
-        """UserError for a member that is encrypted, or compressed in another way than zip's usual one."""
+        """Raises UserError if a member is encrypted, or compressed by a method other than DEFLATE."""
         member = self._members[name]
         if member.flag_bits & _ENCRYPTED:
             raise UserError(f"{self.path}: is encrypted ({name!r}); decrypt it first")
@@ -53,7 +53,7 @@ class Archive:
             raise UserError(f"{self.path}: {name!r} is neither stored nor deflated; zip it again")
 
     def read(self, name: str, *, stored: bool = False) -> bytes:
-        """The content of a member; `stored`: refuse one that is compressed. UserError if it cannot be read."""
+        """Returns the content of a member; `stored` rejects compressed ones. Raises UserError if it cannot be read."""
         self.check(name)
         member = self._members[name]
         if stored and member.compress_type != zipfile.ZIP_STORED:
@@ -65,16 +65,16 @@ class Archive:
                 f"{self.path}: {name!r} expands from {member.compress_size:,} to {member.file_size:,} bytes, "
                 "which is no plausible content of its size"
             )
-        return self._read(name, member.file_size + 1)  # bounded, where its header lies
+        return self._read(name, member.file_size + 1)  # bounded, in case the header's size is wrong
 
     def head(self, name: str, size: int) -> bytes:
-        """The first bytes of a member. UserError if it cannot be read."""
+        """Returns the first `size` bytes of a member. Raises UserError if it cannot be read."""
         self.check(name)
         return self._read(name, size)
 
     def _read(self, name: str, most: int) -> bytes:
         try:
-            # One reader at a time: ZipFile counts its open members without a lock. Decoding is not in here.
+            # Reads are serialised, because ZipFile counts its open members without a lock.
             with self._lock, self._archive.open(self._members[name]) as file:
                 return file.read(most)
         except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
@@ -88,7 +88,7 @@ class Archive:
 
 
 def _name(member: zipfile.ZipInfo) -> str:
-    """A member's path. zipfile takes names without zip's mark of UTF-8 for code page 437; macOS leaves it out."""
+    """Returns a member's path. Names without the UTF-8 flag, which macOS omits, are decoded as UTF-8 if possible."""
     if member.flag_bits & _UTF8:
         return member.filename
     try:
@@ -98,7 +98,7 @@ def _name(member: zipfile.ZipInfo) -> str:
 
 
 def is_zip(path: Path) -> bool:
-    """Whether a regular file looks like a zip, damaged or not."""
+    """Returns whether a regular file looks like a zip file, damaged or not."""
     try:
         return path.is_file() and zipfile.is_zipfile(path)
     except zipfile.BadZipFile:

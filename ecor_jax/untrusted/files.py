@@ -1,4 +1,4 @@
-"""Regular files, compressed streams and folders, read within bounds."""
+"""Reads regular files, gzip streams and folder trees, with limits on size and number."""
 
 import io
 import os
@@ -10,24 +10,24 @@ from pathlib import Path
 from ecor_jax.errors import UserError
 
 EXPANSION = 100
-"""How many times its compressed size a stream may expand to; texts reach about 20, DEFLATE can do 1,032."""
+"""Maximum ratio of expanded to compressed size; text reaches about 20, DEFLATE can reach 1,032."""
 SMALL = 64 << 20
-"""Bytes that any stream may expand to, however small it is."""
+"""Number of bytes to which any stream may expand, whatever its compressed size."""
 LINKS = 50_000
-"""Linked folders that a walk goes through: every class of a set may be one, but they may also fan out without end."""
+"""Maximum number of linked folders in a walk: a data set may link each class, but links can also fan out endlessly."""
 _PIECE = 4096
-"""Compressed bytes that are looked at at once: what a member leaves of them is copied."""
+"""Number of compressed bytes decompressed at a time; the rest of a piece after the end of a member is copied."""
 
 
 def plausible_size(compressed: int) -> int:
-    """Bytes that `compressed` bytes may expand to; more is taken for a bomb."""
+    """Returns the number of bytes to which `compressed` bytes may expand; more is treated as a decompression bomb."""
     return max(SMALL, EXPANSION * compressed)
 
 
 def open_regular(path: Path) -> io.BufferedReader:
-    """A file opened for reading. UserError if it is missing or no regular file: pipes and devices may never end."""
+    """Opens a file for reading. Raises UserError if it is missing or not a regular file, such as an endless pipe."""
     try:
-        # Opening a pipe would wait for its writer.
+        # O_NONBLOCK: opening a pipe would wait for its writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
         raise UserError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
@@ -40,7 +40,7 @@ def open_regular(path: Path) -> io.BufferedReader:
 
 
 def read_bytes(path: Path, most: int | None = None) -> bytes:
-    """The content of a regular file. UserError if it cannot be read, or has more than `most` bytes."""
+    """Returns the content of a regular file. Raises UserError if it cannot be read or exceeds `most` bytes."""
     with open_regular(path) as file:
         try:
             size = os.fstat(file.fileno()).st_size
@@ -52,7 +52,7 @@ def read_bytes(path: Path, most: int | None = None) -> bytes:
 
 
 def read_head(path: Path, size: int) -> bytes:
-    """The first bytes of a regular file. UserError if it cannot be read."""
+    """Returns the first `size` bytes of a regular file. Raises UserError if it cannot be read."""
     with open_regular(path) as file:
         try:
             return file.read(size)
@@ -61,13 +61,13 @@ def read_head(path: Path, size: int) -> bytes:
 
 
 def read_text(path: Path) -> str:
-    """The content of a regular file, gunzipped if its name ends in .gz, as UTF-8. UserError if it is no such text."""
+    """Returns the UTF-8 text of a regular file, gunzipped if its name ends in .gz. Raises UserError if it is none."""
     content = read_bytes(path)
     return decode_text(gunzip(content, str(path)) if path.suffix.lower() == ".gz" else content, str(path))
 
 
 def decode_text(content: bytes, where: str) -> str:
-    """UTF-8, a byte order mark left out. UserError, naming `where`, for other bytes."""
+    """Decodes UTF-8 and drops a byte order mark. Raises UserError, naming `where`, for other bytes."""
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -75,9 +75,9 @@ def decode_text(content: bytes, where: str) -> str:
 
 
 def gunzip(content: bytes, where: str) -> bytes:
-    """What gzip made `content` of, however many members. UserError if it is damaged, cut off or expands too far."""
+    """Decompresses gzip data of one or more members. Raises UserError if it is damaged, truncated or too large."""
     expanded, start, most = bytearray(), 0, plausible_size(len(content))
-    # Zeros may pad the end.
+    # Trailing zero bytes are padding.
     while start < len(content) and (content[start] or content[start:].strip(b"\0")):
         stream = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
         while not stream.eof:
@@ -97,10 +97,10 @@ def gunzip(content: bytes, where: str) -> bytes:
 
 
 def walk(folder: Path, unreadable: list[str]) -> Iterator[str]:
-    """The files below a folder by their paths there, with `/`; those of a folder in order, before its folders.
+    """Yields the paths of all files below a folder, relative to it and with `/`; in each folder files come first.
 
-    Linked folders are followed, but never into a folder that they lie in. `unreadable` gets the folders that cannot be
-    looked into. UserError for more than LINKS links.
+    Entries are sorted by name. Linked folders are followed, except into a folder that contains the link. `unreadable`
+    collects the folders that cannot be listed. Raises UserError if there are more than LINKS links.
     """
     waiting: list[tuple[str, frozenset[tuple[int, int]]]] = [("", frozenset())]
     links = 0
@@ -137,5 +137,5 @@ def _is_folder(entry: os.DirEntry) -> bool:
 
 
 def is_utf8(name: str) -> bool:
-    """Whether a name could be decoded; Python keeps the bytes of others as lone surrogates."""
+    """Returns whether a file name was valid UTF-8; Python represents other bytes as lone surrogates."""
     return not any("\ud800" <= letter <= "\udfff" for letter in name)

@@ -1,4 +1,4 @@
-"""JSON of others: bounded in size, depth and digits, with every key once and every text whole."""
+"""Parses untrusted JSON with limits on size, depth and digits; rejects repeated keys and lone surrogates."""
 
 import json
 import math
@@ -14,25 +14,25 @@ from ecor_jax.untrusted.files import decode_text, read_bytes
 MOST_BYTES = 64 << 20
 DEPTH = 100
 DIGITS = 40
-"""Of a whole number: transformers writes 31 where a tokenizer has no longest text."""
+"""Maximum digits of an integer; transformers writes 31 digits for a tokenizer without a maximum length."""
 
 Pairs = Callable[[list[tuple[str, Any]]], Any]
 
 
 class JsonObject(list[tuple[str, Any]]):
-    """A JSON object as its pairs, so that a key given twice is seen."""
+    """A JSON object as a list of its pairs, so that repeated keys can be detected."""
 
 
 def read_json(path: Path, *, pairs: Pairs | None = None) -> Any:
-    """The value in a JSON file; `pairs` makes an object of its keys and values (default: a dict of distinct keys).
+    """Returns the value in a JSON file; `pairs` builds an object from its (key, value) pairs (default: `distinct`).
 
-    UserError, naming the file, if it cannot be read or breaks a limit.
+    Raises UserError, naming the file, if it cannot be read or exceeds a limit.
     """
     return parse_json(read_bytes(path, MOST_BYTES), str(path), pairs=pairs)
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """As `read_json`, of a file that holds an object."""
+    """Returns the object in a JSON file as `read_json` does; raises UserError if the value is not an object."""
     value = read_json(path)
     if not isinstance(value, dict):
         raise UserError(f"{path}: expected a JSON object, found {kind_of(value)}")
@@ -40,7 +40,7 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def parse_json(content: bytes | str, where: str, *, pairs: Pairs | None = None) -> Any:
-    """As `read_json`, of the content itself; `where` names it in errors."""
+    """Parses JSON text with the limits of `read_json`; `where` names it in error messages."""
     if len(content) > MOST_BYTES:
         raise UserError(f"{where}: {len(content):,} bytes of JSON; at most {MOST_BYTES:,} are read")
     text = decode_text(content, where) if isinstance(content, bytes) else content
@@ -50,7 +50,7 @@ def parse_json(content: bytes | str, where: str, *, pairs: Pairs | None = None) 
         )
         if text.count("[") + text.count("{") > DEPTH:
             _check_depth(value)
-        # Escapes may spell halves of characters, which no file name and no page can hold.
+        # Escapes may encode lone surrogates, which can be written to no file name and no page.
         if re.search(r"\\u[dD][89a-fA-F]", text):
             json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
@@ -65,14 +65,14 @@ def parse_json(content: bytes | str, where: str, *, pairs: Pairs | None = None) 
 
 
 def kind_of(value: Any) -> str:
-    """What a JSON value is, for messages."""
+    """Describes the type of a JSON value for error messages."""
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict | JsonObject) else "a list"
     return json.dumps(value, ensure_ascii=False)[:100]
 
 
 def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of its pairs. ValueError for a key given twice: Python would keep the last one in silence."""
+    """Returns an object's pairs as a dict. Raises ValueError for a repeated key; Python would keep the last one."""
     value = dict(pairs)
     if len(value) < len(pairs):
         repeated = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
@@ -91,7 +91,7 @@ def _check_depth(value: Any) -> None:
 
 def _children(value: Any) -> list[Any]:
     children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    # Objects that were made lists of pairs count once, as others do.
+    # An object that `pairs` made a list of pairs counts as one level, like a dict.
     values = (child[1] if isinstance(child, tuple) else child for child in children)
     return [child for child in values if isinstance(child, dict | list)]
 

@@ -1,8 +1,8 @@
-"""Pickles of others, interpreted without running what they ask for.
+"""Interprets untrusted pickles without importing or running anything they name.
 
-This is the interpreter of Python's own library that is written in Python, cut down to the operations that data is made
-of. Unlike the one in C, its memo grows with what is put there and not with the numbers that a file names. A subclass
-says in `find_class` which names there are and has functions of its own for them; nothing is imported.
+The base class is the pure-Python unpickler of the standard library, restricted to the operations that plain data needs.
+Unlike the C implementation, its memo grows with the number of entries and not with the indices in a file. Subclasses
+define in `find_class` which names are known, and supply their own functions for them.
 """
 
 import io
@@ -21,20 +21,20 @@ _CODES = [ord(getattr(pickle, name)) for name in _OPERATIONS.split()]
 
 
 class StandIn:
-    """An object in the place of one that a pickle describes: it may be given a state, and nothing else."""
+    """A substitute for an object that a pickle describes; its only operation is to receive a state."""
 
     def set_state(self, state: Any) -> None:
-        """Takes what the pickle says of the object."""
+        """Receives the state that the pickle assigns to the object."""
         raise NotImplementedError
 
 
 class Unpickler(pickle._Unpickler):
-    """What `content` describes, by `load()`. Any exception stands for a pickle that is broken or asks for more.
+    """Loads the value of the pickle `content` by `load()`; any exception means a damaged or a rejected pickle.
 
-    Strings of Python 2 are bytes.
+    Python 2 strings are loaded as bytes.
     """
 
-    # Of the base class, which its type stubs leave out.
+    # Attributes of the base class that its type stubs omit.
     read: Callable[[int], bytes]
     append: Callable[[Any], None]
     pop_mark: Callable[[], list[Any]]
@@ -45,20 +45,20 @@ class Unpickler(pickle._Unpickler):
         self._spare = 2 * len(content)
 
     def take(self, size: int) -> None:
-        """Counts bytes about to be copied: a few operations could ask for the same ones again and again."""
+        """Counts bytes about to be copied, because a few operations could copy the same ones over and over."""
         self._spare -= size
         if self._spare < 0:
             raise pickle.UnpicklingError("it asks for more bytes than it holds")
 
     def _load_bytearray8(self) -> None:
-        # Python's own allocates what is announced before it reads what there is. As bytes they need no copies later.
+        # The base class allocates the announced size before reading. Bytes instead of a bytearray need no later copy.
         self.append(self.read(*struct.unpack("<Q", self.read(8))))
 
     def _load_build(self) -> None:
         state, target = self.stack.pop(), self.stack[-1]
         if isinstance(target, StandIn):
             target.set_state(state)
-        elif not isinstance(target, dict):  # PyTorch hangs its versions on dicts of weights
+        elif not isinstance(target, dict):  # PyTorch sets attributes (versions) on state dicts
             raise pickle.UnpicklingError("it sets attributes of what has none")
 
     def _load_setitem(self) -> None:
@@ -89,7 +89,7 @@ class Unpickler(pickle._Unpickler):
 
 
 def put_items(target: Any, items: Any) -> None:
-    """Into a dict; keys are texts, bytes or numbers: to hash a tuple of tuples of itself may take for ever."""
+    """Adds items to a dict; keys must be str, bytes or int, because hashing nested tuples can take exponential time."""
     for key, value in items:
         if type(target) is not dict or type(key) not in (str, bytes, int):
             raise pickle.UnpicklingError("it has a dict whose keys are no texts")

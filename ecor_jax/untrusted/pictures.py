@@ -1,4 +1,4 @@
-"""Encoded pictures of others: few formats, told by their content, and no more pixels than fit into memory."""
+"""Opens untrusted encoded pictures: a few formats, detected from the content, with limits on the number of pixels."""
 
 import io
 import re
@@ -6,9 +6,9 @@ import re
 from PIL import Image
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "PPM", "TIFF", "AVIF")
-"""Pillow knows forty more, some of which start other programs (EPS) or allocate what a header says."""
+"""Formats that are read; of Pillow's forty others, some run other programs (EPS) or trust a header's sizes."""
 HEAD = 512
-"""Bytes of a file that say what it is."""
+"""Number of bytes of a file that determine its format."""
 _SIGNATURES = {
     "JPEG": rb"\xff\xd8\xff",
     "PNG": rb"\x89PNG\r\n\x1a\n",
@@ -26,30 +26,30 @@ _SIGNATURES = {
     "SVG": rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?(?:<!DOCTYPE svg[^>]*>\s*)?<svg\b",
     "PDF": rb"%PDF-",
 }
-"""How the content of a picture begins: of those that are read, FORMATS, and of others that people keep."""
+"""Regular expressions for the first bytes of a picture, for FORMATS and for common unsupported formats."""
 _SIGNATURE = re.compile(b"|".join(b"(%s)" % pattern for pattern in _SIGNATURES.values()), re.DOTALL)
 _CAMERA_RAW = (".nef", ".cr2", ".dng", ".arw", ".orf", ".rw2", ".pef", ".srw")
-"""A TIFF inside, of which Pillow would show the thumbnail."""
-MOST_PIXELS = Image.MAX_IMAGE_PIXELS = 178_956_970
-"""Where Pillow ends in an error unless it is told otherwise; half a GiB in RGB. Phones take 108 million."""
+"""Suffixes of TIFF-based raw files, of which Pillow would decode the thumbnail."""
+MOST_PIXELS = 178_956_970
+"""Pillow's default limit for raising an error; half a GiB in RGB. Phone cameras reach 108 million."""
 MOST_ELONGATED = 100
-"""How many times as long as wide a picture may be: its shorter side is what models scale it by."""
+"""Maximum aspect ratio, because the shorter side determines the scale in models' preprocessing."""
 MOST_SCANS = 100
-"""Of a progressive JPEG; cameras and programs write about ten."""
+"""Maximum number of scans of a progressive JPEG; cameras and programs write about ten."""
 _MARK = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
-"""Not those of a JPEG that stand within compressed data."""
+"""A JPEG marker, except those that occur within compressed data."""
 _SCAN, _END = b"\xda", b"\xd9"
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
 
 
 class Implausible(ValueError):
-    """A picture that is not decoded, and why."""
+    """Raised for a picture that is not decoded; the message gives the reason."""
 
 
 def picture_format(head: bytes, name: str = "") -> str:
-    """What a file is by its first HEAD bytes: one of FORMATS, the name of a format that is not read, or ''.
+    """Returns the format of a file by its first HEAD bytes: one of FORMATS, an unsupported format's name, or ''.
 
-    name: of the file; its ending tells the raw files of cameras from other TIFFs.
+    name: the file's name; its suffix distinguishes camera raw files from other TIFFs.
     """
     match = _SIGNATURE.match(head)
     kind = "" if match is None or match.lastindex is None else list(_SIGNATURES)[match.lastindex - 1]
@@ -57,30 +57,32 @@ def picture_format(head: bytes, name: str = "") -> str:
 
 
 def open_picture(content: bytes, name: str = "") -> Image.Image:
-    """The picture in a file's content, not decoded yet.
+    """Opens, without decoding it, the picture in a file's content.
 
-    Raises what Pillow raises for what is no picture, and Implausible for one of a format that is not read, and for one
-    too large or too long.
+    Raises Pillow's exceptions if it is not a picture, and Implausible if its format is unsupported or its size or
+    aspect ratio exceeds a limit.
     """
     kind = picture_format(content[:HEAD], name)
     if kind and kind not in FORMATS:
         raise Implausible(f"its format, {kind}, is not read; expected {', '.join(FORMATS)}, or DICOM")
     content = _pixels_alone(content) if kind == "PNG" else content
+    if Image.MAX_IMAGE_PIXELS is not None and Image.MAX_IMAGE_PIXELS < MOST_PIXELS:
+        Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # or Pillow warns; a limit that was lifted stays lifted
     picture = Image.open(io.BytesIO(content), formats=FORMATS)
     check_size(*picture.size)
     if picture.format in ("JPEG", "MPO"):
         check_scans(content)
     if picture.format == "TIFF":
-        # A tile is decoded whole, however little of it is in the picture.
+        # A tile is decoded completely, even if little of it is inside the picture.
         tags = picture.tag_v2  # pyright: ignore[reportAttributeAccessIssue] (of TIFF alone)
         check_size(tags.get(_TILE_WIDTH, 1), tags.get(_TILE_LENGTH, 1))
     return picture
 
 
 def _pixels_alone(content: bytes) -> bytes:
-    """A PNG without its texts and its colour profile.
+    """Removes the text chunks and the colour profile of a PNG.
 
-    They say nothing about the pixels, and Pillow refuses a picture for those that expand too far.
+    They do not affect the pixels, and Pillow rejects a picture whose text or profile expands too far.
     """
     kept, place, start = [content[:8]], 8, 8
     while place + 8 <= len(content):
@@ -93,20 +95,20 @@ def _pixels_alone(content: bytes) -> bytes:
 
 
 def check_scans(content: bytes) -> None:
-    """Implausible for a JPEG of many scans: each goes over all pixels, in however few bytes."""
+    """Raises Implausible for a JPEG with too many scans: each processes all pixels, however few bytes it has."""
     if content.count(b"\xff" + _SCAN) <= MOST_SCANS:
-        return  # at most so many; which of them are scans is seen by one mark after another, 50 times as slowly
+        return  # an upper bound; parsing the markers is exact but 50 times as slow
     scans, place = 0, 2
     while (mark := _MARK.search(content, place)) and mark[1] != _END and scans <= MOST_SCANS:
         scans += mark[1] == _SCAN
-        # Every mark is followed by the length of what belongs to it; after a scan's come its compressed data.
+        # Every marker is followed by its segment's length; compressed data follow the segment of a scan.
         place = mark.end() + int.from_bytes(content[mark.end() : mark.end() + 2])
     if scans > MOST_SCANS:
         raise Implausible(f"it has more than {MOST_SCANS} scans")
 
 
 def check_size(width: int, height: int) -> None:
-    """Implausible for sides of a picture that would not fit into memory, now or once scaled."""
+    """Raises Implausible for a size that would not fit into memory, before or after scaling."""
     if not (width > 0 and height > 0):
         raise Implausible(f"a picture of {width}x{height} pixels")
     if width * height > MOST_PIXELS:

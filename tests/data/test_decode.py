@@ -11,6 +11,7 @@ from PIL import Image, ImageOps, PngImagePlugin
 
 from ecor_jax.data.decode import decode_image, pixels_of
 from ecor_jax.data.records import BadImage
+from ecor_jax.untrusted import pictures
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
 
@@ -136,9 +137,15 @@ def test_undecodable_images_are_named(content):
 
 
 def test_gigantic_images_are_bad_images(monkeypatch):
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(BadImage, match="decompression bomb"):
+    monkeypatch.setattr(pictures, "MOST_PIXELS", 100)
+    with pytest.raises(BadImage, match="at most 100 are read"):
         decode_image(encoded(PHOTO), "some/image.png")
+
+
+def test_a_limit_of_pillow_that_was_lifted_stays_lifted(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    decode_image(encoded(PHOTO), "some/image.png")
+    assert Image.MAX_IMAGE_PIXELS is None
 
 
 @settings(max_examples=150, deadline=None)

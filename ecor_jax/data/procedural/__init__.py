@@ -1,4 +1,4 @@
-"""The built-in set: a small illustrated world, drawn on the spot, whose visible parts are its rationales."""
+"""The built-in image set: small drawings, rendered on demand, whose visible parts are their rationales."""
 
 from ecor_jax.data.procedural.objects import KINDS, vocabulary
 from ecor_jax.data.procedural.painting import paint
@@ -10,10 +10,10 @@ __all__ = ["Procedural", "vocabulary"]
 
 
 class Procedural(Source):
-    """`count` drawn pictures, each a pure function of (style, seed, its index): the same bits on every call.
+    """A source of `count` drawings, each a pure function of (style, seed, index): every call returns the same bits.
 
-    `style` is "pretrain" (painted objects on plain grounds) or "target" (the harder domain). Classes take
-    turns, so any run of pictures is balanced.
+    `style` is "pretrain" (painted objects on plain backgrounds) or "target" (the harder domain). Classes alternate in a
+    fixed cycle, so any stretch of images is balanced.
 
     Raises:
       UserError: for a negative count or seed, an unknown style, or a size below 16 pixels.
@@ -31,7 +31,7 @@ class Procedural(Source):
         self.categories = tuple(KINDS[index % len(KINDS)].name for index in range(count))
 
     def __getitem__(self, index: int) -> Record:
-        """Picture `index`: a decoded image, uint8 [size, size, 3], its class, and the rationales drawn."""
+        """Returns image `index`, decoded as uint8 [size, size, 3], with its class and the rationales that are drawn."""
         if not 0 <= index < len(self):
             raise IndexError(f"procedural picture {index}: expected 0 <= index < {len(self)}")
         scene = sample_scene(self.style, self.seed, index)

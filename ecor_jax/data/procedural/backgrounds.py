@@ -1,4 +1,4 @@
-"""What lies behind an object: plain grounds for the pretraining corpus, busy ones for the target domain."""
+"""The backgrounds of the drawings: plain ones for the pretraining corpus, cluttered ones for the target domain."""
 
 import math
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from ecor_jax.data.procedural.scene import Background
 
 
 def draw_background(background: Background, side: int) -> Image.Image:
-    """The background alone, RGB, `side` pixels high and wide."""
+    """Draws the background: an RGB image, `side` pixels high and wide."""
     return _PATTERNS[background.pattern](background, Dice(background.seed), side)
 
 
@@ -20,7 +20,7 @@ def _plain(background: Background, dice: Dice, side: int) -> Image.Image:
 
 
 def _gradient(background: Background, dice: Dice, side: int) -> Image.Image:
-    """From the ground at the top to the figure's colour at the bottom."""
+    """Draws a gradient from the colour `ground` at the top to `figure` at the bottom."""
     ends = np.array([[background.ground], [background.figure]], np.uint8)
     return Image.fromarray(ends).resize((side, side), Image.Resampling.BILINEAR)
 
@@ -34,7 +34,7 @@ def _hills(background: Background, dice: Dice, side: int) -> Image.Image:
 
 
 def _clouds(background: Background, dice: Dice, side: int) -> Image.Image:
-    """Smooth noise between the two colours."""
+    """Draws smooth noise between the two colours."""
     share = np.array([dice.between(0.0, 1.0) for _ in range(81)]).reshape(9, 9, 1)
     ground, figure = np.array(background.ground), np.array(background.figure)
     cells = Image.fromarray((ground + share * (figure - ground)).astype(np.uint8))
@@ -52,7 +52,7 @@ def _stripes(background: Background, dice: Dice, side: int) -> Image.Image:
 
 
 def _scatter(background: Background, dice: Dice, side: int) -> Image.Image:
-    """Triangles and quadrangles, filled or drawn in lines, to distract."""
+    """Draws triangles and quadrangles, filled or outlined, as distractors."""
     picture = _plain(background, dice, side)
     canvas = ImageDraw.Draw(picture)
     for _ in range(14):

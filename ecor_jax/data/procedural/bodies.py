@@ -1,4 +1,4 @@
-"""Silhouettes that classes share: closed outlines in the box [-1, 1] x [-1, 1], y down."""
+"""Silhouettes that classes share: closed outlines in the box [-1, 1] x [-1, 1], with y pointing down."""
 
 import math
 
@@ -6,7 +6,7 @@ from ecor_jax.data.procedural.pen import Points
 
 
 def _superellipse(power: float, upper: float = 1.0, lower: float = 1.0) -> list[tuple[float, float]]:
-    """|x|^p + |y|^p = 1; `upper` and `lower` stretch the halves, which are then moved back into the box."""
+    """Returns |x|^p + |y|^p = 1; `upper` and `lower` scale the halves before the outline is fitted into the box."""
     points = []
     for k in range(32):
         cos, sin = math.cos(math.tau * k / 32), math.sin(math.tau * k / 32)

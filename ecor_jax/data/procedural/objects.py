@@ -1,4 +1,4 @@
-"""The twelve kinds of object: the bodies each may have, and the places where its parts sit."""
+"""The twelve classes of the built-in set: the possible bodies of each object, and the slots for its parts."""
 
 from dataclasses import dataclass
 
@@ -7,11 +7,11 @@ from ecor_jax.data.vocabulary import Vocabulary
 
 @dataclass(frozen=True)
 class Slot:
-    """One place on an object and the rationales that may fill it, one at a time, so that parts never overlap.
+    """A position on an object with the rationales that may fill it, one at a time, so that parts never overlap.
 
-    `x` and `y` are in half extents of the body (0, 0 is its centre, y down), `size` in units of the object's frame,
-    `angle` in degrees. A part `behind` the body is drawn before it, other parts on top of it; a pattern of SURFACES
-    covers the body and needs no place.
+    `x` and `y` are in half extents of the body (0, 0 is its centre, y points down), `size` is in units of the object's
+    frame, `angle` in degrees. A part `behind` the body is drawn before it, other parts on top of it. A pattern of
+    SURFACES covers the body and ignores the position.
     """
 
     rationales: tuple[str, ...]
@@ -34,7 +34,7 @@ class Kind:
 
     @property
     def rationales(self) -> tuple[str, ...]:
-        """All rationales of the class."""
+        """Returns all rationales of the class."""
         return tuple(rationale for slot in self.slots for rationale in slot.rationales)
 
 
@@ -144,5 +144,5 @@ KINDS: tuple[Kind, ...] = (
 
 
 def vocabulary() -> Vocabulary:
-    """Classes, rationales in order of first appearance, and which rationale may explain which class."""
+    """Returns the vocabulary: classes, rationales by first appearance, and the rationales that may explain a class."""
     return Vocabulary.from_lists({kind.name: kind.rationales for kind in KINDS})

@@ -1,4 +1,4 @@
-"""Scenes to pixels: drawn four times as large as asked for, then averaged down."""
+"""Rendering of scenes: they are drawn at four times the final size and then averaged down."""
 
 import dataclasses
 import math
@@ -16,7 +16,7 @@ SUPERSAMPLING = 4
 
 
 def paint(scene: Scene, size: int) -> np.ndarray:
-    """The picture of `scene`, uint8 [size, size, 3]."""
+    """Renders `scene` as uint8 [size, size, 3]."""
     side = size * SUPERSAMPLING
     picture = draw_background(scene.background, side)
     across = -scene.scale * side if scene.mirrored else scene.scale * side
@@ -28,7 +28,7 @@ def paint(scene: Scene, size: int) -> np.ndarray:
 
 
 def _object(scene: Scene, pen: Pen, picture: Image.Image) -> None:
-    """Parts behind the body, the body with its surface, then the parts in front."""
+    """Draws the parts behind the body, the body with its surface, then the parts in front."""
     fixed = [part for part in scene.parts if part.rationale in PARTS]
     _fix([part for part in fixed if part.slot.behind], scene, pen)
     pen.polygon(scene.outline, scene.body)
@@ -54,7 +54,7 @@ def _cover(pen: Pen, outline: Points, part: Part, picture: Image.Image) -> None:
 
 
 def _finish(pixels: np.ndarray, finish: Finish, seed: int) -> np.ndarray:
-    """`pixels` (uint8 [s, s, 3]) with the hue turned about the grey axis, inverted and with noise."""
+    """Rotates the hue of `pixels` (uint8 [s, s, 3]) about the grey axis, optionally inverts them, and adds noise."""
     if finish == Finish():
         return pixels
     cos, sin = math.cos(math.radians(finish.hue)), math.sin(math.radians(finish.hue))

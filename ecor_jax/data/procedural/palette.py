@@ -1,4 +1,4 @@
-"""The colours of the drawn world: a small warm palette that every picture shares."""
+"""The colours of the drawings: a small warm palette shared by all images."""
 
 from ecor_jax.data.procedural.pen import Colour
 
@@ -22,6 +22,6 @@ INKS: tuple[Colour, ...] = ((44, 42, 60), (72, 46, 40), (30, 52, 66))
 
 
 def distance(first: Colour, second: Colour) -> float:
-    """How far apart two colours look: Euclidean distance with the weights of luma, 0 to 255."""
+    """Returns the perceived distance of two colours: Euclidean with the weights of luma, 0 to 255."""
     weights = (0.299, 0.587, 0.114)
     return sum(w * (a - b) ** 2 for w, a, b in zip(weights, first, second, strict=True)) ** 0.5

@@ -1,4 +1,4 @@
-"""What is fixed to a body, built or grown: each part is drawn around its own origin in about [-1, 1], y down."""
+"""Drawing functions for the parts of objects; each part is centred at its origin and spans about [-1, 1], y down."""
 
 import math
 
@@ -24,7 +24,7 @@ _ROW = (-0.72, 0.0, 0.72)
 
 
 def _arch(top: float, across: float, bottom: float) -> Points:
-    """The outline of an opening with a round top, `across` half its width."""
+    """Returns the outline of an opening with a round top; `across` is half its width."""
     vault = [(-across * math.cos(math.pi * k / 8), across * math.sin(math.pi * k / 8)) for k in range(4)]
     return symmetric([(-across, bottom), *((x, top + across - y) for x, y in vault), (0.0, top)])
 
@@ -292,4 +292,4 @@ PARTS: dict[str, Draw] = {
     "tufts of grass": _grass,
     "climbing ivy": _ivy,
 }
-"""By the rationale that names it."""
+"""The drawing function of each part, keyed by its rationale."""

@@ -8,16 +8,16 @@ from typing import Any
 Colour = tuple[int, int, int]
 Points = Sequence[tuple[float, float]]
 Frame = tuple[float, float, float, float, float, float]
-"""(a, b, c, d, e, f) takes (x, y) to (ax + by + c, dx + ey + f), in pixels."""
+"""(a, b, c, d, e, f) maps (x, y) to (ax + by + c, dx + ey + f), in pixels."""
 
 Canvas = Any
-"""A PIL.ImageDraw.ImageDraw, or what has its polygon, line and ellipse."""
+"""A PIL.ImageDraw.ImageDraw, or an object with its polygon, line and ellipse methods."""
 
 _CIRCLE = [(math.cos(math.tau * k / 24), math.sin(math.tau * k / 24)) for k in range(24)]
 
 
 def nested(frame: Frame, x: float, y: float, size: float, angle: float) -> Frame:
-    """A frame with its origin at (x, y) of `frame`, `size` times as large and turned by `angle` degrees."""
+    """Returns a frame with its origin at (x, y) of `frame`, scaled by `size` and rotated by `angle` degrees."""
     a, b, c, d, e, f = frame
     cos, sin = size * math.cos(math.radians(angle)), size * math.sin(math.radians(angle))
     return (
@@ -27,27 +27,27 @@ def nested(frame: Frame, x: float, y: float, size: float, angle: float) -> Frame
 
 
 def through(frame: Frame, points: Points) -> list[float]:
-    """`points` taken through `frame`, flat: x0, y0, x1, y1, ..."""
+    """Maps `points` through `frame` and returns them flat: x0, y0, x1, y1, ..."""
     a, b, c, d, e, f = frame
     return [v for x, y in points for v in (a * x + b * y + c, d * x + e * y + f)]
 
 
 def symmetric(half: Points) -> Points:
-    """`half`, an outline that ends on the vertical axis, closed by its mirror image."""
+    """Closes `half`, an outline that ends on the vertical axis, by its mirror image."""
     return [*half, *((-x, y) for x, y in reversed(half[:-1]))]
 
 
 def mix(first: Colour, second: Colour, share: float) -> Colour:
-    """The colour `share` of the way from `first` (0) to `second` (1)."""
+    """Returns the colour at `share` of the way from `first` (0) to `second` (1)."""
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(first, second, strict=True))
     return red, green, blue
 
 
 @dataclass(frozen=True)
 class Rendition:
-    """How colours become pixels: full paint (`tint` 1), or tinted line art on `paper`, outlined in `ink`.
+    """The mapping from colours to pixels: full paint (`tint` 1), or tinted line art on `paper`, outlined in `ink`.
 
-    `line` is the width of outlines in image sides.
+    `line` is the width of outlines as a fraction of the image side.
     """
 
     ink: Colour
@@ -56,17 +56,17 @@ class Rendition:
     line: float
 
     def fill(self, colour: Colour) -> Colour:
-        """The colour inside the outline of a shape in `colour`."""
+        """Returns the fill colour of an outlined shape in `colour`."""
         return mix(self.paper, colour, self.tint)
 
     def shade(self, colour: Colour) -> Colour:
-        """The colour of a patch without an outline: line art shades it with ink, so that it stays visible."""
+        """Returns the colour of a patch without an outline; line art shades it with ink, so that it stays visible."""
         return colour if self.tint == 1.0 else mix(self.paper, self.ink, 0.4)
 
 
 @dataclass(frozen=True)
 class Pen:
-    """Draws in the local units of its frame (x right, y down); `outline` is in pixels."""
+    """A pen that draws in the local units of its frame (x right, y down); `outline` is in pixels."""
 
     canvas: Canvas
     frame: Frame
@@ -74,39 +74,39 @@ class Pen:
     outline: int
 
     def at(self, x: float, y: float, size: float, angle: float = 0.0) -> "Pen":
-        """The pen in a frame at (x, y) of this one, `size` times as large, turned by `angle` degrees."""
+        """Returns a pen whose frame is at (x, y) of this one, scaled by `size` and rotated by `angle` degrees."""
         return Pen(self.canvas, nested(self.frame, x, y, size, angle), self.rendition, self.outline)
 
     def polygon(self, points: Points, colour: Colour) -> None:
-        """A filled and outlined polygon."""
+        """Draws a filled and outlined polygon."""
         self.canvas.polygon(through(self.frame, points), fill=self.rendition.fill(colour))
         self.contour(points)
 
     def patch(self, points: Points, colour: Colour) -> None:
-        """A polygon without an outline."""
+        """Draws a polygon without an outline."""
         self.canvas.polygon(through(self.frame, points), fill=self.rendition.shade(colour))
 
     def contour(self, points: Points) -> None:
-        """The outline of a polygon."""
+        """Draws the outline of a polygon."""
         self._stroke(through(self.frame, [*points, points[0]]), self.outline)
 
     def ellipse(self, x: float, y: float, across: float, down: float, colour: Colour) -> None:
-        """A filled and outlined ellipse with the radii `across` and `down`."""
+        """Draws a filled and outlined ellipse with the radii `across` and `down`."""
         rim = 0.5 * self.outline / self._unit()
         for grown, paint in ((rim, self.rendition.ink), (-rim, self.rendition.fill(colour))):
             self._disc(x, y, max(across + grown, 0.0), max(down + grown, 0.0), paint)
 
     def mark(self, x: float, y: float, radius: float, colour: Colour) -> None:
-        """A small disc without an outline, in full: `colour` where objects are painted, ink in line art."""
+        """Draws a small disc without an outline: in `colour` for painted objects, in ink for line art."""
         self._disc(x, y, radius, radius, colour if self.rendition.tint == 1.0 else self.rendition.ink)
 
     def box(self, x: float, y: float, across: float, down: float, colour: Colour) -> None:
-        """A filled and outlined rectangle around (x, y) with half extents `across` and `down`."""
+        """Draws a filled and outlined rectangle around (x, y) with half extents `across` and `down`."""
         left, right, top, bottom = x - across, x + across, y - down, y + down
         self.polygon([(left, top), (right, top), (right, bottom), (left, bottom)], colour)
 
     def line(self, points: Points, width: float) -> None:
-        """An inked line, `width` in units of the frame and never thinner than an outline."""
+        """Draws a line in ink; `width` is in units of the frame and at least that of an outline."""
         self._stroke(through(self.frame, points), max(self.outline, round(width * self._unit())))
 
     def _unit(self) -> float:
@@ -117,7 +117,7 @@ class Pen:
         self.canvas.polygon(through(self.frame, points), fill=paint)
 
     def _stroke(self, flat: list[float], width: int) -> None:
-        """A line with round joints: PIL leaves wedges open where wide segments meet."""
+        """Draws a line with round joints, because PIL leaves gaps where wide segments meet."""
         self.canvas.line(flat, fill=self.rendition.ink, width=width)
         radius = width / 2
         for x, y in zip(flat[::2], flat[1::2], strict=True):
@@ -125,4 +125,4 @@ class Pen:
 
 
 Draw = Callable[[Pen, Colour], None]
-"""Draws a part or a pattern in the frame of a pen; `colour` is used where the part has none of its own."""
+"""Draws a part or a pattern in the frame of a pen; `colour` is used for areas without a fixed colour."""

@@ -1,4 +1,4 @@
-"""What is in one picture, sampled from (style, seed, index) before anything is drawn."""
+"""The content of one drawing, sampled from (style, seed, index) before rendering."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ STYLES: tuple[Style, ...] = get_args(Style)
 
 @dataclass(frozen=True)
 class Part:
-    """A rationale that is drawn, its place and its colour."""
+    """A rationale that is drawn, with its slot and its colour."""
 
     rationale: str
     slot: Slot
@@ -27,7 +27,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Background:
-    """`pattern` in the colours `ground` and `figure`; `seed` fixes its random details."""
+    """A `pattern` in the colours `ground` and `figure`; `seed` determines its random details."""
 
     pattern: str
     ground: Colour
@@ -37,7 +37,7 @@ class Background:
 
 @dataclass(frozen=True)
 class Finish:
-    """What happens to the finished pixels: hue turned (degrees), inverted, Gaussian noise (grey levels)."""
+    """Post-processing of the pixels: hue rotation (degrees), inversion, Gaussian noise (grey levels)."""
 
     hue: float = 0.0
     negative: bool = False
@@ -46,7 +46,7 @@ class Finish:
 
 @dataclass(frozen=True)
 class Scene:
-    """One picture.
+    """The content of one image.
 
     `extents` and `outline` of the body are in units of the object's frame; `centre`, the frame's origin, and
     `scale`, its unit, are in image sides; `angle` is in degrees.
@@ -67,12 +67,12 @@ class Scene:
 
     @property
     def rationales(self) -> tuple[str, ...]:
-        """The image-level gold: exactly the parts that are drawn."""
+        """Returns the gold rationales of the image: those of the parts that are drawn."""
         return tuple(part.rationale for part in self.parts)
 
 
 def sample_scene(style: Style, seed: int, index: int) -> Scene:
-    """The scene of picture `index`, a pure function of its arguments. Classes take turns."""
+    """Samples the scene of image `index`, a pure function of its arguments. Classes alternate in a fixed cycle."""
     dice = Dice(STYLES.index(style), seed, index)
     kind = KINDS[index % len(KINDS)]
     rendition, background, finish = (_pretrain if style == "pretrain" else _target)(dice)
@@ -87,7 +87,7 @@ def sample_scene(style: Style, seed: int, index: int) -> Scene:
 
 
 def _fit(box: tuple[float, float, float, float], mirrored: bool, dice: Dice) -> tuple[float, tuple[float, float]]:
-    """A scale and a centre at which an object with this box fills much of the picture and stays within it."""
+    """Samples a scale and a centre at which an object with this bounding box is large and within the image."""
     left, top, right, bottom = box
     if mirrored:
         left, right = -right, -left
@@ -100,14 +100,14 @@ def _fit(box: tuple[float, float, float, float], mirrored: bool, dice: Dice) -> 
 
 
 def _parts(kind: Kind, body: Colour, dice: Dice) -> tuple[Part, ...]:
-    """Three to five slots of the class, each filled with one of its rationales, in drawing order."""
+    """Samples three to five slots of the class, each with one of its rationales, in drawing order."""
     shown = dice.sample(kind.slots, min(3 + dice.below(3), len(kind.slots)))
     paints = tuple(paint for paint in PAINTS if distance(paint, body) > 35)
     return tuple(Part(dice.pick(slot.rationales), slot, dice.pick(paints)) for slot in kind.slots if slot in shown)
 
 
 def _pretrain(dice: Dice) -> tuple[Rendition, Background, Finish]:
-    """Paintings, and some pencil drawings, on plain and pale grounds."""
+    """Samples paintings, and some pencil drawings, on plain and pale backgrounds."""
     ground, figure = dice.sample(PALE, 2)
     background = Background(dice.pick(("plain", "gradient", "hills")), ground, figure, dice.below(2**32))
     tint = dice.between(0.1, 0.6) if dice.chance(0.35) else 1.0
@@ -115,7 +115,7 @@ def _pretrain(dice: Dice) -> tuple[Rendition, Background, Finish]:
 
 
 def _target(dice: Dice) -> tuple[Rendition, Background, Finish]:
-    """Paintings, pencil and chalk drawings on busy grounds, with turned hues, negatives and noise."""
+    """Samples paintings, pencil and chalk drawings on cluttered backgrounds, with hue shifts, negatives and noise."""
     medium = dice.pick(("paint", "pencil", "chalk"))
     dark = medium == "chalk" or (medium == "paint" and dice.chance(0.25))
     ground, other = dice.sample(DARK if dark else PALE, 2)
@@ -124,21 +124,21 @@ def _target(dice: Dice) -> tuple[Rendition, Background, Finish]:
     background = Background(pattern, ground, figure, dice.below(2**32))
     ink, tint = dice.pick(PALE if dark else INKS), dice.between(0.1, 0.4)
     if medium == "paint":
-        # Softer than chalk, or pale parts and their outlines would run together.
+        # Softer than chalk, so that pale parts stay distinct from their outlines.
         ink, tint = mix(ink, ground, 0.4 if dark else 0.0), 1.0
     finish = Finish(hue=dice.between(-60.0, 60.0), negative=dice.chance(0.05), noise=dice.between(2.0, 10.0))
     return Rendition(ink, ground, tint, line=dice.between(0.018, 0.026)), background, finish
 
 
 def place(slot: Slot, extents: tuple[float, float]) -> tuple[float, float, float, float]:
-    """x, y, size and angle of what fills `slot` on a body with these half extents, in the object's frame."""
+    """Returns x, y, size and angle of the part in `slot` on a body with these half extents, in the object's frame."""
     return slot.x * extents[0], slot.y * extents[1], slot.size, slot.angle
 
 
 def _bounds(
     outline: Points, fixed: Sequence[tuple[str, Slot]], extents: tuple[float, float], angle: float
 ) -> tuple[float, float, float, float]:
-    """Left, top, right and bottom of an object turned by `angle` degrees, in units of its frame."""
+    """Returns left, top, right and bottom of an object rotated by `angle` degrees, in units of its frame."""
     turned = nested((1.0, 0.0, 0.0, 0.0, 1.0, 0.0), 0.0, 0.0, 1.0, angle)
     flat = through(turned, outline)
     for rationale, slot in fixed:
@@ -148,9 +148,9 @@ def _bounds(
 
 @cache
 def _corners(rationale: str) -> Points:
-    """The corners of the box around a part, in its own frame."""
+    """Returns the corners of the bounding box of a part, in its own frame."""
     drawn = _DrawnPoints()
-    unit = 100.0  # Large, as a pen rounds the widths of lines to pixels.
+    unit = 100.0  # large, because a pen rounds the widths of lines to pixels
     pen = Pen(drawn, (unit, 0.0, 0.0, 0.0, unit, 0.0), Rendition((0, 0, 0), (0, 0, 0), 1.0, 0.0), outline=0)
     PARTS[rationale](pen, (0, 0, 0))
     across, down = zip(*((x / unit, y / unit) for x, y in drawn.points), strict=True)
@@ -158,7 +158,7 @@ def _corners(rationale: str) -> Points:
 
 
 class _DrawnPoints:
-    """A canvas that only notes the points it is asked to draw."""
+    """A canvas that records points instead of drawing them."""
 
     def __init__(self):
         self.points: list[tuple[float, float]] = []

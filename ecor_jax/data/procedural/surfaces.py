@@ -1,4 +1,4 @@
-"""Patterns that cover a body: drawn over [-1, 1] x [-1, 1] of the object's frame, clipped to the body."""
+"""Patterns that cover a body: drawn over [-1, 1] x [-1, 1] of the object's frame and clipped to the body."""
 
 import math
 

@@ -1,7 +1,7 @@
-"""A causal language model of Hugging Face's by hub id or directory: greedy answers by transformers, in PyTorch.
+"""`CausalModel`: greedy decoding with a causal language model from the Hugging Face hub, in PyTorch by transformers.
 
-No code that a directory brings along or names is run, and of weights only safetensors are read. What a strange
-config.json could cost is bounded before a model of it is made: its weights have to be there, in the shapes it states.
+Code from a model directory is never executed, and weights are read from safetensors only. The resources that a
+malicious config.json could demand are bounded: its weights must exist in its shapes before the model is created.
 """
 
 import functools
@@ -23,19 +23,19 @@ from ecor_jax.untrusted.json_text import read_object
 DEFAULT_MODEL = "mistralai/Mistral-7B-Instruct-v0.3"
 FAMILIES = ("mistral", "llama", "qwen2")
 NEW_TOKENS = 512
-"""Bound on an answer; about 40 descriptors."""
+"""Maximum number of tokens of an answer; about 40 descriptors."""
 
 _WEIGHTS = "model*.safetensors"
-_OTHERS = ("*.json", "*.jinja")  # newer chat templates are files of their own
+_OTHERS = ("*.json", "*.jinja")  # newer models store the chat template in a separate file
 _SIZES = ("hidden_size", "intermediate_size", "num_attention_heads", "max_position_embeddings", "vocab_size")
 
 
 class CausalModel:
-    """The language model in a directory or of a hub id; its weights are loaded when it is first asked.
+    """A language model from a directory or hub id. Its weights are loaded at the first call of `answer`.
 
-    room: tokens that a prompt may have. digest: of all that an answer depends on, apart from the request.
+    room: maximum number of tokens of a prompt. digest: identifies everything that an answer depends on but the prompt.
 
-    UserError if PyTorch is not installed, or a file of the model is missing, damaged or does not fit the others.
+    Raises UserError if PyTorch is not installed, or if a file of the model is missing, damaged or inconsistent.
     """
 
     def __init__(self, source: str):
@@ -59,11 +59,11 @@ class CausalModel:
         self.digest = f"{files_digest(self._directory)} {NEW_TOKENS}"
 
     def prompt(self, report: str) -> list[int]:
-        """The request about a report, as tokens."""
+        """Returns the token ids of the request about a report."""
         return prompt_ids(self._tokenizer, report)
 
     def answer(self, prompts: Sequence[list[int]]) -> list[Answer]:
-        """An answer to each prompt, independent of the others."""
+        """Generates an answer to each prompt, independently of the others."""
         import torch
 
         width = max(map(len, prompts))
@@ -81,7 +81,7 @@ class CausalModel:
 
     @functools.cached_property
     def _loaded(self) -> Any:
-        """The model, on the accelerator if there is one, set to answer greedily whatever its own settings are."""
+        """The model, on the GPU if there is one, with greedy decoding regardless of its generation_config.json."""
         import torch
         from transformers import GenerationConfig
 
@@ -96,10 +96,10 @@ class CausalModel:
 
 
 def prompt_ids(tokenizer: PreTrainedTokenizerBase, report: str) -> list[int]:
-    """Token ids of the request, in the tokenizer's chat template if it has one.
+    """Returns the token ids of the request, formatted with the tokenizer's chat template if it has one.
 
-    Marks that structure a chat ("</s>", "[INST]") are taken out of the report: it is data, and must not end the turn.
-    UserError if the template cannot be filled in.
+    Special tokens ("</s>", "[INST]") are removed from the report, because it is data and must not end the turn.
+    Raises UserError if the template cannot be rendered.
     """
     for token in tokenizer.added_tokens_decoder.values():
         if token.special:
@@ -112,17 +112,17 @@ def prompt_ids(tokenizer: PreTrainedTokenizerBase, report: str) -> list[int]:
             [{"role": "user", "content": message}],
             tokenize=False,
             add_generation_prompt=True,
-            # Llama 3's template writes today's date where none is given; the prompt would change overnight.
+            # Llama 3's template defaults to the current date, which would change the prompt every day.
             date_string="26 Jul 2024",
         )
-    except Exception as error:  # jinja's errors, and whatever the template's code runs into
+    except Exception as error:  # errors of jinja, and any that the template's code raises
         reason = f"its chat template cannot be filled in ({_reason(error)})"
         raise UserError(f"{tokenizer.name_or_path}: {reason}") from error
     return tokenizer(str(chat), add_special_tokens=False)["input_ids"]
 
 
 def files_digest(directory: Path) -> str:
-    """sha256 of the names and contents of all files that an answer depends on: weights, configuration, tokenizer."""
+    """Returns the sha256 of the names and contents of the files of weights, configuration and tokenizer."""
     digest = hashlib.sha256()
     for path in sorted(path for pattern in (_WEIGHTS, *_OTHERS) for path in directory.glob(pattern)):
         with open_regular(path) as file:
@@ -132,13 +132,13 @@ def files_digest(directory: Path) -> str:
 
 
 def read_config(directory: Path) -> PretrainedConfig:
-    """transformers' configuration of a model of FAMILIES, from config.json.
+    """Reads transformers' configuration of a model of FAMILIES from config.json.
 
-    Others pad otherwise, name their weights otherwise than their files do, or fetch kernels. UserError names a field
-    that is missing, beyond all bounds, or asks for quantised weights; and what else transformers cannot read.
+    Other families differ in padding, name weights differently than their files, or download kernels. Raises UserError
+    if a size is missing or out of bounds, if weights are quantised, or if transformers rejects the file.
     """
     path = directory / "config.json"
-    # transformers would load the model that an adapter is of, from wherever that is.
+    # transformers would load the base model of an adapter, from any location that the adapter names.
     if (directory / "adapter_config.json").is_file():
         raise UserError(f"{directory}: holds an adapter (adapter_config.json); expected a whole model")
     fields = read_object(path)
@@ -151,12 +151,12 @@ def read_config(directory: Path) -> PretrainedConfig:
         whole_number(fields.get(name), f"{path}: {name}")
     try:
         return AutoConfig.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # transformers' own checks of the fields raise many kinds
+    except Exception as error:  # transformers' validation raises many types
         raise UserError(f"{path}: cannot be read by transformers ({_reason(error)})") from error
 
 
 def read_end_tokens(directory: Path) -> set[int]:
-    """The tokens that end an answer: of generation_config.json where it says, else of config.json; may be empty."""
+    """Reads the ids of the end tokens from generation_config.json, else from config.json; may be empty."""
     for path in (directory / "generation_config.json", directory / "config.json"):
         stated = read_object(path).get("eos_token_id") if path.is_file() else None
         tokens = stated if isinstance(stated, list) else [] if stated is None else [stated]
@@ -168,9 +168,9 @@ def read_end_tokens(directory: Path) -> set[int]:
 
 
 def _read_tokenizer(directory: Path, config: PretrainedConfig) -> PreTrainedTokenizerBase:
-    """The tokenizer of tokenizer.json, with its chat template if there is one; no class or code is looked up by name.
+    """Reads tokenizer.json and the chat template, if there is one; no class or code is looked up by name.
 
-    UserError if it cannot be read or has more tokens than the model embeds.
+    Raises UserError if the tokenizer is missing or damaged, or has more tokens than the model embeds.
     """
     if not (directory / "tokenizer.json").is_file():
         raise UserError(f"{directory}: no tokenizer; expected tokenizer.json")
@@ -184,21 +184,21 @@ def _read_tokenizer(directory: Path, config: PretrainedConfig) -> PreTrainedToke
 
 
 def _load(directory: Path, config: PretrainedConfig) -> Any:
-    """transformers' model; in float32 if that is what its weights are stored in, else in bfloat16.
+    """Loads the model of transformers, in float32 if any of its weights is stored in float32, else in bfloat16.
 
-    Any tensor that is missing, unused or of another shape raises one UserError that names them all.
+    Raises UserError, naming all tensors that are missing, unused or of another shape.
     """
     import torch
     from transformers import AutoModelForCausalLM
 
     path = find_weights(directory, ("model.safetensors", "model.safetensors.index.json"))
     stored = {name: tensor for name, tensor in open_tensors(path).items() if not name.endswith("rotary_emb.inv_freq")}
-    # Where no attention is named here, a config.json may name one of its own, to be fetched as code.
+    # Without this argument, a config.json may name an attention implementation that is downloaded as code.
     options = {"trust_remote_code": False, "attn_implementation": "sdpa"}
     try:
         with torch.device("meta"):
             expected = AutoModelForCausalLM.from_config(config, **options).state_dict()
-    except Exception as error:  # fields that do not fit each other
+    except Exception as error:  # inconsistent fields
         raise UserError(f"{directory / 'config.json'}: describes no model ({_reason(error)})") from error
     tied = {"lm_head.weight"} if config.tie_word_embeddings else set()
     kinds = {

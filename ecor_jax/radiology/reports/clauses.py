@@ -1,4 +1,4 @@
-"""Sentences of a report, and their clauses: cut where subject or negation change, only those of the picture."""
+"""Splits a radiology report into sentences and clauses; drops clauses that do not describe the image."""
 
 import html
 import re
@@ -13,9 +13,9 @@ _LIST_NUMBER = re.compile(r"(?<!\S)(\d{1,2})[.)]\s*(?=[A-Za-z])")
 _STOP = re.compile(
     r"(?<!\bdr)(?<!\bvs)(?<!\bapprox)(?<!\be\.g)(?<!\bi\.e)[.!?](?=[\s>\])]|$)|(?<=[a-z])\.(?=[A-Z])", re.IGNORECASE
 )
-# A full stop was forgotten where one of these starts in the middle of a line.
+# Words that, in the middle of a line, mark a missing full stop.
 _FORGOTTEN_STOP = re.compile(r"(?<=[a-z])\s+(?=(?:No|There|The|Heart|Lungs) [a-z])")
-# Blank lines, and lines that open with a label of their own: "HEART: normal".
+# Blank lines, and lines that start with a label: "HEART: normal".
 _NEW_LINE = re.compile(r"\n\s*\n|\n(?=[ \t]*[A-Z][A-Z ,/&()-]*:)")
 _BRACKETS = re.compile(r"\([^()]*\)")
 _COMMA = re.compile(r"\s*,(?!\d)\s*")
@@ -24,10 +24,9 @@ _ARTICLE = re.compile(r"\b(?:the|an?|its|their|his|her|this|these|those|any|some
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of a text: split at full stops, semicolons, blank lines and the numbers of a list.
+    """Splits a text at full stops, semicolons, blank lines, list numbers and lines that start with a label in capitals.
 
-    A line that opens with a label in capitals starts one. "1. The heart, XXXX is 2.5 cm." is
-    ["heart , xxxx is 2.5 cm"]: decimals stay; brackets and articles go.
+    "1. The heart, XXXX is 2.5 cm." gives ["heart , xxxx is 2.5 cm"]: decimals are kept, brackets and articles removed.
     """
     text = _HIDDEN_MARK.sub(HIDDEN, _X_RAY.sub(r"\1", html.unescape(text)))
     text = _NEW_LINE.sub(". ", text)
@@ -38,7 +37,7 @@ def sentences(text: str) -> list[str]:
 
 
 def _without_list_numbers(text: str) -> str:
-    """A number counts as a list's only where the one before it came before: "rib 7. The lungs" is no list."""
+    """Replaces list numbers by line breaks; only 1 and successors count: the 7 of "rib 7. The lungs" does not."""
     expected = 1
 
     def drop(match: re.Match[str]) -> str:
@@ -77,7 +76,7 @@ _BREAK = re.compile(
     r"| (?=otherwise no )| , (?=no |otherwise |recommend|consider|suggest |rule out |r/o |evaluate )"
     r"| , (?:and )?(?=without )|(?:(?<= seen)|(?<= identified)|(?<= noted)|(?<= present)) , "
 )
-# "hypoinflated but clear": the second adjective has the same subject.
+# "hypoinflated but clear": both adjectives share the subject.
 _BUT_ALSO = re.compile(rf" but (?={ADVERBS_BEFORE}{ADJECTIVE}\b)")
 _AND = re.compile(AND)
 _SUBJECT = re.compile(rf"((?:[\w/,-]+ ){{1,7}}?){VERB} ")
@@ -85,7 +84,7 @@ _NEGATED = re.compile(r"\b(?:no|without|not|neither|negative|free)\b")
 
 
 def clauses(sentence: str) -> list[str]:
-    """The clauses of a sentence of `sentences`, without comparisons; only those of the picture."""
+    """Returns the clauses of a sentence of `sentences` that describe the image, without comparisons."""
     sentence = _without_asides(_labelled(idioms.plain(sentence)))
     pieces = _BREAK.split(_BUT_ALSO.sub(_and_also, sentence))
     whole = [clause for piece in pieces for clause in _after_negation(piece)]
@@ -94,13 +93,13 @@ def clauses(sentence: str) -> list[str]:
 
 
 def _and_also(but: re.Match[str]) -> str:
-    """ " and ", but for a clause that denies or doubts: "no effusion but mild edema" has to end the denial."""
+    """Returns " and ", or the "but" after a negation or doubt, which it ends: "no effusion but mild edema"."""
     before = _after_negation(_BREAK.split(but.string[: but.start()])[-1])[-1]
     return but[0] if TRIGGER.search(before) else " and "
 
 
 def _labelled(sentence: str) -> str:
-    """ "lungs : clear" is "lungs are clear"; "findings : clear lungs" is "clear lungs"."""
+    """Rewrites "lungs : clear" as "lungs are clear", and "findings : clear lungs" as "clear lungs"."""
     label = _LABEL.match(sentence)
     if not label:
         return sentence
@@ -110,7 +109,7 @@ def _labelled(sentence: str) -> str:
 
 
 def _after_negation(clause: str) -> list[str]:
-    """ "no effusion is seen and heart is normal" in two: an organ with its own verb ends a negation."""
+    """Splits "no effusion is seen and heart is normal" in two: an organ with its own verb ends a negation."""
     for match in _AND.finditer(clause):
         subject = _SUBJECT.match(clause, match.end())
         if subject and is_place(subject[1]) and _NEGATED.search(clause, 0, match.start()):
@@ -118,13 +117,13 @@ def _after_negation(clause: str) -> list[str]:
     return [clause]
 
 
-# What is not of the picture.
+# Clauses that do not describe the image.
 _NOT_THE_PICTURE = (
     # Advice.
     r"recommend\w*|correlat\w+|follow-?up|further (?:evaluation|imaging|assessment|characterization)|if|please",
     r"attention|would|repeat|biopsy|bone scan|pet|(?:should|could|can) be obtained|should be|may be helpful",
     r"is suggested|consider (?:ct|follow|chest|further|repeat|dedicated)",
-    # What the picture was to answer.
+    # The clinical question.
     r"evaluat(?:ed?|ion|ing) for",
     # Messages.
     r"dictat\w+|discussed|telephone\w*|notif\w+|communicated|message|veriphy|primordial|results?|informed|called",
@@ -133,7 +132,7 @@ _NOT_THE_PICTURE = (
     r"patient (?:is|was|rotation|positioning)|history|clinical (?:concern|suspicion|correlation|history|indication)",
     r"comparison (?:is|with)|comparisons|(?:for|no) comparison|similar appearance|not available|refer to",
     r"see (?:full|above|report|body)|as above|as described|described above",
-    # How the picture was taken.
+    # Technique and image quality.
     r"technique|exam(?:ination)? is|(?:is|somewhat) limited|limited (?:exam|assessment|by|secondary|due|study)",
     r"limiting|(?:is|are)(?: \w+)? rotated|motion artifact|poorly visualized|not (?:well evaluated|included|imaged)",
     r"excluded from|obscured by patient|evaluation (?:is|of)|(?:could|may|can|might) obscure",
@@ -166,17 +165,17 @@ _ADVICE = re.compile(
 
 
 def _without_asides(sentence: str) -> str:
-    """The sentence without its views ("seen on lateral view"), its excuses ("for technique") and its advice."""
+    """Removes views ("seen on lateral view"), remarks on technique ("for technique") and advice."""
     sentence = _SEEN_ON_VIEW.sub("", f" {sentence}").strip()
     return _ADVICE.sub("", _ASIDE.sub("", sentence)).strip(" ,")
 
 
 def _describes_picture(clause: str) -> bool:
-    """False for a clause of advice, messages, history or technique, as far as its words give it away."""
+    """Returns False for a clause whose words show that it contains advice, messages, history or technique."""
     return bool(_TECHNIQUE.sub("", f"{clause} ")) and not _IRRELEVANT.search(clause)
 
 
-# Comparisons with earlier pictures, with all that follows them in their clause: one picture cannot show them.
+# Comparisons with earlier images and the rest of their clause: a single image cannot show them.
 _COMPARED = re.compile(
     r" ,? ?(?:(?:when |as )?compared (?:to|with)|in comparison (?:to|with)"
     r"|(?:as )?(?:seen |noted )?on (?:multiple )?(?:prior|previous|xxxx study)"
@@ -193,7 +192,7 @@ _NO_CHANGE = re.compile(
 _CHANGE = re.compile(
     r"\b(?:in interval|over (?:time|interval)|as before"
     r"|(?:left|right) (?:greater|worse|more|larger) than(?: on)? (?:left|right)(?: side)?"
-    # Steady.
+    # Unchanged.
     r"|(?:grossly |relatively |essentially |overall |mildly |slightly |significantly )?(?:stable|unchanged)(?: in)?"
     r"(?: (?:appearance|size|position|configuration|contours?|interval))?(?: of| in)?(?= |$)"
     r"|interval(?: development of)?|redemonstrat\w+(?: of)?|again|previously|largely|continued"
@@ -207,6 +206,6 @@ _LEFT_OVER = re.compile(rf"\b({VERB})(?: {VERB})? (?:and )?(?=\S)")
 
 
 def _without_comparison(clause: str) -> str:
-    """ "effusion , unchanged since prior study" is "effusion"; '' where a clause says nothing else."""
+    """Rewrites "effusion , unchanged since prior study" as "effusion"; returns '' if nothing else remains."""
     clause = _CHANGE.sub("", _COMPARED.sub("", f" {_NO_CHANGE.sub('', clause)}"))
     return _LEFT_OVER.sub(r"\1 ", re.sub(r"\s+", " ", clause)).strip(" ,.-/")

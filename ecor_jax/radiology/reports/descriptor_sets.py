@@ -1,6 +1,6 @@
-"""Which of the reported descriptors does an explanation name? Precision, recall and F1 of sets, whatever the order.
+"""Set-based scores of predicted against reported descriptors: precision, recall and F1, independent of their order.
 
-Descriptors are compared in lower case, runs of white space as one space; what is named twice counts once.
+Descriptors are compared in lower case with white space collapsed; repetitions count once.
 """
 
 import re
@@ -23,7 +23,7 @@ HEDGES = frozenset(("possible",))
 
 
 class SetScores(NamedTuple):
-    """Shares in [0, 1]. Where nothing is predicted and nothing reported all are 1; where one of the two, all are 0."""
+    """Scores in [0, 1]: all are 1 if nothing is predicted and nothing reported, 0 if only one of the two is empty."""
 
     precision: float
     recall: float
@@ -31,18 +31,18 @@ class SetScores(NamedTuple):
 
 
 class SetAgreement(NamedTuple):
-    """How many descriptors of each study are matched, predicted and reported, and what follows from that."""
+    """The numbers of matched, predicted and reported descriptors of each study, and the scores derived from them."""
 
     counts: Int[np.ndarray, "studies 3"]
 
     @property
     def micro(self) -> SetScores:
-        """Descriptors of all studies counted together."""
+        """Returns the scores of the counts summed over all studies."""
         return _scores(*self.counts.sum(axis=0).tolist())
 
     @property
     def macro(self) -> SetScores:
-        """The mean of the studies' own scores."""
+        """Returns the mean of the scores of the studies."""
         return SetScores(*(float(column.mean()) for column in self._each.T))
 
     @property
@@ -52,10 +52,10 @@ class SetAgreement(NamedTuple):
     def as_results(
         self, patients: Sequence[str] | None, *, resamples: int = RESAMPLES, seed: int = 0
     ) -> dict[str, dict[str, Any]]:
-        """As results.json has them: "micro" and "macro", each score with its interval over patients, [low, high].
+        """Returns "micro" and "macro" of results.json: each score with its interval over patients, [low, high].
 
-        patients[i] names the patient of study i; without patients there are no intervals. One is None where a precision
-        or recall is 0 for want of any descriptor to count.
+        patients[i] names the patient of study i; without patients there are no intervals. An interval is None if a
+        precision or recall is undefined (and reported as 0) because there is no descriptor to count.
         """
         if patients is None:
             return {kind: scores._asdict() for kind, scores in (("micro", self.micro), ("macro", self.macro))}
@@ -74,9 +74,9 @@ class SetAgreement(NamedTuple):
 
 
 def set_agreement(predicted: Sequence[Sequence[str]], reported: Sequence[Sequence[str]], match: Match) -> SetAgreement:
-    """Scores of predicted[i] against reported[i], the descriptors of study i, that `match` (`equal` or `alike`) allows.
+    """Compares predicted[i] with reported[i], the descriptors of study i, by `match` (`equal` or `alike`).
 
-    Descriptors are matched one to one, as many as can be. Raises UserError where there is no study.
+    Uses a maximum one-to-one matching. Raises UserError if there is no study.
     """
     if not len(predicted):
         raise UserError("no study to compare the descriptors of; expected at least one")
@@ -88,15 +88,15 @@ def set_agreement(predicted: Sequence[Sequence[str]], reported: Sequence[Sequenc
 
 
 def equal(first: str, second: str) -> bool:
-    """The same words in the same order."""
+    """Returns whether both have the same words in the same order."""
     return _normal(first) == _normal(second)
 
 
 def alike(first: str, second: str) -> bool:
-    """At least half of the content words of either are common to both (Jaccard >= .5), or the texts are equal.
+    """Returns whether the Jaccard index of the content words is at least .5, or the texts are equal.
 
-    Content words are those that are no STOP_WORDS, without a plural s. "no effusion" and "effusion" are not alike,
-    nor is "possible effusion": what one denies or doubts the other has to deny or doubt.
+    Content words exclude STOP_WORDS, NEGATIONS and HEDGES, and lose a plural s. Negation and doubt must agree: neither
+    "no effusion" nor "possible effusion" is alike to "effusion".
     """
     words, others = (frozenset(re.findall(r"[a-z0-9]+", text.lower())) for text in (first, second))
     if any(bool(words & kind) != bool(others & kind) for kind in (NEGATIONS, HEDGES)):
@@ -111,8 +111,8 @@ def _content(words: frozenset[str]) -> frozenset[str]:
 
 
 def _matched(said: Sequence[str], truth: Sequence[str], match: Match) -> int:
-    """The size of the largest one-to-one matching: it depends on no order."""
-    # Takes a while to import, and STOP_WORDS alone need it not.
+    """Returns the size of the maximum one-to-one matching, which does not depend on the order."""
+    # Imported late, because it is slow and users of STOP_WORDS do not need it.
     from scipy.optimize import linear_sum_assignment
 
     allowed = np.array([[match(text, true) for true in truth] for text in said]).reshape(len(said), len(truth))

@@ -1,7 +1,7 @@
-"""Phrases that look like negations and are none, and negations that do not look like any, in words that `scope` knows.
+"""Rewrites pseudo-negations and unusual negations in words that `scope` recognises.
 
-"No increase in the effusion" says that there is one, "the lungs lack consolidation" that there is none. The idea of the
-first kind is NegEx's pseudo-negations (Chapman et al. 2001).
+"No increase in the effusion" states that there is one; "the lungs lack consolidation" states that there is none. The
+first kind are NegEx's pseudo-negations (Chapman et al. 2001).
 """
 
 import re
@@ -23,9 +23,9 @@ _LOOKS = r"(?:see|identify|visualize|visualise|appreciate|detect|demonstrate|rev
 _EXAM = r"(?:(?:\w+ )*?(?:exam(?:ination)?|stud(?:y|ies)|radiographs?|films?|images?|views?|x-rays?) )?"
 _NONE = rf"(?:none|no|nil|absent|negative|(?:none|not) (?:{SEEN}|present|evident))"
 
-# In this order: a later one may rest on what an earlier one leaves.
+# The order matters: a pattern may rely on the result of an earlier one.
 _REWRITTEN = [
-    # There it is, whatever is denied of its course.
+    # Present: only a change of the finding is negated.
     (rf"\b(?:no|without|not) {_DEGREE}{_COURSE} (?:in|of|to)\b{_MEASURE}(?: (?:of|in)\b)?(?! disease\b)", ""),
     (rf"(?: ,)?(?: and)? (?:without|with no) {_DEGREE}{_COURSE}$", ""),
     (r"\b(?:incomplete|partial|near[- ]complete) (?:resolution|clearing) of ", ""),
@@ -33,7 +33,7 @@ _REWRITTEN = [
     (r" (?:is |are )?not (?:\w+ly )?(?:increased|decreased) in (?:size|extent|number)\b", ""),
     (rf"(?: (?:is|are|appears?))? (?:no|not) {_MORE} than {_EARLIER}", ""),
     (rf" (?:is|are|appears?) (?:no|not) {_MORE}$", ""),
-    # There it is, whatever is denied of its size.
+    # Present: only a size of the finding is negated.
     (rf"(?: ,| measuring| measures| is| are)? (?:no|not) (?:more|{_MORE}) than [\d.]+(?: x [\d.]+)* ?(?:mm|cm)\b", ""),
     (r"^(?:there (?:is|are) )?no (?:less|fewer|more) than ", ""),
     (r"\b(\w+) if not (\w+) (?=\w)", r"\1 "),
@@ -44,7 +44,7 @@ _REWRITTEN = [
     (r"\bnothing but ", ""),
     (r"\bno reason to doubt\b", "no doubt"),
     (r"\bnot necessarily\b", "possible"),
-    # It is not there.
+    # Absent.
     (rf"^([a-z][a-z/ -]*?) (?::|-|is|are) {_NONE}$", r"no \1"),
     (rf"^none of ([a-z ]+?) (is|are) (?=\w)(?!{SEEN})", r"\1 \2 not "),
     (rf"\b(?:is |are )?(?:can ?not|could not) be (?:\w+ly )?{SEEN}\b", "is not seen"),
@@ -69,7 +69,7 @@ _PATTERNS = [(re.compile(pattern), text) for pattern, text in _REWRITTEN]
 
 
 def plain(sentence: str) -> str:
-    """A sentence of `clauses.sentences` without such phrases."""
+    """Rewrites such phrases in a sentence of `clauses.sentences`."""
     for pattern, text in _PATTERNS:
         sentence = pattern.sub(text, sentence)
     return re.sub(r"\s+", " ", sentence).strip(" ,")

@@ -1,6 +1,6 @@
-"""Atomic descriptors of reports by a causal language model: batched, resumable, and never trusted.
+"""Splits reports into atomic descriptors with a causal language model, resumably and with validated answers.
 
-`folder` holds answers.jsonl, a line an answer as it came, and rejected.jsonl, what was not taken of them and why.
+`folder` contains answers.jsonl, the raw answers, one per line, and rejected.jsonl, the rejected lines with reasons.
 """
 
 import collections
@@ -26,21 +26,21 @@ from ecor_jax.untrusted.json_text import parse_json
 def split_reports(
     model: CausalModel, reports: Sequence[Report], folder: Path, batch_size: int = 8
 ) -> dict[str, tuple[Statement, ...]]:
-    """The statements of every report, by its name, as the model finds them.
+    """Returns the statements of every report by its name, extracted by the model.
 
-    A run that was killed goes on where it was: what answers.jsonl holds of the same model, request and report is not
-    asked again. Answers of other models and requests stay in the file and are not used. Lines that fail a check of
-    `read_answer` go to rejected.jsonl and are counted in the log; so do reports that do not fit into the model's
-    context (cut short, a report would deny what its end says; as an error, one report would stop all). Empty reports
-    have no statements and are not asked about.
-    UserError if the model has no room for a report, or the folder cannot be written or is in use.
+    An interrupted run resumes: answers in answers.jsonl for the same model, request and report are reused. Answers
+    of other models and requests stay in the file and are ignored. Lines that fail a check of `read_answer` are
+    written to rejected.jsonl and counted in the log, as are reports that exceed the model's context. These are not
+    truncated, because the findings at their end would be lost, and do not stop the run. Empty reports have no
+    statements and are not sent to the model.
+    Raises UserError if the model's context is too short for any report, or if the folder is not writable or in use.
     """
     if batch_size < 1:
         raise UserError(f"batch_size is {batch_size}; expected a positive whole number")
     if model.room < (least := len(model.prompt(""))):
         raise UserError(f"the model has room for prompts of {model.room} tokens; the request alone takes {least}")
     keys = {report.name: _key(model, report) for report in reports if report.text.strip()}
-    # Equal texts, as of normal findings, are asked about once.
+    # Reports with equal texts, such as those of normal findings, are answered once.
     distinct = {keys[report.name]: report for report in reversed(reports) if report.name in keys}
     with _answers_file(folder / "answers.jsonl") as (known, write):
         too_long = _ask(model, distinct, known, write, batch_size)
@@ -78,11 +78,11 @@ def _ask(
     write: Callable[[str, str, Answer], None],
     batch_size: int,
 ) -> set[str]:
-    """Asks about every report, by its key, that has no `known` answer; returns the keys of those that do not fit.
+    """Generates the missing answers for `reports` (by key); returns the keys of those that exceed the context.
 
-    Batches are the same in every run over the same reports with the same batch size, and one that lacks an answer is
-    computed whole: with that a resumed run writes to the last bit what an undisturbed one does. Longest first, so that
-    memory fails early.
+    Batches are the same in every run over the same reports with the same batch size, and a batch with a missing answer
+    is computed completely, so that a resumed run writes the same answers, bit for bit, as an uninterrupted one. The
+    longest reports come first, so that a lack of memory shows early.
     """
     order = sorted(reports, key=lambda key: (-len(reports[key].text), key))
     too_long: set[str] = set()
@@ -106,16 +106,16 @@ def _ask(
 
 
 def _key(model: CausalModel, report: Report) -> str:
-    """sha256 of the model and the request: answers are found by it, whatever a report is called."""
+    """Returns the sha256 of the model and the request, the key of an answer: it is independent of the report's name."""
     return hashlib.sha256(f"{model.digest}\n{request(report.text)}".encode()).hexdigest()
 
 
 @contextlib.contextmanager
 def _answers_file(path: Path) -> Iterator[tuple[dict[str, Answer], Callable[[str, str, Answer], None]]]:
-    """Opens answers.jsonl for this process alone: the answers that it holds, by key, and a function that adds one.
+    """Opens and locks answers.jsonl; yields its answers by key and a function that appends one.
 
-    What that function writes is on disk when it returns. UserError if the file cannot be written, holds a damaged
-    line, or another process has it.
+    The function flushes the file before it returns. Raises UserError if the file is not writable, has a damaged line,
+    or is locked by another process.
     """
     with contextlib.ExitStack() as stack:
         with _named(path):
@@ -127,7 +127,7 @@ def _answers_file(path: Path) -> Iterator[tuple[dict[str, Answer], Callable[[str
                 raise UserError(f"{path}: another run is writing to it; wait for it or choose another folder") from None
             content = path.read_bytes()
             whole = content.rfind(b"\n") + 1
-            # What follows the last line break was cut short by a kill.
+            # A line without a line break is incomplete: the process that wrote it was killed.
             file.truncate(whole)
         lines = content[:whole].decode(errors="replace").split("\n")[:-1]
         known = dict(_answer(line, f"{path}: line {number}") for number, line in enumerate(lines, 1))
@@ -142,7 +142,7 @@ def _answers_file(path: Path) -> Iterator[tuple[dict[str, Answer], Callable[[str
 
 
 def _answer(line: str, where: str) -> tuple[str, Answer]:
-    """The key and the answer of a line of answers.jsonl."""
+    """Parses a line of answers.jsonl as a key and an answer. Raises UserError if it is damaged."""
     try:
         entry = parse_json(line, where)
         key, answer = entry["prompt"], Answer(entry["text"], entry["ended"])

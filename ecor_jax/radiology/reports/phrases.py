@@ -1,4 +1,4 @@
-"""Coordination: "right and left pleural effusions or masses" as three phrases, with what they share given to each."""
+"""Resolves coordination: "right and left pleural effusions or masses" becomes three phrases with their shared words."""
 
 import itertools
 import re
@@ -30,7 +30,7 @@ _ATTRIBUTE_OF = re.compile(rf"^(.*?)((?: (?:{'|'.join(sorted(ATTRIBUTES))}))+)$"
 
 
 def phrases(text: str) -> list[str]:
-    """The phrases of a list. An adjective without a noun borrows the next one's, a place the phrase before it."""
+    """Splits a list into phrases. An adjective takes the noun of the next phrase, a place the finding before it."""
     twice = _TWO_QUALITIES.match(text)
     if twice and {twice[1], twice[2]} <= QUALITIES:
         return [item for quality in twice.groups()[:2] for item in phrases(f"{quality} {twice[3]}")]
@@ -42,15 +42,15 @@ def phrases(text: str) -> list[str]:
 
 
 def _joined(match: re.Match[str]) -> str:
-    """ "acute , displaced fracture" is one fracture."""
+    """Joins "acute , displaced fracture", which is one fracture."""
     return f"{match[1]} {match[2]}" if _is_quality(match[1]) and _is_quality(match[2]) else match[0]
 
 
 def _with_ends(items: list[str]) -> list[str]:
-    """Each phrase with the end that it leaves to the one before it.
+    """Completes phrases that share the beginning of the previous one.
 
-    "granuloma in right base | left apex" is "granuloma in right base", "granuloma in left apex", and "heart size |
-    contour" is "heart size", "heart contour".
+    "granuloma in right base | left apex" becomes "granuloma in right base", "granuloma in left apex", and "heart size |
+    contour" becomes "heart size", "heart contour".
     """
     done: list[str] = []
     for item in items:
@@ -69,7 +69,7 @@ def _with_ends(items: list[str]) -> list[str]:
 
 
 def _with_shared(items: list[str]) -> list[str]:
-    """A "normal" before the first, or a place behind the last, is every phrase's that it can be."""
+    """Distributes a "normal" before the first phrase, or a place after the last, over all phrases it applies to."""
     normal = _NORMAL.match(items[0])
     if normal and is_place(normal[2]):
         return [items[0], *(f"{normal[1]} {item}" if is_place(item) else item for item in items[1:])]
@@ -87,10 +87,10 @@ _KIND = re.compile(r"(?!scar$|interval$|material$)\w{3,}(?:ic|ory|ous|ive|oid|al
 
 
 def _with_heads(items: list[str]) -> list[str]:
-    """Each phrase that ends in an adjective with the noun of the next one.
+    """Completes each phrase that ends in an adjective by the noun of the next one.
 
-    From the last to the first, so that a noun travels up a long list. Qualities before the first go down to the later
-    phrases of the same noun, up to one that has qualities itself.
+    Works from last to first, so that a noun can pass through a long list. Qualities before a phrase are then passed on
+    to later phrases with the same noun, until one that has qualities itself.
     """
     whole = list(items)
     for at in range(len(whole) - 2, -1, -1):
@@ -112,12 +112,12 @@ def _with_heads(items: list[str]) -> list[str]:
 
 
 def _is_quality(word: str) -> bool:
-    """An adjective or adverb that several phrases can share."""
+    """Returns whether a word is an adjective or adverb that several phrases can share."""
     return (word in QUALITIES or word in ADVERBS or is_adjective(word)) and word not in SIDES
 
 
 def _head(words: list[str], following: list[str]) -> list[str]:
-    """What a phrase borrows of the next one: all behind that one's adjective of the same sort; [] for nothing."""
+    """Returns the words that a phrase takes from the next one: those after its adjective of the same kind; or []."""
     last = words[-1]
     if _is_side(last):
         return _behind(_is_side, following) if _is_side(following[0]) else []
@@ -128,7 +128,7 @@ def _head(words: list[str], following: list[str]) -> list[str]:
         return where[1:] if where and _is_kind(where[0]) else following[1:]
     if last in QUALITIES:
         return _behind(_is_quality, following)
-    # "patchy right lower lobe" is a place that wants a finding.
+    # "patchy right lower lobe" is a place that lacks a finding.
     where = _behind(_is_quality, words)
     if not where or where[0] not in SIDES or not is_place(" ".join(where)) or is_place(" ".join(following)):
         return []
@@ -148,5 +148,5 @@ def _is_side(word: str) -> bool:
 
 
 def _is_kind(word: str) -> bool:
-    """An adjective that can only stand before a noun: "mediastinal", "fibrotic"."""
+    """Returns whether a word is an adjective that only occurs before a noun: "mediastinal", "fibrotic"."""
     return word in ORGAN_ADJECTIVES or bool(_KIND.fullmatch(word))

@@ -1,8 +1,8 @@
-"""What a language model is asked about a report, and what of its answer is taken.
+"""The prompt that asks a language model for the descriptors of a report, and the validation of its answer.
 
-It is asked to disentangle the report into atomic descriptors, one a line: the kind of prompt that the paper (arXiv
-2411.04008, section 3.2 and figure 7) describes for Mistral-7B; the words and the example are ours. What it answers is
-checked line by line against that form and against the report.
+The model disentangles the report into atomic descriptors, one per line, as the paper (arXiv 2411.04008, section 3.2 and
+figure 7) describes for Mistral-7B; wording and example are specific to this project. Every line of the answer is
+checked against that form and against the report.
 """
 
 import re
@@ -13,7 +13,7 @@ from ecor_jax.radiology.reports.statements import STATUSES, Statement, Status
 from ecor_jax.radiology.reports.words import group_of, normalise
 
 NOTHING = "none"
-"""The whole answer about a report that describes nothing."""
+"""The complete answer for a report that describes nothing."""
 
 INSTRUCTIONS = f"""\
 Below is the report of a chest X-ray. Disentangle it into atomic descriptors and write them one a line. A descriptor \
@@ -43,32 +43,32 @@ present: right chest port"""
 
 
 def request(report: str) -> str:
-    """The instructions, one worked example, and the report."""
+    """Returns the instructions, one worked example, and the report."""
     paragraphs = (INSTRUCTIONS, f"Report: {EXAMPLE_REPORT}", f"Descriptors:\n{EXAMPLE_ANSWER}", f"Report: {report}")
     return "\n\n".join((*paragraphs, "Descriptors:"))
 
 
-MAX_LENGTH = 120  # characters; of the descriptors that the rules find in Open-I, one in ten thousand is longer
+MAX_LENGTH = 120  # characters; one in ten thousand descriptors that the rules find in Open-I is longer
 
 
 class Answer(NamedTuple):
-    """What a model wrote; `ended` is False if the bound on its length cut it off."""
+    """The text that a model wrote; `ended` is False if the length limit truncated it."""
 
     text: str
     ended: bool
 
 
 class Rejected(NamedTuple):
-    """A line of an answer (or the whole answer) that is not taken, and why."""
+    """A rejected line of an answer (or the complete answer), and the reason."""
 
     line: str
     reason: str
 
 
-# A bullet or number before the line is forgiven.
+# A bullet or number before the line is tolerated.
 _LINE = re.compile(rf"(?:[-*•]|\d+[.)])?\s*({'|'.join(STATUSES)})\s*:\s*(.+)", re.IGNORECASE)
 _WORD = re.compile(r"[^\W_]+")
-# Articles, and marks in the place of what was taken out to hide who a report is about.
+# Articles, and the marks of de-identified words.
 _OUT = re.compile(r"\b(?:the|an?|x{3,})\b|_{2,}")
 _PLURAL = re.compile(r"(?<=ss)es$|(?<=\w[^s\W])s$")
 _STATUS_WORD = re.compile(
@@ -78,12 +78,12 @@ _STATUS_WORD = re.compile(
 
 
 def read_answer(answer: Answer, report: str) -> tuple[tuple[Statement, ...], tuple[Rejected, ...]]:
-    """The statements of an answer that pass every check, in order, and the lines that do not.
+    """Returns the statements of an answer that pass every check, in order, and the rejected lines.
 
-    A line is "status: descriptor". Its descriptor has at most MAX_LENGTH characters, holds no word of negation or
-    doubt (the status says that), is not empty in the normal form of the rules, has no content word that `report` lacks
-    and was not said before. An answer that was cut off is rejected whole: a list that lacks its end
-    passes over in silence what the report names.
+    A line is "status: descriptor". Its descriptor must have at most MAX_LENGTH characters, contain no word of negation
+    or doubt (the status expresses that), have a nonempty normal form, contain only content words of `report`, and not
+    repeat an earlier one. A truncated answer is rejected completely, because its missing end would omit findings
+    of the report.
     """
     if not answer.ended:
         return (), (Rejected(answer.text, "cut off before its end"),)
@@ -105,7 +105,7 @@ def read_answer(answer: Answer, report: str) -> tuple[tuple[Statement, ...], tup
 
 
 def _read_line(line: str, known: set[str]) -> Statement | str:
-    """The statement of a line, or why it has none; `known` are the content words of the report."""
+    """Returns the statement of a line, or the reason for its rejection; `known` are the content words of the report."""
     match = _LINE.fullmatch(line)
     if match is None or not match[2].isprintable():
         return "not of the asked form"
@@ -124,6 +124,6 @@ def _read_line(line: str, known: set[str]) -> Statement | str:
 
 
 def content_words(text: str) -> set[str]:
-    """The words that say something, in lower case, plurals as singulars: "opacities" as "opacity"."""
+    """Returns the words except STOP_WORDS, in lower case, plurals as singulars: "opacities" as "opacity"."""
     words = set(_WORD.findall(text.lower())) - STOP_WORDS
     return {_PLURAL.sub("", re.sub(r"(?<=\w\w)ies$", "y", word)) for word in words}

@@ -1,4 +1,4 @@
-"""Reports from a table as Open-I's or from the text files of MIMIC-CXR, told apart by what the path is."""
+"""Reads reports from a table like Open-I's or from text files like MIMIC-CXR's."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,18 +12,18 @@ from ecor_jax.untrusted.archives import is_zip
 
 @dataclass(frozen=True)
 class Report:
-    """A report's text, the sections that describe the picture only; '' where it says nothing."""
+    """The sections of a report that describe the image; '' if there are none."""
 
     name: str
-    """Its id or path within its source, unique there."""
+    """The id or path of the report, unique within its source."""
     text: str
 
 
 def read_reports(path: Path, which: Sections) -> tuple[Report, ...]:
-    """Every report of a CSV file (.csv, .csv.gz), or of the .txt files of a folder or zip, named by its path there.
+    """Reads every report of a CSV file (.csv, .csv.gz) or of the .txt files (named by path) of a folder or zip.
 
-    `which` as in `sections.report_text`. UserError if the path is missing or neither, holds no report, or has one that
-    cannot be read.
+    `which`: see `sections.Sections`. Raises UserError if the path is missing or of another kind, or has no report or an
+    unreadable one.
     """
     if path.is_file() and path.name.lower().endswith((".csv", ".csv.gz")):
         reports = _read_table(path, which)
@@ -40,7 +40,7 @@ def read_reports(path: Path, which: Sections) -> tuple[Report, ...]:
 
 
 def _read_table(path: Path, which: Sections) -> tuple[Report, ...]:
-    """The reports of a table with the columns uid, findings and impression, in its order."""
+    """Reads the reports of a table with the columns uid, findings and impression, in its order."""
     reports: dict[str, Report] = {}
     for line, cells in read_table(path, ("uid", "findings", "impression")):
         name, findings, impression = cells["uid"], cells["findings"], cells["impression"]

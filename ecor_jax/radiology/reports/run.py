@@ -1,4 +1,4 @@
-"""A corpus of reports to its descriptors: statements.jsonl, descriptors.csv and a page."""
+"""Extracts the descriptors of a corpus of reports: writes statements.jsonl, descriptors.csv and a page."""
 
 import time
 from pathlib import Path
@@ -15,10 +15,10 @@ from ecor_jax.radiology.reports.table import descriptors, write_table, write_tab
 
 
 def run(reports_path: Path, output: Path, splitter: str, sections: Sections, batch_size: int) -> list[str]:
-    """Splits every report, writes the three files into `output` and returns what was read and found, in lines.
+    """Splits every report, writes the three files into `output` and returns a summary as lines.
 
-    The options are those of commands/descriptors.py. UserError for reports that cannot be read, none that says
-    anything, or an output that cannot be written.
+    The options are those of commands/descriptors.py. Raises UserError if the reports cannot be read, none of them
+    describes an image, or the output cannot be written.
     """
     reports = read_reports(reports_path, sections)
     empty = [report.name for report in reports if not report.text.strip()]

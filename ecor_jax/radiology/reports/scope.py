@@ -1,7 +1,7 @@
-"""Scope of negation and doubt: which part of a clause is said to be present, absent or uncertain.
+"""Detects the scope of negation and uncertainty: the parts of a clause that are present, absent or uncertain.
 
-A trigger before a phrase ("no evidence of") holds until the next trigger; one behind it ("cannot be excluded") holds
-for the phrase before it. The idea is NegEx's (Chapman et al. 2001), with relations between phrases added.
+A trigger before a phrase ("no evidence of") applies until the next trigger; one after it ("cannot be excluded") applies
+to the phrase before it. The method is NegEx's (Chapman et al. 2001), extended by relations between phrases.
 """
 
 import dataclasses
@@ -26,9 +26,9 @@ _LIKELY = (
 _KINDS: dict[str, tuple[str, ...]] = {
     # The patient's history, up to the next comma.
     "history": (r"(?:, )?(?:status[- ]post|s/p)[^,]*",),
-    # No denial, whatever it holds.
+    # Affirmations that contain a negation.
     "sure": (r"(?:no|without|beyond)(?: \w+)? doubt(?: (?:about|of|that|as to))?",),
-    # Behind what they speak of.
+    # Triggers after the phrase that they apply to.
     "remaining": (rf"(?:{VERB}|has|have) {_NOT_YET}(?:resolved|cleared|absent|(?:been )?removed)",),
     "doubted": (
         rf"(?:has|have) {_NOT_YET}been(?: \w+ly)? (?:excluded|ruled out)",
@@ -42,11 +42,11 @@ _KINDS: dict[str, tuple[str, ...]] = {
         rf"(?:{VERB} )?(?:not|no longer) (?:definitely |clearly |well |otherwise |obviously |xxxx )*{SEEN}",
         r"(?:has|have) (?:since |now |completely )*(?:resolved|cleared|been removed)",
         rf"{VERB} (?:now )?(?:absent|resolved|removed|ruled out|excluded)",
-        # NegEx denies by "unlikely", and CheXpert's labeler has no rule of it; "less likely" is a doubt to CheXpert's.
+        # "unlikely" is a negation to NegEx; CheXpert's labeler has no rule for it and takes "less likely" as doubt.
         rf"{_BE}{_MORE}(?:(?:felt|thought|considered|deemed|evaluated)(?: to be)? )?{_MORE}unlikely"
         r"(?=$| ,| (?:and|or|at|in|on|for|given|as|to be (?:seen|present))\b)",
     ),
-    # Before what they speak of.
+    # Triggers before the phrase that they apply to.
     "doubt": (
         r"(?:, )?(?:with )?(?:xxxx )?differential(?: diagnos[ie]s| considerations?)? includ(?:es?|ing)",
         r"(?:unclear|uncertain) (?:whether|if)|maybe|not excluded",
@@ -72,16 +72,16 @@ _KINDS: dict[str, tuple[str, ...]] = {
         rf"{_BE}(?:, )?(?:indicative of|relates? to|indicating|representing|represents?|reflecting|reflects|due to"
         r"|secondary to|related to|resulting in|causing|accompanied (?:with|by)|associated with|containing"
         r"|sequela(?:e)? of|because of|as result of|consisting of|with associated)",
-        # A catheter with its tip is one thing.
+        # A catheter with its tip is one finding.
         r"(?:, )?with(?= (?!tip|its tip|distal tip))",
     ),
 }
 TRIGGER = re.compile(
     r"(?<!\S)(?:" + "|".join(f"(?P<{kind}>{'|'.join(patterns)})" for kind, patterns in _KINDS.items()) + r")(?!\S)"
 )
-"""A trigger in a clause; the name of the group that matched is its kind."""
+"""Matches a trigger in a clause; the name of the matched group is its kind."""
 
-# "No opacity to suggest pneumonia" denies both.
+# "No opacity to suggest pneumonia" negates both.
 _STILL_DENIED = re.compile(
     r"(?:, )?(?:which |that |to |would )*suggest\w*|.*(?:suggestive|suspicious|concerning|worrisome)"
 )
@@ -95,7 +95,7 @@ _ALTERNATIVE = re.compile(r"( ,)? (?:versus|vs\.?) |( ,)? (?:and/)?or ")
 
 @dataclasses.dataclass(frozen=True)
 class Segment:
-    """Part of a clause with one status; `about` is the subject that a verb before it left open: "lungs are" free of."""
+    """A part of a clause with one status; `about`: the subject before it, as "lungs" in "lungs are | free of mass"."""
 
     text: str
     status: Status
@@ -103,14 +103,14 @@ class Segment:
 
 
 def segments(clause: str) -> list[Segment]:
-    """Parts of a clause of `clauses.clauses`, in order: "opacity may be scar" is an opacity, and perhaps a scar."""
+    """Splits a clause of `clauses.clauses`: "opacity may be scar" gives "opacity", present, and "scar", uncertain."""
     clause = _WHICHEVER.sub(r"\1", clause).replace("not remarkable", "unremarkable")
     closed: list[Segment] = []
     status: Status = "present"
     about, start = "", 0
 
     def close(text: str, status: Status) -> str:
-        """Notes a segment; returns the subject it leaves open."""
+        """Appends a segment, or returns the subject of its incomplete verb."""
         text = _LEADING.sub("", text.strip(" ,"))
         dangling = _DANGLING.match(text)
         if dangling:
@@ -127,7 +127,7 @@ def segments(clause: str) -> list[Segment]:
             status, about = "present", ""
         else:
             about = close(text, status)
-            # A place alone has no normal form and is no statement: "lungs are" adds nothing, "opacity is" an opacity.
+            # "opacity is" adds an opacity; "lungs are" adds nothing, because a place alone has an empty normal form.
             closed.append(Segment(about, status))
             status = _next_status(str(kind), match[0], status, text)
         start = match.end()
@@ -147,7 +147,7 @@ def _next_status(kind: str, trigger: str, status: Status, text: str) -> Status:
 
 
 def _with_alternatives(segment: Segment) -> list[Segment]:
-    """ "low volumes, scar or atelectasis": one of the two is there, but it is not said which."""
+    """Splits "low volumes, scar or atelectasis": the volumes are present, both alternatives are uncertain."""
     segment = dataclasses.replace(segment, text=_SLASH.sub(_either, segment.text))
     alternative = _ALTERNATIVE.search(segment.text)
     if segment.status != "present" or not alternative:
@@ -158,7 +158,7 @@ def _with_alternatives(segment: Segment) -> list[Segment]:
 
 
 def _either(slash: re.Match[str]) -> str:
-    """ "scarring/atelectasis" is one or the other; "fibrotic/atelectatic" and "upper/lower" are one word."""
+    """Rewrites "scarring/atelectasis" with "or"; keeps "fibrotic/atelectatic" and "upper/lower" as one word."""
     nouns = not any(
         is_adjective(word) or is_place(word) or word.endswith(("ic", "al", "ar")) for word in slash.groups()
     )
@@ -166,7 +166,7 @@ def _either(slash: re.Match[str]) -> str:
 
 
 def _predicate(segment: Segment) -> Segment:
-    """ "heart is | not | enlarged": the adjective goes back to its subject."""
+    """Joins an adjective to its subject: "heart is | not | enlarged"."""
     words = list(itertools.dropwhile(ADVERBS.__contains__, segment.text.split()))
     if segment.about and words and is_adjective(words[0]) and {*words[1:2]} <= {"in", "for", "and", "or"}:
         return Segment(f"{segment.about} are {segment.text}", segment.status)

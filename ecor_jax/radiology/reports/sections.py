@@ -1,7 +1,7 @@
-"""The sections of a MIMIC-CXR report, and which of them describe the picture.
+"""Finds the sections of a MIMIC-CXR report and selects those that describe the image.
 
-What is taken follows the parser published with MIMIC-CXR (MIT-LCP/mimic-cxr, create_section_files.py): impression, else
-findings, else the last paragraph; of several sections of one name the last that says something.
+The selection follows the parser published with MIMIC-CXR (MIT-LCP/mimic-cxr, create_section_files.py): impression, else
+findings, else the last paragraph; of several sections with one name, the last that is not empty.
 """
 
 import re
@@ -23,7 +23,7 @@ _OTHER = (
     "reason for examination|reason for study|comparison|comparisons|technique|examination|exam|study|procedure|"
     "recommendation|recommendations|notification|notifications"
 )
-# These only in capitals: in a sentence they are words like others.
+# Headers in capitals only, because these words also occur in sentences.
 _APART = (
     "final report|wet read|preliminary report|addendum|attestation|recommendation(s)|notification(s)|"
     "indication/history|history/indication|type of exam|type of examination"
@@ -31,11 +31,11 @@ _APART = (
 _KNOWN = "|".join((*_ROLES["findings"], *_ROLES["impression"], _OTHER))
 _BOTH = r"(?:findings?\s*(?:and|/|&)\s*impressions?|impressions?\s*(?:and|/|&)\s*findings?)"
 _HEADER = re.compile(
-    # At the start of a line: capitals and a colon, or a known name with a colon, or in capitals on a line of its own.
+    # At the start of a line: capitals with a colon, a known name with a colon, or a name in capitals on its own line.
     rf"^[ \t]*(?:(?P<capitals>[A-Z][A-Z0-9 ()/,&#_-]*?)[ \t]*:|(?P<known>(?i:{_BOTH}|{_KNOWN}))[ \t]*:"
     r"|(?P<alone>FINDINGS AND IMPRESSION|FINDINGS/IMPRESSION|FINDINGS|IMPRESSION|CONCLUSION"
     r"|FINAL REPORT|WET READ)[ \t]*$)"
-    # Within a line: only the two that matter.
+    # Within a line: only the two sections that are used.
     r"|(?<=[.\w] )(?P<within>FINDINGS|IMPRESSION)[ \t]*:",
     re.MULTILINE,
 )
@@ -43,11 +43,11 @@ _BLANK_LINE = re.compile(r"\n[ \t]*\n")
 
 
 def sections(text: str) -> tuple[tuple[str, str], ...]:
-    """(name, content) of each section in order; names in lower case, contents stripped, '' where empty.
+    """Returns (name, content) of each section in order; names in lower case, contents stripped, '' if empty.
 
-    What stands before the first header is the section "preamble". Where neither findings nor impression say anything,
-    what follows the first blank line of the last section is a section of its own, LAST_PARAGRAPH. A header of another
-    name within the findings or the impression ("SUPPORT DEVICES:") is part of what they say.
+    The text before the first header is the section "preamble". If both findings and impression are empty or missing,
+    the text after the first blank line of the last section becomes a separate section, LAST_PARAGRAPH. An unknown
+    header within the findings or the impression ("SUPPORT DEVICES:") is part of their content.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     headers = _headers(text)
@@ -60,7 +60,7 @@ def sections(text: str) -> tuple[tuple[str, str], ...]:
 
 
 def _headers(text: str) -> list[tuple[str, re.Match[str]]]:
-    """(name, header) of each section; "LUNGS: clear" is a line of one, as is "DEVICES: none" within the findings."""
+    """Returns (name, header) of each section; "LUNGS: clear" is content, as is "DEVICES: none" within the findings."""
     headers: list[tuple[str, re.Match[str]]] = []
     for header in _HEADER.finditer(text):
         name = re.sub(r"\s+", " ", next(group for group in header.groups() if group)).strip().lower()
@@ -75,17 +75,17 @@ def _with_last_paragraph(name: str, content: str) -> list[tuple[str, str]]:
     first, *last = _BLANK_LINE.split(content.strip("\n"), maxsplit=1)
     if last and last[0].strip():
         return [(name, first), (LAST_PARAGRAPH, last[0])]
-    # "PORTABLE CHEST: ..." and a report without any header are one paragraph; "INDICATION: cough" describes no picture.
+    # "PORTABLE CHEST: ..." and a report without headers are one paragraph; "INDICATION: cough" describes no image.
     return [(name, content)] if name in _OTHER.split("|") else [(LAST_PARAGRAPH, content)]
 
 
 def _roles(name: str) -> list[str]:
-    """Which of "findings" and "impression" a section is: one of them, both or neither."""
+    """Returns the roles of a section: "findings", "impression", both or none."""
     return [role for role, names in _ROLES.items() if name in names or re.fullmatch(_BOTH, name)]
 
 
 def report_text(text: str, which: Sections = "last") -> str:
-    """What a report says of its picture; '' where no section does (an empty report, a lone indication)."""
+    """Returns the sections of a report that describe the image; '' if there are none (empty, only an indication)."""
     by_role: dict[str, str] = {}
     for name, content in sections(text):
         if content:

@@ -1,7 +1,7 @@
-"""Rule-based splitter: a radiology report to atomic statements, offline.
+"""Rule-based splitter of radiology reports into atomic statements, without a language model.
 
-Sentences, then clauses, then what in each is present, absent or uncertain, then single phrases in normal form: subject
-and predicate as noun phrases, "heart and mediastinum are normal in size" as "normal heart size", ...
+Splits the text into sentences, clauses and segments that are present, absent or uncertain, then into noun phrases in
+normal form: "heart and mediastinum are normal in size" gives "normal heart size" and "normal mediastinum size".
 """
 
 import itertools
@@ -28,7 +28,7 @@ from ecor_jax.radiology.reports.words import (
     words_of,
 )
 
-# Of what organ they are has to be said with them.
+# Nouns that need the name of their organ.
 _GENERAL = words_of(
     "abnormality abnormalities finding findings lesion lesions disease process deformity change changes injury"
 )
@@ -36,7 +36,7 @@ _FRACTURES = words_of("fracture fractures")
 
 
 def split(text: str) -> tuple[Statement, ...]:
-    """The statements of a report (`sections.report_text`) in order of mention, none twice; () for an empty one."""
+    """Returns the distinct statements of a report (`sections.report_text`) in order of mention; () if it is empty."""
     statements = (
         Statement(descriptor, segment.status, group_of(descriptor))
         for sentence in sentences(text)
@@ -50,7 +50,7 @@ def split(text: str) -> tuple[Statement, ...]:
 
 
 def _located(phrase: str, about: str) -> list[str]:
-    """ "bones are | without | acute abnormality" is an "acute abnormality of bones"."""
+    """Names the organ of a general noun: "bones are | without | acute abnormality", "acute abnormality of bones"."""
     last = phrase.split()[-1]
     general = last in _FRACTURES or (last in _GENERAL and group_of(phrase) == "other")
     return [f"{phrase} of {organ}" for organ in phrases(about)] if general and is_place(about) else [phrase]
@@ -71,7 +71,7 @@ _ATTRIBUTES_OF = re.compile(rf"^(normal|unremarkable) ({_ATTRIBUTES}) of (.+)$")
 _BETWEEN = re.compile(r"(\bbetween \w+(?: \w+)?) and ")
 _HERE = re.compile(rf"(?<!\S)(?:{SHOWS}|{VERB})(?!\S)")
 _THAT_IS = re.compile(rf"(?: ,)? (?:which|that) (?:{VERB})(?= )|(?: ,)? (?:which|that) (?=have |has )")
-# A predicate without its verb: "heart size normal , lungs clear".
+# A predicate without a verb: "heart size normal , lungs clear".
 _VERBLESS = re.compile(rf"((?:[\w/-]+ )+?)({ADVERBS_BEFORE}{ADJECTIVE}(?: (?:in|for) {_ATTRIBUTES})?)$")
 _ATTRIBUTE = re.compile(rf"^(?:(?:in|of|for|with respect to|regarding) )?(?:overall )?({_ATTRIBUTES})(?= |$)")
 _BEHIND = re.compile(rf"$|(?:{PLACE}|and|or|for|on|,|bilaterally)(?: |$)")
@@ -83,7 +83,7 @@ _EXAMINATION = re.compile(
 
 
 def _noun_phrases(text: str) -> list[str]:
-    """The statements of a segment (`scope.Segment.text`) as noun phrases, predicates put before their nouns."""
+    """Returns the statements of a segment (`scope.Segment.text`) as noun phrases; predicates precede their nouns."""
     for pattern, replacement in _NORMAL:
         text = pattern.sub(replacement, text)
     if not _HERE.search(text):
@@ -98,7 +98,7 @@ def _noun_phrases(text: str) -> list[str]:
 
 
 def _with_verbs(text: str) -> str:
-    """Puts "are" into items of a list that have an organ and an adjective behind it, but no verb."""
+    """Inserts "are" into items of a list that consist of an organ and an adjective without a verb."""
     items = re.split(r"( , and | , | and (?=[a-z/-]+ ))", text)
     for at in range(0, len(items), 2):
         match = None if _HERE.search(items[at]) else _VERBLESS.fullmatch(items[at])
@@ -108,7 +108,7 @@ def _with_verbs(text: str) -> str:
 
 
 def _propositions(text: str) -> list[tuple[str, str, str]]:
-    """(subject, verb, predicate) of each verb; verb and predicate '' where there is none."""
+    """Returns (subject, verb, predicate) for each verb; verb and predicate are '' if there is no verb."""
     verbs = list(_HERE.finditer(text))
     if not verbs:
         return [(text, "", "")]
@@ -124,7 +124,7 @@ def _propositions(text: str) -> list[tuple[str, str, str]]:
 
 
 def _next_subject(between: str) -> tuple[str, str]:
-    """Divides what stands between two verbs: "clear and heart size" is the predicate "clear" and "heart size"."""
+    """Splits the text between two verbs: "clear and heart size" gives predicate "clear", subject "heart size"."""
     for match in re.finditer(AND, between):
         rest = between[match.end() :]
         first = "".join(rest.split()[:1])
@@ -134,7 +134,7 @@ def _next_subject(between: str) -> tuple[str, str]:
 
 
 def _shown(subject: str, shown: str) -> list[str]:
-    """ "aorta shows calcifications" is "calcifications of aorta"."""
+    """Rewrites "aorta shows calcifications" as "calcifications of aorta"."""
     place = " ".join(_EXAMINATION.sub("", subject).split())
     findings = _noun_phrases(shown)
     if not is_place(place):
@@ -153,7 +153,7 @@ def _described(subject: str, predicate: str) -> list[str]:
         if names:
             return [*names[:-1], *phrases(f"{names[-1]} {predicate}")]
         return [] if _TAIL.match(predicate) else phrases(predicate)
-    # "low lung volumes, heart is normal": what names no organ stands for itself.
+    # "low lung volumes, heart is normal": a subject that is not an organ is a statement.
     organs = [name for name in names if is_place(name)]
     others = [name for name in names if name not in organs] if organs else []
     behind, more = (rest, "") if rest and not re.match(rf"{AND}|, ", f" {rest}") else ("", rest)
@@ -167,17 +167,17 @@ def _described(subject: str, predicate: str) -> list[str]:
 
 
 def _new(attributes: list[str], name: str) -> list[str]:
-    """The attributes to add to a name: none to one that has its own, "heart size" is no "heart size contour"."""
+    """Returns the attributes to add to a name; none if it has one: not "heart size" to "heart size contour"."""
     return [""] if not attributes or (name.split()[-1:] and name.split()[-1] in ATTRIBUTES) else attributes
 
 
 def _adjectives(predicate: str) -> tuple[list[str], list[str], str]:
-    """Leading adjectives with their adverbs, the attributes they are of, and the rest: "normal in size and contour"."""
+    """Splits off leading adjectives with adverbs, and their attributes: "normal in size and contour"."""
     adjectives: list[str] = []
     rest = predicate
     while True:
         words = rest.split()
-        # "mild" at the end is an adjective.
+        # A final "mild" is an adjective, not an adverb.
         adverbs = list(itertools.takewhile(ADVERBS.__contains__, words[:-1] if words[-1:] == ["mild"] else words))
         adjective, *behind = words[len(adverbs) :] or [""]
         if not is_adjective(adjective):
@@ -187,7 +187,7 @@ def _adjectives(predicate: str) -> tuple[list[str], list[str], str]:
         follows = re.match(AND, f" {rest} ")
         after = f" {rest} "[follows.end() :].split() if follows else []
         ahead = list(itertools.dropwhile(ADVERBS.__contains__, after))
-        # "normal , low lung volumes": the second belongs to what follows it.
+        # "normal , low lung volumes": the second adjective belongs to the noun after it.
         if not ahead or not is_adjective(ahead[0]) or not _BEHIND.match(" ".join(ahead[1:])):
             break
         rest = " ".join(after)

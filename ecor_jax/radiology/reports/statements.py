@@ -1,6 +1,6 @@
-"""An atomic statement of a radiology report: one descriptor, and what the report says of it.
+"""Atomic statements of radiology reports: a descriptor with its status, and their file statements.jsonl.
 
-statements.jsonl has a line a report, its name and its statements: splitting and training are two commands.
+The file has one line per report, with its name and statements; `ecor-jax descriptors` writes it, training reads it.
 """
 
 import dataclasses
@@ -30,13 +30,13 @@ class Statement:
 
 
 def phrase(statement: Statement) -> str:
-    """The statement in words: "pleural effusion", "no pleural effusion", "possible pleural effusion"."""
+    """Returns the statement in words: "pleural effusion", "no pleural effusion", "possible pleural effusion"."""
     before = {"present": "", "absent": "no ", "uncertain": "possible "}
     return before[statement.status] + statement.text
 
 
 def write_statements(names: Sequence[str], statements: Mapping[str, Sequence[Statement]], path: Path) -> None:
-    """One line for each of `names`; an empty list for one that has no statements."""
+    """Writes one line for each of `names`, with an empty list if it has no statements."""
     with new_file(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
         for name in names:
             entries = [dataclasses.asdict(statement) for statement in statements.get(name, ())]
@@ -44,9 +44,9 @@ def write_statements(names: Sequence[str], statements: Mapping[str, Sequence[Sta
 
 
 def read_statements(path: str | Path) -> dict[str, tuple[Statement, ...]]:
-    """The statements of each report, by its name. UserError names the line that is of another form."""
+    """Returns the statements of each report by name. Raises UserError naming a malformed line."""
     reports: dict[str, tuple[Statement, ...]] = {}
-    # Not splitlines: other marks that end a line may stand within a text.
+    # Not splitlines, which also splits at characters that may occur in a text.
     *lines, last = read_text(Path(path)).split("\n")
     for number, line in enumerate([*lines, last] if last else lines, 1):
         where = f"{path}, line {number}"

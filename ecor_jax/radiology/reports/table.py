@@ -1,4 +1,4 @@
-"""The descriptors of many reports, as a CSV file and a page: how often each is present, absent or uncertain."""
+"""The table of descriptors of a corpus, with counts by status, as a CSV file and an HTML page."""
 
 import csv
 from collections import Counter
@@ -13,7 +13,7 @@ from ecor_jax.radiology.reports.statements import GROUPS, STATUSES, Statement
 
 @dataclass(frozen=True)
 class Descriptor:
-    """A descriptor of a corpus. `count` is the number of reports that mention it, whichever way."""
+    """A descriptor of a corpus, with the number of reports by status; `count` is the sum of the three numbers."""
 
     text: str
     group: str
@@ -27,9 +27,9 @@ class Descriptor:
 
 
 def descriptors(reports: Iterable[Sequence[Statement]]) -> tuple[Descriptor, ...]:
-    """The descriptors of the reports' statements, most mentioned first, then by text.
+    """Returns the descriptors of the reports' statements, by descending count, then by text.
 
-    Each report adds one for each of its statements; one that both affirms and denies a descriptor counts in both.
+    A report counts once per distinct statement; one that both affirms and denies a descriptor counts for both.
     """
     counts: Counter[tuple[str, str]] = Counter()
     groups: dict[str, str] = {}
@@ -42,7 +42,7 @@ def descriptors(reports: Iterable[Sequence[Statement]]) -> tuple[Descriptor, ...
 
 
 def write_table(table: Sequence[Descriptor], path: Path) -> None:
-    """A CSV file; its `count` is of all mentions, `negated` and `uncertain` of those of them."""
+    """Writes a CSV file; `count` includes `negated` and `uncertain`."""
     with new_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("text", "group", "count", "negated", "uncertain"))
@@ -50,9 +50,9 @@ def write_table(table: Sequence[Descriptor], path: Path) -> None:
 
 
 def write_table_page(table: Sequence[Descriptor], directory: Path, title: str, facts: Mapping[str, str]) -> Path:
-    """Writes `index.html` into the directory and returns its path; UserError as `write_page` raises it.
+    """Writes `index.html` into the directory and returns its path; raises UserError as `write_page` does.
 
-    `facts` are shown below the title, as they are.
+    `facts` are shown unchanged below the title.
     """
     groups = {group: [descriptor for descriptor in table if descriptor.group == group] for group in GROUPS}
     groups = {group: descriptors for group, descriptors in groups.items() if descriptors}

@@ -1,8 +1,8 @@
-"""How alike do an explanation and a report read? ROUGE-L and METEOR; both depend on the order of the sentences.
+"""ROUGE-L and METEOR of explanations against reports; for scores independent of the order see `descriptor_sets`.
 
-For scores that do not, see `descriptor_sets`. Texts come as lists of sentences (descriptors), a list a study. A
-study whose explanation or report is empty has 0, as both libraries say. Both come with the extra `xray`, and every
-function here raises UserError without it.
+Texts are lists of sentences (descriptors), one list per study. A study whose explanation or report is empty scores 0,
+as in both libraries. Both libraries come with the extra `xray`; without it the functions of this module raise
+UserError.
 """
 
 import re
@@ -20,7 +20,7 @@ Texts = Sequence[Sequence[str]]
 
 
 class Overlap(NamedTuple):
-    """The name of a score, that of each study, in [0, 1], and what computed it."""
+    """The name of a score, its value in [0, 1] for each study, and the implementation that computed it."""
 
     name: str
     each: tuple[float, ...]
@@ -28,14 +28,14 @@ class Overlap(NamedTuple):
 
     @property
     def value(self) -> float:
-        """The mean over the studies."""
+        """Returns the mean over the studies."""
         return fmean(self.each)
 
 
 def text_overlap(predicted: Texts, reported: Texts) -> tuple[Overlap, ...]:
-    """ROUGE-L, ROUGE-Lsum and METEOR of predicted[i] against reported[i], the sentences of study i.
+    """Returns ROUGE-L, ROUGE-Lsum and METEOR of predicted[i] against reported[i], the sentences of study i.
 
-    Raises UserError where there is no study, and where NLTK's WordNet is there but damaged.
+    Raises UserError if there is no study, or if NLTK's WordNet is damaged.
     """
     if not len(predicted):
         raise UserError("no study to compare the texts of; expected at least one")
@@ -43,13 +43,13 @@ def text_overlap(predicted: Texts, reported: Texts) -> tuple[Overlap, ...]:
 
 
 def rouge(predicted: Texts, reported: Texts) -> tuple[Overlap, Overlap]:
-    """F-measures of the longest common subsequence (Lin 2004), with Porter's stemmer as METEOR has it.
+    """Returns F-measures of the longest common subsequence (Lin 2004), with Porter's stemmer as in METEOR.
 
-    "rouge_l" takes a text as one sequence of words: the same sentences in another order score less than 1.
-    "rouge_lsum" takes the union over sentences (a line each), and does not mind their order.
+    "rouge_l" treats a text as one sequence of words: a different order of sentences lowers the score. "rouge_lsum"
+    takes the union over sentences (one per line) and does not depend on their order.
     """
     needs("rouge_score", "xray")
-    needs("nltk", "xray")  # the stemmer
+    needs("nltk", "xray")  # for the stemmer
     from rouge_score.rouge_scorer import RougeScorer
 
     scorer = RougeScorer(["rougeL", "rougeLsum"], use_stemmer=True)
@@ -66,10 +66,10 @@ def rouge(predicted: Texts, reported: Texts) -> tuple[Overlap, Overlap]:
 
 
 def meteor(predicted: Texts, reported: Texts) -> Overlap:
-    """NLTK's METEOR (Lavie and Agarwal 2007; alpha .9, beta 3, gamma .5) on lower-case runs of letters and digits.
+    """Returns NLTK's METEOR (Lavie and Agarwal 2007; alpha .9, beta 3, gamma .5) on lower-case alphanumeric tokens.
 
-    "meteor" where NLTK's data holds WordNet; "meteor_exact_stem" where it does not: words then match by their form and
-    their stem, never as synonyms, and the two scores are not comparable. Nothing is downloaded.
+    The score is named "meteor" if NLTK's data contains WordNet, else "meteor_exact_stem": words then match by form and
+    stem, never as synonyms, and the two scores are not comparable. Nothing is downloaded.
     """
     needs("nltk", "xray")
     from nltk.translate.meteor_score import single_meteor_score
@@ -86,20 +86,20 @@ def meteor(predicted: Texts, reported: Texts) -> Overlap:
 
 
 class _NoSynonyms:
-    """Stands for WordNet in NLTK's third stage of matching, which then finds nothing."""
+    """A replacement for WordNet in NLTK's third matching stage, which then finds nothing."""
 
     def synsets(self, word: str) -> list:
         return []
 
 
 def _wordnet() -> "WordNetCorpusReader | None":
-    """WordNet of NLTK's data folders; None where there is none."""
+    """Returns WordNet from NLTK's data folders; None if it is not installed."""
     from nltk.corpus import wordnet
 
     try:
         wordnet.ensure_loaded()
     except Exception as error:
-        # Missing data is a plain LookupError; on damaged files the reader fails in any way.
+        # Missing data raises a plain LookupError; damaged files may raise anything.
         if type(error) is LookupError:
             return None
         raise UserError(f"NLTK's data holds a WordNet that cannot be read ({error!r}); mend or remove it") from error

@@ -1,13 +1,13 @@
-"""The words that the rules know, the part of the body that a phrase is of, and the normal form of a phrase."""
+"""The lexicon of the rule-based report splitter, the group (body part) of a phrase, and its normal form."""
 
 import re
 
 HIDDEN = "xxxx"
-"""What stands for every de-identified word: `XXXX` of Open-I, `___` of MIMIC-CXR."""
+"""The replacement for every de-identified word: `XXXX` in Open-I, `___` in MIMIC-CXR."""
 
 
 def words_of(text: str) -> frozenset[str]:
-    """The words of a text."""
+    """Returns the words of a text."""
     return frozenset(text.split())
 
 
@@ -15,7 +15,7 @@ SIDES = words_of("""
     right left upper lower middle mid bilateral superior inferior anterior posterior lateral medial proximal distal
     central peripheral dependent right-sided left-sided
 """)
-"""Adjectives of place that take no part in naming an organ."""
+"""Adjectives of place that are not part of the name of an organ."""
 
 ORGAN_ADJECTIVES = words_of("""
     mediastinal hilar cardiac pleural pericardial pulmonary bony osseous skeletal interstitial alveolar basilar
@@ -65,7 +65,7 @@ ADJECTIVES = DISEASES | words_of("""
     old new larger smaller worse bigger globular generous distinct sub-optimal dextroscoliotic levoscoliotic subtle
     hypertrophic
 """)
-"""Besides all that end in "ed"."""
+"""Further adjectives are all words that end in "ed", except those in _NO_ADJECTIVE."""
 
 _NO_ADJECTIVE = words_of("""
     seen noted located positioned projected placed identified demonstrated visualized needed based used suspected
@@ -94,12 +94,12 @@ ADJECTIVE = rf"(?:{'|'.join(sorted(ADJECTIVES))}|[\w-]+ed)"
 
 
 def is_adjective(word: str) -> bool:
-    """Whether a word can stand behind "is" and describe what stands before it."""
+    """Returns whether a word can follow "is" and describe its subject."""
     return word in ADJECTIVES or (word.endswith("ed") and word not in _NO_ADJECTIVE)
 
 
 def is_place(text: str) -> bool:
-    """Whether a text names parts of the body and their attributes only: "right lung base", "heart size"."""
+    """Returns whether a text consists of body parts and their attributes: "right lung base", "heart size"."""
     words = text.split()
     return bool(words) and all(word in _PLACES or _LEVEL.fullmatch(word) for word in words)
 
@@ -108,7 +108,7 @@ _PLACES = SIDES | ORGAN_ADJECTIVES | ORGANS | ATTRIBUTES | words_of("of in and o
 _LEVEL = re.compile(r"[tlc]\d{1,2}(?:[-/][tlc]?\d{1,2})?|\d+(?:st|nd|rd|th)")
 
 
-# The first group that matches is taken: a catheter in an atrium is a device, pleural fluid at a lung base pleura.
+# The first match wins: a catheter in an atrium is a device, pleural fluid at a lung base belongs to the pleura.
 _OF_GROUP = {
     "devices": r"catheter|tubes?\b|tubing|(?<!pleural )(?<!kerley b )\blines?\b|picc|pacemaker|pacer|defibrillator"
     r"|\bleads?\b|\bclips?\b|wires?\b|stents?\b|prosthe|hardware|devices?\b|\bports?\b|mediport|portacath|\bdrains?\b"
@@ -134,7 +134,7 @@ _BEFORE_PLACE = re.compile(r" (?:in|at|of|over|overlying|within|near|adjacent|al
 
 
 def group_of(text: str) -> str:
-    """The group (one of `statements.GROUPS`) of a descriptor: by its head ("granuloma"), else by its place."""
+    """Returns the group (one of `statements.GROUPS`) of a descriptor: by its head ("granuloma"), else by its place."""
     head = _BEFORE_PLACE.split(text, maxsplit=1)[0]
     for named in (head, text):
         for group, pattern in _PATTERNS.items():
@@ -162,7 +162,7 @@ _HIDDEN_HEAD = re.compile(rf" (?:{HIDDEN} ?)+$")
 
 
 def normalise(phrase: str) -> str:
-    """The normal form of a noun phrase; '' where nothing is left that describes a picture."""
+    """Returns the normal form of a noun phrase; '' if no description of the image remains."""
     text = (
         _DROPPED.sub(" ", phrase)
         .replace("upper-limits-of-normal", "upper limits of normal")
@@ -174,17 +174,17 @@ def normalise(phrase: str) -> str:
     words = text.split()
     if _says_nothing(words) or is_place(text.replace(",", " ,")):
         return ""
-    # "pulmonary xxxx": of what, was taken out; "blunting of costophrenic xxxx" still is a blunting.
+    # "pulmonary xxxx" has lost its noun to de-identification; "blunting of costophrenic xxxx" has not.
     headless = _HIDDEN_HEAD.search(phrase) and words[-1] in ORGAN_ADJECTIVES
     return "" if headless and not re.search(rf"\b{PLACE}\b", text) else text
 
 
 def _says_nothing(words: list[str]) -> bool:
-    """Adjectives, and at most a noun of no content: "normal", "normal size", "mild changes"."""
+    """Returns whether words are adjectives and at most a vacuous noun: "normal", "normal size", "mild changes"."""
     if not ORGAN_ADJECTIVES.isdisjoint(words) and not (ATTRIBUTES | _NOTHING).isdisjoint(words):
-        return False  # "normal hilar contours", "acute bony changes"
+        return False  # not vacuous: "normal hilar contours", "acute bony changes"
     if not {"finding", "findings"}.isdisjoint(words) and len(words) > 1:
-        return False  # "acute findings"
+        return False  # not vacuous: "acute findings"
     return all(
         word in _MODIFIERS or (is_adjective(word) and word not in DISEASES) or not re.search("[a-z]{2}", word)
         for word in words

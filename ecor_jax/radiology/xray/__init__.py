@@ -1,4 +1,4 @@
-"""Chest X-rays on disk as `Studies`."""
+"""`open_studies`: opens chest X-ray data sets (NIH ChestX-ray14, MIMIC-CXR-JPG) as `Studies`."""
 
 from pathlib import Path
 
@@ -12,22 +12,22 @@ from ecor_jax.radiology.xray.studies import OnMissing, Studies
 def open_studies(
     images: str | Path, tables: str | Path, *, reports: str | Path = "", on_missing: OnMissing = "error"
 ) -> Studies:
-    """The images of studies that tables list, in the order of the tables.
+    """Opens the images that tables list, in the order of the tables.
 
     Args:
-        images: a folder or zip, however deep. Of MIMIC-CXR-JPG the root that holds
-            files/p10/p10000032/s50414267/<dicom>.jpg (or .dcm, MIMIC-CXR's own), or any folder in it.
+        images: a folder or zip, searched at any depth. For MIMIC-CXR-JPG, the root that contains
+            files/p10/p10000032/s50414267/<dicom>.jpg (or .dcm, as in MIMIC-CXR), or any folder in it.
         tables: NIH's labels, a `.csv` or `.csv.gz` with the columns `nih.COLUMNS`; or the folder with
             mimic-cxr-2.0.0-{chexpert,split,metadata}.csv or .csv.gz, of which split may be missing.
-        reports: folder or zip that holds files/p10/p10000032/s50414267.txt; '' where it is `images`, or there are
-            none. Reports are read when `Studies.reports` is first asked for.
-        on_missing: what becomes of listed images that do not exist: an error, or left out.
+        reports: the folder or zip that contains files/p10/p10000032/s50414267.txt; '' if it is `images`, or if there
+            are none. Reports are read on the first access to `Studies.reports`.
+        on_missing: whether listed images that do not exist are an error or skipped.
 
-    Images and rows without a partner are left out: counted and named in the log, and all in `Studies.left_out`.
+    Images and rows without a counterpart are skipped: the log has their number and ten names, `Studies.left_out` all.
 
-    Raises UserError for a path that is missing or of another kind, a table that is damaged, lacks a column or has a
-    wrong cell (naming the line), an image or study that is listed or there twice, listed images that do not exist,
-    tables of which nothing joins, and a patient in two official splits.
+    Raises UserError if a path is missing or of another kind; if a table is damaged, lacks a column or has an invalid
+    cell (naming the line); if an image or study is listed or exists twice; if listed images do not exist; if no rows of
+    the tables join; or if a patient is in two official splits.
     """
     images, tables = Path(images), Path(tables)
     files = open_files(images)

@@ -1,4 +1,4 @@
-"""Captions for chest X-rays of which only labels are known: the finding, and what it may look like."""
+"""Captions for chest X-rays with labels but no reports: the name of a finding, or a descriptor of it."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,15 +11,15 @@ from ecor_jax.data.vocabulary import normalise_name
 from ecor_jax.errors import UserError
 
 NAME_SHARE = 0.25
-"""Of the captions that name the finding alone."""
+"""Share of captions that contain only the name of the finding."""
 NAME_TEMPLATES = ("{finding}", "chest x-ray with {finding}")
 DESCRIPTOR_TEMPLATES = ("{descriptor}", "{finding}: {descriptor}", "chest x-ray with {descriptor}")
 
 
 class OneFinding(Source):
-    """A record for each finding of each image, the finding as its category.
+    """A source with one record for each finding of each image, with the finding as category.
 
-    Categories of `source` are findings joined by "|"; images without any of `findings`, however spelled, are left out.
+    Categories of `source` are findings joined by "|". Images without any of `findings` (normalised) are skipped.
     """
 
     def __init__(self, source: Source, findings: Sequence[str]):
@@ -40,7 +40,7 @@ class OneFinding(Source):
 
 
 class StudyCaptions(Captions):
-    """The name of a record's finding, or a descriptor of the group that is called so, with or without the name."""
+    """The name of a record's finding, or a descriptor of the group with that name, with or without the name."""
 
     def __init__(self, descriptors: Descriptors):
         self._groups = {normalise_name(group): phrases for group, phrases in descriptors.as_groups().items()}

@@ -1,4 +1,4 @@
-"""Which images a task is about, and their targets: views, findings, and what to make of uncertain labels."""
+"""Selects the images of an X-ray task and their targets, by views, findings and a policy for uncertain labels."""
 
 from collections.abc import Sequence
 from typing import Literal, get_args
@@ -22,26 +22,26 @@ def select(
     uncertain: Uncertain = "drop",
     single_label: bool,
 ) -> tuple[Studies, np.ndarray, dict[str, int]]:
-    """The images of a task, in their order; their targets float32 [N, F], a column for each of `findings`.
+    """Returns the images of a task, their targets float32 [N, F], and the numbers of skipped images by reason.
 
-    And how many images are no part of it, by reason.
+    The targets have one column for each of `findings`.
 
     Args:
         studies: images with labels.
-        findings: label columns of `studies`, upper and lower case alike.
-        views: views to keep, as the table has them (PA, AP, LATERAL; LATERAL does not stand for MIMIC's LL);
-            () keeps all.
-        uncertain: an uncertain label is not known ("drop"), counts as negative ("zeros") or as positive ("ones"): the
-            U-Ignore, U-Zeros and U-Ones of CheXpert (Irvin et al. 2019, section 4). What is not known is NaN; of
-            classes that exclude each other the image is left out, and where it is known of no finding.
-        single_label: the findings are classes, in this selection exclusive: kept are images positive for exactly
-            one of them, whatever other findings they show; targets are one-hot.
+        findings: label columns of `studies`; case is ignored.
+        views: views to keep, as spelled in the table (PA, AP, LATERAL; LATERAL does not include MIMIC's LL); () keeps
+            all.
+        uncertain: an uncertain label is unknown ("drop"), negative ("zeros") or positive ("ones"): the U-Ignore,
+            U-Zeros and U-Ones of CheXpert (Irvin et al. 2019, section 4). Unknown targets are NaN. An image is skipped
+            if all its targets are unknown, or with `single_label` if any is.
+        single_label: the findings are mutually exclusive classes: keeps the images that are positive for exactly one of
+            them, whatever other findings they show; targets are one-hot.
 
-    Findings that the report does not mention count as negative, as is the practice with CheXpert's labels; an image of
-    which the table says nothing at all is left out.
+    Findings that the report does not mention count as negative, as is usual with CheXpert's labels; an image without
+    any label in the table is skipped.
 
-    Raises UserError for findings that do not exist (naming those that do) or are given twice, for views of which
-    there is none, for fewer than two classes, and if no image is left.
+    Raises UserError if a finding does not exist (naming those that do) or is repeated, if no image has any of `views`
+    (a warning if some views are missing), if `single_label` has fewer than two classes, or if no image is left.
     """
     if uncertain not in get_args(Uncertain):
         raise UserError(f"uncertain is {uncertain!r}; expected one of {', '.join(get_args(Uncertain))}")
@@ -67,7 +67,7 @@ def select(
 
 
 def targets_of(labels: Int8[np.ndarray, "N F"], uncertain: Uncertain) -> Float32[np.ndarray, "N F"]:
-    """1 for positive labels, uncertain ones by the policy (NaN where they are dropped), 0 for all others."""
+    """Returns 1 for positive labels, the policy's value for uncertain ones (NaN to drop them), and 0 for all others."""
     doubtful = {"drop": np.nan, "zeros": 0.0, "ones": 1.0}[uncertain]
     return np.where(labels == UNCERTAIN, doubtful, labels == POSITIVE).astype(np.float32)
 
@@ -84,12 +84,12 @@ def _columns(studies: Studies, findings: Sequence[str]) -> list[int]:
 
 
 def _in_views(studies: Studies, views: Sequence[str]) -> np.ndarray:
-    """bool [N]"""
+    """Returns bool [N]: whether the view of each image is among `views`."""
     known = set(studies.views)
     unknown = [view for view in views if view not in known]
     listed = ", ".join(sorted(known - {""})) or "none"
     if views and len(unknown) == len(views):
         raise UserError(f"{studies.origin} has no image of view {', '.join(map(repr, unknown))}; there are: {listed}")
-    if unknown:  # no error: a subset of a data set may happen to have none
+    if unknown:  # not an error, because a subset of a data set may lack a view
         logging.warning("%s: no image of view %s; there are: %s", studies.origin, ", ".join(unknown), listed)
     return np.asarray([not views or view in views for view in studies.views], bool)

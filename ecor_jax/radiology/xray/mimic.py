@@ -1,4 +1,4 @@
-"""MIMIC-CXR-JPG: images and reports by patient and study, and tables keyed by (subject_id, study_id)."""
+"""Reader for MIMIC-CXR-JPG: images and reports by patient and study, and tables keyed by (subject_id, study_id)."""
 
 import re
 from itertools import combinations
@@ -35,11 +35,11 @@ _REPORT = re.compile(r"(?:^|/)p(\d+)/s(\d+)\.txt$")
 
 
 def open_mimic(files: Files, tables: Path, report_files: Files, on_missing: OnMissing = "error") -> Studies:
-    """The images that `metadata` lists, in its order, with their study's row of `chexpert` and their own of `split`.
+    """Opens the images of `metadata`, in its order, with the labels of their study (`chexpert`) and their own `split`.
 
-    Images are files p<subject>/s<study>/<dicom> with any suffix, reports p<subject>/s<study>.txt, below any folders.
-    Images of studies that `chexpert` lacks are left out (the published tables have some); those that `split` lacks
-    are kept, with split ''. Raises UserError as `open_studies` says.
+    Images are files p<subject>/s<study>/<dicom> with any suffix, reports are p<subject>/s<study>.txt, at any depth.
+    Images of studies that `chexpert` lacks are skipped (the published tables have some); images that `split` lacks are
+    kept, with split ''. Raises UserError as `open_studies` does.
     """
     label_table, image_table = _table(tables, "chexpert"), _table(tables, "metadata")
     if not (label_table and image_table):
@@ -77,7 +77,7 @@ def open_mimic(files: Files, tables: Path, report_files: Files, on_missing: OnMi
 
 
 def _table(folder: Path, kind: str) -> Path | None:
-    """The table of this kind, whatever its version; None if there is none."""
+    """Returns the table of this kind, in any version; None if there is none."""
     paths = sorted(path for suffix in TABLE_SUFFIXES for path in folder.glob(f"mimic-cxr-*-{kind}{suffix}"))
     if len(paths) > 1:
         raise UserError(
@@ -87,7 +87,7 @@ def _table(folder: Path, kind: str) -> Path | None:
 
 
 def _read_labels(table: Path) -> tuple[tuple[str, ...], dict[StudyKey, list[int]]]:
-    """The names of the label columns, and of each study the code in each."""
+    """Returns the names of the label columns, and the code in each column for each study."""
     findings: tuple[str, ...] = ()
     studies: dict[StudyKey, list[int]] = {}
     for line, row in read_table(table, _IDS):
@@ -105,7 +105,7 @@ def _read_labels(table: Path) -> tuple[tuple[str, ...], dict[StudyKey, list[int]
 
 
 def _read_images(table: Path, column: str) -> dict[ImageKey, str]:
-    """Of each image its cell in this column."""
+    """Returns the cell of each image in this column."""
     images: dict[ImageKey, str] = {}
     for line, row in read_table(table, (*_IDS, "dicom_id", column)):
         key = (*_study_key(row, f"{table}, line {line}"), row["dicom_id"])
@@ -118,7 +118,7 @@ def _read_images(table: Path, column: str) -> dict[ImageKey, str]:
 
 
 def _read_splits(tables: Path, views: dict[ImageKey, str]) -> tuple[dict[ImageKey, str], list[str]]:
-    """Of each image its split, and a line for each one that is not in `views`."""
+    """Returns the split of each image, and a message for each image that is not in `views`."""
     table = _table(tables, "split")
     if table is None:
         logging.warning("%s has no table of split: no image is in an official split", tables)
@@ -154,5 +154,5 @@ def _image_key(member: str) -> ImageKey | None:
 
 
 def _path(key: tuple[str, ...]) -> str:
-    """The ids as they stand in paths: p10000032/s50414267, and the image if there is one."""
+    """Returns the ids as in paths: p10000032/s50414267, and the image if there is one."""
     return "/".join((f"p{key[0]}", f"s{key[1]}", *key[2:]))

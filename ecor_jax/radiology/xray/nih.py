@@ -1,4 +1,4 @@
-"""NIH ChestX-ray14: one table of labels mined from reports, one row an image."""
+"""Reader for NIH ChestX-ray14: one table of labels mined from reports, with one row per image."""
 
 from pathlib import Path, PurePosixPath
 
@@ -38,10 +38,10 @@ FINDINGS = (
 
 
 def open_nih(files: Files, table: Path, on_missing: OnMissing = "error") -> Studies:
-    """The images that the table lists, in its order, found by their names without folders and suffix.
+    """Opens the images that the table lists, in its order, found by their file names without folders and suffix.
 
-    Labels are POSITIVE or NEGATIVE, all UNMENTIONED where the cell is empty. There are no reports, and no splits
-    in this table. Raises UserError as `open_studies` says.
+    Labels are POSITIVE or NEGATIVE; all are UNMENTIONED if the cell is empty. The data set has no reports, and this
+    table no splits. Raises UserError as `open_studies` does.
     """
     rows: dict[str, tuple[str, str, list[int]]] = {}
     for line, row in read_table(table, COLUMNS):

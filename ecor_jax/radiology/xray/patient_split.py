@@ -1,4 +1,4 @@
-"""Splits of images into training and test parts that share no patient."""
+"""Train/test splits of images without patient overlap."""
 
 from collections.abc import Sequence
 
@@ -10,19 +10,19 @@ from ecor_jax.errors import UserError, some_of
 def split_patients(
     patients: Sequence[str], *, test: float, seed: int, strata: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of training and of test images, ascending: all images of a patient are in one of them.
+    """Returns the indices of training and of test images, ascending; all images of a patient are in the same split.
 
-    Depends on the set of patients, which of them are positive, and the seed; not on the order of the rows.
+    The result depends only on the set of patients, which of them are positive, and the seed, not on the order of rows.
 
     Args:
-        patients: of N images the patient's id.
-        test: share of the patients to test on; rounded, at least one and not all.
-        seed: of the draw.
-        strata: [N, F], 1 where an image is positive. Patients with a positive of the rarest column (that has any)
-            and those without are drawn apart, so that both parts get their share of both, and at least one
-            positive patient each if there are two.
+        patients: the patient id of each of N images.
+        test: the share of patients to test on; rounded, at least one and not all.
+        seed: the seed of the draw.
+        strata: [N, F], 1 where an image is positive. The split is stratified by whether a patient has a positive of the
+            rarest column (with any positives): both splits get their share of positive and other patients, and at least
+            one positive patient each if there are two.
 
-    Raises UserError for a share outside 0 to 1, and for fewer than two patients.
+    Raises UserError if the share is not between 0 and 1, or if there are fewer than two patients.
     """
     if not 0 < test < 1:
         raise UserError(f"the share of patients to test on is {test}; expected a number between 0 and 1")
@@ -36,7 +36,7 @@ def split_patients(
     rng = np.random.default_rng(seed)
     tested = np.zeros(len(names), bool)
     for group in groups:
-        # A lone patient of its kind is trained on.
+        # The only patient of a stratum is used for training.
         count = min(max(1, round(test * len(group))), len(group) - 1)
         tested[rng.permutation(group)[:count]] = True
     of_row = tested[codes]
@@ -44,13 +44,13 @@ def split_patients(
 
 
 def check_no_overlap(train: Sequence[str], test: Sequence[str], *, where: str = "training and test images") -> None:
-    """UserError that lists the patients in both parts (counted, ten named)."""
+    """Raises UserError listing the patients in both splits (their number and ten names)."""
     if both := sorted(set(train) & set(test)):
         raise UserError(f"{where}: a patient in two splits is refused, found {len(both)}: {some_of(both)}")
 
 
 def _rarest(codes: np.ndarray, count: int, positive: np.ndarray) -> np.ndarray:
-    """bool [patients]: has a positive of the column that has the fewest such patients, but some."""
+    """Returns bool [patients]: has a positive of the column with the fewest (but at least one) such patients."""
     of_patient = np.zeros((count, positive.shape[1]), bool)
     np.logical_or.at(of_patient, codes, positive)
     totals = of_patient.sum(axis=0)

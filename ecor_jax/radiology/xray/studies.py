@@ -1,4 +1,4 @@
-"""Images of studies with what is known of them: patient, view, labels, report; and how tables join image files."""
+"""`Studies`, a source of X-ray images with patient, view, labels and report; and joins of tables and files."""
 
 import dataclasses
 import functools
@@ -18,7 +18,7 @@ OnMissing = Literal["error", "skip"]
 Key = TypeVar("Key", bound=Hashable)
 
 POSITIVE, NEGATIVE, UNCERTAIN, UNMENTIONED = 1, 0, -1, -2
-"""What a table says of a finding in an image; the first three are CheXpert's own codes."""
+"""The label of a finding in an image; the first three are CheXpert's own codes."""
 
 
 @dataclasses.dataclass(eq=False)
@@ -26,27 +26,27 @@ class Studies(LabelledFiles):
     """N images with F findings; `open_studies` reads them from tables.
 
     The category of a record is its positive findings in the order of `findings`, normalised and joined by "|"
-    ("edema|pleural effusion", "no finding"); '' where there is none. Its name is the image's path.
+    ("edema|pleural effusion", "no finding"); '' if there is none. Its name is the path of the image.
     """
 
     files: Files
     members: tuple[str, ...]
-    """Of each image its path in `files`."""
+    """The path of each image in `files`."""
     patients: tuple[str, ...]
-    """Of each image the patient's id."""
+    """The patient id of each image."""
     views: tuple[str, ...]
-    """Of each image the view as its table has it: PA, AP, LATERAL, MIMIC's left laterals LL; '' if unknown."""
+    """The view of each image as in its table: PA, AP, LATERAL, LL (MIMIC's left lateral); '' if unknown."""
     findings: tuple[str, ...]
     """The label columns, spelled as in their table."""
     labels: np.ndarray
     """int8 [N, F]: POSITIVE, NEGATIVE, UNCERTAIN or UNMENTIONED."""
     splits: tuple[str, ...]
-    """Of each image its part in the official split; '' where there is none."""
+    """The official split of each image; '' if there is none."""
     report_names: tuple[str, ...]
-    """Of each image the path of its study's report in `report_files`; '' where there is none."""
+    """The path of the report of each image's study in `report_files`; '' if there is none."""
     report_files: Files
     left_out: tuple[str, ...]
-    """A line for every image or row of a table that found no partner and is no part of this."""
+    """A message for every image or row of a table that has no counterpart and is skipped."""
 
     def __post_init__(self):
         names = [normalise_name(finding) for finding in self.findings]
@@ -58,9 +58,9 @@ class Studies(LabelledFiles):
 
     @functools.cached_property
     def reports(self) -> tuple[str, ...]:
-        """Of each image the raw text of its study's report, '' where there is none.
+        """Returns the raw text of the report of each image's study, '' if there is none.
 
-        Read when first asked for (a selection reads its own only), each report once. Raises UserError naming one
+        Reports are read on first access, each once; a selection reads only its own. Raises UserError naming a report
         that cannot be read.
         """
         names = set(self.report_names) - {""}
@@ -68,7 +68,7 @@ class Studies(LabelledFiles):
         return tuple(texts[name] for name in self.report_names)
 
     def take(self, indices: Sequence[int] | np.ndarray) -> "Studies":
-        """Some of the images, by their indices, in the order given."""
+        """Returns a subset of the images, given by indices, in that order."""
         indices = np.asarray(indices, np.int64)
         columns = ("members", "patients", "views", "splits", "report_names")
         taken = {name: tuple(getattr(self, name)[index] for index in indices) for name in columns}
@@ -76,7 +76,7 @@ class Studies(LabelledFiles):
 
 
 def images_by_key(files: Files, key_of: Callable[[str], Key | None]) -> dict[Key, str]:
-    """The members by their keys; those without a key are passed over. Raises UserError for two of one key."""
+    """Returns the members by key and skips those without a key. Raises UserError if two members have the same key."""
     members: dict[Key, str] = {}
     for member in files.members:
         if (key := key_of(member)) is not None and members.setdefault(key, member) != member:
@@ -87,10 +87,10 @@ def images_by_key(files: Files, key_of: Callable[[str], Key | None]) -> dict[Key
 def keep_existing(
     where: Path, listed: Iterable[Key], existing: dict[Key, str], name_of: Callable[[Key], str], on_missing: OnMissing
 ) -> tuple[list[Key], list[str]]:
-    """The listed images that exist, and a line for each that does not, or exists and is not listed.
+    """Returns the listed images that exist, and a message for each missing or unlisted image.
 
-    Raises UserError for listed images that are missing (all counted, ten named), unless `on_missing` is "skip" and
-    some exist; and for an `on_missing` that is neither.
+    Raises UserError if listed images are missing (all counted, ten named), unless `on_missing` is "skip" and some
+    exist; and if `on_missing` is invalid.
     """
     if on_missing not in get_args(OnMissing):
         raise UserError(f"on_missing is {on_missing!r}; expected one of {', '.join(get_args(OnMissing))}")
@@ -107,7 +107,7 @@ def keep_existing(
 
 
 def left_out(where: Path, reason: str, names: Sequence[str]) -> list[str]:
-    """A line for each name, giving the reason; their count and the first ten are logged."""
+    """Returns a message with the reason for each name, and logs the number of names and the first ten."""
     if names:
         logging.warning("%s: %d left out (%s): %s", where, len(names), reason, some_of(names))
     return [f"{name}: {reason} ({where.name})" for name in names]

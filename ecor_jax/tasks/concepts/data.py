@@ -1,4 +1,4 @@
-"""The data of a concept bottleneck: images with labels, and the descriptors that hold of each."""
+"""The dataset of the concepts task: pictures with labels, and the descriptors that are present in each."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from ecor_jax.data.tally import Tally
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """N pictures with the targets of C classes or labels, and what holds of each.
+    """N pictures with the targets of C classes or labels, and their descriptors.
 
-    targets: 1 for what is there; of exclusive classes one-hot rows, of labels NaN where nothing is known.
-    present: of the descriptors of the model. phrases: all that its labels, or its report, say of it, whether the model
-    knows them or not; none where there is no report. patients: of each picture; None where they are no X-rays.
+    targets: 1 for present classes; one-hot rows for exclusive classes; NaN for unknown labels.
+    present: the model's descriptors that are present. phrases: all descriptors in the labels or the report of a
+    picture, also those that the model lacks; empty without a report. patients: one per X-ray; None for other pictures.
     """
 
     pictures: Source
@@ -30,12 +30,12 @@ class Split:
 
 @dataclasses.dataclass(frozen=True)
 class ConceptsDataset:
-    """No picture, and no patient, is in two splits; `validation` is None where the options keep none.
+    """Splits with disjoint pictures and patients; `validation` is None if the options define none.
 
-    exclusive: a picture is of one of the classes; else every label holds or does not. of_class: the descriptors of
-    each class; None where that is not known. tally: what became of the files that were found.
-    trained_on: the patients of the training split's studies, whatever they show.
-    captions: pictures and captions that a CLIP may be pretrained on; None where there are none.
+    exclusive: whether a picture has exactly one of the classes; else any number of labels. of_class: the descriptors
+    of each class; None if unknown. tally: counts of the files.
+    trained_on: the patients of all studies of the training split, whether their labels are used or not.
+    captions: pictures and captions to pretrain a CLIP on; None if there are none.
     """
 
     classes: tuple[str, ...]
@@ -50,14 +50,14 @@ class ConceptsDataset:
     captions: tuple[Source, Captions] | None = None
 
     def fingerprint(self) -> list[object]:
-        """Plain values that are others for other data."""
+        """Returns plain values that identify the data."""
         splits = [split for split in (self.train, self.validation, self.test) if split is not None]
         labels = [split.targets.tobytes().hex() + split.present.tobytes().hex() for split in splits]
         return [self.classes, self.descriptors.phrases, labels, *(split.pictures.fingerprint() for split in splits)]
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """What is told of one by one: every label; of two exclusive classes the last, of more none."""
+        """The classes reported individually: all labels; of two exclusive classes the last, of more none."""
         if not self.exclusive:
             return self.classes
         return self.classes[1:] if len(self.classes) == 2 else ()

@@ -1,4 +1,4 @@
-"""Explanations of pictures by a bottleneck: every descriptor's exact contribution to every answer."""
+"""Explains pictures by the exact contributions of descriptors to the answers of a bottleneck; `ConceptExplainer`."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -34,7 +34,7 @@ READING = (
     "A descriptor that is not seen speaks for an answer where the model learnt that its absence does.",
     "A what-if changes one cosine and leaves all others as they are. In a real image they would move together.",
 )
-"""What to keep in mind of explained images."""
+"""Notes on the interpretation of explained images."""
 OF_CLASSES = (
     "Of classes, the logit is that of the likeliest class less that of the next: it says why the image is taken for "
     "the one rather than the other, and its sigmoid is the share of the one in the probability of both."
@@ -42,12 +42,12 @@ OF_CLASSES = (
 
 
 def reading(*, medical: bool, classes: bool) -> list[str]:
-    """What to keep in mind. classes: there are more than two, of which one is right."""
+    """Returns the notes for a page. classes: whether there are more than two exclusive classes."""
     return [*((XRAYS_ALONE,) if medical else ()), *READING, *((OF_CLASSES,) if classes else ())]
 
 
 class ConceptExplainer(Explainer[ExplainedImage]):
-    """Explains pictures by the bottleneck of a model directory: a diagnosis, or any classification."""
+    """An explainer for the bottleneck of a model directory: of X-ray findings, or any other classification."""
 
     option_names = frozenset({"what_if"})
 
@@ -59,7 +59,7 @@ class ConceptExplainer(Explainer[ExplainedImage]):
     def explain_records(
         self, records: Sequence[Record], what_if: Sequence[str] | Mapping[str, float] = ()
     ) -> list[ExplainedImage]:
-        """what_if: `DESCRIPTOR=COSINE`, a cosine to ask after in the place of what the picture has."""
+        """Explains each picture. what_if: `DESCRIPTOR=COSINE`, a counterfactual cosine in [-1, 1]."""
         saved, mesh = self.saved, make_mesh()
         asked = read_what_if(what_if, saved.descriptors, -1, 1, "DESCRIPTOR=COSINE, a cosine")
         batch = min(64, len(records))
@@ -88,7 +88,7 @@ class ConceptExplainer(Explainer[ExplainedImage]):
 
 
 class Shown(NamedTuple):
-    """An image to explain; gold by label where it is known, and the descriptors that hold of it."""
+    """An image to explain. gold: the known labels. reported: the descriptors that its labels or report state."""
 
     name: str
     image: Image.Image
@@ -97,7 +97,7 @@ class Shown(NamedTuple):
 
 
 class _Question(NamedTuple):
-    """A label, or a class against its rival, as one logit: weight and bias; the columns of both in `Linear`."""
+    """The logit of a label, or the difference of a class and its rival. column, rival: their columns in `Linear`."""
 
     label: str
     weight: Float[np.ndarray, "concepts"]
@@ -115,10 +115,10 @@ def explained_images(
     report_source: str = "",
     asked: Mapping[int, float] = MappingProxyType({}),
 ) -> list[ExplainedImage]:
-    """The images with every descriptor's exact contribution to every label, or to the likeliest class.
+    """Explains images by every descriptor's exact contribution to every label, or to the most probable class.
 
-    asked: concepts and the cosines they shall have in the what-ifs; without any, those with the largest contributions
-    become typical.
+    asked: {concept: cosine} of the what-ifs; by default the TOP_WHAT_IFS concepts with the largest contributions are
+    set to their typical cosines.
     """
     groups = [descriptors.groups[group] for group in descriptors.group_of]
     classes = findings.single_label and len(end.names) > 2
@@ -178,7 +178,7 @@ def _questions(
     bias: Float[np.ndarray, "outputs"],
     classes: bool,
 ) -> list[_Question]:
-    """Every label by itself; of classes, the likeliest one against the next."""
+    """Returns one question per label; for more than two classes, the most probable class against the next."""
     if not classes:
         return [_Question(name, weights[:, n], float(bias[n]), n) for n, name in enumerate(end.names)]
     best, rival = np.argsort(-logits, kind="stable")[:2].tolist()
@@ -187,7 +187,7 @@ def _questions(
 
 
 def _told(question: _Question, end: Linear, logits: Float[np.ndarray, "outputs"]) -> tuple[float, float | None, str]:
-    """Of these logits the probability of what is asked, that of its rival, and the likeliest class."""
+    """Returns the probabilities of the question's label and of its rival, and the most probable class."""
     if question.rival is None:
         return sigmoid(float(logits[question.column])), None, ""
     shares = probabilities(logits, exclusive=True)

@@ -1,6 +1,6 @@
-"""What a picture shows, and what each descriptor adds to that: records, and what of them to show first.
+"""Records that explain a classification by contributions of descriptors, and selections of them for pages.
 
-Cosines are in [-1, 1], probabilities fractions in [0, 1]; weights and contributions are in units of the logit.
+Cosines are in [-1, 1], probabilities in [0, 1]; weights and contributions are in units of the logit.
 """
 
 import dataclasses
@@ -13,22 +13,22 @@ from PIL import Image
 from ecor_jax.tasks.explanation import Explained, Plain
 
 TOLERANCE = 1e-3
-"""Sums in float32 may miss the model's probability by this much; more is no rounding."""
+"""Maximum difference from the model's probability that is accepted as float32 rounding."""
 KINDS = {
     (True, True): "Seen, and speaks for it",
     (True, False): "Seen, but speaks against it",
     (False, True): "Not seen, which speaks for it",
     (False, False): "Not seen, which speaks against it",
 }
-"""Of evidence: whether it is seen, and whether it is for the answer."""
+"""Names of the kinds of evidence, by (seen, contributes positively)."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Evidence(Plain):
-    """A descriptor's part in one answer: `weight` is what its logit gains per unit of the cosine.
+    """A descriptor's evidence for one answer. `weight` is the derivative of the logit by the cosine.
 
-    `typical` is the mean cosine of the descriptor over the training images: cosines of CLIP bunch together, so only
-    what is beyond the typical says something of this image.
+    `typical` is the mean cosine of the descriptor over the training images. Because CLIP's cosines vary little, only
+    the difference from the typical cosine is informative.
     """
 
     descriptor: str
@@ -40,25 +40,24 @@ class Evidence(Plain):
 
     @property
     def contribution(self) -> float:
-        """The descriptor's exact share of the logit beyond what a typical image has."""
+        """The descriptor's exact contribution to the difference of the logit from that of a typical image."""
         return self.weight * (self.cosine - self.typical)
 
     @property
     def seen(self) -> bool:
-        """Whether the image fits the descriptor better than a typical image does."""
+        """Whether the cosine exceeds the typical one."""
         return self.cosine > self.typical
 
 
 @dataclasses.dataclass(frozen=True)
 class Answer(Plain):
-    """One label: its probability, and the evidence whose contributions make up its logit.
+    """One label with its probability, and the evidence whose contributions add up to its logit.
 
-    `base` is the logit of a typical image: the bias, and weight times typical cosine over all descriptors. Of classes
-    that exclude each other, the logit is that of the class less that of `rival`, the likeliest other class: it says
-    why the picture is of this class rather than of that one, and the odds of the two are its exponential. Of a label
-    that holds or does not, `rival` is empty: that it does not hold. `gold` is None where the truth is not known.
+    `base` is the logit of a typical image: the bias plus the sum of weight times typical cosine over all descriptors.
+    For exclusive classes, the logit is that of the class minus that of `rival`, the most probable other class, so that
+    its exponential is the odds of the two. For a binary label, `rival` is empty. `gold` is None if unknown.
 
-    Raises ValueError where the probabilities are not those of the logit that the evidence adds up to.
+    Raises ValueError if the probabilities do not match the logit that the evidence adds up to.
     """
 
     label: str
@@ -81,30 +80,30 @@ class Answer(Plain):
 
     @property
     def logit(self) -> float:
-        """The base and all contributions."""
+        """The sum of the base and all contributions."""
         return math.fsum([self.base, *(evidence.contribution for evidence in self.evidence)])
 
     @property
     def threshold(self) -> float:
-        """What the probability must exceed: the rival's."""
+        """The probability of the rival, which that of the label must exceed; 0.5 without a rival."""
         return 0.5 if self.rival_probability is None else self.rival_probability
 
     @property
     def found(self) -> bool:
-        """Whether the answer is yes; at the threshold itself it is no."""
+        """Whether the probability exceeds the threshold."""
         return self.probability > self.threshold
 
     @property
     def right(self) -> bool | None:
-        """Whether the answer is that of the gold, where there is one."""
+        """Whether `found` agrees with the gold label; None without one."""
         return None if self.gold is None else self.found == self.gold
 
     def ranked(self) -> list[Evidence]:
-        """The evidence by the size of its contribution; ties keep the order in which they are given."""
+        """Returns the evidence by decreasing magnitude of its contribution; ties keep their order."""
         return sorted(self.evidence, key=lambda evidence: -abs(evidence.contribution))
 
     def selected(self, top: int) -> "Selection":
-        """The `top` strongest of each kind of evidence."""
+        """Returns the `top` strongest of each kind of evidence."""
         kinds: dict[str, list[Evidence]] = {kind: [] for kind in KINDS.values()}
         rest = []
         for evidence in self.ranked():
@@ -117,11 +116,10 @@ class Answer(Plain):
 
 
 class Selection(NamedTuple):
-    """The strongest evidence of each kind, each by the size of its contribution, and the sum of all the rest.
+    """The strongest evidence of each kind, by decreasing magnitude of its contribution, and the sum of the rest.
 
-    What is shown and `rest` (of `left_out` descriptors) add up to all contributions. "Seen" is a cosine beyond the
-    typical; evidence is for the answer where its contribution is positive. Evidence that contributes nothing is of
-    no kind.
+    The contributions in `kinds` and `rest` (of `left_out` descriptors) add up to the sum of all contributions.
+    Evidence without a contribution is of no kind.
     """
 
     kinds: Mapping[str, Sequence[Evidence]]
@@ -133,8 +131,8 @@ class Selection(NamedTuple):
 class WhatIf(Plain):
     """The probability of a label if the cosine of this one descriptor were `cosine_to`.
 
-    group: of the descriptor, which several may have. rival_probability, likeliest: of classes, what the same rival then
-    has, and the class that is then likeliest.
+    group: distinguishes equal descriptors of several groups. rival_probability, likeliest: for exclusive classes, the
+    probability of the same rival and the most probable class after the change.
     """
 
     descriptor: str
@@ -148,13 +146,12 @@ class WhatIf(Plain):
 
 @dataclasses.dataclass(frozen=True)
 class ExplainedImage(Explained):
-    """An image with what is answered of it, and what was reported of it.
+    """An image with the model's answers and the reported descriptors.
 
-    `name` is shown and need not be a path. `what_ifs` goes from a label to its what-ifs. `reported` are the
-    descriptors that `report_source` ("the radiologist's report", "the labels") says are there. medical: it is an X-ray,
-    and its page says that this is no medical device.
+    `name` is displayed and need not be a path. `what_ifs` are by label. `reported` are the descriptors stated by
+    `report_source` ("the radiologist's report", "the labels"). medical: X-rays, whose page has a disclaimer.
 
-    Raises ValueError for a what-if of no answer or descriptor, or with a probability that its weight does not give.
+    Raises ValueError for a what-if of an unknown label or descriptor, or whose probability contradicts the weight.
     """
 
     name: str
@@ -193,11 +190,11 @@ class ExplainedImage(Explained):
 
     @property
     def category(self) -> str:
-        """The likeliest class; of labels those that are found, with commas."""
+        """The most probable class; of labels those that are found, with commas."""
         return ", ".join(answer.label for answer in self.answers if answer.found)
 
     def table(self) -> list[dict[str, Any]]:
-        """A descriptor of an answer a line, the strongest first."""
+        """Returns one row per answer and descriptor, the strongest first."""
         return [
             {"label": answer.label, "probability": answer.probability} | evidence.to_dict()
             for answer in self.answers
@@ -205,9 +202,9 @@ class ExplainedImage(Explained):
         ]
 
     def compared(self) -> dict[str, bool | None]:
-        """What was reported, and whether the model sees it: None where it has no such descriptor.
+        """Returns whether the model sees each reported descriptor; None if it lacks the descriptor.
 
-        Capitals and spaces do not count.
+        Upper case and white space are ignored.
         """
 
         def normal(descriptor: str) -> str:
@@ -221,10 +218,10 @@ class ExplainedImage(Explained):
 
 
 def sigmoid(logit: float) -> float:
-    """1 / (1 + exp(-logit)), without overflow."""
+    """Computes 1 / (1 + exp(-logit)) without overflow."""
     return (1 + math.tanh(logit / 2)) / 2
 
 
 def share_of_both(probability: float, rival: float | None) -> float:
-    """The probability of an answer among itself and its rival (None: that it does not hold)."""
+    """Returns the probability of an answer given that it or its rival is right; unchanged without a rival."""
     return probability if rival is None else probability / (probability + rival)

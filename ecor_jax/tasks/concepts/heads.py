@@ -1,4 +1,4 @@
-"""Classes from image features: through descriptors (arXiv 2411.04008, section 3.2), and heads to compare with."""
+"""Classification heads on image features: by descriptors (arXiv 2411.04008, section 3.2), and baselines without."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from ecor_jax.errors import UserError
 
 
 class BlackBox(nnx.Module):
-    """Logits from unit features with no concept between: linear, or with one hidden layer of `width` (0: none)."""
+    """A head without concepts on unit features: linear, or an MLP with one hidden layer of `width` (0: none)."""
 
     def __init__(self, embed_dim: int, width: int, size: int, *, rngs: nnx.Rngs):
         if width < 0:
@@ -24,28 +24,28 @@ class BlackBox(nnx.Module):
         self.last = nnx.Linear(width or embed_dim, size, rngs=rngs)
 
     def __call__(self, features: Float[Array, "batch embed"]) -> Float[Array, "batch size"]:
-        """Of unnormalised features."""
+        """Computes logits of unnormalised features."""
         features = unit(features)
         return self.last(features if self.hidden is None else jax.nn.relu(self.hidden(features)))
 
 
 class ClassNames(nnx.Module):
-    """Zero-shot classification (Radford et al. 2021, section 3.1.2): the cosine to each class's prompt, scaled."""
+    """A zero-shot head (Radford et al. 2021, section 3.1.2): scaled cosines to the prompts of the classes."""
 
     def __init__(self, bank: Float[np.ndarray, "classes embed"], scale: float):
         self.bank, self.scale = Bank(jnp.asarray(bank)), scale
 
     def __call__(self, features: Float[Array, "batch embed"]) -> Float[Array, "batch classes"]:
-        """Of unnormalised features."""
+        """Computes logits of unnormalised features."""
         return self.scale * unit(features) @ self.bank[...].T
 
 
 def mean_descriptors(
     bank: Float[np.ndarray, "concepts embed"], of_class: Bool[np.ndarray, "classes concepts"], scale: float
 ) -> Bottleneck:
-    """Classification by the mean cosine to a class's descriptors (Menon and Vondrick 2023, equation 1), untrained.
+    """Returns an untrained head: the mean cosine to a class's descriptors (Menon and Vondrick 2023, equation 1).
 
-    It is a bottleneck whose aggregation has 1/n for each of the n descriptors of a class, times `scale`.
+    It is a bottleneck with an aggregation weight of `scale` / n for each of the n descriptors of a class.
     """
     head = Bottleneck(bank, None, scale=1.0, size=len(of_class), init="zeros", rngs=nnx.Rngs(0))
     weight = scale * of_class.T / of_class.sum(axis=1)
@@ -57,14 +57,14 @@ Head = Bottleneck | BlackBox | ClassNames
 
 
 class Outputs(NamedTuple):
-    """Of N pictures: logits of C classes, and the cosines to all descriptors (None of a head without a bottleneck)."""
+    """The logits of C classes for N pictures, and the cosines to all descriptors (None for other heads)."""
 
     logits: Float[np.ndarray, "N classes"]
     cosines: Float[np.ndarray, "N concepts"] | None
 
 
 def outputs(head: Head, features: Float[np.ndarray, "N embed"]) -> Outputs:
-    """What a head makes of unnormalised features."""
+    """Applies a head to unnormalised features."""
     graph, state = nnx.split(head)
 
     @jax.jit
@@ -80,13 +80,13 @@ def outputs(head: Head, features: Float[np.ndarray, "N embed"]) -> Outputs:
 
 
 def probabilities(logits: Float[np.ndarray, "N classes"], exclusive: bool) -> Float[np.ndarray, "N classes"]:
-    """Softmax of classes that exclude each other, sigmoids of labels that do not; float64."""
+    """Computes the softmax of exclusive classes, or the sigmoids of labels; the result is float64."""
     wide = jnp.asarray(logits)
     return np.asarray(jax.nn.softmax(wide) if exclusive else jax.nn.sigmoid(wide)).astype(np.float64)
 
 
 class Linear(NamedTuple):
-    """The end of a bottleneck: the logits of `names` are cosines @ weight + bias."""
+    """The linear layer of a bottleneck: the logits of `names` are cosines @ weight + bias."""
 
     names: tuple[str, ...]
     weight: Float[np.ndarray, "concepts outputs"]
@@ -94,10 +94,10 @@ class Linear(NamedTuple):
 
 
 def linear(bottleneck: Bottleneck, names: Sequence[str], exclusive: bool) -> Linear:
-    """W and bias of a bottleneck without groups.
+    """Returns the weight and bias of a bottleneck without groups.
 
-    Of two classes that exclude each other it is one logit, of the second, the difference of theirs: softmax of two is
-    its sigmoid. Of more, their mean is taken from all: only differences decide, and softmax stays the same.
+    Two exclusive classes are reduced to the logit of the second, the difference of both: its sigmoid is the softmax.
+    For more classes, the mean over the classes is subtracted, which does not change the softmax.
     """
     aggregation = bottleneck.aggregation
     weight = np.asarray(aggregation.kernel[...])

@@ -1,4 +1,4 @@
-"""How a head is trained: cross-entropy and the concept loss (arXiv 2411.04008, section 3.2) on frozen features."""
+"""Trains heads on frozen features with cross-entropy and the concept loss (arXiv 2411.04008, section 3.2)."""
 
 import dataclasses
 import math
@@ -19,10 +19,10 @@ from ecor_jax.training.step import Batch, Metrics
 
 @dataclasses.dataclass(frozen=True)
 class HeadLoss:
-    """Cross-entropy and `concept_weight` times the concept loss: 1 and 2 in the paper.
+    """The cross-entropy plus `concept_weight` (2 in the paper) times the concept loss.
 
-    single_label: one of the classes is right (softmax), or each label is there or not (sigmoid).
-    weights: of the classes; of the positives of each label.
+    single_label: whether the classes are exclusive (softmax), or labels are binary (sigmoid).
+    weights: of the classes, or of the positives of each label. push_absent: see `losses.concept_loss`.
     """
 
     single_label: bool
@@ -36,10 +36,10 @@ class HeadLoss:
 
 
 class ConceptsLearner:
-    """A head trained on {"features", "target", "present"} batches; the encoders are frozen, outside of it.
+    """Trains a head on {"features", "target", "present"} batches; the features are those of frozen encoders.
 
-    target: float [classes], 1 for what is there; of one label a one-hot row, of several NaN where nothing is known.
-    present: the concepts that are there.
+    target: float [classes], 1 for present; a one-hot row for exclusive classes, NaN for unknown labels.
+    present: bool [concepts].
     """
 
     trainable = nnx.Param
@@ -85,9 +85,9 @@ class ConceptsLearner:
 def class_weights(
     target: Float[np.ndarray, "N classes"], classes: Sequence[str], single_label: bool, balanced: bool
 ) -> Float[np.ndarray, "classes"]:
-    """Ones; or, balanced, N / (C n_c) of each of C classes, and negatives over positives of each label.
+    """Returns ones; or, if `balanced`, N / (C n_c) for each of C classes, and negatives / positives for each label.
 
-    UserError names a class that no picture is of (or, of several labels, that all known ones have).
+    Raises UserError, naming the class, if no picture or every picture with a known label has it.
     """
     positives, negatives = np.nansum(target, axis=0), np.nansum(1 - target, axis=0)
     for name, positive, negative in zip(classes, positives, negatives, strict=True):

@@ -1,4 +1,4 @@
-"""The options of classification through descriptors."""
+"""The options of the concepts task: classification through descriptors."""
 
 import dataclasses
 from typing import Annotated, Literal
@@ -22,18 +22,18 @@ from ecor_jax.training.options import Optimizer
 
 @dataclasses.dataclass(frozen=True)
 class Concepts:
-    """Where the descriptors come from.
+    """The source of the descriptors, and their prompts.
 
-    source: 'labels', the descriptors of a picture's classes hold of it; 'reports', those that its report states.
-    descriptors: of labels: a file {class: [descriptor, ...]} in a form of docs/formats.md, of X-rays
-      {"groups": {finding: [descriptor, ...]}};
-      'xrays', the built-in ones of X-rays.
-    statements: of reports: statements.jsonl of ecor-jax descriptors; empty: the rules split the reports.
+    source: 'labels', a picture has the descriptors of its classes; 'reports', those that its report states.
+    descriptors: for labels: a file {class: [descriptor, ...]} in a format of docs/formats.md; for X-rays a file
+      {"groups": {finding: [descriptor, ...]}}, or 'xrays', the built-in one.
+    statements: for reports: statements.jsonl of `ecor-jax descriptors`; empty: rules split the reports.
     sections: the sections of a report that the rules read.
-    min_reports: reports that must state a descriptor. max_descriptors: how many are kept, the most frequent ones.
-    template: the prompt; {d} is the descriptor. With {c}, its class, every class has its descriptors for itself;
-      without, classes share the descriptors that they have in common.
-    class_template: the prompt of zero_shot.
+    min_reports: minimum number of reports that state a descriptor. max_descriptors: maximum number of descriptors; the
+      most frequent ones are kept.
+    template: the prompt; {d} is the descriptor. With {c}, its class, equal descriptors of two classes are two concepts;
+      without it, they are one.
+    class_template: the prompt of the method zero_shot; {c} is the class.
     """
 
     source: Literal["labels", "reports"] = "labels"
@@ -48,7 +48,7 @@ class Concepts:
 
 @dataclasses.dataclass(frozen=True)
 class Head:
-    """init: of the aggregation matrix. black_box_width: of the hidden layer of black_box_mlp."""
+    """init: initial aggregation matrix. use_bias: of the aggregation. black_box_width: hidden size of black_box_mlp."""
 
     adapter: AdapterOptions = AdapterOptions(width=32, alpha=0.5, last_relu=False)
     init: Literal["zeros", "orthogonal"] = "zeros"
@@ -58,7 +58,7 @@ class Head:
 
 @dataclasses.dataclass(frozen=True)
 class ConceptsLoss:
-    """concept_weight: of the concept loss; 2 in the paper. class_weights: 'balanced' shifts the probabilities."""
+    """concept_weight: weight of the concept loss; 2 in the paper. class_weights: 'balanced' shifts probabilities."""
 
     concept_weight: Weight = 2.0
     class_weights: Literal["none", "balanced"] = "none"
@@ -68,18 +68,19 @@ class ConceptsLoss:
 class ConceptsData(LabelledPictures):
     """Labelled pictures.
 
-    kind: any 'pictures' (`data.parts`), or 'xrays': NIH's or MIMIC's chest X-rays, split by patient.
-    single_label: the classes exclude each other; else a picture has any number of labels.
-    on_missing: 'error', or leave out ('skip', 'allow') classes that only the pictures or only the descriptors have; of
+    kind: any 'pictures' (`tasks.splits`), or 'xrays': NIH's or MIMIC's chest X-rays, split by patient.
+    single_label: whether the classes are exclusive; else a picture has any number of labels.
+    on_missing: 'error', or omit ('skip', 'allow') classes that only the pictures or only the descriptors have; for
       X-rays, listed images that do not exist.
-    validation: of X-rays a share of the training patients, or an official split's name.
+    validation: for X-rays a share of the training patients, or the name of an official split.
 
-    Of X-rays alone:
-    images: a folder or zip; of MIMIC-CXR-JPG the folder that holds files/. tables: NIH's csv of labels, or the folder
-      of MIMIC's tables. reports: MIMIC's folder of reports, if it is another than that of the images.
-    findings: columns of the tables; of a single label the classes, the positive last. views: with commas; empty: all.
-    uncertain: what becomes of uncertain labels. patients: drawn of those with such images; 0: all.
-    test: share of the patients; 0: the official split.
+    For X-rays only:
+    images: a folder or zip; for MIMIC-CXR-JPG the folder that contains files/. tables: NIH's csv of labels, or the
+      folder of MIMIC's tables. reports: MIMIC's folder of reports, if it differs from that of the images.
+    findings: columns of the tables; with single_label two classes, the positive last. views: with commas; empty: all.
+    uncertain: uncertain labels are unknown ('drop'), negative ('zeros') or positive ('ones').
+    patients: number of patients with such images, drawn at random; 0: all.
+    test: share of the patients in the test split; 0: the official split.
     """
 
     kind: Literal["pictures", "xrays"] = "pictures"
@@ -96,9 +97,9 @@ class ConceptsData(LabelledPictures):
 
 @dataclasses.dataclass(frozen=True)
 class ConceptsEvaluation:
-    """average: of precision, recall and F1; 'auto', of one label or the last of two classes, macro of more classes.
+    """average: of precision, recall and F1; 'auto': macro for more than two exclusive classes, else binary.
 
-    resamples: of the bootstrap over patients. explained: reasons given for an answer.
+    resamples: number of resamples of the bootstrap over patients. explained: number of reasons for an answer.
     """
 
     batch_size: EvaluationBatchSize = 64
@@ -109,16 +110,16 @@ class ConceptsEvaluation:
 
 @dataclasses.dataclass(frozen=True)
 class ConceptsReport:
-    """studies: pictures that the report shows."""
+    """studies: number of pictures in the report."""
 
     studies: Shown = 12
 
 
 @dataclasses.dataclass(frozen=True)
 class ConceptsOptions(OnClip):
-    """embeddings: instead of a model, a file of another dual encoder's embeddings (features/encoders.py).
+    """embeddings: a file of another dual encoder's embeddings (features/encoders.py), instead of a model.
 
-    methods: some of METHODS in tasks/concepts/task.py; the first is saved and explained.
+    methods: names of METHODS in tasks/concepts/task.py, with commas; the first is saved and explained.
     """
 
     task: str = "concepts"

@@ -1,4 +1,4 @@
-"""Any labelled pictures, and descriptors of their classes (Menon and Vondrick 2023)."""
+"""Opens labelled pictures and descriptors of their classes (Menon and Vondrick 2023) as a dataset of concepts."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,19 +21,18 @@ from ecor_jax.tasks.splits import PROCEDURAL, drawings, open_splits, share_of, w
 from ecor_jax.untrusted.json_text import JsonObject
 
 DRAWN = 64
-"""Pixels of a side of the built-in drawings."""
+"""The side length of the built-in drawings in pixels."""
 SHARED = "several classes"
-"""The group of descriptors that more than one class has."""
+"""The group of descriptors that several classes share."""
 
 
 def open_pictures(options: ConceptsOptions) -> ConceptsDataset:
-    """The pictures that `data` names, and a descriptor file {class: [descriptor, ...]}.
+    """Opens the pictures that `data` names, and a descriptor file: {class: [descriptor, ...]}, or a list for all.
 
-    Where the template names the class, a class has its descriptors for itself, as Menon and Vondrick's do; else a
-    descriptor is one concept for all classes that have it; of a list without classes, for all. Of several labels a
-    picture's category is "one|another"; such pictures are not split here, since a split by class would need a class for
-    each picture.
-    UserError names what is missing in the pictures or in the file.
+    If the template has {c}, descriptors of different classes are different concepts, as in Menon and Vondrick's work;
+    else equal descriptors are one concept. The category of a picture with several labels is "one|another"; such
+    pictures need predefined splits, because a split by class needs one class per picture.
+    Raises UserError, naming what is missing in the pictures or in the file.
     """
     data, concepts, tally = options.data, options.concepts, Tally()
     if concepts.source != "labels":
@@ -109,7 +108,7 @@ def _labels(source: Source, data: ConceptsData) -> set[str]:
 
 
 def _without_classes(concepts: Concepts, lines: list[str]) -> Descriptors:
-    """A list of descriptors that says of no class what it has, as Label-free CBM's."""
+    """Reads a list of descriptors that are not assigned to classes, as in Label-free CBM."""
     if "{c}" in concepts.template:
         raise UserError(f"concepts.template has {{c}}, but {concepts.descriptors} says of no class what it has")
     descriptors = Descriptors.from_file(concepts.descriptors)
@@ -125,7 +124,7 @@ def _labels_of(category: str, data: ConceptsData) -> list[str]:
 
 
 def _classes(vocabulary: Vocabulary, train: Source, data: ConceptsData, left_out: list[str]) -> tuple[str, ...]:
-    """The classes that have both pictures to train on and descriptors, in the order of the file."""
+    """Returns the classes that have both training pictures and descriptors, in the order of the file."""
     there = _labels(train, data)
     differences = match(vocabulary, sorted(there), "error" if data.on_missing == "error" else "allow")
     if line := differences.describe():
@@ -137,7 +136,7 @@ def _classes(vocabulary: Vocabulary, train: Source, data: ConceptsData, left_out
 def _descriptors(
     vocabulary: Vocabulary, classes: Sequence[str], *, per_class: bool
 ) -> tuple[Descriptors, Bool[np.ndarray, "classes concepts"]]:
-    """The descriptors of the classes, and which of them each class has."""
+    """Returns the descriptors of the classes, and the membership of each descriptor in each class."""
     lists = {name: vocabulary.rationales_of(vocabulary.classes.index(name)) for name in classes}
     if per_class:
         descriptors = Descriptors.of_classes(lists)
@@ -161,7 +160,7 @@ def _split_of(
     descriptors: Descriptors,
     of_class: Bool[np.ndarray, "classes concepts"] | None,
 ) -> Split:
-    """The pictures of the classes; with several labels all pictures, those of unknown labels too."""
+    """Returns the pictures of the classes; without `single_label` all pictures, ignoring labels of other classes."""
     number = {label: column for column, label in enumerate(classes)}
     labels = [_labels_of(category, data) for category in source.categories]
     rows = [row for row, own in enumerate(labels) if not data.single_label or own[0] in number]

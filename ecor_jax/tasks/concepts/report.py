@@ -1,4 +1,4 @@
-"""The page of a run of concepts."""
+"""Writes the report page of a run or an evaluation of the concepts task."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,11 +24,11 @@ from ecor_jax.tasks.concepts.results import Evaluation
 
 TOP_OF_CLASS = 5
 MOST_COUNTED = 14
-"""Classes whose pictures are counted one by one at the head of the page."""
+"""Maximum number of classes for which the head of the page has a count of pictures per class."""
 
 
 class DescriptorWeights(NamedTuple):
-    """What each label's logit gains per unit of a descriptor's cosine, and the size of the largest of these."""
+    """The weight of a descriptor in each label's logit; strength: the largest magnitude of these weights."""
 
     phrase: str
     group: str
@@ -44,14 +44,14 @@ def write_report(
     data: ConceptsDataset,
     log: Log,
 ) -> Path:
-    """Writes `directory/index.html`: the table, curves, weights, explained pictures of the first method."""
+    """Writes `directory/index.html`: the table, curves, weights and explained pictures of the first method."""
     main = next(iter(rows.values()))
     medical, several = data.test.patients is not None, data.exclusive and len(data.classes) > 2
     scores = {name: {method: _scores(row, name) for method, row in rows.items()} for name in data.shown}
     if len(scores) != 1:
         scores["mean" if scores else "all classes"] = {method: row.main for method, row in rows.items()}
     images = _examples(main, data, config)
-    # Of two classes the last column is the label's.
+    # For two classes, the last column is that of the label.
     columns = {name: number - len(data.shown) for number, name in enumerate(data.shown)}
     what = ", ".join(data.shown) or f"{len(data.classes)} classes"
     return write_page(
@@ -99,12 +99,12 @@ def _rocs(
     scores: Mapping[str, Mapping[str, ClassificationScores]],
     data: ConceptsDataset,
 ) -> dict[str, dict[str, tuple[Roc, float]]]:
-    """By finding and method; none of a finding that all test studies have, or none of them."""
+    """Computes ROC curves by finding and method; omits findings that all or none of the test studies have."""
     shown = {}
     for name, column in columns.items():
         gold = data.test.targets[:, column]
         known = ~np.isnan(gold)
-        # A distance is small where two things are alike; here a small one is a high probability.
+        # `roc` expects distances, which are small for positives.
         curves = {
             method: (roc(1 - row.probabilities[known, column], gold[known] == 1), scores[name][method].auroc)
             for method, row in rows.items()
@@ -115,7 +115,7 @@ def _rocs(
 
 
 def _kept(kept: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, dict[int, tuple[float, Any]]]]:
-    """Accuracy and AUROC by method and number of concepts, with their intervals; what is not defined is left out."""
+    """Returns accuracy and AUROC by method and number of concepts, with intervals; omits undefined values."""
     figures = {
         what: {
             method: {
@@ -180,7 +180,7 @@ def _notes(config: ConceptsOptions, data: ConceptsDataset) -> list[str]:
 
 
 def _reliability(row: Evaluation, data: ConceptsDataset) -> tuple[Bin, ...]:
-    """Of several labels that of all of them together."""
+    """Computes the reliability bins of a method; for labels, pooled over all of them."""
     if data.exclusive:
         pairs = calibration_pairs(row.probabilities, np.argmax(data.test.targets, axis=1))
     else:
@@ -189,7 +189,7 @@ def _reliability(row: Evaluation, data: ConceptsDataset) -> tuple[Bin, ...]:
 
 
 def _weights(row: Evaluation, data: ConceptsDataset) -> list[DescriptorWeights]:
-    """The strongest first; what is no number counts as nothing."""
+    """Returns the weights of all descriptors, the strongest first; NaN counts as 0."""
     if not isinstance(row.head, Bottleneck):
         return []
     end = linear(row.head, data.classes, data.exclusive)
@@ -206,7 +206,7 @@ def _weights(row: Evaluation, data: ConceptsDataset) -> list[DescriptorWeights]:
 
 
 def _strongest(row: Evaluation, data: ConceptsDataset) -> dict[str, list[tuple[str, str, float]]]:
-    """Of each class the descriptors that speak for it most, with their groups and weights."""
+    """Returns the descriptors with the largest weights for each class, with their groups and weights."""
     if not isinstance(row.head, Bottleneck):
         return {}
     end, words = linear(row.head, data.classes, data.exclusive), data.descriptors
@@ -220,8 +220,8 @@ def _strongest(row: Evaluation, data: ConceptsDataset) -> dict[str, list[tuple[s
 
 
 def _examples(row: Evaluation, data: ConceptsDataset, config: ConceptsOptions) -> list[ExplainedImage]:
-    """Test pictures spread evenly over the probabilities: as many right ones as wrong ones, or, of labels and of two
-    classes, as many with the last label as without, as far as there are."""
+    """Explains test pictures at equal intervals of the probability: as many right as wrong ones, or for labels and for
+    two classes, as many with the last label as without it, if there are enough."""
     count, test = config.report.studies, data.test
     if not isinstance(row.head, Bottleneck) or row.cosines is None or row.typical is None or not count:
         return []

@@ -1,4 +1,4 @@
-"""What a run of concepts measures: scores, how far methods differ, explanations against labels or reports."""
+"""Computes the results of the concepts task: scores, differences of methods, agreement of explanations with reports."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -19,16 +19,16 @@ from ecor_jax.tasks.concepts.heads import Head, linear, outputs, probabilities
 from ecor_jax.tasks.concepts.options import ConceptsOptions
 
 KEPT = (1, 2, 3, 5, 10, 20, 40, 80)
-"""Numbers of concepts whose weights are kept."""
+"""Numbers of concepts whose weights are kept in the test of sparse heads."""
 CONTROL = "random_descriptors"
-"""The method beside the first one whose concepts are cut as well: what it keeps owes nothing to meaning."""
+"""The method that this test compares with the first one, because its descriptors have no meaning."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """A method: its head, what it says of the test pictures, its scores.
+    """The head of a method, its predictions for the test pictures, and its scores.
 
-    cosines and typical (means over the training pictures) are None of a head without a bottleneck.
+    cosines, typical (their means over the training pictures): None for a head without a bottleneck.
     """
 
     head: Head
@@ -39,7 +39,7 @@ class Evaluation:
 
     @property
     def main(self) -> ClassificationScores:
-        """Of the classes, or the means over several labels."""
+        """The scores of the classes, or the means over labels."""
         return self.scores.macro if isinstance(self.scores, LabelScores) else self.scores
 
 
@@ -51,7 +51,7 @@ def evaluated(
     data: ConceptsDataset,
     config: ConceptsOptions,
 ) -> Evaluation:
-    """A head on the features of a split's pictures."""
+    """Evaluates a head on the features of a split's pictures."""
     said = outputs(head, features)
     shares = probabilities(said.logits, data.exclusive)
     options, average = _bootstrap(config), average_of(data, config)
@@ -64,7 +64,7 @@ def evaluated(
 
 
 def average_of(data: ConceptsDataset, config: ConceptsOptions) -> str:
-    """Of precision, recall and F1. UserError where one class of several is asked for alone."""
+    """Returns the kind of average of precision, recall and F1. Raises UserError for 'binary' of over two classes."""
     average = config.evaluation.average
     if average == "auto":
         return "macro" if data.exclusive and len(data.classes) > 2 else "binary"
@@ -74,9 +74,9 @@ def average_of(data: ConceptsDataset, config: ConceptsOptions) -> str:
 
 
 def results_of(rows: Mapping[str, Evaluation], data: ConceptsDataset, config: ConceptsOptions) -> dict[str, Any]:
-    """results.json: every method's scores, how far the first is ahead of each other one, its explanations.
+    """Returns the content of results.json: scores, AUROC differences of the first method to others, its explanations.
 
-    "kept": of the first method and of CONTROL, where they are bottlenecks, by number of concepts kept.
+    "kept": scores of the first method and of CONTROL, if they are bottlenecks, by number of concepts kept.
     """
     first, main = next(iter(rows.items()))
     results: dict[str, Any] = {
@@ -103,9 +103,9 @@ def _counts(split: Split, classes: Sequence[str]) -> dict[str, Any]:
 
 
 def _differences(rows: Mapping[str, Evaluation], data: ConceptsDataset, config: ConceptsOptions) -> dict[str, Any]:
-    """How far the AUROC of the first method is above that of each other one; None where one of them has none.
+    """Computes the AUROC of the first method minus that of each other one; None if one is undefined.
 
-    Both are of the same resamples: what makes a resample hard is then common to both.
+    Both are computed on the same resamples, so that the difficulty of a resample affects both.
     """
     (first, main), *others = rows.items()
     statistics = [_resampled(row.probabilities, data, config) for row in rows.values()]
@@ -125,9 +125,9 @@ def _differences(rows: Mapping[str, Evaluation], data: ConceptsDataset, config: 
 
 
 def _explanations(row: Evaluation, data: ConceptsDataset, config: ConceptsOptions) -> dict[str, Any]:
-    """What the model says of each test study against all that its report, or its labels, say holds of it.
+    """Compares the model's reasons for each test study with the descriptors of its report or labels.
 
-    Studies of which these say nothing are left out ("without_report"); scores are means over the others ("studies").
+    Studies without such descriptors are omitted ("without_report"); scores are means over the others ("studies").
     """
     test, options = data.test, _bootstrap(config)
     told = [study for study, held in enumerate(test.phrases) if held]
@@ -142,7 +142,7 @@ def _explanations(row: Evaluation, data: ConceptsDataset, config: ConceptsOption
     named = reasons(row, data, config.evaluation.explained)
     predicted, held = ([texts[study] for study in told] for texts in (named, test.phrases))
     patients = None if test.patients is None else [test.patients[study] for study in told]
-    if patients is not None:  # the measures of texts are those of radiology's papers
+    if patients is not None:  # the text metrics are those of papers on radiology
         overlaps = text_overlap(predicted, held)
         means = ratios(np.array([overlap.each for overlap in overlaps]), np.ones(1))
         results["text"] = {
@@ -157,13 +157,13 @@ def _explanations(row: Evaluation, data: ConceptsDataset, config: ConceptsOption
 
 
 def reasons(row: Evaluation, data: ConceptsDataset, most: int) -> list[list[str]]:
-    """Of each test picture the descriptors that the model gives as reasons for its answer, the strongest first.
+    """Returns the descriptors that are the model's reasons for its answer to each test picture, the strongest first.
 
-    A descriptor's contribution is its weight times (cosine less the typical cosine), as on the page. Of classes it
-    counts as it moves the likeliest class away from the next. Of labels the contributions to those that are predicted
-    are added up; where none is, those to all of them, with the sign turned. Reasons are the `most` largest positive
-    ones of descriptors that are seen, a cosine above the typical one: of a descriptor that is not seen the model does
-    not say that it holds, even where its absence speaks for the answer.
+    A descriptor's contribution is its weight times (cosine - typical cosine), as on the page. For classes, the weight
+    is the difference of the most probable class and the next. For labels, contributions are summed over the predicted
+    labels; if none is predicted, over all labels, negated. The reasons are the `most` largest positive contributions of
+    seen descriptors, whose cosine exceeds the typical one. The model does not state that an unseen descriptor is
+    present, even if its absence supports the answer.
     """
     assert isinstance(row.head, Bottleneck) and row.cosines is not None and row.typical is not None
     weight = np.asarray(row.head.aggregation.kernel[...])
@@ -185,9 +185,9 @@ def reasons(row: Evaluation, data: ConceptsDataset, most: int) -> list[list[str]
 
 
 def _kept(row: Evaluation, data: ConceptsDataset, config: ConceptsOptions) -> dict[str, Any]:
-    """Accuracy and AUROC with the n largest weights of every answer alone (NEC, Srivastava et al. 2024).
+    """Computes accuracy and AUROC with only the n largest weights of every answer (NEC, Srivastava et al. 2024).
 
-    A concept that is cut has its typical cosine everywhere, so what is left is a base all pictures share.
+    A removed concept has its typical cosine in all pictures, and so contributes the same to all of them.
     """
     assert isinstance(row.head, Bottleneck) and row.cosines is not None and row.typical is not None
     end, patients = linear(row.head, data.classes, data.exclusive), data.test.patients
@@ -216,21 +216,21 @@ def _kept(row: Evaluation, data: ConceptsDataset, config: ConceptsOptions) -> di
 
 
 def _gold(data: ConceptsDataset) -> Gold:
-    """Of the test pictures, as `figures` takes it."""
+    """Returns the gold labels of the test pictures, in the form of `figures`."""
     return np.argmax(data.test.targets, axis=1) if data.exclusive else data.test.targets
 
 
 def _resampled(
     probabilities: Float[np.ndarray, "studies outputs"], data: ConceptsDataset, config: ConceptsOptions
 ) -> Statistic:
-    """The figures of resamples of the test pictures."""
+    """Returns a function that computes the metrics of resamples of the test pictures."""
     return resampled(probabilities, _gold(data), average_of(data, config))
 
 
 def _intervals(
     statistic: Statistic, patients: Sequence[str] | None, config: ConceptsOptions, count: int
 ) -> list[list[float] | None]:
-    """As results.json has them, `count` of them; None without patients."""
+    """Computes `count` intervals as [low, high]; None without patients."""
     if patients is None or not count:
         return [None] * count
     intervals = bootstrap_intervals(statistic, patients, **_bootstrap(config))
@@ -242,7 +242,7 @@ def _bootstrap(config: ConceptsOptions) -> dict[str, int]:
 
 
 def table(rows: Mapping[str, Evaluation]) -> str:
-    """All methods for a terminal, in per cent, each figure with its 95 % interval."""
+    """Returns the metrics of all methods as text for a terminal, in per cent with 95 % intervals."""
     lines = [f"{'':28}{'accuracy':>20}{'F1':>20}{'AUROC':>20}"]
     for name, row in rows.items():
         scores = row.main
@@ -263,7 +263,7 @@ def table(rows: Mapping[str, Evaluation]) -> str:
 
 
 def _written(value: float | None, interval: Interval | None) -> str:
-    """0.8125 with an interval from .75 to .9 is `81.2 (75.0-90.0)`."""
+    """Formats a share in per cent: 0.8125 with an interval from .75 to .9 is `81.2 (75.0-90.0)`."""
     if value is None:
         return "-"
     told = "" if interval is None else f" ({100 * interval.low:.1f}-{100 * interval.high:.1f})"

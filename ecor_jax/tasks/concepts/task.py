@@ -1,4 +1,4 @@
-"""Classification through descriptors: heads trained on frozen features, evaluated on other pictures, and explained."""
+"""The concepts task, classification through descriptors: trains, evaluates and saves heads on frozen features."""
 
 import dataclasses
 import hashlib
@@ -43,10 +43,10 @@ from ecor_jax.training.loop import Validate
 
 @dataclasses.dataclass(frozen=True)
 class Method:
-    """How a head is made; `concept_weight` where it is not the config's.
+    """The description of a head. concept_weight: replaces that of the config.
 
-    kind: a trained head ('bottleneck', 'linear', 'mlp'), or one that is not: 'class_names', 'mean_descriptors'.
-    scrambled: random letters in the place of every word of the descriptors.
+    kind: a trained head ('bottleneck', 'linear', 'mlp'), or an untrained one ('class_names', 'mean_descriptors').
+    scrambled: whether random letters replace the words of the descriptors.
     """
 
     kind: str = "bottleneck"
@@ -70,12 +70,12 @@ METHODS = {
     "mean_descriptors": Method("mean_descriptors"),
     "mean_random_descriptors": Method("mean_descriptors", scrambled=True),
 }
-"""'black_box' is what others call a linear probe; 'mean_random_descriptors' is WaffleCLIP (Roth et al. 2023)."""
+"""'black_box' is also known as linear probe; 'mean_random_descriptors' is WaffleCLIP (Roth et al. 2023)."""
 
 
 def open_data(options: ConceptsOptions) -> ConceptsDataset:
-    """What the options below `data` and `concepts` name. UserError for one that is out of range."""
-    # Imported late: each kind needs packages, and files, that the other does without.
+    """Opens the dataset that the options `data` and `concepts` describe. Raises UserError for an invalid option."""
+    # Imported late, because each kind needs packages that the other does not need.
     if options.data.kind == "xrays":
         from ecor_jax.tasks.concepts.xrays import open_xrays
 
@@ -86,7 +86,7 @@ def open_data(options: ConceptsOptions) -> ConceptsDataset:
 
 
 class ConceptBottleneck(Task[ConceptsOptions, Evaluation]):
-    """Every method of `options.methods` on the same features; a method's model is its head."""
+    """The methods of `options.methods` on the same features; the model of a method is its head."""
 
     Options = ConceptsOptions
 
@@ -116,7 +116,7 @@ class ConceptBottleneck(Task[ConceptsOptions, Evaluation]):
         return not self.options.embeddings
 
     def captions(self) -> tuple[Source, Captions] | None:
-        """Of X-rays, pictures of the training patients alone, and captions from their labels."""
+        """Returns, for X-rays, only pictures of training patients, with captions made from their labels."""
         return self.data.captions
 
     def open(self, model: str) -> None:
@@ -144,9 +144,9 @@ class ConceptBottleneck(Task[ConceptsOptions, Evaluation]):
         self.tested = self.encoder.encode_source(data.test.pictures)
 
     def _stored(self, clip: Model, model: str) -> SavedBottleneck:
-        """The bottleneck of a model directory.
+        """Loads the bottleneck of a model directory.
 
-        UserError for one of other findings or descriptors, or one that was trained on some of the test's patients.
+        Raises UserError if its findings or descriptors differ from the config's, or if it was trained on test patients.
         """
         saved, data = load_bottleneck(clip), self.data
         findings = saved.findings
@@ -170,7 +170,7 @@ class ConceptBottleneck(Task[ConceptsOptions, Evaluation]):
         return saved
 
     def learner(self, method: str) -> ConceptsLearner | None:
-        """The head of a method, to be trained on the features of the training pictures."""
+        """Returns a learner of the method's head on the features of the training pictures; None if it is untrained."""
         options, kind, split = self.options, METHODS[method], self.data.train
         if not kind.trained:
             return None
@@ -192,7 +192,7 @@ class ConceptBottleneck(Task[ConceptsOptions, Evaluation]):
 
         def scores_of(head: nnx.Module) -> dict[str, float]:
             assert isinstance(head, Head)
-            without = dataclasses.replace(split, patients=None)  # intervals are for the test
+            without = dataclasses.replace(split, patients=None)  # omits the intervals
             scores = evaluated(head, self.validation, None, without, self.data, self.options).main
             numbers = {name: getattr(scores, name) for name in ("accuracy", "f1", "auroc", "brier")}
             return {name: value for name, value in numbers.items() if value is not None}
@@ -221,7 +221,7 @@ class ConceptBottleneck(Task[ConceptsOptions, Evaluation]):
         return evaluated(model, self.tested, typical, self.data.test, self.data, self.options)
 
     def save(self, directory: Path, evaluated: Mapping[str, MethodResult[Evaluation]]) -> bool:
-        """The first method, if it is a bottleneck over a CLIP."""
+        """Saves the head of the first method, if it is a bottleneck over a CLIP."""
         first = next(iter(evaluated.values())).evaluation
         if not isinstance(self.encoder, ClipEncoder) or not isinstance(first.head, Bottleneck) or first.typical is None:
             return False
@@ -247,7 +247,7 @@ class ConceptBottleneck(Task[ConceptsOptions, Evaluation]):
         return write_report(directory, self.options, shown, results, self.data, log)
 
     def answers(self, evaluated: Mapping[str, MethodResult[Evaluation]]) -> Iterator[dict[str, Any]]:
-        """Of each test picture its labels, and the probability that every method gives each class."""
+        """Yields the labels of each test picture, and the probability of each class by every method."""
         data = self.data
         for number, name in enumerate(data.test.pictures.names):
             targets = dict(zip(data.classes, data.test.targets[number].tolist(), strict=True))
@@ -316,12 +316,12 @@ def _check_options(options: ConceptsOptions, training: bool) -> None:
 
 
 def hashed(patients: Sequence[str]) -> list[str]:
-    """What a model directory keeps of the patients' ids: enough to know them again."""
+    """Returns hashes of the patients' ids, which a model directory stores to recognise patients of its training."""
     return [hashlib.sha256(f"patient {patient}".encode()).hexdigest()[:16] for patient in patients]
 
 
 def typical_cosines(head: Head, features: Float[np.ndarray, "N embed"]) -> Float[np.ndarray, "concepts"] | None:
-    """Mean cosine of every descriptor; None of a head without a bottleneck."""
+    """Computes the mean cosine of every descriptor; None for a head without a bottleneck."""
     if not isinstance(head, Bottleneck):
         return None
     return np.asarray(head(jnp.asarray(features)).cosines).mean(axis=0)

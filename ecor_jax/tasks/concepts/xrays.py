@@ -1,4 +1,4 @@
-"""Chest X-rays as pictures with concepts: studies split by patient, and descriptors of labels or of reports."""
+"""Opens chest X-rays as a dataset of concepts: studies split by patient, with descriptors from labels or reports."""
 
 import collections
 from collections.abc import Sequence
@@ -25,12 +25,12 @@ from ecor_jax.tasks.splits import share_of
 
 
 def open_xrays(options: ConceptsOptions) -> ConceptsDataset:
-    """The studies that `data` names; no patient is in two splits. UserError for an option that is out of range."""
+    """Opens the studies that `data` names; no patient is in two splits. Raises UserError for an invalid option."""
     data = options.data
     for option in ("images", "tables"):
         if not getattr(data, option):
             raise UserError(f"--config.data.{option} is not set: expected a path")
-    # What compares texts is needed after the training: its absence had better be known before.
+    # The text metrics are computed after the training; missing packages are reported before it.
     for package in ("nltk", "rouge_score"):
         needs(package, "xray")
     classes = data.findings
@@ -71,13 +71,13 @@ def open_xrays(options: ConceptsOptions) -> ConceptsDataset:
 
 
 def _of_class(descriptors: Descriptors, classes: Sequence[str]) -> Bool[np.ndarray, "classes concepts"]:
-    """A class has the descriptors of the group that is called as it is."""
+    """Returns the descriptors of each class: those of the group with its name."""
     groups = [normalise_name(descriptors.groups[group]) for group in descriptors.group_of]
     return np.array([[group == normalise_name(name) for group in groups] for name in classes])
 
 
 def _some_patients(studies: Studies, classes: Sequence[str], data: ConceptsData) -> Studies:
-    """The studies of `data.patients` patients, drawn from those that have an image to choose."""
+    """Returns the studies of `data.patients` patients, drawn from those with at least one selected image."""
     patients = np.unique(_selected(studies, classes, data, Tally())[0].patients)
     if data.patients > len(patients):
         raise UserError(f"data.patients is {data.patients}; expected 0 (all) to {len(patients)}")
@@ -86,7 +86,7 @@ def _some_patients(studies: Studies, classes: Sequence[str], data: ConceptsData)
 
 
 def _split(studies: Studies, classes: Sequence[str], data: ConceptsData) -> dict[str, np.ndarray]:
-    """Rows of each split."""
+    """Returns the row indices of each split."""
     rows = _train_and_test(studies, classes, data)
     if not data.validation:
         return rows
@@ -115,7 +115,7 @@ def _train_and_test(studies: Studies, classes: Sequence[str], data: ConceptsData
 
 
 def _by_patient(studies: Studies, classes: Sequence[str], share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of the larger and of the smaller split; both get their share of the rarest finding."""
+    """Returns the rows of the larger and the smaller split, stratified by the rarest finding."""
     wanted = set(map(normalise_name, classes))
     columns = [column for column, name in enumerate(studies.findings) if normalise_name(name) in wanted]
     strata = (studies.labels[:, columns] == POSITIVE).astype(np.float32)
@@ -135,7 +135,7 @@ Held = list[tuple[Bool[np.ndarray, "studies concepts"], Sequence[Sequence[str]]]
 
 
 def _concepts(splits: Sequence[Studies], classes: Sequence[str], options: ConceptsOptions) -> tuple[Descriptors, Held]:
-    """The descriptors, and of the studies of each split `present` and `phrases`."""
+    """Returns the descriptors, and `present` and `phrases` of the studies of each split."""
     concepts = options.concepts
     if concepts.source == "labels":
         if concepts.statements:
@@ -161,7 +161,7 @@ def _check_groups(descriptors: Descriptors, classes: Sequence[str]) -> None:
 def _held_by_labels(
     studies: Studies, descriptors: Descriptors, uncertain: Uncertain
 ) -> Bool[np.ndarray, "studies concepts"]:
-    """A finding's descriptors hold where it is there."""
+    """Returns the present descriptors: those of the findings with a positive label."""
     findings = list(map(normalise_name, studies.findings))
     there = targets_of(studies.labels, uncertain) == 1
     by_group = np.zeros((len(studies), len(descriptors.groups)), bool)
@@ -176,7 +176,7 @@ def _of(row: np.ndarray, descriptors: Descriptors) -> list[str]:
 
 
 def _phrases(studies: Studies, concepts: Concepts) -> list[dict[str, str]]:
-    """Of each study's report what it says is there or not there, as a phrase, with its group; doubts are left out."""
+    """Returns {phrase: group} of the present and absent statements of each study's report; omits uncertain ones."""
     names = [name.removesuffix(".txt") for name in studies.report_names]
     if concepts.statements:
         known = read_statements(concepts.statements)
@@ -193,9 +193,9 @@ def _phrases(studies: Studies, concepts: Concepts) -> list[dict[str, str]]:
 
 
 def _of_reports(studies: Studies, said: Sequence[dict[str, str]], concepts: Concepts) -> Descriptors:
-    """The `concepts.max_descriptors` most frequent descriptors that at least `concepts.min_reports` reports state.
+    """Returns the `concepts.max_descriptors` most frequent descriptors, stated by at least `concepts.min_reports`.
 
-    Spellings that are the same once normalised are one descriptor, written as most reports write it.
+    Spellings with the same normal form are one descriptor, with the most frequent spelling.
     """
     reports = dict(zip(studies.report_names, said, strict=True))
     reports.pop("", None)

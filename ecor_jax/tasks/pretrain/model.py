@@ -1,4 +1,4 @@
-"""Contrastive pretraining of a CLIP on images and captions (Radford et al. 2021; SigLIP, Zhai et al. 2023)."""
+"""The model and losses of contrastive pretraining (CLIP, Radford et al. 2021; SigLIP, Zhai et al. 2023)."""
 
 import math
 from typing import Literal
@@ -19,22 +19,22 @@ from ecor_jax.training.step import Batch, Metrics
 class Pretrainer(nnx.Module):
     """A CLIP in training.
 
-    `logit_bias` is for the sigmoid loss of a model that has none of its own; it is no part of the exported model.
+    `logit_bias` is used by the sigmoid loss if the CLIP has no bias; it is not part of the saved model.
     """
 
     def __init__(self, clip: Clip, loss: Literal["softmax", "sigmoid"]):
         needs_bias = loss == "sigmoid" and clip.logit_bias is None
         if needs_bias:
-            # SigLIP section 3.2: start from few and weak positives, or the many negatives swamp the first steps.
+            # SigLIP, section 3.2: this initialisation keeps the many negatives from dominating the first steps.
             clip.logit_scale[...] = jnp.float32(math.log(10))
         self.clip, self.logit_bias = clip, nnx.Param(jnp.float32(-10)) if needs_bias else None
 
 
 class PretrainLearner:
-    """All of CLIP trained on {"image", "text", "group"} batches.
+    """Trains all parameters of a CLIP on {"image", "text", "group"} batches.
 
     Images and texts of the same `group` are positives of each other.
-    kept_patches: how many patches of an image a step looks at (FLIP, Li et al. 2023); None, all.
+    kept_patches: number of random patches of an image that a step encodes (FLIP, Li et al. 2023); None for all.
     """
 
     trainable = nnx.Param
@@ -79,6 +79,6 @@ class PretrainLearner:
 
 
 def _retrieved(logits: Float[Array, "images texts"], positives: Bool[Array, "images texts"]) -> Float[Array, "images"]:
-    """1 where an image's best text of the batch is one of its own."""
+    """Returns 1 for each image whose best text of the batch is a positive, else 0."""
     best = jnp.argmax(logits, axis=1)
     return jnp.take_along_axis(positives, best[:, None], axis=1)[:, 0].astype(jnp.float32)

@@ -1,4 +1,4 @@
-"""The options of contrastive pretraining."""
+"""The options of contrastive pretraining, and of the tasks that may pretrain a CLIP first."""
 
 import dataclasses
 from typing import Annotated, Literal
@@ -13,9 +13,9 @@ class PretrainData:
 
     images: a folder, a zip or an ArrayRecord directory, several with commas; 'procedural', the built-in drawings.
     captions: a JSON file (`data.captions`).
-    positives: what makes a caption fit a picture besides its own: an equal 'text', or the same 'category'.
-    text_length: tokens; longer captions are cut.
-    count, seed: of the built-in drawings alone.
+    positives: the captions that match a picture besides its own: those with equal 'text', or of the same 'category'.
+    text_length: maximum number of tokens; longer captions are truncated.
+    count, seed: number and seed of the built-in drawings; not used for other images.
     """
 
     images: str = ""
@@ -33,10 +33,10 @@ class PretrainData:
 
 @dataclasses.dataclass(frozen=True)
 class PretrainOptions(Training):
-    """A CLIP from scratch, or from another.
+    """Options of pretraining a CLIP from scratch or from another CLIP.
 
-    model: a preset of `clip.config`, or a model directory or hub id to go on from.
-    kept_patches: patches of a picture that a step looks at (FLIP); 0: all.
+    model: a preset of `clip.config`, or the model directory or hub id of the initial weights.
+    kept_patches: number of random patches of a picture that a step encodes (FLIP); 0: all.
     """
 
     task: str = "pretrain"
@@ -52,9 +52,6 @@ class PretrainOptions(Training):
 
 @dataclasses.dataclass(frozen=True)
 class OnClip(Training):
-    """What every task on top of a CLIP has.
-
-    pretrain: where no model is named, how to make one first.
-    """
+    """The options of every task that uses a CLIP. pretrain: how to pretrain one if `model` is empty."""
 
     pretrain: PretrainOptions | None = None

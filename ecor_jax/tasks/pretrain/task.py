@@ -1,4 +1,4 @@
-"""Contrastive pretraining of a CLIP on pictures and captions: its one method is kept and not evaluated."""
+"""The task of contrastive pretraining of a CLIP on pictures and captions; its only method is not evaluated."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -35,10 +35,7 @@ from ecor_jax.tasks.pretrain.options import PretrainData, PretrainOptions
 
 
 class Pretrain(Task[PretrainOptions, None]):
-    """A CLIP from scratch, or one that goes on from another.
-
-    captions: pictures and captions in the place of those that the options name.
-    """
+    """Pretrains a CLIP from scratch or from another CLIP. captions: replace the data that the options name."""
 
     Options = PretrainOptions
     methods = ("pretrain",)
@@ -91,7 +88,7 @@ class Pretrain(Task[PretrainOptions, None]):
         return trained.clip if isinstance(trained, Pretrainer) else None
 
     def evaluate(self, method: str, model: Clip | None) -> None:
-        """A CLIP is evaluated by what is built on it."""
+        """Returns None: a CLIP is evaluated by the tasks that use it."""
 
     def save(self, directory: Path, evaluated: Mapping[str, MethodResult[None]]) -> bool:
         save_clip(
@@ -104,7 +101,7 @@ class Pretrain(Task[PretrainOptions, None]):
 
     @staticmethod
     def aot_steps(options: PretrainOptions, mesh: Mesh, sizes: Sizes) -> Steps:
-        """The step of training alone; a tokenizer learned from the captions is taken for as large as it may become."""
+        """Traces the step "train". A tokenizer learned from the captions is assumed to have its maximum size."""
         config, data = read_architecture(options.model), options.data
 
         def learner() -> PretrainLearner:

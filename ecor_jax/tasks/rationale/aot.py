@@ -1,4 +1,4 @@
-"""Prompt tuning and evaluation on a rationale dataset, as steps to compile without weights and pictures."""
+"""Traces the steps of the rationale task without weights or pictures, for ahead-of-time compilation."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from ecor_jax.tasks.splits import PROCEDURAL
 
 
 def aot_steps(options: RationaleOptions, mesh: Mesh, sizes: Sizes) -> Steps:
-    """Of several methods, the last one that is trained, or the last one; there is no step of training of the others."""
+    """Traces the steps of the last tuned method; if none is tuned, the "evaluate" step of the last method."""
     methods = list(find_methods(options.method).values())
     method = ([own for own in methods if own.tuned] or methods)[-1]
     method = with_templates(method, options.templates.outer, options.templates.pair)
@@ -54,7 +54,7 @@ def aot_steps(options: RationaleOptions, mesh: Mesh, sizes: Sizes) -> Steps:
 
 
 def _sizes(options: RationaleOptions, sizes: Sizes) -> tuple[int, int]:
-    """Numbers of classes and rationales."""
+    """Returns the numbers of classes and rationales. Raises UserError if `sizes` lacks one and the data is missing."""
     if sizes.classes and sizes.rationales:
         return sizes.classes, sizes.rationales
     data = options.data

@@ -1,4 +1,4 @@
-"""A rationale dataset as a config names it: a vocabulary, and images to train and to test on."""
+"""Opens the dataset of a rationale config: the vocabulary and the image splits."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -22,9 +22,9 @@ from ecor_jax.tasks.splits import PROCEDURAL, drawings, open_splits, with_valida
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """No image is in two splits; `train` and `validation` are None where only an evaluation was asked for.
+    """A vocabulary and disjoint image splits.
 
-    validation: to choose settings by; None, too, where the options keep none.
+    train, validation: None for an evaluation without training; `validation` also if `data.validation` is empty.
     """
 
     vocabulary: Vocabulary
@@ -32,10 +32,10 @@ class Dataset:
     validation: Source | None
     test: Source
     tally: Tally
-    """What became of the files; a line for each bad image, class and rationale that was left out."""
+    """Counts of the files, with a message per skipped image, class or rationale."""
 
     def fingerprint(self) -> list[object]:
-        """Plain values that are others for other data."""
+        """Returns plain values that identify the data."""
         words, sources = self.vocabulary, (self.train, self.validation, self.test)
         gold = np.packbits(words.gold).tobytes().hex()
         return [
@@ -53,13 +53,13 @@ def open_dataset(
     training: bool,
     too_long: Callable[[Vocabulary], Sequence[str]] = lambda vocabulary: (),
 ) -> Dataset:
-    """The dataset that the options describe, its images in memory where they fit (`in_memory.checked`).
+    """Opens the dataset that the options describe, with its images in memory if they fit (`in_memory.checked`).
 
-    too_long: the rationales that the text tower cannot read whole; `on_long` says what becomes of them.
+    too_long: returns the rationales whose prompts exceed the text tower's context; `data.on_long` applies to them.
     """
     tally = Tally()
     if data.images == PROCEDURAL:
-        # Drawn as large as the tower looks at it.
+        # Drawings have the input size of the tower.
         sets = drawings(data, len(preprocess(Image.new("RGB", (8, 8)))))
         for source in sets.values() if training else [sets["test"]]:
             tally.opened(source)
@@ -82,7 +82,7 @@ def open_dataset(
 
 
 def prepared_for(preprocess: Preprocess, resize: str, *, training: bool) -> Preprocess:
-    """How pictures of a split are prepared, by the option `data.resize`."""
+    """Returns the preprocessing of a split's pictures for the option `data.resize`."""
     if resize == "model":
         return preprocess
     if training:
@@ -91,9 +91,9 @@ def prepared_for(preprocess: Preprocess, resize: str, *, training: bool) -> Prep
 
 
 def fitting(vocabulary: Vocabulary, too_long: Sequence[str], on_long: str, left_out: list[str]) -> Vocabulary:
-    """The vocabulary without the rationales that are too long, each a line in `left_out`.
+    """Returns the vocabulary without the rationales that are too long, and appends a message for each to `left_out`.
 
-    UserError if there are some and `on_long` is "error", if none remain, or for another `on_long`.
+    Raises UserError if there are some and `on_long` is "error", or if no rationale remains.
     """
     if not too_long:
         return vocabulary
@@ -115,7 +115,7 @@ def _usable(
     augment: Augment,
     tally: Tally,
 ) -> Source:
-    """The images that can be read and evaluated."""
+    """Returns the images that can be read and whose class is in the vocabulary."""
     if data.images != PROCEDURAL:
         differences = match(vocabulary, source.classes, data.on_missing)
         if differences.left_out:

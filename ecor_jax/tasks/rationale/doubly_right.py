@@ -1,4 +1,4 @@
-"""Doubly right recognition (DROR, arXiv 2212.06202): is the category right, and is the reason?"""
+"""Doubly right recognition (DROR, arXiv 2212.06202): whether both the category and the rationale are right."""
 
 from typing import Literal, NamedTuple
 
@@ -9,25 +9,25 @@ from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
 
 RR, RW, WR, WW = range(4)
-"""Right category for the right reason, right for a wrong one, wrong for a right one, wrong for a wrong one."""
+"""Outcomes: category right or wrong (first letter), rationale right or wrong (second letter)."""
 NAMES = ("rr", "rw", "wr", "ww")
 
 
 class Outcomes(NamedTuple):
-    """Of N images: the outcome (RR, RW, WR or WW) and the voted category."""
+    """The outcome (RR, RW, WR or WW) and the voted category of each of N images."""
 
     outcome: Int[np.ndarray, "N"]
     voted: Int[np.ndarray, "N"]
 
 
 TOP_K = 5
-"""Pairs that vote in DROR's released code."""
+"""Number of pairs that vote in DROR's released code."""
 
 
 def pairs_that_vote(asked: int | None, vocabulary: Vocabulary, option: str) -> int:
-    """How many pairs vote: those asked for; None: TOP_K, or all where there are fewer.
+    """Returns the number of pairs that vote: `asked`, or by default TOP_K (all pairs if there are fewer).
 
-    UserError, naming the `option`, where more were asked for than there are, or none.
+    Raises UserError, naming the `option`, if `asked` is less than 1 or more than the number of pairs.
     """
     pairs = len(vocabulary.classes) * len(vocabulary.rationales)
     if asked is None:
@@ -38,7 +38,7 @@ def pairs_that_vote(asked: int | None, vocabulary: Vocabulary, option: str) -> i
 
 
 def majority_vote(categories: Int[np.ndarray, "N k"]) -> Int[np.ndarray, "N"]:
-    """The category most of an image's top pairs name; of equals, the one whose pair ranks highest."""
+    """Returns the most frequent category among each image's top pairs; the highest-ranked one breaks ties."""
     votes = (categories[:, :, None] == categories[:, None, :]).sum(axis=2)
     best = np.argmax(votes, axis=1)
     return np.take_along_axis(categories, best[:, None], axis=1)[:, 0]
@@ -52,7 +52,7 @@ def strict_outcomes(
 ) -> Outcomes:
     """Evaluates the top-k pairs of each image by exact ids.
 
-    The reason is right if some top pair names the voted category together with a gold rationale of the image.
+    The rationale is right if a top pair has the voted category and a gold rationale of the image.
     """
     voted = majority_vote(categories)
     reasons = np.take_along_axis(gold_rationales, rationales, axis=1)
@@ -70,12 +70,13 @@ def judge_as_dror(
 ) -> Outcomes:
     """Evaluates as DROR's released code does (cvlab-columbia/DoubleRight, commit d0d74f5), for comparison with it.
 
-    It walks down the top pairs and stops at the first whose text contains the gold category and a gold rationale,
-    and votes among the pairs walked only, which cuts the vote short and inflates RR. Texts match by substring.
-    That makes it kinder than `strict_outcomes`. It is kinder than the released loops, too, in one thing: they compare
-    the class's name as its folder has it with texts in which names are normalised, so a class whose name that changes
-    is never counted (415 of ImageNet's 997). Here both are the names of the rationale file. `template` is the prompt of
-    a pair, with {c} and {r}.
+    Only the top pairs up to the first one whose text contains the gold category and a gold rationale vote. This
+    truncates the vote and inflates RR. Texts match by substring. Both make it more lenient than `strict_outcomes`. It
+    is also more lenient than the released code in one respect: that code compares the folder name of a class with
+    texts of normalised names, so that a class whose name changes by normalisation is never counted (415 of ImageNet's
+    997). This function uses the names of the rationale file for both.
+
+    template: the prompt of a pair, with {c} and {r}.
     """
     voted, reason_right = np.empty(len(categories), int), np.empty(len(categories), bool)
     for image, (pair_categories, pair_rationales) in enumerate(zip(categories, rationales, strict=True)):
@@ -101,12 +102,12 @@ def evaluate(
     vocabulary: Vocabulary,
     template: str,
 ) -> Outcomes:
-    """`strict_outcomes` or `judge_as_dror`, by `mode`."""
+    """Evaluates the top pairs with `strict_outcomes` or `judge_as_dror`, depending on `mode`."""
     pairs = (categories, rationales, gold_category, gold_rationales)
     return strict_outcomes(*pairs) if mode == "strict" else judge_as_dror(*pairs, vocabulary, template)
 
 
 def rates(outcome: Int[np.ndarray, "N"]) -> dict[str, float | int]:
-    """Shares of the four outcomes (they add up to 1), accuracy = rr + rw, and N as count; N at least 1."""
+    """Returns the shares of the four outcomes (sum 1), accuracy = rr + rw, and N as count; N is at least 1."""
     shares = {name: float(np.mean(outcome == value)) for value, name in enumerate(NAMES)}
     return {**shares, "accuracy": float(np.mean(outcome <= RW)), "count": len(outcome)}

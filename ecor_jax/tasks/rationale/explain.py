@@ -1,4 +1,4 @@
-"""Explanations of a user's own pictures."""
+"""`RationaleExplainer`: explains a user's pictures by categories and rationales."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,7 +29,7 @@ Rationales = str | Path | Mapping[str, Sequence[str]] | None
 
 
 class RationaleExplainer(Explainer[ExplainedPicture]):
-    """Explains pictures by categories and rationales: a tuned model in its own words, or any CLIP in given ones."""
+    """An explainer by categories and rationales: a tuned model with its vocabulary, or any CLIP with a given one."""
 
     option_names = frozenset({"rationales", "method", "top_k", "on_long"})
 
@@ -45,11 +45,11 @@ class RationaleExplainer(Explainer[ExplainedPicture]):
         top_k: int | None = None,
         on_long: str = "error",
     ) -> list[ExplainedPicture]:
-        """Of every picture what each method says.
+        """Explains every picture with each method.
 
-        rationales: {class: [rationale, ...]}, or a JSON file of it; None: those the model was loaded with, or tuned on.
-        method: names with commas; empty: those tuned, or ECOR. top_k: pairs; None: five, or all of fewer.
-        on_long: 'skip' leaves out rationales of more tokens than the model reads.
+        rationales: {class: [rationale, ...]}, or a JSON file of it; by default those given to the constructor, else
+          those of the tuning. method: names with commas; by default the tuned ones, or ECOR. top_k: number of pairs; by
+          default five, or all if there are fewer. on_long: 'skip' omits rationales that exceed the model's context.
         """
         vocabulary = self._vocabulary(rationales or self.rationales)
         chosen = _methods(self.loaded, method)

@@ -1,4 +1,4 @@
-"""What methods say of a picture: categories, each with the rationale that speaks for it. Shares are in [0, 1]."""
+"""Records of explanations by categories and rationales, for reports and the explainer. Probabilities are in [0, 1]."""
 
 import dataclasses
 from collections import Counter
@@ -15,7 +15,7 @@ from ecor_jax.tasks.rationale.predict import Predictions
 
 @dataclasses.dataclass(frozen=True)
 class Pair(Plain):
-    """A category with a rationale, and their joint probability."""
+    """A pair of a category and a rationale, with its joint probability."""
 
     category: str
     rationale: str
@@ -24,11 +24,11 @@ class Pair(Plain):
 
 @dataclasses.dataclass(frozen=True)
 class Explanation(Plain):
-    """What one method says of one picture: its top pairs, the likeliest first, and the category that they elect.
+    """The explanation of one picture by one method: its top pairs, most probable first, and the category they vote for.
 
-    likeliest, probability: the category that is likeliest with all rationales taken together, and how likely; None
-    where that was not asked for. outcome: "rr", "rw", "wr" or "ww" (`tasks.rationale.doubly_right`);
-    None where there is no gold. classes, rationales: how many there were to choose from.
+    likeliest, probability: the category with the largest marginal probability, and that probability; None if they were
+    not computed. outcome: "rr", "rw", "wr" or "ww" (`tasks.rationale.doubly_right`); None without gold labels.
+    classes, rationales: numbers of candidates.
     """
 
     method: str
@@ -43,26 +43,26 @@ class Explanation(Plain):
 
     @property
     def votes(self) -> int:
-        """How many of the pairs name the category."""
+        """The number of top pairs with the voted category."""
         return sum(pair.category == self.category for pair in self.pairs)
 
     @property
     def tied(self) -> tuple[str, ...]:
-        """Other categories with as many votes; the one whose pair is likeliest was taken."""
+        """The other categories with as many votes; the most probable pair broke the tie."""
         votes = Counter(pair.category for pair in self.pairs)
         return tuple(name for name, count in votes.items() if count == self.votes and name != self.category)
 
     @property
     def chance(self) -> float:
-        """The probability of a pair that is picked blindly."""
+        """The probability of a pair under a uniform distribution."""
         return 1 / (self.classes * self.rationales)
 
 
 @dataclasses.dataclass(frozen=True)
 class ExplainedPicture(Explained):
-    """A picture with the explanations of one or several methods, and the gold where it is known.
+    """A picture with the explanations of one or several methods, and its gold labels if known.
 
-    name: need not be a path. category, pairs: what the last method says, which is ECOR where there are several.
+    name: need not be a path. category, pairs: those of the last method.
     """
 
     name: str
@@ -81,7 +81,7 @@ class ExplainedPicture(Explained):
         return self.explanations[-1].pairs
 
     def table(self) -> list[dict[str, Any]]:
-        """A pair of a method a line."""
+        """Returns one row per method and pair."""
         return [{"method": said.method} | pair.to_dict() for said in self.explanations for pair in said.pairs]
 
     @property
@@ -93,7 +93,7 @@ class ExplainedPicture(Explained):
 def explanation_of(
     method: str, predictions: Predictions, number: int, vocabulary: Vocabulary, voted: int, outcome: int | None = None
 ) -> Explanation:
-    """A method's answer for picture `number`, in words. outcome: as `tasks.rationale.doubly_right` numbers them."""
+    """Converts a method's predictions for picture `number` to texts. outcome: a constant of `doubly_right`."""
     columns = (predictions.categories[number], predictions.rationales[number], predictions.probabilities[number])
     return Explanation(
         method,

@@ -1,11 +1,11 @@
 """The joint distribution P(category, rationale | image) and its exact top-k pairs (ECOR, arXiv 2404.12839, III-A).
 
-A distribution is factorised over an outer and an inner candidate, P(o, i | I) = P(o | I) P(i | o, I). For ECOR the
-outer one is the rationale; for the reversed order it is the category; DROR and zero-shot CLIP do not factorise:
-they take one softmax over all pairs.
+The distribution is factorised over an outer and an inner candidate, P(o, i | I) = P(o | I) P(i | o, I). For ECOR the
+outer candidate is the rationale; for the reversed order it is the category. DROR and zero-shot CLIP do not factorise:
+they use one softmax over all pairs.
 
-A device may have a share of the inner candidates only: then these functions run within `parallel.shards.over_shards`.
-The logits of all pairs are never there at once.
+If the inner candidates are sharded over devices, these functions run within `parallel.shards.over_shards`. The logits
+of all pairs are never in memory at once.
 """
 
 from collections.abc import Callable
@@ -21,17 +21,17 @@ from ecor_jax.parallel.mesh import platform
 from ecor_jax.parallel.shards import Shards
 
 LOGITS, GATHERED = 2**22, 2**23
-"""Numbers that a step of a loop over outer candidates makes at most: logits, and embeddings of pairs."""
+"""Maximum number of elements per iteration of a loop over outer candidates: of logits, and of pair embeddings."""
 DEAR = 4
-"""Outer candidates that all images look at together in the time in which one image looks at one of its own choice."""
+"""Cost of evaluating one image with one outer candidate of its own, relative to all images with a common one."""
 
 
 class Banks(NamedTuple):
     """Unit text embeddings of a method.
 
-    outer: of every outer candidate alone; None if all pairs share one softmax.
-    pair: of every inner candidate given the outer one. A leading axis of 1 means that the inner candidate does
-      not depend on the outer one (the independence ablation).
+    outer: the prompts of the outer candidates alone; None if all pairs share one softmax.
+    pair: the prompts of all pairs. A leading axis of 1 means that the inner candidate does not depend on the outer one
+      (the independence ablation).
     """
 
     outer: Float[Array, "outer embed"] | None
@@ -39,12 +39,12 @@ class Banks(NamedTuple):
 
     @property
     def sizes(self) -> tuple[int, int]:
-        """Numbers of outer and inner candidates (of a share of them: its columns)."""
+        """The numbers of outer and inner candidates; of a shard, its number of columns."""
         return (len(self.pair) if self.outer is None else len(self.outer)), self.pair.shape[1]
 
 
 class TopPairs(NamedTuple):
-    """The k most probable pairs of each image, the best first, natural logarithms of their probabilities."""
+    """The k most probable pairs of each image, best first, with the natural logarithms of their probabilities."""
 
     outer: Int[Array, "batch k"]
     inner: Int[Array, "batch k"]
@@ -52,7 +52,7 @@ class TopPairs(NamedTuple):
 
 
 class Likeliest(NamedTuple):
-    """The outer and the inner candidate of the largest marginal probability P(o|I) and P(i|I), and that."""
+    """The outer and inner candidates with the largest marginal probabilities P(o|I) and P(i|I), and these."""
 
     outer: Int[Array, "batch"]
     outer_probability: Float[Array, "batch"]
@@ -68,10 +68,10 @@ def top_pairs(
     shards: Shards | None = None,
     chunk: int | None = None,
 ) -> TopPairs:
-    """Exact top-k pairs of unit image embeddings, looking at `chunk` outer candidates at a time.
+    """Computes the exact top-k pairs of unit image embeddings, evaluating `chunk` outer candidates per iteration.
 
-    P(o, i) <= P(o), so once the next P(o) is below the k-th best joint of every image, no pair left can enter and
-    the search ends. Without factorisation everything has to be looked at.
+    The search ends when the next P(o) is below the k-th best joint probability of every image, because P(o, i) <= P(o).
+    Without factorisation, all pairs are evaluated. Raises ValueError if there are fewer than k pairs.
     """
     outer, inner = banks.sizes
     shards = shards or Shards(inner)
@@ -99,10 +99,11 @@ def top_pairs_of(
     texts_of: Callable[[int], Float[np.ndarray, "inner embed"]],
     most: int,
 ) -> TopPairs | None:
-    """`top_pairs` of one image, where the texts of pairs are dear: `texts_of` gives those of an outer candidate.
+    """Computes `top_pairs` of one image without a bank of pairs, whose embeddings are expensive to compute.
 
-    It is called for one after another, the likeliest first, until the k-th best pair is likelier than the next. None if
-    that takes more than `most` of them.
+    texts_of: returns the pair embeddings of one outer candidate. It is called in descending order of P(o), until the
+      k-th best pair is at least as probable as the next P(o).
+    most: maximum number of calls; the function returns None if more are needed.
     """
     prior = np.asarray(jax.nn.log_softmax(cosines(image[None], outer) * scale))[0]
     best = _nothing(1, k)
@@ -131,7 +132,7 @@ def likeliest(
     shards: Shards | None = None,
     chunk: int | None = None,
 ) -> Likeliest:
-    """The likeliest candidates by themselves; all pairs are looked at."""
+    """Computes the candidates with the largest marginal probabilities; evaluates all pairs."""
     shards = shards or Shards(banks.pair.shape[1])
     of_outer, of_inner = marginals(images, banks, scale, shards, chunk)
     outer = jnp.argmax(of_outer, axis=1), jnp.max(of_outer, axis=1)
@@ -145,7 +146,7 @@ def marginals(
     shards: Shards | None = None,
     chunk: int | None = None,
 ) -> tuple[Float[Array, "batch outer"], Float[Array, "batch columns"]]:
-    """P(o|I) and, of this device's columns, P(i|I), summed over all pairs."""
+    """Computes P(o|I), and P(i|I) of this device's columns, by summing over all pairs."""
     outer, inner = banks.sizes
     shards, chunk = shards or Shards(inner), min(chunk or _together(images, banks.pair, outer), outer)
     if banks.outer is None:
@@ -175,7 +176,7 @@ def pairs_log_total(
     shards: Shards,
     chunk: int | None = None,
 ) -> Float[Array, "batch"]:
-    """log sum exp over all pairs' logits. Its gradient computes them again rather than keep them."""
+    """Computes the logsumexp over the logits of all pairs. Its gradient recomputes the logits to save memory."""
     chunk = min(chunk or _together(images, pair, len(pair)), len(pair))
 
     @jax.checkpoint
@@ -195,9 +196,9 @@ def conditional_logits(
     outer: Int[Array, "*batch_or_chosen"],
     shards: Shards,
 ) -> Float[Array, "*batch_or_chosen_or_1 columns"]:
-    """Logits of this device's inner candidates, given one outer candidate for each image, or several [batch, n].
+    """Computes logits of this device's inner candidates, given one outer candidate per image, or several [batch, n].
 
-    [batch, 1, columns] where several were given and make no difference.
+    The shape is [batch, 1, columns] if several were given and the inner candidate does not depend on them.
     """
     if len(pair) == 1:
         logits = cosines(images, pair[0])
@@ -211,7 +212,7 @@ def conditional_logits(
         def look_at_several(image: Float[Array, "embed"], chosen: Int[Array, "n"]) -> Float[Array, "n columns"]:
             return each(lambda number: look(image, number), chosen)
 
-        # CPUs copy what is chosen for all images, and multiply it, number by number: ten times slower than one by one.
+        # On CPUs, `vmap` copies the texts of all images and multiplies them elementwise: ten times slower than a loop.
         each = _one_by_one if platform() == "cpu" else lambda function, *of: jax.vmap(function)(*of)
         logits = each(look if outer.ndim == 1 else look_at_several, images.astype(pair.dtype), outer)
     return shards.masked(logits * scale)
@@ -227,7 +228,7 @@ def pair_embeddings(
     inner: Int[Array, "batch"],
     shards: Shards,
 ) -> Float[Array, "batch embed"]:
-    """The text embedding of a pair of candidates for each image, float32, from the device that has it."""
+    """Returns the float32 text embedding of one pair per image, from the device whose shard has it."""
     columns = pair.shape[1]
     column = inner - shards.numbers(columns)[0]
     own = (column >= 0) & (column < columns)
@@ -236,21 +237,22 @@ def pair_embeddings(
 
 
 def cosines(images: Float[Array, "batch embed"], texts: Float[Array, "texts embed"]) -> Float[Array, "batch texts"]:
-    """Of unit embeddings, multiplied in what the texts are stored in, and summed in float32."""
+    """Computes cosine similarities of unit embeddings: products in the dtype of the texts, sums in float32."""
     return jnp.einsum("bd,td->bt", images.astype(texts.dtype), texts, preferred_element_type=jnp.float32)
 
 
 def _together(images: Float[Array, "batch embed"], pair: Float[Array, "outer_or_1 columns embed"], outer: int) -> int:
-    """How many of the outer candidates all images look at in a step."""
+    """Returns the number of outer candidates per iteration if all images are evaluated with the same ones."""
     _, columns, embed = pair.shape
     return max(1, min(LOGITS // (len(images) * columns), GATHERED // (columns * embed), outer))
 
 
 def _top_of_likeliest(images, banks: Banks, scale, k: int, shards: Shards, chunk: int) -> TopPairs:
-    """Each image looks at its likeliest outer candidates; where some need many, they go on through all of them at once.
+    """Evaluates each image with its likeliest outer candidates; if some need many, all images with those left.
 
-    A matrix product of all images with a candidate's texts costs so much less than texts chosen for each image. They
-    choose until that has cost what it costs to look at everything: so it is at most twice what the better way costs.
+    The second phase is a matrix product of all images with a candidate's texts, which is much cheaper than texts
+    gathered per image. The first phase ends when it has cost as much as an evaluation of all pairs, so that the total
+    is at most twice the cost of the cheaper way.
     """
     assert banks.outer is not None
     batch, outer = len(images), len(banks.outer)
@@ -262,7 +264,7 @@ def _top_of_likeliest(images, banks: Banks, scale, k: int, shards: Shards, chunk
     ranked, order = jnp.pad(ranked, pad, constant_values=-jnp.inf), jnp.pad(order, pad)
 
     def bar(best: TopPairs) -> Float[Array, "batch"]:
-        # The k-th best of all devices' pairs is at least the k-th best of those of any.
+        # The k-th best pair of all devices is at least as probable as the k-th best of each device.
         return shards.max(best.log_prob[:, -1])
 
     def more(carry: tuple[Array, TopPairs]):
@@ -274,7 +276,7 @@ def _top_of_likeliest(images, banks: Banks, scale, k: int, shards: Shards, chunk
         at, best = carry
         chosen = jax.lax.dynamic_slice_in_dim(order, at * chunk, chunk, axis=1)
         prior = jax.lax.dynamic_slice_in_dim(ranked, at * chunk, chunk, axis=1)
-        # Images that have found theirs look at what the others of them look at: it is in the cache.
+        # Finished images all read candidate 0, which stays in the cache.
         needed = prior > bar(best)[:, None]
         chosen, prior = jnp.where(needed, chosen, 0), jnp.where(needed, prior, -jnp.inf)
         logits = conditional_logits(images, banks.pair, scale, chosen, shards)
@@ -322,11 +324,11 @@ def _nothing(batch: int, k: int) -> TopPairs:
 def _merge(
     best: TopPairs, outer: Int[Array, "batch chunk"], joint: Float[Array, "batch chunk columns"], shards: Shards
 ) -> TopPairs:
-    """The best of what was found before and one more chunk; among equals the earlier stays ahead."""
+    """Merges the best pairs so far with those of a chunk; ties keep their order."""
     batch, chunk, columns = joint.shape
     k = best.outer.shape[1]
     if chunk > k:
-        # The k best are of the k outer candidates whose best is the best: those alone are sorted.
+        # The k best pairs belong to the k outer candidates with the largest maxima; only these are sorted.
         _, rows = jax.lax.top_k(joint.max(axis=2), k)
         rows = jnp.sort(rows, axis=1)
         outer = jnp.take_along_axis(outer, rows, axis=1)
@@ -340,7 +342,7 @@ def _merge(
 
 
 def _numbers(at, chunk: int, outer: int) -> Int[Array, "chunk"]:
-    """Of the outer candidates in the places of chunk `at`, the last of which reaches back; `outer` for those before."""
+    """Returns the candidates of chunk `at`. The last chunk reaches back; `outer` marks those of earlier chunks."""
     number = jnp.minimum(at * chunk, outer - chunk) + jnp.arange(chunk)
     return jnp.where(number < at * chunk, outer, number)
 
@@ -352,12 +354,12 @@ def _of(log_outer: Float[Array, "batch outer"], number: Int[Array, "chunk"]) -> 
 def _logits(
     images, pair, scale, at, chunk: int, outer: int, shards: Shards
 ) -> tuple[Int[Array, "chunk"], Float[Array, "batch chunk columns"]]:
-    """`_numbers` of the candidates of a chunk, and their pairs' logits; those of no candidate mean nothing."""
+    """Returns `_numbers` of a chunk and its pairs' logits; those at positions marked `outer` are to be ignored."""
     _, columns, embed = pair.shape
     if len(pair) == 1:
         logits = jnp.broadcast_to(cosines(images, pair[0])[:, None], (len(images), chunk, columns))
     else:
         chosen = jax.lax.dynamic_slice_in_dim(pair, jnp.minimum(at * chunk, outer - chunk), chunk)
-        # As one matrix: XLA's matrix product on CPUs is four times as fast as of three axes.
+        # On CPUs, XLA's product of two matrices is four times as fast as that of three-dimensional arrays.
         logits = cosines(images, chosen.reshape(-1, embed)).reshape(len(images), chunk, columns)
     return _numbers(at, chunk, outer), shards.masked(logits * scale)

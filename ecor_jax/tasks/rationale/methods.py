@@ -1,4 +1,4 @@
-"""The methods that are compared: which prompts, and how P(category, rationale | image) is put together from them."""
+"""The methods of the rationale task: their factorisations of P(category, rationale | image), prompts and text banks."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,12 +24,12 @@ Order = Literal["rationale_first", "category_first", "pairs"]
 
 @dataclasses.dataclass(frozen=True)
 class Method:
-    """A factorisation and its prompts; {c} stands for the category and {r} for the rationale.
+    """A factorisation and its prompts, templates with the placeholders {c} (category) and {r} (rationale).
 
     order: 'rationale_first' is ECOR, P(r|I) P(c|r,I); 'category_first' the reversed order, P(c|I) P(r|c,I);
       'pairs' one softmax over all pairs (DROR, CLIP).
-    outer: prompt of what is predicted first; empty for 'pairs'.
-    pair: prompt of both. If it leaves out what was predicted first, there is no conditioning.
+    outer: prompt of the first factor; empty for 'pairs'.
+    pair: prompt of both. Without the placeholder of the first factor, the second one is unconditional.
     tuned: whether visual prompts are trained for it.
     """
 
@@ -49,16 +49,16 @@ METHODS: dict[str, Method] = {
     "dror": Method("pairs", "", PAIR),
     "ecor": Method("rationale_first", "There is {r}.", f"{PAIR}."),
     "ecor_reversed": Method("category_first", "This is a photo of a {c}", f"{PAIR}."),
-    # Independence, P(c|I) P(r|I), which is also the bare category prompt in place of the conditional one.
+    # Independence, P(c|I) P(r|I): both the independence ablation and that of the bare category prompt.
     "ecor_independent": Method("rationale_first", "There is {r}.", "This is a photo of a {c}"),
     "ecor_false_condition": Method("rationale_first", "There is {r}.", "There is {r} because this is a photo of a {c}"),
-    # Other words for the same two factors.
+    # Shorter prompts for the same factors.
     "ecor_short": Method("rationale_first", "{r}", "{c} with {r}"),
 }
 
 
 def find_methods(names: Sequence[str]) -> dict[str, Method]:
-    """The methods of these names; UserError, with all there are, for one that is unknown or where there is none."""
+    """Returns the methods of these names. Raises UserError, listing all methods, if a name is unknown or none given."""
     if not names or set(names) - set(METHODS):
         given = ",".join(names)
         raise UserError(f"method is {given!r}; expected one or several of {', '.join(METHODS)}, with commas")
@@ -66,27 +66,27 @@ def find_methods(names: Sequence[str]) -> dict[str, Method]:
 
 
 def checked(method: Method) -> Method:
-    """The method, read from a file, if there is such an order and its templates can be filled in; else UserError."""
+    """Validates a method that was read from a file. Raises UserError if its order or a template is invalid."""
     if method.order not in get_args(Order):
         raise UserError(f"order is {method.order!r}; expected one of {', '.join(get_args(Order))}")
     return with_templates(method, method.outer, method.pair)
 
 
 def with_templates(method: Method, outer: str, pair: str) -> Method:
-    """The method with other prompts; empty ones leave its own."""
+    """Returns the method with other prompts; empty ones keep its own. Raises UserError for an invalid template."""
     for name, template in (("outer", outer), ("pair", pair)):
         check_template(template, "cr", f"templates.{name}")
     return dataclasses.replace(method, outer=outer or method.outer, pair=pair or method.pair)
 
 
 def words_of(method: Method, vocabulary: Vocabulary) -> Mapping[str, Sequence[str]]:
-    """The outer candidates, then the inner ones, each by its letter in braces."""
+    """Returns the outer candidates, then the inner ones, each under the letter of its placeholder."""
     words = {"r": vocabulary.rationales, "c": vocabulary.classes}
     return dict(reversed(words.items())) if method.order == "category_first" else words
 
 
 def outer_prompts(method: Method, vocabulary: Vocabulary) -> list[str]:
-    """Of every outer candidate alone."""
+    """Returns the prompts of the outer candidates alone."""
     (first, outer), (second, inner) = words_of(method, vocabulary).items()
     return [method.outer.format(**{first: word, second: inner[0]}) for word in outer]
 
@@ -98,10 +98,10 @@ def make_banks(
     mesh: Mesh | None = None,
     methods: Iterable[Method] = (),
 ) -> Banks:
-    """Every prompt of a method encoded, as `joint` takes them; pairs, on a mesh, split by inner candidates.
+    """Encodes all prompts of a method; on a mesh, the bank of pairs is sharded by inner candidates.
 
-    methods: whose banks will be asked for as well.
-    UserError if prompts are longer than the text tower reads: the classes they belong to are named.
+    methods: the methods whose banks the run needs too; banks with a common start of their templates share its encoding.
+    Raises UserError, naming the classes, if prompts exceed the context of the text tower.
     """
     words = dict(words_of(method, vocabulary))
     try:
@@ -119,9 +119,9 @@ def make_banks(
 
 
 def over_context(methods: Iterable[Method], model: Model, vocabulary: Vocabulary) -> tuple[str, ...]:
-    """The rationales whose prompt, with the longest class name, has more tokens than the text tower reads.
+    """Returns the rationales whose prompt, with the longest class name, exceeds the context of the text tower.
 
-    Found before anything is encoded: a prompt for each rationale and one for each class is looked at, not all pairs.
+    Prompts are tokenised per rationale and per class, not for all pairs, and nothing is encoded.
     """
     context, long = model.clip.config.text.context_length, set()
 
@@ -141,7 +141,7 @@ def over_context(methods: Iterable[Method], model: Model, vocabulary: Vocabulary
 
 
 def _owners(texts: list[str], vocabulary: Vocabulary) -> str:
-    """The classes whose rationales make the texts too long."""
+    """Describes the classes whose rationales occur in the texts that are too long."""
     owners = [
         name
         for name, gold in zip(vocabulary.classes, vocabulary.gold, strict=True)
@@ -152,6 +152,6 @@ def _owners(texts: list[str], vocabulary: Vocabulary) -> str:
 
 
 def categories_and_rationales(method: Method, pairs: TopPairs) -> tuple[np.ndarray, np.ndarray]:
-    """Ids of the category and of the rationale of each top pair, [batch, k] each."""
+    """Returns the ids of the category and of the rationale of each top pair, [batch, k] each."""
     outer, inner = np.asarray(pairs.outer), np.asarray(pairs.inner)
     return (outer, inner) if method.order == "category_first" else (inner, outer)

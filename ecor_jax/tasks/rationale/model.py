@@ -1,4 +1,4 @@
-"""Visual prompt tuning for the joint distribution of categories and rationales (ECOR, DROR)."""
+"""The models of the rationale task, and the loss that tunes their visual prompts (ECOR, DROR)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +24,7 @@ from ecor_jax.training.step import Batch, Metrics
 
 
 class PromptedTower(nnx.Module):
-    """A frozen vision tower with visual prompts (or none)."""
+    """A frozen vision tower with visual prompts, or without them."""
 
     def __init__(self, model: Model, prompts: VisualPrompts | None):
         self.vision = model.clip.vision
@@ -32,15 +32,15 @@ class PromptedTower(nnx.Module):
         self.mean, self.std = model.preprocess.mean, model.preprocess.std
 
     def embed(self, images: UInt8[Array, "batch size size 3"]) -> Float[Array, "batch embed"]:
-        """Unit embeddings of preprocessed images."""
+        """Computes unit embeddings of preprocessed images."""
         return unit(self.vision(normalise_pixels(images, self.mean, self.std), self.prompts))
 
 
 class RationaleModel(PromptedTower):
-    """A tower, and the text bank of a method.
+    """A vision tower with the text banks of a method.
 
-    mesh: over whose axis `model` the columns of the bank of pairs are split (`parallel.shards.split_columns`); None:
-    all are on one device. candidates: inner ones, if further columns are padding.
+    mesh: its axis `model` shards the columns of the bank of pairs (`parallel.shards.split_columns`); None for one
+    device. candidates: the number of inner candidates, if further columns are padding.
     """
 
     def __init__(
@@ -52,14 +52,14 @@ class RationaleModel(PromptedTower):
         candidates: int | None = None,
     ):
         super().__init__(model, prompts)
-        # The pretrained temperature is part of both softmaxes; it is not trained (DROR's code).
+        # Both softmaxes use the pretrained temperature, which is not trained (as in DROR's code).
         self.scale = Bank(model.clip.scale())
         self.outer_bank = None if banks.outer is None else Bank(banks.outer)
         self.pair_bank = Bank(banks.pair)
         self.mesh, self.candidates = mesh, candidates or banks.pair.shape[1]
 
     def over_pairs(self, fn: Callable[..., Any], *examples: Any) -> Any:
-        """`fn(examples, banks, scale, shards)` for all examples, a device having its share of the inner candidates."""
+        """Calls `fn(examples, banks, scale, shards)` for all examples; each device has a shard of inner candidates."""
 
         def of_shards(examples: Any, pair: Array, whole: Any, shards: Shards) -> Any:
             outer, scale = whole
@@ -71,7 +71,7 @@ class RationaleModel(PromptedTower):
 
 
 class RationaleLearner:
-    """Prompts trained on {"image", "category", "rationales"} batches; everything else is frozen."""
+    """Trains visual prompts on {"image", "category", "rationales"} batches; all other parameters are frozen."""
 
     trainable = Prompt
 
@@ -85,7 +85,7 @@ class RationaleLearner:
         self.model, self.method, self.batches, self.options = model, method, batches, options
 
     def loss(self, model: nnx.Module, batch: Batch, key: Array) -> tuple[Float[Array, ""], Metrics]:
-        """L(I, first prompt) + L(I, both | first), ECOR section III; for 'pairs' the second term alone, over all."""
+        """Computes L(I, outer) + L(I, pair | outer), weighted (ECOR, section III); 'pairs' has the second term only."""
         assert isinstance(model, RationaleModel)
         images = model.embed(batch["image"])
         rationale = self._gold_rationale(model, images, batch, key)
@@ -107,7 +107,7 @@ class RationaleLearner:
     def _gold_rationale(
         self, model: RationaleModel, images: Float[Array, "batch embed"], batch: Batch, key: Array
     ) -> Int[Array, "batch"]:
-        """The rationale each image is asked for, one of its gold ones: drawn, or the one that fits it best."""
+        """Returns the target rationale of each image: a gold one, drawn at random or the most probable one."""
         gold = batch["rationales"]
         if self.options.gold == "draw":
             return jax.random.categorical(key, jnp.where(gold, 0.0, -jnp.inf))
@@ -120,7 +120,7 @@ class RationaleLearner:
 
 
 def _best_inner(examples: Any, banks: Banks, scale: Array, shards: Shards) -> Int[Array, "batch"]:
-    """Of the gold inner candidates the likeliest one, given the outer one."""
+    """Returns the most probable gold inner candidate, given the outer one."""
     images, outer, gold = examples
     logits = conditional_logits(images, banks.pair, scale, outer, shards)
     numbers = jnp.minimum(shards.numbers(logits.shape[1]), shards.count - 1)
@@ -128,7 +128,7 @@ def _best_inner(examples: Any, banks: Banks, scale: Array, shards: Shards) -> In
 
 
 def _best_outer(examples: Any, banks: Banks, scale: Array, shards: Shards) -> Int[Array, "batch"]:
-    """Of the gold outer candidates the one whose pair with the inner one is the likeliest."""
+    """Returns the gold outer candidate whose pair with the inner one is most probable."""
     images, inner, gold = examples
     columns = banks.pair.shape[1]
     column = inner - shards.numbers(columns)[0]
@@ -148,7 +148,7 @@ def _vocabulary_terms(
     outer: Int[Array, "batch"],
     inner: Int[Array, "batch"],
 ) -> dict[str, Float[Array, "batch"]]:
-    """Cross-entropies over all candidates: of the outer ones and of the inner ones, or of all pairs."""
+    """Computes cross-entropies over the complete vocabulary: outer and inner candidates, or all pairs."""
     if model.outer_bank is None:
         return {"pair": model.over_pairs(_all_pairs_loss, images, outer, inner)}
     return {
@@ -158,13 +158,13 @@ def _vocabulary_terms(
 
 
 def _conditional_loss(examples: Any, banks: Banks, scale: Array, shards: Shards) -> Float[Array, "batch"]:
-    """-log P(i | o, I) of gold pairs."""
+    """Computes -log P(i | o, I) of gold pairs."""
     images, outer, inner = examples
     return -shards.at(shards.log_softmax(conditional_logits(images, banks.pair, scale, outer, shards)), inner)
 
 
 def _all_pairs_loss(examples: Any, banks: Banks, scale: Array, shards: Shards) -> Float[Array, "batch"]:
-    """-log P(o, i | I) of gold pairs, of one softmax over all."""
+    """Computes -log P(o, i | I) of gold pairs, with one softmax over all pairs."""
     images, outer, inner = examples
     texts = pair_embeddings(banks.pair, outer, inner, shards)
     return pairs_log_total(images, banks.pair, scale, shards) - jnp.sum(images * texts, axis=-1) * scale
@@ -183,11 +183,11 @@ def _batch_terms(
     inner: Int[Array, "batch"],
     asked: Bool[Array, "batch"],
 ) -> dict[str, Float[Array, "batch"]]:
-    """InfoNCE among the images that are `asked` and their gold texts; the values of the others mean nothing."""
+    """Computes InfoNCE among the images with `asked` and their target texts; values of other images are meaningless."""
     both, scale = asked[:, None] & asked, model.scale[...]
 
     def term(texts: Float[Array, "batch embed"], ids: Int[Array, "batch"]) -> Float[Array, "batch"]:
-        # An image that is not asked is nobody's candidate; itself as its positive keeps its value finite.
+        # Images without `asked` are no candidates of others; as their own positives they have finite losses.
         positives = (ids[:, None] == ids) & both | jnp.eye(len(ids), dtype=bool)
         return softmax_contrastive_loss(jnp.where(both, images @ texts.T * scale, -1e9), positives)
 
@@ -200,7 +200,7 @@ def _batch_terms(
 
 
 def fresh_prompts(options: RationaleOptions, vision: VisionConfig) -> VisualPrompts:
-    """As the options ask for, for a vision tower."""
+    """Creates the initial prompts that the options describe, for a vision tower."""
     prompts = options.prompts
     return VisualPrompts(
         vision,

@@ -1,4 +1,4 @@
-"""The options of prompt tuning and evaluation on a rationale dataset."""
+"""The options of the rationale task: prompt tuning and evaluation on pictures with rationales."""
 
 import dataclasses
 from typing import Annotated, Literal
@@ -20,7 +20,7 @@ from ecor_jax.training.options import Optimizer
 
 @dataclasses.dataclass(frozen=True)
 class Templates:
-    """Other prompts for all methods; empty: their own."""
+    """Prompts that replace those of all methods; empty: each method's own."""
 
     outer: Annotated[str, Braces("cr")] = ""
     pair: Annotated[str, Braces("cr")] = ""
@@ -28,13 +28,13 @@ class Templates:
 
 @dataclasses.dataclass(frozen=True)
 class RationaleLoss:
-    """What the papers leave open.
+    """Settings of the loss, most of which the papers do not state.
 
-    candidates: 'vocabulary', a softmax over all rationales, then over all classes given the gold one, as inference
-      does; 'batch', symmetric InfoNCE over the batch, equal texts being positives.
-    gold: which of a picture's gold rationales a step asks for: a 'draw' at random, or the 'pseudo' label, the one that
-      the model itself finds likeliest (DROR's on real ImageNet photographs).
-    outer_weight, pair_weight: of the two terms; 1 and 1 in the paper.
+    candidates: 'vocabulary', a softmax over all rationales, then over all classes given the gold rationale, as in
+      inference; 'batch', symmetric InfoNCE over the batch, with equal texts as positives.
+    gold: the target among a picture's gold rationales: a random 'draw' at each step, or the 'pseudo' label, the most
+      probable one according to the model (as DROR on real ImageNet photographs).
+    outer_weight, pair_weight: weights of the two terms of the loss; 1 and 1 in the paper.
     """
 
     candidates: Literal["vocabulary", "batch"] = "vocabulary"
@@ -45,9 +45,9 @@ class RationaleLoss:
 
 @dataclasses.dataclass(frozen=True)
 class Prompts:
-    """Visual prompt tokens (`clip.prompts`). layers: shallow, deep, or numbers of layers with commas.
+    """Visual prompt tokens (`clip.prompts`). layers: shallow, deep, or layer numbers with commas.
 
-    border: pixels of a learnable frame that is added to pictures; 0: none.
+    border: width in pixels of a learnable frame that is added to pictures; 0: none.
     """
 
     count: Annotated[int, Within(1, 4096)] = 3
@@ -61,11 +61,11 @@ class RationaleData(LabelledPictures):
     """Pictures and rationales (`tasks.rationale.data`).
 
     rationales: a JSON file {class: [rationale, ...]}.
-    on_missing: what to do about classes that only the pictures or only the rationales have.
-    on_long: about rationales of more tokens than the text tower reads.
-    rationales_per_prompt: several are joined by " and "; 0: all of a class.
-    resize: 'model', as the CLIP asks for; 'dror', as DROR's released code: training pictures to a square whatever their
-      shape, others with their shorter side at 256 for each 224 pixels before the crop.
+    on_missing: 'error', or 'allow' classes that only the pictures or only the rationales have.
+    on_long: 'error', or 'skip' rationales whose prompts exceed the context of the text tower.
+    rationales_per_prompt: number of rationales of a class that a prompt joins by " and "; 0: all of a class.
+    resize: 'model', the preprocessing of the CLIP; 'dror', that of DROR's released code: training pictures are squashed
+      to a square; of others, the shorter side is scaled to 256/224 of the input size before the crop.
     """
 
     rationales: str = ""
@@ -77,11 +77,11 @@ class RationaleData(LabelledPictures):
 
 @dataclasses.dataclass(frozen=True)
 class RationaleEvaluation:
-    """mode: what counts as a right rationale (`tasks.rationale.doubly_right`).
+    """mode: criterion for a right rationale (`tasks.rationale.doubly_right`).
 
-    top_k: pairs that vote; 0: five, or all of them where there are fewer.
-    calibration: whether the probabilities of categories and of rationales by themselves are told, too: sums over all
-      pairs, which the top pairs alone are found without.
+    top_k: number of pairs that vote; 0: five, or all pairs if there are fewer.
+    calibration: whether to compute marginal probabilities of categories and rationales too, for their calibration.
+      These are sums over all pairs, which the search for the top pairs does not need.
     """
 
     mode: Literal["strict", "dror"] = "strict"
@@ -92,14 +92,14 @@ class RationaleEvaluation:
 
 @dataclasses.dataclass(frozen=True)
 class RationaleReport:
-    """pictures: that the report shows."""
+    """pictures: number of pictures in the report."""
 
     pictures: Shown = 24
 
 
 @dataclasses.dataclass(frozen=True)
 class RationaleOptions(OnClip):
-    """method: one or several of tasks/rationale/methods.py, each a row of the results."""
+    """method: one or several names of tasks/rationale/methods.py, with commas; each is a row of the results."""
 
     task: str = "rationale"
     method: Names = ("clip", "dror", "ecor")

@@ -1,4 +1,4 @@
-"""A method's answers for every image of a set."""
+"""Computes a method's predictions for all images of a set, for evaluations and explanations."""
 
 import dataclasses
 import functools
@@ -25,16 +25,17 @@ from ecor_jax.tasks.rationale.methods import Method, categories_and_rationales, 
 from ecor_jax.tasks.rationale.model import PromptedTower, RationaleModel
 
 MANY = 2**16
-"""Pairs that are encoded a candidate at a time at most."""
+"""Maximum number of pairs per picture that `predict_without_bank` encodes."""
 KEPT = 256
-"""Candidates whose pairs' embeddings stay in memory."""
+"""Number of outer candidates whose pair embeddings stay in memory."""
 
 
 class Predictions(NamedTuple):
-    """Answers and gold of N images.
+    """Predictions and gold labels of N images.
 
-    categories, rationales, probabilities: of the top-k pairs, the best first.
-    category, rationale: the likeliest one by its marginal probability, and that probability; None if not asked for.
+    categories, rationales, probabilities: the top-k pairs, best first.
+    category, rationale: those with the largest marginal probabilities, which are their `_confidence`; None if not
+    computed.
     """
 
     categories: Int[np.ndarray, "N k"]
@@ -50,14 +51,14 @@ class Predictions(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """What one method did on the test images."""
+    """The predictions of one method for the test images, and their outcomes."""
 
     predictions: Predictions
     outcomes: Outcomes
 
     @property
     def rates(self) -> dict[str, float | int]:
-        """As results.json has them."""
+        """The outcome rates, as in results.json."""
         return rates(self.outcomes.outcome)
 
 
@@ -74,8 +75,8 @@ def predict(
 ) -> Predictions:
     """Runs `model` over padded evaluation batches (with "mask") of `total` images.
 
-    calibration: whether to look for the likeliest category and rationale by themselves, which takes all pairs.
-    Where batches have no labels, the gold category is -1, and there are no columns of gold rationales.
+    calibration: whether to compute the marginal probabilities of categories and rationales, which needs all pairs.
+    If batches have no labels, the gold category is -1, and the gold rationales have no columns.
     """
     pairs, alone, gold = map_batches(Answer(top_k, calibration), model, batches, mesh, total=total, name=name)
     return _predictions(method, pairs, alone, gold, name)
@@ -93,10 +94,10 @@ def predict_without_bank(
     total: int,
     name: str,
 ) -> Predictions | None:
-    """`predict` without calibration, of a method that factorises, where pictures ask for few of the pairs.
+    """Runs `predict` without calibration and without a bank of pairs, for a factorised method and few pictures.
 
-    The pairs of an outer candidate are encoded when its turn comes, and kept on disk for the next picture. None if a
-    picture asks for more than MANY pairs: a bank of all, whose prompts share what they begin with, is then cheaper.
+    The pairs of an outer candidate are encoded when the search reaches it, and cached on disk. Returns None if a
+    picture needs more than MANY pairs: a bank of all pairs is then cheaper, because prompts share their prefixes.
     """
     (first, outer), (second, inner) = words_of(method, vocabulary).items()
 
@@ -119,14 +120,14 @@ def predict_without_bank(
 
 
 class Embedded(NamedTuple):
-    """What batches of images become for the methods that share a tower: unit embeddings, and the gold labels."""
+    """Unit embeddings and gold labels of images, for methods without prompts, which all embed images alike."""
 
     embedding: Float[np.ndarray, "N embed"]
     category: Int[np.ndarray, "N"]
     rationales: Bool[np.ndarray, "N R"]
 
     def batches(self, size: int, process_index: int, process_count: int) -> Iterator[dict[str, np.ndarray]]:
-        """This process's shares of padded batches, as of `pipeline.eval_batches`, with embeddings for images."""
+        """Yields this process's shards of padded batches, as `pipeline.eval_batches`, with embeddings for images."""
         share = size // process_count
         for start in range(0, len(self.embedding), size):
             begin = start + process_index * share
@@ -139,7 +140,7 @@ class Embedded(NamedTuple):
 
 
 def embed_images(model: Model, batches: Iterable[dict[str, Any]], *, mesh: Mesh, total: int, name: str) -> Embedded:
-    """The images of padded, labelled evaluation batches through the tower without prompts."""
+    """Embeds the images of padded, labelled evaluation batches with the tower without prompts."""
     images, gold = map_batches(_embed, PromptedTower(model, None), batches, mesh, total=total, name=name)
     return Embedded(images, *gold)
 
@@ -160,7 +161,7 @@ def _predictions(method: Method, pairs: TopPairs, alone: Any, gold: Any, name: s
     category, rationale = (outer, inner) if method.order == "category_first" else (inner, outer)
     probabilities = np.exp(pairs.log_prob)
     columns: Any = (*categories_and_rationales(method, pairs), probabilities, *category, *rationale, *gold)
-    # Where all is NaN, the search for the top pairs finds none, and gives them the probability 0.
+    # If all logits are NaN, the search finds no pair, and the probabilities are 0.
     if not np.isfinite(probabilities).all() or not probabilities.any(axis=1).all():
         raise UserError(f"{name}: the probabilities are not finite: the weights of the model are damaged")
     return Predictions(*columns)
@@ -168,9 +169,9 @@ def _predictions(method: Method, pairs: TopPairs, alone: Any, gold: Any, name: s
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """The top pairs of a batch, of images or of embeddings, and the gold labels.
+    """A function that returns the top pairs and the gold labels of a batch of images or embeddings.
 
-    calibration: also the likeliest outer and inner candidate.
+    calibration: whether to return the outer and inner candidates with the largest marginal probabilities too.
     """
 
     top_k: int

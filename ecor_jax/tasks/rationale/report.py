@@ -1,4 +1,4 @@
-"""The page of a rationale run."""
+"""Writes the report page of a run or an evaluation of the rationale task."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ from ecor_jax.tasks.rationale.options import RationaleOptions
 from ecor_jax.tasks.rationale.predict import Evaluation
 
 MOST_CLASSES = 120
-"""A per-class table longer than this helps nobody on a page; results.json has the totals."""
+"""Maximum number of classes of the table by class; with more classes it is omitted."""
 
 
 def write_rationale_report(
@@ -31,9 +31,9 @@ def write_rationale_report(
     seconds: Mapping[str, float],
     commands: Sequence[str],
 ) -> Path:
-    """Writes `directory/index.html`: table, pictures, classes, calibration, and curves of the file `metrics`.
+    """Writes `directory/index.html`: table, pictures, classes, calibration and training curves; returns its path.
 
-    seconds: of tuning and evaluating each method (since the run was last started).
+    metrics: lines of metrics.jsonl. seconds: duration of tuning and evaluating each method, since the last resume.
     """
     classes = len(vocabulary.classes) <= MOST_CLASSES
     return write_page(
@@ -57,7 +57,7 @@ def write_rationale_report(
 
 
 def _title(config: RationaleOptions) -> str:
-    """The name of the data: that of the pictures' own folder or file where the config has none of its own."""
+    """Returns the name of the data: `data.name`, or the name of the pictures' folder or file if that is not set."""
     return config.data.name if config.data.name not in ("", "folder") else Path(config.data.images).name
 
 
@@ -81,9 +81,9 @@ def _facts(config: RationaleOptions, vocabulary: Vocabulary, dataset: Dataset, t
 def _pictures(
     count: int, vocabulary: Vocabulary, dataset: Dataset, evaluations: Mapping[str, Evaluation]
 ) -> list[ExplainedPicture]:
-    """Pictures spread evenly over the test set, so over the classes."""
+    """Explains pictures at equal intervals of the test set, and so of the classes; none if pictures were skipped."""
     numbers = np.unique(np.linspace(0, len(dataset.test) - 1, min(count, len(dataset.test))).astype(int)).tolist()
-    # The answers leave out what could not be read, so numbers agree only where nothing was skipped on the way.
+    # Predictions omit unreadable pictures, so indices agree only if no picture was skipped.
     gold = next(iter(evaluations.values())).predictions
     if len(gold.gold_category) != len(dataset.test):
         return []
@@ -113,7 +113,7 @@ def _classes(vocabulary: Vocabulary, evaluation: Evaluation) -> dict[str, dict[s
 
 
 def _calibration(evaluations: Mapping[str, Evaluation]) -> dict[str, tuple[Bin, ...]]:
-    """Of every method's categories, then of their reasons."""
+    """Computes reliability bins of every method's categories, then of their rationales."""
     categories, reasons = {}, {}
     for name, evaluation in evaluations.items():
         said = evaluation.predictions

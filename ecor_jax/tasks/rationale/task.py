@@ -1,4 +1,4 @@
-"""Prompt tuning and evaluation of methods on a rationale dataset."""
+"""The rationale task: tunes visual prompts for methods such as ECOR and DROR and evaluates them on a dataset."""
 
 import functools
 from collections.abc import Iterator, Mapping
@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from ecor_jax.bottleneck.directory import is_bottleneck
 from ecor_jax.clip.prompts import VisualPrompts
 from ecor_jax.data.augment import Augment
 from ecor_jax.data.encode import Encode, GoldLabels
@@ -38,7 +39,7 @@ from ecor_jax.training.loop import Validate
 class Rationale(Task[RationaleOptions, Evaluation]):
     """ECOR, DROR, CLIP and the ablations: prompts tuned on one frozen CLIP, evaluated on one set of pictures.
 
-    A method's model is its prompts alone (None: untuned): the tower is the same for all, and text banks are large.
+    A method's model is only its prompts (None: untuned), because all methods share the tower and text banks are large.
     """
 
     Options = RationaleOptions
@@ -65,7 +66,7 @@ class Rationale(Task[RationaleOptions, Evaluation]):
             if self.tuned and self.recipes[name].tuned:
                 if name not in self.tuned:
                     raise UserError(f"{model}: no prompts for {name!r}; it has those of {', '.join(self.tuned)}")
-                # In the words it was tuned with, where the config names no others.
+                # The templates of the tuning are used unless the config replaces them.
                 templates = options.templates
                 self.recipes[name] = with_templates(self.tuned[name].method, templates.outer, templates.pair)
         together = options.data.rationales_per_prompt
@@ -93,11 +94,11 @@ class Rationale(Task[RationaleOptions, Evaluation]):
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """The candidates: the dataset's, or sets of its rationales joined."""
+        """The candidates: the dataset's vocabulary, or that of its joined rationales."""
         return self.joined.vocabulary if self.joined else self.dataset.vocabulary
 
     def learner(self, method: str) -> RationaleLearner | None:
-        """Prompts to train for a method, if it is a tuned one."""
+        """Returns a learner with fresh prompts; None for an untuned method."""
         if not self.recipes[method].tuned:
             return None
         assert self.dataset.train is not None
@@ -128,7 +129,7 @@ class Rationale(Task[RationaleOptions, Evaluation]):
         return self.tuned[method].prompts if method in self.tuned else None
 
     def evaluate(self, method: str, model: VisualPrompts | None) -> Evaluation:
-        """The method's answers for all test images, and how right they are."""
+        """Computes the method's predictions for all test images, and their outcomes."""
         return self._evaluate(method, self._with(method, model), self.dataset.test, "evaluate")
 
     def _evaluate(self, method: str, model: RationaleModel, source: Source, name: str) -> Evaluation:
@@ -139,7 +140,7 @@ class Rationale(Task[RationaleOptions, Evaluation]):
             name for name, own in self.recipes.items() if not (own.tuned and (self.training or name in self.tuned))
         ]
         if model.prompts is None and len(plain) > 1 and source is self.dataset.test:
-            # Methods without prompts see the pictures alike: these go through the tower once for several of them.
+            # Methods without prompts share the image embeddings, which are computed once.
             if self._embedded is None:
                 self._embedded = embed_images(
                     self.clip, batches, mesh=self.mesh, total=len(source), name="embedding the test pictures"
@@ -162,7 +163,7 @@ class Rationale(Task[RationaleOptions, Evaluation]):
             predictions.gold_category,
             predictions.gold_rationales,
             self.vocabulary,
-            # Without both in the prompt there would be nothing to match by.
+            # Matching by text needs a template with both placeholders.
             recipe.pair if "{c}" in recipe.pair and "{r}" in recipe.pair else PAIR,
         )
         return Evaluation(predictions, outcomes)
@@ -175,15 +176,15 @@ class Rationale(Task[RationaleOptions, Evaluation]):
         return bool(tuned)
 
     def results(self, evaluated: Mapping[str, MethodResult[Evaluation]]) -> dict[str, Any]:
-        """Outcome rates by method."""
+        """Returns the outcome rates by method."""
         first = next(iter(evaluated.values())).evaluation.predictions
-        # Of sets that do not fit into memory bad pictures are met on the way.
+        # Bad pictures of sets that exceed the memory are skipped during the evaluation.
         self.tally.skip(UNREADABLE, len(self.dataset.test) - len(first.gold_category))
         methods = {name: own.evaluation.rates for name, own in evaluated.items()}
         return {"dataset": self.options.data.name, "seed": self.options.seed, "methods": methods}
 
     def table(self, evaluated: Mapping[str, MethodResult[Evaluation]]) -> str:
-        """The rates of all methods, in per cent."""
+        """Returns the rates of all methods, in per cent."""
         names = (*NAMES, "accuracy")
         lines = [f"{'':22}" + "".join(f"{name:>10}" for name in names) + f"{'count':>8}"]
         for name, own in evaluated.items():
@@ -208,7 +209,7 @@ class Rationale(Task[RationaleOptions, Evaluation]):
         )
 
     def answers(self, evaluated: Mapping[str, MethodResult[Evaluation]]) -> Iterator[dict[str, Any]]:
-        """Of each picture its class and what every method says: the class it votes for, and its top pairs."""
+        """Yields the gold labels of each picture, and the voted class, outcome and top pairs of every method."""
         classes, rationales, test = self.vocabulary.classes, self.vocabulary.rationales, self.dataset.test
         predictions = {name: own.evaluation.predictions for name, own in evaluated.items()}
         first = next(iter(predictions.values()))
@@ -238,11 +239,15 @@ class Rationale(Task[RationaleOptions, Evaluation]):
             }
 
     @classmethod
+    def holds(cls, directory: Path) -> bool:
+        return not is_bottleneck(directory)  # any CLIP explains by rationales
+
+    @classmethod
     def explainer(cls, model: str) -> RationaleExplainer:
         return RationaleExplainer(model)
 
     def _with(self, method: str, prompts: VisualPrompts | None) -> RationaleModel:
-        if self._banks is None or self._banks[0] != method:  # one at a time: they are large
+        if self._banks is None or self._banks[0] != method:  # only one is kept, because banks are large
             self._banks = None
             recipes = self.recipes.values()
             self._banks = method, make_banks(self.recipes[method], self.clip, self.vocabulary, self.mesh, recipes)

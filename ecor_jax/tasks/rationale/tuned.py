@@ -1,4 +1,4 @@
-"""Tuned models: a CLIP's model directory with `ecor.json` and `prompts.safetensors` beside the frozen weights."""
+"""Saves and loads tuned models: a CLIP's model directory with `ecor.json` and `prompts.safetensors` in it."""
 
 import dataclasses
 import json
@@ -26,7 +26,7 @@ FORMAT = 1
 
 @dataclasses.dataclass(frozen=True)
 class Tuned:
-    """A method with the prompts trained for it (None for an untuned one)."""
+    """A method with its trained prompts (None for an untuned method)."""
 
     method: Method
     prompts: VisualPrompts | None
@@ -34,10 +34,10 @@ class Tuned:
 
 @dataclasses.dataclass(frozen=True)
 class TunedModel:
-    """What a model directory holds: the frozen CLIP, and what was tuned on it, by method name.
+    """The contents of a model directory: the frozen CLIP, and the tuned methods by name.
 
-    vocabulary: of the tuning; None where nothing was tuned. rationales_per_prompt: how many of its rationales a
-    prompt named (`data.joined`).
+    vocabulary: that of the tuning; None if no method was tuned. rationales_per_prompt: the number of its rationales
+    that a prompt joined (`data.joined`).
     """
 
     model: Model
@@ -47,7 +47,7 @@ class TunedModel:
 
 
 def save_tuned(directory: Path, tuned: TunedModel) -> None:
-    """Writes a model directory, whole or not at all, in the place of an older one."""
+    """Writes a model directory atomically; an older one is replaced."""
     assert tuned.vocabulary is not None
     layouts, tensors = {}, {}
     for name, entry in tuned.tuned.items():
@@ -77,7 +77,7 @@ def save_tuned(directory: Path, tuned: TunedModel) -> None:
 
 
 def load_tuned(source: str | Path, *, dtype=jnp.float32) -> TunedModel:
-    """Any model directory or hub id; UserError if `ecor.json` or the prompts do not fit the weights."""
+    """Loads a model directory or hub id, tuned or not. Raises UserError if its prompts do not match its weights."""
     model = load_clip(source, dtype=dtype)
     path = model.path / DESCRIPTION
     if not path.exists():

@@ -1,4 +1,4 @@
-"""Does a tuned CLIP still match pictures with words? Zero-shot accuracy on everyday pictures (2411.04008, Table 6)."""
+"""Measures whether a tuned CLIP still aligns pictures and texts: zero-shot accuracy (arXiv 2411.04008, table 6)."""
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,7 @@ from ecor_jax.tasks.verification.model import FaceModel
 def alignment_proxy(
     face: FaceModel, model: Model, source: Source, *, template: str, batch_size: int, mesh: Mesh, workers: int = 0
 ) -> float:
-    """Share of the pictures of `source` whose class name, put into `template` for {c}, is the nearest of all classes'.
+    """Computes the accuracy of zero-shot classification of `source`, with `template` filled with each class name.
 
     The adapted features are compared, as they are with the descriptors. The text tower is that of `model`.
     """

@@ -1,4 +1,4 @@
-"""Face verification, as steps to compile without weights and pictures."""
+"""Traces the steps of face verification without weights or pictures, for ahead-of-time compilation."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from ecor_jax.tasks.verification.options import VerificationOptions
 
 
 def aot_steps(options: VerificationOptions, mesh: Mesh, sizes: Sizes) -> Steps:
-    """Evaluation here is to encode pictures and their mirror images: beside that, the rest of it costs nothing."""
+    """Traces the steps. "evaluate" only encodes pictures and their mirror images; the rest costs next to nothing."""
     head, descriptors = options.bottleneck, descriptors_of(options)
     config = read_architecture(options.model)
     identities = _identities(options, sizes) if head.tuned else 1

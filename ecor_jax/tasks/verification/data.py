@@ -1,4 +1,4 @@
-"""The people a verification config trains on, and the pairs it evaluates by."""
+"""Opens the data of a verification config: the people to train on, and the sets of pairs to evaluate on."""
 
 import dataclasses
 
@@ -18,7 +18,7 @@ from ecor_jax.tasks.verification.options import FaceData, VerificationOptions
 
 @dataclasses.dataclass(frozen=True)
 class Faces:
-    """No person is in two splits; `validation` and `held_out` are None where none was kept."""
+    """Splits with disjoint people; `validation` and `held_out` are None if no people are kept for them."""
 
     train: Source
     validation: Source | None
@@ -26,11 +26,11 @@ class Faces:
 
 
 def open_faces(data: FaceData, tally: Tally, *, training: bool) -> Faces:
-    """The people of `data.images`; some are drawn for the test's pairs, others for those that settings are chosen by.
+    """Opens `data.images` and draws people for the held-out (test) pairs and for the validation pairs.
 
-    tally: gets what is found and skipped; where nothing is trained, the test's pictures alone are used.
+    tally: counts the pictures found and skipped; unless `training`, all but the held-out people's are skipped.
 
-    UserError for numbers that the pictures do not allow.
+    Raises UserError if there are too few people or pictures for the options, or pictures of unknown people.
     """
     if not data.images:
         raise UserError("--config.data.images is not set: expected a path")
@@ -68,7 +68,7 @@ def open_faces(data: FaceData, tally: Tally, *, training: bool) -> Faces:
 
 
 def open_pair_sets(options: VerificationOptions, faces: Faces | None, tally: Tally) -> dict[str, PairSet]:
-    """The held-out people's pairs, then those of the config, by name."""
+    """Opens the pairs of the held-out people, then those of the config, by name. Raises UserError if there are none."""
     sets = {}
     if faces is not None and faces.held_out is not None:
         sets[options.data.name] = pairs_within(options.data.name, faces.held_out, options.data.seed)
@@ -85,7 +85,7 @@ def open_pair_sets(options: VerificationOptions, faces: Faces | None, tally: Tal
 
 
 def _check(name: str, pairs: PairSet) -> None:
-    """UserError for what would else end a run after its training: too few pairs, pictures that cannot be read."""
+    """Raises UserError for too few pairs or unreadable pictures, which would otherwise end a run after its training."""
     if len(pairs.same) < FOLDS:
         raise UserError(
             f"{pairs.images.origin}: {len(pairs.same)} pairs in {name}; expected at least {FOLDS}, one a fold"

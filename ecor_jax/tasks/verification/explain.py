@@ -1,4 +1,4 @@
-"""Explanations of a user's own pairs of faces."""
+"""`FaceExplainer`: explains a user's pairs of faces by descriptors."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,7 +18,7 @@ from ecor_jax.tasks.verification.pairs import READING, check_faces, explained_pa
 
 
 class FaceExplainer(Explainer[ExplainedPair]):
-    """Compares two pictures of faces at a time, by the bottleneck of a model directory."""
+    """An explainer that compares two pictures of faces at a time, with the bottleneck of a model directory."""
 
     option_names, pairs = frozenset({"threshold", "what_if"}), True
 
@@ -27,7 +27,7 @@ class FaceExplainer(Explainer[ExplainedPair]):
         self.saved, self.name = saved, str(saved.model.path)
 
     def compare(self, first: Picture, second: Picture, **options: Any) -> ExplainedPair:
-        """Whether two pictures show one person, and why; options as of `explain_records`."""
+        """Explains whether two pictures show the same person; options are those of `explain_records`."""
         return self.explain([first, second], **options)[0]
 
     def explain_records(
@@ -36,10 +36,10 @@ class FaceExplainer(Explainer[ExplainedPair]):
         threshold: float | None = None,
         what_if: Sequence[str] | Mapping[str, float] = (),
     ) -> list[ExplainedPair]:
-        """Of the first two pictures, the next two, and so on.
+        """Explains consecutive pairs of pictures. Raises UserError if their number is odd or an option is invalid.
 
-        threshold: cosine above which a pair is a match; None for the model's own.
-        what_if: `DESCRIPTOR=SHARE`, a concept to set in the second picture and the share of its group it shall have.
+        threshold: cosine above which a pair is a match; by default that of the model.
+        what_if: `DESCRIPTOR=SHARE`, a concept of the second picture and its new share of its group, in [0, 1].
         """
         saved = self.saved
         if not records or len(records) % 2:

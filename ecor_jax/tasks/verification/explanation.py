@@ -1,7 +1,7 @@
-"""Two faces, how similar they are, and what each concept adds to that: records, and what of them to show first.
+"""Records that explain the similarity of two faces by contributions of concepts, and selections of them for pages.
 
-Similarities and thresholds are cosines in [-1, 1], activations fractions in [0, 1]. Groups and concepts come in the
-order in which they are given, and ties keep it.
+Similarities and thresholds are cosines in [-1, 1], activations fractions in [0, 1]. Groups and concepts keep their
+given order, also in ties.
 """
 
 import dataclasses
@@ -14,12 +14,12 @@ from PIL import Image
 from ecor_jax.tasks.explanation import Explained, Plain
 
 SUM_TOLERANCE = 1e-4
-"""Contributions in float32 may miss the similarity by this much; more is no rounding."""
+"""Maximum difference of the contributions' sum and the similarity that is accepted as float32 rounding."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Side(Plain):
-    """A picture of a pair; `name` is shown and need not be a path."""
+    """A picture of a pair. `name` is displayed and need not be a path."""
 
     name: str
     image: Image.Image
@@ -27,10 +27,10 @@ class Side(Plain):
 
 @dataclasses.dataclass(frozen=True)
 class Concept(Plain):
-    """A descriptor with its activation in the first and in the second picture.
+    """A descriptor with its activations in the first and in the second picture.
 
     Activations are relative: those of a group add up to 1 in each picture (softmax within the group).
-    `contribution` is what the concept adds to the similarity of the pair; it may be negative.
+    `contribution` is the term of the concept in the similarity of the pair; it may be negative.
     """
 
     group: str
@@ -42,7 +42,7 @@ class Concept(Plain):
 
 @dataclasses.dataclass(frozen=True)
 class Intervention(Plain):
-    """What the similarity would be, had the second picture `after` of a concept in place of `before`."""
+    """The similarity of the pair if the second picture's activation of a concept were `after` instead of `before`."""
 
     group: str
     descriptor: str
@@ -52,12 +52,11 @@ class Intervention(Plain):
 
 
 class Highlight(NamedTuple):
-    """A group with the concepts that stand for it, best first.
+    """A group with the concepts that represent it, best first.
 
-    `size` is the number of all concepts of the group, `contribution` what they add to the similarity together,
-    `difference` the total variation of the two pictures' activations in [0, 1]: half their L1 distance, which is
-    the share of one that has to move to make the other. `typical` is what the group adds for an average pair of the
-    same person, None where that is not known.
+    `size` is the number of all concepts of the group, `contribution` the sum of their contributions, `difference` the
+    total variation distance of the two pictures' activations in [0, 1], half their L1 distance. `typical` is the mean
+    contribution of the group to the similarity of pairs of the same person, None if unknown.
     """
 
     group: str
@@ -70,14 +69,14 @@ class Highlight(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class ExplainedPair(Explained):
-    """Two pictures, how similar they are, and every concept, in order.
+    """Two pictures, their similarity, and every concept, in order.
 
-    `same` is the gold, None where it is not known. `bias` is the part of the similarity that belongs to no concept.
-    `interventions` are answers to "what if", in the order in which they are shown. `threshold_source` says in words
-    where the threshold comes from. `typical` is what each group adds for an average pair of the same person; empty
-    where that is not known.
+    `same` is the gold label, None if unknown. `bias` is the part of the similarity that belongs to no concept.
+    `interventions` are counterfactuals, in the order of display. `threshold_source` describes the origin of the
+    threshold in words. `typical` is the mean contribution of each group to the similarity of pairs of the same person;
+    empty if unknown.
 
-    Raises ValueError where the contributions and the bias do not add up to the similarity: they are exact.
+    Raises ValueError if the contributions and the bias do not add up to the similarity, because they are exact.
     """
 
     first: Side
@@ -98,7 +97,7 @@ class ExplainedPair(Explained):
         return self.first.name, self.second.name
 
     def table(self) -> list[dict[str, Any]]:
-        """A concept a line, the largest contribution first."""
+        """Returns one row per concept, the largest contribution first."""
         return [concept.to_dict() for concept in sorted(self.concepts, key=lambda own: -own.contribution)]
 
     def __post_init__(self) -> None:
@@ -110,23 +109,23 @@ class ExplainedPair(Explained):
 
     @property
     def total(self) -> float:
-        """All contributions and the bias: the similarity, but for rounding."""
+        """The sum of all contributions and the bias: the similarity up to rounding."""
         return math.fsum([self.bias, *(concept.contribution for concept in self.concepts)])
 
     @property
     def match(self) -> bool:
-        """Whether the pictures are taken for the same person; at the threshold itself they are not."""
+        """Whether the pictures are accepted as the same person: the similarity exceeds the threshold."""
         return self.similarity > self.threshold
 
     @property
     def right(self) -> bool | None:
-        """Whether the verdict is that of the gold, where there is one."""
+        """Whether `match` agrees with the gold label; None without one."""
         return None if self.same is None else self.match == self.same
 
     def telling(self, top: int) -> list[Highlight]:
-        """The groups that explain the verdict: of a match those that add most, else those that add too little.
+        """Returns the groups that explain the verdict: `most_shared` for a match, else `most_missing`.
 
-        Where none does, or that is not known, those in which the pictures differ most.
+        If no group is missing, or typical contributions are unknown, returns `most_different`.
         """
         if self.match:
             return most_shared(self.concepts, top)
@@ -134,7 +133,7 @@ class ExplainedPair(Explained):
 
 
 def groups(concepts: Sequence[Concept]) -> dict[str, list[Concept]]:
-    """The concepts by group."""
+    """Returns the concepts by group."""
     by_group: dict[str, list[Concept]] = {}
     for concept in concepts:
         by_group.setdefault(concept.group, []).append(concept)
@@ -142,9 +141,9 @@ def groups(concepts: Sequence[Concept]) -> dict[str, list[Concept]]:
 
 
 def most_shared(concepts: Sequence[Concept], top: int) -> list[Highlight]:
-    """The `top` groups that add most to the similarity, each with the concept that both pictures activate most.
+    """Returns the `top` groups that contribute most to the similarity, each with the concept that both pictures share.
 
-    That is the one with the largest smaller activation: both show it at least so much.
+    That is the concept with the largest minimum of the two pictures' activations.
     """
     shared = [
         _highlight(name, members, [max(members, key=lambda concept: min(concept.first, concept.second))])
@@ -154,18 +153,18 @@ def most_shared(concepts: Sequence[Concept], top: int) -> list[Highlight]:
 
 
 def most_different(concepts: Sequence[Concept], top: int) -> list[Highlight]:
-    """The `top` groups in which the pictures differ most, each with the strongest concept of either picture.
+    """Returns the `top` groups in which the pictures differ most, each with the strongest concept of either picture.
 
-    Where both have the same strongest concept, it stands alone.
+    If both have the same strongest concept, it is listed once.
     """
     different = [_of_either(name, members) for name, members in groups(concepts).items()]
     return sorted(different, key=lambda highlight: -highlight.difference)[:top]
 
 
 def most_missing(concepts: Sequence[Concept], typical: Mapping[str, float], top: int) -> list[Highlight]:
-    """The `top` groups that add less than they do for an average pair of the same person, the largest gap first.
+    """Returns the `top` groups that contribute less than for a typical pair of the same person, largest gap first.
 
-    Concepts as in `most_different`.
+    The concepts are chosen as in `most_different`.
     """
     compared = [
         _of_either(name, members)._replace(typical=typical[name])

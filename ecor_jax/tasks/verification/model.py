@@ -1,4 +1,4 @@
-"""Face recognition through descriptors (arXiv 2411.04008, section 3.1): identities told apart with a margin."""
+"""The face model (CLIP and bottleneck) and its training with a margin loss over identities (arXiv 2411.04008, 3.1)."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ from ecor_jax.training.step import Batch, Metrics, Statistic
 
 OUTPUTS = ("features", "activations", "aggregated")
 
-# Where each tunable part lies in a FaceModel; a prefix of the paths of its parameters.
+# The path prefixes of the parameters of each tunable part of a FaceModel.
 PARTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "aggregation": (("bottleneck", "aggregation"),),
     "adapter": (("bottleneck", "adapter"),),
@@ -37,10 +37,10 @@ PARTS: dict[str, tuple[tuple[str, ...], ...]] = {
 
 
 class FaceModel(nnx.Module):
-    """A CLIP's image encoder, the bottleneck, and what stands for the face: one of OUTPUTS.
+    """A CLIP's image encoder and a bottleneck. output: the representation of the face, one of OUTPUTS.
 
-    'features' leaves the bottleneck out (zero-shot CLIP, fine-tuned black boxes), 'activations' is its Group SoftMax
-    without a linear layer, 'aggregated' all of it (Table 5 of the paper).
+    'features' omits the bottleneck (zero-shot CLIP, fine-tuned black boxes), 'activations' is its Group SoftMax
+    without the linear layer, 'aggregated' its output (table 5 of the paper). Raises UserError for another output.
     """
 
     def __init__(
@@ -56,16 +56,16 @@ class FaceModel(nnx.Module):
         self.mean, self.std = preprocess.mean, preprocess.std
 
     def concepts(self, images: UInt8[Array, "batch size size 3"]) -> Concepts:
-        """What the bottleneck sees in preprocessed images."""
+        """Computes the bottleneck's concepts of preprocessed images."""
         return self.bottleneck(self.vision(normalise_pixels(images, self.mean, self.std)))
 
     def represent(self, concepts: Concepts) -> Float[Array, "batch size"]:
-        """The unnormalised embedding of a face."""
+        """Returns the unnormalised embeddings of faces, selected by `output`."""
         return concepts.output if self.output == "aggregated" else getattr(concepts, self.output)
 
     @property
     def size(self) -> int:
-        """Of the embedding."""
+        """The dimension of the embedding."""
         bank = self.bottleneck.bank
         return {
             "features": bank.shape[1],
@@ -75,25 +75,26 @@ class FaceModel(nnx.Module):
 
 
 class Recogniser(nnx.Module):
-    """A face model in training: the centre of every identity, and running statistics of the embeddings' norms.
+    """A face model in training, with the centre of every identity and running statistics of the embedding norms.
 
-    Centres are rows, padded to a multiple of `shards`, so that they can be split evenly over devices.
+    Centres are rows, padded to a multiple of `shards`, so that they can be sharded evenly.
     """
 
     def __init__(self, face: FaceModel, identities: int, shards: int, rngs: nnx.Rngs):
         self.face, self.identities = face, identities
         rows = identities + -identities % shards
-        # As AdaFace's code: uniform directions.
+        # Initialised as in AdaFace's code: normalised uniform vectors.
         self.centres = nnx.Param(unit(rngs.params.uniform((rows, face.size), minval=-1.0, maxval=1.0)))
         self.norm_mean = Statistic(jnp.float32(20))
         self.norm_std = Statistic(jnp.float32(100))
 
 
 class VerificationLearner:
-    """Identities of {"image", "label"} batches told apart; `tuned` names parts of PARTS.
+    """Trains a face model to classify the identities of {"image", "label"} batches; `tuned` are names of PARTS.
 
-    shards: into how many ranges the centres are split when they are sampled (the mesh's axis `model`).
-    mesh: where the model lies; None: on one device.
+    shards: number of ranges that the centres are split into for sampling (the size of the mesh axis `model`).
+    mesh: the mesh of the model; None for one device.
+    Raises UserError if `tuned` names a part that the model lacks, or if too few centres are sampled.
     """
 
     def __init__(
@@ -126,7 +127,7 @@ class VerificationLearner:
                 )
 
     def loss(self, model: nnx.Module, batch: Batch, key: Array) -> tuple[Float[Array, ""], Metrics]:
-        """Cross-entropy with a margin (AdaFace eq. 1 and 2); the statistics of the norms move first, as in its code."""
+        """Computes the margin loss (AdaFace eq. 1 and 2), after updating the norm statistics, as in its code."""
         assert isinstance(model, Recogniser)
         face = model.face
         embeddings, labels = self._shared(face.represent(face.concepts(batch["image"])), batch["label"])
@@ -146,7 +147,7 @@ class VerificationLearner:
         }
 
     def _shared(self, *examples: Array) -> tuple[Array, ...]:
-        """The same, each on all devices along `model`: so logits stay where their centres are."""
+        """Replicates examples along the mesh axis `model`, so that logits are computed next to their centres."""
         if self.mesh is None:
             return examples
         return jax.lax.with_sharding_constraint(examples, NamedSharding(self.mesh, PartitionSpec("data")))
@@ -154,7 +155,7 @@ class VerificationLearner:
     def _centres(
         self, model: Recogniser, labels: Int[Array, "batch"], key: Array
     ) -> tuple[Float[Array, "classes size"], Int[Array, "classes"]]:
-        """The centres that take part in this step, and their identities (-1: padding)."""
+        """Returns the centres used in this step, and their identities (-1: padding)."""
         centres = model.centres[...]
         numbers = jnp.arange(len(centres))
         numbers = jnp.where(numbers < model.identities, numbers, -1)
@@ -179,7 +180,7 @@ class VerificationLearner:
 
 
 def trainable(tuned: Sequence[str], bottleneck: Bottleneck, output: str) -> Filter:
-    """The parameters of the named parts of a Recogniser, and its centres. UserError for an unknown or missing part."""
+    """Returns a filter for the named parts of a Recogniser and its centres. Raises UserError for a missing part."""
     if unknown := [part for part in tuned if part not in PARTS]:
         raise UserError(f"bottleneck.tuned names {', '.join(map(repr, unknown))}; expected some of {', '.join(PARTS)}")
     if "adapter" in tuned and bottleneck.adapter is None:
@@ -196,7 +197,7 @@ def trainable(tuned: Sequence[str], bottleneck: Bottleneck, output: str) -> Filt
 
 
 def descriptors_of(options: VerificationOptions) -> Descriptors:
-    """Those that the options name."""
+    """Returns the descriptors that the options name."""
     name = options.bottleneck.descriptors
     return Descriptors.from_file(FACES if name == "faces" else name)
 
@@ -204,7 +205,7 @@ def descriptors_of(options: VerificationOptions) -> Descriptors:
 def untrained_head(
     options: VerificationOptions, descriptors: Descriptors, bank: np.ndarray, scale: float
 ) -> Bottleneck:
-    """An untrained head over a bank of descriptors [N, embed]; `scale` where the config leaves it to the CLIP."""
+    """Creates an untrained head over a bank of descriptors [N, embed]; `scale` applies if the config has none."""
     head, rngs = options.bottleneck, nnx.Rngs(options.seed)
     return Bottleneck(
         bank,

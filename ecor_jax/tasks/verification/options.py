@@ -25,17 +25,18 @@ from ecor_jax.training.options import Optimizer
 
 @dataclasses.dataclass(frozen=True)
 class BottleneckOptions:
-    """The head (`bottleneck.Bottleneck`), and what of the model is trained.
+    """The head (`bottleneck.head.Bottleneck`), and the parts of the model to train.
 
     descriptors: 'faces', the built-in 120, or a JSON file {"groups": {group: [descriptor, ...]}}.
-    scrambled: random letters in the place of their words, as a control.
-    output: what decides: the CLIP's features, the descriptors' activations, or these aggregated.
-    scale: what cosines are multiplied by before the softmax within groups; 0: the CLIP's own logit scale.
-    size: dimensions of the aggregated embedding; 0: one for each descriptor.
-    init: of the aggregation matrix.
-    tuned: nothing, or some of aggregation, adapter, last_mlp, last_block (of the residual blocks), projection (CLIP's),
-      pool (SigLIP's attention pooling), encoder.
-    wise_ft: share of the tuned weights in the mean with the untuned ones (WiSE-FT); 1: the tuned weights.
+    scrambled: replaces the words of the descriptors by random letters, as a control.
+    template: the prompt; {d} is the descriptor.
+    output: the compared embedding: the CLIP's features, the activations of the descriptors, or these aggregated.
+    scale: factor on the cosines before the softmax within groups; 0: the logit scale of the CLIP.
+    size: dimension of the aggregated embedding; 0: the number of descriptors.
+    init: initial aggregation matrix. use_bias: whether the aggregation has a bias.
+    tuned: empty, or some of aggregation, adapter, last_mlp and last_block (of the last residual block), projection
+      (CLIP's), pool (SigLIP's attention pooling), encoder, with commas.
+    wise_ft: weight of the tuned parameters in the average with the untuned ones (WiSE-FT); 1: only the tuned ones.
     """
 
     descriptors: str = "faces"
@@ -53,9 +54,10 @@ class BottleneckOptions:
 
 @dataclasses.dataclass(frozen=True)
 class Margin:
-    """The loss (`margins`). concentration and rate: AdaFace's h and momentum of its statistics.
+    """The margin loss (`tasks.verification.margins`). margin: an angle for arcface, a cosine for cosface, else both.
 
-    scale: of the cosines. sampled: share of the identities in each step's softmax (Partial FC).
+    concentration, rate: AdaFace's h and the momentum of its norm statistics. scale: factor on the cosines.
+    sampled: share of the identities in the softmax of a step (Partial FC); 1: all.
     """
 
     name: Literal["adaface", "arcface", "cosface"] = "adaface"
@@ -70,10 +72,11 @@ class Margin:
 class FaceData:
     """The people to train on.
 
-    name: of the held-out people's pairs. images: a folder or zip with a folder a person, a .rec file or an ArrayRecord
-    directory. held_out: people kept for verification. subset: images drawn to train on; 0: all. image_size: sides of
-    the crops in pixels, where another size is an error; 0: any. augment: AdaFace's augmentations.
-    validation: people of those to train on whose pairs choose settings. seed: of who is held out, and of the pairs.
+    name: name of the set of the held-out people's pairs. images: a folder or zip with a folder per person, a .rec file
+    or an ArrayRecord directory. held_out: number of people kept for verification. validation: number of the other
+    people whose pairs form the validation split. subset: number of images to train on, drawn at random; 0: all.
+    image_size: required side of the images in pixels; 0: any. augment: whether to use AdaFace's augmentations.
+    seed: of the choice of people, of the subset and of the pairs.
     """
 
     name: str = ""
@@ -100,7 +103,7 @@ class Pairs:
 
 @dataclasses.dataclass(frozen=True)
 class Alignment:
-    """Everyday pictures, whose zero-shot accuracy tells whether the tuned CLIP still matches pictures with words."""
+    """Everyday pictures for the alignment proxy: the zero-shot accuracy of the tuned CLIP. images: empty for none."""
 
     images: str = ""
     split: str = "test"
@@ -109,21 +112,21 @@ class Alignment:
 
 @dataclasses.dataclass(frozen=True)
 class FaceEvaluation:
-    """batch_size: pictures at once."""
+    """batch_size: number of pictures that are encoded at once."""
 
     batch_size: EvaluationBatchSize = 64
 
 
 @dataclasses.dataclass(frozen=True)
 class FaceReport:
-    """pairs: that the report shows."""
+    """pairs: number of pairs in the report."""
 
     pairs: Shown = 8
 
 
 @dataclasses.dataclass(frozen=True)
 class VerificationOptions(OnClip):
-    """pairs: sets of pairs to evaluate by, by name."""
+    """pairs: sets of pairs to evaluate on, by name."""
 
     task: str = "verification"
     bottleneck: BottleneckOptions = BottleneckOptions()

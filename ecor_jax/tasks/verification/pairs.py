@@ -1,4 +1,4 @@
-"""What a face model sees in pictures, and its explanation of pairs of them."""
+"""Computes embeddings and activations of faces and explains pairs of them, for evaluations, reports and explainers."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -21,25 +21,25 @@ from ecor_jax.tasks.verification.model import FaceModel
 
 @dataclasses.dataclass(frozen=True)
 class Seen:
-    """Of N pictures, each averaged with its mirror image (insightface adds them: the direction is the same)."""
+    """Values of N pictures, averaged with their mirror images (insightface adds them, with the same direction)."""
 
     embeddings: Float[np.ndarray, "N size"]
     activations: Float[np.ndarray, "N concepts"]
 
 
 def check_faces(saved: SavedBottleneck) -> None:
-    """UserError for a bottleneck that tells findings, not faces."""
+    """Raises UserError for a bottleneck that classifies findings."""
     if saved.findings is not None:
         raise UserError(f"{saved.model.path} tells {', '.join(saved.findings.names)}; expected a model for faces")
 
 
 def face_model(saved: SavedBottleneck) -> FaceModel:
-    """The face model that a directory holds."""
+    """Returns the face model of a saved bottleneck."""
     return FaceModel(saved.model.clip.vision, saved.bottleneck, saved.model.preprocess, saved.output)
 
 
 def see(face: FaceModel, features: Float[np.ndarray, "N 2 embed"]) -> Seen:
-    """What the bottleneck of `face` makes of features of its encoder."""
+    """Computes embeddings and activations from features of the pictures and their mirror images."""
     graph, state = nnx.split(face)
 
     @jax.jit
@@ -54,7 +54,7 @@ def see(face: FaceModel, features: Float[np.ndarray, "N 2 embed"]) -> Seen:
 
 
 def head_of(face: FaceModel) -> Head | None:
-    """The linear end that decides; None where the decision passes no concept."""
+    """Returns the linear layer between activations and embedding; None if the embedding bypasses the concepts."""
     if face.output == "features":
         return None
     aggregation, concepts = face.bottleneck.aggregation, face.bottleneck.bank.shape[0]
@@ -74,7 +74,7 @@ READING = (
     "What the concepts add is exact: all of it, with the bias where there is one, is the similarity. It says how the "
     "number came about, not what makes two faces those of one person.",
 )
-"""What to keep in mind of explained pairs."""
+"""Notes on the interpretation of explained pairs."""
 
 
 def explained_pairs(
@@ -89,11 +89,11 @@ def explained_pairs(
     threshold_source: str = "",
     typical: Mapping[str, float] = MappingProxyType({}),
 ) -> list[ExplainedPair]:
-    """The pairs in `compared`, of pictures by their number in `seen`, with every concept's share in their similarity.
+    """Explains the pairs in `compared`, indices into `seen`, by every concept's contribution to their similarity.
 
-    asked: concepts to set in the second picture, to a share of their group; without any, those that move the
-    similarity most: of a match down, when set to nothing, else up, when set to what they are in the first picture.
-    threshold_source, typical: as `ExplainedPair` has them.
+    asked: {concept: share of its group}, interventions on the second picture. By default those that change the
+    similarity most: for a match, the largest decreases on setting a concept to 0; else the largest increases on setting
+    it to its activation in the first picture. threshold_source, typical: fields of `ExplainedPair`.
     """
     first, second = (seen.activations[[pair[side] for pair in compared]] for side in (0, 1))
     cosines = similarity(first, second, head)
@@ -129,7 +129,7 @@ def _interventions(
     match: bool,
     asked: Mapping[int, float],
 ) -> list[Intervention]:
-    """Those asked for; else of all concepts the ones that move a match furthest down, or else two pictures together."""
+    """Computes the interventions of `asked`; by default the TOP_INTERVENTIONS that most oppose the verdict."""
     concepts = np.array(list(asked) or range(len(second)))
     values = np.array(list(asked.values()) or (np.zeros_like(second) if match else first), np.float32)
     groups = jnp.array(descriptors.group_of)

@@ -1,4 +1,4 @@
-"""The report of a verification run, and the tests of whether its concepts carry the decision."""
+"""Writes the report page of a verification run, and runs the faithfulness tests of its concepts."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ KEPT = (1, 2, 3, 5, 10, 20, 40, 80)
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """Scores and what was seen by set of pairs; the alignment proxy, None where the config names no pictures for it."""
+    """Scores and computed values by set of pairs; the alignment proxy, None if the config names no pictures for it."""
 
     scores: Mapping[str, FaceScores]
     seen: Mapping[str, Seen]
@@ -38,10 +38,10 @@ class Evaluation:
 def faithfulness(
     face: FaceModel, evaluation: Evaluation, pair_sets: Mapping[str, PairSet], seed: int
 ) -> dict[str, Any]:
-    """For results.json, on the first set of pairs; {} where no concept takes part in the decision.
+    """Runs the faithfulness tests on the first set of pairs, for results.json; {} if the decision uses no concepts.
 
-    kept: accuracy with each picture's n strongest concepts alone. deleted: mean similarity of the pairs of the same
-    person, after n concepts are deleted from both pictures.
+    kept: accuracy with only the n strongest concepts of each picture. deleted: mean similarity of the pairs of the same
+    person after deleting n concepts from both pictures.
     """
     head = head_of(face)
     if head is None:
@@ -78,11 +78,11 @@ def write_verification(
     log: Log,
     tally: Tally,
 ) -> Path:
-    """Writes `directory/index.html`: the table, curves, explained pairs of the first method and the first set."""
+    """Writes `directory/index.html`: the table, curves, and explained pairs of the first method and the first set."""
     (name, (face, main, _)) = next(iter(evaluated.items()))
     scores = {name: own.evaluation.scores for name, own in evaluated.items()}
     pairs = _examples(config.report.pairs, face, main, pair_sets, descriptors)
-    # Where all pairs are of one kind, accuracy says next to nothing: it is kept out of the average.
+    # The average omits sets with pairs of only one kind, because their accuracy is not informative.
     telling = [key for key, score in main.scores.items() if not score.one_kind]
     kept = results.get("faithfulness", {}).get("kept", {})
     return write_page(
@@ -131,7 +131,7 @@ def _facts(config: VerificationOptions, pair_sets: Mapping[str, PairSet], descri
 def _examples(
     count: int, face: FaceModel, evaluation: Evaluation, pair_sets: Mapping[str, PairSet], descriptors: Descriptors
 ) -> list[ExplainedPair]:
-    """Pairs spread evenly over the first set, as many of the same person as of two."""
+    """Explains pairs at equal intervals of the first set, as many of the same person as of different people."""
     head = head_of(face)
     if head is None or not count:
         return []
@@ -156,12 +156,12 @@ def _examples(
 
 
 def threshold_source(name: str, pairs: PairSet) -> str:
-    """Where the threshold of a model comes from, in words."""
+    """Describes the origin of a model's threshold in words."""
     return f"learnt on the {len(pairs.same):,} pairs of {name}: the mean of ten folds"
 
 
 def typical_shares(seen: Seen, pairs: PairSet, head: Head, descriptors: Descriptors) -> dict[str, float]:
-    """What each group adds to the similarity of a pair of the same person, on average."""
+    """Computes the mean contribution of each group to the similarity of pairs of the same person; {} without any."""
     if not pairs.same.any():
         return {}
     first, second = seen.activations[pairs.first[pairs.same]], seen.activations[pairs.second[pairs.same]]

@@ -1,4 +1,4 @@
-"""Scores of one representation of faces on one set of pairs."""
+"""Scores of face embeddings on a set of pairs, for results.json and the report of the verification task."""
 
 import dataclasses
 from typing import Any
@@ -24,10 +24,10 @@ FARS = (1e-3, 1e-4)
 
 @dataclasses.dataclass(frozen=True)
 class FaceScores:
-    """Accuracy by the ten-fold protocol, and the error curves, of a set of pairs.
+    """Accuracies by the ten-fold protocol, and error curves, of a set of pairs.
 
-    fine: the same folds, where every threshold may be chosen and not only the protocol's, which stand .01 of squared
-    distance apart: softmax activations of two faces are often nearer.
+    fine: the same folds with every possible threshold instead of the protocol's, which are .01 of squared distance
+    apart, because distances of softmax activations often differ by less.
     """
 
     folds: TenFold
@@ -40,26 +40,26 @@ class FaceScores:
 
     @property
     def threshold(self) -> float:
-        """Cosine above which a pair is taken for the same: of the folds' own thresholds, the mean."""
+        """The cosine above which a pair is accepted as the same person: the mean of the thresholds of `fine`."""
         return 1 - float(np.mean(self.fine.thresholds)) / 2
 
     @property
     def one_kind(self) -> bool:
-        """Whether all pairs are of the same person, or none is."""
+        """Whether all pairs are of the same person, or all of different people."""
         return self.same in (0, self.pairs)
 
     @property
     def frequent(self) -> str:
-        """The answer that is more often right."""
+        """The more frequent answer; "different" if both are equally frequent."""
         return "same" if 2 * self.same > self.pairs else "different"
 
     @property
     def majority(self) -> float:
-        """The accuracy of always giving that answer."""
+        """The accuracy of always predicting the more frequent answer."""
         return max(self.same, self.pairs - self.same) / self.pairs
 
     def as_results(self) -> dict[str, Any]:
-        """As results.json has them. A TAR whose FAR the pairs cannot resolve is left out."""
+        """Returns the scores for results.json. A TAR is omitted if there are too few pairs to resolve its FAR."""
         return {
             "accuracy": self.folds.accuracy,
             "accuracy_std": float(np.std(self.folds.fold_accuracies)),
@@ -73,7 +73,7 @@ class FaceScores:
 
 
 def score_pairs(embeddings: Float[np.ndarray, "N size"], pairs: PairSet) -> FaceScores:
-    """Scores of unnormalised embeddings of the images of `pairs`."""
+    """Computes the scores of unnormalised embeddings of the images of `pairs`."""
     wide = embeddings.astype(np.float64)
     rows = wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), 1e-12)
     distances = pair_distances(rows[pairs.first], rows[pairs.second])

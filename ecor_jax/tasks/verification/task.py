@@ -1,4 +1,4 @@
-"""Face verification through descriptors: a bottleneck trained on faces, and untrained ones beside it."""
+"""The task of face verification through descriptors: trains a bottleneck and compares it with untrained baselines."""
 
 import math
 import tempfile
@@ -48,14 +48,14 @@ from ecor_jax.tasks.verification.scores import FaceScores, score_pairs
 from ecor_jax.training.loop import Validate
 
 BASELINES = ("clip", "group_softmax", "group_softmax_random")
-"""Without training: CLIP's features, Group SoftMax over the descriptors, and over meaningless ones."""
+"""Untrained baselines: CLIP's features, Group SoftMax over the descriptors, and over scrambled descriptors."""
 
 
 class Verification(Task[VerificationOptions, Evaluation]):
-    """One head trained (or read from a model directory), and BASELINES on the same CLIP."""
+    """A trained or untrained head and BASELINES on the same CLIP; or the head of a model directory alone."""
 
     Options = VerificationOptions
-    # Centres are padded, and sampled, a share of the identities at a time.
+    # Padding and sampling of the centres depend on the number of their shards.
     may_change = Task.may_change - {"parallel.model"}
     aot_steps = staticmethod(aot_steps)
 
@@ -81,7 +81,7 @@ class Verification(Task[VerificationOptions, Evaluation]):
         self.methods = ("tuned" if training and head.tuned else "untuned", *BASELINES)
 
     def _fingerprint(self) -> list[object]:
-        """Plain values that are others for other data."""
+        """Returns plain values that identify the data."""
         sources = [self.everyday, *(vars(self.faces).values() if self.faces else ())]
         pairs = [
             [pairs.images.fingerprint(), *(column.tolist() for column in (pairs.first, pairs.second, pairs.same))]
@@ -94,14 +94,14 @@ class Verification(Task[VerificationOptions, Evaluation]):
             raise UserError("--config.model is not set: expected a CLIP, as a model directory or a hub id")
         self.clip, self.saved = load_clip(model, dtype=jnp.dtype(self.options.dtype)), None
         self.origin = self.clip.origin
-        self._proxy: float | None = None  # of the baselines, which differ in what they make of the same features
+        self._proxy: float | None = None  # shared by the baselines, which have the same features
         if not self.training and is_bottleneck(self.clip.path):
             self.saved = load_bottleneck(self.clip)
             check_faces(self.saved)
             self.methods = ("tuned",)
 
     def learner(self, method: str) -> VerificationLearner | None:
-        """What is trained of the first method: `bottleneck.tuned`."""
+        """Returns the learner of the method "tuned"; None for others."""
         if method != "tuned":
             return None
         options, data = self.options, self.options.data
@@ -135,14 +135,14 @@ class Verification(Task[VerificationOptions, Evaluation]):
         )
 
     def validate(self, method: str) -> Validate | None:
-        """Pairs of people that are neither trained on nor tested."""
+        """Returns a function that scores pairs of the validation people; None for untrained methods or without them."""
         pairs = self.validation
         if pairs is None or method != "tuned":
             return None
 
         def scores(model: nnx.Module) -> dict[str, float]:
             assert isinstance(model, Recogniser)
-            with tempfile.TemporaryDirectory() as folder:  # features of weights that nobody will see again
+            with tempfile.TemporaryDirectory() as folder:  # the features of intermediate weights are not reused
                 scores = self._scores(model.face, "validation", pairs, Path(folder))[0]
             return {"accuracy": scores.fine.accuracy, "auc": scores.auc if scores.auc is not None else math.nan}
 
@@ -165,7 +165,7 @@ class Verification(Task[VerificationOptions, Evaluation]):
         return face
 
     def evaluate(self, method: str, model: FaceModel) -> Evaluation:
-        """How a face model does on all sets of pairs, and what it sees in their pictures."""
+        """Computes scores, embeddings and activations of a face model for all sets of pairs."""
         if method not in BASELINES:
             proxy = self._alignment(model)
         elif self._proxy is None:
@@ -201,7 +201,7 @@ class Verification(Task[VerificationOptions, Evaluation]):
         return score_pairs(seen.embeddings, pairs), seen
 
     def save(self, directory: Path, evaluated: Mapping[str, base.MethodResult[Evaluation]]) -> bool:
-        """The first method, trained or not."""
+        """Saves the model of the first method, trained or not."""
         main, head = next(iter(evaluated.values())), self.options.bottleneck
         clip = nnx.clone(self.clip.clip)
         clip.vision = main.model.vision
@@ -223,7 +223,7 @@ class Verification(Task[VerificationOptions, Evaluation]):
         return True
 
     def results(self, evaluated: Mapping[str, base.MethodResult[Evaluation]]) -> dict[str, Any]:
-        """Scores of the first method, of the baselines beside it, and how much its concepts carry (training alone)."""
+        """Returns the scores of the first method and the baselines, and after training the faithfulness tests."""
         (_, main), *others = evaluated.items()
         results = {
             "seed": self.options.seed,
@@ -240,7 +240,7 @@ class Verification(Task[VerificationOptions, Evaluation]):
         return results
 
     def table(self, evaluated: Mapping[str, base.MethodResult[Evaluation]]) -> str:
-        """Accuracies and areas under the curve of all methods, in per cent."""
+        """Returns the accuracies and areas under the ROC curve of all methods, in per cent."""
         lines = [f"{'':24}" + "".join(f"{name[:18]:>20}" for name in self.pair_sets) + f"{'alignment':>12}"]
         for name, (_, evaluation, _) in evaluated.items():
             scores = evaluation.scores.values()
@@ -261,7 +261,7 @@ class Verification(Task[VerificationOptions, Evaluation]):
         )
 
     def _face(self, output: str, *, scrambled: bool) -> FaceModel:
-        """The CLIP with an untrained bottleneck."""
+        """Returns the CLIP with an untrained bottleneck."""
         descriptors = self.descriptors.scrambled(self.options.seed) if scrambled else self.descriptors
         template = self.options.bottleneck.template
         bank = embed_texts(self.clip, [template.replace("{d}", phrase) for phrase in descriptors.phrases])
@@ -280,7 +280,7 @@ class Verification(Task[VerificationOptions, Evaluation]):
 
 
 def interpolated(start: nnx.State, end: nnx.State, share: float) -> nnx.State:
-    """WiSE-FT (Wortsman et al. 2022, eq. 1): `(1 - share) start + share end`, of every parameter."""
+    """Interpolates every parameter: `(1 - share) start + share end` (WiSE-FT, Wortsman et al. 2022, eq. 1)."""
     return jax.tree.map(lambda a, b: (1 - share) * a + share * b, start, end)
 
 
