@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Any
 from ecor_jax.xla_flags import set_flags
 
 if TYPE_CHECKING:
+    from ecor_jax.api import ClipEncoder as ClipEncoder
     from ecor_jax.api import evaluate as evaluate
     from ecor_jax.api import explain as explain
     from ecor_jax.api import load as load
     from ecor_jax.api import load_clip as load_clip
     from ecor_jax.api import train as train
 
-_INTERFACE = ("evaluate", "explain", "load", "load_clip", "train")
+_INTERFACE = ("ClipEncoder", "evaluate", "explain", "load", "load_clip", "train")
 
 set_flags()
-# Only the tokenizers of transformers are used, but without PyTorch it warns that it has no models.
+# Only transformers' tokenizers are used; without PyTorch, transformers warns that no models are available.
 os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
 
 

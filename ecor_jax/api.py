@@ -1,4 +1,4 @@
-"""The public Python API: load, explain, evaluate, train, load_clip. The commands are built on it."""
+"""The public Python API: load, explain, evaluate, train, ClipEncoder. The commands are built on it."""
 
 import contextlib
 import json
@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from ecor_jax.checkpoints.hub import at_revision
-from ecor_jax.checkpoints.model_dir import load_clip as read_clip
 from ecor_jax.config.files import AnyConfig, with_options
 from ecor_jax.config.options import defaults
 from ecor_jax.data.pictures import Picture
@@ -64,7 +63,8 @@ def evaluate(
         options: config options by dotted key: {"evaluation.top_k": 3}.
         images: labelled pictures, a folder tree or zip. rationales: {class: [rationale, ...]}, or a JSON file of it;
             None: those that the model was tuned on or loaded with.
-        output, report, answers: paths of the results, of the page's folder, and of a JSON-lines file of the pictures.
+        output: path of the results file. report: folder for a page of the results. answers: path of a JSON Lines file
+            with the answer for each picture.
     """
     loaded = model if isinstance(model, Explainer) else None
     name = loaded.name if loaded is not None else str(model)
@@ -83,12 +83,7 @@ def train(config: AnyConfig, workdir: str | Path, options: Mapping[str, Any] | N
     return base.run(with_options(config, options), Path(workdir))
 
 
-def load_clip(source: str | Path, *, revision: str = "") -> ClipEncoder:
-    """Loads a CLIP from a model directory (Hugging Face or OpenCLIP) or hub id. Raises UserError if it is neither.
-
-    revision: branch, tag or commit of a hub id; the same as "USER/NAME@REVISION".
-    """
-    return ClipEncoder(read_clip(at_revision(str(source), revision)))
+load_clip = ClipEncoder.from_pretrained
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
-"""Atomic writes of files and folders, and the cache folder with its checksummed arrays; used by all that writes.
+"""Atomic writes of files and folders, used by every module that writes, and the cache folder of checksummed arrays.
 
-Content is written to a temporary folder beside its destination, `.NAME.HOST.RANDOM.ecor.partial`, in which nobody can
-have planted a link. The folder is locked while its process lives, so the next writer knows which ones to remove.
+Content is written to a temporary folder beside its destination, `.NAME.HOST.RANDOM.ecor.partial`, in which no other
+user can have placed a link. Its process holds a lock on it, so later writers remove only those of dead processes.
 """
 
 import contextlib
@@ -113,7 +113,7 @@ def beside(path: Path) -> Iterator[Path]:
             except (FileNotFoundError, BlockingIOError):
                 pass  # another process removed it before it was locked
             except OSError:
-                locked = True  # file systems without locks are trusted; `sweep` removes nothing on them
+                locked = True  # a file system without locks: goes on unlocked, because `sweep` removes nothing there
         yield folder
 
 
@@ -142,7 +142,7 @@ def _locked(folder: Path) -> Iterator[int]:
 
 @functools.cache
 def _sweep_once(folder: Path) -> None:
-    """Sweeps a folder once per process: a cache may hold, and be given, many thousands of files."""
+    """Sweeps a folder only once per process, because a cache may hold, and a process may write, thousands of files."""
     sweep(folder)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 
 class UserError(Exception):
-    """Invalid input or an invalid option; the message names it, the value found and the value expected.
+    """Invalid input or an invalid option; the message names the input or option, the value found and the one expected.
 
     Commands print the message as one line and exit with status 1; other exceptions are bugs and keep their traceback.
     """

@@ -66,9 +66,9 @@ def multi_label_loss(
     target: Float[Array, "batch findings"],
     positive_weight: Float[Array, "findings"],
 ) -> Float[Array, "batch"]:
-    """Computes the mean binary cross-entropy of `sigmoid(logits)` over findings, positives times `positive_weight`.
+    """Computes the mean binary cross-entropy of `sigmoid(logits)` over the findings whose target is known (not NaN).
 
-    A target of NaN is unknown; the mean is over the known targets.
+    The terms of positive targets are multiplied by `positive_weight`.
     """
     known = ~jnp.isnan(target)
     target = jnp.where(known, target, 0.0)

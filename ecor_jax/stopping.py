@@ -2,9 +2,9 @@
 
 A signal never becomes an exception, which could be raised anywhere: during a write, or in a garbage collection, where
 it is lost. Both signals are blocked in all threads but one, which waits for them, so they are received even while the
-main thread compiles. Within `deferred` that thread sets a flag, which the work polls between its steps. Otherwise it
-ends the process at once, without unwinding, because the threads of JAX and TensorStore do not survive that. Nothing is
-lost, because files are written atomically (`atomic`).
+main thread compiles. Within `deferred` that thread sets a flag, which the work polls between its steps. Outside of
+`deferred` it ends the process at once, without unwinding, because the threads of JAX and TensorStore do not survive
+unwinding. Nothing is lost, because files are written atomically (`atomic`).
 
 This module imports nothing slow, because the commands call `install` first.
 """
@@ -42,7 +42,7 @@ class Stopped(Exception):
 def install() -> None:
     """Installs this module's signal handling; child processes inherit the blocked signals.
 
-    In a worker process of a data pipeline, starts a thread that ends it when its parent process ends instead.
+    In a worker process of a data pipeline, only starts a thread that ends the worker when its parent process has ended.
     """
     global _installed
     if _installed:
@@ -61,7 +61,7 @@ def install() -> None:
 
 
 def block() -> None:
-    """Blocks the signals again in this thread, and what it starts, after a library has unblocked them."""
+    """Blocks the signals again in this thread, and in those that it starts, after a library has unblocked them."""
     signal.pthread_sigmask(signal.SIG_BLOCK, _awaited)
 
 
@@ -86,7 +86,7 @@ def heed(number: int = signal.SIGTERM) -> None:
 
 @contextlib.contextmanager
 def deferred() -> Iterator[None]:
-    """Defers signals: the block polls `requested` between its steps. Raises Stopped at its end after a late signal.
+    """Defers signals: the block polls `requested` between its steps. Raises Stopped at its end after a signal.
 
     Another signal more than one second after the first ends the process at once.
     """
@@ -123,7 +123,8 @@ def _wait() -> None:
 
 def _hear(number: signal.Signals) -> None:
     global _received, _since
-    # A launcher that forwards a signal which the terminal sends to every process delivers it twice.
+    # A launcher may forward a signal that the terminal also sends to this process: a repetition within 1 s is no
+    # second signal.
     again = requested() and time.monotonic() - _since > 1
     if not requested():
         _received, _since = number, time.monotonic()

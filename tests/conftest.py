@@ -18,6 +18,8 @@ from hypothesis import settings
 from jaxtyping import install_import_hook
 from PIL import Image
 
+from tests import shapes
+
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 FLAGS = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
 # Tests compile far more than they compute: not to optimise the machine code halves their time. Those that are marked
@@ -27,27 +29,12 @@ if "xla_backend_optimization_level" not in FLAGS:
 os.environ["XLA_FLAGS"] = FLAGS.strip()
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-# Annotated shapes are checked at every call. Not in modules whose Literal options are users' input: there a wrong
-# one has to reach the code that names it; nor where nnx.State is annotated, which beartype warns of.
-CHECKED = (
-    "losses",
-    "joint",
-    "metrics.bootstrap",
-    "metrics.calibration",
-    "metrics.classification",
-    "metrics.descriptor_sets",
-    "tasks.rationale.doubly_right",
-    "metrics.faithfulness",
-    "metrics.scores",
-    "metrics.text_overlap",
-    "metrics.verification",
-    "margins",
-    "clip.model",
-    "clip.text",
-    "clip.transformer",
-    "clip.vision",
-)
-install_import_hook([f"ecor_jax.{name}" for name in CHECKED], "beartype.beartype")
+# No dtype and no rank is promoted silently, neither here nor in the commands that tests start.
+os.environ["JAX_NUMPY_DTYPE_PROMOTION"] = "strict"
+os.environ["JAX_NUMPY_RANK_PROMOTION"] = "raise"
+
+# Annotated shapes are checked at every call.
+install_import_hook("ecor_jax", f"{shapes.__name__}.check")
 
 
 # Not while test files are imported, all of which stays.
@@ -97,15 +84,6 @@ def mimic_tree() -> ModuleType:
     from tests.radiology.xray import mimic_tree
 
     return mimic_tree
-
-
-@pytest.fixture
-def strict_dtypes():
-    """No dtype is promoted silently. Not for every test: optax's schedules multiply floats and integers."""
-    import jax
-
-    with jax.numpy_dtype_promotion("strict"):
-        yield
 
 
 @pytest.fixture(scope="session")
@@ -252,3 +230,8 @@ def tiny_pictures(made_once) -> tuple[Path, Path]:
 
     root = made_once("pictures", fill)
     return root / "images", root / "rationales.json"
+
+
+@pytest.fixture
+def strict_dtypes():
+    """To be removed."""

@@ -137,9 +137,8 @@ CONCEPTS = [
 ]
 TABLE = b'a,b,c\r\n1,"x, ""y""",\r\n2,3.5,"two\nlines"\r\n'
 RATIONALES = b'{"cat": ["tail", {"whiskers": ["long", "white"]}], "n01": {"name": "dog", "rationales": ["a nose"]}}'
-CONFIGS = [
-    json.dumps(huggingface.config_fields(preset(name), None)).encode() for name in ("tiny/16-8", "tiny/siglip-16-8")
-]
+FIELDS = [huggingface.config_fields(preset(name), None) for name in ("tiny/16-8", "tiny/siglip-16-8")]
+CONFIGS = [json.dumps(fields).encode() for fields in FIELDS]
 RESIZING = [preprocessor_fields(Preprocess(224, resize=way)) for way in ("shortest", "squash")]
 RESIZED = [json.dumps(fields).encode() for fields in RESIZING]
 OPENCLIP = b"""{"model_cfg": {
@@ -244,11 +243,6 @@ def mutated(content: bytes, others: list[bytes], rng: random.Random) -> bytes:
     return content[: 1 << 20]
 
 
-def names(path: Path, message: str) -> bool:
-    """Whether a message says which file it is about."""
-    return path.name in message or str(path.parent) in message
-
-
 def fault(read, path: Path) -> BaseException | None:
     """What went wrong; None if the file was read or refused as it should be."""
     signal.signal(signal.SIGALRM, lambda *_: sys.exit("too long"))  # no reader catches that
@@ -259,7 +253,8 @@ def fault(read, path: Path) -> BaseException | None:
         cause: BaseException | None = error
         while cause and not isinstance(cause, MemoryError):
             cause = cause.__cause__ or cause.__context__
-        return cause or (None if is_utf8(str(error)) and names(path, str(error)) else error)
+        names_it = path.name in str(error) or str(path.parent) in str(error)
+        return cause or (None if is_utf8(str(error)) and names_it else error)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # also a panic of a library in Rust

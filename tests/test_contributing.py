@@ -8,9 +8,7 @@ import sys
 import types
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 import ecor_jax
@@ -29,10 +27,12 @@ def examples(heading: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", section, re.DOTALL)
 
 
-def train(*arguments: object) -> None:
-    command = importlib.import_module("ecor_jax.commands.train")
-    short = ["--config.steps=2", "--config.data.batch_size=8", "--config.log_every=1"]
-    command.main(cli.parse(command.parser(), [*map(str, arguments), *short]))
+def call(name: str, *arguments: object) -> None:
+    command = importlib.import_module(f"ecor_jax.commands.{name}")
+    command.main(cli.parse(command.parser(), list(map(str, arguments))))
+
+
+SHORT = ["--config.steps=2", "--config.data.batch_size=8", "--config.log_every=1"]
 
 
 def test_a_dataset(tiny_clip, tiny_pictures, tmp_path, monkeypatch):
@@ -44,7 +44,7 @@ def test_a_dataset(tiny_clip, tiny_pictures, tmp_path, monkeypatch):
     monkeypatch.setenv("ECOR_DATA", str(tmp_path / "data"))
     monkeypatch.chdir(tmp_path)
     (command,) = re.findall("ecor-jax train (.*)\n", config)
-    train(*command.replace("CLIP_DIR_OR_HUB_ID", str(tiny_clip)).split())
+    call("train", *command.replace("CLIP_DIR_OR_HUB_ID", str(tiny_clip)).split(), *SHORT)
     results = json.loads((tmp_path / "runs" / "pets" / "results.json").read_text())
     assert results["dataset"] == "pets" and list(results["methods"]) == ["ecor"]
 
@@ -53,11 +53,9 @@ def test_a_method(tiny_clip, tiny_pictures, tmp_path, monkeypatch):
     (entry,) = examples("Add a method")
     monkeypatch.setitem(METHODS, "ecor_shows", None)
     exec(entry, {"METHODS": METHODS, "Method": Method})
-    images, rationales = tiny_pictures
-    train(
-        "--config=folder.py", "--config.method=ecor_shows", f"--config.model={tiny_clip}",
-        f"--config.data.images={images}", f"--config.data.rationales={rationales}", f"--workdir={tmp_path / 'run'}",
-    )  # fmt: skip
+    data = [f"--config.data.{kind}={path}" for kind, path in zip(("images", "rationales"), tiny_pictures, strict=True)]
+    method = ["--config.method=ecor_shows", f"--config.model={tiny_clip}", f"--workdir={tmp_path / 'run'}"]
+    call("train", "--config=folder.py", *data, *method, *SHORT)
     (kept,) = json.loads((tmp_path / "run" / "model" / "ecor.json").read_text())["methods"].values()
     assert kept["outer"] == "A photo that shows {r}." and kept["pair"] == "A {c}, which shows {r}."
 
@@ -91,17 +89,12 @@ def test_a_weight_format(tiny_clip, tmp_path, module):
     assert read.tokenizer is not None and read.preprocess.size == 16
 
 
-def test_a_task(tmp_path, monkeypatch, module, capsys):
+def test_a_task(tiny_pictures, tmp_path, monkeypatch, module):
     """Under 60 lines of code, and no file of the package, for a task that trains, is evaluated and explains."""
     (example,) = examples("Add a task")
     assert sum(bool(line.strip()) for line in example.splitlines()) < 60
     module("colours", example)
-    rng = np.random.default_rng(0)
-    for name, colour in {"red": (200, 40, 40), "blue": (40, 40, 200), "green": (40, 200, 40)}.items():
-        (tmp_path / "pictures" / name).mkdir(parents=True)
-        for number in range(8):
-            pixels = np.clip(rng.normal(colour, 30, (12, 10, 3)), 0, 255).astype(np.uint8)
-            Image.fromarray(pixels).save(tmp_path / "pictures" / name / f"{number}.png")
+    shutil.copytree(tiny_pictures[0] / "train", tmp_path / "pictures")
     config = tmp_path / "colours_config.py"
     config.write_text(
         "from colours import ColourOptions\nfrom ecor_jax.config.options import defaults\n\n"
@@ -110,15 +103,13 @@ def test_a_task(tmp_path, monkeypatch, module, capsys):
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "CONTRIBUTING.md").read_text().split("## Add a task")[1]
     for line in re.findall(r"^ecor-jax (.*)$", text, re.MULTILINE):
-        name, *arguments = line.replace("picture.png", "pictures/red/0.png").split()
+        name, *arguments = line.replace("picture.png", "pictures/grey_seal/0.png").split()
         more = ["--config.data.batch_size=8", "--config.optimizer.learning_rate=0.1", "--config.steps=60"]
-        command = importlib.import_module(f"ecor_jax.commands.{name}")
-        command.main(cli.parse(command.parser(), [*arguments, *(more if name != "explain" else [])]))
-    trained = json.loads((tmp_path / "runs" / "colours" / "results.json").read_text())
-    evaluated = json.loads((tmp_path / "results.json").read_text())
-    assert trained["methods"]["mean_colour"]["accuracy"] > 0.9 and evaluated["methods"]["mean_colour"]["accuracy"] > 0.9
+        call(name, *arguments, *(more if name != "explain" else []))
+    for results in (tmp_path / "runs" / "colours" / "results.json", tmp_path / "results.json"):
+        assert json.loads(results.read_text())["methods"]["mean_colour"]["accuracy"] > 0.9
     assert "mean_colour" in (tmp_path / "runs" / "colours" / "report" / "index.html").read_text()
     (told,) = json.loads((tmp_path / "page" / "explanations.json").read_text())
-    assert told == {"name": "pictures/red/0.png", "category": 2}, "blue, green, red"
+    assert told == {"name": "pictures/grey_seal/0.png", "category": 2}, "cat, dog, grey seal"
     with pytest.raises(UserError, match="has no meaning"):
-        ecor_jax.load("runs/colours/model", task="colours:Colours").explain("pictures/red/0.png", top_k=3)
+        ecor_jax.load("runs/colours/model", task="colours:Colours").explain("pictures/grey_seal/0.png", top_k=3)

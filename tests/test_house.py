@@ -45,20 +45,18 @@ def imports(module: str) -> list[tuple[str, str]]:
 
 
 def circles() -> Iterator[list[str]]:
-    seen: dict[str, bool] = {}  # True: its imports are being walked
+    done: set[str] = set()
 
     def walk(path: list[str]) -> Iterator[list[str]]:
-        seen[path[-1]] = True
         for name, _ in imports(path[-1]):
-            if seen.get(name):
+            if name in path:
                 yield [*path[path.index(name) :], name]
-            elif name not in seen:
+            elif name not in done:
                 yield from walk([*path, name])
-        seen[path[-1]] = False
+        done.add(path[-1])
 
     for module in FILES:
-        if module not in seen:
-            yield from walk([module])
+        yield from walk([module])
 
 
 def arrows() -> dict[str, set[str]]:

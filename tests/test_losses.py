@@ -54,7 +54,7 @@ def sigmoid_reference(logits, positives):
     return -log_expit(np.where(positives, logits, -logits)).sum(axis=1)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seeds, scales, st.lists(st.integers(0, 6), min_size=SIZE, max_size=SIZE))
 def test_candidate_loss_is_a_cross_entropy(seed, scale, target):
     logits = cosines(seed, 7) * np.float32(scale)
@@ -62,7 +62,7 @@ def test_candidate_loss_is_a_cross_entropy(seed, scale, target):
     np.testing.assert_allclose(candidate(logits, np.array(target)), expected, rtol=1e-5, atol=1e-5)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seeds, scales, groups)
 def test_contrastive_losses_equal_their_formulas_in_float64(seed, scale, group):
     logits, positives = cosines(seed) * np.float32(scale), same(group)
@@ -83,25 +83,22 @@ def test_hand_worked_values():
     np.testing.assert_allclose(sigmoid(logits, np.eye(2, dtype=bool)), expected, rtol=1e-6)
 
 
-@settings(max_examples=10, deadline=None)
-@given(seeds, groups)
-def test_values_and_gradients_are_finite_at_the_sharpest_temperature(seed, group):
-    # Cosines of 1 and -1, one apart by 200 after scaling: a softmax of probabilities would give log(0).
-    extreme = np.sign(cosines(seed))
-    positives, target = same(group), np.array(group)
-    for name, (value, gradient) in _gradients(extreme, positives, target).items():
-        assert np.isfinite(value), name
-        assert np.isfinite(gradient).all(), name
-
-
 @jax.jit
-def _gradients(cosine, positives, target):
+def gradients(cosine, positives, target):
     losses = {
         "softmax": lambda c: jnp.mean(softmax_contrastive_loss(100.0 * c, positives)),
         "sigmoid": lambda c: jnp.mean(sigmoid_contrastive_loss(100.0 * c - 10.0, positives)),
         "candidate": lambda c: jnp.mean(candidate_loss(100.0 * c, target)),
     }
     return {name: jax.value_and_grad(loss)(cosine) for name, loss in losses.items()}
+
+
+@settings(max_examples=10)
+@given(seeds, groups)
+def test_values_and_gradients_are_finite_at_the_sharpest_temperature(seed, group):
+    # Cosines of 1 and -1, one apart by 200 after scaling: a softmax of probabilities would give log(0).
+    for name, (value, gradient) in gradients(np.sign(cosines(seed)), same(group), np.array(group)).items():
+        assert np.isfinite(value) and np.isfinite(gradient).all(), name
 
 
 # Concepts that are known to be there
@@ -120,7 +117,7 @@ def slow_concept_loss(row, present, push_absent) -> tuple[float, list[float]]:
     return total / len(row), slope
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seeds, st.lists(st.integers(0, 2**7 - 1), min_size=SIZE, max_size=SIZE), st.booleans())
 def test_concept_loss_and_its_slope_equal_a_slow_loop(seed, masks, push_absent):
     scores = cosines(seed, 7)
@@ -151,34 +148,24 @@ def test_hand_worked_concepts(scores, present, push_absent, loss, slope):
 # Several findings
 
 
-def findings(seed, rows=SIZE, columns=4):
-    rng = np.random.default_rng(seed)
-    target = rng.integers(0, 2, (rows, columns)).astype(np.float32)
-    return target, rng.uniform(0.1, 9, columns).astype(np.float32)
-
-
 def torch_multi_label(logits, target, weight, known) -> tuple[np.ndarray, np.ndarray]:
     """Losses by row, and the slope of their sum, of PyTorch's; the mean is over the known findings of a row."""
     torch = pytest.importorskip("torch")
-    ours = torch.tensor(logits, dtype=torch.float64, requires_grad=True)
-    each = torch.nn.functional.binary_cross_entropy_with_logits(
-        ours,
-        torch.tensor(np.where(known, target, 0.5), dtype=torch.float64),
-        pos_weight=torch.tensor(weight, dtype=torch.float64),
-        reduction="none",
-    )
-    mask = torch.tensor(known)
+    target, weight = (torch.tensor(one, dtype=torch.float64) for one in (np.where(known, target, 0.5), weight))
+    ours, mask = torch.tensor(logits, dtype=torch.float64, requires_grad=True), torch.tensor(known)
+    loss = torch.nn.functional.binary_cross_entropy_with_logits
+    each = loss(ours, target, pos_weight=weight, reduction="none")
     losses = (each * mask).sum(1) / mask.sum(1).clamp(min=1)
     losses.sum().backward()
     assert ours.grad is not None
     return losses.detach().numpy(), ours.grad.numpy()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seeds, scales, st.integers(0, 2**20 - 1))
 def test_multi_label_loss_and_its_slope_equal_pytorchs(seed, scale, unknown):
-    logits = cosines(seed, 4) * np.float32(scale)
-    target, weight = findings(seed)
+    logits, rng = cosines(seed, 4) * np.float32(scale), np.random.default_rng(seed)
+    target, weight = rng.integers(0, 2, (SIZE, 4)).astype(np.float32), rng.uniform(0.1, 9, 4).astype(np.float32)
     known = np.array([[not unknown >> (4 * row + column) & 1 for column in range(4)] for row in range(SIZE)])
     given_target = np.where(known, target, np.float32(np.nan))
     losses, slope = torch_multi_label(logits, target, weight, known)

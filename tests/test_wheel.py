@@ -24,19 +24,6 @@ def unpacked(tmp_path_factory) -> Path:
     return folder / "site"
 
 
-@pytest.fixture
-def installed(unpacked, tmp_path):
-    """A program with the unpacked wheel on its path, in an empty folder."""
-
-    def run(program: str, *arguments: str) -> str:
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(unpacked), *sys.path[1:]])}
-        command = [sys.executable, "-P", "-c", program, *arguments]
-        result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-        return result.stdout + result.stderr
-
-    return run
-
-
 def test_it_holds_the_package_alone_with_its_data(unpacked):
     assert {path.name for path in unpacked.iterdir()} == {"ecor_jax", *(p.name for p in unpacked.glob("*.dist-info"))}
     expected = {path.relative_to(ROOT) for path in (ROOT / "ecor_jax").rglob("*") if path.suffix in {".py", *DATA}}
@@ -48,22 +35,31 @@ def test_it_holds_the_package_alone_with_its_data(unpacked):
     assert "ecor-jax = ecor_jax.commands:main" in (information / "entry_points.txt").read_text()
 
 
-CONSOLE = "from ecor_jax.commands import main; main()"
-
-
-def test_the_console_script_finds_its_configs(installed):
-    assert "no such config; there are: configs/caltech101.py, " in installed(
-        CONSOLE, "train", "--config=a.py", "--workdir=x"
-    )
-    told = installed(CONSOLE, "train", "--config=configs/faces_orl.py:table5/base", "--help")
-    assert "usage: ecor-jax train" in told and "--config.bottleneck.tuned=last_mlp,aggregation" in told
-    program = """
+QUICKSTART = """
 import sys
-from pathlib import Path
 import ecor_jax.tasks.base as base
 def run(config, workdir):
     print(base.__file__, workdir, config.pretrain.model, [name for name in sys.modules if name.startswith("configs")])
 base.run = run
 """
-    told = installed(program + CONSOLE, "quickstart", "--workdir=out")
-    assert "site/ecor_jax/tasks/base.py out small/64-16 []" in told and "Traceback" not in told
+
+
+@pytest.mark.parametrize(
+    ("before", "arguments", "told"),
+    [
+        ("", ["train", "--config=a.py", "--workdir=x"], ["no such config; there are: configs/caltech101.py, "]),
+        (
+            "",
+            ["train", "--config=configs/faces_orl.py:table5/base", "--help"],
+            ["usage: ecor-jax train", "--config.bottleneck.tuned=last_mlp,aggregation"],
+        ),
+        (QUICKSTART, ["quickstart", "--workdir=out"], ["site/ecor_jax/tasks/base.py out small/64-16 []"]),
+    ],
+)
+def test_the_console_script_finds_its_configs(unpacked, tmp_path, before, arguments, told):
+    """With the unpacked wheel on its path, in an empty folder."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(unpacked), *sys.path[1:]])}
+    command = [sys.executable, "-P", "-c", f"{before}from ecor_jax.commands import main; main()", *arguments]
+    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    output = result.stdout + result.stderr
+    assert all(text in output for text in told) and "Traceback" not in output, output

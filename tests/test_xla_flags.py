@@ -1,10 +1,10 @@
 """jit computes what it should with what users install, at the flags that users have."""
 
+import contextlib
 import importlib.metadata
 import os
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -52,23 +52,17 @@ def test_what_the_user_has_set_stays(wrong, monkeypatch, before, after):
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
-    [("", "used before ecor_jax"), ("flags.txt", "XLA_FLAGS names the file flags.txt")],
-    ids=["used before", "a file"],
+    ("flags", "started", "said"),
+    [("", True, "used before ecor_jax"), ("flags.txt", False, "XLA_FLAGS names the file flags.txt"), ("", True, None)],
+    ids=["used before", "a file", "another release"],
 )
-def test_a_warning_where_it_is_too_late_or_not_ours_to_set(wrong, monkeypatch, flags, said):
+def test_a_warning_where_it_is_too_late_or_not_ours_to_set_but_none_in_other_releases(
+    wrong, monkeypatch, flags, started, said
+):
     monkeypatch.setenv("XLA_FLAGS", flags)
-    wrong.backends_are_initialized = lambda: not flags
-    with pytest.warns(RuntimeWarning, match=said):
+    wrong.backends_are_initialized = lambda: started
+    if said is None:
+        monkeypatch.setattr(xla_flags, "WRONG", "0.0.0")
+    with pytest.warns(RuntimeWarning, match=said) if said else contextlib.nullcontext():
         xla_flags.set_flags()
     assert os.environ["XLA_FLAGS"] == flags
-
-
-def test_other_releases_are_left_alone(wrong, monkeypatch):
-    monkeypatch.setattr(xla_flags, "WRONG", "0.0.0")
-    monkeypatch.setenv("XLA_FLAGS", "")
-    wrong.backends_are_initialized = lambda: True
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        xla_flags.set_flags()
-    assert os.environ["XLA_FLAGS"] == ""

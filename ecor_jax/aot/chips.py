@@ -15,7 +15,7 @@ class Chip(NamedTuple):
     """The memory and peak rates of a chip.
 
     memory: GiB that programs may use. flops: bfloat16 operations a second. hbm: bytes a second from its memory.
-    ici: bytes a second sent over all its links to other chips, half of the figure called bidirectional.
+    ici: bytes a second that it sends over all its links to other chips: half of Google's bidirectional bandwidth.
     """
 
     memory: float

@@ -50,7 +50,7 @@ def placed(tree: Any, shardings: Any) -> Any:
 
 
 def call_step(fn: Any, model: nnx.Module, mesh: Mesh, batch: dict[str, Any]) -> Step:
-    """Traces the function that `map_batches` runs for every batch, for a model of shapes."""
+    """Traces the function that `map_batches` runs for every batch, for a model with shapes in place of arrays."""
     graph, state = nnx.split(model)
     state = placed(state, meshes.shardings(state, mesh))
     batch = placed(batch, jax.tree.map(lambda _: meshes.batch_sharding(mesh), batch))
@@ -63,14 +63,15 @@ def compile_step(step: Step, device: Chip, devices: int) -> Compiled:
 
     peak_bytes, argument_bytes, temporary_bytes: per device. flops: matrix products of the step on all devices
     (`flops.matrix_flops`). collectives: by kind, with the bytes of their results on a device; those in loops count once
-    per iteration. bound_seconds: lower bounds on the step time. compute: the matrix products at the device's peak.
-    memory: arguments read, results written, temporary memory written and read once. network: the bytes a device sends
-    in ring collectives over all its links at once; the slower network between slices is not included.
+    per iteration. bound_seconds: lower bounds on the step time, one for each limit: "compute", if the matrix products
+    run at the device's peak; "memory", if arguments are read, results written, and temporary memory written and read
+    once; "network", if a device sends the bytes of ring collectives over all its links at once. The slower network
+    between slices is not included.
     """
     flops = matrix_flops(step.traced.jaxpr.jaxpr)
     with tempfile.TemporaryDirectory() as folder:
-        # Reads the compiler's dumps, because its out-of-memory error does not name the largest buffers, and because not
-        # all programs for the newest chips can be read back.
+        # The HLO and the buffers are read from the compiler's dumps, because its out-of-memory error does not name the
+        # largest buffers, and because the compiled object cannot return the HLO of all programs for the newest chips.
         options: dict[str, Any] = {"xla_dump_to": folder, "xla_dump_hlo_as_text": True}
         try:
             memory: Any = step.traced.lower().compile(compiler_options=options).memory_analysis()

@@ -36,7 +36,7 @@ class Collective(NamedTuple):
     name: str = ""
 
     def sent(self, devices: int) -> float:
-        """Returns the least bytes that a device sends (with a ring algorithm), over all executions."""
+        """Returns the bytes that a device sends in all executions with a ring algorithm, a lower bound."""
         group = self.group or devices
         share = {"all-reduce": 2 * (group - 1) / group, "reduce-scatter": group - 1, "collective-permute": 1}
         return self.times * self.bytes * share.get(self.kind, (group - 1) / group)
@@ -45,7 +45,8 @@ class Collective(NamedTuple):
 def collectives(text: str) -> list[Collective]:
     """Returns all collectives of a compiled program with the HLO `text`."""
     found: list[tuple[str, Collective]] = []
-    # Callers of each computation, and how often they call it: a number, or the loop condition with the limit.
+    # Callers of each computation, and how often they call it: a number, or the name of the loop's condition, to look up
+    # in `limits`.
     callers: dict[str, list[tuple[str, int | str]]] = {}
     limits: dict[str, int] = {}
     chains: set[tuple[str, ...]] = set()
@@ -76,7 +77,7 @@ def collectives(text: str) -> list[Collective]:
             if kind in KINDS and not (chain and chain.groups() in chains):
                 chains |= {chain.groups()} if chain else set()
                 sizes = [_bytes(*part) for part in _SHAPE.findall(shape)]
-                # An asynchronous start has its operand beside its result.
+                # The shape of an asynchronous start is a tuple of its operand and its result; the larger one counts.
                 both = operation.endswith("-start") and kind in ("all-gather", "collective-permute")
                 size, name = max(sizes) if both else sum(sizes), _NAME.search(line)
                 found.append((inside, Collective(kind, size, _group(line), 1, name[1] if name else "")))
@@ -121,7 +122,7 @@ def _bytes(kind: str, sizes: str) -> int:
 
 
 def largest(report: str, count: int = 3) -> tuple[int, list[str]]:
-    """Returns a device's total bytes by a memory usage report, and its largest buffers: number, shape and size."""
+    """Returns a device's total bytes, as the report states, and its largest buffers as texts: count, shape and size."""
     default = report.split("\nMemory Space: ")[0]
     total = re.search(r"\nTotal bytes: (\d+)", default)
     buffers: Counter[tuple[float, str]] = Counter()

@@ -1,4 +1,4 @@
-"""Training steps for AOT compilation, as the loop compiles them: shapes replace arrays, no devices are needed."""
+"""Training steps for AOT compilation, as `training.loop` compiles them, but with shapes for arrays and no devices."""
 
 import dataclasses
 from collections.abc import Callable
@@ -24,7 +24,7 @@ Steps = dict[str, Step]
 
 @dataclasses.dataclass(frozen=True)
 class Sizes:
-    """Sizes that the data determines; None reads them from the data, if available."""
+    """Numbers of classes, rationales and identities; one that is None is read from the data, if available."""
 
     classes: int | None = None
     rationales: int | None = None
@@ -52,7 +52,7 @@ def batch_of(size: int, image_size: int, **labels: Any) -> dict[str, jax.ShapeDt
 
 
 def shapes_of(make: Callable[[], Any]) -> Any:
-    """Returns the learner of `make` with shapes for its model's arrays: it computes nothing and takes no memory."""
+    """Calls `make` and returns its learner, with the arrays of its model replaced by shapes; computes no array."""
     made: list[Any] = []
 
     def model() -> nnx.Module:
@@ -65,7 +65,7 @@ def shapes_of(make: Callable[[], Any]) -> Any:
 
 
 def train_step(learner: Any, options: Training, mesh: Mesh, batch: dict[str, Any]) -> Step:
-    """Traces the step of `training.loop` for a learner of `shapes_of`. batch: arrays, or their shapes, by name."""
+    """Traces the step of `training.loop` for a learner from `shapes_of`. batch: arrays, or their shapes, by name."""
     optimizer = make_optimizer(options.optimizer, options.steps)
     graph, tuned, statistics, frozen = split(learner, options)
     key = jax.eval_shape(lambda: jax.random.key_data(jax.random.key(0)))

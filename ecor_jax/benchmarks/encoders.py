@@ -18,7 +18,7 @@ from ecor_jax.tasks.rationale.methods import METHODS, outer_prompts, words_of
 from ecor_jax.tasks.rationale.model import PromptedTower
 
 SAMPLE, QUICK_SAMPLE = 512, 32
-"""Number of texts that peers encode instead of a complete bank."""
+"""Number of texts that the other implementations (peers) encode, instead of all texts of the suite."""
 TOGETHER = 64
 """Maximum number of texts in a batch of the peers."""
 
@@ -76,12 +76,16 @@ def _texts(setting: Setting, texts: Sequence[str], work: str) -> Suite:
 
 
 def _peers(model: Model, texts: Sequence[str], *, quick: bool) -> tuple[np.ndarray, dict[str, Side]]:
-    """Returns the rows of a sample of the texts, and PyTorch on their tokens: padded to the context, or per batch."""
+    """Returns the rows of a sample of the texts, and sides that run PyTorch on the token ids of these texts.
+
+    The ids are padded to the context length or, in other sides, to the longest text of each batch.
+    """
     from ecor_jax.benchmarks import torch_clip
 
     context = model.clip.config.text.context_length
     ids = tokenize(model.tokenizer, list(texts), context)
-    # Batches of similar lengths, evenly spaced over the sorted texts, so that the cost per text is that of all texts.
+    # The batches hold texts of similar lengths and are evenly spaced over the sorted texts, so that the cost per text
+    # is that of all texts.
     lengths = np.where(ids != 0, np.arange(1, ids.shape[1] + 1), 0).max(axis=1)
     sample = QUICK_SAMPLE if quick else SAMPLE
     together = min(TOGETHER, sample // 4)
@@ -92,6 +96,6 @@ def _peers(model: Model, texts: Sequence[str], *, quick: bool) -> tuple[np.ndarr
     make = torch_clip.text_embedder
     whole, trimmed = (torch_clip.sides(make, model, batches, compiled=not quick) for batches in (padded, cut))
     whole.pop(torch_clip.EAGER)
-    whole |= torch_clip.open_clip_sides(model, padded, images=False, compiled=not quick)  # takes padded ids only
+    whole |= torch_clip.open_clip_sides(model, padded, images=False, compiled=not quick)  # it pads only
     peers = {f"{name}, {context} tokens": side for name, side in whole.items()}
     return np.concatenate(chosen), peers | {f"{name}, cut to length": side for name, side in trimmed.items()}

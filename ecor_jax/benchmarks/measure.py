@@ -14,7 +14,7 @@ from ecor_jax.parallel.flops import matrix_product
 SHORTEST = 0.3
 """Minimum seconds of a timed turn; the work is repeated until it takes that long."""
 LONG = 60.0
-"""Seconds of the first turn, compilation included, above which the work is not repeated within a turn."""
+"""If the first turn, compilation included, takes more seconds than this, each turn runs the work only once."""
 
 
 class Side(NamedTuple):
@@ -28,7 +28,7 @@ class Side(NamedTuple):
 
 
 class Timed(NamedTuple):
-    """The result of a run that measures its own time, such as in another process, and its seconds."""
+    """The result and the seconds of a run that measures its own time, for example in another process."""
 
     made: Any
     seconds: float
@@ -39,8 +39,8 @@ class Suite(NamedTuple):
 
     unit: the unit of counting, such as an image. flops: of our matrix products per unit; 0 if they do not dominate.
     peak_bytes: memory of our compiled program, arguments included; None if the work is not a single program.
-    difference: compares our result with a peer's: 0 if equal; None, not compared, if the peer does only part of the
-      work.
+    difference: of our result and a peer's, 0 if they are equal; None if they cannot be compared, because the peer does
+      only part of the work.
     counted: returns additional entries for the report, once our side has run.
     """
 

@@ -31,7 +31,7 @@ class Setting:
     """The configuration of a benchmark.
 
     model: a preset, with random weights, or a model directory. tokenizer: OpenAI's merges for a preset; None: one
-      learned from the vocabulary. rationales: a file of rationales; None: those of the drawings. images: pictures to
+      learned from the vocabulary. rationales: a file of rationales; None: built-in ones. images: pictures to
       decode; None: generated ones. peers: whether to measure other implementations. quick: fewer pictures, and no peers
       that take a minute to compile. folder: for temporary files.
     """
@@ -72,7 +72,7 @@ class Setting:
         return [self.model, str(self.batch_size), self.dtype, *words]
 
     def told(self) -> str:
-        """Returns the part of a work's description that names the setting."""
+        """Returns the model and the dtype as text, for the description of a suite."""
         return f"{self.model}, {self.dtype}"
 
 

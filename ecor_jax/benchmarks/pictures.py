@@ -65,7 +65,7 @@ def _made(path: Path, count: int) -> Path:
 
 LOADER = """
 import json, os, signal, sys, time
-signal.pthread_sigmask(signal.SIG_SETMASK, [])  # which our process has blocked, and the loader ends its workers with
+signal.pthread_sigmask(signal.SIG_SETMASK, [])  # unblocks the signals that end workers, which our process blocks
 import numpy as np
 from PIL import Image
 from torch.utils.data import DataLoader
@@ -90,7 +90,7 @@ print(json.dumps([time.perf_counter() - began, first.tolist()]))
 
 
 def _loader(source: Source, preprocess: Preprocess, setting: Setting, workers: int) -> Side:
-    """Returns PyTorch's DataLoader with persistent workers, in which Pillow decodes and scales, as for torchvision.
+    """Returns PyTorch's DataLoader with persistent workers, which decode and scale with Pillow, as torchvision does.
 
     It runs in a separate process, because its workers are forks, and measures the time of its second pass itself.
     """

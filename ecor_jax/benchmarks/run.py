@@ -50,7 +50,7 @@ def benchmark(
     add: bool = False,
     minutes: float = math.inf,
 ) -> dict[str, Any]:
-    """Measures every suite in every setting; writes a JSON report to `output`, and a CSV beside it, and returns it.
+    """Measures every suite in every setting; returns the report, and writes it to `output` (JSON) and a CSV beside it.
 
     Results of the first setting are named by their suite, those of others by suite and setting. Suites that do not fit
     into memory, or had not started after `minutes`, are listed under "left_out" with the reason.
@@ -59,7 +59,8 @@ def benchmark(
         add: keeps other suites that `output` contains.
 
     Raises:
-        UserError: if a suite is unknown, or the report to add to is invalid or of another device or other versions.
+        UserError: if a suite is unknown, or if, with `add`, the report in `output` is invalid or was measured
+            on another device or with other versions.
     """
     if unknown := [name for name in suites if name not in SUITES]:
         raise UserError(f"no suite {', '.join(map(repr, unknown))}; there are: {', '.join(SUITES)}")

@@ -1,4 +1,4 @@
-"""Benchmarks prompt tuning and evaluation, with a text bank of pairs that is already computed."""
+"""Benchmarks prompt tuning and evaluation, given the text embeddings of all (rationale, class) pairs."""
 
 import contextlib
 import io
@@ -45,7 +45,7 @@ def train_step_deep(setting: Setting) -> Suite:
 
 
 def evaluate(setting: Setting) -> Suite:
-    """Returns a suite that finds the top pairs of images, from uint8 pixels."""
+    """Returns a suite that finds the most probable (rationale, class) pairs of each image, from uint8 pixels."""
     model, mesh = setting.open(), make_mesh(devices=jax.devices()[:1])
     batch = _batch(setting, model) | {"mask": np.ones(setting.batch_size, bool)}
     tower, banks = PromptedTower(model, None), _banks(setting, model)
@@ -76,7 +76,7 @@ def evaluate(setting: Setting) -> Suite:
 
 
 def choose_pairs(setting: Setting) -> Suite:
-    """Returns a suite that finds the top pairs of random image embeddings: evaluation without the image encoder."""
+    """Returns a suite that finds the most probable pairs for random image embeddings, without the image encoder."""
     model = setting.open()
     banks = _banks(setting, model)
     evaluated = RationaleModel(model, None, banks, make_mesh(devices=jax.devices()[:1]))
@@ -184,7 +184,7 @@ def _unit(rng: np.random.Generator, count: int, embed: int) -> np.ndarray:
 
 
 def _loop(image: np.ndarray, banks: Sequence[np.ndarray], scale: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Computes the top pairs of an image naively: P(o) P(i | o) of all pairs in a Python loop."""
+    """Computes the top pairs of an image naively: P(rationale) P(class | rationale) of all pairs in a Python loop."""
     prior, pairs = _softmax(np.array([text @ image for text in banks[0]]) * scale), []
     for number, texts in enumerate(banks[1]):
         given = _softmax(np.array([text @ image for text in texts]) * scale)

@@ -75,7 +75,7 @@ def waited(result: Any) -> np.ndarray:
 
 
 def image_embedder(model: Model, *, fused: bool) -> Callable[[Any], Any]:
-    """Returns a function to unit embeddings from uint8 images [batch, size, size, 3]."""
+    """Returns a function that maps uint8 images [batch, size, size, 3] to unit embeddings."""
     import torch
 
     clip, prepared = torch_clip(model, fused=fused), _prepared(model)
@@ -96,7 +96,7 @@ def _prepared(model: Model) -> Callable[[Any], Any]:
 
 
 def text_embedder(model: Model, *, fused: bool) -> Callable[[Any], Any]:
-    """Returns a function to unit embeddings from token ids [texts, tokens]."""
+    """Returns a function that maps token ids [texts, tokens] to unit embeddings."""
     import torch
 
     clip = torch_clip(model, fused=fused)

@@ -24,7 +24,8 @@ def stepper(
 ) -> Callable[[], np.ndarray]:
     """Returns a function that runs one SGD step and returns the loss and the gradient norm.
 
-    The loss is `RationaleLearner.loss` for ECOR's order over the vocabulary, with the best-fitting rationale as gold.
+    The loss is `RationaleLearner.loss` for ECOR, which predicts the rationale first and then the class given it. The
+    target is the gold rationale that is most similar to the image.
     """
     import torch
     from torch.nn import functional

@@ -32,7 +32,7 @@ class Findings:
     """Metadata of the logits of a classification bottleneck.
 
     names: one per logit. single_label: whether they exclude each other. typical: mean cosine of each descriptor over
-      the training images. trained_on: hashes of patients to exclude from tests. medical: whether for X-rays.
+      the training images. trained_on: hashes of patients to exclude from tests. medical: whether it is for X-rays.
     """
 
     names: tuple[str, ...]
@@ -46,9 +46,10 @@ class Findings:
 class SavedBottleneck:
     """The contents of the model directory of a bottleneck.
 
-    model: the CLIP, its image encoder tuned. output: the representation that decides (`verification.model.OUTPUTS`).
+    model: the CLIP, with its tuned image encoder. output: the name of the representation whose cosine is compared with
+    the threshold (`verification.model.OUTPUTS`).
     threshold: cosine above which two images are accepted as the same person; None if none was chosen.
-    findings: for classification; None for faces. threshold_source: the data for the threshold, in words.
+    findings: for classification; None for faces. threshold_source: describes the data that the threshold was chosen on.
     typical: mean contribution of each group to the cosine of pairs of the same person; {} if unknown.
     """
 
@@ -210,7 +211,7 @@ def _read_head(description: dict[str, Any], descriptors: Descriptors, embed_dim:
         )
 
     tensors = load_file(path)
-    # eval_shape allocates nothing, because a description may state sizes that exceed memory.
+    # Uses eval_shape, which allocates nothing, because a description may state sizes that exceed memory.
     graph, state = nnx.split(nnx.eval_shape(make))
     flat = dict(nnx.to_flat_state(state))
     names = {".".join(map(str, key)): key for key in flat}

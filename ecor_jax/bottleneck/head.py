@@ -28,6 +28,10 @@ class AdapterOptions:
     last_relu: bool = True
 
 
+CONCEPTS_KEPT = (1, 2, 3, 5, 10, 20, 40, 80)
+"""Numbers of concepts that are kept, in turn, to test explanations with few concepts."""
+
+
 class Concepts(NamedTuple):
     """The intermediate values and the output of a bottleneck for a batch of images.
 
@@ -80,7 +84,7 @@ class Bottleneck(nnx.Module):
       are nearly equal, so that their softmax is nearly uniform.
     size: output dimension, m in the paper.
     init: initial aggregation matrix W: 'identity' (size N), 'orthogonal' (orthonormal rows or columns), or 'zeros',
-      with which a descriptor affects the output only as far as training makes it.
+      with which no descriptor affects the output before training.
     """
 
     def __init__(
@@ -116,6 +120,11 @@ class Bottleneck(nnx.Module):
         if self.groups is not None:
             activations = group_softmax(self.scale * cosines, jnp.array(self.groups), max(self.groups) + 1)
         return Concepts(features, cosines, activations, self.aggregation(activations))
+
+    def linear(self) -> tuple[Float[np.ndarray, "concepts size"], Float[np.ndarray, "size"]]:
+        """Returns the weights and the bias (zeros if there is none) of the aggregation."""
+        kernel, bias = np.asarray(self.aggregation.kernel[...]), self.aggregation.bias
+        return kernel, np.zeros(kernel.shape[1], np.float32) if bias is None else np.asarray(bias[...])
 
 
 def _identity(key: Array, shape: tuple[int, int], dtype, out_sharding=None) -> Array:

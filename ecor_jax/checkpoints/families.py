@@ -15,8 +15,8 @@ from ecor_jax.untrusted.json_text import read_object
 class Family:
     """A family of models whose weights can be loaded.
 
-    form: file format. shape: a preset with one of the family's shapes. source: an example source. options: options that
-      `ecor-jax convert` needs for it.
+    form: file format. source: an example of a hub id or file. shape: the preset of one architecture of the family.
+    options: options that `ecor-jax convert` needs for it.
     """
 
     name: str
@@ -42,9 +42,9 @@ class Family:
 class Refused:
     """A family of models whose weights cannot be loaded.
 
-    missing: the part of its architecture that the towers do not implement. nearest: a supported alternative.
-    signs: a regular expression that identifies the family; it is searched in `key=value` of the configurations,
-      `tensor=name` of a weights file and `name=` of the hub id or file.
+    missing: the part of its architecture that our encoders do not implement. nearest: a supported alternative.
+    signs: a regular expression that identifies the family; it is searched in texts made of the model's files:
+      `key=value` for each field of a configuration, `tensor=NAME` for each tensor, and `name=` with the hub id or file.
     """
 
     name: str

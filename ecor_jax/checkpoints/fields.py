@@ -76,7 +76,7 @@ def only(fields: Any, read: set[str], fixed: dict[str, Any], section: str) -> No
 
 
 def colour(values: Any, name: str, *, above_zero: bool = False) -> tuple[float, ...]:
-    """Returns `values` as three finite numbers (RGB), positive if `above_zero`, at most 1,000; pixels are in [0, 1]."""
+    """Returns `values` as three finite numbers (RGB), positive if `above_zero`, at most 1,000, for pixels in [0, 1]."""
     least = 1e-6 if above_zero else -1000.0
     numbers = isinstance(values, list) and all(isinstance(value, int | float) for value in values)
     if not numbers or len(values) != 3 or not all(least <= value <= 1000 for value in values):

@@ -40,7 +40,7 @@ def has_weights(directory: Path) -> bool:
 
 def read(directory: Path, activation: Activation | None = None, dtype=jnp.float32) -> Clip:
     """Reads the CLIP in a Hugging Face directory; `activation` is used if config.json does not state one."""
-    # A workdir also has a config.json, the one of its run.
+    # The output folder of a training run also has a config.json: the config of the run, not of a model.
     if not has_weights(directory) and (directory / "model" / "config.json").is_file():
         raise UserError(f"{directory}: is the folder of a run; its model is {directory / 'model'}")
     if not (directory / "config.json").is_file():

@@ -16,7 +16,8 @@ from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.clip.tokenizer import OPENAI_VOCABULARY
 from ecor_jax.errors import UserError, about
 
-# Scalars that only OpenAI's own archives contain besides the weights; their heads are 64 wide and use quick GELU.
+# Scalars that only OpenAI's own archives contain besides the weights. OpenAI's models have attention heads of width 64
+# and quick GELU.
 IGNORABLE = ("input_resolution", "context_length", "vocab_size")
 _HEAD_WIDTH = 64
 # Number of heads by width, the same in all published towers of that width.
@@ -70,8 +71,7 @@ def read(
     """Reads a CLIP from a file (TorchScript or state dict) with OpenAI's tensor names.
 
     Returns the CLIP, OpenAI's preprocessing, and the assumptions made if the file is not OpenAI's own.
-    Raises UserError if such a file does not determine the activation or the number of heads, and `activation` or
-    `heads` does not state it.
+    Raises UserError if neither the file nor `activation` determines the activation, and likewise for `heads`.
     """
     if file.name.startswith("open_clip"):
         raise UserError(f"{file}: weights of OpenCLIP need their open_clip_config.json beside them")

@@ -47,7 +47,8 @@ def model_cfg(config: ClipConfig) -> dict[str, Any]:
     fields: dict[str, Any] = {"embed_dim": config.embed_dim}
     of_text = _sizes(text) | {"context_length": text.context_length, "vocab_size": text.vocab_size}
     of_text["heads"] = text.heads
-    if text.vocab_size != OPENAI_VOCABULARY:  # OpenCLIP has OpenAI's built in; "." is the model directory's own
+    # OpenAI's tokenizer is built into OpenCLIP; "." stands for the tokenizer files in the model directory.
+    if text.vocab_size != OPENAI_VOCABULARY:
         of_text["hf_tokenizer_name"] = "."
     if text.padded:
         of_text |= {"no_causal_mask": True, "proj_bias": True, "pool_type": "last", "norm_kwargs": {"eps": 1e-6}}

@@ -23,8 +23,8 @@ class Origin:
     """The provenance of weights; an empty field is unknown.
 
     base_model: hub id of the weights as published. revision: its commit. license: as stated by its own model card.
-    guessed: assumptions about what the files do not state. read: hub id and commit that were read, USER/NAME@COMMIT: of
-      the base model or of one derived from it.
+    guessed: assumptions about what the files do not state. read: USER/NAME@COMMIT of the hub
+      repository that was loaded: the base model or one derived from it.
     """
 
     base_model: str = ""
@@ -43,7 +43,7 @@ UNKNOWN = Origin()
 
 
 def origin_of(source: str, path: Path, guessed: tuple[str, ...] = ()) -> Origin:
-    """Returns the origin of the model at `path`, requested as `source`: its config's, or the hub id and commit."""
+    """Returns the origin of the model at `path`, requested as `source`: as in its config, or hub id and commit."""
     directory = path if path.is_dir() else path.parent
     name, commit = (source.partition("@")[0], directory.name) if directory.parent.name == "snapshots" else ("", "")
     read = name and f"{name}@{commit}"

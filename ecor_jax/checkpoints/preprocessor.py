@@ -37,7 +37,7 @@ def read_preprocess(directory: Path) -> Preprocess | None:
     """Reads the directory's preprocessor_config.json; returns None if there is no such file.
 
     Also reads processor_config.json, in which CLIPProcessor of transformers 5 stores the same fields. Raises UserError
-    naming a field that is not a bicubic or bilinear resize to a square, a centre crop, a mean or a deviation.
+    naming any field that requests more than a bicubic or bilinear resize to a square, a centre crop and normalisation.
     """
     if (directory / FILE).is_file():
         return preprocess_of(read_object(directory / FILE), str(directory / FILE))

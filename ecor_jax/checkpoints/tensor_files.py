@@ -42,7 +42,7 @@ def open_tensors(path: Path) -> dict[str, Tensor]:
 def model_tensors(path: Path) -> dict[str, Tensor]:
     """Opens the model's tensors in a file, as `open_tensors`, without the prefixes that training adds to their names.
 
-    The prefix is that of the only `logit_scale`: data-parallel training adds `module.`, a compiled model `_orig_mod.`,
+    The prefix is what precedes `logit_scale`: data-parallel training adds `module.`, a compiled model `_orig_mod.`,
     a training checkpoint `state_dict.`, or several of them. Other tensors in the file, such as optimizer moments, are
     ignored. Raises UserError if the file contains two models.
     """

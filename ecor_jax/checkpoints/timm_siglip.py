@@ -84,7 +84,7 @@ def is_siglip(fields: Any) -> bool:
 
 
 def read_config(fields: dict[str, Any], activation: Activation | None) -> ClipConfig:
-    """Converts such a `model_cfg` to a configuration; raises UserError that names a field of another architecture."""
+    """Converts a SigLIP `model_cfg` to a configuration; raises UserError that names a field of another architecture."""
     only(fields, {"embed_dim", "vision_cfg", "text_cfg"}, _MODEL, "model_cfg")
     vision, text = (Section(f"model_cfg.{name}", fields.get(name) or {}) for name in ("vision_cfg", "text_cfg"))
     only(vision.values, {"image_size", "timm_model_name"}, _VISION, vision.name)

@@ -16,7 +16,7 @@ from ecor_jax.untrusted.files import decode_text, gunzip, read_bytes
 from ecor_jax.untrusted.json_text import read_object
 
 _FILES = ("tokenizer.json", "vocab.json", sentencepiece.FILE)
-# The classes AutoTokenizer would choose. It imports PyTorch if that is installed, which takes 3 s and 200 MB.
+# The classes that AutoTokenizer would choose. It is not used, because it imports PyTorch, if installed: 3 s, 200 MB.
 _READERS = {
     "CLIPTokenizer": CLIPTokenizer,
     "CLIPTokenizerFast": CLIPTokenizer,
@@ -27,8 +27,8 @@ _READERS = {
 Cleaning = Literal["canonicalize", "lower"]
 """Text normalisation before tokenization: 'canonicalize' (OpenCLIP's name; SigLIP) lower-cases, removes punctuation
 and collapses spaces; 'lower' (SigLIP 2) only lower-cases."""
-# Cleaning by transformers' tokenizer class. SigLIP 2 was trained on lower-case text, but Gemma's tokenizer does not
-# lower-case it.
+# The cleaning for each tokenizer class of transformers. SigLIP 2 was trained on lower-case text, but Gemma's tokenizer
+# does not lower-case texts.
 _CLEANED: dict[str, Cleaning] = {
     "SiglipTokenizer": "canonicalize",
     "GemmaTokenizer": "lower",
@@ -87,7 +87,7 @@ def openai_tokenizer(merges_file: Path, context_length: int) -> CLIPTokenizer:
 
 def _of_siglip(directory: Path, context_length: int, cleaning: Cleaning | None) -> PreTrainedTokenizerBase:
     # tokenizer.json is loaded by the generic class, because transformers' specific ones build another tokenizer from
-    # the same vocabulary. SiglipTokenizer reads the SentencePiece model, so a tokenizer.json beside it is not its own.
+    # the same vocabulary. SiglipTokenizer reads the SentencePiece model, so a tokenizer.json beside it is ignored.
     config, name = directory / "tokenizer_config.json", None
     if config.is_file():
         name = read_object(config).get("tokenizer_class")
@@ -138,7 +138,7 @@ def _from_files(reader: Any, directory: Path) -> PreTrainedTokenizerBase:
 
 
 def _check_fit(tokenizer: PreTrainedTokenizerBase, text: TextConfig, source: Path) -> None:
-    # An embedding table may be padded, but not to twice its vocabulary. CLIP's is checked below by its EOT.
+    # An embedding table may be padded, but not to twice its vocabulary. For CLIP, the EOT id is checked below instead.
     if len(tokenizer) > text.vocab_size or (text.padded and 2 * len(tokenizer) < text.vocab_size):
         raise UserError(f"{source}: the tokenizer has {len(tokenizer)} tokens; the text tower embeds {text.vocab_size}")
     try:

@@ -54,7 +54,7 @@ def open_torch(path: Path) -> dict[str, Tensor]:
     """Returns the tensors of a state dict, or of a TorchScript module under the names its state dict would have.
 
     Tensors in nested dicts get dotted names. Raises UserError if the file is not a zip archive, is truncated, or refers
-    to names other than those of tensors and metadata.
+    to classes or functions other than those of tensors and metadata.
     """
     if path.is_file() and not is_zip(path):
         raise UserError(

@@ -27,7 +27,7 @@ def load_weights(
     source: str,
     dtype=jnp.float32,
 ) -> Clip:
-    """Builds the CLIP of shape `config` with the given tensors as float32 parameters; it computes in `dtype`.
+    """Builds a CLIP of the architecture `config` with the given tensors as float32 parameters; it computes in `dtype`.
 
     Raises one UserError that names all missing and unused tensors and all wrong shapes and types, or one that names the
     first tensor with non-finite values. `ignorable` tensors are not weights and may be present. Peak memory is the
@@ -77,7 +77,7 @@ def foreign_tensors(clip: Clip, entries: Sequence[Entry]) -> dict[str, np.ndarra
 
 
 def flat_parameters(clip: Clip) -> dict[str, np.ndarray]:
-    """Returns all parameters by dotted path, sorted, with those of all blocks of a tower (also the last) stacked."""
+    """Returns all parameters by dotted path, sorted; those of a tower's blocks, including the last, are stacked."""
     state = nnx.to_flat_state(nnx.state(clip, nnx.Param))
     named = {".".join(map(str, path)): np.asarray(variable.get_value()) for path, variable in state}
     for path in [path for path in named if _is_last(path)]:

@@ -104,7 +104,7 @@ class ClipConfig:
 
 
 def _without_default_options(config: Any) -> str:
-    """Returns a repr without options at their defaults, so that cache keys made of it survive added options."""
+    """Returns a repr without options at their defaults, so that cache keys made of it outlast added options."""
     shown = []
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)

@@ -28,7 +28,8 @@ class Clip(nnx.Module):
         self.config = config
         self.vision = VisionTower(config, dtype=dtype, rngs=rngs)
         self.text = TextTower(config, dtype=dtype, rngs=rngs)
-        # SigLIP section 3.2: a small scale and a large bias, or the many negatives dominate the first steps.
+        # SigLIP (section 3.2) starts with a small scale and a large negative bias; otherwise the many negatives
+        # dominate the first steps.
         self.logit_scale = nnx.Param(jnp.float32(math.log(10 if config.logit_bias else 1 / 0.07)))
         self.logit_bias = nnx.Param(jnp.float32(-10)) if config.logit_bias else None
 

@@ -24,7 +24,7 @@ class Preprocess:
     resize: 'shortest' scales the shorter side to `resize_to` (default `size`) and crops the centre; 'squash'
       scales both sides to `size`, ignoring the aspect ratio; 'longest' scales the longer side to `size` and pads the
       shorter one with black on both sides.
-    resample: PIL's filter. It is part of a checkpoint, because jax.image and torch resize visibly differently.
+    resample: PIL's filter, a setting of the checkpoint. PIL is used because jax.image and torch resize differently.
     Images with transparency or a palette are converted to RGB by PIL: transparent pixels get their stored colour.
     Raises UserError if `size` or `resize_to` is not within 1 to MOST_SIDE.
     """

@@ -70,7 +70,8 @@ class VisualPrompts(nnx.Module):
     def stretches(self, depth: int) -> Iterator[tuple[int, int, Float[Array, "some count width"]]]:
         """Yields consecutive layer ranges of a tower of `depth` layers as (start, stop, tokens), in order.
 
-        `tokens` has either an entry for each layer of the range or one entry, for its first layer.
+        `tokens` has an entry for each layer, if every layer of the range has its own prompts; or one entry, if the
+        prompts of the first layer stay among the tokens until the end of the range.
         """
         tokens, ends = self.tokens[...], (*self.layers[1:], depth)
         alone = [stop == start + 1 for start, stop in zip(self.layers, ends, strict=True)]

@@ -55,7 +55,7 @@ class TextTower(nnx.Module):
     ) -> Float[Array, "batch count embed"]:
         """Embeds the tokens at the `selected` positions of each row; only these are computed in the last block.
 
-        mask: whether a token (axis 1) attends to another (axis 2): the tokens of `cache`, if given, then of the row.
+        mask: whether a token of the row (axis 1) attends to a token (axis 2) of `cache`, if given, and then of the row.
         """
         x = self.token_embedding[...][ids] + self.position_embedding[...][positions]
         return self.project(self.transformer(x.astype(self.dtype), selected=selected, mask=mask, cache=cache))

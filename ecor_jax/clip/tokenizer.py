@@ -51,7 +51,7 @@ def tokenize(
 
     padded: return [texts, context_length], padded with the tokenizer's padding token (`TextConfig.padded`).
     Raises UserError if a text is empty or has no tokens, and TextTooLong if texts have more than `context_length`
-    tokens: texts are not truncated, because a truncated text would not mean what the explanation shows.
+    tokens: texts are not truncated, because an explanation would then show words that were not read.
     """
     if not texts:
         raise ValueError("no texts to tokenize")

@@ -90,7 +90,7 @@ class Attention(nnx.Module):
         causal: bool = False,
         mask: Bool[Array, "batch queries keys"] | None = None,
     ) -> Float[Array, "batch queries width"]:
-        """Computes attention of `queries` over `cache`. causal: both are the same tokens, with a causal mask."""
+        """Computes attention of `queries` over `cache`. causal: applies a causal mask; both are of the same tokens."""
         queries = self.query(queries)
         q, (k, v) = queries.reshape(*queries.shape[:-1], self.heads, -1), cache
         on_cpus = meshes.platform() == "cpu"
@@ -128,7 +128,7 @@ def _attention_by_heads(
     logits = jnp.einsum("bhtd,bhsd->bhts", q, k, preferred_element_type=jnp.float32) * q.shape[-1] ** -0.5
     if mask is not None:
         logits = jnp.where(mask, logits, -jnp.inf)
-    # The shares do not depend on the subtracted maximum, so its gradient is 0.
+    # The attention weights do not depend on the subtracted maximum, so its gradient is 0.
     shares = jnp.exp(logits - jax.lax.stop_gradient(logits.max(axis=-1, keepdims=True)))
     total = shares.sum(axis=-1, keepdims=True)
     y = jnp.einsum("bhts,bhsd->bhtd", shares.astype(v.dtype), v, preferred_element_type=jnp.float32) / total
@@ -139,7 +139,7 @@ class Block(nnx.Module):
     """A pre-norm residual block: `x += attention(ln_1(x)); x += mlp(ln_2(x))`.
 
     selected: tokens whose output is computed (requires causal=False); the others serve as keys and values only.
-    mask: whether a token (axis 1) attends to another (axis 2): the tokens of `cache`, if given, then those of `x`.
+    mask: whether a token of `x` (axis 1) attends to a token (axis 2) of `cache`, if given, and then of `x`.
     """
 
     def __init__(self, tower: VisionConfig | TextConfig, activation: str, eps: float, *, dtype, rngs: nnx.Rngs):
@@ -231,7 +231,8 @@ class Transformer(nnx.Module):
         # writing and reading it. With `remat` only the block's input is saved.
         policy = None if self.remat else jax.checkpoint_policies.dots_with_no_batch_dims_saveable
         keep_products = functools.partial(jax.checkpoint, policy=policy)
-        # A CPU copies what a loop saves for the backward pass; `remat` needs the loop to recompute block by block.
+        # On CPUs the loop is unrolled, because a loop copies what it saves for the backward pass; but not with `remat`,
+        # which needs the loop to recompute block by block.
         unroll = meshes.platform() == "cpu" and meshes.UNROLLED.value and not self.remat
         unroll = unroll and not meshes.FSDP.value
         of_stack, of_last = (beside, cache), (None, None)

@@ -14,8 +14,8 @@ def normalise_pixels(
     images: UInt8[Array, "batch size size 3"], mean: tuple[float, ...], std: tuple[float, ...]
 ) -> Float[Array, "batch size size 3"]:
     """Converts uint8 images to the input of a tower: `(x / 255 - mean) / std` for each colour channel."""
-    mean, std = (jnp.array(values, jnp.float32).reshape(1, 1, 1, 3) for values in (mean, std))
-    return (images.astype(jnp.float32) / 255 - mean) / std
+    centre, scale = (jnp.array(values, jnp.float32).reshape(1, 1, 1, 3) for values in (mean, std))
+    return (images.astype(jnp.float32) / 255 - centre) / scale
 
 
 class AttentionPool(nnx.Module):

@@ -11,16 +11,16 @@ from ecor_jax import stopping
 from ecor_jax.errors import printable
 
 COMMANDS = {
-    "quickstart": "everything once, in minutes: a small CLIP, three methods, a page of explanations",
-    "train": "trains what a config says",
+    "quickstart": "trains a small CLIP, compares three methods and writes a page of explanations, in minutes",
+    "train": "trains and evaluates the methods of a config",
     "evaluate": "evaluates a model on the data of a config",
     "explain": "explains pictures, chest X-rays or pairs of faces with a model",
-    "convert": "makes a model directory of anyone's CLIP weights",
+    "convert": "converts CLIP or SigLIP weights of other projects to a model directory",
     "push": "uploads a model directory to the Hugging Face hub",
-    "prepare": "makes ArrayRecord files of a folder, a zip or a RecordIO file of pictures",
-    "compile": "says what a config needs of TPUs that are not here, and how fast they can be",
-    "benchmark": "measures this machine's speed, beside others' if wanted",
-    "descriptors": "makes descriptors of radiology reports",
+    "prepare": "writes ArrayRecord files of a folder, zip or RecordIO file of pictures",
+    "compile": "compiles a config for TPUs that are not attached: memory, communication, bounds on speed",
+    "benchmark": "measures throughput on this machine, and that of other implementations with --peers",
+    "descriptors": "extracts descriptors from radiology reports",
 }
 HELP = f"""usage: ecor-jax COMMAND [OPTION ...]
 

@@ -11,7 +11,7 @@ batch sizes, dtypes and vocabularies are measured. Presets have random weights, 
 need PyTorch: pip install "ecor-jax[torch]".
 
 --quick: batches of 8, two rounds, no peers that take a minute to compile: three minutes on two cores.
---device: settings for one call on a single device: bfloat16, B/32, B/16 and L/14, batches of 256. No measurement starts
+--device: settings for a single run on one device: bfloat16, B/32, B/16 and L/14, batches of 256. No measurement starts
 after six minutes, and the tables are printed at the end. Other options override those of --quick and --device.
 """
 
@@ -43,7 +43,7 @@ def main(args: argparse.Namespace) -> None:
         needs("torch", "torch")
     if args.device:
         check_device(args.device)
-    # Options that were not given take the defaults of --device, --quick, or neither.
+    # Options that were not given take the defaults of --device or --quick or, without these, DEFAULTS.
     defaults = DEVICE if args.device else QUICK if args.quick else DEFAULTS
     for name, value in defaults.items():
         if getattr(args, name) is None:
@@ -65,28 +65,28 @@ def main(args: argparse.Namespace) -> None:
 
 def parser() -> argparse.ArgumentParser:
     parser = cli.parser(__doc__)
-    parser.add_argument("--suite", type=_list, metavar="A,B", help="what is measured (default: all)")
-    parser.add_argument("--quick", action="store_true", help="what two cores measure in three minutes")
-    kinds = "what a machine that is lent measures in one call; an error if JAX finds another kind of device"
+    parser.add_argument("--suite", type=_list, metavar="A,B", help="suites to measure (default: all)")
+    parser.add_argument("--quick", action="store_true", help="small settings: three minutes on two cores")
+    kinds = "settings for a single run on one such device; an error if JAX finds another kind"
     parser.add_argument("--device", choices=("gpu", "tpu", "cpu"), help=kinds)
-    parser.add_argument("--peers", action="store_true", help="others do the same work, in turns with ours")
-    parser.add_argument("--output", type=cli.a_path, required=True, metavar="FILE.json", help="where the figures go")
-    parser.add_argument("--add", action="store_true", help="other suites that FILE.json has of this machine stay")
-    parser.add_argument("--page", type=cli.a_path, metavar="FILE.md", help="tables of them to read")
+    parser.add_argument("--peers", action="store_true", help="also time other implementations of the same work")
+    parser.add_argument("--output", type=cli.a_path, required=True, metavar="FILE.json", help="file of the results")
+    parser.add_argument("--add", action="store_true", help="keep the other suites that FILE.json has of this machine")
+    parser.add_argument("--page", type=cli.a_path, metavar="FILE.md", help="page with tables of the results")
     models = "presets or model directories (default: openai/ViT-B-32)"
     parser.add_argument("--model", type=_list, metavar="A,B", help=models)
-    sizes = "images at once (default: 32)"
+    sizes = "images per batch (default: 32)"
     parser.add_argument("--batch_size", type=_sizes, metavar="N,M", help=sizes)
     types = "float32, bfloat16, or both (default: float32)"
     parser.add_argument("--dtype", type=_types, metavar="A,B", help=types)
-    parser.add_argument("--rounds", type=_number, metavar="N", help="turns of each side (default: 5)")
-    late = "nothing is begun after so many minutes (default: no limit)"
+    parser.add_argument("--rounds", type=_number, metavar="N", help="repetitions of each implementation (default: 5)")
+    late = "start no suite after this many minutes (default: no limit)"
     parser.add_argument("--minutes", type=_minutes, metavar="N", help=late)
-    merges = "OpenAI's merges, for a preset (default: a tokenizer learned from the words)"
+    merges = "OpenAI's merges, for a preset (default: a tokenizer learned from the vocabulary)"
     parser.add_argument("--tokenizer", type=cli.a_path, metavar="FILE", help=merges)
     words = "files of classes and rationales (default: those of the drawings)"
     parser.add_argument("--rationales", type=_paths, default=[None], metavar="A.json,B.json", help=words)
-    pictures = "a folder or zip to decode (default: some that are made)"
+    pictures = "a folder or zip to decode (default: generated ones)"
     parser.add_argument("--images", type=cli.a_path, metavar="PATH", help=pictures)
     return parser
 

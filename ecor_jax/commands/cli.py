@@ -100,7 +100,7 @@ def _quieten_libraries() -> None:
     logging.getLogger("absl").addFilter(lambda record: "orbax" not in Path(record.pathname).parts)
     # Warnings contain names of files and classes, so control characters are escaped.
     logging.getLogger("absl").addFilter(_print_safely)
-    # TensorStore's remaining writes then fail, because the event loop they belong to is closed.
+    # Hides the errors of TensorStore's unfinished writes, which fail because the event loop they belong to is closed.
     default = sys.unraisablehook
     sys.unraisablehook = lambda found: None if str(found.exc_value) == "Event loop is closed" else default(found)
 
@@ -151,7 +151,7 @@ def add_config(parser: argparse.ArgumentParser) -> None:
         help="a Python file with get_config(), of yours or of those that ship, such as configs/folder.py; "
         "a few take a row: configs/faces_orl.py:table5/base",
     )
-    # Only for the help: `parse` extracts these options beforehand.
+    # This option exists only for the help: `parse` extracts such options beforehand.
     parser.add_argument(
         "--config.KEY",
         dest="overrides",

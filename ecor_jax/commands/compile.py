@@ -1,9 +1,9 @@
-"""Compiles a config ahead of time for TPUs that need not be present: whether it fits, and an upper bound on its speed.
+"""Compiles a config ahead of time for absent TPUs; reports whether it fits into memory and an upper bound on its speed.
 
     ecor-jax compile --config=configs/imagenet.py --topology=v5e:4x4 --output=FILE.json [--config.key=value ...]
 
-The training and evaluation steps are compiled for these chips, without weights or pictures; for several methods, those
-of the last one that is trained. Exit status 1 if a step does not fit; FILE.json is written in any case.
+The training and evaluation steps are compiled for these chips, without weights or pictures; for several methods,
+only the steps of the last one that is trained. Exit status 1 if a step does not fit; FILE.json is written in any case.
 """
 
 import argparse

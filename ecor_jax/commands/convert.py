@@ -3,8 +3,8 @@
     ecor-jax convert --source=PATH_OR_HUB_ID --output=DIR
 
 The source is a Hugging Face directory or hub id, an OpenCLIP directory, or a file of weights with OpenAI's tensor
-names. A file that is not OpenAI's own does not state its architecture completely: it needs --activation, and --heads
-unless its towers have common widths.
+names. A file that is not OpenAI's own does not state its architecture completely: it needs --activation and, if the
+width of a tower is none of 512, 768 and 1024, --heads.
 """
 
 import argparse

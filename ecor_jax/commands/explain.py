@@ -5,9 +5,9 @@
 
 Both write a page. PATH is a picture, or a folder or zip of pictures. A tuned model uses the vocabulary it was tuned on,
 unless --rationales gives another; a plain CLIP needs --rationales. Chest X-rays need a model trained on them
-(configs/xray_nih.py), a pair one trained on faces (configs/faces_orl.py). --pair may be repeated. --what_if, which may
-be repeated too, sets a descriptor of such a model to another value: its share of its group in the second face, or its
-cosine in an X-ray.
+(configs/xray_nih.py), pairs need a model trained on faces (configs/faces_orl.py). --pair may be repeated. For both
+kinds of model, --what_if sets a descriptor to another value and may be repeated: for faces, its softmax weight within
+its group, in the second picture; for X-rays, its cosine with the picture.
 """
 
 import argparse

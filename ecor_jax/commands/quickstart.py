@@ -3,7 +3,7 @@
     ecor-jax quickstart --workdir=DIR
 
 Pretrains a small CLIP (DIR/clip), tunes DROR and ECOR on it, compares them with the untuned CLIP and writes
-DIR/report/index.html, a page of pictures with the predictions and rationales of each. The same command resumes a run
+DIR/report/index.html, a page of pictures with each model's predictions and rationales. The same command resumes a run
 that was stopped.
 """
 

@@ -67,12 +67,12 @@ def shipped() -> Path:
 
 
 def read_config(path: Path, *row: str) -> ConfigDict:
-    """Returns the result of `get_config()` of a Python file, or of `get_config(row)`, as ml_collections does.
+    """Returns the result of `get_config()` of a Python file, or of `get_config(row)` for FILE.py:ROW.
 
     `configs/X.py` and `X.py` are also searched among the shipped configs. Raises UserError, with the line, for any
     error in the file.
     """
-    # Not ml_collections' loader, which shows a traceback if the file is missing or wrong.
+    # ml_collections' loader is not used, because it shows a traceback if the file is missing or wrong.
     file = (path if path.is_file() else shipped() / path.name).absolute()
     ships = path.parts[:-1] in ((), ("configs",))
     if not path.is_file() and not (ships and file.is_file()):
@@ -142,7 +142,7 @@ def set_option(config: Config, key: str, value: str) -> None:
 
 def _parsed(option: str, value: str, old: Any) -> Any:
     """Parses `value` as config_flags does for the type of `old`, without evaluating text as code."""
-    # A config of this value only, because config_flags evaluates keys as Python expressions over the config.
+    # The flags are of a config of this value only, because config_flags evaluates keys as Python expressions.
     config, argument, values = ConfigDict({"value": old}), f"--config.value={value}", flags.FlagValues()
     try:
         config_flags.DEFINE_config_dict("config", config, flag_values=values, sys_argv=[argument])

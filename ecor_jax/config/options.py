@@ -25,7 +25,7 @@ from ml_collections import ConfigDict
 
 from ecor_jax.errors import UserError
 
-# Options have the types that their config file gives them; ConfigDict annotates each as a union.
+# To type checkers a config is Any, because ConfigDict annotates every option as one union of types.
 if TYPE_CHECKING:
     Config = Any
 else:
@@ -90,7 +90,7 @@ Positive = Annotated[int, Within(1, 10**9)]
 Share = Annotated[float, Within(0, 1)]
 Weight = Annotated[float, Within(0, 1e6)]
 BatchSize = Annotated[int, Within(1, 2**20)]
-# Evaluation batches are padded to their full size, however few images there are.
+# Its maximum is low, because evaluation batches are padded to their full size, however few images there are.
 EvaluationBatchSize = Annotated[int, Within(1, 2**14)]
 Workers = Annotated[int, Within(-1, 1024)]
 """Processes that read and decode images (see `data.pipeline.train_batches`); -1 lets Grain choose the number."""

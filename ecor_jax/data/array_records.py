@@ -94,7 +94,7 @@ def _readable(path: Path) -> Iterator[None]:
 
 
 def _check_features(path: Path) -> None:
-    """Raises UserError unless TFDS can safely open a directory, whose content it trusts.
+    """Raises UserError unless a directory is safe to open with TFDS, which trusts its content.
 
     TFDS imports the module of any feature that is not its own, opens pipes, follows file names out of the directory,
     and lists as many files as the directory announces.

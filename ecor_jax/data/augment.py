@@ -42,7 +42,7 @@ def adaface(face: Image.Image, rng: np.random.Generator) -> Image.Image:
 
     Deviations: AdaFace's images are BGR, these are RGB, so saturation and contrast weigh the channels correctly; PIL's
     filters smooth before they shrink, while OpenCV's linear, cubic and Lanczos filters leave aliasing; PIL's Lanczos
-    has 3 lobes, OpenCV's has 4; CLIP's resize follows.
+    has 3 lobes, OpenCV's has 4; CLIP's resize is applied afterwards.
     """
     if rng.random() < SHARE:
         face = _part_on_black(face, rng)

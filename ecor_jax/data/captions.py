@@ -12,7 +12,8 @@ from ecor_jax.data.vocabulary import normalise_name
 from ecor_jax.errors import UserError
 from ecor_jax.untrusted.json_text import read_object
 
-# They include the forms of the rationale prompts, because a small text tower only knows texts like those it has seen.
+# The templates include the forms of the rationale prompts, because a small text tower only knows texts like those that
+# it has seen.
 NAME_TEMPLATES = ("a photo of a {name}", "this is a photo of a {name}", "{name}")
 DESCRIPTOR_TEMPLATES = (
     "a photo of a {name}, {descriptor}",
@@ -46,7 +47,7 @@ class Captions(Protocol):
 
 
 class ListedCaptions(Captions):
-    """Captions from a JSON file whose keys are image names within the source or class names.
+    """Captions from a JSON file whose keys are class names, or names of images within the source.
 
     A value is a list of complete captions, or `{"name": str, "descriptors": [str, ...]}`, whose fields fill
     NAME_TEMPLATES (for one caption in four, and if there are no descriptors) or DESCRIPTOR_TEMPLATES.
@@ -112,7 +113,7 @@ def _well_formed(entry: object) -> bool:
 
 
 class ProceduralCaptions(Captions):
-    """Captions of the built-in set, composed from the class of an image and the rationales that are drawn in it.
+    """Captions of the built-in drawings (`procedural`), composed from an image's class and the rationales drawn in it.
 
     Two captions in ten name the class, four name one to three rationales in random order, joined by " and ", and four
     name both; half of the captions end in a full stop. The captions of a record without rationales name its class.

@@ -53,7 +53,7 @@ class Descriptors:
     def from_groups(
         cls, groups: dict[str, list[str]], origin: str, least: int = 2, *, repeated: bool = False
     ) -> "Descriptors":
-        """Builds descriptors from the content of such a file, with the checks of `from_file`.
+        """Builds descriptors from {group: [phrase, ...]}, with the checks of `from_file`.
 
         origin: names the content in errors. least: the minimum number of descriptors per group; 1 if there is no
         softmax within groups. repeated: whether two groups may share a descriptor.

@@ -37,8 +37,8 @@ def decode(content: bytes, name: str) -> Image.Image:
     modality rescale, then the first VOI lookup table, else the first window, else a linear map of the minimum and the
     maximum to black and white. MONOCHROME1 is inverted, so that bone is white. Pixels outside the image according to a
     padding value or range (C.7.5.1.1.2) or a shutter (C.7.6.11) are black and do not count for the range of values.
-    Colour images must have 8 bits; YBR is converted to RGB. The files of MIMIC-CXR-JPG differ: they map the minimum and
-    the maximum and equalise the histogram.
+    Colour images must have 8 bits; YBR is converted to RGB. The files of MIMIC-CXR-JPG differ: their minimum and
+    maximum are mapped to black and white, and their histogram is equalised.
 
     Files of old scanners without a preamble or a transfer syntax are read with the encoding of their first elements.
 

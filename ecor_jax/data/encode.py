@@ -26,8 +26,9 @@ EncodeLabels = Callable[[Labels, np.random.Generator], Example]
 class Encode:
     """An encoder from a record to {"image": uint8 [size, size, 3]} and the arrays that `labels` returns.
 
-    labels: encodes the labels and draws first from the generator; None adds no arrays.
-    augment: changes the original image (`augment.OF_ORIGINALS`), the preprocessed one (`augment.MIRRORED`), or "none".
+    labels: encodes the labels; it uses the random generator before the augmentations do. None adds no arrays.
+    augment: changes the original image (`augment.OF_ORIGINALS`), the preprocessed one (`augment.MIRRORED`), or both;
+      "none" changes neither.
     expected_size: the side length of the original in pixels; 0 accepts any size.
 
     Calls raise BadImage if an image cannot be decoded or has another size, and the errors of `labels`.
@@ -63,9 +64,9 @@ class Encode:
 
 
 class GoldLabels:
-    """A label encoder to {"category": int32 [], "rationales": bool [R]}: gold rationales of the record, else its class.
+    """A label encoder to {"category": int32 [], "rationales": bool [R]}: gold rationales of the record, or the class's.
 
-    joined: "rationales" are the sets of this instead of the single rationales of `vocabulary`.
+    joined: sets of rationales; if given, "rationales" marks these sets, not the single rationales of `vocabulary`.
     Calls raise UserError if the vocabulary lacks the class or a rationale, and BadImage if all rationales of an image
     are left out.
     """

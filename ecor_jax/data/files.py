@@ -22,7 +22,7 @@ class Files:
     """The image and text files of a folder or zip; picklable, and safe to read from several threads.
 
     path: the root, for messages.
-    members, texts: sorted relative paths, with `/`, of the images and of the lists and tables. A file without a known
+    members, texts: sorted relative paths, with `/`, of the images and of the texts. A file without a known
     suffix is an image if its first bytes are those of an image.
     skipped: the paths of all other files by reason: hidden files, unsupported image formats, files that are no images.
     Raises UserError if the path is missing, or neither a folder nor a zip.
@@ -58,7 +58,8 @@ class Files:
 
     def _no_picture(self, name: str) -> str:
         """Returns why the content of a file is not a supported image; '' if it is."""
-        # Label files need not be opened: there may be thousands. DICOMDIR is an index in DICOM format.
+        # Files with these suffixes, such as labels, are not opened, because there may be thousands. DICOMDIR is an
+        # index in DICOM format.
         if name.lower().endswith(_NO_PICTURES) or name.rpartition("/")[2] == "DICOMDIR":
             return "no picture"
         try:

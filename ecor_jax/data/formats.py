@@ -7,7 +7,7 @@ from ecor_jax.data.files import IMAGE_SUFFIXES
 
 @dataclasses.dataclass(frozen=True)
 class Format:
-    """A row of the table. recognised: how the format is detected. read, ignored: the content that is (not) used."""
+    """A row of the table. recognised: how the format is detected. read: used content. ignored: unused content."""
 
     kind: str
     name: str

@@ -17,11 +17,11 @@ SPLIT_NAMES = ("train", "training", "val", "valid", "validation", "test")
 
 
 def open_images(path: str | Path, *, split: str = "") -> Source:
-    """Opens a folder tree, a zip, a `.rec`, or a directory of `ecor-jax prepare` or TFDS; the order is fixed.
+    """Opens a folder tree, a zip, a `.rec`, or a directory of `ecor-jax prepare` or TFDS, always in the same order.
 
     A tree holds `class/image` or `class/rationale/image` (DROR, arXiv 2212.06202: the second folder names a rationale
-    of the image). If all images are at the top level, their category is ''. A single folder around several classes is
-    skipped. A `label.txt` beside the images lists the images and their classes (`labelled_list.open_list`). Trees with
+    of the image). If all images are at the top level, their category is ''. A single folder around all classes is no
+    class. A `label.txt` beside the images lists the images and their classes (`labelled_list.open_list`). Trees with
     a `label.txt` and `.rec` files (`recordio.RecordIO`) have no splits. Names are normalised; two names that coincide
     after normalisation are an error.
 

@@ -44,7 +44,7 @@ def checked(
     The first has a message per skipped image. The second has a message per image whose bytes also occur in another
     class: one of the two labels is wrong, and both images are used. Images are kept in memory: preprocessed, or, if
     `augment` changes the original, decoded, up to 2 GiB. A set that exceeds 2 GiB when preprocessed is returned
-    unchanged and unread; its bad images surface in the pipeline.
+    unchanged and unread; the pipeline then reports its bad images.
 
     Raises:
         UserError: some images are unreadable (all are counted, ten named), unless `on_bad_image` is "skip" and other

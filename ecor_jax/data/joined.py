@@ -25,7 +25,7 @@ class Joined:
     members: Bool[np.ndarray, "sets R"]
 
     def gold_sets(self, rationales: Bool[np.ndarray, "R"]) -> Bool[np.ndarray, "sets"]:
-        """Returns the sets all of whose members are gold."""
+        """Returns whether all members of each set are gold; `rationales` are the gold ones of a class or image."""
         return np.logical_not((self.members & ~rationales).any(axis=1))
 
 

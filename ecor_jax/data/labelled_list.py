@@ -54,8 +54,8 @@ def find_list(files: Files) -> str:
 def open_list(files: Files, listing: str) -> LabelledFiles:
     """Opens the images of a list, in its order; its lines are `path<TAB>class`, paths relative to the list.
 
-    Classes are normalised, also those of images with several, `one|another`. Paths are compared in NFC. Images that
-    the list does not name are not part of the source.
+    Class names are normalised; an image may have several, as `one|another`. Paths are compared in NFC. Images that the
+    list does not name are not part of the source.
 
     Raises UserError naming the list and the line if a line has another form, a path is repeated, or two classes are
     equal after normalisation; and naming the listed files that are missing.

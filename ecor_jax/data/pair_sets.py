@@ -40,10 +40,10 @@ def open_pairs(name: str, path: str | Path, images: str | Path = "") -> PairSet:
         name: the name of the set, for tables.
         path: one of
             - insightface's `.bin`, which contains its images; images with equal bytes are stored once;
-            - LFW's `pairs.txt`: a line `folds<TAB>pairs` (in the development sets only `pairs`), then as many lines of
-              each kind per fold: `name<TAB>number<TAB>number` for the same person and
-              `name<TAB>number<TAB>name<TAB>number` for two (other white space works if no name contains any); an image
-              is `name/name_0001` with any suffix, and its category is the name;
+            - LFW's `pairs.txt`: a line `folds<TAB>pairs` (in the development sets only `pairs`), then for each fold
+              `pairs` lines `name<TAB>number<TAB>number` for the same person and `pairs` lines
+              `name<TAB>number<TAB>name<TAB>number` for two people (other white space is accepted if no name contains
+              white space); an image is the file `name/name_0001` with any suffix, and its category is the name;
             - a `.csv` with the columns file_x, file_y (paths, or the last parts of them) and Decision (Yes or No);
             - a zip with one such `.csv` and its images.
         images: the folder or zip with the images of a `.txt` or `.csv`; '' if they are in `path` itself.
@@ -168,7 +168,10 @@ def _of_csv(name: str, where: str, text: str, files: Files) -> PairSet:
 def _of_names(
     name: str, where: str, pairs: list[tuple[str, str, bool]], files: Files, paths: dict[str, str], people: bool
 ) -> PairSet:
-    """Builds pairs of images whose names end the `paths` {member: path}; `people`: the last folder is the person."""
+    """Builds a PairSet from pairs of image names; a name is the end of exactly one of `paths`, {member: path}.
+
+    people: whether the last folder of a name is the person.
+    """
     if not pairs:
         raise UserError(f"{where} lists no pairs")
     pairs = [(_composed(first), _composed(second), same) for first, second, same in pairs]

@@ -1,7 +1,8 @@
 """Safe reader for the pickle in an insightface verification `.bin`.
 
-Its unpickler accepts only the names that describe bytes and NumPy arrays, in Python 2 and 3, and replaces them by
-stand-ins; it refuses every other name. Nothing is imported, and NumPy's own unpickling is not used.
+Its unpickler accepts only the names of the classes and functions with which Python 2 and 3 pickle bytes and NumPy
+arrays, and replaces them by stand-ins; it refuses every other name. Nothing is imported, and NumPy's own unpickling is
+not used.
 """
 
 import reprlib

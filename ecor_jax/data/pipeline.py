@@ -42,8 +42,8 @@ def train_batches(
         encode: returns the arrays of one example; its generator is seeded by (seed, position in the stream). None
             for Arrays, which are examples already.
         batch_size: the global batch size, over all processes; at most N.
-        workers: processes that read and decode, besides the threads of this one; 0 for threads only; -1 for the number
-            that Grain chooses by the size of an example: usually the number of cores that this process may use.
+        workers: number of worker processes that read and decode; 0 uses only threads of this process; -1 lets Grain
+            choose by the size of an example, usually the number of cores that this process may use.
         process_index, process_count: process i takes the i-th of `process_count` equal shards of every batch.
         on_bad_image: "skip" logs unreadable images and replaces each by the next readable record of the set.
 
@@ -193,7 +193,10 @@ def _start_tracker() -> None:
 
 
 def _without_script(name: str) -> dict[str, Any]:
-    """Returns the preparation data of a process; Grain's workers use cloudpickle and must not rerun the script."""
+    """Returns `multiprocessing`'s data for starting a process; for Grain's workers without the main script.
+
+    They receive their functions by cloudpickle and must not run the script again.
+    """
     told = _preparation_data(name)
     if name.startswith("grain-"):
         told = {key: value for key, value in told.items() if not key.startswith("init_main_from_")}
@@ -211,7 +214,7 @@ def _batched(examples: grain.MapDataset, share: int, workers: int) -> grain.Iter
         spawn.get_preparation_data = _without_script
         if not flags.FLAGS.is_parsed():
             flags.FLAGS.mark_as_parsed()  # Grain's workers read its flags, which may be unparsed
-        # Before batching, so that batches hold the same examples for any number of workers.
+        # Workers are added before batching, so that batches hold the same examples for any number of workers.
         stream = stream.mp_prefetch(grain.MultiprocessingOptions(workers, per_worker_buffer_size=share))
     return stream.batch(share, drop_remainder=True)
 

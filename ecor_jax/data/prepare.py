@@ -92,7 +92,7 @@ def prepare(
     *,
     shard_size: int = SHARD_SIZE,
 ) -> Prepared:
-    """Writes the images that `open_images` finds in `source` to a directory `output`, which it can read as well.
+    """Writes the images that `open_images` finds in `source` to a directory `output`, which `open_images` can read.
 
     Without `split`, all splits of `source` are written. Every image is decoded once, to find bad ones, and stored
     unchanged. A split becomes files of about equal size, of at most `shard_size` bytes unless a single image is larger.

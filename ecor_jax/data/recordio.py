@@ -23,12 +23,12 @@ class RecordIO(Source):
     a to b - 1. In any other file all records are images.
 
     The category of an image is its own label (the first of several), an integer as text, which is the label that
-    insightface trains with. The constructor reads the header of every image to learn the categories; for an identity
-    it reads only its first and last image if their labels agree. Reading an image compares its label with the category
-    inferred this way. The category of an image with an unreadable header is ''.
+    insightface trains with. The constructor learns the categories from the headers of the images: of an identity it
+    reads only the first and the last one if their labels agree, and otherwise all. Reading an image compares its label
+    with the category found this way. The category of an image with an unreadable header is ''.
 
     Safe for many threads; a pickled copy reopens the file. Reading raises BadImage if a record is broken, has no image,
-    or has another label than the ends of its identity.
+    or has another label than its category.
 
     Raises UserError, naming file and record, if the `.rec` is missing, truncated or of another format; if the `.idx` is
     missing, damaged, points beyond the end of the `.rec` or lacks keys that record 0 announces; if record 0 or an
@@ -117,7 +117,7 @@ class RecordIO(Source):
         return a, b
 
     def _read_labels(self, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the category of each of these records, str objects, and whether it has an image or is broken."""
+        """Returns the category of each record at `starts`, as str objects, and bool: it has an image or is broken."""
         categories, images = np.full(len(starts), "", object), np.zeros(len(starts), bool)
         shared: dict[str, str] = {}  # images of an identity share one string
         for place, start in enumerate(tqdm(starts.tolist(), "reading labels", delay=2, unit="image")):

@@ -57,7 +57,7 @@ class RecordFile:
         self.__init__(**state)
 
     def labels_and_size(self, start: int) -> tuple[tuple[float, ...], int]:
-        """Returns the labels of the record at byte `start` and the size of its image, which is rarely read."""
+        """Returns the labels of the record at byte `start` and the size of its image, usually without reading it."""
         flag, length, data = self._part(start, _TWO_LABELS)
         if flag or (length > len(data) and _labels_end(data) > len(data)):
             labels, image = self.labels_and_image(start)

@@ -37,7 +37,7 @@ class Labels(TypedDict):
     category: str
     """The name of its class; '' if unknown."""
     rationales: tuple[str, ...]
-    """The gold rationales of this image; () if only the list of its class is known."""
+    """The gold rationales of this image; () if rationales are known only for its class."""
     name: str
     """The path of the image within its source, for messages."""
 

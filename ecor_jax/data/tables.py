@@ -20,7 +20,7 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Row]]:
 
 
 def table_rows(text: str, where: str, columns: Sequence[str], delimiter: str = ",") -> Iterator[tuple[int, Row]]:
-    """Yields the line number at which each row ends and its cells, stripped, of a table that has at least `columns`.
+    """Yields (number of its last line, its stripped cells by column) for each row of a table with at least `columns`.
 
     Raises UserError naming `where` if the text is not such a table, lacks one of the columns (the message lists the
     existing ones), repeats a column, or has a row with more or fewer cells than the header.

@@ -27,7 +27,7 @@ class Tally:
         self.lines = list(lines)
 
     def opened(self, source: Source) -> None:
-        """Counts the files that a reader found: its records as used, and the files that it skipped by their reasons."""
+        """Counts the files that `source` found: its records as used, and its `skipped` files by reason."""
         passed_over = sum(map(len, source.skipped.values()))
         self.found += len(source) + passed_over
         self.used += len(source) + passed_over

@@ -79,7 +79,8 @@ def splits_of_set(path: Path) -> tuple[str, ...]:
 class TfdsSet(Source):
     """One split of a directory that TFDS prepared as ArrayRecord; TensorFlow is not needed.
 
-    Reads one image and one class label per record: the supervised keys, if there are several features of these kinds.
+    Reads one image and one class label per record. Of several features of one kind it reads the one that is among the
+    supervised keys.
     Categories are the normalised label names. Labels are stored beside the images, so all records are read once; the
     labels are then kept in the cache folder. `split` may be '' if there is only one.
 
@@ -105,7 +106,7 @@ class TfdsSet(Source):
                 f"{path}, split {split!r}: {len(without)} of {len(labels)} records have a label without a name, "
                 f"{example}; expected 0 to {count - 1}"
             )
-        # Only labels that occur: a set may announce any number of classes.
+        # Only the names of labels that occur are looked up, because a set may announce any number of classes.
         spelled = {number: label.int2str(number) for number in np.unique(labels).tolist()}
         names = distinct_names(spelled.values(), f"{path}, labels")
         self.categories = tuple(names[spelled[number]] for number in labels.tolist())

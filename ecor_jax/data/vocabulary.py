@@ -22,8 +22,8 @@ MOST_PAIRS = 10**8
 def normalise_name(name: str, slash: str = " or ") -> str:
     """Lower-cases, replaces `_` and `-` by spaces and `/` by `slash`, collapses white space, composes accents (NFC).
 
-    Applies to class names and rationales alike (DROR, arXiv 2212.06202, released code, which uses `slash=" "` for the
-    classes of SUN397 and ImageNet). The function is idempotent.
+    Class names and rationales are normalised alike, as in the released code of DROR (arXiv 2212.06202), which uses
+    `slash=" "` for the classes of SUN397 and ImageNet. The function is idempotent.
     """
     spaced = name.replace("_", " ").replace("-", " ").replace("/", slash)
     # macOS decomposes the accents of file names, and `lower` those of some letters.
@@ -253,7 +253,7 @@ def folder_names(path: str | Path, slash: str = " or ") -> dict[str, str]:
 
 
 def _named(entry: tuple[str, Any]) -> tuple[str, Any]:
-    """Returns (name, rationales) of a class in either form."""
+    """Returns (name, rationales) of an entry `name: rationales` or `folder: {"name": ..., "rationales": ...}`."""
     folder, value = entry
     if isinstance(value, JsonObject):
         fields = dict(value)

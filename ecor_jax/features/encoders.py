@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +10,8 @@ from jax.sharding import Mesh
 from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 
-from ecor_jax.checkpoints.model_dir import Model
+from ecor_jax.checkpoints.hub import at_revision
+from ecor_jax.checkpoints.model_dir import Model, load_clip
 from ecor_jax.clip.model import unit
 from ecor_jax.data.pictures import Picture, as_list, records_of
 from ecor_jax.data.records import Source
@@ -52,6 +53,14 @@ class ClipEncoder(DualEncoder):
         self.model, self._keep = model, keep
         self._batch_size, self._mesh, self._workers = batch_size, mesh or make_mesh(), workers
 
+    @classmethod
+    def from_pretrained(cls, source: str | Path, *, revision: str = "") -> Self:
+        """Loads a CLIP from a model directory (Hugging Face or OpenCLIP) or hub id. Raises UserError if it is neither.
+
+        revision: branch, tag or commit of a hub id; the same as "USER/NAME@REVISION".
+        """
+        return cls(load_clip(at_revision(str(source), revision)))
+
     @property
     def scale(self) -> float:
         """The factor on cosine similarities before a softmax (`Clip.scale`)."""
@@ -69,13 +78,12 @@ class ClipEncoder(DualEncoder):
         return self._features(source, self._batch_size)
 
     def _features(self, source: Source, batch_size: int) -> Float[np.ndarray, "N embed"]:
-        size, devices = min(batch_size, len(source)), self._mesh.size
         return image_features(
             self.model.clip.vision,
             self.model.preprocess,
             source,
             mirrored=False,
-            batch_size=size + -size % devices,
+            batch_size=batch_size,
             mesh=self._mesh,
             workers=self._workers,
             name="encoding images",

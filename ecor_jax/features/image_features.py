@@ -38,8 +38,9 @@ def image_features(
 ) -> Float[np.ndarray, "N views embed"]:
     """Returns unnormalised embeddings of the N images of `source` and, with `mirrored`, of their mirror images.
 
-    With `keep`, they are read from `folder` (default: the cache folder) if it has those of the same weights and images,
-    and are otherwise written there.
+    batch_size: the images that are encoded at once, at most; rounded up to a multiple of the devices.
+    With `keep`, the embeddings are read from `folder` (default: the cache folder) if it has a file for the same weights
+    and images, and are otherwise computed and written there.
     Raises UserError for an image that cannot be read: omitting images would change the evaluation.
     """
 
@@ -50,10 +51,11 @@ def image_features(
     path = broadcast_from_first(path_of) if keep else None
     if path is not None and (kept := broadcast_array_from_first(lambda: read_array(path))) is not None:
         return kept
+    size = min(batch_size, len(source))
     batches = eval_batches(
         source,
         Encode(preprocess),
-        batch_size=batch_size,
+        batch_size=size + -size % mesh.size,
         workers=workers,
         process_index=jax.process_index(),
         process_count=jax.process_count(),

@@ -26,7 +26,8 @@ SLOTS = 96
 ROWS = 32
 """Largest number of packs, or texts of a bidirectional tower, per call and device."""
 MIN_SHARING = 256
-"""Minimum number of texts that share a prefix with a KV cache. Packs do not span two prefixes, which costs slots."""
+"""Minimum number of texts with a common prefix for which that prefix is run once and its KV cache is shared. A pack
+belongs to one shared prefix, so each further prefix leaves some slots empty."""
 
 
 class Cost(NamedTuple):
@@ -100,7 +101,8 @@ def pack(ids: Int[np.ndarray, "texts tokens"], eot: Int[np.ndarray, "texts"]) ->
     body = np.where(np.arange(longest) < eot[:, None], ids[:, :longest] + 1, 0)
     sort = np.lexsort(body.T[::-1])
     body, length = body[sort], eot[sort]
-    # Length of the common prefix with the previous text; below, that of the shared prefix where a pack begins.
+    # `shared` is the length of a text's common prefix with the previous text; the loop below replaces it, for the first
+    # text of each pack, by the length of the shared prefix of the pack.
     alike = np.cumprod(body[1:] == body[:-1], axis=1).sum(axis=1)
     shared = np.minimum(np.append(0, alike), length)
     prefix, begins = _shared_prefixes(shared)

@@ -59,8 +59,10 @@ def token_source(
     """Returns a function that returns the token ids of a range of texts.
 
     Token ids of PairTexts are concatenated from those of prefixes and suffixes if the tokenizer gives the same ids for
-    complete texts. Tokenizers that first split at white space do; it is checked on texts with every filler of both.
-    padded: as in `tokenize`. Raises UserError as `tokenize` does, but at once for concatenated texts.
+    complete texts. Tokenizers that first split at white space give the same ids; this is checked on texts in which
+    every filler of both lists occurs.
+    padded: as in `tokenize`. Raises UserError for texts that are too long, as `tokenize` does; if ids are concatenated,
+    it is raised here instead of by the returned function.
     """
     halves = texts.halves() if isinstance(texts, PairTexts) else None
     if halves and all(half.strip() for side in halves for half in side):

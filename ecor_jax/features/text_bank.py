@@ -32,7 +32,7 @@ from ecor_jax.parallel.processes import wait
 SHARD = 16384
 """Texts per file; they are tokenized together."""
 LARGE = 2**30
-"""Bytes of a bank from which unused compiled programs are dropped, to save the memory of a laptop."""
+"""Size of a bank, in bytes, above which JAX's compiled programs are dropped to save memory, as on a laptop."""
 AT_ONCE = 2
 """Shards in progress: one is tokenized, packed and written while another is computed. A stop loses only these."""
 
@@ -46,12 +46,14 @@ class TextBank:
     """Unit embeddings of N distinct texts, float32 rows that are encoded when they are first read.
 
     A shard is read from `folder` (default `cache_folder()`) if it has a file of the same weights, tokenizer and texts
-    that passes its checksum. Otherwise the shard is computed and written there. Nothing else determines a shard, so a
-    resumed encoding is bitwise identical, and processes may share the shards of a bank.
-    Memory holds only the shards in progress, and of PairTexts only the strings of those.
+    that passes its checksum. Otherwise the shard is computed and written there. A shard depends on nothing but the
+    weights, the tokenizer and the texts, so a resumed encoding is bitwise identical, and the processes of a run may
+    divide the shards of a bank among themselves.
+    Memory holds only the shards in progress and, of PairTexts, only the strings of those shards.
 
     with_others: PairTexts with the same fillers that are encoded and written together with these texts, so that common
-      prefixes are computed once. File names depend on all of them, because the last bits of the embeddings do.
+      prefixes are computed once. File names depend on all texts that are encoded together, because the last bits of the
+      embeddings depend on them, too.
     keep: False neither reads nor writes files, for texts that no later run needs; not supported for PairTexts.
     Raises UserError for a text that is empty or longer than the text tower reads, and for non-finite embeddings.
     """
@@ -203,8 +205,8 @@ class PairBank:
         self.dtype = jnp.dtype(model.clip.vision.dtype)
         self.shape = (*map(len, words.values()), self._bank.shape[1])
         _give_memory_back()
-        # Encodes before the bank takes memory; each process its share. A process encodes shards again on reading them
-        # if it does not see another host's files, or a file is damaged.
+        # Each process encodes its share of the shards now, before any part of the bank is in memory. A process that
+        # cannot see another host's files, or finds a damaged file, encodes those shards again when it reads them.
         share = self._bank.numbers[jax.process_index() :: jax.process_count()]
         missing = [number for number in share if not self._bank.kept(number)]
         for _ in self._bank.shards(missing):
@@ -245,7 +247,7 @@ def embed_pairs(
     folder: Path | None = None,
     needed: Iterable[str] = (),
 ) -> "PairBank | Float[np.ndarray, 'first second embed']":
-    """Embeds a template with every pair of fillers; embeddings are equal along a placeholder that it lacks."""
+    """Embeds a template with every pair of fillers; the result is constant along the axis of an absent placeholder."""
     given = [f"{{{letter}}}" in template for letter in words]
     if all(given):
         return PairBank(model, template, words, folder, needed)
@@ -258,7 +260,7 @@ def embed_pairs(
 
 def _give_memory_back() -> None:
     """Returns freed memory to the system, because a large bank leaves little of it on a laptop."""
-    gc.collect()  # frees unused banks that JAX had borrowed
+    gc.collect()  # frees unused banks whose memory JAX arrays had used without a copy
     if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
         trim(0)  # glibc keeps memory that encoding and reading have freed: 300 MB
 
@@ -267,7 +269,7 @@ def _digest_of(model: Model):
     """Returns a sha256 object of all in the model that determines the embeddings; the texts are added later."""
     digest = hashlib.sha256(b"text bank 7\0")
     digest.update(model.digest.encode())
-    # The name, because a config's "float32" is the same as jnp.float32.
+    # The dtype is hashed by name, because "float32" (from a config) and jnp.float32 are the same dtype.
     digest.update(jnp.dtype(model.clip.text.dtype).name.encode())
     backend: Any = model.tokenizer.backend_tokenizer
     digest.update(backend.to_str().encode())

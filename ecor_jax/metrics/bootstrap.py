@@ -21,7 +21,7 @@ Statistic = Callable[[Weights], Float[np.ndarray, "figures resamples"]]
 RESAMPLES = 2000
 LEVEL = 0.95
 MOST_DRAWS = 20
-"""A metric that is defined in less than one of this many resamples has no interval."""
+"""A metric that is defined in fewer than one in MOST_DRAWS resamples has no interval."""
 _BLOCK = 2_000_000
 """Number of weights held at a time, which bounds memory for many studies."""
 
@@ -62,7 +62,7 @@ def bootstrap_intervals(
     names, numbers = np.unique(np.asarray(patients), return_inverse=True)
 
     def figures(drawn: np.ndarray, axis: int = -1) -> np.ndarray:
-        """Computes the statistic for SciPy's patient indices [resamples, patients], as weights of their studies."""
+        """Computes the statistic for resamples that SciPy gives as patient indices, [resamples, patients]."""
         apart = drawn + len(names) * np.arange(len(drawn))[:, None]
         counts = np.bincount(apart.ravel(), minlength=len(drawn) * len(names)).reshape(len(drawn), len(names))
         return statistic(counts[:, numbers].astype(np.float64))

@@ -2,12 +2,12 @@
 
 Definitions are scikit-learn's, with `labels` all C classes and `zero_division=0`: precision is 0 for a class that is
 never predicted, recall for one without examples, and F1 for one with neither. The predicted class is the most probable
-one (the first of equals, so a label is predicted above a probability of .5). The macro average of recall is also called
-balanced accuracy.
+one (the first of several equal ones, so a label counts as predicted if its probability is above .5). The macro average
+of recall is also called balanced accuracy.
 
-AUROC and average precision are those of the last one of two classes; with more, they are one-vs-rest averages (for
-average precision: mAP). The Brier score is the mean squared error of the probabilities, summed over classes (Brier
-1950), in [0, 2]; with two classes that of the last one, in [0, 1].
+With two classes, AUROC and average precision are those of the last class; with more, they are one-vs-rest averages (for
+average precision: mAP). The Brier score is the mean squared error of the probabilities: summed over the classes (Brier
+1950), in [0, 2]; with two classes only that of the last class, in [0, 1].
 """
 
 import numpy as np
@@ -32,7 +32,8 @@ def figures(probabilities: Float[np.ndarray, "N C"], gold: Gold, average: str) -
     A label is scored as two classes, absent and present, over the examples for which it is known. The metrics are means
     over labels; those of AUROC and average precision are over the labels for which they are defined.
 
-    Raises UserError if there are no examples (of some label), or if probabilities or gold are out of range.
+    Raises UserError if there are no examples, if a label is unknown for all of them, or if probabilities or gold are
+    out of range.
     """
     if gold.ndim == 2:
         labels = [figures(*two_classes(*column), average) for column in zip(probabilities.T, gold.T, strict=True)]

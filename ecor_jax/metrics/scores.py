@@ -46,7 +46,7 @@ class ClassificationScores:
     patients: int | None
 
     def as_results(self) -> dict[str, Any]:
-        """Returns the fields for results.json: intervals as [low, high], omitted with `patients` if that is None."""
+        """Returns the fields for results.json, intervals as [low, high]; if `patients` is None, without it and them."""
         return {
             name: list(value) if isinstance(value, Interval) else value
             for name, value in dataclasses.asdict(self).items()

@@ -96,7 +96,7 @@ def roc(distances: Float[np.ndarray, "P"], same: Bool[np.ndarray, "P"]) -> Roc |
 def every_threshold(distances: Float[np.ndarray, "P"]) -> Float[np.ndarray, "n"]:
     """Returns increasing thresholds for all splits of the pairs: each distance, and the next float after the last.
 
-    For embeddings that are close together, for which the protocol's steps of .01 allow few splits or none.
+    They are meant for embeddings so close together that the protocol's steps of .01 allow few splits or none.
     """
     values = np.unique(distances.astype(np.float64))
     return np.append(values, np.nextafter(values[-1], np.inf))

@@ -120,7 +120,7 @@ def line_sample(place: int) -> Markup:
 
 
 def rates_of(curves: Iterable[Roc]) -> list[float]:
-    """Returns powers of ten, from the largest not above the smallest positive FAR (at least 1e-6) to 0.1."""
+    """Returns the powers of ten up to 0.1, starting at or just below the smallest positive FAR, but not below 1e-6."""
     smallest = min((float(curve.far[curve.far > 0].min()) for curve in curves), default=1.0)
     lowest = min(max(math.floor(math.log10(smallest) + 1e-9), -MOST_DECADES), -1)
     return [10.0**exponent for exponent in range(lowest, 0)]

@@ -34,8 +34,9 @@ def write_page(directory: Path, template: str | Path, /, **context: Any) -> Path
     """Writes `index.html` and its `images/` into the directory and returns the path of the page.
 
     template: the name of a built-in template, or the path of another, which may extend `base.html`. It is rendered with
-      the context, which must contain `title`, and with `picture`, the macros `m`, and the functions of `charts` and
-      `numbers`. All text is escaped.
+      the context, which must contain `title`; with `picture`, a function that saves a PIL image and returns its
+      `Shown`; with `m`, the macros of macros.html; and with the functions of `charts` and `numbers`. All text is
+      escaped.
 
     The page is complete before it replaces an older one; other files in the directory are kept. Equal contexts give
     equal bytes. Raises UserError if the directory cannot be written, or if it contains an `index.html` or `images` that

@@ -140,7 +140,10 @@ _ABORTED = ctypes.CFUNCTYPE(None, ctypes.c_int)(_aborted)
 
 
 class _Watch:
-    """The watchdog of this process, which ends it at `until` unless `beat` is called before; `begin` starts it."""
+    """A watchdog that ends this process at the time `until`; each call of `beat` postpones that time.
+
+    `endings.begin` runs the watchdog in a thread.
+    """
 
     timeout, until = 600.0, math.inf
 
@@ -167,10 +170,11 @@ def set_timeout(seconds: float) -> None:
 
 @contextlib.contextmanager
 def watched() -> Iterator[Callable[[], None]]:
-    """Yields a function; ends this process with a message if it is not called for the timeout, at first ten times it.
+    """Yields a function `beat`; ends this process with a message if `beat` is not called within the timeout.
 
-    For work that waits for other processes in each step: nothing else detects that one of them is stuck. The first
-    step may compile, or wait for work that only one process does. A run of a single process is not watched.
+    The first call may take ten times the timeout, because the first step may compile, or wait for work that only one
+    process does. Use the block around work that waits for other processes in each step: nothing else detects that one
+    of them is stuck. A run of a single process is not watched.
     """
     before, _watch.until = _watch.until, time.monotonic() + 10 * _watch.timeout
     try:

@@ -15,9 +15,9 @@ def matrix_flops(jaxpr: Any) -> int:
     """Counts the floating-point operations of all matrix products of a jaxpr, on all devices together.
 
     A product of [b, m, k] and [b, k, n] takes 2 b m k n operations (Golub and Van Loan, Matrix Computations, 1.1.11).
-    A scan counts its body times its length, and a condition its most expensive branch. A while loop (the search for
-    the top pairs) counts one iteration, its minimum. Recomputation (remat) counts again. Other operations are not
-    counted, because matrix units cannot run them.
+    A scan counts as its body times its length, and a condition as its most expensive branch. A while loop counts as one
+    iteration, its minimum. Operations that remat runs again are counted again. Other operations are not counted,
+    because matrix units do not run them.
 
     XLA's own count, `cost_analysis`, counts a loop's body once.
     """
@@ -42,7 +42,7 @@ def matrix_flops(jaxpr: Any) -> int:
 
 @functools.cache
 def measured_peak(dtype: str) -> float:
-    """Measures the peak matrix-product operations a second of all devices, on those of this process."""
+    """Returns the peak rate of matrix products of all devices, in operations a second, measured on the local ones."""
     operations, product, matrices = matrix_product(dtype)
     devices = jax.local_devices()
     placed = [jax.device_put(matrices, device) for device in devices]

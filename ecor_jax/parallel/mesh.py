@@ -16,16 +16,19 @@ from ecor_jax.parallel.shards import BATCH
 
 WHOLE = PartitionSpec()
 
-# Path pattern, stored spec and used spec. The first match decides; arrays without a match are replicated.
+# Each rule is a pattern for the path of an array, the spec with which the array is stored between steps, and the spec
+# to which it is resharded for computation. The first match decides; arrays without a match are replicated.
 RULES: tuple[tuple[str, PartitionSpec, PartitionSpec], ...] = (
-    # Prompt tokens [layers, count, width], by width. Used that way they would make activations sharded by width, too.
+    # Prompt tokens [layers, count, width] are stored sharded by width. They are used replicated, because sharded tokens
+    # would make the activations sharded by width, too.
     (r"prompts/tokens$", PartitionSpec(None, None, ("data", "model")), WHOLE),
     # Text banks [outer, inner, embed], by inner candidate (for ECOR: by class).
     (r"pair_bank$", PartitionSpec(None, "model"), PartitionSpec(None, "model")),
     # Class prototypes of identities [identities, size], by identity: their logits stay on the device that made them.
     (r"centres$", PartitionSpec("model"), PartitionSpec("model")),
 )
-# With FSDP also the large arrays of a tower. Optimizer moments have the paths of their parameters.
+# Further rules if FSDP is on: the large arrays of a tower. Optimizer moments have the paths of their parameters, so the
+# rules apply to them as well.
 FSDP_RULES: tuple[tuple[str, PartitionSpec, PartitionSpec], ...] = (
     # Stacked blocks [layers, inputs, outputs]: `gathered` leaves them sharded, `one_block` gathers each one.
     (r"blocks/.*kernel$", PartitionSpec(None, "data"), WHOLE),
@@ -141,7 +144,8 @@ def gathered(state: Any, mesh: Mesh) -> Any:
 def one_block(block: Any, dtype: Any) -> Any:
     """Gathers one block of a stack, in the scan over them, if it is stored sharded; its gradient is sharded again.
 
-    dtype: what the block computes in and is sent as. The mesh is the one of `jax.sharding.use_abstract_mesh`.
+    dtype: the dtype in which the block computes, and in which its weights are sent between devices. The mesh is that of
+    `jax.sharding.use_abstract_mesh`.
     """
     mesh = jax.sharding.get_abstract_mesh()
     if not FSDP.value or mesh.empty:

@@ -34,8 +34,9 @@ def join(coordinator: str, count: int, index: int, seconds: int) -> None:
     """Makes this process the `index`-th of `count`; the first one listens at `coordinator`, HOST:PORT.
 
     With an empty `coordinator` JAX asks the cluster: Cloud TPU, SLURM, Open MPI or Kubernetes. Call it before JAX is
-    first used. Raises UserError if joining fails; after `seconds` the process ends with a message. From then on it also
-    ends with a message where JAX aborts it, as it does when the first process is gone.
+    first used. Raises UserError if joining fails; if the processes have not met after `seconds`, this one ends with a
+    message. From this call on, it also ends with a message wherever JAX would abort it, as JAX does when the first
+    process is gone.
     """
     global joins
     joins = True

@@ -19,8 +19,9 @@ BATCH = PartitionSpec(("data", "model"))
 class Shards:
     """The candidates that the columns of an array on one device represent.
 
-    count: candidates of all devices together; columns beyond are padding. split: whether a device has only its shard
-    of the columns, in the order of the mesh axis `model`; the methods then require code within `over_shards`.
+    count: number of candidates on all devices together; columns beyond it are padding. split: whether a device has only
+    its shard of the columns, in the order of the mesh axis `model`; the methods may then be called only within the
+    function that `over_shards` runs.
     """
 
     count: int
@@ -84,7 +85,7 @@ class Shards:
 
 
 def over_shards(fn: Callable[..., Any], mesh: Mesh | None, count: int, examples: Any, pair: Array, whole: Any) -> Any:
-    """Returns `fn(examples, pair, whole, shards)`, arrays [batch, ...], on a mesh or (None) a single device.
+    """Returns `fn(examples, pair, whole, shards)`, arrays [batch, ...], on `mesh`; None is a single device.
 
     On a mesh, a device calls `fn` with the examples of all devices along `model` and its shard of the columns of
     `pair`, and keeps the results of its own examples.
@@ -137,7 +138,7 @@ def split_columns(pair: Any, mesh: Mesh | None) -> Float[Array, "rows columns em
 
 
 def padded_columns(columns: int, mesh: Mesh) -> int:
-    """Returns the columns a bank is padded to, for even shards of a multiple of 8 columns if they have 64 or more.
+    """Returns the number of columns to which a bank is padded: shards are equal, and multiples of 8 from 64 columns on.
 
     A TPU stores a shard that is not a multiple of its tile (8 columns) in another layout than it reads, and copies it.
     """

@@ -1,7 +1,7 @@
 """The base class of tasks, and the driver that trains (`run`) and evaluates (`evaluate`) any of them, for `api.py`.
 
-A task names its methods and defines how each is trained (or not), evaluated, saved and shown. The driver claims the
-workdir, runs the methods sequentially and writes their results.
+A method is one of the models that a task compares. A task names its methods and defines how each is trained (or not),
+evaluated, saved and shown. The driver claims the workdir, runs the methods sequentially and writes their results.
 """
 
 import abc
@@ -114,7 +114,7 @@ class Task(abc.ABC, Generic[TaskOptions, Evaluation]):
 
     @abc.abstractmethod
     def model(self, method: str, trained: nnx.Module | None) -> Any:
-        """Returns the model of a method to evaluate and save: from the trained module, or if None from `open`'s."""
+        """Returns a method's model, to evaluate and save: from `trained` or, if that is None, from `open`'s model."""
 
     @abc.abstractmethod
     def evaluate(self, method: str, model: Any) -> Evaluation:
@@ -125,7 +125,7 @@ class Task(abc.ABC, Generic[TaskOptions, Evaluation]):
         return False
 
     def results(self, evaluated: Mapping[str, MethodResult[Evaluation]]) -> dict[str, Any]:
-        """Returns the content of results.json; {} if nothing is evaluated. The default expects numbers by name."""
+        """Returns the content of results.json; {} if nothing is evaluated. The default needs {metric: number}."""
         return {"seed": self.options.seed, "methods": {name: own.evaluation for name, own in evaluated.items()}}
 
     def table(self, evaluated: Mapping[str, MethodResult[Evaluation]]) -> str:
@@ -148,7 +148,10 @@ class Task(abc.ABC, Generic[TaskOptions, Evaluation]):
 
     @staticmethod
     def aot_steps(options: Any, mesh: Mesh, sizes: Any) -> Mapping[str, Step]:
-        """Traces its steps, "train" and "evaluate", for shapes, to compile ahead of time; sizes: `aot.steps.Sizes`."""
+        """Returns the steps "train" and "evaluate", traced for array shapes alone, to compile ahead of time.
+
+        sizes: an `aot.steps.Sizes`.
+        """
         raise UserError(f"the task {options.task!r} has no steps to compile ahead of time")
 
     @classmethod
@@ -321,17 +324,17 @@ def _write_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
         file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 
-def check_batch_sizes(options: Any, devices: int, *, training: bool) -> None:
+def check_batch_sizes(options: Any, devices: int, *, training: bool, where: str = "in use") -> None:
     """Raises UserError if a batch size is not a multiple of the number of devices."""
     for group in ("data", "evaluation") if training else ("evaluation",):
-        if (size := getattr(options, group).batch_size) % devices:
-            raise UserError(f"{group}.batch_size is {size}; expected a multiple of {devices}, the devices in use")
+        if (size := getattr(getattr(options, group, None), "batch_size", devices)) % devices:
+            raise UserError(f"{group}.batch_size is {size}; expected a multiple of {devices}, the devices {where}")
 
 
 def load_explainer(model: str, task: str = "") -> Explainer:
     """Loads the explainer of a model directory (or hub id).
 
-    task: a name of TASKS, or MODULE:CLASS; by default inferred from the directory, which never names code to run.
+    task: a name of TASKS, or MODULE:CLASS; by default the built-in task that the directory belongs to (`holds`).
     """
     if not task:
         path = local_copy(model)

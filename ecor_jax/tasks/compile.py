@@ -10,24 +10,19 @@ from ecor_jax.atomic import write_json
 from ecor_jax.config.options import Config
 from ecor_jax.errors import UserError
 from ecor_jax.parallel.mesh import FSDP, make_mesh
-from ecor_jax.tasks.base import options_of
+from ecor_jax.tasks.base import check_batch_sizes, options_of
 
 
 def compile_aot(config: Config, topology: str, output: Path, slices: int = 1, **sizes: int | None) -> dict[str, Any]:
     """Compiles the steps of a config for a topology such as `v5e:4x4`; writes a report to `output` and returns it.
 
     The report has the fields of `aot.compiled.compile_step` for each step. sizes: fields of `aot.steps.Sizes`.
-    Raises UserError if the config or topology is invalid, or, after writing the report, if a step exceeds the memory.
+    Raises UserError if the config or topology is invalid, or, after writing the report, if a step does not fit a chip.
     """
     task, options = options_of(config)
     chips = target(topology, slices)
     mesh = make_mesh(options.parallel.model, chips.devices)
-    for group in ("data", "evaluation"):
-        size = getattr(getattr(options, group, None), "batch_size", mesh.size)
-        if size % mesh.size:
-            raise UserError(
-                f"{group}.batch_size is {size}; expected a multiple of {mesh.size}, the devices of {topology}"
-            )
+    check_batch_sizes(options, mesh.size, training=True, where=f"of {topology}")
     with FSDP(options.parallel.fsdp):
         steps = task.aot_steps(options, mesh, Sizes(**sizes))
     report: dict[str, Any] = {

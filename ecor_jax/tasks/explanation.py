@@ -48,7 +48,7 @@ class Explained(Plain):
         return [self.to_dict()]
 
     def to_frame(self) -> "pandas.DataFrame":
-        """Returns a pandas table with a row per reason. Raises UserError if the extra `notebook` is not installed."""
+        """Returns `table` as a pandas table. Raises UserError if the extra `notebook` is not installed."""
         needs("pandas", "notebook")
         import pandas
 

@@ -27,7 +27,7 @@ class LabelledPictures:
     test_images: the pictures of the test split, if they are stored separately.
     holdout: share of every class for the test split if the pictures have no splits.
     validation: the split to choose settings on: a share of every class of the training split, or a split's name.
-    slash: replacement of / in class names. aliases: class of the pictures=class of the texts, with commas.
+    slash: replacement of / in class names. aliases: pairs PICTURES' CLASS=TEXTS' CLASS, with commas.
     seed: of the holdout, the validation split and the drawings.
     """
 
@@ -89,8 +89,9 @@ def open_splits(
 ) -> dict[str, Source]:
     """Opens the pictures as "train" (if `training`) and "test".
 
-    The test split is `test_images`, if set. Else, without names of splits, the train and test folders of the images
-    are used if they exist; if not, `holdout` of every class is the test split, or all images unless `training`.
+    The test split is `test_images` if set, else the split `test_split`. If the options name no split, it is the folder
+    test, provided that the folders train and test exist. Otherwise it is a share `holdout` of every class, or all
+    images unless `training`.
 
     folders: {folder: class name} for folders with other names than their class. tally: counts files found and skipped.
     """
@@ -115,7 +116,7 @@ def open_splits(
 
 
 def _open(data: LabelledPictures, paths: str, split: str, folders: Mapping[str, str], tally: Tally) -> Source:
-    """Opens the images of one path, or of several with commas, with the class names of the texts."""
+    """Opens the images of one path, or of several with commas; classes are renamed as in the texts."""
     sources = [open_images(path, split=split) for path in path_list(paths)]
     source = sources[0] if len(sources) == 1 else Concatenated(sources)
     tally.opened(source)

@@ -32,8 +32,8 @@ Validate = Callable[[nnx.Module], Mapping[str, float]]
 def train(learner: Learner, options: Training, workdir: Path, run: str, validate: Validate | None = None) -> nnx.Module:
     """Trains `learner.model` for `options.steps` steps and returns it; resumes from the newest checkpoint.
 
-    run: name of this run among those of the workdir, in metrics.jsonl and below checkpoints/.
-    validate: called every `options.eval_every` steps (0: never) and with the last one; its metrics are logged with the
+    run: name of this training (the method's) in metrics.jsonl and below checkpoints/; a workdir may have several.
+    validate: called every `options.eval_every` steps (0: never) and after the last; its metrics are logged with the
     prefix "validation_". If `options.best` names one of them, the model of its best value is returned.
     Raises UserError, naming the step, if the loss or the gradient norm is not finite; that step is not saved. Raises
     `stopping.Stopped` after a signal, once the current step is saved.

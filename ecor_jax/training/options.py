@@ -31,10 +31,10 @@ class Parallel:
 
     model: number of devices that share one copy of the sharded arrays (`parallel.mesh`).
     remat: recompute the activations within each block for the gradient (`jax.checkpoint`) instead of keeping them.
-    fsdp: shard the towers' large parameters and their optimizer moments over `data`; a block is gathered when it runs.
+    fsdp: shard the towers' large parameters and their optimizer moments over axis `data`; a block is gathered to run.
     grad_accumulation: number of micro-batches of a step, run sequentially; a contrastive loss compares only the images
       of a micro-batch.
-    peer_timeout: seconds without progress after which a process of a multi-process run ends, as a peer is stuck.
+    peer_timeout: seconds without progress after which a process of a multi-process run ends: another one is stuck.
     """
 
     model: Annotated[int, Within(1, 2**20)] = 1
@@ -52,7 +52,7 @@ class Training:
     dtype: dtype that the towers compute in; bfloat16 is for accelerators.
     eval_every: steps between evaluations on the validation split; 0 for none.
     best: a metric of these evaluations; the weights of its best value are kept. Empty keeps the last weights.
-    profile: number of steps to trace, below the workdir, after a few warm-up steps; 0 for none.
+    profile: number of steps to trace with the profiler after a few warm-up steps, into the workdir; 0 for none.
     """
 
     task: str = ""

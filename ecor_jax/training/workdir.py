@@ -28,8 +28,9 @@ def claimed(
     config: the options as plain values. defaults: values of options that the config.json of an older version lacks.
     may_change: options whose values may change when a run resumes, such as "parallel.model".
 
-    The lock is taken first, so config.json belongs to the current run. If the folder has no other files, as after a run
-    with invalid options, another config replaces config.json. Partial files of dead processes are removed.
+    The lock is taken before config.json is read, so no other run changes it meanwhile. If the folder has no other
+    files, as after a run with invalid options, the new config replaces config.json. Partial files of dead processes are
+    removed.
     Raises UserError if another run has locked it, if it holds a run of another config (the message names the differing
     options), or if it cannot be written.
     """

@@ -16,7 +16,7 @@ SMALL = 64 << 20
 LINKS = 50_000
 """Maximum number of linked folders in a walk: a data set may link each class, but links can also fan out endlessly."""
 _PIECE = 4096
-"""Number of compressed bytes decompressed at a time; the rest of a piece after the end of a member is copied."""
+"""Number of compressed bytes decompressed at a time; few, because zlib copies what follows the end of a member."""
 
 
 def plausible_size(compressed: int) -> int:
@@ -61,7 +61,7 @@ def read_head(path: Path, size: int) -> bytes:
 
 
 def read_text(path: Path) -> str:
-    """Returns the UTF-8 text of a regular file, gunzipped if its name ends in .gz. Raises UserError if it is none."""
+    """Returns the UTF-8 text of a regular file, gunzipped if its name ends in .gz. Raises UserError otherwise."""
     content = read_bytes(path)
     return decode_text(gunzip(content, str(path)) if path.suffix.lower() == ".gz" else content, str(path))
 

@@ -51,14 +51,14 @@ class Unpickler(pickle._Unpickler):
             raise pickle.UnpicklingError("it asks for more bytes than it holds")
 
     def _load_bytearray8(self) -> None:
-        # The base class allocates the announced size before reading. Bytes instead of a bytearray need no later copy.
+        # The base class allocates the announced size before reading. This reads bytes instead.
         self.append(self.read(*struct.unpack("<Q", self.read(8))))
 
     def _load_build(self) -> None:
         state, target = self.stack.pop(), self.stack[-1]
         if isinstance(target, StandIn):
             target.set_state(state)
-        elif not isinstance(target, dict):  # PyTorch sets attributes (versions) on state dicts
+        elif not isinstance(target, dict):  # ignored: PyTorch sets attributes (versions) on state dicts
             raise pickle.UnpicklingError("it sets attributes of what has none")
 
     def _load_setitem(self) -> None:

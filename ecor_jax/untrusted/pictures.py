@@ -37,7 +37,7 @@ MOST_ELONGATED = 100
 MOST_SCANS = 100
 """Maximum number of scans of a progressive JPEG; cameras and programs write about ten."""
 _MARK = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
-"""A JPEG marker, except those that occur within compressed data."""
+"""Matches a JPEG marker, except the kinds that may stand within compressed data (stuffed zeros, restarts)."""
 _SCAN, _END = b"\xda", b"\xd9"
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
 
@@ -67,7 +67,7 @@ def open_picture(content: bytes, name: str = "") -> Image.Image:
         raise Implausible(f"its format, {kind}, is not read; expected {', '.join(FORMATS)}, or DICOM")
     content = _pixels_alone(content) if kind == "PNG" else content
     if Image.MAX_IMAGE_PIXELS is not None and Image.MAX_IMAGE_PIXELS < MOST_PIXELS:
-        Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # or Pillow warns; a limit that was lifted stays lifted
+        Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # or Pillow warns; a higher limit, or none (None), is kept
     picture = Image.open(io.BytesIO(content), formats=FORMATS)
     check_size(*picture.size)
     if picture.format in ("JPEG", "MPO"):

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import re
 
 import jax
 import numpy as np
@@ -36,79 +37,6 @@ def saved(tiny_clip):
     )
 
 
-@pytest.fixture
-def directory(saved, tmp_path):
-    save_bottleneck(tmp_path / "model", saved, saved.model.clip)
-    return tmp_path / "model"
-
-
-def test_round_trip(saved, directory):
-    again = load_bottleneck(load_clip(directory))
-    jax.tree.map(np.testing.assert_array_equal, nnx.state(again.bottleneck), nnx.state(saved.bottleneck))
-    jax.tree.map(np.testing.assert_array_equal, nnx.state(again.model.clip), nnx.state(saved.model.clip))
-    assert (again.descriptors, again.template, again.output) == (DESCRIPTORS, "a {d} face", "aggregated")
-    assert (again.threshold, again.threshold_source, again.typical) == (0.25, "learnt on 8", SHARES)
-    features = jax.random.normal(jax.random.key(0), (3, saved.model.clip.config.embed_dim))
-    jax.tree.map(np.testing.assert_array_equal, again.bottleneck(features), saved.bottleneck(features))
-
-
-def edit(directory, change):
-    description = json.loads((directory / "ecor.json").read_text())
-    change(description)
-    (directory / "ecor.json").write_text(json.dumps(description))
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda d: d.update(format=9), "format 9"),
-        (lambda d: d.update(clip_sha256="0" * 64), "belongs to other weights"),
-        (lambda d: d.pop("scale"), "not a description of a bottleneck"),
-        (lambda d: d.update(head_sha256="0" * 64), "belongs to another head"),
-        (lambda d: d.update(threshold=1.5), "expected a cosine from -1 to 1"),
-        (lambda d: d["typical"].pop("ears"), "typical is of nose; expected every group once"),
-        (lambda d: d.update(grouped=False), "expected one of them"),
-        (lambda d: d.update(size=10**12), "aggregation.* has shape"),
-        (lambda d: d.update(scale=0), r"ecor\.json: bottleneck.size is"),
-        (lambda d: d.update(size=3), r"aggregation.* has shape \(5, 4\)|aggregation.* has shape \(4,\)"),
-        (lambda d: d.update(adapter=None), "holds adapter"),
-        (lambda d: d["groups"]["nose"].pop(), "'nose' has 1 descriptors"),
-        (lambda d: d["groups"]["nose"].append("pointed"), r"kernel has shape \(5, 4\), float32; expected \(6, 4\)"),
-    ],
-)
-def test_what_does_not_fit_is_named(directory, change, message):
-    edit(directory, change)
-    with pytest.raises(UserError, match=message):
-        load_bottleneck(load_clip(directory))
-
-
-def rewrite(directory, tensors):
-    """Another head, and a description that says it is the right one."""
-    save_file(tensors, directory / HEAD)
-    digest = hashlib.sha256((directory / HEAD).read_bytes()).hexdigest()
-    edit(directory, lambda d: d.update(head_sha256=digest))
-
-
-def test_a_damaged_head(directory):
-    tensors = load_file(directory / HEAD)
-    rewrite(directory, {name: tensor for name, tensor in tensors.items() if "bank" not in name})
-    with pytest.raises(UserError, match=r"expected .*bank"):
-        load_bottleneck(load_clip(directory))
-    rewrite(directory, tensors | {"aggregation.kernel": np.full_like(tensors["aggregation.kernel"], np.nan)})
-    with pytest.raises(UserError, match=r"aggregation\.kernel holds numbers that are not finite"):
-        load_bottleneck(load_clip(directory))
-    (directory / HEAD).write_bytes(b"torn")
-    with pytest.raises(UserError, match=r"belongs to another head"):
-        load_bottleneck(load_clip(directory))
-
-
-def test_a_plain_clip_has_none_and_a_bottleneck_is_no_set_of_prompts(tiny_clip, directory):
-    with pytest.raises(UserError, match="no descriptor bottleneck"):
-        load_bottleneck(load_clip(tiny_clip))
-    with pytest.raises(UserError, match="a descriptor bottleneck"):
-        load_tuned(directory)
-
-
 TYPICAL = np.array([0.1, -0.2, 1 / 3, 0.25, 1e-9], np.float32)
 
 
@@ -122,6 +50,26 @@ def diagnosis(saved, single_label: bool) -> SavedBottleneck:
     return SavedBottleneck(saved.model, head, words, "{d}", "aggregated", None, findings)
 
 
+@pytest.fixture
+def directory(saved, tmp_path):
+    save_bottleneck(tmp_path / "model", saved, saved.model.clip)
+    return tmp_path / "model"
+
+
+def same(one, other) -> None:
+    jax.tree.map(np.testing.assert_array_equal, one, other)
+
+
+def test_faces_come_back_to_the_bit(saved, directory):
+    again = load_bottleneck(load_clip(directory))
+    same(nnx.state(again.bottleneck), nnx.state(saved.bottleneck))
+    same(nnx.state(again.model.clip), nnx.state(saved.model.clip))
+    assert (again.descriptors, again.template, again.output) == (DESCRIPTORS, "a {d} face", "aggregated")
+    assert (again.threshold, again.threshold_source, again.typical) == (0.25, "learnt on 8", SHARES)
+    features = jax.random.normal(jax.random.key(0), (3, saved.model.clip.config.embed_dim))
+    same(again.bottleneck(features), saved.bottleneck(features))
+
+
 @pytest.mark.parametrize("single_label", [True, False])
 def test_a_diagnosis_comes_back_to_the_bit(saved, directory, single_label):
     """Without groups, adapter or bias; and in the place of an older bottleneck."""
@@ -129,7 +77,7 @@ def test_a_diagnosis_comes_back_to_the_bit(saved, directory, single_label):
     kept = diagnosis(saved, single_label)
     save_bottleneck(directory, kept, kept.model.clip)
     again = load_bottleneck(load_clip(directory))
-    jax.tree.map(np.testing.assert_array_equal, nnx.state(again.bottleneck), nnx.state(kept.bottleneck))
+    same(nnx.state(again.bottleneck), nnx.state(kept.bottleneck))
     assert again.descriptors == kept.descriptors
     assert (again.template, again.threshold, again.bottleneck.groups) == ("{d}", None, None)
     assert again.bottleneck.adapter is None
@@ -139,35 +87,84 @@ def test_a_diagnosis_comes_back_to_the_bit(saved, directory, single_label):
     np.testing.assert_array_equal(again.findings.typical, TYPICAL, strict=True)
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda d: d["findings"]["names"].pop(), ""),
-        (lambda d: d["findings"]["names"].append("Flu"), ""),
-        (lambda d: d["findings"].pop("names"), ""),
-        (lambda d: d["findings"].update(names=2), ""),
-        (lambda d: d["findings"].pop("single_label"), ""),
-        (lambda d: d["findings"].pop("typical"), ""),
-        (lambda d: d["findings"]["typical"].pop(), ""),
-        (lambda d: d["findings"].update(typical=["big"] * 5), ""),
-        (lambda d: d["findings"].update(typical=[d["findings"]["typical"]]), ""),
-        (lambda d: d["findings"].update(typical=[[1.0], [1.0, 2.0], 3.0, 4.0, 5.0]), ""),
-        (lambda d: d["findings"].update(typical=0.5), ""),
-        (lambda d: d["findings"]["typical"].__setitem__(0, math.nan), ""),
-        (lambda d: d["findings"]["typical"].__setitem__(0, math.inf), ""),
-        (lambda d: d["findings"].update(single_label=1), "single_label is 1 of 3 findings"),
-        (lambda d: d["findings"].update(single_label="no"), "single_label is 'no' of 3 findings"),
-        (lambda d: d["findings"]["names"].__setitem__(0, "Mass"), "expected each once"),
-        (lambda d: d.update(findings="Effusion"), "not a description of a bottleneck"),
-        (lambda d: d.update(findings={}), "not a description of a bottleneck"),
-        (lambda d: d.update(size=d["size"] + 1), "aggregation.* has shape"),
-        (lambda d: d.update(grouped=True), "group 'heart' has 1 descriptors; expected at least 2"),
-    ],
-)
-def test_damaged_findings_are_refused(saved, tmp_path, change, message):
-    kept = diagnosis(saved, single_label=False)
-    save_bottleneck(tmp_path / "m", kept, kept.model.clip)
-    edit(tmp_path / "m", change)
-    with pytest.raises(UserError, match=f"^{tmp_path}/m/.*{message}") as error:
-        load_bottleneck(load_clip(tmp_path / "m"))
-    assert "\n" not in str(error.value)
+def edit(directory, change):
+    description = json.loads((directory / "ecor.json").read_text())
+    change(description)
+    (directory / "ecor.json").write_text(json.dumps(description))
+
+
+def refused(directory) -> str:
+    with pytest.raises(UserError) as error:
+        load_bottleneck(load_clip(directory))
+    assert str(error.value).startswith(f"{directory}/") and "\n" not in str(error.value)
+    return str(error.value)
+
+
+FACES = [
+    (lambda d: d.update(format=9), "format 9"),
+    (lambda d: d.update(clip_sha256="0" * 64), "belongs to other weights"),
+    (lambda d: d.pop("scale"), "not a description of a bottleneck"),
+    (lambda d: d.update(head_sha256="0" * 64), "belongs to another head"),
+    (lambda d: d.update(threshold=1.5), "expected a cosine from -1 to 1"),
+    (lambda d: d["typical"].pop("ears"), "typical is of nose; expected every group once"),
+    (lambda d: d.update(grouped=False), "expected one of them"),
+    (lambda d: d.update(size=10**12), "aggregation.* has shape"),
+    (lambda d: d.update(scale=0), r"ecor\.json: bottleneck.size is"),
+    (lambda d: d.update(size=3), r"aggregation.* has shape \(5, 4\)|aggregation.* has shape \(4,\)"),
+    (lambda d: d.update(adapter=None), "holds adapter"),
+    (lambda d: d["groups"]["nose"].pop(), "'nose' has 1 descriptors"),
+    (lambda d: d["groups"]["nose"].append("pointed"), r"kernel has shape \(5, 4\), float32; expected \(6, 4\)"),
+]
+DIAGNOSES = [
+    (lambda d: d["findings"]["names"].pop(), ""),
+    (lambda d: d["findings"]["names"].append("Flu"), ""),
+    (lambda d: d["findings"].pop("names"), ""),
+    (lambda d: d["findings"].update(names=2), ""),
+    (lambda d: d["findings"].pop("single_label"), ""),
+    (lambda d: d["findings"].pop("typical"), ""),
+    (lambda d: d["findings"]["typical"].pop(), ""),
+    (lambda d: d["findings"].update(typical=["big"] * 5), ""),
+    (lambda d: d["findings"].update(typical=[[0.1, -0.2, 0.3, 0.25, 0.0]]), ""),
+    (lambda d: d["findings"].update(typical=[[1.0], [1.0, 2.0], 3.0, 4.0, 5.0]), ""),
+    (lambda d: d["findings"].update(typical=0.5), ""),
+    (lambda d: d["findings"]["typical"].__setitem__(0, math.nan), ""),
+    (lambda d: d["findings"]["typical"].__setitem__(0, math.inf), ""),
+    (lambda d: d["findings"].update(single_label=1), "single_label is 1 of 3 findings"),
+    (lambda d: d["findings"].update(single_label="no"), "single_label is 'no' of 3 findings"),
+    (lambda d: d["findings"]["names"].__setitem__(0, "Mass"), "expected each once"),
+    (lambda d: d.update(findings="Effusion"), "not a description of a bottleneck"),
+    (lambda d: d.update(findings={}), "not a description of a bottleneck"),
+    (lambda d: d.update(size=d["size"] + 1), "aggregation.* has shape"),
+    (lambda d: d.update(grouped=True), "group 'heart' has 1 descriptors; expected at least 2"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), FACES + DIAGNOSES)
+def test_a_description_that_does_not_fit(saved, directory, change, message):
+    if (change, message) in DIAGNOSES:
+        save_bottleneck(directory, diagnosis(saved, single_label=False), saved.model.clip)
+    edit(directory, change)
+    assert re.search(message, refused(directory))
+
+
+def test_a_damaged_head(directory):
+    def rewrite(tensors) -> None:
+        """Another head, and a description that says it is the right one."""
+        save_file(tensors, directory / HEAD)
+        digest = hashlib.sha256((directory / HEAD).read_bytes()).hexdigest()
+        edit(directory, lambda d: d.update(head_sha256=digest))
+
+    tensors = load_file(directory / HEAD)
+    rewrite({name: tensor for name, tensor in tensors.items() if "bank" not in name})
+    assert re.search("expected .*bank", refused(directory))
+    rewrite(tensors | {"aggregation.kernel": np.full_like(tensors["aggregation.kernel"], np.nan)})
+    assert "aggregation.kernel holds numbers that are not finite" in refused(directory)
+    (directory / HEAD).write_bytes(b"torn")
+    assert "belongs to another head" in refused(directory)
+
+
+def test_a_plain_clip_has_none_and_a_bottleneck_is_no_set_of_prompts(tiny_clip, directory):
+    with pytest.raises(UserError, match="no descriptor bottleneck"):
+        load_bottleneck(load_clip(tiny_clip))
+    with pytest.raises(UserError, match="a descriptor bottleneck"):
+        load_tuned(directory)

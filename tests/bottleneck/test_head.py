@@ -43,9 +43,6 @@ def bottleneck(**options) -> Bottleneck:
     return Bottleneck(**given | options)
 
 
-# References
-
-
 def slow_group_softmax(scores, groups) -> np.ndarray:
     shares = np.array(scores, np.float64)
     for group in set(groups):
@@ -59,9 +56,6 @@ def slow_adapter(x, adapter) -> np.ndarray:
     hidden = np.maximum(x @ down, 0) @ up
     hidden = np.maximum(hidden, 0) if adapter.last_relu else hidden
     return adapter.alpha * x + (1 - adapter.alpha) * hidden
-
-
-# Adapter
 
 
 @pytest.mark.parametrize("last_relu", [True, False])
@@ -80,10 +74,7 @@ def test_adapter_is_clip_adapters(alpha, last_relu):
     np.testing.assert_allclose(ours(jnp.asarray(x)), expected.numpy(), rtol=1e-5, atol=1e-5)
 
 
-# Softmax within groups
-
-
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seeds, partitions, st.sampled_from([0.1, 1.0, 100.0, 1e4]))
 def test_group_softmax_is_a_softmax_in_each_group(seed, groups, scale):
     scores = (scale * np.random.default_rng(seed).uniform(-1, 1, (3, CONCEPTS))).astype(np.float32)
@@ -100,7 +91,7 @@ def test_huge_scores_give_whole_shares_and_finite_gradients(size):
     np.testing.assert_array_equal(group_softmax(scores, groups, 3), [[1, 0, 0, 1, 0, 0, 1]])
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seeds, partitions)
 def test_gradients_of_group_softmax(seed, groups):
     """Of a softmax s, the slope of sum(w s) is s (w - sum(w s)), the sum being over the group."""
@@ -111,19 +102,11 @@ def test_gradients_of_group_softmax(seed, groups):
     np.testing.assert_allclose(slopes, shares * (weights - (shares * weights) @ same), rtol=1e-3, atol=1e-5)
 
 
-# The whole
-
-
 @pytest.mark.parametrize("groups", [GROUPS, None])
 @pytest.mark.parametrize("with_adapter", [True, False])
 def test_the_bottleneck_is_its_equations(groups, with_adapter):
-    ours = bottleneck(
-        groups=groups,
-        size=5,
-        init="orthogonal",
-        use_bias=True,
-        adapter=adapter() if with_adapter else None,
-    )
+    options = {"size": 5, "init": "orthogonal", "use_bias": True, "adapter": adapter() if with_adapter else None}
+    ours = bottleneck(groups=groups, **options)
     ours.aggregation.bias[...] = jnp.arange(5, dtype=jnp.float32)
     x = features()
     found = ours(jnp.asarray(x))
@@ -131,12 +114,8 @@ def test_the_bottleneck_is_its_equations(groups, with_adapter):
     cosines = adapted @ bank().T / np.linalg.norm(adapted, axis=1, keepdims=True)
     activations = cosines if groups is None else slow_group_softmax(20 * cosines, groups)
     output = activations @ np.asarray(ours.aggregation.kernel[...], np.float64) + np.arange(5)
-    for name, wanted in (
-        ("features", adapted),
-        ("cosines", cosines),
-        ("activations", activations),
-        ("output", output),
-    ):
+    expected = {"features": adapted, "cosines": cosines, "activations": activations, "output": output}
+    for name, wanted in expected.items():
         np.testing.assert_allclose(getattr(found, name), wanted, rtol=1e-4, atol=1e-5, err_msg=name)
 
 
@@ -170,7 +149,7 @@ def test_the_bank_is_no_parameter():
     [
         ({"init": "ones"}, r"bottleneck\.init is 'ones'; expected one of identity, orthogonal, zeros"),
         ({"size": 5}, r"bottleneck\.size is 5; an identity needs that of the descriptors, 7"),
-        ({"size": 0, "start": "orthogonal"}, r"bottleneck\.size is 0 .* expected positive numbers"),
+        ({"size": 0, "init": "orthogonal"}, r"bottleneck\.size is 0 .* expected positive numbers"),
         ({"scale": 0.0}, r"bottleneck\.scale 0\.0; expected positive numbers"),
         ({"alpha": -0.01}, r"adapter\.alpha is -0\.01; expected a share from 0 to 1"),
         ({"alpha": 1.01}, r"adapter\.alpha is 1\.01; expected a share"),
@@ -183,17 +162,10 @@ def test_what_makes_no_sense_is_refused(options, message):
         adapter(**options) if options.keys() & {"alpha", "width"} else bottleneck(**options)
 
 
-# Shares of a similarity
-
-
 def pairs(seed, concepts=CONCEPTS, size=4, rows=3):
+    """Activations of both sides, weight and bias."""
     rng = np.random.default_rng(seed)
-    arrays = (
-        rng.uniform(0, 1, (rows, concepts)),
-        rng.uniform(0, 1, (rows, concepts)),
-        rng.normal(size=(concepts, size)),
-        rng.normal(size=size),
-    )
+    arrays = *rng.uniform(0, 1, (2, rows, concepts)), rng.normal(size=(concepts, size)), rng.normal(size=size)
     return tuple(array.astype(np.float32) for array in arrays)
 
 
@@ -206,15 +178,14 @@ def slow_shares(a, b, weight, bias):
     terms = np.concatenate([weight, bias[None]])
     first, second = np.append(a, 1), np.append(b, 1)
     shares = np.zeros(len(terms))
-    for i in range(len(terms)):
-        for j in range(len(terms)):
-            part = first[i] * second[j] * float(terms[i] @ terms[j])
-            shares[i] += part / 2
-            shares[j] += part / 2
+    for i, j in np.ndindex(len(terms), len(terms)):
+        part = first[i] * second[j] * float(terms[i] @ terms[j])
+        shares[i] += part / 2
+        shares[j] += part / 2
     return shares / (np.linalg.norm(first @ terms) * np.linalg.norm(second @ terms))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seeds, st.booleans())
 def test_shares_are_those_of_a_slow_loop_and_add_up_to_the_cosine(seed, with_bias):
     a, b, weight, bias = pairs(seed)
@@ -248,10 +219,7 @@ def test_shares_of_zero_activations(with_bias):
         np.testing.assert_array_equal(found.concepts, 0)
 
 
-# Intervention
-
-
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seeds, partitions, st.integers(0, CONCEPTS - 1), st.sampled_from([0.0, 0.25, 1.0]))
 def test_the_others_of_a_group_share_the_rest_as_they_did(seed, groups, concept, value):
     scores = np.random.default_rng(seed).uniform(-2, 2, (3, CONCEPTS))

@@ -12,20 +12,18 @@ from ecor_jax.checkpoints.weights import flat_parameters, foreign_tensors
 from ecor_jax.errors import UserError
 
 
-def test_a_state_dict_embeds_as_the_torch_model(tmp_path, torch, openai_tensors, config, assert_embeds):
+def test_a_state_dict_embeds_as_the_torch_model_and_is_written_again_bit_for_bit(
+    tmp_path, torch, openai_tensors, config, assert_embeds
+):
     torch.save(openai_tensors | numbers_of(torch), tmp_path / "model.pt")
     read = read_source(tmp_path / "model.pt")
     assert read.clip.config == config and read.preprocess and read.preprocess.size == 24
     assert_embeds(read.clip)
-    assert openai.read(tmp_path / "model.pt", "gelu", jnp.bfloat16)[0].config.activation == "gelu"
-
-
-def test_out_again_bit_for_bit(tmp_path, torch, openai_tensors):
-    torch.save(openai_tensors | numbers_of(torch), tmp_path / "model.pt")
-    found = foreign_tensors(openai.read(tmp_path / "model.pt")[0], openai.ENTRIES)
+    found = foreign_tensors(read.clip, openai.ENTRIES)
     assert found.keys() == openai_tensors.keys()
     for name, expected in openai_tensors.items():
         np.testing.assert_array_equal(found[name], expected.numpy(), err_msg=name)
+    assert openai.read(tmp_path / "model.pt", "gelu", jnp.bfloat16)[0].config.activation == "gelu"
 
 
 def test_a_half_precision_torchscript_archive(tmp_path, torch, openai_tensors, config):
@@ -52,96 +50,76 @@ def test_a_half_precision_torchscript_archive(tmp_path, torch, openai_tensors, c
     np.testing.assert_array_equal(found["text.transformer.blocks.attention.query.kernel"][1], query)
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("visual.conv1.weight", "visual.conv1.weight is missing.*config.json"),
-        ("transformer.resblocks.0.attn.in_proj_bias", "1 missing: transformer.resblocks.0.attn.in_proj_bias"),
-    ],
-)
-def test_a_missing_tensor_is_named(name, message, tmp_path, torch, openai_tensors):
-    tensors = openai_tensors | numbers_of(torch)
-    torch.save({key: value for key, value in tensors.items() if key != name}, tmp_path / "model.pt")
-    with pytest.raises(UserError, match=message):
-        openai.read(tmp_path / "model.pt")
-
-
-def bare(torch, width: int = 768, vocabulary: int = 49408) -> dict:
-    """As OpenCLIP's and others' state dicts are: one block of each tower, drawn."""
-    shapes = {
-        "logit_scale": (),
-        "visual.class_embedding": (width,),
-        "visual.conv1.weight": (width, 3, 4, 4),
-        "visual.positional_embedding": (5, width),
-        "visual.proj": (width, 8),
-        "token_embedding.weight": (vocabulary, 512),
-        "positional_embedding": (8, 512),
-        "text_projection": (512, 8),
+def bare(torch, tensors, width: int = 768, vocabulary: int = 49408) -> dict:
+    """As OpenCLIP's and others' state dicts are: of a published width and vocabulary, nothing but weights."""
+    sizes = {
+        128: width,
+        3 * 128: 3 * width,
+        64: 512,
+        3 * 64: 3 * 512,
+        len(tensors["token_embedding.weight"]): vocabulary,
     }
-    for tower, size in (("visual.transformer", width), ("transformer", 512)):
-        block = f"{tower}.resblocks.0"
-        layers = {"attn.out_proj": (size, size), "mlp.c_fc": (16, size), "mlp.c_proj": (size, 16)}
-        shapes |= {f"{block}.{name}.weight": shape for name, shape in layers.items()}
-        shapes |= {f"{block}.{name}.bias": shape[:1] for name, shape in layers.items()}
-        shapes |= {f"{block}.attn.in_proj_weight": (3 * size, size), f"{block}.attn.in_proj_bias": (3 * size,)}
-        shapes |= {f"{block}.ln_{n}.{name}": (size,) for n in (1, 2) for name in ("weight", "bias")}
-    norms = {"visual.ln_pre": width, "visual.ln_post": width, "ln_final": 512}
-    shapes |= {f"{norm}.{name}": (size,) for norm, size in norms.items() for name in ("weight", "bias")}
-    return {name: torch.full(shape, 0.01) for name, shape in shapes.items()}
+    return {name: torch.full([sizes.get(n, n) for n in value.shape], 0.01) for name, value in tensors.items()}
 
 
 @pytest.mark.parametrize(
     ("sizes", "given", "message"),
     [
         ({}, {}, r"model\.pt: it does not say its activation; give --activation=quick_gelu"),
-        (
-            {"width": 1280},
-            {"activation": "gelu"},
-            "how many heads its attention has, of width 1280; give .* --heads",
-        ),
+        ({"width": 1280}, {"activation": "gelu"}, "how many heads its attention has, of width 1280; give .* --heads"),
         ({"vocabulary": 901629}, {"activation": "gelu"}, "its vocabulary has 901,629 tokens"),
-        (
-            {"width": 1280},
-            {"activation": "gelu", "heads": (7, 8)},
-            "width 1280 is not a multiple of its 7 heads",
-        ),
+        ({"width": 1280}, {"activation": "gelu", "heads": (7, 8)}, "width 1280 is not a multiple of its 7 heads"),
     ],
     ids=["activation", "heads", "vocabulary", "heads that do not divide"],
 )
-def test_what_a_bare_file_does_not_say_is_asked_for(sizes, given, message, tmp_path, torch):
+def test_what_a_bare_file_does_not_say_is_asked_for(sizes, given, message, tmp_path, torch, openai_tensors):
     """RemoteCLIP, ViT-H-14 and MetaCLIP 2 as bare files were read with other embeddings than theirs."""
-    torch.save(bare(torch, **sizes), tmp_path / "model.pt")
+    torch.save(bare(torch, openai_tensors, **sizes), tmp_path / "model.pt")
     with pytest.raises(UserError, match=message):
         read_source(tmp_path / "model.pt", **given)
 
 
-def test_a_bare_file_of_which_all_is_known(tmp_path, torch):
-    wrapped = {"epoch": 3, "state_dict": {f"module.{name}": value for name, value in bare(torch).items()}}
+def test_a_bare_file_of_which_all_is_known(tmp_path, torch, openai_tensors):
+    usual, huge = bare(torch, openai_tensors), bare(torch, openai_tensors, 1280)
+    wrapped = {"epoch": 3, "state_dict": {f"module.{name}": value for name, value in usual.items()}}
     torch.save(wrapped, tmp_path / "usual.pt")
-    torch.save(bare(torch, 1280), tmp_path / "huge.pt")
-    usual = read_source(tmp_path / "usual.pt", activation="gelu").clip.config
-    huge = read_source(tmp_path / "huge.pt", activation="quick_gelu", heads=(16, 8)).clip.config
-    assert (usual.vision.heads, usual.text.heads, usual.activation) == (12, 8, "gelu")
+    torch.save(huge, tmp_path / "huge.pt")
+    read = read_source(tmp_path / "usual.pt", activation="gelu")
+    config = read.clip.config
+    assert (config.vision.heads, config.text.heads, config.activation) == (12, 8, "gelu")
     # What was taken for granted is told.
     of_heads = "12 and 8 attention heads, as in all published towers of widths 768, 512"
-    assert read_source(tmp_path / "usual.pt", activation="gelu").origin.guessed == (of_heads, openai.PREPARED)
-    known = read_source(tmp_path / "huge.pt", activation="quick_gelu", heads=(16, 8)).origin
-    assert known.guessed == (openai.PREPARED,)
-    assert (huge.vision.heads, huge.text.heads, huge.activation) == (16, 8, "quick_gelu")
+    assert read.origin.guessed == (of_heads, openai.PREPARED)
+    read = read_source(tmp_path / "huge.pt", activation="quick_gelu", heads=(16, 8))
+    config = read.clip.config
+    assert (config.vision.heads, config.text.heads, config.activation) == (16, 8, "quick_gelu")
+    assert read.origin.guessed == (openai.PREPARED,)
 
 
 def numbers_of(torch) -> dict:
     return {name: torch.tensor(9) for name in openai.IGNORABLE}
 
 
-def test_other_networks_are_refused(tmp_path, torch, huggingface_tensors):
-    torch.save({"visual.layer1.0.conv1.weight": torch.zeros(2)}, tmp_path / "resnet.pt")
-    with pytest.raises(UserError, match="ResNet"):
-        openai.read(tmp_path / "resnet.pt")
-    torch.save(huggingface_tensors, tmp_path / "pytorch_model.bin")
-    with pytest.raises(UserError, match="not OpenAI's CLIP"):
-        openai.read(tmp_path / "pytorch_model.bin")
-    (tmp_path / "open_clip_pytorch_model.bin").write_bytes(b"")
+def without(tensors: dict, name: str) -> dict:
+    return {key: value for key, value in tensors.items() if key != name}
+
+
+def test_other_networks_and_parts_of_one_are_refused(tmp_path, torch, openai_tensors, huggingface_tensors):
+    openais = openai_tensors | numbers_of(torch)
+    two = {"student": dict(openai_tensors), "teacher": dict(openai_tensors)}
+    part = "transformer.resblocks.0.attn.in_proj_bias"
+    contents = [
+        (huggingface_tensors, "not OpenAI's CLIP"),
+        ({"visual.layer1.0.conv1.weight": torch.zeros(2)}, "ResNet"),
+        (two, r"holds 2 models, below 'student.', 'teacher.'; expected one"),
+        (without(openais, "visual.conv1.weight"), r"visual.conv1.weight is missing.*config\.json"),
+        (without(openais, part), f"1 missing: {part}"),
+    ]
+    for tensors, message in contents:
+        torch.save(tensors, tmp_path / "model.pt")
+        with pytest.raises(UserError, match=message):
+            openai.read(tmp_path / "model.pt")
+    (tmp_path / "open_clip_pytorch_model.bin").touch()
     with pytest.raises(UserError, match=r"open_clip_config\.json beside"):
         openai.read(tmp_path / "open_clip_pytorch_model.bin")
 
@@ -160,9 +138,3 @@ def test_training_checkpoints_as_people_keep_them(prefix, tmp_path, torch, opena
     clip, *_ = openai.read(tmp_path / "epoch_5.pt")
     assert clip.config == config
     assert_embeds(clip)
-
-
-def test_a_file_of_two_models_is_refused(tmp_path, torch, openai_tensors):
-    torch.save({"student": dict(openai_tensors), "teacher": dict(openai_tensors)}, tmp_path / "x.pt")
-    with pytest.raises(UserError, match=r"holds 2 models, below 'student.', 'teacher.'; expected one"):
-        openai.read(tmp_path / "x.pt")

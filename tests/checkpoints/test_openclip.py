@@ -30,9 +30,7 @@ def test_a_directory_embeds_as_the_torch_model(openclip_dir, edit_json, config, 
     assert_embeds(clip)
 
 
-def test_safetensors_with_the_mask_of_old_versions(openclip_dir, torch, openai_tensors, assert_embeds):
-    from safetensors.torch import save_file
-
+def test_safetensors_with_the_mask_of_old_versions(openclip_dir, torch, save_file, openai_tensors, assert_embeds):
     (openclip_dir / "open_clip_pytorch_model.bin").unlink()
     with pytest.raises(UserError, match=r"no weights; expected one of open_clip_model\.safetensors"):
         openclip.read(openclip_dir)
@@ -62,42 +60,6 @@ def test_gelu_is_the_default_and_other_defaults_are_open_clips(openclip_dir, edi
     assert (shape.text.heads, shape.text.mlp_width, shape.text.context_length) == (8, 2048, 77)
 
 
-@pytest.mark.parametrize(
-    ("key", "value", "message"),
-    [
-        ("model_cfg", ..., "model_cfg is None; expected an object"),
-        ("model_cfg.embed_dim", ..., "model_cfg.embed_dim is None"),
-        ("model_cfg.custom_text", True, "model_cfg.custom_text is True: this kind of CLIP is not supported"),
-        ("model_cfg.multimodal_cfg", {}, "model_cfg.multimodal_cfg is {}"),
-        ("model_cfg.vision_cfg.timm_model_name", "vit", "vision_cfg.timm_model_name is 'vit'"),
-        (
-            "model_cfg.vision_cfg.layers",
-            [3, 4, 6, 3],
-            r"vision_cfg.layers is \[3, 4, 6, 3\]: a ResNet; only vision transformers are read",
-        ),
-        ("model_cfg.vision_cfg.pool_type", "avg", "vision_cfg.pool_type is 'avg'"),
-        ("model_cfg.vision_cfg.head_width", 80, "head_width 80 does not divide 128"),
-        ("model_cfg.vision_cfg.mlp_ratio", "4", "vision_cfg.mlp_ratio is '4'; expected a positive number"),
-        ("model_cfg.vision_cfg.width", 256, r"conv1.weight \[128, 3, 8, 8\] \(expected \[256, 3, 8, 8\]\)"),
-        ("model_cfg.text_cfg.hf_model_name", "roberta", "text_cfg.hf_model_name is 'roberta'"),
-        ("model_cfg.text_cfg.pool_type", "eos", "text_cfg.pool_type is 'eos'"),
-        ("model_cfg.text_cfg.no_causal_mask", True, "text_cfg.no_causal_mask is True"),
-        ("preprocess_cfg.interpolation", "random", "interpolation is 'random'; expected 'bicubic' or 'bilinear'"),
-        (
-            "preprocess_cfg.resize_mode",
-            "widest",
-            "resize_mode is 'widest'; expected 'shortest', 'squash' or 'longest'",
-        ),
-        ("preprocess_cfg.size", 32, "preprocess_cfg.size is 32; the vision tower takes 24 pixels"),
-        ("preprocess_cfg.mean", [0.5], r"preprocess_cfg.mean is \[0.5\]; expected three numbers"),
-    ],
-)
-def test_what_a_plain_clip_lacks_is_refused_by_name(key, value, message, openclip_dir, edit_json):
-    edit_json(openclip_dir / "open_clip_config.json", key, value)
-    with pytest.raises(UserError, match=rf"open_clip_config\.json.*{message}|{message}"):
-        openclip.read(openclip_dir)
-
-
 @pytest.mark.parametrize("resize", ["shortest", "squash", "longest"])
 def test_out_again_bit_for_bit(resize, huggingface_dir, openai_tensors, tmp_path):
     model = load_clip(huggingface_dir)
@@ -124,12 +86,7 @@ def test_siglips_configuration_out_again(name):
 @pytest.mark.parametrize(
     ("name", "changes", "preprocess", "message"),
     [
-        (
-            "tiny/16-8",
-            {},
-            Preprocess(16, resize_to=20),
-            "cannot say that pictures are scaled to 20 pixels and cropped to 16",
-        ),
+        ("tiny/16-8", {}, Preprocess(16, resize_to=20), "pictures are scaled to 20 pixels and cropped to 16"),
         ("tiny/16-8", {"layer_norm_eps": 1e-6}, None, "OpenCLIP has no configuration of this model"),
         ("tiny/16-8", {"activation": "gelu_tanh"}, None, "OpenCLIP has no configuration of this model"),
         ("tiny/siglip-16-8", {}, None, "timm has no vision tower of SigLIP of this shape"),

@@ -31,39 +31,42 @@ def test_published_kinds(change, expected, openai_preprocessing):
 
 
 CLIPS = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}, "image_std": [0.5, 0.4, 0.3]}
+FAST = {"image_processor_type": "CLIPImageProcessorFast", "data_format": "channels_first"}
+SQUARE = {"height": 32, "width": 32}
 
 
 @pytest.mark.parametrize(
     "fields",
     [
+        # What is left out is what transformers takes for it.
         {},
         CLIPS,
         {"feature_extractor_type": "CLIPFeatureExtractor", "size": 32, "crop_size": 32},
-        {
-            "image_processor_type": "CLIPImageProcessorFast",
-            "size": 32,
-            "crop_size": 32,
-            "data_format": "channels_first",
-        },
-        {"size": {"height": 32, "width": 32}, "crop_size": 32, "use_square_size": False},
+        FAST | {"size": 32, "crop_size": 32},
+        {"size": SQUARE, "crop_size": 32, "use_square_size": False},
         {"size": 32, "crop_size": 32, "default_to_square": True},
         {"size": {"shortest_edge": 40}, "crop_size": 32},
         {"image_processor_type": "SiglipImageProcessor"},
-        {"image_processor_type": "SiglipImageProcessor", "size": {"height": 32, "width": 32}, "resample": 2},
+        {"image_processor_type": "SiglipImageProcessor", "size": SQUARE, "resample": 2},
+        # Ours.
+        preprocessor_fields(Preprocess(16)),
+        preprocessor_fields(Preprocess(16, (0.5,) * 3, (0.5,) * 3, resize_to=20)),
+        preprocessor_fields(Preprocess(16, resize="squash")),
+        preprocessor_fields(Preprocess(16, (0.5,) * 3, (0.5,) * 3, resize="squash", resample="bilinear")),
+        preprocessor_fields(Preprocess(12, **PUBLISHED["chexzero"])),
     ],
 )
-def test_what_is_left_out_is_what_transformers_takes_for_it(fields, tmp_path):
-    pytest.importorskip("torch")
-    from transformers import CLIPImageProcessor, SiglipImageProcessor
-
+def test_transformers_prepares_images_alike(fields, tmp_path):
+    kind = "siglip" if "Siglip" in fields.get("image_processor_type", "") else "clip"
+    module = pytest.importorskip(f"transformers.models.{kind}.image_processing_pil_{kind}")
+    processor = module.SiglipImageProcessorPil if kind == "siglip" else module.CLIPImageProcessorPil
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(fields))
-    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8))
-    kind = SiglipImageProcessor if "Siglip" in fields.get("image_processor_type", "") else CLIPImageProcessor
-    theirs = kind.from_pretrained(tmp_path)(images=picture, return_tensors="np")["pixel_values"][0]
-    found = read_preprocess(tmp_path)
-    assert found is not None
-    ours = (found(picture) / 255 - np.array(found.mean)) / np.array(found.std)
-    np.testing.assert_allclose(ours.transpose(2, 0, 1), theirs, atol=0.02)  # theirs scales in another way
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 48, 3), np.uint8))
+    expected = np.asarray(processor.from_pretrained(tmp_path)(picture, return_tensors="np")["pixel_values"][0])
+    preprocess = read_preprocess(tmp_path)
+    assert preprocess is not None
+    found = (preprocess(picture) / 255 - preprocess.mean) / preprocess.std
+    np.testing.assert_allclose(found.transpose(2, 0, 1), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -90,31 +93,12 @@ def test_what_cannot_be_done_is_named(change, message, openai_preprocessing):
 
 
 def test_the_file_of_newer_processors(tmp_path, openai_preprocessing):
+    newer, older = {"image_processor": openai_preprocessing}, openai_preprocessing | HALF
     assert read_preprocess(tmp_path) is None
-    (tmp_path / "processor_config.json").write_text(json.dumps({"processor_class": "CLIPProcessor"}))
-    assert read_preprocess(tmp_path) is None
-    (tmp_path / "processor_config.json").write_text(json.dumps({"image_processor": openai_preprocessing}))
-    assert read_preprocess(tmp_path) == Preprocess(224)
-    (tmp_path / "preprocessor_config.json").write_text(json.dumps(openai_preprocessing | HALF))
-    assert read_preprocess(tmp_path) == Preprocess(224, (0.5,) * 3, (0.5,) * 3)
-
-
-@pytest.mark.parametrize(
-    "preprocess",
-    [
-        Preprocess(16),
-        Preprocess(16, (0.5,) * 3, (0.5,) * 3, resize_to=20),
-        Preprocess(16, resize="squash"),
-        Preprocess(16, (0.5,) * 3, (0.5,) * 3, resize="squash", resample="bilinear"),
-        Preprocess(12, **PUBLISHED["chexzero"]),
-    ],
-)
-def test_transformers_prepares_images_alike(preprocess, tmp_path):
-    transformers = pytest.importorskip("transformers.models.clip.image_processing_pil_clip")
-    (tmp_path / "preprocessor_config.json").write_text(json.dumps(preprocessor_fields(preprocess)))
-    rng = np.random.default_rng(0)
-    image = Image.fromarray(rng.integers(0, 256, (32, 48, 3), np.uint8))
-    processor = transformers.CLIPImageProcessorPil.from_pretrained(tmp_path)
-    expected = np.asarray(processor(image, return_tensors="np")["pixel_values"][0]).transpose(1, 2, 0)
-    found = (preprocess(image) / 255 - preprocess.mean) / preprocess.std
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    for name, fields, expected in [
+        ("processor_config.json", {"processor_class": "CLIPProcessor"}, None),
+        ("processor_config.json", newer, Preprocess(224)),
+        ("preprocessor_config.json", older, Preprocess(224, (0.5,) * 3, (0.5,) * 3)),
+    ]:
+        (tmp_path / name).write_text(json.dumps(fields))
+        assert read_preprocess(tmp_path) == expected

@@ -43,44 +43,33 @@ def test_a_learned_tokenizer_under_a_clip_configuration(huggingface_dir, tokeniz
     assert read_tokenizer(huggingface_dir, config.text)(TEXT).input_ids == tokenizer(TEXT).input_ids
 
 
-@pytest.mark.parametrize("name", ["CLIPTokenizer", "CLIPTokenizerFast", None])
-def test_clips_own_class_is_the_one_that_transformers_takes(name, merges, tmp_path, edit_json):
-    text = preset("openai/ViT-B-32").text
-    read_tokenizer(merges, text).save_pretrained(tmp_path)
-    (tmp_path / "config.json").write_text('{"model_type": "clip"}')
-    edit_json(tmp_path / "tokenizer_config.json", "tokenizer_class", name)
-    _assert_alike(read_tokenizer(tmp_path, text), AutoTokenizer.from_pretrained(tmp_path))
-
-
-@pytest.mark.parametrize("name", ["PreTrainedTokenizerFast", "TokenizersBackend"])
-def test_a_plain_class_is_the_one_that_transformers_takes(name, huggingface_dir, config, edit_json):
+@pytest.mark.parametrize(
+    "name", ["CLIPTokenizer", "CLIPTokenizerFast", None, "PreTrainedTokenizerFast", "TokenizersBackend"]
+)
+def test_the_class_is_the_one_that_transformers_takes(name, merges, huggingface_dir, config, edit_json):
+    text = config.text
+    if name in ("CLIPTokenizer", "CLIPTokenizerFast", None):
+        text = preset("openai/ViT-B-32").text
+        read_tokenizer(merges, text).save_pretrained(huggingface_dir)
     edit_json(huggingface_dir / "tokenizer_config.json", "tokenizer_class", name)
-    _assert_alike(read_tokenizer(huggingface_dir, config.text), AutoTokenizer.from_pretrained(huggingface_dir))
-
-
-def _assert_alike(ours, theirs):
+    ours, theirs = read_tokenizer(huggingface_dir, text), AutoTokenizer.from_pretrained(huggingface_dir)
     assert type(ours) is type(theirs)
     assert ours.backend_tokenizer.to_str() == theirs.backend_tokenizer.to_str()
     assert ours.init_kwargs.keys() == theirs.init_kwargs.keys()
 
 
-def test_ids_that_the_tower_does_not_know_are_refused(huggingface_dir, config):
-    fewer = dataclasses.replace(config.text, vocab_size=200)
-    with pytest.raises(UserError, match=r"the tokenizer has \d+ tokens; the text tower embeds 200"):
-        read_tokenizer(huggingface_dir, fewer)
-    other_end = dataclasses.replace(config.text, eot_id=7)
-    with pytest.raises(UserError, match="of 'a'; the text tower takes token 7 for the end of a text"):
-        read_tokenizer(huggingface_dir, other_end)
-
-
-def test_a_tokenizer_that_ends_texts_otherwise_is_refused(tmp_path, config):
-    from tokenizers import Tokenizer, models
-    from transformers import PreTrainedTokenizerFast
-
-    plain = Tokenizer(models.WordLevel({"a": 5, "[UNK]": 0, "b": 1}, unk_token="[UNK]"))
-    PreTrainedTokenizerFast(tokenizer_object=plain, unk_token="[UNK]").save_pretrained(tmp_path)
-    with pytest.raises(UserError, match="for the end of a text"):
-        read_tokenizer(tmp_path, dataclasses.replace(config.text, eot_id=1))
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"vocab_size": 200}, r"the tokenizer has \d+ tokens; the text tower embeds 200"),
+        ({"eot_id": 7}, "of 'a'; the text tower takes token 7 for the end of a text"),
+        ({"eot_id": 262}, "of 'a'; the text tower takes token 262 for the end of a text"),
+    ],
+    ids=["too many", "not there", "not the last"],
+)
+def test_ids_that_the_tower_does_not_know_are_refused(changes, message, huggingface_dir, config):
+    with pytest.raises(UserError, match=message):
+        read_tokenizer(huggingface_dir, dataclasses.replace(config.text, **changes))
 
 
 def test_missing_and_broken_files(huggingface_dir, tmp_path, config):

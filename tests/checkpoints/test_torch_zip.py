@@ -39,17 +39,6 @@ def test_every_type_and_layout(tmp_path, torch):
         np.testing.assert_array_equal(value.astype(np.float64), tensor.double().numpy())
 
 
-def test_nested_dicts_get_dotted_names_and_other_values_are_left_out(tmp_path, torch):
-    checkpoint = {
-        "epoch": 3,
-        "name": "run",
-        "state_dict": {"module.a": torch.ones(2)},
-        "optimizer": {"state": {}},
-    }
-    torch.save(checkpoint, tmp_path / "x.pt")
-    assert list(open_torch(tmp_path / "x.pt")) == ["state_dict.module.a"]
-
-
 class Attack:
     def __reduce__(self):
         return os.mkdir, ("attacked",)
@@ -72,12 +61,6 @@ def test_anything_but_tensors_is_refused_by_name(value, named, tmp_path, monkeyp
     assert not (tmp_path / "attacked").exists()
 
 
-def test_an_unread_number_type_is_refused_by_name(tmp_path, torch):
-    torch.save({"a": torch.ones(2, dtype=torch.complex64)}, tmp_path / "x.pt")
-    with pytest.raises(UserError, match=r"torch\.ComplexFloatStorage"):
-        open_torch(tmp_path / "x.pt")
-
-
 def test_what_training_checkpoints_keep_beside_the_weights_is_passed_over(tmp_path, torch):
     content = {
         "epoch": np.int64(5),
@@ -94,24 +77,26 @@ def test_what_training_checkpoints_keep_beside_the_weights_is_passed_over(tmp_pa
     }
     torch.save(content, tmp_path / "x.pt")
     found = open_torch(tmp_path / "x.pt")
-    assert set(found) == {"state_dict.a", "step", "mask"}
+    assert set(found) == {"state_dict.a", "step", "mask"}  # the names of nested dicts are dotted
     np.testing.assert_array_equal(found["state_dict.a"].read(), np.ones((2, 3)))
     assert found["mask"].read().tolist() == [True, False]
 
 
 def test_files_of_another_kind(tmp_path, torch):
-    with pytest.raises(UserError, match=r"missing\.pt: cannot be read"):
-        open_torch(tmp_path / "missing.pt")
     torch.save({"a": torch.ones(2)}, tmp_path / "legacy.pt", _use_new_zipfile_serialization=False)
-    with pytest.raises(UserError, match=r"not a torch zip archive.*saved again with torch 1\.6"):
-        open_torch(tmp_path / "legacy.pt")
+    torch.save({"a": torch.ones(2, dtype=torch.complex64)}, tmp_path / "complex.pt")
+    torch.save({"a": 1}, tmp_path / "numbers.pt")
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
         archive.writestr("readme.txt", "")
-    with pytest.raises(UserError, match=r"no data\.pkl"):
-        open_torch(tmp_path / "other.zip")
-    torch.save({"a": 1}, tmp_path / "numbers.pt")
-    with pytest.raises(UserError, match="holds no tensors"):
-        open_torch(tmp_path / "numbers.pt")
+    for name, message in [
+        ("missing.pt", r"missing\.pt: cannot be read"),
+        ("legacy.pt", r"not a torch zip archive.*saved again with torch 1\.6"),
+        ("complex.pt", r"torch\.ComplexFloatStorage"),
+        ("numbers.pt", "holds no tensors"),
+        ("other.zip", r"no data\.pkl"),
+    ]:
+        with pytest.raises(UserError, match=message):
+            open_torch(tmp_path / name)
 
 
 @pytest.mark.parametrize(
@@ -122,17 +107,13 @@ def test_files_of_another_kind(tmp_path, torch):
         (4, -1, (2,), (1,), "offset are .*-1"),
         (4, 0, (2, 2), (1,), "strides"),
         (5, 0, (2, 2), (2, 1), "has 16 bytes; expected 20"),
+        (0, 0, (4,), (1,), "archive/data/0 is missing"),
     ],
 )
 def test_tensors_stay_within_their_storage(size, offset, shape, strides, message, tmp_path):
-    write_archive(tmp_path / "x.pt", tensor_pickle(size, offset, shape, strides), {"data/0": bytes(16)})
+    data = {"data/0": bytes(16)} if size else {}
+    write_archive(tmp_path / "x.pt", tensor_pickle(size or 4, offset, shape, strides), data)
     with pytest.raises(UserError, match=message):
-        open_torch(tmp_path / "x.pt")["a"].read()
-
-
-def test_a_missing_storage_is_named(tmp_path):
-    write_archive(tmp_path / "x.pt", tensor_pickle(4, 0, (4,), (1,)))
-    with pytest.raises(UserError, match="archive/data/0 is missing"):
         open_torch(tmp_path / "x.pt")["a"].read()
 
 

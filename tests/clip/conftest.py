@@ -7,6 +7,12 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from ecor_jax.checkpoints.layouts import Tensor
+from ecor_jax.checkpoints.model_types import family_of
+from ecor_jax.checkpoints.weights import load_weights
+from ecor_jax.clip.config import ClipConfig
+from ecor_jax.clip.model import Clip
+
 erf = np.vectorize(math.erf)
 
 
@@ -49,11 +55,11 @@ def run_block(x, weights, *, heads, activation, eps):
     return x + linear(hidden, weights["mlp_out"])
 
 
-def vision(tower, config, image, *, prompts=None, position="after_cls", kept=None):
+def vision(tower, config, image, *, prompts=None, kept=None):
     """The embedding of one normalised image [size, size, 3].
 
-    prompts {layer: [count, width]} stand after CLS or at the end; those of a layer replace the ones before it, and
-    ln_pre, which comes before layer 0, sees those of layer 0 alone. What comes out at prompts is not pooled.
+    prompts {layer: [count, width]} stand after CLS; those of a layer replace the ones before it, and ln_pre, which
+    comes before layer 0, sees those of layer 0 alone. What comes out at prompts is not pooled.
     """
     weights = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), nnx.to_pure_dict(nnx.state(tower)))
     eps, shape = config.layer_norm_eps, config.vision
@@ -65,43 +71,41 @@ def vision(tower, config, image, *, prompts=None, position="after_cls", kept=Non
             patches.append(patch + weights["position_embedding"][has_cls + len(patches)])
     if kept is not None:
         patches = [patches[number] for number in kept]
-    cls = (
-        (weights["class_embedding"] + weights["position_embedding"][0])[None] if has_cls else np.zeros((0, shape.width))
-    )
+    cls = [weights["class_embedding"] + weights["position_embedding"][0]] if has_cls else np.zeros((0, shape.width))
     prompts, current = prompts or {}, np.zeros((0, shape.width))
 
-    def together(cls, tokens, patches):
-        parts = [cls, tokens, patches] if position == "after_cls" else [cls, patches, tokens]
-        return np.concatenate(parts)
-
-    def apart(x, count):
-        if position == "after_cls":
-            return x[:has_cls], x[has_cls : has_cls + count], x[has_cls + count :]
-        return x[:has_cls], x[len(x) - count :], x[has_cls : len(x) - count]
-
     def pre_norm(x):
-        return layer_norm(x, weights["ln_pre"], eps) if shape.pre_norm else x
+        return layer_norm(np.asarray(x, np.float64), weights["ln_pre"], eps) if shape.pre_norm else x
 
-    cls, patches = pre_norm(cls), pre_norm(np.stack(patches))
+    cls, patches = pre_norm(cls), pre_norm(patches)
     for layer in range(shape.layers):
         if layer in prompts:
-            current = np.asarray(prompts[layer], np.float64)
-            if layer == 0:
-                current = pre_norm(current)
+            current = pre_norm(prompts[layer]) if layer == 0 else prompts[layer]
         block = weights["transformer"]["last"]
         if layer < shape.layers - 1:
             block = jax.tree.map(lambda leaf, layer=layer: leaf[layer], weights["transformer"]["blocks"])
-        x = run_block(together(cls, current, patches), block, heads=shape.heads, activation=config.activation, eps=eps)
-        cls, current, patches = apart(x, len(current))
+        x = np.concatenate([cls, current, patches])
+        x = run_block(x, block, heads=shape.heads, activation=config.activation, eps=eps)
+        cls, current, patches = np.split(x, [len(cls), len(cls) + len(current)])
     if has_cls:
         return layer_norm(cls[0], weights["ln_post"], eps) @ weights["projection"]["kernel"]
     pool = weights["pool"]
     x = attend(layer_norm(patches, weights["ln_post"], eps), pool["attention"], shape.heads, pool["probe"][None])[0]
-    return x + linear(
-        activate(linear(layer_norm(x, pool["ln"], eps), pool["mlp_in"]), config.activation), pool["mlp_out"]
-    )
+    hidden = activate(linear(layer_norm(x, pool["ln"], eps), pool["mlp_in"]), config.activation)
+    return x + linear(hidden, pool["mlp_out"])
 
 
 @pytest.fixture(scope="session")
 def slow_vision():
     return vision
+
+
+@pytest.fixture(scope="session")
+def clip_of():
+    """Makes a CLIP of a shape from weights under transformers' names."""
+
+    def load(config: ClipConfig, weights: dict[str, np.ndarray]) -> Clip:
+        tensors = {name: Tensor(x.shape, x.dtype.name, lambda x=x: np.asarray(x)) for name, x in weights.items()}
+        return load_weights(config, family_of(config).entries, tensors, source="reference")
+
+    return load

@@ -9,9 +9,6 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from ecor_jax.checkpoints.layouts import Tensor
-from ecor_jax.checkpoints.model_types import family_of
-from ecor_jax.checkpoints.weights import load_weights
 from ecor_jax.clip.config import HUB_IDS, ClipConfig, preset
 from ecor_jax.clip.model import Clip
 
@@ -54,10 +51,10 @@ CASES = {
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in CASES]
 )
-def test_embeddings_are_those_of_pytorch(name, transformers_clip, record_property):
+def test_embeddings_are_those_of_pytorch(name, transformers_clip, clip_of, record_property):
     config = CASES[name]
     reference = transformers_clip(config)
-    clip = loaded(reference, config)
+    clip = clip_of(config, weights_of(reference))
     differences = {"image": image_difference(reference, clip, images=2 if "ViT-B" in name else 1)}
     if config.text.padded:
         ids = np.random.default_rng(1).integers(0, config.text.vocab_size, (3, config.text.context_length), np.int32)
@@ -77,22 +74,18 @@ def test_embeddings_are_those_of_pytorch(name, transformers_clip, record_propert
     assert max(differences.values()) <= TOLERANCE
 
 
-def test_the_wrong_activation_shows(transformers_clip):
+def test_the_wrong_activation_shows(transformers_clip, clip_of):
     # Otherwise the comparison above would prove nothing about it.
     config = preset("tiny/16-8")
     reference = transformers_clip(config)
-    clip = loaded(reference, config)
+    clip = clip_of(config, weights_of(reference))
     assert image_difference(reference, clip, images=2) <= TOLERANCE
     clip.vision.transformer.last.activation = "quick_gelu"
     assert image_difference(reference, clip, images=2) > 100 * TOLERANCE
 
 
-def loaded(reference: Any, config: ClipConfig) -> Clip:
-    def tensor(value) -> Tensor:
-        return Tensor(tuple(value.shape), str(value.dtype).removeprefix("torch."), lambda: value.numpy())
-
-    tensors = {name: tensor(value) for name, value in reference.state_dict().items()}
-    return load_weights(config, family_of(config).entries, tensors, source="reference")
+def weights_of(reference: Any) -> dict[str, np.ndarray]:
+    return {name: value.numpy() for name, value in reference.state_dict().items()}
 
 
 def image_difference(reference: Any, clip: Clip, images: int) -> float:

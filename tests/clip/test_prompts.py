@@ -10,7 +10,7 @@ from flax import nnx
 
 from ecor_jax.clip.config import preset
 from ecor_jax.clip.model import Clip
-from ecor_jax.clip.prompts import Prompt, VisualPrompts, prompt_layers
+from ecor_jax.clip.prompts import VisualPrompts, prompt_layers
 from ecor_jax.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("strict_dtypes")
@@ -26,24 +26,30 @@ SIGLIP = of_four_layers("tiny/siglip-16-8", image_size=18)  # whose last pixels 
 COUNT = 3
 
 
+def lively(tower):
+    """Biases, norms and weights that a mistake cannot hide behind: none is 0 or 1, none is small."""
+    rng = np.random.default_rng(0)
+    moved = jax.tree.map(lambda leaf: leaf + 0.2 * rng.normal(size=leaf.shape).astype(np.float32), nnx.state(tower))
+    nnx.update(tower, moved)
+    return tower
+
+
 @pytest.fixture(scope="module")
 def tower():
     return lively(Clip(CONFIG, rngs=nnx.Rngs(0)).vision)
 
 
-def lively(tower):
-    """Biases, norms and weights that a mistake cannot hide behind: none is 0 or 1, none is small."""
-    rng = np.random.default_rng(0)
-    state = jax.tree.map(
-        lambda leaf: leaf + 0.2 * jnp.asarray(rng.normal(size=leaf.shape), jnp.float32), nnx.state(tower)
-    )
-    nnx.update(tower, state)
-    return tower
+def random_images(size: int):
+    return jnp.asarray(np.random.default_rng(1).normal(size=(2, size, size, 3)), jnp.float32)
 
 
 @pytest.fixture(scope="module")
 def images():
-    return jnp.asarray(np.random.default_rng(1).normal(size=(2, 16, 16, 3)), jnp.float32)
+    return random_images(16)
+
+
+def prompts_of(config, layers, seed=2, **options) -> VisualPrompts:
+    return VisualPrompts(config.vision, **({"count": COUNT, "layers": layers, "rngs": nnx.Rngs(seed)} | options))
 
 
 embed = nnx.jit(lambda tower, images, prompts: tower(images, prompts))
@@ -53,21 +59,17 @@ def as_dict(prompts: VisualPrompts) -> dict[int, np.ndarray]:
     return dict(zip(prompts.layers, np.asarray(prompts.tokens[...]), strict=True))
 
 
-@pytest.mark.parametrize("position", ["after_cls", "end"])
 @pytest.mark.parametrize("layers", [(0,), (0, 1, 2, 3), (0, 2), (1, 2), (1, 3), (3,)], ids=str)
-def test_prompted_embeddings_equal_a_plain_loop(tower, images, slow_vision, layers, position):
-    """Wherever among the tokens the loop has the prompts."""
-    prompts = VisualPrompts(CONFIG.vision, COUNT, layers, initialisation="normal", rngs=nnx.Rngs(2))
-    found = embed(tower, images, prompts)
-    expected = [slow_vision(tower, CONFIG, image, prompts=as_dict(prompts), position=position) for image in images]
-    np.testing.assert_allclose(found, expected, atol=2e-5)
+def test_prompted_embeddings_equal_a_plain_loop(tower, images, slow_vision, layers):
+    prompts = prompts_of(CONFIG, layers, initialisation="normal")
+    expected = [slow_vision(tower, CONFIG, image, prompts=as_dict(prompts)) for image in images]
+    np.testing.assert_allclose(embed(tower, images, prompts), expected, atol=2e-5)
 
 
 @pytest.mark.parametrize("layers", [None, (0,), (0, 1, 2, 3), (1, 3)], ids=str)
 def test_a_tower_without_cls_pools_its_patches_alone(slow_vision, layers):
-    tower = lively(Clip(SIGLIP, rngs=nnx.Rngs(0)).vision)
-    images = jnp.asarray(np.random.default_rng(1).normal(size=(2, 18, 18, 3)), jnp.float32)
-    prompts = layers and VisualPrompts(SIGLIP.vision, COUNT, layers, initialisation="normal", rngs=nnx.Rngs(2))
+    tower, images = lively(Clip(SIGLIP, rngs=nnx.Rngs(0)).vision), random_images(18)
+    prompts = layers and prompts_of(SIGLIP, layers, initialisation="normal")
     expected = [slow_vision(tower, SIGLIP, image, prompts=prompts and as_dict(prompts)) for image in images]
     np.testing.assert_allclose(embed(tower, images, prompts), expected, atol=5e-5)
     kept = jnp.array([[0, 3], [2, 1]])
@@ -76,7 +78,7 @@ def test_a_tower_without_cls_pools_its_patches_alone(slow_vision, layers):
 
 
 def test_a_frame_is_added_to_the_picture_and_nothing_else_of_it_changes(tower, images):
-    prompts = VisualPrompts(CONFIG.vision, COUNT, (0,), border=3, rngs=nnx.Rngs(2))
+    prompts, without = prompts_of(CONFIG, (0,), border=3), prompts_of(CONFIG, (0,))
     assert prompts.border.shape == (16**2 - 10**2, 3)
     framed = np.array(images)
     pixels = iter(np.asarray(prompts.border[...]))
@@ -85,7 +87,6 @@ def test_a_frame_is_added_to_the_picture_and_nothing_else_of_it_changes(tower, i
             if not (3 <= row < 13 and 3 <= column < 13):
                 framed[:, row, column] += next(pixels)
     np.testing.assert_array_equal(prompts.framed(images), framed)
-    without = VisualPrompts(CONFIG.vision, COUNT, (0,), rngs=nnx.Rngs(2))
     assert without.border is None and without.framed(images) is images
     np.testing.assert_array_equal(without.tokens[...], prompts.tokens[...])
     np.testing.assert_allclose(embed(tower, images, prompts), embed(tower, framed, without), atol=1e-6)
@@ -93,17 +94,18 @@ def test_a_frame_is_added_to_the_picture_and_nothing_else_of_it_changes(tower, i
     assert np.abs(gradient["border"][...]).max() > 0
 
 
-@pytest.mark.parametrize("border", [-1, 8, 100])
-def test_a_frame_leaves_something_of_the_picture(border):
-    with pytest.raises(UserError, match=f"prompts.border is {border}; expected less than half of the 16 pixels"):
-        VisualPrompts(CONFIG.vision, COUNT, (0,), border=border, rngs=nnx.Rngs(2))
-
-
-def test_the_prompts_are_one_parameter_of_their_own_type():
-    prompts = VisualPrompts(CONFIG.vision, COUNT, (0, 2), rngs=nnx.Rngs(0))
-    (tokens,) = jax.tree.leaves(nnx.state(prompts, Prompt))
-    assert tokens.shape == (2, COUNT, CONFIG.vision.width)
-    assert len(jax.tree.leaves(nnx.state(prompts))) == 1
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"count": 0}, "prompts.count is 0; expected at least 1"),
+        ({"border": -1}, "prompts.border is -1; expected less than half of the 16 pixels"),
+        ({"border": 8}, "prompts.border is 8; expected less than half of the 16 pixels"),
+        ({"border": 100}, "prompts.border is 100; expected less than half of the 16 pixels"),
+    ],
+)
+def test_bad_options_are_named(options, message):
+    with pytest.raises(UserError, match=message):
+        prompts_of(CONFIG, (0,), **options)
 
 
 def test_initialisation_of_vpt_is_uniform_within_its_bound():
@@ -117,34 +119,21 @@ def test_initialisation_of_vpt_is_uniform_within_its_bound():
 
 
 def test_layers_and_tokens_begin_differently_and_alike_for_one_seed():
-    def tokens(seed):
-        return np.asarray(VisualPrompts(CONFIG.vision, 2, (0, 1), rngs=nnx.Rngs(seed)).tokens[...])
-
-    assert len(np.unique(tokens(0).reshape(-1, CONFIG.vision.width), axis=0)) == 4
-    np.testing.assert_array_equal(tokens(0), tokens(0))
-    assert not np.array_equal(tokens(0), tokens(1))
+    one, same, other = (np.asarray(prompts_of(CONFIG, (0, 1), seed).tokens[...]) for seed in (0, 0, 1))
+    assert len(np.unique(one.reshape(-1, CONFIG.vision.width), axis=0)) == 2 * COUNT
+    np.testing.assert_array_equal(one, same)
+    assert not np.array_equal(one, other)
 
 
 @pytest.mark.parametrize(
-    ("text", "depth", "layers"),
-    [("shallow", 4, (0,)), ("deep", 4, (0, 1, 2, 3)), ("0,2", 4, (0, 2)), ("3", 4, (3,)), (" 1, 2 ", 4, (1, 2))],
+    ("text", "layers"),
+    [("shallow", (0,)), ("deep", (0, 1, 2, 3)), ("0,2", (0, 2)), ("3", (3,)), (" 1, 2 ", (1, 2))],
 )
-def test_layers_by_name_or_number(text, depth, layers):
-    assert prompt_layers(text, depth) == layers
+def test_layers_by_name_or_number(text, layers):
+    assert prompt_layers(text, 4) == layers
 
 
 @pytest.mark.parametrize("text", ["", "all", "0,4", "-1", "2,1", "1,1", "0,,1", "1.5"])
 def test_other_layers_are_refused(text):
     with pytest.raises(UserError, match=r"prompts\.layers is .* ascending numbers from 0 to 3"):
         prompt_layers(text, 4)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"count": 0}, r"prompts\.count is 0; expected at least 1"),
-    ],
-)
-def test_bad_options_are_named(options, message):
-    with pytest.raises(UserError, match=message):
-        VisualPrompts(CONFIG.vision, **({"count": 2, "layers": (0,), "rngs": nnx.Rngs(0)} | options))

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from ecor_jax.checkpoints.layouts import Tensor
 from ecor_jax.checkpoints.model_types import CLIP
-from ecor_jax.checkpoints.weights import foreign_tensors, load_weights
+from ecor_jax.checkpoints.weights import foreign_tensors
 from ecor_jax.clip.config import preset
 from ecor_jax.clip.model import Clip
 
@@ -61,11 +60,8 @@ def test_what_is_recorded_is_what_transformers_gives(transformers_clip):
 
 
 @pytest.mark.smoke
-def test_embeddings_are_those_recorded():
-    tensors = {
-        name: Tensor(value.shape, "float32", lambda value=value: np.asarray(value)) for name, value in drawn().items()
-    }
-    clip, (pixels, ids) = load_weights(CONFIG, CLIP.entries, tensors, source="drawn"), inputs()
+def test_embeddings_are_those_recorded(clip_of):
+    clip, (pixels, ids) = clip_of(CONFIG, drawn()), inputs()
     expected = json.loads(RECORDED.read_text())
     for found, name in ((nnx.jit(clip.vision)(pixels), "image"), (nnx.jit(clip.text)(ids), "text")):
         scale = np.linalg.norm(expected[name], axis=1, keepdims=True)

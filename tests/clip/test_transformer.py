@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 from jax.ad_checkpoint import print_saved_residuals
 
-from ecor_jax.clip.config import TextConfig, VisionConfig, preset
+from ecor_jax.clip.config import TextConfig, preset
 from ecor_jax.clip.model import Clip, unit
 from ecor_jax.clip.prompts import VisualPrompts
 from ecor_jax.clip.transformer import Attention, Transformer
@@ -21,9 +21,18 @@ from ecor_jax.training.step import use_remat
 pytestmark = pytest.mark.usefixtures("strict_dtypes")
 
 
+def blocks(layers: int, width: int, mlp_width: int, *, causal: bool = False) -> Transformer:
+    tower = TextConfig(9, 5, width, layers, heads=4, mlp_width=mlp_width)
+    return Transformer(tower, "gelu", 1e-5, causal=causal, dtype=jnp.float32, rngs=nnx.Rngs(0))
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return Clip(preset("tiny/16-8"), rngs=nnx.Rngs(0))
+
+
 def test_every_layer_begins_with_weights_of_its_own():
-    tower = TextConfig(9, 5, width=16, layers=3, heads=4, mlp_width=40)
-    fresh = Transformer(tower, "gelu", 1e-5, causal=False, dtype=jnp.float32, rngs=nnx.Rngs(0))
+    fresh = blocks(3, 16, 40)
     kernels = np.asarray(fresh.blocks.attention.query.kernel[...])
     assert kernels.shape == (2, 16, 16)
     assert len({kernel.tobytes() for kernel in (*kernels, np.asarray(fresh.last.attention.query.kernel[...]))}) == 3
@@ -54,17 +63,11 @@ def test_the_last_block_works_for_cls_alone_and_deep_prompts_are_keys_and_values
 @pytest.mark.parametrize("again", [True, False])
 def test_what_is_kept_for_the_gradient_of_a_frozen_tower(capsys, unrolled, again):
     """What enters a block and, unless all is computed again, its products with weights; of the last, of CLS alone."""
-    tower = VisionConfig(image_size=16, patch_size=8, width=16, layers=5, heads=4, mlp_width=40)
-    blocks = Transformer(tower, "gelu", 1e-5, causal=False, dtype=jnp.float32, rngs=nnx.Rngs(0))
+    tower = blocks(5, 16, 40)
     if again:
-        use_remat(blocks)
-    x = jax.random.normal(jax.random.key(0), (3, 6, 16))
-
-    def loss(x):
-        return blocks(x, selected=slice(1)).sum()
-
+        use_remat(tower)
     with UNROLLED(unrolled):
-        print_saved_residuals(loss, x)
+        print_saved_residuals(lambda x: tower(x, selected=slice(1)).sum(), jnp.ones((3, 6, 16)))
     lines = [line for line in capsys.readouterr().out.splitlines() if "from a constant" not in line]
     shapes = sorted(tuple(map(int, line.split("[")[1].split("]")[0].split(","))) for line in lines)
     everywhere = [(4, 3, 6, 16)] + ([] if again else [(4, 3, 6, 16)] * 4 + [(4, 3, 6, 40)])
@@ -75,33 +78,28 @@ def test_what_is_kept_for_the_gradient_of_a_frozen_tower(capsys, unrolled, again
 def test_what_is_computed_again_is_the_same(clip):
     """The gradient is that of a loop over blocks that keeps everything, but for rounding."""
     x = jax.random.normal(jax.random.key(1), (2, clip.config.vision.patches + 1, clip.config.vision.width))
-    blocks, all_again = clip.vision.transformer, nnx.clone(clip.vision.transformer)
+    once, all_again = clip.vision.transformer, nnx.clone(clip.vision.transformer)
     use_remat(all_again)
-    for tower in (blocks, all_again):
+    for tower in (once, all_again):
         with jax.disable_jit():
             kept = jax.grad(lambda x, tower=tower: (tower(x, selected=slice(1)) ** 2).sum())(x)
-        np.testing.assert_allclose(kept, slow_gradient(blocks, x), rtol=2e-4, atol=2e-5)
+        np.testing.assert_allclose(kept, slow_gradient(once, x), rtol=2e-4, atol=2e-5)
 
 
-def slow_gradient(blocks: Transformer, x: np.ndarray) -> np.ndarray:
+def slow_gradient(tower: Transformer, x: np.ndarray) -> np.ndarray:
     """Of a plain loop over blocks that keeps everything and runs the last one for all tokens."""
+    graph, stack = nnx.split(tower.blocks)
 
     def loss(x):
-        for layer in range(blocks.layers - 1):
-            x = blocks_of(blocks, layer)(x, causal=False)
-        return (blocks.last(x, causal=False)[:, :1] ** 2).sum()
+        for layer in range(tower.layers - 1):
+            x = nnx.merge(graph, jax.tree.map(lambda leaf, layer=layer: leaf[layer], stack))(x, causal=False)
+        return (tower.last(x, causal=False)[:, :1] ** 2).sum()
 
     return np.asarray(jax.grad(loss)(x))
 
 
-def blocks_of(blocks: Transformer, layer: int):
-    graph, stack = nnx.split(blocks.blocks)
-    return nnx.merge(graph, jax.tree.map(lambda leaf: leaf[layer], stack))
-
-
 def test_layers_that_stand_apart_are_what_a_stack_of_them_is_and_are_not_copied():
-    tower = TextConfig(9, 5, width=64, layers=4, heads=2, mlp_width=256)
-    transformer = Transformer(tower, "gelu", 1e-5, causal=True, dtype=jnp.float32, rngs=nnx.Rngs(0))
+    transformer = blocks(4, 64, 256, causal=True)
     mesh = make_mesh(devices=jax.devices()[:1])
     graph, stacked = nnx.split(transformer)
     layers = apart(stacked, mesh)
@@ -113,11 +111,6 @@ def test_layers_that_stand_apart_are_what_a_stack_of_them_is_and_are_not_copied(
     assert whole.tobytes() == each.tobytes()
     copied, used = (program.memory_analysis().temp_size_in_bytes for program in programs)
     assert copied - used > transformer.last.mlp_in.kernel[...].nbytes
-
-
-@pytest.fixture(scope="module")
-def clip():
-    return Clip(preset("tiny/16-8"), rngs=nnx.Rngs(0))
 
 
 images = np.random.default_rng(1).normal(size=(2, 16, 16, 3)).astype(np.float32)
@@ -139,10 +132,8 @@ def test_kept_patches_are_looked_at_and_the_others_are_not(clip, slow_vision):
 
 def test_random_patches_are_distinct_and_each_as_likely():
     kept = np.asarray(random_patches(jax.random.key(0), 4000, 6, 2))
-    assert kept.shape == (4000, 2)
-    assert (kept[:, 0] != kept[:, 1]).all()
-    counts = np.bincount(kept.reshape(-1), minlength=6)
-    np.testing.assert_allclose(counts / 8000, 1 / 6, atol=0.02)
+    assert kept.shape == (4000, 2) and (kept[:, 0] != kept[:, 1]).all()
+    np.testing.assert_allclose(np.bincount(kept.reshape(-1), minlength=6) / 8000, 1 / 6, atol=0.02)
 
 
 def test_unit_rows_have_length_one_and_a_zero_row_stays_with_a_finite_gradient():

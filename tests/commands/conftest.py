@@ -196,3 +196,10 @@ def diagnosed(called, xray_options, made_once) -> Path:
         assert "no medical device" in printed.splitlines()[-1]
 
     return made_once("diagnosed", fill) / "run"
+
+
+@pytest.fixture
+def run(request) -> tuple[Path, list[str]]:
+    """The workdir of a run by the name of its fixture, and the options that it was started with."""
+    options = {"trained": "options", "recognised": "face_options", "diagnosed": "xray_options"}
+    return request.getfixturevalue(request.param), request.getfixturevalue(options[request.param])

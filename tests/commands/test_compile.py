@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from ecor_jax.commands import cli
+from ecor_jax.commands import compile
 from ecor_jax.errors import UserError
 
 LIBTPU = importlib.util.find_spec("libtpu") is not None
@@ -27,11 +27,6 @@ def wide_clip(tmp_path):
     return tmp_path
 
 
-def run(*arguments: object) -> None:
-    command = importlib.import_module("ecor_jax.commands.compile")
-    command.main(cli.parse(command.parser(), list(map(str, arguments))))
-
-
 @needs_libtpu
 def test_ecor_on_sixteen_chips(wide_clip, tmp_path):
     output = tmp_path / "out.json"
@@ -41,10 +36,10 @@ def test_ecor_on_sixteen_chips(wide_clip, tmp_path):
         f"--config.data.batch_size={BATCH}",
     ]  # fmt: skip
     # Not in this process, whose flags for XLA are those of quick tests.
-    environment = {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
-    done = _process("-m", "launch.compile", *arguments, **environment)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
+    command = [sys.executable, "-m", "launch.compile", *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stderr) == (0, "")
     assert [line.split(":")[0] for line in done.stdout.splitlines()[::2]] == ["1/2 train", "2/2 evaluate"]
     report = json.loads(output.read_text())
     assert report["topology"] == "v5e:4x4" and report["chips"] == 16 and report["fits"] is True
@@ -65,12 +60,13 @@ def test_ecor_on_sixteen_chips(wide_clip, tmp_path):
 
 
 @needs_libtpu
-def test_what_does_not_fit_is_named_and_written(wide_clip, tmp_path):
+def test_what_does_not_fit_is_named_and_written(called, wide_clip, tmp_path):
     output = tmp_path / "out.json"
     with pytest.raises(UserError, match=r"the evaluate step needs .* GiB of the 15.75 of a device, most of it for "
                                         r".*\[\d+,\d+,512\] of .*a larger parallel.model"):  # fmt: skip
-        run("--config=configs/imagenet.py", "--topology=v5e:2x2", f"--output={output}", "--config.method=clip",
-            f"--config.model={wide_clip}", "--classes=2000", "--rationales=10000")  # fmt: skip
+        called(compile, "--config=configs/imagenet.py", "--topology=v5e:2x2", f"--output={output}",
+               "--config.method=clip", f"--config.model={wide_clip}", "--classes=2000",
+               "--rationales=10000")  # fmt: skip
     report = json.loads(output.read_text())
     assert report["fits"] is False
     step = report["steps"]["evaluate"]
@@ -91,20 +87,14 @@ def test_what_does_not_fit_is_named_and_written(wide_clip, tmp_path):
     ],
 )
 @needs_libtpu
-def test_bad_input_is_named(arguments, message, tmp_path):
+def test_bad_input_is_named(called, arguments, message, tmp_path):
     with pytest.raises(UserError) as error:
-        run("--config=configs/imagenet.py", f"--output={tmp_path / 'out.json'}", *arguments)
+        called(compile, "--config=configs/imagenet.py", f"--output={tmp_path / 'out.json'}", *arguments)
     assert message in str(error.value)
 
 
-def test_without_libtpu_one_line_says_so(tmp_path, monkeypatch):
+def test_without_libtpu_one_line_says_so(called, tmp_path, monkeypatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "libtpu" else find(name))
     with pytest.raises(UserError, match=r'this needs libtpu, .*pip install "ecor-jax\[aot\]"'):
-        run("--config=configs/imagenet.py", "--topology=v5e:2x2", f"--output={tmp_path / 'out.json'}")
-
-
-def _process(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *arguments], env=os.environ | environment, capture_output=True, text=True, timeout=300
-    )
+        called(compile, "--config=configs/imagenet.py", "--topology=v5e:2x2", f"--output={tmp_path / 'out.json'}")

@@ -11,7 +11,6 @@ from ecor_jax.checkpoints import openai
 from ecor_jax.checkpoints.source import read_source
 from ecor_jax.checkpoints.weights import foreign_tensors
 from ecor_jax.commands import convert
-from ecor_jax.errors import UserError
 
 torch = pytest.importorskip("torch")
 
@@ -38,7 +37,8 @@ def test_hugging_face_to_hugging_face_is_bit_exact(reference, tmp_path, capsys):
     run(f"--source={tmp_path / 'source'}", f"--output={tmp_path / 'output'}")
     printed = capsys.readouterr().out
     assert "no tokenizer" in printed and "no preprocessor_config.json" in printed and "quick_gelu" in printed
-    found, report = load(tmp_path / "output")
+    loading: Any = type(reference).from_pretrained
+    found, report = loading(tmp_path / "output", output_loading_info=True)
     assert not any(report.values())
     assert found.config.text_config.eos_token_id == 2
     expected = reference.state_dict()
@@ -48,22 +48,17 @@ def test_hugging_face_to_hugging_face_is_bit_exact(reference, tmp_path, capsys):
         np.testing.assert_array_equal(value.numpy(), expected[name].numpy())
 
 
-def test_openais_vocabulary_is_added(reference, tmp_path, shared_data, capsys):
+def test_openais_vocabulary_and_how_images_are_prepared_can_be_told(reference, tmp_path, shared_data, capsys):
     reference.save_pretrained(tmp_path / "source")
-    merges = shared_data / "clip" / "bpe_simple_vocab_16e6.txt.gz"
-    run(f"--source={tmp_path / 'source'}", f"--output={tmp_path / 'output'}", f"--tokenizer={merges}")
+    given = [f"--tokenizer={shared_data / 'clip' / 'bpe_simple_vocab_16e6.txt.gz'}", "--preprocess=chexzero"]
+    run(f"--source={tmp_path / 'source'}", f"--output={tmp_path / 'output'}", *given)
     assert "no tokenizer" not in capsys.readouterr().out
-    tokenizer = read_source(tmp_path / "output").tokenizer
-    assert tokenizer and tokenizer("a photo of a cat").input_ids == [49406, 320, 1125, 539, 320, 2368, 49407]
-
-
-def test_how_images_are_prepared_can_be_told(reference, tmp_path):
-    reference.save_pretrained(tmp_path / "source")
-    run(f"--source={tmp_path / 'source'}", f"--output={tmp_path / 'output'}", "--preprocess=chexzero")
-    preprocess = read_source(tmp_path / "output").preprocess
-    assert preprocess and (preprocess.size, preprocess.resize) == (8, "longest")
-    assert preprocess.mean == pytest.approx((0.398,) * 3, abs=1e-4)
-    assert preprocess.std == pytest.approx((0.327,) * 3, abs=1e-3)
+    found = read_source(tmp_path / "output")
+    assert found.tokenizer and found.preprocess
+    assert found.tokenizer("a photo of a cat").input_ids == [49406, 320, 1125, 539, 320, 2368, 49407]
+    assert (found.preprocess.size, found.preprocess.resize) == (8, "longest")
+    assert found.preprocess.mean == pytest.approx((0.398,) * 3, abs=1e-4)
+    assert found.preprocess.std == pytest.approx((0.327,) * 3, abs=1e-3)
 
 
 @pytest.mark.parametrize("heads", ["16", "16,0", "a,b", "16,16,16", "-1,2"])
@@ -73,42 +68,13 @@ def test_heads_are_two_whole_numbers(heads, tmp_path, capsys):
     assert "expected two whole numbers, such as 16,16" in capsys.readouterr().err
 
 
-def test_heads_are_no_matter_where_a_configuration_says_them(reference, tmp_path):
-    reference.save_pretrained(tmp_path / "source")
-    with pytest.raises(UserError, match="source: its configuration says how many heads there are; leave out --heads"):
-        run(f"--source={tmp_path / 'source'}", f"--output={tmp_path / 'output'}", "--heads=1,1")
-
-
-def test_the_output_is_checked_before_the_work_begins(tmp_path):
-    (tmp_path / "output").mkdir()
-    (tmp_path / "output" / "file").touch()
-    with pytest.raises(UserError, match="output: is not empty"):
-        run("--source=nowhere", f"--output={tmp_path / 'output'}")
-
-
-def test_what_is_no_model_is_named_and_leaves_nothing(tmp_path):
-    with pytest.raises(UserError, match=f"{tmp_path}: not a model"):
-        run(f"--source={tmp_path}", f"--output={tmp_path / 'out'}")
-    assert not (tmp_path / "out").exists()
-
-
-def load(directory):
-    from transformers import CLIPModel
-
-    loaded: Any = CLIPModel.from_pretrained(directory, output_loading_info=True)
-    return loaded
-
-
 def test_what_is_taken_for_granted_is_said_and_kept(reference, tmp_path, capsys):
     reference.save_pretrained(tmp_path / "hf")
     clip = read_source(tmp_path / "hf").clip
     save_file(foreign_tensors(clip, openai.ENTRIES), tmp_path / "bare.safetensors")
     options = [f"--source={tmp_path / 'bare.safetensors'}", f"--activation={clip.config.activation}", "--heads=1,1"]
-    for output, more in (("guessed", []), ("told", ["--preprocess=openai"])):
+    for output, more, kept in (("guessed", [], {"guessed": [openai.PREPARED]}), ("told", ["--preprocess=openai"], {})):
         run(*options, *more, f"--output={tmp_path / output}")
-        said = capsys.readouterr().out
-        kept = json.loads((tmp_path / output / "config.json").read_text())["ecor_jax"]
-        assert ("taken for granted, for the file does not say it: pictures are prepared as OpenAI's" in said) != bool(
-            more
-        )
-        assert kept == ({} if more else {"guessed": [openai.PREPARED]})
+        told = "taken for granted, for the file does not say it: pictures are prepared as OpenAI's"
+        assert (told in capsys.readouterr().out) == bool(kept)
+        assert json.loads((tmp_path / output / "config.json").read_text())["ecor_jax"] == kept

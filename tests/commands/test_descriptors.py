@@ -5,7 +5,6 @@ import time
 import pytest
 
 from ecor_jax.commands import descriptors
-from ecor_jax.errors import UserError
 from ecor_jax.radiology.reports import causal_model, language_model
 from ecor_jax.radiology.reports.statements import Statement
 
@@ -25,8 +24,7 @@ def table(tmp_path):
 
 def test_from_reports_to_table(called, table, tmp_path):
     printed = called(descriptors, f"--reports={table}", f"--output={tmp_path / 'out'}")
-    assert "4 reports in" in printed
-    assert "4 statements, 3 descriptors" in printed
+    assert "4 reports in" in printed and "4 statements, 3 descriptors" in printed
     assert "without text that describes a picture: 1 (8)" in printed
     assert "with such text, but without a statement: 1 (10)" in printed
     lines = [json.loads(line) for line in (tmp_path / "out" / "statements.jsonl").read_text().splitlines()]
@@ -39,12 +37,8 @@ def test_from_reports_to_table(called, table, tmp_path):
     rows = list(csv.DictReader((tmp_path / "out" / "descriptors.csv").read_text().splitlines()))
     assert rows[0] == {"text": "effusion", "group": "pleura", "count": "2", "negated": "2", "uncertain": "0"}
     page = (tmp_path / "out" / "index.html").read_text()
-    assert "Descriptors of reports.csv" in page
-    assert "clear lungs" in page
-
-
-def test_sections_option(called, table, tmp_path):
-    printed = called(descriptors, f"--reports={table}", f"--output={tmp_path / 'out'}", "--sections=last")
+    assert "Descriptors of reports.csv" in page and "clear lungs" in page
+    printed = called(descriptors, f"--reports={table}", f"--output={tmp_path / 'last'}", "--sections=last")
     assert "3 statements" in printed  # of 9 only "possible scar"
 
 
@@ -65,17 +59,6 @@ def test_language_model_is_asked(called, table, tmp_path, monkeypatch, splitter,
     assert asked == {"model": model, "names": ["7", "9", "10"], "folder": out / "language_model", "batch_size": 3}
     assert "without a statement: 2 (9, 10)" in printed
     assert model in (out / "index.html").read_text()
-
-
-def test_reports_that_say_nothing(called, tmp_path):
-    (tmp_path / "s1.txt").write_text(" INDICATION: cough")
-    with pytest.raises(UserError, match="none of its 1 reports has findings, an impression or a last paragraph"):
-        called(descriptors, f"--reports={tmp_path}", f"--output={tmp_path / 'out'}")
-
-
-def test_output_that_cannot_be_made(called, table):
-    with pytest.raises(UserError, match="cannot be made"):
-        called(descriptors, f"--reports={table}", f"--output={table}/out")
 
 
 def test_all_of_openi_in_under_a_minute(called, shared_data, tmp_path):

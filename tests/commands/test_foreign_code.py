@@ -11,6 +11,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
@@ -70,31 +71,20 @@ class Ground:
         return next(self.images.rglob("*.png"))
 
 
-Build = Callable[[Ground], list[str]]
-
-
 def edit(path: Path, change: Callable[[Any], Any]) -> None:
     path.write_text(json.dumps(change(json.loads(path.read_text()))))
 
 
-def records(change: Callable[[dict, str], Any]) -> Build:
+def records(ground: Ground, change: Callable[[dict, str], Any]) -> list[str]:
     """Pictures in an ArrayRecord directory whose features.json names a module beside it."""
-
-    def build(ground: Ground) -> list[str]:
-        directory = ground.copy(ground.records, "set")
-        name = f"{ground.package}.set.evil.Feature"
-        edit(directory / "features.json", lambda features: change(features, name))
-        return ground.explain(ground.clip, directory)
-
-    return build
+    directory = ground.copy(ground.records, "set")
+    edit(directory / "features.json", lambda features: change(features, f"{ground.package}.set.evil.Feature"))
+    return ground.explain(ground.clip, directory)
 
 
-def nested(features: dict, name: str, *path: str) -> dict:
+def nested(features: dict, name: str, path: list[str]) -> dict:
     """With the class of an inner feature in the place of its own."""
-    inner = features["featuresDict"]["features"]
-    for key in path:
-        inner = inner[key]
-    inner["pythonClassName"] = name
+    reduce(dict.__getitem__, path, features["featuresDict"]["features"])["pythonClassName"] = name
     return features
 
 
@@ -103,49 +93,44 @@ def legacy(features: dict, name: str, proto: str = "") -> dict:
     return {"type": "tensorflow_datasets.core.features.features_dict.FeaturesDict", "content": content, "proto_cls": ""}
 
 
+def respelled(features: dict, name: str) -> dict:
+    return {key: value for key, value in features.items() if key != "pythonClassName"} | {"python_class_name": name}
+
+
 RECORDS = {
     "top": lambda features, name: features | {"pythonClassName": name},
-    "top, other spelling": lambda features, name: {
-        "python_class_name" if key == "pythonClassName" else key: name if key == "pythonClassName" else value
-        for key, value in features.items()
-    },
-    "nested": lambda features, name: nested(features, name, "image"),
-    "nested deeper": lambda features, name: nested(features, name, "rationales", "sequence", "feature"),
+    "top, other spelling": respelled,
+    "nested": partial(nested, path=["image"]),
+    "nested deeper": partial(nested, path=["rationales", "sequence", "feature"]),
     "legacy": lambda features, name: {"type": name, "content": features},
     "legacy, nested": legacy,
     "legacy, message": lambda features, name: legacy(features, "tensorflow_datasets.Image", name),
 }
 
 
-def tokenizer(beside_a_model: bool = False, **fields: Any) -> Build:
+def tokenizer(ground: Ground, fields: dict[str, Any], beside_a_model: bool) -> list[str]:
     """A tokenizer directory that asks for a class in a module beside it; with or without a config.json of CLIP's."""
-
-    def build(ground: Ground) -> list[str]:
-        directory = ground.copy(ground.clip, "model")
-        edit(directory / "tokenizer_config.json", lambda known: known | fields)
-        if beside_a_model:
-            edit(directory / "config.json", lambda known: known | fields)
-            return ground.convert(directory)
-        (directory / "config.json").unlink()
-        if "model_type" in fields:
-            (directory / "config.json").write_text(json.dumps(fields))
-        return ground.convert(ground.clip, f"--tokenizer={directory}")
-
-    return build
+    directory = ground.copy(ground.clip, "model")
+    edit(directory / "tokenizer_config.json", lambda known: known | fields)
+    if beside_a_model:
+        edit(directory / "config.json", lambda known: known | fields)
+        return ground.convert(directory)
+    (directory / "config.json").unlink()
+    if "model_type" in fields:
+        (directory / "config.json").write_text(json.dumps(fields))
+    return ground.convert(ground.clip, f"--tokenizer={directory}")
 
 
 MAP = {"AutoTokenizer": ["evil.Evil", "evil.Evil"], "AutoConfig": "evil.Evil", "AutoModel": "evil.Evil"}
 NO_MODULE = {"auto_map": MAP, "tokenizer_class": "Evil"}
 TOKENIZERS = {
-    "auto_map": tokenizer(**NO_MODULE),
-    "auto_map, a list": tokenizer(auto_map=["evil.Evil", None], tokenizer_class="Evil"),
-    "auto_map of another repository": tokenizer(
-        auto_map={"AutoTokenizer": ["some/one--evil.Evil", None]}, tokenizer_class="Evil"
-    ),
-    "auto_map of the configuration": tokenizer(auto_map=MAP, model_type="evil"),
-    "says that it may be trusted": tokenizer(**NO_MODULE, trust_remote_code=True),
-    "beside a model": tokenizer(True, **NO_MODULE),
-    "a chat template": tokenizer(True, chat_template="{{ cycler.__init__.__globals__.os.system('exit') }}"),
+    "auto_map": NO_MODULE,
+    "auto_map, a list": NO_MODULE | {"auto_map": ["evil.Evil", None]},
+    "auto_map of another repository": NO_MODULE | {"auto_map": {"AutoTokenizer": ["some/one--evil.Evil", None]}},
+    "auto_map of the configuration": {"auto_map": MAP, "model_type": "evil"},
+    "says that it may be trusted": NO_MODULE | {"trust_remote_code": True},
+    "beside a model": NO_MODULE,
+    "beside a model, a chat template": {"chat_template": "{{ cycler.__init__.__globals__.os.system('exit') }}"},
 }
 
 
@@ -167,51 +152,39 @@ def pickles(code: str) -> dict[str, bytes]:
 
 def torch_zip(path: Path, content: bytes, **more: str) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("archive/data.pkl", content)
-        archive.writestr("archive/version", "3")
-        for name, text in more.items():
+        for name, text in {"archive/data.pkl": content, "archive/version": "3", **more}.items():
             archive.writestr(name, text)
     return path
 
 
-def in_torch_file(form: str) -> Build:
-    def build(ground: Ground) -> list[str]:
-        return ground.convert(torch_zip(ground.folder / "clip.pt", pickles(ground.code)[form]))
-
-    return build
+def in_torch_file(ground: Ground, form: str) -> list[str]:
+    return ground.convert(torch_zip(ground.folder / "clip.pt", pickles(ground.code)[form]))
 
 
-def in_weights(config: str, weights: str) -> Build:
-    def build(ground: Ground) -> list[str]:
-        directory = ground.copy(ground.clip, "model")
-        (directory / "model.safetensors").unlink()
-        if config == "open_clip_config.json":
-            fields = {"model_cfg": {"embed_dim": 64, "vision_cfg": {}, "text_cfg": {}}, "preprocess_cfg": {}}
-            (directory / config).write_text(json.dumps(fields))
-        torch_zip(directory / weights, pickles(ground.code)["GLOBAL, REDUCE"])
-        return ground.convert(directory)
-
-    return build
+def in_weights(ground: Ground, config: str, weights: str) -> list[str]:
+    directory = ground.copy(ground.clip, "model")
+    (directory / "model.safetensors").unlink()
+    if config == "open_clip_config.json":
+        fields = {"model_cfg": {"embed_dim": 64, "vision_cfg": {}, "text_cfg": {}}, "preprocess_cfg": {}}
+        (directory / config).write_text(json.dumps(fields))
+    torch_zip(directory / weights, pickles(ground.code)["GLOBAL, REDUCE"])
+    return ground.convert(directory)
 
 
-def in_bin(form: str) -> Build:
+def in_bin(ground: Ground, form: str) -> list[str]:
     """Pairs of faces in a pickle; which file it is only a config can say."""
-
-    def build(ground: Ground) -> list[str]:
-        (ground.folder / "faces.bin").write_bytes(pickles(ground.code)[form])
-        (ground.folder / "mine.py").write_text(
-            "from configs.faces_orl import get_config as faces\n"
-            "def get_config():\n"
-            "    config = faces()\n"
-            f"    config.data.images, config.alignment.images = {str(ground.images / 'train')!r}, ''\n"
-            f"    config.pairs = {{'mine': {{'path': {str(ground.folder / 'faces.bin')!r}, 'images': ''}}}}\n"
-            "    config.data.held_out, config.data.batch_size = 0, 8\n"
-            "    return config\n"
-        )
-        options = [f"--config={ground.folder / 'mine.py'}", f"--model={ground.clip}"]
-        return ["evaluate", *options, f"--output={ground.folder / 'e.json'}"]
-
-    return build
+    (ground.folder / "faces.bin").write_bytes(pickles(ground.code)[form])
+    (ground.folder / "mine.py").write_text(
+        "from configs.faces_orl import get_config as faces\n"
+        "def get_config():\n"
+        "    config = faces()\n"
+        f"    config.data.images, config.alignment.images = {str(ground.images / 'train')!r}, ''\n"
+        f"    config.pairs = {{'mine': {{'path': {str(ground.folder / 'faces.bin')!r}, 'images': ''}}}}\n"
+        "    config.data.held_out, config.data.batch_size = 0, 8\n"
+        "    return config\n"
+    )
+    options = [f"--config={ground.folder / 'mine.py'}", f"--model={ground.clip}"]
+    return ["evaluate", *options, f"--output={ground.folder / 'e.json'}"]
 
 
 def torch_file_of_old(ground: Ground) -> list[str]:
@@ -229,31 +202,24 @@ def torch_script(ground: Ground) -> list[str]:
     return ground.convert(torch_zip(ground.folder / "clip.pt", module, **code))
 
 
-def zip_slip(name: str) -> Build:
-    def build(ground: Ground) -> list[str]:
-        path = ground.folder / "pictures.zip"
-        with zipfile.ZipFile(path, "w") as archive:
-            for member in (f"../../{ground.marker.name}", f"../{ground.marker.name}", str(ground.marker)):
-                archive.writestr(f"{member}{'.png' if name == 'explain' else ''}", ground.picture().read_bytes())
-        if name == "explain":
-            return ground.explain(ground.clip, path)
-        return [name, f"--{'reports' if name == 'descriptors' else 'source'}={path}", f"--output={ground.folder / 'o'}"]
-
-    return build
+def zip_slip(ground: Ground, name: str) -> list[str]:
+    path = ground.folder / "pictures.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for member in (f"../../{ground.marker.name}", f"../{ground.marker.name}", str(ground.marker)):
+            archive.writestr(f"{member}{'.png' if name == 'explain' else ''}", ground.picture().read_bytes())
+    if name == "explain":
+        return ground.explain(ground.clip, path)
+    return [name, f"--{'reports' if name == 'descriptors' else 'source'}={path}", f"--output={ground.folder / 'o'}"]
 
 
-def disguised(suffix: str, content: str, name: str = "explain") -> Build:
+def disguised(ground: Ground, name: str, content: str, command: str = "explain") -> list[str]:
     """A file of another kind under a picture's name."""
-
-    def build(ground: Ground) -> list[str]:
-        picture = ground.folder / "pictures" / "cat" / f"cat{suffix}"
-        picture.parent.mkdir(parents=True)
-        picture.write_text(content.replace("MARKER", str(ground.marker)))
-        if name == "prepare":
-            return ["prepare", f"--source={picture.parents[1]}", f"--output={ground.folder / 'output'}"]
-        return ground.explain(ground.clip, picture)
-
-    return build
+    picture = ground.folder / "pictures" / "cat" / name
+    picture.parent.mkdir(parents=True)
+    picture.write_text(content.replace("MARKER", str(ground.marker)))
+    if command == "prepare":
+        return ["prepare", f"--source={picture.parents[1]}", f"--output={ground.folder / 'output'}"]
+    return ground.explain(ground.clip, picture)
 
 
 EPS = "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n(MARKER) (w) file closefile\nshowpage\n%%EOF\n"
@@ -261,25 +227,19 @@ SVG = '<svg xmlns="http://www.w3.org/2000/svg"><script href="file://MARKER"/><im
 PDF = "%PDF-1.4\n1 0 obj <</Type /Catalog /OpenAction <</S /Launch /F (MARKER)>>>> endobj\ntrailer <</Root 1 0 R>>\n"
 
 
-def template(text: str) -> Build:
+def template(ground: Ground, text: str) -> list[str]:
     """A tuned model whose prompts reach into what is put into them."""
-
-    def build(ground: Ground) -> list[str]:
-        model = ground.copy(ground.tuned, "model")
-        description = json.loads((model / "ecor.json").read_text())
-        description["methods"]["ecor"]["pair"] = text
-        (model / "ecor.json").write_text(json.dumps(description))
-        return ["explain", f"--model={model}", f"--output={ground.folder / 'page'}", "--images", str(ground.picture())]
-
-    return build
+    model = ground.copy(ground.tuned, "model")
+    edit(model / "ecor.json", lambda known: known["methods"]["ecor"].update(pair=text) or known)
+    return ["explain", f"--model={model}", f"--output={ground.folder / 'page'}", "--images", str(ground.picture())]
 
 
 def modules_beside(ground: Ground) -> list[str]:
     """In every folder that is read, modules of the names that Python and pytest look for."""
     images = ground.copy(ground.images / "test", "pictures")
-    for folder in [path for path in images.iterdir() if path.is_dir()]:
-        (folder / "__init__.py").write_text(ground.code)
-        (folder / "sitecustomize.py").write_text(ground.code)
+    for folder in filter(Path.is_dir, images.iterdir()):
+        for name in ("__init__.py", "sitecustomize.py"):
+            (folder / name).write_text(ground.code)
     return ground.explain(ground.copy(ground.tuned, "model"), images)
 
 
@@ -300,7 +260,7 @@ def texts_that_look_like_code(ground: Ground) -> list[str]:
         (ground.folder / "images" / name).mkdir(parents=True)
         shutil.copy(ground.picture(), ground.folder / "images" / name / "$(touch x).png")
     command = ground.explain(ground.tuned, ground.folder / "images")
-    return [argument.replace(str(ground.rationales), str(ground.folder / "rationales.json")) for argument in command]
+    return [*command, f"--rationales={ground.folder / 'rationales.json'}"]
 
 
 def reports_that_look_like_code(ground: Ground) -> list[str]:
@@ -310,25 +270,34 @@ def reports_that_look_like_code(ground: Ground) -> list[str]:
     return ["descriptors", f"--reports={table}", f"--output={ground.folder / 'output'}"]
 
 
+TEMPLATES = {
+    "class": "{c.__class__}",
+    "globals": "{c} {r.__init__.__globals__}",
+    "conversion": "{c!r} {r}",
+    "width": "{c:>99} {r}",
+}
+WEIGHTS = {"config.json": "pytorch_model.bin", "open_clip_config.json": "open_clip_pytorch_model.bin"}
+FORMS = list(pickles(""))
 # What each must end with: a text in the error, or None where there is nothing to refuse.
-CASES: dict[str, tuple[Build, str | None]] = {
-    **{f"records, {name}": (records(change), "features.json") for name, change in RECORDS.items()},
-    **{f"tokenizer, {name}": (build, "") for name, build in TOKENIZERS.items()},
-    **{f"torch file, {form}": (in_torch_file(form), "clip.pt") for form in pickles("")},
-    **{f".bin, {form}": (in_bin(form), "faces.bin") for form in pickles("")},
-    "Hugging Face's .bin": (in_weights("config.json", "pytorch_model.bin"), "pytorch_model.bin"),
-    "OpenCLIP's .bin": (in_weights("open_clip_config.json", "open_clip_pytorch_model.bin"), "_pytorch_model.bin"),
+CASES: dict[str, tuple[Callable[[Ground], list[str]], str | None]] = {
+    **{f"records, {name}": (partial(records, change=change), "features.json") for name, change in RECORDS.items()},
+    **{
+        f"tokenizer, {name}": (partial(tokenizer, fields=fields, beside_a_model=name.startswith("beside")), "")
+        for name, fields in TOKENIZERS.items()
+    },
+    **{f"torch file, {form}": (partial(in_torch_file, form=form), "clip.pt") for form in FORMS},
+    **{f".bin, {form}": (partial(in_bin, form=form), "faces.bin") for form in FORMS},
+    **{
+        f"weights, {file}": (partial(in_weights, config=config, weights=file), file) for config, file in WEIGHTS.items()
+    },
     "torch file of old": (torch_file_of_old, "clip.pt"),
     "TorchScript": (torch_script, "clip.pt"),
-    **{f"zip, {name}": (zip_slip(name), "outside") for name in ("explain", "prepare", "descriptors")},
-    "EPS, explain": (disguised(".jpg", EPS), "cat.jpg"),
-    "EPS, prepare": (disguised(".jpg", EPS, "prepare"), "cat.jpg"),
-    "SVG": (disguised(".png", SVG), "cat.png"),
-    "PDF": (disguised(".png", PDF), "cat.png"),
-    "template, class": (template("{c.__class__}"), "braces"),
-    "template, globals": (template("{c} {r.__init__.__globals__}"), "braces"),
-    "template, conversion": (template("{c!r} {r}"), "braces"),
-    "template, width": (template("{c:>99} {r}"), "braces"),
+    **{f"zip, {name}": (partial(zip_slip, name=name), "outside") for name in ("explain", "prepare", "descriptors")},
+    "EPS, explain": (partial(disguised, name="cat.jpg", content=EPS), "cat.jpg"),
+    "EPS, prepare": (partial(disguised, name="cat.jpg", content=EPS, command="prepare"), "cat.jpg"),
+    "SVG": (partial(disguised, name="cat.png", content=SVG), "cat.png"),
+    "PDF": (partial(disguised, name="cat.png", content=PDF), "cat.png"),
+    **{f"template, {name}": (partial(template, text=text), "braces") for name, text in TEMPLATES.items()},
     "modules beside": (modules_beside, None),
     "weights": (weights_that_say_more, None),
     "texts": (texts_that_look_like_code, None),
@@ -378,16 +347,15 @@ Path("report.json").write_text(json.dumps(report))
 @pytest.fixture(scope="module")
 def reported(tiny_clip, tiny_pictures, tmp_path_factory) -> tuple[dict[str, Ground], dict[str, dict]]:
     """Of every case, its ground and what came of it."""
-    root = tmp_path_factory.mktemp("foreign")
-    images, rationales = tiny_pictures
+    (images, rationales), root = tiny_pictures, tmp_path_factory.mktemp("foreign")
     whole, work = root / "whole", root / "work"
     work.mkdir()
     prepare(images, whole / "records", "train")
     model = load_clip(tiny_clip)
     vision = model.clip.config.vision
     prompts = VisualPrompts(vision, 1, prompt_layers("shallow", vision.layers), rngs=nnx.Rngs(0))
-    tuned = {"ecor": Tuned(METHODS["ecor"], prompts)}
-    save_tuned(whole / "tuned", TunedModel(model, tuned, Vocabulary.from_file(rationales)))
+    tuned = TunedModel(model, {"ecor": Tuned(METHODS["ecor"], prompts)}, Vocabulary.from_file(rationales))
+    save_tuned(whole / "tuned", tuned)
     grounds, commands = {}, {}
     for number, (name, (build, _)) in enumerate(CASES.items()):
         folder = work / f"case{number}"
@@ -395,12 +363,8 @@ def reported(tiny_clip, tiny_pictures, tmp_path_factory) -> tuple[dict[str, Grou
         grounds[name] = Ground(folder, tiny_clip, whole / "tuned", whole / "records", images, rationales)
         commands[name] = build(grounds[name])
     (work / "cases.json").write_text(json.dumps(commands))
-    environment = os.environ | {
-        "PYTHONPATH": str(ROOT),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "ECOR_CACHE": str(root / "cache"),
-    }
-    command = [sys.executable, "-c", PROGRAM, str(EXTENSION)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "ECOR_CACHE": str(root / "cache")}
+    command = [sys.executable, "-B", "-c", PROGRAM, str(EXTENSION)]
     result = subprocess.run(command, cwd=work, env=environment, input="", capture_output=True, text=True, timeout=600)
     assert result.returncode == 0 and "[y/N]" not in result.stderr, result.stderr[-3000:]
     return grounds, json.loads((work / "report.json").read_text())
@@ -420,7 +384,7 @@ def test_planted_code_does_not_run(reported, name):
         assert report["end"].startswith("error: ") and expected in said
 
 
-@pytest.mark.parametrize("form", pickles(""))
+@pytest.mark.parametrize("form", FORMS)
 def test_these_pickles_would_run(form, tmp_path, monkeypatch):
     """If they were read with Python's own unpickler."""
     ground = Ground(tmp_path / "a", *[tmp_path] * 5)

@@ -1,6 +1,5 @@
 """Hub ids, revisions, cards and pushes, against a stand-in of the hub: folders of repositories and their commits."""
 
-import fnmatch
 import json
 import shutil
 from pathlib import Path
@@ -21,37 +20,39 @@ from ecor_jax.commands import cli, convert, evaluate, push, train
 from ecor_jax.errors import UserError
 
 
+def missing(kind: type, text: str) -> Exception:
+    return kind(text, response=SimpleNamespace(headers={}, request=None))
+
+
 class StandIn:
     """What of huggingface_hub is called, on folders NAME/snapshots/COMMIT; the newest commit is `main`."""
 
     def __init__(self, root: Path):
-        self.root, self.asked = root, []
-        self.token = True
+        self.root, self.asked, self.token = root, [], True
 
     def commits(self, name: str) -> list[Path]:
-        folder = self.root / name.replace("/", "--") / "snapshots"
-        return sorted(folder.iterdir()) if folder.is_dir() else []
+        return sorted((self.root / name.replace("/", "--") / "snapshots").glob("*"))
 
-    def commit(self, name: str, files: Path) -> Path:
+    def commit(self, name: str, files: list[Path]) -> Path:
         target = self.root / name.replace("/", "--") / "snapshots" / f"c{len(self.commits(name))}"
-        shutil.copytree(files, target)
+        target.mkdir(parents=True)
+        for path in files:
+            shutil.copy(path, target)
         return target
 
     def snapshot_download(self, name: str, *, revision: str | None = None, allow_patterns: list[str]) -> str:
         self.asked.append((name, revision, *allow_patterns))
         commits = {path.name: path for path in self.commits(name)}
         if not commits:
-            raise RepositoryNotFoundError(f"404: {name}\n\nmore", response=SimpleNamespace(headers={}, request=None))
+            raise missing(RepositoryNotFoundError, f"404: {name}\n\nmore")
         chosen = revision or max(commits)
         if chosen not in commits:
-            raise RevisionNotFoundError(
-                f"404: no revision {chosen}", response=SimpleNamespace(headers={}, request=None)
-            )
+            raise missing(RevisionNotFoundError, f"404: no revision {chosen}")
         return str(commits[chosen])
 
     def repo_info(self, name: str) -> None:
         if not self.commits(name):
-            raise RepositoryNotFoundError("404", response=SimpleNamespace(headers={}, request=None))
+            raise missing(RepositoryNotFoundError, "404")
 
     def list_repo_files(self, name: str, revision: str = "") -> list[str]:
         chosen = [path for path in self.commits(name) if path.name == revision] or self.commits(name)[-1:]
@@ -65,16 +66,10 @@ class StandIn:
             raise LocalTokenNotFoundError("Token is required")
 
     def upload_folder(self, *, repo_id, folder_path, allow_patterns, delete_patterns, commit_message):
-        files = [
-            path
-            for path in Path(folder_path).iterdir()
-            if any(fnmatch.fnmatch(path.name, one) for one in allow_patterns)
-        ]
-        target = self.root / repo_id.replace("/", "--") / "snapshots" / f"c{len(self.commits(repo_id))}"
-        target.mkdir(parents=True)
-        for path in [*(self.commits(repo_id)[-2].iterdir() if len(self.commits(repo_id)) > 1 else ()), *files]:
-            if path in files or path.name not in delete_patterns:
-                shutil.copy(path, target / path.name)
+        before = [path for old in self.commits(repo_id)[-1:] for path in old.iterdir()]
+        allowed = {path for pattern in allow_patterns for path in Path(folder_path).glob(pattern)}
+        kept = [path for path in before if path.name not in delete_patterns]
+        target = self.commit(repo_id, [*kept, *allowed])
         return SimpleNamespace(commit_url=f"https://hub/{repo_id}/commit/{target.name}")
 
 
@@ -93,31 +88,25 @@ def published(stand_in, tiny_clip, tmp_path) -> StandIn:
     for number in range(2):
         files = shutil.copytree(tiny_clip, tmp_path / f"v{number}")
         fields = json.loads((files / "config.json").read_text())
-        (files / "config.json").write_text(
-            json.dumps({name: value for name, value in fields.items() if name != "ecor_jax"})
-        )
+        fields.pop("ecor_jax", None)
+        (files / "config.json").write_text(json.dumps(fields))
         (files / "README.md").write_text("---\ntags:\n- clip\nlicense: apache-2.0\n---\n# Theirs\n")
         if number:
             tensors = load_file(files / "model.safetensors")
             save_file(tensors | {"logit_scale": np.asarray(2.5, np.float32)}, files / "model.safetensors")
-        stand_in.commit("someone/clip", files)
+        stand_in.commit("someone/clip", [*files.iterdir()])
     return stand_in
 
 
 def test_a_revision_is_read_and_its_commit_is_known(published):
     newest, first = load_clip("someone/clip"), load_clip("someone/clip@c0")
     assert newest.digest != first.digest == ecor_jax.load_clip("someone/clip", revision="c0").model.digest
-    assert (newest.origin.base_model, newest.origin.revision, newest.origin.license) == (
-        "someone/clip",
-        "c1",
-        "apache-2.0",
-    )
+    origin = newest.origin
+    assert (origin.base_model, origin.revision, origin.license) == ("someone/clip", "c1", "apache-2.0")
     assert first.origin.read == "someone/clip@c0"
     # Weights are in one form, and of the commit whose configuration was read, whatever was pushed in between.
-    assert [asked[:3] for asked in published.asked[:2]] == [
-        ("someone/clip", None, "*.json"),
-        ("someone/clip", "c1", "model*.safetensors"),
-    ]
+    asked = [asked[:3] for asked in published.asked[:2]]
+    assert asked == [("someone/clip", None, "*.json"), ("someone/clip", "c1", "model*.safetensors")]
 
 
 def test_of_several_weights_it_is_said_which_are_read(published, caplog):
@@ -129,55 +118,47 @@ def test_of_several_weights_it_is_said_which_are_read(published, caplog):
     assert said.format("model.safetensors are") in caplog.text
 
 
+OF_AN_ID = "a revision, 'c1', is of a hub id without one"
+
+
 @pytest.mark.parametrize(
-    ("source", "message"),
+    ("source", "revision", "message"),
     [
-        ("someone/clip@c9", "someone/clip@c9: .* cannot be fetched .404: no revision c9.; give the path"),
-        ("nobody/clip", "nobody/clip: .* cannot be fetched .404: nobody/clip.; give the path"),
-        ("someone/clip@", "someone/clip@: no such file or directory"),
-        ("../up/clip@x", "no such file or directory"),
+        ("someone/clip@c9", "", "someone/clip@c9: .* cannot be fetched .404: no revision c9.; give the path"),
+        ("nobody/clip", "", "nobody/clip: .* cannot be fetched .404: nobody/clip.; give the path"),
+        ("someone/clip@", "", "someone/clip@: no such file or directory"),
+        ("../up/clip@x", "", "no such file or directory"),
+        ("/", "c1", OF_AN_ID),
+        ("someone/clip@c0", "c1", OF_AN_ID),
     ],
 )
-def test_what_the_hub_does_not_have_is_one_line(published, source, message):
+def test_what_the_hub_does_not_have_is_one_line(published, source, revision, message):
     with pytest.raises(UserError, match=message) as caught:
-        load_clip(source)
+        ecor_jax.load_clip(source, revision=revision)
     assert "\n" not in str(caught.value)
-
-
-def test_a_revision_is_of_a_hub_id_alone(published, tiny_clip):
-    for source in (tiny_clip, "someone/clip@c0"):
-        with pytest.raises(UserError, match="a revision, 'c1', is of a hub id without one"):
-            ecor_jax.load_clip(source, revision="c1")
 
 
 def test_the_base_is_kept_through_conversion_training_and_a_push(published, options, called, tmp_path):
     """In config.json, in results.json and on the card; what was pushed is loaded by its id, at its commit."""
+    base, model = {"base_model": "someone/clip", "revision": "c0", "license": "apache-2.0"}, tmp_path / "run" / "model"
     said = called(convert, "--source=someone/clip", "--revision=c0", f"--output={tmp_path / 'base'}")
     assert "read: someone/clip@c0" in said
-    assert json.loads((tmp_path / "base" / "config.json").read_text())["ecor_jax"] == {
-        "base_model": "someone/clip",
-        "revision": "c0",
-        "license": "apache-2.0",
-    }
-    short = [one for one in options if "model=" not in one and "steps=" not in one]
-    given = [*short, f"--config.model={tmp_path / 'base'}", "--config.steps=2"]
+    assert json.loads((tmp_path / "base" / "config.json").read_text())["ecor_jax"] == base
+    given = [*options, f"--config.model={tmp_path / 'base'}", "--config.steps=2", "--config.method=ecor"]
     called(train, *given, f"--workdir={tmp_path / 'run'}")
     results = json.loads((tmp_path / "run" / "results.json").read_text())
-    assert results["model"] == {"base_model": "someone/clip", "revision": "c0", "license": "apache-2.0"}
-    metadata = ModelCard.load(tmp_path / "run" / "model" / "README.md").data
+    assert results["model"] == base
+    metadata = ModelCard.load(model / "README.md").data
     assert (metadata.base_model, metadata.license, metadata.library_name) == ("someone/clip", "apache-2.0", "ecor-jax")
     accuracies = {one.metric_name: one.metric_value for one in metadata.eval_results}
     assert accuracies["accuracy of ecor"] == results["methods"]["ecor"]["accuracy"]
-    (tmp_path / "run" / "model" / "diary.txt").write_text("mine")
-    said = called(push, tmp_path / "run" / "model", "me/tuned")
-    assert said.strip() == "https://hub/me/tuned/commit/c0"
+    (model / "diary.txt").write_text("mine")
+    assert called(push, model, "me/tuned").strip() == "https://hub/me/tuned/commit/c0"
     assert "diary.txt" not in published.list_repo_files("me/tuned")
     called(evaluate, "--model=me/tuned", *given, f"--output={tmp_path / 'again.json'}")
     again = json.loads((tmp_path / "again.json").read_text())
-    assert again["methods"] == results["methods"]
-    assert again["model"] == results["model"] | {"read": "me/tuned@c0"}
-    explained = ecor_jax.load("me/tuned", revision="c0")
-    assert explained.name == "me/tuned@c0"
+    assert (again["methods"], again["model"]) == (results["methods"], base | {"read": "me/tuned@c0"})
+    assert ecor_jax.load("me/tuned", revision="c0").name == "me/tuned@c0"
 
 
 @pytest.mark.parametrize(
@@ -227,31 +208,33 @@ def test_a_card_tells_what_was_guessed_and_transformers_reads_what_it_says(tiny_
     assert inputs["input_ids"].shape[0] == 1
 
 
-@pytest.mark.parametrize("kind", ["no token", "another repository", "no model", "no name", "no network"])
-def test_a_push_that_cannot_be(kind, stand_in, tiny_clip, tmp_path, monkeypatch):
-    directory, name = shutil.copytree(tiny_clip, tmp_path / "model"), "me/mine"
+def no_route(name: str):
+    raise OSError("no route to host\nmore")
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("no token", "log in by `hf auth login`, or set HF_TOKEN"),
+        ("another repository", "choose another name"),
+        ("no model", r"no model\.safetensors; expected a model directory"),
+        ("no name", "mine: no name of a repository; expected USER/NAME"),
+        ("no network", "me/mine: cannot be written to .no route to host."),
+    ],
+)
+def test_a_push_that_cannot_be(kind, message, stand_in, tiny_clip, tmp_path, monkeypatch):
+    directory = shutil.copytree(tiny_clip, tmp_path / "model")
     write_card(directory)
-    message = "choose another name"
-    if kind == "no token":
-        stand_in.token, message = False, "log in by `hf auth login`, or set HF_TOKEN"
-    elif kind == "another repository":
-        (tmp_path / "other").mkdir()
-        (tmp_path / "other" / "weights.gguf").touch()
-        stand_in.commit("me/mine", tmp_path / "other")
+    stand_in.token = kind != "no token"
+    if kind == "another repository":
+        (tmp_path / "weights.gguf").touch()
+        stand_in.commit("me/mine", [tmp_path / "weights.gguf"])
     elif kind == "no model":
         (directory / "model.safetensors").unlink()
-        message = r"no model\.safetensors; expected a model directory"
-    elif kind == "no name":
-        name, message = "mine", "mine: no name of a repository; expected USER/NAME"
-    else:
-        message = "me/mine: cannot be written to .no route to host."
-
-        def fail(name):
-            raise OSError("no route to host\nmore")
-
-        monkeypatch.setattr(stand_in, "repo_info", fail)
+    elif kind == "no network":
+        monkeypatch.setattr(stand_in, "repo_info", no_route)
     with pytest.raises(UserError, match=message) as caught:
-        push.main(cli.parse(push.parser(), [str(directory), name]))
+        push.main(cli.parse(push.parser(), [str(directory), "mine" if kind == "no name" else "me/mine"]))
     assert "\n" not in str(caught.value)
     assert kind == "another repository" or not stand_in.commits("me/mine")
 

@@ -95,8 +95,8 @@ def lines(workdir: Path) -> int:
 
 def left(workdir: Path) -> dict[str, object]:
     """What two runs share if one of them was disturbed and nothing is lost by that."""
-    metrics = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
     names = ("model/prompts.safetensors", "model/ecor.json", "results.json")
+    metrics = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
     steps = [{key: value for key, value in line.items() if key not in TIMED} for line in metrics]
     return {name: (workdir / name).read_bytes() for name in names} | {"metrics": steps}
 

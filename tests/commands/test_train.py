@@ -1,17 +1,22 @@
-"""ecor-jax train end to end: what it leaves behind, and that nothing that happens to it is seen in the result."""
+"""ecor-jax train end to end, of every task: what it leaves, and that nothing that happens to a run is seen in it."""
 
 import gzip
 import json
+import shutil
 import signal
 import time
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
-from ecor_jax.commands import train
+from ecor_jax.commands import descriptors, train
 from ecor_jax.errors import UserError
 from ecor_jax.training.speed import SETTLED, TIMED
+
+
+def results_of(workdir) -> dict:
+    return json.loads((workdir / "results.json").read_text())
 
 
 def metrics(workdir) -> list[dict]:
@@ -21,13 +26,35 @@ def metrics(workdir) -> list[dict]:
     return lines
 
 
-def lines(workdir) -> int:
-    path = workdir / "metrics.jsonl"
-    return path.read_bytes().count(b"\n") if path.exists() else 0
+@pytest.mark.parametrize(
+    ("run", "words", "pictures", "tuned"),
+    [
+        ("trained", ["squares", "dror", "ecor"], 1, []),
+        ("recognised", ["celebrity_pairs", "group_softmax_random"], 8, ["fc1", "fc2"]),
+        ("diagnosed", ["Not a medical device", "blunting of the costophrenic angle", "black_box_mlp"], 3, []),
+    ],
+    indirect=["run"],
+)
+def test_the_workdir_with_the_report_and_a_clip_that_differs_in_what_was_tuned_alone(
+    run, words, pictures, tuned, tiny_clip
+):
+    workdir, options = run
+    names = {entry.name for entry in workdir.iterdir()}
+    assert names == {".lock", "checkpoints", "config.json", "metrics.jsonl", "model", "report", "results.json"}
+    config = json.loads((workdir / "config.json").read_text())
+    assert f"--config.steps={config['steps']}" in options and config["seed"] == 0
+    assert f"--config.data.batch_size={config['data']['batch_size']}" in options
+    page = (workdir / "report" / "index.html").read_text()
+    assert page.count("<img") >= pictures and all(word in page for word in words)
+    saved, before = (load_file(path / "model.safetensors") for path in (workdir / "model", tiny_clip))
+    assert saved.keys() == before.keys()
+    changed = {name for name in saved if not np.array_equal(saved[name], before[name])}
+    mlp = "vision_model.encoder.layers.1.mlp"
+    assert changed == {f"{mlp}.{layer}.{kind}" for layer in tuned for kind in ("weight", "bias")}
 
 
-def test_results(trained):
-    results = json.loads((trained / "results.json").read_text())
+def test_results_of_rationales(trained):
+    results = results_of(trained)
     assert results.keys() == {"dataset", "seed", "methods", "data", "config_sha256"}
     assert (results["dataset"], results["seed"], list(results["methods"])) == ("squares", 0, ["dror", "ecor"])
     for rates in results["methods"].values():
@@ -38,11 +65,47 @@ def test_results(trained):
         assert all(0 <= rates[name] <= 1 for name in ("rr", "rw", "wr", "ww"))
 
 
+def test_results_of_faces(recognised):
+    results = results_of(recognised)
+    assert results["seed"] == 0 and list(results["verification"]) == ["noise", "celebrity_pairs"]
+    noise, pairs = results["verification"].values()
+    # Two people of six pictures: 2 * 15 pairs of one person, as many of two.
+    assert (noise["pairs"], noise["same"], pairs["pairs"], pairs["same"]) == (60, 30, 12, 6)
+    for scores in (noise, pairs):
+        assert 0 <= scores["accuracy"] <= 1 and 0 <= scores["auc"] <= 1 and -1 <= scores["threshold"] <= 1
+    assert results["average"] == pytest.approx((noise["accuracy"] + pairs["accuracy"]) / 2)
+    assert results["alignment_proxy"] * 15 == pytest.approx(round(results["alignment_proxy"] * 15))
+    kept, deleted = results["faithfulness"]["kept"], results["faithfulness"]["deleted"]
+    # All concepts kept is the decision itself; none deleted, the similarity itself.
+    assert kept["120"] == noise["accuracy"] and next(iter(kept)) == "1"
+    assert deleted["by share"]["0"] == deleted["at random"]["0"] > deleted["by share"]["80"]
+
+
+def test_results_of_x_rays(diagnosed):
+    results = results_of(diagnosed)
+    methods, others = results["methods"], [name for name in results["methods"] if name != "bottleneck"]
+    assert (results["dataset"], results["seed"], len(others)) == ("nih", 0, 4)
+    # 12 of 40 patients, of two images each, as many with an effusion as without.
+    assert results["studies"]["test"] == {"count": 24, "patients": 12, "positive": {"No Finding": 12, "Effusion": 12}}
+    assert results["studies"]["train"]["patients"] == 28
+    for scores in methods.values():
+        assert scores["count"] == 24 and scores["patients"] == 12
+        assert all(0 <= scores[name] <= 1 for name in ("accuracy", "precision", "recall", "f1", "auroc"))
+        low, high = scores["auroc_interval"]
+        assert 0 <= low <= high <= 1
+    assert list(results["auroc_differences"]) == [f"bottleneck - {name}" for name in others]
+    # All weights kept is the model itself.
+    assert list(results["kept"]) == ["bottleneck", "random_descriptors"]
+    whole = results["kept"]["bottleneck"]["55"]
+    assert whole["auroc"] == pytest.approx(methods["bottleneck"]["auroc"], abs=1e-9)
+    assert whole["accuracy"] == pytest.approx(methods["bottleneck"]["accuracy"])
+    assert {"rouge_l", "rouge_lsum"} <= set(results["explanations"]["text"])
+
+
 def test_metrics(trained):
     found = metrics(trained)
-    assert [(line["run"], line["step"]) for line in found] == [
-        (run, n) for run in ("dror", "ecor") for n in range(1, 7)
-    ]
+    steps = [(line["run"], line["step"]) for line in found]
+    assert steps == [(run, n) for run in ("dror", "ecor") for n in range(1, 7)]
     assert {"loss", "gradient_norm", "pair_loss"} <= found[0].keys()
     assert {"outer_loss", "pair_loss"} <= found[-1].keys()
     for line in found[6:]:
@@ -62,8 +125,8 @@ def test_the_prompts(trained):
 def test_killed_and_started_again(commands, options, trained, tmp_path):
     """Once, within the second of its two tunings."""
     command = ("train", *options, f"--workdir={tmp_path}")
-    process, start = commands.start(*command), time.monotonic()
-    while lines(tmp_path) < 9 and process.poll() is None:
+    process, start, log = commands.start(*command), time.monotonic(), tmp_path / "metrics.jsonl"
+    while process.poll() is None and not (log.exists() and log.read_bytes().count(b"\n") >= 9):
         assert time.monotonic() - start < 240
         time.sleep(0.01)
     process.kill()
@@ -75,20 +138,21 @@ def test_killed_and_started_again(commands, options, trained, tmp_path):
     assert metrics(tmp_path) == metrics(trained)
 
 
+def test_two_steps_and_a_stop_are_four_steps(called, diagnosed, xray_options, tmp_path):
+    workdir = shutil.copytree(diagnosed, tmp_path / "run")
+    for checkpoint in (workdir / "checkpoints").glob("*/4"):
+        shutil.rmtree(checkpoint)
+    assert [*(workdir / "checkpoints").glob("*/2")]
+    called(train, *xray_options, f"--workdir={workdir}")
+    again, once = ((path / "model" / "bottleneck.safetensors").read_bytes() for path in (workdir, diagnosed))
+    assert again == once
+
+
 def test_another_config_is_refused(called, options, trained):
     before = (trained / "config.json").read_bytes()
     with pytest.raises(UserError, match=r"these differ: optimizer.learning_rate \(0.01 there, 0.5 now\)\."):
         called(train, *options, f"--workdir={trained}", "--config.optimizer.learning_rate=0.5")
     assert (trained / "config.json").read_bytes() == before
-
-
-def test_eight_devices_tune_what_one_does(called, options, trained, tmp_path):
-    """This process has eight, the command of `trained` had one."""
-    called(train, *options, f"--workdir={tmp_path}", "--config.method=ecor")
-    one, eight = (load_file(path / "model" / "prompts.safetensors")["ecor"] for path in (trained, tmp_path))
-    moved = np.abs(one - load_file(trained / "model" / "prompts.safetensors")["dror"]).max()
-    np.testing.assert_allclose(eight, one, atol=1e-4, rtol=0)
-    assert moved > 1e-3
 
 
 def test_settings_are_judged_on_a_part_of_their_own_and_the_best_weights_are_kept(called, options, tmp_path):
@@ -105,19 +169,70 @@ def test_settings_are_judged_on_a_part_of_their_own_and_the_best_weights_are_kep
 
 def test_a_trace_of_some_steps_can_be_opened(commands, options, tmp_path):
     """By Perfetto, as JSON; and TensorBoard finds its own beside it. In a process without the libraries of tests."""
-    commands.run("train", *options, "--config.method=ecor", "--profile", f"--workdir={tmp_path}")
+    given = ["--config.method=ecor", "--config.steps=12", "--profile"]
+    commands.run("train", *options, *given, f"--workdir={tmp_path}")
     (trace,) = (tmp_path / "profile").rglob("perfetto_trace.json.gz")
     assert len(list((tmp_path / "profile").rglob("*.xplane.pb"))) == 1
     events = json.loads(gzip.decompress(trace.read_bytes()))["traceEvents"]
     assert any("jit_step" in str(event) for event in events)
     # Those of the middle of the run, each as a step of its own.
-    steps = [event["args"]["step_num"] for event in events if event.get("name") == "ecor"]
-    assert list(map(int, steps)) == list(range(SETTLED + 1, SETTLED + 1 + len(steps))) and steps
+    steps = [int(event["args"]["step_num"]) for event in events if event.get("name") == "ecor"]
+    assert steps == list(range(SETTLED + 1, SETTLED + 1 + train.TRACED))
 
 
-def test_a_trace_is_asked_for_by_a_flag(called, monkeypatch, tmp_path):
-    asked = []
-    monkeypatch.setattr("ecor_jax.train", lambda config, workdir: asked.append(config.profile))
-    for flags in ([], ["--profile"]):
-        called(train, "--config=configs/folder.py", f"--workdir={tmp_path}", *flags)
-    assert asked == [0, train.TRACED]
+def test_several_findings_of_x_rays_at_once(called, xray_options, tmp_path):
+    given = ["--config.data.findings=Effusion,Edema", "--config.data.single_label=false"]
+    called(train, *xray_options, *given, "--config.methods=bottleneck,black_box", f"--workdir={tmp_path / 'run'}")
+    methods = results_of(tmp_path / "run")["methods"]
+    assert list(methods["black_box"]["findings"]) == ["Effusion", "Edema"] and methods["bottleneck"]["count"] == 24
+
+
+def test_descriptors_of_reports_of_a_mimic_shaped_tree(called, mimic_tree, xray_options, tmp_path):
+    """By the rules within the run, and by the command `descriptors` before it: the same model."""
+    mimic = mimic_tree.write_tree(tmp_path / "mimic", mimic_tree.synthetic(16))
+    given = {"data.images": mimic, "data.tables": mimic, "data.findings": "No Finding,Pleural Effusion"}
+    given |= {"data.test": 0.5, "concepts.source": "reports", "concepts.min_reports": 2, "methods": "bottleneck"}
+    options = [*xray_options, *(f"--config.{name}={value}" for name, value in given.items())]
+    called(train, *options, f"--workdir={tmp_path / 'rules'}")
+    called(descriptors, f"--reports={mimic}", f"--output={tmp_path / 'split'}")
+    saved = f"--config.concepts.statements={tmp_path / 'split' / 'statements.jsonl'}"
+    called(train, *options, saved, f"--workdir={tmp_path / 'saved'}")
+    description = json.loads((tmp_path / "rules" / "model" / "ecor.json").read_text())
+    assert {"no pneumothorax", "clear lungs"} <= {text for group in description["groups"].values() for text in group}
+    files = [tmp_path / run / "model" / "bottleneck.safetensors" for run in ("rules", "saved")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert results_of(tmp_path / "rules")["explanations"]["reference"] == "reports"
+    assert "the radiologist" in (tmp_path / "rules" / "report" / "index.html").read_text()
+
+
+def test_a_clip_is_pretrained_on_the_training_patients_alone(called, xray_options, tmp_path, monkeypatch):
+    from ecor_jax.tasks.pretrain import task as pretrain
+
+    seen = []
+
+    def stop(task, model):
+        records = [task.source[number] for number in range(len(task.source))]
+        seen.extend((record["name"], record["category"]) for record in records)
+        raise UserError("stopped")
+
+    monkeypatch.setattr(pretrain.Pretrain, "open", stop)
+    with pytest.raises(UserError, match="stopped"):
+        called(train, *xray_options, "--config.model=", f"--workdir={tmp_path / 'run'}")
+    assert len({int(name[:8]) for name, _ in seen}) == 28
+    assert {category for _, category in seen} == {"effusion", "edema", "no finding"}
+
+
+def test_embeddings_of_another_encoder(called, xray_options, radiographs, tmp_path):
+    from ecor_jax.data.descriptors import XRAYS, Descriptors
+
+    names = {
+        "images": sorted(path.name for path in (radiographs / "images").iterdir()),
+        "texts": list(Descriptors.from_file(XRAYS).phrases),
+    }
+    rng, file = np.random.default_rng(0), tmp_path / "biovil.safetensors"
+    arrays = {kind: rng.normal(size=(len(known), 6)).astype(np.float32) for kind, known in names.items()}
+    save_file(arrays, file, {kind: json.dumps(known) for kind, known in names.items()})
+    given = ["--config.model=", f"--config.embeddings={file}", "--config.methods=bottleneck,black_box"]
+    called(train, *xray_options, *given, f"--workdir={tmp_path / 'run'}")
+    assert results_of(tmp_path / "run")["methods"]["bottleneck"]["count"] == 24
+    assert not (tmp_path / "run" / "model").exists()

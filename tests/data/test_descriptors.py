@@ -48,14 +48,6 @@ def test_scrambled_words_are_other_letters_of_the_same_length_by_seed():
     assert min(text.count(letter) for letter in string.ascii_lowercase) > len(text) / 60
 
 
-def test_a_small_file(tmp_path):
-    content = {"about": "for readers", "groups": {"hair": ["short hair", " long hair "], "nose": ["A", "b", "c"]}}
-    descriptors = Descriptors.from_file(write(tmp_path / "d.json", content))
-    assert descriptors.phrases == ("short hair", "long hair", "A", "b", "c")
-    assert descriptors.groups == ("hair", "nose")
-    assert descriptors.group_of == (0, 0, 1, 1, 1)
-
-
 FORM = r'expected \{"groups": \{group: \[descriptor, \.\.\.\]\}\}'
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from pydicom import Dataset, dcmread, dcmwrite, uid
+from pydicom import Dataset, dcmwrite, uid
 from pydicom.data import get_testdata_file
 from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
@@ -18,6 +18,7 @@ from ecor_jax.data.dicom import decode, is_dicom
 from ecor_jax.data.images import open_images
 from ecor_jax.data.records import BadImage
 from ecor_jax.untrusted import pictures
+from tests.data.toys import encoded
 
 GREY = np.random.default_rng(0).integers(0, 4096, (12, 10)).astype(np.uint16)
 
@@ -41,11 +42,30 @@ def written(image: Dataset) -> bytes:
     return file.getvalue()
 
 
+def bare(image: Dataset, implicit: bool = False) -> bytes:
+    """The elements alone, from group 8 on, as old scanners and some exports write them."""
+    file = io.BytesIO()
+    del image.file_meta
+    dcmwrite(file, image, implicit_vr=implicit, little_endian=True, enforce_file_format=False)
+    return file.getvalue()
+
+
+def framed(image: Dataset, frame: bytes) -> Dataset:
+    """With this compressed frame for its pixels."""
+    image.PixelData = encapsulate([frame])
+    image["PixelData"].VR, image["PixelData"].is_undefined_length = "OB", True
+    return image
+
+
+def compressed(syntax: uid.UID, frame: bytes, like: Dataset) -> bytes:
+    like.file_meta.TransferSyntaxUID = syntax
+    return written(framed(like, frame))
+
+
 def table(entries: Any, first: int, bits: int) -> Dataset:
     item = Dataset()
     item.add_new("LUTDescriptor", "US", [len(entries), first, bits])
-    kind = "OW" if isinstance(entries, bytes) else "US"
-    item.add_new("LUTData", kind, entries)
+    item.add_new("LUTData", "OW" if isinstance(entries, bytes) else "US", entries)
     return item
 
 
@@ -109,13 +129,12 @@ def test_every_depth_and_sign(bits, signed):
 @pytest.mark.parametrize("function", [None, "LINEAR", "LINEAR_EXACT", "SIGMOID"])
 @pytest.mark.parametrize("rescale", [None, (1, -1024), (0.5, 100)])
 def test_windows_are_as_in_pydicom(function, rescale):
-    tags: dict[str, Any] = {"WindowCenter": 900, "WindowWidth": 1300}
-    if function:
-        tags["VOILUTFunction"] = function
     slope, intercept = rescale or (1, 0)
+    image = dataset(GREY, bits=12, WindowCenter=900, WindowWidth=1300)
+    if function:
+        image.VOILUTFunction = function
     if rescale:
-        tags |= {"RescaleSlope": slope, "RescaleIntercept": intercept}
-    image = dataset(GREY, bits=12, **tags)
+        image.RescaleSlope, image.RescaleIntercept = rescale
     windowed = apply_voi_lut(GREY.astype(float) * slope + intercept, image)
     expected = (windowed - intercept) / (4095 * slope) * 255
     np.testing.assert_allclose(shown(image), expected, atol=0.5001)
@@ -123,10 +142,9 @@ def test_windows_are_as_in_pydicom(function, rescale):
     np.testing.assert_allclose(shown(image), 255 - expected, atol=0.5001)
 
 
-@pytest.mark.parametrize("packed", [False, True])
-def test_a_table_of_8_bits_for_12_bits_does_not_wrap_around(packed):
-    entries = np.arange(4096) // 16
-    content: Any = entries.astype(np.uint8).tobytes() if packed else entries.tolist()
+@pytest.mark.parametrize("entries", [np.arange(4096) // 16, (np.arange(4096) // 16).astype(np.uint8)])
+def test_a_table_of_8_bits_for_12_bits_does_not_wrap_around(entries):
+    content = entries.tobytes() if entries.dtype == np.uint8 else entries.tolist()
     image = dataset(GREY, bits=12, VOILUTSequence=[table(content, 0, 8)])
     np.testing.assert_array_equal(shown(image), GREY // 16)
 
@@ -135,32 +153,23 @@ def test_colour():
     rgb = np.random.default_rng(2).integers(0, 256, (6, 5, 3), np.uint8)
     np.testing.assert_array_equal(decode(written(dataset(rgb, "RGB")), "x"), rgb)
     ybr = np.asarray(Image.fromarray(rgb).convert("YCbCr"))
-    np.testing.assert_allclose(
-        np.asarray(decode(written(dataset(ybr, "YBR_FULL")), "x"), int), np.asarray(rgb, int), atol=3
-    )
+    decoded = decode(written(dataset(ybr, "YBR_FULL")), "x")
+    np.testing.assert_allclose(np.asarray(decoded, int), np.asarray(rgb, int), atol=3)
 
 
-def compressed(syntax: uid.UID, frame: bytes, like: Dataset) -> bytes:
-    like.file_meta.TransferSyntaxUID = syntax
-    like.PixelData = encapsulate([frame])
-    like["PixelData"].VR = "OB"
-    like["PixelData"].is_undefined_length = True
-    return written(like)
+SMOOTH = np.add.outer(np.arange(16), np.arange(16)).astype(np.uint8) * 8
 
 
-def test_compressed_pixels():
-    smooth = np.add.outer(np.arange(16), np.arange(16)).astype(np.uint8) * 8
-    jpeg, wavelet = io.BytesIO(), io.BytesIO()
-    Image.fromarray(smooth).save(jpeg, "JPEG", quality=95)
-    content = compressed(uid.JPEGBaseline8Bit, jpeg.getvalue(), dataset(smooth, **WINDOW))
-    np.testing.assert_allclose(np.asarray(decode(content, "x"))[..., 0].astype(int), smooth, atol=4)
-    Image.fromarray(smooth).save(wavelet, "JPEG2000", irreversible=False, no_jp2=True)
-    content = compressed(uid.JPEG2000Lossless, wavelet.getvalue(), dataset(smooth, **WINDOW))
-    np.testing.assert_array_equal(np.asarray(decode(content, "x"))[..., 0], smooth)
-    image = dataset(GREY, bits=12)
-    plain = shown(image)
-    image.compress(uid.RLELossless, generate_instance_uid=False)
-    np.testing.assert_array_equal(shown(image), plain)
+@pytest.mark.parametrize(
+    ("syntax", "frame", "tolerance"),
+    [
+        (uid.JPEGBaseline8Bit, encoded(SMOOTH, "JPEG", quality=95), 4),
+        (uid.JPEG2000Lossless, encoded(SMOOTH, "JPEG2000", irreversible=False, no_jp2=True), 0),
+    ],
+)
+def test_compressed_pixels(syntax, frame, tolerance):
+    picture = decode(compressed(syntax, frame, dataset(SMOOTH, **WINDOW)), "x")
+    np.testing.assert_allclose(np.asarray(picture)[..., 0].astype(int), SMOOTH, rtol=0, atol=tolerance)
 
 
 def test_one_image_in_several_codings():
@@ -170,14 +179,19 @@ def test_one_image_in_several_codings():
     assert all(np.array_equal(other, plain) for other in others)
 
 
-def without(image: Dataset, name: str) -> bytes:
-    del image[name]
+def grey(bits: int | None = None, without: str = "", **tags: Any) -> bytes:
+    image = dataset(GREY, bits=bits, **tags)
+    if without:
+        del image[without]
     return written(image)
 
 
 PALETTE = written(dataset(np.zeros((2, 2), np.uint8), PhotometricInterpretation="PALETTE COLOR"))
 LOSSLESS_LS = compressed(uid.JPEGLSLossless, b"\xff\xd8\xff\xf7junk", dataset(GREY, bits=12))
 UNKNOWN_SYNTAX = LOSSLESS_LS.replace(b"1.2.840.10008.1.2.4.80", b"1.2.840.10008.1.2.4.99")
+UNNAMED_SYNTAX = bytes(128) + b"DICM" + bare(framed(dataset(GREY), b"frame " * 10))
+OTHER_VOI = {"WindowCenter": 5, "WindowWidth": 9, "VOILUTFunction": "CUBIC"}
+BROKEN, NO_DECODER = "is a DICOM file that cannot be decoded", "and no decoder of it is installed"
 
 
 @pytest.mark.parametrize(
@@ -189,20 +203,15 @@ UNKNOWN_SYNTAX = LOSSLESS_LS.replace(b"1.2.840.10008.1.2.4.80", b"1.2.840.10008.
         (b"\0" * 128 + b"DICM" + b"\xff" * 99, "is a DICOM file"),
         (written(dataset(None)), "is a DICOM file without pixels$"),
         (written(dataset(np.zeros((3, 4, 5), np.uint8))), "is a DICOM file of 3 frames; expected one"),
-        (written(dataset(GREY, bits=12))[:-7], "is a DICOM file that cannot be decoded"),
-        (without(dataset(GREY), "Rows"), "is a DICOM file that cannot be decoded: .*Rows"),
-        (without(dataset(GREY), "PhotometricInterpretation"), "is a DICOM file that cannot be decoded: .*Photometric"),
-        (
-            PALETTE.replace(b"PALETTE COLOR", b"PALETTE\nCOLO\x1b"),
-            "is a DICOM file that cannot be decoded: Unknown .* value 'PALETTE COLO '",
-        ),
-        (UNKNOWN_SYNTAX, r"is compressed as '1\.2\.840\.10008\.1\.2\.4\.99', and no decoder of it is installed"),
-        (LOSSLESS_LS, "is compressed as 'JPEG-LS Lossless Image Compression', and no decoder of it is installed"),
-        (written(dataset(GREY, WindowCenter=5, WindowWidth=0)), ".* cannot be decoded: a window 0 wide"),
-        (
-            written(dataset(GREY, WindowCenter=5, WindowWidth=9, VOILUTFunction="CUBIC")),
-            ".* cannot be decoded: the VOI function CUBIC; expected LINEAR, LINEAR_EXACT or SIGMOID",
-        ),
+        (grey(12)[:-7], BROKEN),
+        (grey(without="Rows"), f"{BROKEN}: .*Rows"),
+        (grey(without="PhotometricInterpretation"), f"{BROKEN}: .*Photometric"),
+        (PALETTE.replace(b"E COLOR", b"E\nCOLO\x1b"), f"{BROKEN}: Unknown .* value 'PALETTE COLO '"),
+        (UNKNOWN_SYNTAX, rf"is compressed as '1\.2\.840\.10008\.1\.2\.4\.99', {NO_DECODER}"),
+        (LOSSLESS_LS, f"is compressed as 'JPEG-LS Lossless Image Compression', {NO_DECODER}"),
+        (UNNAMED_SYNTAX, ".*is compressed, but does not say how"),
+        (grey(WindowCenter=5, WindowWidth=0), f"{BROKEN}: a window 0 wide"),
+        (grey(**OTHER_VOI), f"{BROKEN}: the VOI function CUBIC; expected LINEAR, LINEAR_EXACT or SIGMOID"),
         (PALETTE, "is a DICOM file in uint8 'PALETTE COLOR'; expected MONOCHROME1, MONOCHROME2 or 8-bit RGB"),
         (written(dataset(np.zeros((2, 2, 3), np.uint16), "RGB")), "is a DICOM file in uint16 'RGB'; expected MONO"),
     ],
@@ -217,29 +226,22 @@ def test_what_is_no_picture_is_named(content, message):
 def test_an_image_as_large_as_a_bomb_is_refused(monkeypatch):
     monkeypatch.setattr(pictures, "MOST_PIXELS", 119)
     with pytest.raises(BadImage, match=r"x is a DICOM file that cannot be decoded: .* at most 119 are read"):
-        decode(written(dataset(GREY)), "x")
+        decode(grey(), "x")
 
 
-def test_dicoms_are_images_like_others(tmp_path):
-    content = written(dataset(GREY, bits=12))
-    assert is_dicom(content) and dcmread(io.BytesIO(content)).Rows == 12
-    (tmp_path / "effusion").mkdir()
-    (tmp_path / "effusion" / "1.dcm").write_bytes(content)
-    (tmp_path / "effusion" / "2.DCM").write_bytes(b"no picture")
-    source = open_images(tmp_path)
-    record = source[0]
-    assert record["category"] == "effusion" and isinstance(record["image"], bytes)
-    np.testing.assert_array_equal(decode_image(record["image"], record["name"]), decode(content, "x"))
-    bad = source[1]
-    assert isinstance(bad["image"], bytes)
+def test_dicoms_are_images_like_others(make_folder):
+    source = open_images(make_folder({"effusion/1.dcm": grey(12), "effusion/2.DCM": b"no picture"}))
+    assert source.categories == ("effusion", "effusion")
+    np.testing.assert_array_equal(decode_image(source[0]["image"], "x"), decode(grey(12), "x"))
     with pytest.raises(BadImage, match=r"effusion/2\.DCM is not an image that can be decoded \(10 bytes\)"):
-        decode_image(bad["image"], bad["name"])
+        decode_image(source[1]["image"], source[1]["name"])
 
-
-# What is no tissue
 
 RAMP = np.arange(1000, 1120).astype(np.uint16).reshape(12, 10)
-SCALED = np.rint((RAMP - 1000.0) / 119 * 255).astype(np.uint8)
+
+
+def test_a_picture_of_nothing_but_padding_is_black():
+    assert not shown(dataset(np.full_like(RAMP, 7), PixelPaddingValue=7)).any()
 
 
 @pytest.mark.parametrize("kind", ["MONOCHROME1", "MONOCHROME2"])
@@ -249,9 +251,8 @@ def test_padding_moves_no_window_and_is_black(kind, padding, tags):
     pixels[:3] = padding
     image = dataset(pixels, kind, PixelPaddingValue=padding, **tags)
     image["PixelPaddingValue"].VR = "US"
-    rest = RAMP[3:]
-    grey = np.rint((rest - float(rest.min())) / (rest.max() - float(rest.min())) * 255)
-    expected = np.vstack([np.zeros((3, 10)), 255 - grey if kind == "MONOCHROME1" else grey])
+    rest = np.rint((RAMP[3:] - 1030.0) / 89 * 255)
+    expected = np.vstack([np.zeros((3, 10)), 255 - rest if kind == "MONOCHROME1" else rest])
     np.testing.assert_array_equal(shown(image), expected)
 
 
@@ -267,64 +268,38 @@ def test_signed_padding_beyond_the_stored_bits():
         np.testing.assert_array_equal(shown(image), np.vstack([np.zeros((3, 10)), expected]))
 
 
-def test_a_picture_of_nothing_but_padding_is_black():
-    assert not shown(dataset(np.full_like(RAMP, 7), PixelPaddingValue=7)).any()
-
-
-SHUTTERS = [
-    (
-        {
-            "ShutterShape": "RECTANGULAR",
-            "ShutterLeftVerticalEdge": 2,
-            "ShutterRightVerticalEdge": 9,
-            "ShutterUpperHorizontalEdge": 3,
-            "ShutterLowerHorizontalEdge": 11,
-        },
+SHUTTERS = {
+    "RECTANGULAR": (
+        {"ShutterLeftVerticalEdge": 2, "ShutterRightVerticalEdge": 9}
+        | {"ShutterUpperHorizontalEdge": 3, "ShutterLowerHorizontalEdge": 11},
         lambda row, column: (row > 3) & (row < 11) & (column > 2) & (column < 9),
     ),
-    (
-        {"ShutterShape": "CIRCULAR", "CenterOfCircularShutter": [6, 5], "RadiusOfCircularShutter": 3},
+    "CIRCULAR": (
+        {"CenterOfCircularShutter": [6, 5], "RadiusOfCircularShutter": 3},
         lambda row, column: (row - 6) ** 2 + (column - 5) ** 2 <= 9,
     ),
-    (
-        {"ShutterShape": "POLYGONAL", "VerticesOfThePolygonalShutter": [2, 2, 2, 9, 11, 9, 11, 2]},
+    "POLYGONAL": (
+        {"VerticesOfThePolygonalShutter": [2, 2, 2, 9, 11, 9, 11, 2]},
         lambda row, column: (row >= 2) & (row <= 11) & (column >= 2) & (column <= 9),
     ),
-]
+}
 
 
-@pytest.mark.parametrize(("tags", "inside"), SHUTTERS, ids=["rectangular", "circular", "polygonal"])
-def test_what_a_shutter_covers_moves_no_window_and_is_black(tags, inside):
-    row, column = np.mgrid[1:13, 1:11]
-    seen = inside(row, column)
+@pytest.mark.parametrize("shape", SHUTTERS)
+def test_what_a_shutter_covers_moves_no_window_and_is_black(shape):
+    tags, inside = SHUTTERS[shape]
+    seen = inside(*np.mgrid[1:13, 1:11])
     low, high = float(RAMP[seen].min()), float(RAMP[seen].max())
     expected = np.where(seen, np.rint((RAMP - low) / (high - low) * 255), 0)
-    np.testing.assert_array_equal(shown(dataset(RAMP, **tags)), expected)
-
-
-# Old files
+    np.testing.assert_array_equal(shown(dataset(RAMP, ShutterShape=shape, **tags)), expected)
 
 
 @pytest.mark.parametrize("implicit", [True, False])
-@pytest.mark.parametrize("preamble", [True, False])
+@pytest.mark.parametrize("preamble", [b"", bytes(128) + b"DICM"])
 def test_files_without_preamble_or_transfer_syntax(implicit, preamble):
-    """As old scanners and some exports write them: the elements alone, from group 8 on."""
     image = dataset(RAMP)
-    whole = io.BytesIO()
-    del image.file_meta
     image["PixelData"].VR = "OW"
-    dcmwrite(whole, image, implicit_vr=implicit, little_endian=True, enforce_file_format=False)
-    content = (bytes(128) + b"DICM" if preamble else b"") + whole.getvalue()
+    content = preamble + bare(image, implicit)
     assert is_dicom(content)
-    np.testing.assert_array_equal(np.asarray(decode_image(content, "x"))[..., 0], SCALED)
-
-
-def test_a_compressed_file_that_does_not_say_how_is_refused_in_words():
-    image = dataset(RAMP)
-    del image.file_meta
-    image.PixelData = encapsulate([b"frame " * 10])
-    image["PixelData"].VR, image["PixelData"].is_undefined_length = "OB", True
-    whole = io.BytesIO()
-    dcmwrite(whole, image, implicit_vr=False, little_endian=True, enforce_file_format=False)
-    with pytest.raises(BadImage, match="is compressed, but does not say how"):
-        decode(bytes(128) + b"DICM" + whole.getvalue(), "x.dcm")
+    expected = np.rint((RAMP - 1000.0) / 119 * 255)
+    np.testing.assert_array_equal(np.asarray(decode_image(content, "x"))[..., 0], expected)

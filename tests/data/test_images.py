@@ -1,9 +1,7 @@
 import pickle
 import re
-import threading
 import unicodedata
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -11,16 +9,16 @@ from ecor_jax.data.images import open_images, splits_of
 from ecor_jax.data.records import BadImage, Source
 from ecor_jax.data.sources import Renamed, split_by_class, without_classes
 from ecor_jax.errors import UserError
+from tests.data.toys import read_by_many_threads, records_of
 
 SUFFIXES = ("JPEG", "PPM", "bmp", "gif", "jpg", "pgm", "png", "tif", "tiff", "webp")
 
 
-def labels(source: Source) -> list[tuple[str, str, tuple[str, ...]]]:
-    """What is known of every record; each file holds its own name."""
-    records = [source[index] for index in range(len(source))]
+def labels(source: Source) -> list[tuple[str, ...]]:
+    """What is known of every record, whose file holds its own name: that, the category and rationales."""
+    records = records_of(source)
     assert all(record["image"] == record["name"].encode() for record in records)
-    assert source.categories == tuple(record["category"] for record in records)
-    return [(record["name"], record["category"], record["rationales"]) for record in records]
+    return [(record["name"], record["category"], *record["rationales"]) for record in records]
 
 
 @pytest.mark.parametrize(
@@ -30,55 +28,37 @@ def labels(source: Source) -> list[tuple[str, str, tuple[str, ...]]]:
         (
             ["Red_Fox/b.jpg", "Red_Fox/a.PNG", "dog/long-tail/1.jpeg", "dog/3.ppm"],
             [
-                ("Red_Fox/a.PNG", "red fox", ()),
-                ("Red_Fox/b.jpg", "red fox", ()),
-                ("dog/3.ppm", "dog", ()),
-                ("dog/long-tail/1.jpeg", "dog", ("long tail",)),
+                *(("Red_Fox/a.PNG", "red fox"), ("Red_Fox/b.jpg", "red fox")),
+                *(("dog/3.ppm", "dog"), ("dog/long-tail/1.jpeg", "dog", "long tail")),
             ],
         ),
         # What is no image is ignored.
         (
             ["words.txt", "dog/Name", "dog/.a.jpg", "__MACOSX/dog/1.jpg", ".git/dog/1.jpg", "a.jpg.txt", "dog/1.jpg"],
-            [("dog/1.jpg", "dog", ())],
+            [("dog/1.jpg", "dog")],
         ),
         # A single folder around everything is passed over, a single class is not.
-        (
-            ["a/b/dog/1.jpg", "a/b/cat/tail/1.jpg"],
-            [("a/b/cat/tail/1.jpg", "cat", ("tail",)), ("a/b/dog/1.jpg", "dog", ())],
-        ),
-        (["dog/1.jpg", "dog/2.jpg"], [("dog/1.jpg", "dog", ()), ("dog/2.jpg", "dog", ())]),
-        (["1.jpg", "2.jpg"], [("1.jpg", "", ()), ("2.jpg", "", ())]),
+        (["a/b/dog/1.jpg", "a/b/cat/tail/1.jpg"], [("a/b/cat/tail/1.jpg", "cat", "tail"), ("a/b/dog/1.jpg", "dog")]),
+        (["dog/1.jpg", "dog/2.jpg"], [("dog/1.jpg", "dog"), ("dog/2.jpg", "dog")]),
+        (["1.jpg", "2.jpg"], [("1.jpg", ""), ("2.jpg", "")]),
         # A lone split need not be named; classes named like splits are classes.
-        (
-            ["train/dog/1.jpg", "train/cat/1.jpg", "words.txt"],
-            [("train/cat/1.jpg", "cat", ()), ("train/dog/1.jpg", "dog", ())],
-        ),
-        (["train/1.jpg", "plane/1.jpg"], [("plane/1.jpg", "plane", ()), ("train/1.jpg", "train", ())]),
-        # Every suffix.
-        (
-            [f"dog/1.{suffix}" for suffix in SUFFIXES],
-            [(f"dog/1.{suffix}", "dog", ()) for suffix in SUFFIXES],
-        ),
+        (["train/dog/1.jpg", "train/cat/1.jpg", "a.txt"], [("train/cat/1.jpg", "cat"), ("train/dog/1.jpg", "dog")]),
+        (["train/1.jpg", "plane/1.jpg"], [("plane/1.jpg", "plane"), ("train/1.jpg", "train")]),
+        ([f"dog/1.{suffix}" for suffix in SUFFIXES], [(f"dog/1.{suffix}", "dog") for suffix in SUFFIXES]),
     ],
 )
 def test_what_folders_mean(make, names, expected):
     path = make(names)
     source = open_images(path)
     assert labels(source) == labels(pickle.loads(pickle.dumps(source))) == expected
-    assert source.classes == tuple(sorted({category for _, category, _ in expected if category}))
+    assert source.classes == tuple(sorted({category for _, category, *_ in expected if category}))
     assert splits_of(path) == ()
-
-
-@pytest.mark.parametrize("odd", ["1.jpg", "dog/tail/more/1.jpg"])
-def test_images_at_another_depth_are_an_error(make_folder, odd):
-    with pytest.raises(UserError, match=f"expected class/image or class/rationale/image.*found {odd}"):
-        open_images(make_folder([odd, "cat/2.jpg", "dog/2.jpg"]))
 
 
 @pytest.mark.parametrize("top", ["", "data/"])
 def test_split_takes_what_is_below_its_folder(make, top):
     path = make([f"{top}train/dog/1.jpg", f"{top}train/cat/1.jpg", f"{top}test/dog/2.jpg"])
-    assert labels(open_images(path, split="test")) == [(f"{top}test/dog/2.jpg", "dog", ())]
+    assert labels(open_images(path, split="test")) == [(f"{top}test/dog/2.jpg", "dog")]
     assert open_images(path, split="train").classes == ("cat", "dog")
     assert splits_of(path) == ("test", "train")
     with pytest.raises(UserError, match="holds the splits test, train: choose one"):
@@ -90,7 +70,7 @@ def test_split_takes_what_is_below_its_folder(make, top):
 def test_aliases_rename_classes(make_folder):
     source = open_images(make_folder(["Faces_easy/1.jpg", "dog/tail/1.jpg"]))
     renamed = Renamed(source, {"faces easy": "Person", "dog": "fox"})
-    expected = [("Faces_easy/1.jpg", "person", ()), ("dog/tail/1.jpg", "fox", ("tail",))]
+    expected = [("Faces_easy/1.jpg", "person"), ("dog/tail/1.jpg", "fox", "tail")]
     assert labels(renamed) == labels(pickle.loads(pickle.dumps(renamed))) == expected
     assert renamed.classes == ("fox", "person") and renamed.origin == source.origin
     assert Renamed(source, {"Faces_easy": "dog"}).categories == ("dog", "dog")
@@ -98,88 +78,101 @@ def test_aliases_rename_classes(make_folder):
         Renamed(source, {"face": "person"})
 
 
-@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_zips_whose_expansion_cannot_be_bounded_are_refused(make_zip, method):
-    with pytest.raises(UserError, match="is neither stored nor deflated; zip it again"):
-        open_images(make_zip(["dog/1.jpg"], method=method))
+def nfd(text: str) -> str:
+    return unicodedata.normalize("NFD", text)
 
 
-def test_many_members_may_not_expand_together_to_what_none_may_alone(make_zip, monkeypatch):
-    monkeypatch.setattr("ecor_jax.untrusted.files.SMALL", 1000)
-    path = make_zip({f"{number}.jpg": bytes(90_000) for number in range(30)})
-    with pytest.raises(UserError, match="expands to 2,700,000 bytes, which is no plausible content"):
-        open_images(path)
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
+OTHERS = {"cat/1.heic": HEIC, "cat/2.heic": HEIC, "notes.xml": b"<a/>", ".hidden": b""}
+DEPTH = "expected class/image or class/rationale/image.*found "
 
 
-def test_a_name_given_twice_is_refused_but_for_folders(tmp_path):
-    def zip_of(*names: str):
-        with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive, pytest.warns(UserWarning, match="Duplicate name"):
-            for name in names:
-                archive.writestr(name, name)
-        return tmp_path / "x.zip"
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (["1.jpg", "cat/2.jpg", "dog/2.jpg"], f"{DEPTH}1.jpg"),
+        (["dog/tail/more/1.jpg", "cat/2.jpg", "dog/2.jpg"], f"{DEPTH}dog/tail/more/1.jpg"),
+        (["Kim_A/1.jpg", "kim-a/1.jpg"], "'Kim_A' and 'kim-a' are the same, 'kim a', once normalised"),
+        (["a/b/1.jpg", "a/B/1.jpg", "c/1.jpg"], "a: 'B' and 'b' are the same"),
+        (["_/1.jpg", "a/1.jpg"], "'_' is no name; nothing of it is left once normalised"),
+        ([f"{nfd('é')}/1.jpg", "é/1.jpg"], "are the same, 'é', once normalised"),
+        (["dog/readme.txt"], r"no images in .*: read are JPEG, .*DICOM, by their content; found no file"),
+        (OTHERS, r"no images in .*: read are JPEG.*; found 1 hidden: \.hidden; 2 HEIC"),
+    ],
+)
+def test_sets_that_are_not_read(make, files, message):
+    with pytest.raises(UserError, match=message):
+        open_images(make(files))
 
-    with pytest.raises(UserError, match=r"names 'dog/1\.jpg' twice"):
-        open_images(zip_of("dog/1.jpg", "dog/1.jpg"))
-    assert open_images(zip_of("dog/", "dog/1.jpg", "dog/")).categories == ("dog",)
 
-
-@pytest.mark.parametrize("name", ["/etc/1.jpg", "dog/../../1.jpg", "../1.txt", "C:/dog/1.jpg", "..\\1.jpg"])
-def test_zip_members_that_lead_outside_are_refused(make_zip, name):
-    with pytest.raises(UserError, match=f"names a path outside itself, {re.escape(repr(name))}"):
-        open_images(make_zip(["dog/1.jpg", name]))
-
-
-def test_encrypted_zips_are_refused(make_zip):
-    path = make_zip(["dog/1.jpg"])
+def encrypted(content: bytes) -> bytes:
     # Version needed 2.0, then the flags, of which bit 0 says encrypted; in the central directory.
-    whole, flags = path.read_bytes(), b"PK\x01\x02\x14\x03\x14\x00"
-    assert flags + b"\x00\x00" in whole
-    path.write_bytes(whole.replace(flags + b"\x00\x00", flags + b"\x01\x00"))
-    with pytest.raises(UserError, match=r"images\.zip: is encrypted \('dog/1.jpg'\)"):
+    flags = b"PK\x01\x02\x14\x03\x14\x00"
+    assert flags + b"\x00\x00" in content
+    return content.replace(flags + b"\x00\x00", flags + b"\x01\x00")
+
+
+DOG, PACKED = ["dog/1.jpg"], "'dog/1.jpg' is neither stored nor deflated; zip it again"
+TWICE = {"dog/1.jpg": b"1", "dog/2.jpg": b"2"}
+MANY = {f"{number}.jpg": bytes(90_000) for number in range(30)}
+OUTSIDE = ("/etc/1.jpg", "dog/../../1.jpg", "../1.txt", "C:/dog/1.jpg", "..\\1.jpg")
+HOSTILE = {
+    "bzip2": (DOG, zipfile.ZIP_BZIP2, bytes, PACKED),
+    "lzma": (DOG, zipfile.ZIP_LZMA, bytes, PACKED),
+    "bomb": (MANY, zipfile.ZIP_DEFLATED, bytes, "expands to 2,700,000 bytes, which is no plausible content"),
+    "twice": (TWICE, zipfile.ZIP_STORED, lambda zipped: zipped.replace(b"2.jpg", b"1.jpg"), "names 'dog/1.jpg' twice"),
+    "encrypted": (DOG, zipfile.ZIP_DEFLATED, encrypted, r"is encrypted \('dog/1.jpg'\)"),
+    "no zip": (DOG, zipfile.ZIP_STORED, lambda zipped: b"no zip at all", "is a broken zip file, or cut off"),
+    "cut off": (DOG, zipfile.ZIP_STORED, lambda zipped: zipped[:12], "is a broken zip file, or cut off"),
+} | {
+    name: ([*DOG, name], zipfile.ZIP_STORED, bytes, f"names a path outside itself, {re.escape(repr(name))}")
+    for name in OUTSIDE
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_zips_are_refused(make_zip, monkeypatch, kind):
+    monkeypatch.setattr("ecor_jax.untrusted.files.SMALL", 1000)
+    files, method, change, message = HOSTILE[kind]
+    path = make_zip(files, method=method)
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(UserError, match=rf"images\.zip:? {message}"):
         open_images(path)
+
+
+def test_folders_may_stand_in_a_zip_twice(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        for name in ("dog/", "dog/1.jpg", "dog/"):
+            archive.writestr(name, name)
+    assert open_images(tmp_path / "x.zip").categories == ("dog",)
 
 
 def test_a_damaged_member_or_lost_file_is_a_bad_image_and_the_others_are_read(make_zip, make_folder):
-    path = make_zip(["dog/1.jpg", "dog/2.jpg"], method=zipfile.ZIP_STORED)
-    content = bytearray(path.read_bytes())
-    content[content.index(b"dog/1.jpgdog/1.jpg") + 12] ^= 0xFF
-    path.write_bytes(content)
+    path = make_zip(TWICE, method=zipfile.ZIP_STORED)
+    path.write_bytes(path.read_bytes().replace(b"dog/1.jpg1", b"dog/1.jpg0"))
     source = open_images(path)
     with pytest.raises(BadImage, match=r"dog/1\.jpg cannot be read \(Bad CRC-32"):
         source[0]
-    assert source[1]["image"] == b"dog/2.jpg"
-    folder = make_folder(["dog/1.jpg", "dog/2.jpg"])
+    assert source[1]["image"] == b"2"
+    folder = make_folder(TWICE)
     source = open_images(folder)
     (folder / "dog/1.jpg").unlink()
     with pytest.raises(BadImage, match=r"dog/1\.jpg: cannot be read \(No such file"):
         source[0]
 
 
-def test_paths_of_no_known_kind(tmp_path, make):
+def test_paths_of_no_known_kind(tmp_path):
     with pytest.raises(UserError, match="none does not exist: expected a folder of images, a zip, or a dir"):
         open_images(tmp_path / "none")
     (tmp_path / "images.tar").write_bytes(b"x")
     with pytest.raises(UserError, match="is a file of another kind"):
         open_images(tmp_path / "images.tar")
-    for content in (b"", b"no zip at all", b"PK\x03\x04 cut off"):
-        (tmp_path / "x.zip").write_bytes(content)
-        with pytest.raises(UserError, match="is a broken zip file, or cut off"):
-            open_images(tmp_path / "x.zip")
-    with pytest.raises(UserError, match=r"no images in .*: read are JPEG, .*DICOM, by their content; found no file"):
-        open_images(make(["dog/readme.txt"]))
 
 
 def test_many_threads_may_read_one_zip(make_zip):
     contents = [bytes([number]) * 20_000 for number in range(20)]
     source = open_images(make_zip({f"dog/{number:02}.jpg": content for number, content in enumerate(contents)}))
-    start = threading.Barrier(8)
-
-    def read(thread: int) -> list:
-        start.wait()
-        return [source[index]["image"] for index in range(20)]
-
-    with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(read, range(8))) == [contents] * 8
+    assert read_by_many_threads(source) == [contents] * 8
 
 
 def test_split_by_class_holds_out_a_share_of_every_class(make_folder):
@@ -187,7 +180,7 @@ def test_split_by_class_holds_out_a_share_of_every_class(make_folder):
     source = open_images(make_folder(names))
     train, test = split_by_class(source, holdout=0.25, seed=0)
     assert sorted(test.categories) == ["cat"] + ["dog"] * 2  # at least one of each
-    assert sorted(name for part in (train, test) for name, _, _ in labels(part)) == sorted(names)
+    assert sorted(name for part in (train, test) for name, _ in labels(part)) == sorted(names)
     assert labels(split_by_class(source, holdout=0.25, seed=0)[1]) == labels(test)
     assert any(labels(split_by_class(source, holdout=0.25, seed=seed)[1]) != labels(test) for seed in (1, 2))
     with pytest.raises(UserError, match=r"no image to train on in 1 classes: cat \(2\)"):
@@ -212,44 +205,16 @@ def test_the_photographs_at_hand(shared_data):
     assert len(open_images(shared_data / "images" / "tinyimagenet_val.zip").classes) == 200
 
 
-def decomposed(text: str) -> str:
-    return unicodedata.normalize("NFD", text)
-
-
 def test_names_are_compared_in_one_unicode_form(make):
     """macOS writes accents apart from their letters; zips of its own do not say that their names are UTF-8."""
-    source = open_images(make([decomposed("train/café/1.jpg"), "train/thé/1.jpg"]))
+    source = open_images(make([nfd("train/café/1.jpg"), "train/thé/1.jpg"]))
     assert source.classes == ("café", "thé") and all(map(unicodedata.is_normalized, ["NFC"] * 2, source.classes))
-    split = make([f"{decomposed('été')}/a/1.jpg", "b/a/1.jpg"])
+    split = make([f"{nfd('été')}/a/1.jpg", "b/a/1.jpg"])
     assert open_images(split, split="été").categories == ("a",)
 
 
-def test_zips_without_the_mark_of_utf_8(tmp_path):
-    with zipfile.ZipFile(tmp_path / "mac.zip", "w") as archive:
-        archive.writestr("CAFE/1.jpg", b"1")
-        archive.writestr("plain/1.jpg", b"2")
-    content = (tmp_path / "mac.zip").read_bytes().replace(b"CAFE", "ça".encode() + b"x")
-    (tmp_path / "mac.zip").write_bytes(content)
-    source = open_images(tmp_path / "mac.zip")
+def test_zips_without_the_mark_of_utf_8(make_zip):
+    path = make_zip({"CAFE/1.jpg": b"1", "plain/1.jpg": b"2"})
+    path.write_bytes(path.read_bytes().replace(b"CAFE", "ça".encode() + b"x"))
+    source = open_images(path)
     assert source.classes == ("plain", "çax") and source[1]["image"] == b"1"
-
-
-@pytest.mark.parametrize(
-    ("names", "message"),
-    [
-        (["Kim_A/1.jpg", "kim-a/1.jpg"], "'Kim_A' and 'kim-a' are the same, 'kim a', once normalised"),
-        (["a/b/1.jpg", "a/B/1.jpg", "c/1.jpg"], "images, a: 'B' and 'b' are the same"),
-        (["_/1.jpg", "a/1.jpg"], "'_' is no name; nothing of it is left once normalised"),
-        ([f"{decomposed('é')}/1.jpg", "é/1.jpg"], "are the same, 'é', once normalised"),
-    ],
-)
-def test_two_folders_never_become_one_class(make_folder, names, message):
-    with pytest.raises(UserError, match=message):
-        open_images(make_folder(names))
-
-
-def test_a_set_of_other_formats_alone_says_what_was_found(make_folder):
-    heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
-    path = make_folder({"cat/1.heic": heic, "cat/2.heic": heic, "notes.xml": b"<a/>", ".hidden": b""})
-    with pytest.raises(UserError, match=r"no images in .*: read are JPEG.*; found 1 hidden: \.hidden; 2 HEIC"):
-        open_images(path)

@@ -47,55 +47,52 @@ IMAGES = [b"\xff\xd8one", b"\xe9two", b"\xff\xd8one", bytes(300)]
 EXPECTED = [(IMAGES[0], IMAGES[1], True), (IMAGES[2], IMAGES[3], False)]
 
 
+KINDS = {
+    "bytes": bytes,
+    "bytearray": bytearray,
+    "array": lambda image: np.frombuffer(image, np.uint8),
+    "column": lambda image: np.array([[b] for b in image], "u1"),
+}
+ANSWERS = {
+    "list": [True, False],
+    "tuple": (True, False),
+    "array": np.array([True, False]),
+    "NumPy bools": [np.True_, np.False_],
+    "floats": [1.0, 0.0],
+    "column": np.array([[1], [0]], np.int64),
+    "big-endian": np.array([1, 0], ">f4"),
+    "NumPy numbers": [np.int32(1), np.int32(0)],
+    "objects": np.array([True, False], object),
+}
+
+
 @pytest.mark.parametrize("protocol", range(6))
-@pytest.mark.parametrize(
-    "kind",
-    [
-        bytes,
-        bytearray,
-        lambda image: np.frombuffer(image, np.uint8),
-        lambda image: np.array([[b] for b in image], "u1"),
-    ],
-    ids=["bytes", "bytearray", "array", "column"],
-)
-@pytest.mark.parametrize(
-    "answers",
-    [
-        list,
-        tuple,
-        np.array,
-        lambda same: [np.bool_(value) for value in same],
-        lambda same: [float(value) for value in same],
-        lambda same: np.array(same, np.int64)[:, None],
-        lambda same: np.array(same, ">f4"),
-        lambda same: [np.int32(value) for value in same],
-        lambda same: np.array(same, object),
-    ],
-)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("answers", ANSWERS)
 def test_every_way_to_pickle_them(tmp_path, protocol, kind, answers):
-    path = pickled(tmp_path / "x.bin", ([kind(image) for image in IMAGES], answers([True, False])), protocol)
-    pairs = open_pairs("x", path)
-    assert shown(pairs) == EXPECTED
+    images = list(map(KINDS[kind], IMAGES))
+    pairs = open_pairs("x", pickled(tmp_path / "x.bin", (images, ANSWERS[answers]), protocol))
+    assert shown(pairs) == shown(pickle.loads(pickle.dumps(pairs))) == EXPECTED
     assert pairs.first.tolist() == [0, 0] and pairs.second.tolist() == [1, 2]  # images 0 and 2 are equal
-    copy = pickle.loads(pickle.dumps(pairs))
-    assert shown(copy) == EXPECTED
 
 
-def python_2(image: bytes) -> bytes:
-    """A str of Python 2, protocol 2."""
-    return b"T" + struct.pack("<I", len(image)) + image
+PYTHON_2_TEXTS = b"".join(b"T" + struct.pack("<I", len(image)) + image for image in IMAGES)
+PYTHON_2_ARRAY = (  # dtype names and content are str
+    b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(I5\ntcnumpy\ndtype\n(S'u1'\n"
+    b"I0\nI1\ntR(I3\nS'|'\nNNNI-1\nI-1\nI0\ntbI00\nS'hello'\ntb"
+)
 
 
-def test_a_pickle_of_python_2(tmp_path):
-    content = b"\x80\x02](" + b"".join(map(python_2, IMAGES)) + b"e](\x88\x89e\x86."
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"\x80\x02](" + PYTHON_2_TEXTS + b"e](\x88\x89e\x86.", EXPECTED),
+        (b"((l" + (PYTHON_2_ARRAY + b"a") * 2 + b"(l" + b"I01\nat.", [(b"hello", b"hello", True)]),
+    ],
+)
+def test_a_pickle_of_python_2(tmp_path, content, expected):
     (tmp_path / "x.bin").write_bytes(content)
-    assert shown(open_pairs("x", tmp_path / "x.bin")) == EXPECTED
-    array = (  # numpy of Python 2: dtype names and content are str
-        b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(I5\ntcnumpy\ndtype\n(S'u1'\n"
-        b"I0\nI1\ntR(I3\nS'|'\nNNNI-1\nI-1\nI0\ntbI00\nS'hello'\ntb"
-    )
-    (tmp_path / "x.bin").write_bytes(b"((l" + (array + b"a") * 2 + b"(l" + b"I01\nat.")
-    assert shown(open_pairs("x", tmp_path / "x.bin")) == [(b"hello", b"hello", True)]
+    assert shown(open_pairs("x", tmp_path / "x.bin")) == expected
 
 
 class Hostile:
@@ -106,39 +103,31 @@ class Hostile:
         return self.call
 
 
+HUGE = b"\x80\x02](c__builtin__\nbytes\n(I999999999999\ntRe](\x88et."
+DOTTED = b"\x80\x04\x8c\x05numpy\x8c\x0endarray.tofile\x93."
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
 @pytest.mark.parametrize(
-    ("value", "named"),
+    ("value", "message"),
     [
-        (Hostile(os.system, "touch {}"), "(posix|nt).system"),
-        (Hostile(builtins.getattr, b"x", "join"), "builtins.getattr"),
-        (Hostile(np.memmap, "{}", "u1", "w+", 0, 4), r"numpy.memmap"),
-        (io.BytesIO(b"x"), "_io.BytesIO"),
-        (Path("x"), r"pathlib\S*"),
-        (np.arange(3).astype(object).dtype.type, r"numpy.object_"),
+        (Hostile(os.system, "touch trace"), "its pickle names (posix|nt).system"),
+        (Hostile(builtins.getattr, b"x", "join"), "its pickle names (builtins|__builtin__).getattr"),
+        (Hostile(np.memmap, "trace", "u1", "w+", 0, 4), r"its pickle names numpy.memmap"),
+        (io.BytesIO(b"x"), "its pickle names _io.BytesIO"),
+        (Path("x"), r"its pickle names pathlib\S*"),
+        (np.object_, r"its pickle names numpy.object_"),
+        (HUGE, "int 999999999999 where bytes were expected"),
+        (DOTTED, r"its pickle names numpy\.ndarray\.tofile"),
     ],
 )
-@pytest.mark.parametrize("protocol", [2, 4])
-def test_any_other_name_is_refused_by_name(tmp_path, value, named, protocol):
-    trace = tmp_path / "trace"
-    if isinstance(value, Hostile):
-        function, arguments = value.call
-        value = Hostile(function, *(a.format(trace) if isinstance(a, str) else a for a in arguments))
-    path = pickled(tmp_path / "x.bin", ([b"1", value], [True]), protocol=protocol)
-    if protocol == 2:
-        named = named.replace("builtins", "__builtin__")
-    with pytest.raises(UserError, match=rf"x\.bin: its pickle names {named}"):
-        open_pairs("x", path)
-    assert not trace.exists()
-
-
-def test_a_module_is_not_reached_through_dots_nor_memory_filled(tmp_path):
-    huge = b"\x80\x02](c__builtin__\nbytes\n(I999999999999\ntRe](\x88et."
-    (tmp_path / "x.bin").write_bytes(huge)
-    with pytest.raises(UserError, match="int 999999999999 where bytes were expected"):
-        open_pairs("x", tmp_path / "x.bin")
-    (tmp_path / "x.bin").write_bytes(b"\x80\x04\x8c\x05numpy\x8c\x0fndarray.tofile\x00\x93.".replace(b"\x00", b""))
-    with pytest.raises(UserError):
-        open_pairs("x", tmp_path / "x.bin")
+def test_nothing_that_a_pickle_names_is_run_nor_memory_filled(tmp_path, monkeypatch, value, message, protocol):
+    monkeypatch.chdir(tmp_path)
+    content = value if isinstance(value, bytes) else pickle.dumps(([b"1", value], [True]), protocol)
+    Path("x.bin").write_bytes(content)
+    with pytest.raises(UserError, match=rf"x\.bin.*{message}"):
+        open_pairs("x", "x.bin")
+    assert not Path("trace").exists()
 
 
 @pytest.mark.parametrize(
@@ -194,34 +183,6 @@ def test_lists_of_the_development_sets_and_names_with_spaces(tmp_path, make_fold
     assert pairs.images[2]["image"] == f"{apart[1]}/{apart[1]}_0002.png".encode()
 
 
-def test_two_people_of_a_list_never_become_one(tmp_path, make_folder):
-    root = make_folder([f"{name}/{name}_000{number}.png" for name in ("Kim_A", "kim-a") for number in (1, 2)])
-    (tmp_path / "pairs.txt").write_text("1\nKim_A\t1\t2\nKim_A\t1\tkim-a\t2\n")
-    with pytest.raises(UserError, match="'Kim_A' and 'kim-a' are the same, 'kim a', once normalised"):
-        open_pairs("x", tmp_path / "pairs.txt", root)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "line 1: found ''; expected folds and pairs, or the number of pairs"),
-        ("300\n", "found 0 pairs of same people; expected 300"),
-        ("1\t2\t3\n", "line 1: found '1 2 3'; expected folds and pairs"),
-        (PAIRS.replace("2\t1", "2\tone", 1), "line 1: found '2 one'"),
-        (PAIRS + "\nAnna_B\t1\n", "line 7: found 'Anna_B 1'; expected name, number, number or name, number, name"),
-        (PAIRS.replace("Anna_B\t1\t10", "Anna_B\t1\tten"), "line 2: found 'Anna_B 1 ten'"),
-        (PAIRS.replace("2\t1", "2\t2", 1), "found 2 pairs of same people; expected 4, 2 in each of 2 folds, by its"),
-        (PAIRS + "Anna_B 1 Clara 1", "found 3 pairs of different people; expected 2, 1 in each of 2 folds"),
-        ("0\t1", "lists no pairs"),
-        (PAIRS.replace("\tClara\t12345", "\tClara\t3"), "names 1 images that do not exist: Clara/Clara_0003$"),
-    ],
-)
-def test_lfws_pairs_that_do_not_fit(tmp_path, make_folder, text, message):
-    (tmp_path / "pairs.txt").write_text(text)
-    with pytest.raises(UserError, match=rf"pairs\.txt,?:? ?{message}"):
-        open_pairs("lfw", tmp_path / "pairs.txt", make_folder(FACES))
-
-
 def test_the_published_pairs(shared_data, tmp_path):
     """Those of LFW without its images, and the celebrities with theirs."""
     (tmp_path / "a.jpg").touch()
@@ -255,38 +216,46 @@ def test_a_table_of_pairs(tmp_path, make_folder):
     assert pairs.images.categories == ("", "", "")
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "has no column file_x, file_y, Decision; its columns are: nothing$"),
-        (CSV.replace("Decision", "decision"), "no column Decision; its columns are: file_x, file_y, decision, note"),
-        (CSV.replace("Yes", "yes"), "line 2: found 'a/1.jpg, 2.jpg, yes'; expected two paths and Yes or No"),
-        (CSV + "2.jpg,,,", "line 4: found '2.jpg, , '"),
-        (CSV + "2.jpg", "line 4: found 1 cells; expected 4, as in the header"),
-        (CSV.replace("a/1", "1"), r"has two images of one name, a/1\.jpg and b/1\.jpg"),
-        (
-            CSV + "".join(f"n{k:02},2.jpg,No,\n" for k in range(12)),
-            "12 images that do not exist: n00, .*, n09 and 2 more$",
-        ),
-        ("file_x,file_y,Decision\n", "lists no pairs"),
-    ],
-)
-def test_a_table_that_does_not_fit(tmp_path, make_folder, text, message):
-    (tmp_path / "pairs.csv").write_text(text)
-    with pytest.raises(UserError, match=message):
-        open_pairs("x", tmp_path / "pairs.csv", make_folder(FILES))
+KIMS = [f"{name}/{name}_000{number}.png" for name in ("Kim_A", "kim-a") for number in (1, 2)]
+TWELVE = "".join(f"n{number:02},2.jpg,No,\n" for number in range(12))
+LISTS = [
+    ("txt", "", "line 1: found ''; expected folds and pairs, or the number of pairs"),
+    ("txt", "300\n", "found 0 pairs of same people; expected 300"),
+    ("txt", "1\t2\t3\n", "line 1: found '1 2 3'; expected folds and pairs"),
+    ("txt", PAIRS.replace("2\t1", "2\tone", 1), "line 1: found '2 one'"),
+    ("txt", PAIRS + "\nAnna_B\t1\n", "line 7: found 'Anna_B 1'; expected name, number, number or name, number, name"),
+    ("txt", PAIRS.replace("Anna_B\t1\t10", "Anna_B\t1\tten"), "line 2: found 'Anna_B 1 ten'"),
+    ("txt", PAIRS.replace("2\t1", "2\t2", 1), "found 2 pairs of same people; expected 4, 2 in each of 2 folds, by its"),
+    ("txt", PAIRS + "Anna_B 1 Clara 1", "found 3 pairs of different people; expected 2, 1 in each of 2 folds"),
+    ("txt", "0\t1", "lists no pairs"),
+    ("txt", PAIRS.replace("\tClara\t12345", "\tClara\t3"), "names 1 images that do not exist: Clara/Clara_0003$"),
+    ("txt", "1\nKim_A\t1\t2\nKim_A\t1\tkim-a\t2\n", "'Kim_A' and 'kim-a' are the same, 'kim a', once normalised"),
+    ("csv", "", "has no column file_x, file_y, Decision; its columns are: nothing$"),
+    ("csv", CSV.replace("Decision", "decision"), "has no column Decision; its columns are: file_x, file_y, decision"),
+    ("csv", CSV.replace("Yes", "yes"), "line 2: found 'a/1.jpg, 2.jpg, yes'; expected two paths and Yes or No"),
+    ("csv", CSV + "2.jpg,,,", "line 4: found '2.jpg, , '"),
+    ("csv", CSV + "2.jpg", "line 4: found 1 cells; expected 4, as in the header"),
+    ("csv", CSV.replace("a/1", "1"), r"has two images of one name, a/1\.jpg and b/1\.jpg"),
+    ("csv", CSV + TWELVE, "names 12 images that do not exist: n00, .*, n09 and 2 more$"),
+    ("csv", "file_x,file_y,Decision\n", "lists no pairs"),
+]
+
+
+@pytest.mark.parametrize(("kind", "text", "message"), LISTS)
+def test_lists_that_do_not_fit(tmp_path, make_folder, kind, text, message):
+    path, images = tmp_path / f"pairs.{kind}", make_folder([*FACES, *FILES, *KIMS])
+    path.write_text(text)
+    with pytest.raises(UserError, match=rf"(pairs\.{kind}|images).*{message}"):
+        open_pairs("lfw", path, images)
 
 
 def test_a_zip_holds_one_table(make_zip):
-    def opened(*tables: str) -> PairSet:
-        others = {name: name for name in [*FILES, "other.csv"]}
-        return open_pairs("x", make_zip(others | dict.fromkeys(tables, CSV)))
-
-    assert len(opened("pairs.csv").first) == 2
+    others = dict.fromkeys([*FILES, "other.csv"], "x")
+    assert len(open_pairs("x", make_zip({**others, "pairs.csv": CSV})).first) == 2
     for tables in ([], ["pairs.csv", "more/PAIRS.CSV"]):
-        expected = rf"images\.zip: found {len(tables)} \.csv files with the columns file_x, file_y, Dec"
-        with pytest.raises(UserError, match=expected):
-            opened(*tables)
+        path = make_zip(others | dict.fromkeys(tables, CSV))
+        with pytest.raises(UserError, match=rf"images\.zip: found {len(tables)} \.csv files with the columns file_x"):
+            open_pairs("x", path)
 
 
 @pytest.mark.parametrize(
@@ -340,25 +309,21 @@ def test_pairs_within_a_set(categories, seed):
 def test_different_pairs_are_drawn_evenly_and_by_the_seed():
     source = people("aabbbcdd")
     expected = slow_pairs("aabbbcdd", False)
-    counts = dict.fromkeys(expected, 0)
-    draws = 4000
+    counts, draws = dict.fromkeys(expected, 0), 4000
     for seed in range(draws):
         pairs = pairs_within("x", source, seed)
-        for first, second, same in zip(pairs.first, pairs.second, pairs.same, strict=True):
-            if not same:
-                counts[min(first, second), max(first, second)] += 1
+        for first, second in zip(pairs.first[~pairs.same], pairs.second[~pairs.same], strict=True):
+            counts[min(first, second), max(first, second)] += 1
     share = 5 / len(expected)
     deviations = (np.asarray(list(counts.values())) - draws * share) / np.sqrt(draws * share * (1 - share))
     assert abs(deviations).max() < 4.5
     drawn, again = (pairs_within("x", source, 3) for _ in range(2))
-    assert (drawn.first == again.first).all() and (drawn.second == again.second).all()
+    np.testing.assert_array_equal([drawn.first, drawn.second], [again.first, again.second])
 
 
 def test_pairs_are_spread_over_the_folds_and_unknown_people_form_none():
     pairs = pairs_within("x", people("aaaaaaab"), 0)  # 21 same, 7 different
     assert pairs.same.sum() == 21 and len(pairs.same) == 28
     assert all(fold.sum() == 3 for fold in np.array_split(pairs.same, 7))
-    pairs = pairs_within("x", people("".join(letter * 10 for letter in "abcdefgh")), 0)
-    assert len(pairs.first) == 8 * 45 * 2 and pairs.same.reshape(10, -1).mean(axis=1).tolist() == [0.5] * 10
     with pytest.raises(UserError, match="1 of 4 images in letters have no category"):
         pairs_within("x", people(["a", "", "b", "b"]), 0)

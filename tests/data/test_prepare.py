@@ -1,4 +1,3 @@
-import io
 import json
 import pickle
 import re
@@ -7,51 +6,44 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
-from PIL import Image
 
 from ecor_jax.data.images import open_images, splits_of
 from ecor_jax.data.prepare import LabelledImages, prepare
 from ecor_jax.data.records import BadImage, Record, Source
-from ecor_jax.data.sources import Renamed
 from ecor_jax.errors import UserError
-
-
-def picture(value: int) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(np.full((4, 5, 3), value, np.uint8)).save(file, "PNG")
-    return file.getvalue()
+from tests.data.toys import records_of, square
 
 
 def sorted_records(source: Source) -> list[Record]:
-    return sorted((source[index] for index in range(len(source))), key=lambda record: record["name"])
+    return sorted(records_of(source), key=lambda record: record["name"])
 
 
-def pictures(*names: str) -> dict[str, bytes]:
-    return {name: picture(shade) for shade, name in enumerate(names)}
+def squares(*names: str) -> dict[str, bytes]:
+    return {name: square(shade) for shade, name in enumerate(names)}
 
 
 @pytest.fixture
 def folder(make_folder):
-    names = ["dog/long-tail/1.png", "dog/Fur/2.png", "dog/Fur/Zoë.png", "cat/3.png", "cat/4.png"]
-    return make_folder(pictures(*names))
+    return make_folder(squares("dog/long-tail/1.png", "dog/Fur/2.png", "dog/Fur/Zoë.png", "cat/3.png", "cat/4.png"))
 
 
-def test_prepared_images_are_those_of_the_source(folder, tmp_path):
-    prepared = prepare(folder, tmp_path / "records")
+@pytest.fixture
+def output(tmp_path):
+    return tmp_path / "records"
+
+
+def test_prepared_images_are_those_of_the_source(folder, output):
+    prepared = prepare(folder, output)
     assert prepared.counts == {"train": 5} and prepared.tally.skipped == {}
-    records, files = open_images(tmp_path / "records"), open_images(folder)
-    assert sorted_records(records) == sorted_records(files)
-    assert records.categories == tuple(records[index]["category"] for index in range(5))
+    records, files = open_images(output), open_images(folder)
+    assert sorted_records(records) == sorted_records(files) == sorted_records(pickle.loads(pickle.dumps(records)))
     assert records.classes == files.classes == ("cat", "dog")
-    assert splits_of(tmp_path / "records") == ()
-    assert sorted_records(pickle.loads(pickle.dumps(records))) == sorted_records(records)
-    assert Renamed(records, {"cat": "fox"}).classes == ("dog", "fox")
-    assert list(tmp_path.glob(".*")) == []
+    assert splits_of(output) == ()
+    assert list(output.parent.glob(".*")) == []
 
 
-def test_all_splits_of_a_zip_are_written(make_zip, tmp_path):
-    path = make_zip(pictures("train/dog/1.png", "train/cat/2.png", "test/dog/3.png"))
-    output = tmp_path / "records"
+def test_all_splits_of_a_zip_are_written(make_zip, output, tmp_path):
+    path = make_zip(squares("train/dog/1.png", "train/cat/2.png", "test/dog/3.png"))
     assert prepare(path, output).counts == {"test": 1, "train": 2}
     assert splits_of(output) == ("test", "train")
     assert [record["name"] for record in sorted_records(open_images(output, split="test"))] == ["test/dog/3.png"]
@@ -64,76 +56,79 @@ def test_all_splits_of_a_zip_are_written(make_zip, tmp_path):
 
 
 @pytest.mark.parametrize(("size", "expected"), [(1, 12), (4000, 4), (1 << 20, 1)])
-def test_files_have_a_set_size(make_folder, tmp_path, size, expected):
+def test_files_have_a_set_size(make_folder, output, size, expected):
     noise = np.random.default_rng(0).bytes(900)  # behind the picture, stored as it is
-    names = pictures(*(f"dog/{number}.png" for number in range(12)))
-    folder = make_folder({name: content + noise for name, content in names.items()})
-    prepare(folder, tmp_path / "records", shard_size=size)
-    files = list((tmp_path / "records").glob("*.array_record-*"))
-    lengths = [
-        int(length) for length in tfds.builder_from_directory(tmp_path / "records").info.splits["train"].shard_lengths
-    ]
-    assert len(files) == len(lengths) == expected and set(lengths) == {12 // expected}
-    assert sorted_records(open_images(tmp_path / "records")) == sorted_records(open_images(folder))
+    files = squares(*(f"dog/{number}.png" for number in range(12)))
+    folder = make_folder({name: content + noise for name, content in files.items()})
+    prepare(folder, output, shard_size=size)
+    lengths = list(map(int, tfds.builder_from_directory(output).info.splits["train"].shard_lengths))
+    assert len(list(output.glob("*.array_record-*"))) == len(lengths) == expected
+    assert set(lengths) == {12 // expected}
+    assert sorted_records(open_images(output)) == sorted_records(open_images(folder))
 
 
-def test_bad_images_are_all_named_and_nothing_is_written_or_they_are_skipped(folder, tmp_path):
+def test_bad_images_are_all_named_and_nothing_is_written_or_they_are_skipped(folder, output):
     (folder / "cat/3.png").write_bytes(b"no image")
-    (folder / "dog/Fur/2.png").write_bytes(picture(0)[:40])
+    (folder / "dog/Fur/2.png").write_bytes(square(0)[:40])
     with pytest.raises(UserError) as error:
-        prepare(folder, tmp_path / "records")
+        prepare(folder, output)
     message = str(error.value)
     assert message.startswith(f"2 of 5 images in {folder} cannot be read: cat/3.png is not an image")
     assert "dog/Fur/2.png is not an image" in message and "--on_bad_image=skip" in message
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["images"]
-    prepared = prepare(folder, tmp_path / "records", on_bad_image="skip")
+    assert list(output.parent.iterdir()) == [folder]
+    prepared = prepare(folder, output, on_bad_image="skip")
     assert prepared.counts == {"train": 3} and prepared.tally.lines[0].startswith("cat/3.png is not an image")
-    names = [record["name"] for record in sorted_records(open_images(tmp_path / "records"))]
+    names = [record["name"] for record in sorted_records(open_images(output))]
     assert names == ["cat/4.png", "dog/Fur/Zoë.png", "dog/long-tail/1.png"]
 
 
-def test_a_split_of_bad_images_alone_is_an_error(make_folder, tmp_path):
-    folder = make_folder({**pictures("train/dog/1.png"), "test/dog/2.png": b"no image"})
+def test_a_split_of_bad_images_alone_is_an_error(make_folder, output):
+    folder = make_folder({**squares("train/dog/1.png"), "test/dog/2.png": b"no image"})
     with pytest.raises(UserError, match=r"1 of 1 images in .* cannot be read: test/dog/2\.png"):
-        prepare(folder, tmp_path / "records", on_bad_image="skip")
+        prepare(folder, output, on_bad_image="skip")
 
 
 @pytest.mark.parametrize("split", ["all", "a b", "train[:50%]"])
-def test_splits_that_have_no_name_in_tfds(folder, tmp_path, split):
+def test_splits_that_have_no_name_in_tfds(folder, output, split):
     with pytest.raises(UserError, match=f"the split {re.escape(repr(split))} cannot be written"):
-        prepare(folder, tmp_path / "records", split)
+        prepare(folder, output, split)
 
 
-def test_an_output_in_use_is_not_touched(folder, tmp_path):
-    output = tmp_path / "records"
+def test_an_output_in_use_is_not_touched(folder, output):
+    mine = output / "mine.txt"
     output.mkdir()
-    (output / "mine.txt").write_text("x")
-    with pytest.raises(UserError, match="records is there already and is not an empty directory"):
-        prepare(folder, output)
-    with pytest.raises(UserError, match="is there already"):
-        prepare(folder, output / "mine.txt")
-    with pytest.raises(UserError, match=r"mine\.txt/records: cannot be written \((Not a directory|File exists)"):
-        prepare(folder, output / "mine.txt" / "records")
-    assert [path.name for path in output.iterdir()] == ["mine.txt"]
-    (output / "mine.txt").unlink()
+    mine.write_text("x")
+    for place, message in {
+        output: "records is there already and is not an empty directory",
+        mine: "is there already",
+        mine / "records": r"mine\.txt/records: cannot be written \((Not a directory|File exists)",
+    }.items():
+        with pytest.raises(UserError, match=message):
+            prepare(folder, place)
+    assert list(output.iterdir()) == [mine]
+    mine.unlink()
     assert prepare(folder, output).counts == {"train": 5}
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
-def test_what_stops_half_way_leaves_nothing(folder, tmp_path, monkeypatch, error):
+@pytest.mark.parametrize(
+    ("error", "told", "message"),
+    [
+        (KeyboardInterrupt(), KeyboardInterrupt, None),
+        (OSError(28, "No space left on device"), UserError, r"records: cannot be written \(No space"),
+    ],
+)
+def test_what_stops_half_way_leaves_nothing(folder, output, monkeypatch, error, told, message):
     def write(builder: LabelledImages, **_) -> None:
         (Path(builder.data_path).parent / "half").mkdir(parents=True)
         raise error
 
     monkeypatch.setattr(LabelledImages, "download_and_prepare", write)
-    expected = UserError if isinstance(error, OSError) else KeyboardInterrupt
-    with pytest.raises(expected, match=r"records: cannot be written \(No space" if expected is UserError else None):
-        prepare(folder, tmp_path / "records")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["images"]
+    with pytest.raises(told, match=message):
+        prepare(folder, output)
+    assert list(output.parent.iterdir()) == [folder]
 
 
-def test_damaged_directories_are_user_errors(folder, tmp_path):
-    output = tmp_path / "records"
+def test_damaged_directories_are_user_errors(folder, output):
     prepare(folder, output)
     [data] = output.glob("*.array_record-*")
     labels = output / "categories.json"

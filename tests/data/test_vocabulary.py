@@ -20,31 +20,31 @@ TABLE = {
 }
 
 
-def write(folder, content) -> str:
-    path = folder / "rationales.json"
-    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
-    return str(path)
+def write(folder, content, name="rationales.json") -> str:
+    (folder / name).write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return str(folder / name)
 
 
 def pairs(vocabulary: Vocabulary) -> set[tuple[str, str]]:
     return {(vocabulary.classes[c], vocabulary.rationales[r]) for c, r in np.argwhere(vocabulary.gold)}
 
 
-@pytest.mark.parametrize(
-    ("name", "normalised"),
-    [
-        ("Faces_easy", "faces easy"),
-        ("black-tipped tail", "black tipped tail"),
-        ("inn/outdoor", "inn or outdoor"),
-        ("  Two\t__spaces--here \n", "two spaces here"),
-        ("_-_", ""),
-    ],
-)
-def test_normalise_name(name, normalised):
-    assert normalise_name(name) == normalised
+NORMALISED = {
+    "Faces_easy": "faces easy",
+    "black-tipped tail": "black tipped tail",
+    "inn/outdoor": "inn or outdoor",
+    "  Two\t__spaces--here \n": "two spaces here",
+    "_-_": "",
+    unicodedata.normalize("NFD", "Café_Crème"): "café crème",
+}
 
 
-@given(st.text(st.characters(codec="utf-8")))
+@pytest.mark.parametrize("name", NORMALISED)
+def test_normalise_name(name):
+    assert normalise_name(name) == NORMALISED[name]
+
+
+@given(st.text(st.characters(codec="utf-8")) | st.just("İ"))
 def test_normalising_twice_changes_nothing(name):
     assert normalise_name(normalise_name(name)) == normalise_name(name)
     assert normalise_name("inn/outdoor", slash="  ") == normalise_name("inn/outdoor", slash=" ") == "inn outdoor"
@@ -79,11 +79,6 @@ def test_gold_is_many_to_many_in_the_order_of_the_file(tmp_path):
     assert pairs(vocabulary) == {("coyote", "fur"), ("fox", "ears")}
 
 
-def test_more_pairs_than_can_be_encoded_are_refused_before_anything_is_made_of_them():
-    with pytest.raises(UserError, match="10,001 classes and 10,000 rationales make more than 100,000,000 pairs"):
-        Vocabulary.from_lists({f"class {n}": [f"rationale {n % 10_000}"] for n in range(10_001)})
-
-
 def test_describe_counts_everything():
     vocabulary = Vocabulary.from_lists({"bee": ["bees have wings"], "wing": ["bees have wings", "flat"]})
     assert set(vocabulary.leakage()) == {("bee", "bees have wings"), ("wing", "bees have wings")}
@@ -106,27 +101,29 @@ def test_json_round_trip_keeps_classes_and_pairs(tmp_path_factory, lists):
     assert pairs(again) == pairs(vocabulary) == {(name, text) for name in lists for text in lists[name]}
 
 
+MISSILES = {folder: {"name": "missile", "rationales": ["a tube"]} for folder in ("n03773504", "n04008634")}
+LIST = "expected a list of rationales, found"
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ('{"dog": ["tail"],}', "not JSON: .*line 1 column 1[78]"),
         ("", "not JSON"),
-        ("[" * 100_000, "nested more than 100 deep"),
         ([["tail"]], "entry 1 is a list; expected a text"),
         ("null", "entry 1 is null; expected a text"),
         ({}, "it has no class"),
         ({"dog": [], "cat": []}, "no class has a rationale"),
-        ({"dog": "tail"}, "class 'dog': expected a list of rationales, found \"tail\""),
-        ({"dog": {"tail": ["long"]}}, "class 'dog': expected a list of rationales, found an object"),
+        ({"dog": "tail"}, f"class 'dog': {LIST} \"tail\""),
+        ({"dog": {"tail": ["long"]}}, f"class 'dog': {LIST} an object"),
         ({"dog": ["tail", 3]}, "class 'dog': expected a rationale in words, found 3"),
         ({"dog": ["tail", " _ "]}, "class 'dog': a rationale is empty"),
-        (
-            {"dog": [{"tail": "long"}]},
-            "class 'dog', part 'tail': expected a list of attributes, found \"long\"",
-        ),
+        ({"dog": [{"tail": "long"}]}, "class 'dog', part 'tail': expected a list of attributes, found \"long\""),
         ({"-": ["tail"]}, "class '-' has an empty name"),
         ({"Big_Dog": ["tail"], "big dog": ["fur"]}, "'Big_Dog' and 'big dog' are the same, 'big dog'"),
         ('{"dog": ["tail"], "dog": ["fur"]}', "class 'dog' is given twice"),
+        # ImageNet has two missiles.
+        (MISSILES, "folders 'n03773504' and 'n04008634' have one class name, 'missile'; tell"),
         # All faults of a file are told at once.
         ({"dog": [""], "cat": None, "bee": [1]}, "is empty.*found null.*found 1"),
     ],
@@ -135,6 +132,22 @@ def test_bad_files_name_the_file_and_the_fault(tmp_path, content, message):
     with pytest.raises(UserError, match=message) as error:
         Vocabulary.from_file(write(tmp_path, content))
     assert "rationales.json" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("class,concept,label\ncat,fur,x\n", "several columns could be meant, class, label, concept; keep two"),
+        ("class,concept\ncat,\n", r"line 2: found \['cat', ''\]; expected a class and a descriptor"),
+        ("class,concept\ncat,fur,soft\n", "line 2: found 3 cells; expected 2"),
+        ("fur\ntail\n", "found 2 texts without classes"),
+        ("", "expected JSON {class"),
+        ("a\tb\n", "expected JSON {class"),
+    ],
+)
+def test_tables_and_texts_that_are_no_vocabulary(tmp_path, content, message):
+    with pytest.raises(UserError, match=rf"rationales\.csv.*{message}"):
+        Vocabulary.from_file(write(tmp_path, content, "rationales.csv"))
 
 
 VOCABULARY = Vocabulary.from_lists({"dog": ["tail"], "cat": ["fur"], "stone": [], "bee": ["wings"]})
@@ -158,33 +171,3 @@ def test_match_may_allow_differences():
     assert match(Vocabulary.from_lists({"dog": ["tail"], "cat": ["fur"]}), ("cat", "dog")).describe() == ""
     with pytest.raises(UserError, match=r"no class of the images has rationales: images of 'car', 'stone'"):
         match(VOCABULARY, ("car", "stone"), "allow")
-
-
-def test_two_folders_of_one_class_name_are_told_by_their_folders(tmp_path):
-    """ImageNet has two missiles."""
-    missiles = {folder: {"name": "missile", "rationales": ["a tube"]} for folder in ("n03773504", "n04008634")}
-    with pytest.raises(UserError, match="folders 'n03773504' and 'n04008634' have one class name, 'missile'; tell"):
-        Vocabulary.from_file(write(tmp_path, json.dumps(missiles)))
-
-
-def test_accents_are_composed():
-    apart = unicodedata.normalize("NFD", "Café_Crème")
-    assert normalise_name(apart) == normalise_name("café crème") == "café crème"
-    assert normalise_name(normalise_name("İ")) == normalise_name("İ")
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("class,concept,label\ncat,fur,x\n", "several columns could be meant, class, label, concept; keep two"),
-        ("class,concept\ncat,\n", r"line 2: found \['cat', ''\]; expected a class and a descriptor"),
-        ("class,concept\ncat,fur,soft\n", "line 2: found 3 cells; expected 2"),
-        ("fur\ntail\n", "found 2 texts without classes"),
-        ("", "expected JSON {class"),
-        ("a\tb\n", "expected JSON {class"),
-    ],
-)
-def test_tables_and_texts_that_are_no_vocabulary(tmp_path, content, message):
-    (tmp_path / "x.csv").write_text(content)
-    with pytest.raises(UserError, match=f"{tmp_path}/x.csv.*{message}"):
-        Vocabulary.from_file(tmp_path / "x.csv")

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from ecor_jax.checkpoints.model_dir import load_clip
 from ecor_jax.clip.vision import normalise_pixels
 from ecor_jax.data.records import Record
 from ecor_jax.data.sources import InOrder
@@ -13,11 +12,6 @@ from ecor_jax.errors import UserError
 from ecor_jax.features import image_features as module
 from ecor_jax.features.image_features import image_features
 from ecor_jax.parallel.mesh import make_mesh
-
-
-@pytest.fixture(scope="module")
-def model(tiny_clip):
-    return load_clip(tiny_clip)
 
 
 @pytest.fixture(scope="module")

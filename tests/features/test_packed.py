@@ -32,18 +32,6 @@ def tower_of(eot_id: int | None = None) -> TextTower:
     return TextTower(config, rngs=nnx.Rngs(0))
 
 
-plain = nnx.jit(lambda tower, ids: tower(ids))
-
-
-def alone(tower: TextTower, texts: list[list[int]], fill: int = END) -> np.ndarray:
-    """Rows of full length, as many for all tests, through the tower itself, scaled to length one."""
-    ids = np.full((48, 77), fill, np.int32)
-    for row, text in zip(ids, texts, strict=False):
-        row[: len(text)] = text
-    rows = np.asarray(plain(tower, jnp.asarray(ids)), np.float64)[: len(texts)]
-    return rows / np.sqrt((rows**2).sum(axis=1, keepdims=True))
-
-
 RANDOM = np.random.default_rng(0)
 TEXTS = {
     "class first": [[START, 1, 2, *c, 3, 4, *r, END] for c in CLASSES for r in RATIONALES],
@@ -59,19 +47,19 @@ TEXTS = {
 @pytest.mark.optimized
 @pytest.mark.parametrize("eot_id", [None, END], ids=["largest id", "first of an id"])
 @pytest.mark.parametrize("texts", TEXTS.values(), ids=TEXTS)
-def test_embeddings_are_those_of_the_plain_tower(texts, eot_id, monkeypatch):
+def test_embeddings_are_those_of_the_plain_tower(texts, eot_id, alone, monkeypatch):
     """In packs so small that all is spread over several calls."""
     tower, told = tower_of(eot_id), []
     monkeypatch.setattr(packed, "SLOTS", 8)
     monkeypatch.setattr(packed, "ROWS", 1)
     monkeypatch.setattr(packed, "MIN_SHARING", 6)
     found, cost = packed.encode(tower, padded(texts), told.append)
-    np.testing.assert_allclose(found, alone(tower, texts), atol=1e-6)
+    np.testing.assert_allclose(found, alone(tower, texts, END), atol=1e-6)
     assert (cost.own, cost.padded) == (sum(map(len, texts)), 77 * len(texts))
     assert sum(told) == len(texts)
 
 
-def test_what_follows_eot_is_dead_weight_by_both_conventions():
+def test_what_follows_eot_is_dead_weight_by_both_conventions(alone):
     """Padding with EOT itself, as some tokenizers do, or with an id that is EOT by the other convention."""
     texts = TEXTS["class first"]
     for eot_id, end, fill in ((None, END, END), (9, 9, 9), (9, 9, END)):
@@ -96,7 +84,7 @@ def test_texts_of_a_bidirectional_tower_are_encoded_whole():
     ids = np.full((21, 64), 7, np.int32)
     ids[:, :9] = np.random.default_rng(0).integers(8, 500, (21, 9))
     ids[1, :8] = ids[0, :8]
-    expected = np.concatenate([unit(plain(tower, row[None])) for row in ids])
+    expected = unit(tower(jnp.asarray(ids)))
     found, cost = packed.encode(tower, ids)
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert cost.own == cost.padded == 21 * 64 <= cost.computed
@@ -104,10 +92,10 @@ def test_texts_of_a_bidirectional_tower_are_encoded_whole():
         packed.encode(tower, ids[:, :9])
 
 
-def test_bfloat16_is_as_near_as_bfloat16_is():
+def test_bfloat16_is_as_near_as_bfloat16_is(alone):
     tower = TextTower(preset("tiny/16-8"), dtype=jnp.bfloat16, rngs=nnx.Rngs(0))
     found = packed.encode(tower, padded(TEXTS["class first"]))[0]
-    np.testing.assert_allclose(found, alone(tower, TEXTS["class first"]), atol=0.03)
+    np.testing.assert_allclose(found, alone(tower, TEXTS["class first"], END), atol=0.03)
 
 
 @settings(max_examples=200)

@@ -24,11 +24,7 @@ from ecor_jax.features.pair_texts import PairTexts
 from ecor_jax.features.text_bank import TextBank, embed_pairs, embed_texts
 
 TEXTS = ("a cat", "this is a photo of a cat because there is a long tail.", "a dog with a wet nose", "a cat", "fur")
-
-
-@pytest.fixture(scope="module")
-def model(tiny_clip) -> Model:
-    return load_clip(tiny_clip)
+WORDS = {"c": ["cat", "dog", "grey seal"], "r": ["a long tail", "fur", "four legs", "a wet nose"]}
 
 
 @pytest.fixture(scope="module")
@@ -65,30 +61,18 @@ def warnings(monkeypatch) -> list[str]:
     return lines
 
 
-plain = nnx.jit(lambda tower, ids: tower(ids))
+@pytest.fixture
+def one_by_one(model, alone):
+    """Each text in a row of its own, padded with anything: EOT has the largest id, what follows may be any other."""
+    return lambda texts: alone(model.clip.text, [model.tokenizer(text)["input_ids"] for text in texts], 5)
 
 
-def one_by_one(model: Model, texts) -> np.ndarray:
-    """Each text in a row of its own, in the whole context, padded with anything after EOT."""
-    # EOT has the largest id; what follows may be any other.
-    padded = np.full((16, model.clip.config.text.context_length), 5, np.int32)
-    for row, text in zip(padded, texts, strict=False):
-        ids = model.tokenizer(text)["input_ids"]
-        row[: len(ids)] = ids
-    rows = np.asarray(plain(model.clip.text, padded), np.float64)[: len(texts)]
-    return rows / np.sqrt((rows**2).sum(axis=1, keepdims=True))
-
-
-def test_a_bank_is_what_each_text_gives_alone_and_uncut(bank, model):
-    np.testing.assert_allclose(bank[0], one_by_one(model, TEXTS), atol=1e-6)
-    assert bank[0].dtype == np.float32
-
-
-def test_many_texts_of_ragged_lengths_in_several_shards(model, monkeypatch, tmp_path):
+def test_many_texts_of_ragged_lengths_in_several_shards(model, one_by_one, monkeypatch, tmp_path):
     monkeypatch.setattr(text_bank, "SHARD", 4)
     texts = [f"{number} {'and a long tail ' * (number % 5)}" for number in range(11)]
-    bank, expected = TextBank(model, texts, tmp_path), one_by_one(model, texts)
-    np.testing.assert_allclose(embed_texts(model, texts, tmp_path), expected, atol=1e-6)
+    bank, expected, found = TextBank(model, texts, tmp_path), one_by_one(texts), embed_texts(model, texts, tmp_path)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=1e-6)
     np.testing.assert_allclose(bank.rows(3, 9), expected[3:9], atol=1e-6)
 
 
@@ -101,14 +85,13 @@ def test_the_order_is_that_of_the_texts_and_duplicates_are_encoded_once(model, e
 
 @pytest.mark.parametrize("template", ["a {c} because of {r}.", "{r}/{c}", "{r}"])
 @pytest.mark.parametrize("letters", ["cr", "rc"])
-def test_pairs_are_what_each_text_gives_alone(model, monkeypatch, tmp_path, template, letters):
+def test_pairs_are_what_each_text_gives_alone(model, one_by_one, monkeypatch, tmp_path, template, letters):
     """Whichever comes first in the template and in the bank, over the ends of shards, and where a letter is missing."""
     monkeypatch.setattr(text_bank, "SHARD", 5)
-    all_words = {"c": ["cat", "dog", "grey seal"], "r": ["a long tail", "fur", "four legs", "a wet nose"]}
-    words = {letter: all_words[letter] for letter in letters}
+    words = {letter: WORDS[letter] for letter in letters}
     first, second = words.values()
     texts = [template.format(**{letters[0]: one, letters[1]: other}) for one in first for other in second]
-    expected = one_by_one(model, texts).reshape(len(first), len(second), 16)
+    expected = one_by_one(texts).reshape(len(first), len(second), 16)
     for _ in "encoded, then read":
         pairs = embed_pairs(model, template, words, tmp_path)
         np.testing.assert_allclose(pairs[:, :], expected, atol=1e-6)
@@ -153,23 +136,22 @@ def test_only_the_shards_that_are_asked_for_are_encoded(model, encoded, monkeypa
     assert sorted(encoded) == [1, 4, 4] and bank.cost == Cost(3, 3, 3)
 
 
-def test_templates_that_begin_alike_are_encoded_together(model, monkeypatch, tmp_path):
+def test_templates_that_begin_alike_are_encoded_together(model, one_by_one, monkeypatch, tmp_path):
     """Whichever is asked for first, and to the same bits after a file is lost."""
     monkeypatch.setattr(text_bank, "SHARD", 5)
     calls, encode = [], text_bank.encode
     monkeypatch.setattr(
         text_bank, "encode", lambda tower, ids, done: calls.append(len(ids)) or encode(tower, ids, done)
     )
-    words = {"c": ["cat", "dog", "grey seal"], "r": ["a long tail", "fur", "four legs", "a wet nose"]}
     templates = ["a {c} with {r}", "a {c} with {r}.", "{r} of a {c}"]
 
     def bank(template: str) -> np.ndarray:
-        return embed_pairs(model, template, words, tmp_path, templates)[:, :]
+        return embed_pairs(model, template, WORDS, tmp_path, templates)[:, :]
 
     expected = {template: bank(template) for template in templates}
     assert calls == [10, 10, 4, 5, 5, 2]
     for template, pairs in expected.items():
-        alone = one_by_one(model, PairTexts(template, words))
+        alone = one_by_one(PairTexts(template, WORDS))
         by_class = alone.reshape(4, 3, 16).swapaxes(0, 1) if template[1] == "r" else alone.reshape(3, 4, 16)
         np.testing.assert_allclose(pairs, by_class, atol=1e-6)
     for path in list(tmp_path.iterdir()):
@@ -279,14 +261,9 @@ def in_bfloat16(model: Model) -> Model:
 
 def test_another_file_for_other_pairs(model, encoded, tmp_path):
     """The same texts in part, or all of them, by another template or other lists."""
-    banks = [
-        ("{c} with {r}", ["cat", "dog"], ["fur", "legs"]),
-        ("{c} and {r}", ["cat", "dog"], ["fur", "legs"]),
-        ("{r} with {c}", ["cat", "dog"], ["fur", "legs"]),
-        ("{c} with {r}", ["cat"], ["dog", "fur", "legs"]),
-        ("{c} with {r}", ["cat", "dog"], ["legs", "fur"]),
-        ("{c} with {r}", ["cat", "dog", "seal"], ["fur", "legs"]),
-    ]
+    c, r = ["cat", "dog"], ["fur", "legs"]
+    banks = [(template, c, r) for template in ("{c} with {r}", "{c} and {r}", "{r} with {c}")]
+    banks += [("{c} with {r}", *words) for words in ((c[:1], c[1:] + r), (c, r[::-1]), ([*c, "seal"], r))]
     for number, (template, c, r) in enumerate(banks, start=1):
         for _ in range(2):
             assert embed_pairs(model, template, {"c": c, "r": r}, tmp_path)[:, :].size
@@ -360,19 +337,20 @@ def test_a_cache_that_cannot_be_written_costs_a_warning_only(bank, model, encode
 
 
 def test_where_the_cache_is(monkeypatch, tmp_path):
-    monkeypatch.setenv("ECOR_CACHE", str(tmp_path / "own"))
-    assert cache_folder() == tmp_path / "own"
-    monkeypatch.delenv("ECOR_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / "ecor_jax"
-    monkeypatch.setenv("ECOR_CACHE", "")  # empty is unset
-    assert cache_folder() == tmp_path / "ecor_jax"
+    """Empty is unset, and XDG's has to be absolute."""
     monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
-    for unset in ("", "not/absolute"):
-        monkeypatch.setenv("XDG_CACHE_HOME", unset)
-        assert cache_folder() == tmp_path / "home" / ".cache" / "ecor_jax"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache_folder() == tmp_path / "home" / ".cache" / "ecor_jax"
+    at_home, xdg = tmp_path / "home" / ".cache" / "ecor_jax", tmp_path / "ecor_jax"
+    for own, shared, expected in (
+        (tmp_path / "own", tmp_path, tmp_path / "own"),
+        (None, tmp_path, xdg),
+        ("", tmp_path, xdg),
+        (None, "", at_home),
+        (None, "not/absolute", at_home),
+        (None, None, at_home),
+    ):
+        for name, value in (("ECOR_CACHE", own), ("XDG_CACHE_HOME", shared)):
+            monkeypatch.delenv(name, raising=False) if value is None else monkeypatch.setenv(name, str(value))
+        assert cache_folder() == expected
 
 
 def test_a_text_that_is_empty_or_too_long_is_an_error_and_nothing_is_kept(model, tmp_path):

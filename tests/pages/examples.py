@@ -4,7 +4,7 @@ Reports are built by the functions that a run calls, on answers that are made up
 """
 
 import io
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +16,7 @@ from flax import nnx
 from PIL import Image
 
 from ecor_jax.bottleneck.head import Bottleneck
-from ecor_jax.config.options import defaults, read
+from ecor_jax.config.options import read
 from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.data.pair_sets import PairSet
 from ecor_jax.data.records import Record
@@ -28,25 +28,21 @@ from ecor_jax.pages.page import write_page
 from ecor_jax.radiology.reports.table import Descriptor, write_table_page
 from ecor_jax.tasks.base import Log, MethodResult
 from ecor_jax.tasks.concepts.data import ConceptsDataset, Split
-from ecor_jax.tasks.concepts.explain import reading
 from ecor_jax.tasks.concepts.explanation import Answer, Evidence, ExplainedImage, WhatIf, sigmoid
 from ecor_jax.tasks.concepts.heads import BlackBox
 from ecor_jax.tasks.concepts.options import ConceptsOptions
 from ecor_jax.tasks.concepts.report import write_report
 from ecor_jax.tasks.concepts.results import Evaluation, results_of
+from ecor_jax.tasks.rationale import predict
 from ecor_jax.tasks.rationale.data import Dataset
 from ecor_jax.tasks.rationale.doubly_right import strict_outcomes
 from ecor_jax.tasks.rationale.explanation import ExplainedPicture, Explanation, Pair
 from ecor_jax.tasks.rationale.options import RationaleOptions
-from ecor_jax.tasks.rationale.predict import Evaluation as RationaleEvaluation
-from ecor_jax.tasks.rationale.predict import Predictions
 from ecor_jax.tasks.rationale.report import write_rationale_report
+from ecor_jax.tasks.verification import report as face_report
 from ecor_jax.tasks.verification.explanation import Concept, ExplainedPair, Intervention, Side
 from ecor_jax.tasks.verification.options import VerificationOptions
-from ecor_jax.tasks.verification.pairs import READING as PAIR_READING
 from ecor_jax.tasks.verification.pairs import Seen
-from ecor_jax.tasks.verification.report import Evaluation as FaceEvaluation
-from ecor_jax.tasks.verification.report import write_verification
 from ecor_jax.tasks.verification.scores import score_pairs
 
 HOSTILE = "<script>alert('x')</script>\"&{{ 1 }}"
@@ -58,72 +54,46 @@ def picture(width: int, height: int, seed: int = 0) -> Image.Image:
 
 
 def records(count: int) -> InOrder:
-    made = []
-    for number in range(count):
+    def record(number: int) -> Record:
         file = io.BytesIO()
         picture(24, 20, number).save(file, "PNG")
-        name = f"/home/me/{HOSTILE}/{number}.png"
-        made.append(Record(image=file.getvalue(), category="", rationales=(), name=name))
-    return InOrder(made, origin="made up")
+        return Record(image=file.getvalue(), category="", rationales=(), name=f"/home/me/{HOSTILE}/{number}.png")
+
+    return InOrder([record(number) for number in range(count)], origin="made up")
 
 
 # Rationales
 
 
 SAID = Explanation(
-    "ecor",
-    [Pair("cat & co", "<whiskers>", 0.61), Pair("cat & co", "wings", 0.122), Pair("dog", "fur", 0.00042)],
-    category="cat & co",
-    likeliest="cat & co",
-    probability=0.75,
-    classes=4,
-    rationales=5,
-    outcome="rr",
-)
+    "ecor", [Pair("cat & co", "<whiskers>", 0.61), Pair("cat & co", "wings", 0.122), Pair("dog", "fur", 0.00042)],
+    category="cat & co", likeliest="cat & co", probability=0.75, classes=4, rationales=5, outcome="rr",
+)  # fmt: skip
 OTHER = replace(SAID, method="clip", category="dog", outcome="wr")
 PICTURE = ExplainedPicture(f"/home/me/{HOSTILE}.png", picture(64, 64), [SAID, OTHER])
 LABELLED = replace(PICTURE, gold_category="cat & co", gold_rationales=["<whiskers>", "a tail"])
 
 
-def rationale_explanations(directory: Path, *pictures: ExplainedPicture) -> Path:
-    shown = pictures or (PICTURE,)
-    return write_page(directory, "rationale.html", title=f"Two {HOSTILE}", intro="Why?", pictures=shown)
+def rationale_report(directory: Path) -> Path:
+    """Three methods on 24 pictures of three classes; the last two methods agree."""
+    reasons = {"cat": [HOSTILE, "fur"], "dog_of_the_house": ["fur", "a nose"], "owl": ["wings"]}
+    vocabulary, images, gold = Vocabulary.from_lists(reasons), records(24), np.arange(24) % 3
+    gold_reasons = vocabulary.gold[gold]
 
-
-def rationale_report(
-    directory: Path, count: int = 12, left_out: tuple[str, ...] = (HOSTILE, HOSTILE, "x" * 300)
-) -> Path:
-    """Three methods on `count` pictures of three classes; the last two methods agree."""
-    vocabulary = Vocabulary.from_lists(
-        {"cat": [HOSTILE, "fur"], "dog_of_the_house": ["fur", "a nose"], "owl": ["wings"]}
-    )
-    gold = np.arange(count) % 3
-
-    def evaluated(seed: int) -> RationaleEvaluation:
+    def evaluated(seed: int) -> predict.Evaluation:
         generator = np.random.default_rng(seed)
-        categories, rationales = generator.integers(0, 3, (count, 4)), generator.integers(0, 4, (count, 4))
-        probabilities = -np.sort(-generator.uniform(0, 0.25, (count, 4)), axis=1)
-        golds = vocabulary.gold[gold]
-        predictions = Predictions(
-            categories, rationales, probabilities, categories[:, 0], probabilities.sum(axis=1), rationales[:, 0],
-            probabilities[:, 0], gold, golds,
-        )  # fmt: skip
-        return RationaleEvaluation(predictions, strict_outcomes(categories, rationales, gold, golds))
+        categories, rationales = generator.integers(0, 3, (24, 4)), generator.integers(0, 4, (24, 4))
+        shares = -np.sort(-generator.uniform(0, 0.25, (24, 4)), axis=1)
+        likeliest = categories[:, 0], shares.sum(axis=1), rationales[:, 0], shares[:, 0]
+        predictions = predict.Predictions(categories, rationales, shares, *likeliest, gold, gold_reasons)
+        return predict.Evaluation(predictions, strict_outcomes(categories, rationales, gold, gold_reasons))
 
-    config = defaults(RationaleOptions)
-    config.data.name, config.data.images, config.model = "folder", f"/home/me/{HOSTILE}", "/home/me/clip/model"
-    images = records(count)
-    return write_rationale_report(
-        directory,
-        read(RationaleOptions, config),
-        vocabulary,
-        Dataset(vocabulary, images, None, images, Tally(left_out)),
-        {"first": evaluated(1), "second": evaluated(2), HOSTILE: evaluated(2)},
-        5,
-        LINES,
-        {"first": 3.21, "second": 75.0, HOSTILE: 0.0},
-        [f"python -m launch.explain {HOSTILE}"],
-    )
+    options = {"model": "/home/me/clip/model", "data": {"name": "folder", "images": f"/home/me/{HOSTILE}"}}
+    dataset = Dataset(vocabulary, images, None, images, Tally([HOSTILE, HOSTILE, "x" * 300]))
+    evaluations = {"first": evaluated(1), "second": evaluated(2), HOSTILE: evaluated(2)}
+    seconds, commands = {"first": 3.21, "second": 75.0, HOSTILE: 0.0}, [f"python -m launch.explain {HOSTILE}"]
+    config = read(RationaleOptions, options)
+    return write_rationale_report(directory, config, vocabulary, dataset, evaluations, 5, LINES, seconds, commands)
 
 
 # Faces
@@ -143,53 +113,38 @@ MATCH = ExplainedPair(*ADA, similarity=0.83, threshold=0.71, concepts=CONCEPTS)
 NO_MATCH = replace(MATCH, second=Side("/home/me/bob/3.png", picture(20, 20, seed=2)), similarity=0.63, bias=-0.2)
 
 
-def pair_explanations(directory: Path, *pairs: ExplainedPair) -> Path:
-    moved = [Intervention("nose", "a narrow bridge", 0.7, 0, 0.70), Intervention("ears", HOSTILE, 0.502, 0, 0.829)]
-    shown = pairs or (replace(MATCH, same=True, interventions=moved), replace(NO_MATCH, threshold_source=HOSTILE))
-    return write_page(
-        directory, "verification.html", title="Pairs", facts={"Model": HOSTILE}, pairs=shown, notes=PAIR_READING
-    )
+MOVED = [Intervention("nose", "a narrow bridge", 0.7, 0, 0.70), Intervention("ears", HOSTILE, 0.502, 0, 0.829)]
+PAIRS = replace(MATCH, same=True, interventions=MOVED), replace(NO_MATCH, threshold_source=HOSTILE)
 
 
-def face_result(
-    pair_sets: dict[str, PairSet], seed: int, proxy: float | None, output: str = "activations"
-) -> MethodResult[FaceEvaluation]:
-    """Activations of 30 faces in two groups of three concepts, those of a person alike."""
-    generator = np.random.default_rng(seed)
-    seen = {}
-    for name, pairs in pair_sets.items():
-        people = np.repeat(generator.uniform(0.1, 1, (15, 6)), 2, axis=0)
-        activations = people + generator.uniform(0, 0.4, (30, 6))
-        activations /= np.repeat(activations.reshape(30, 2, 3).sum(axis=2), 3, axis=1)
-        seen[name] = Seen(activations.astype(np.float32), activations.astype(np.float32))
-        del pairs
-    face = SimpleNamespace(output=output, bottleneck=SimpleNamespace(aggregation=None, bank=np.zeros((6, 1))))
-    scores = {name: score_pairs(seen[name].embeddings, pairs) for name, pairs in pair_sets.items()}
-    return MethodResult(face, FaceEvaluation(scores, seen, proxy), 75.0)
-
-
-def pair_set(name: str, same: np.ndarray) -> PairSet:
-    first = 2 * np.arange(len(same)) % 30
-    return PairSet(name, records(30), first, np.where(same, first + 1, (first + 4) % 30), same)
-
-
-def verification_report(directory: Path, kinds: tuple[str, ...] = ("both", "few", "single"), count: int = 4) -> Path:
-    """Sets of pairs with both kinds, with few of the same person, and with none."""
+def verification_report(directory: Path, kinds: Sequence[str] = ("both", "few", "single"), count: int = 4) -> Path:
+    """Sets of pairs of 30 faces: with both kinds, with few of the same person, and with none."""
     same = {"both": np.arange(40) % 2 == 0, "few": np.arange(40) % 10 == 0, "single": np.zeros(40, bool)}
-    pair_sets = {name: pair_set(name, same[name]) for name in kinds}
-    words = Descriptors.from_groups({"nose": ["wide", HOSTILE, "hooked"], "eyes": ["round", "almond", "small"]}, "here")
-    config = defaults(VerificationOptions)
-    config.data.name, config.report.pairs = "faces", count
-    rows = {
-        "first": face_result(pair_sets, 0, 0.31),
-        "group_softmax_random": face_result(pair_sets, 1, None),
-        HOSTILE: face_result(pair_sets, 2, 0.2),
+    first = 2 * np.arange(40) % 30
+    pair_sets = {
+        name: PairSet(name, records(30), first, np.where(same[name], first + 1, (first + 4) % 30), same[name])
+        for name in kinds
     }
+
+    def result(seed: int, proxy: float | None) -> MethodResult[face_report.Evaluation]:
+        """Activations in two groups of three concepts, those of a person alike."""
+        generator, seen = np.random.default_rng(seed), {}
+        for name in kinds:
+            people = np.repeat(generator.uniform(0.1, 1, (15, 6)), 2, axis=0)
+            activations = people + generator.uniform(0, 0.4, (30, 6))
+            activations /= np.repeat(activations.reshape(30, 2, 3).sum(axis=2), 3, axis=1)
+            seen[name] = Seen(activations.astype(np.float32), activations.astype(np.float32))
+        head = SimpleNamespace(aggregation=None, bank=np.zeros((6, 1)))
+        scores = {name: score_pairs(seen[name].embeddings, pairs) for name, pairs in pair_sets.items()}
+        face = SimpleNamespace(output="activations", bottleneck=head)
+        return MethodResult(face, face_report.Evaluation(scores, seen, proxy), 75.0)
+
+    words = Descriptors.from_groups({"nose": ["wide", HOSTILE, "hooked"], "eyes": ["round", "almond", "small"]}, "here")
+    rows = {"first": result(0, 0.31), "group_softmax_random": result(1, None), HOSTILE: result(2, 0.2)}
+    config = read(VerificationOptions, {"data": {"name": "faces"}, "report": {"pairs": count}})
     results = {"faithfulness": {"kept": {"1": 0.55, "6": 0.9}}}
-    log = Log(LINES, Path("/home/me") / "model")
-    return write_verification(
-        directory, read(VerificationOptions, config), rows, pair_sets, results, words, log, Tally()
-    )
+    log = Log(LINES, Path("/home/me/model"))
+    return face_report.write_verification(directory, config, rows, pair_sets, results, words, log, Tally())
 
 
 # Chest X-rays
@@ -211,43 +166,32 @@ def film(*answers: Answer, **given: Any) -> ExplainedImage:
     return ExplainedImage(f"/home/me/{HOSTILE}.jpg", picture(100, 80), answers or (EFFUSION,), medical=True, **given)
 
 
-def film_explanations(directory: Path, *films: ExplainedImage) -> Path:
-    asked = {"Effusion": [WhatIf("clear lungs", 0.2, 0.25, sigmoid(0.1))]}
-    shown = films or (film(what_ifs=asked, reported=["a <blunt> angle", HOSTILE], report_source="the <labels>"),)
-    notes = reading(medical=True, classes=False)
-    return write_page(directory, "concepts.html", title="Films", images=shown, notes=notes)
+ASKED = {"Effusion": [WhatIf("clear lungs", 0.2, 0.25, sigmoid(0.1))]}
+FILM = film(what_ifs=ASKED, reported=["a <blunt> angle", HOSTILE], report_source="the <labels>")
 
 
 def concepts_report(directory: Path, single_label: bool = True, source: str = "reports", silent: bool = True) -> Path:
     """A bottleneck, a control and a black box (which never says yes) on 24 films."""
-    generator, count = np.random.default_rng(0), 24
-    words = Descriptors.from_groups(
-        {"no finding": ["clear lungs", "sharp"], "effusion": [HOSTILE, "a", "fluid"]}, "here"
-    )
-    gold = np.arange(count) % 2
-    targets = np.stack([1 - gold, gold] if single_label else [gold, np.arange(count) % 3 == 0], axis=1).astype(
-        np.float32
-    )
-    phrases = [[], *[[HOSTILE, "a pacemaker"]] * (count - 1)]
-    patients = tuple(f"p{number // 2}" for number in range(count))
-    split = Split(records(count), targets, np.zeros((count, 5), bool), phrases, patients)
+    generator, numbers = np.random.default_rng(0), np.arange(24)
+    gold, patients = numbers % 2, tuple(f"p{number // 2}" for number in numbers)
+    targets = np.stack([1 - gold, gold] if single_label else [gold, numbers % 3 == 0], axis=1).astype(np.float32)
+    phrases = [[], *[[HOSTILE, "a pacemaker"]] * 23]
+    split = Split(records(24), targets, np.zeros((24, 5), bool), phrases, patients)
+    words = {"no finding": ["clear lungs", "sharp"], "effusion": [HOSTILE, "a", "fluid"]}
+    descriptors = Descriptors.from_groups(words, "here")
     classes = ("No Finding", "Effusion") if single_label else ("Effusion", "Edema <&>")
-    data = ConceptsDataset(classes, single_label, words, None, split, None, split, tally=Tally([HOSTILE]))
-    config = defaults(ConceptsOptions)
-    config.concepts.source, config.data.single_label, config.data.name = source, single_label, "films"
-    config.data.kind = "xrays"
-    config.evaluation.resamples, config.report.studies = 60, 2
-    config = read(ConceptsOptions, config)
+    data = ConceptsDataset(classes, single_label, descriptors, None, split, None, split, tally=Tally([HOSTILE]))
+    options = {"data": {"name": "films", "kind": "xrays", "single_label": single_label}, "concepts": {"source": source}}
+    options |= {"evaluation": {"resamples": 60}, "report": {"studies": 2}}
+    config = read(ConceptsOptions, options)
 
     def evaluated(head: Any, logits: np.ndarray, cosines: Any = None, typical: Any = None) -> Evaluation:
-        found = (
-            np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True) if single_label else 1 / (1 + np.exp(-logits))
-        )
-        given = {"resamples": 60, "seed": 0}
+        odds = np.exp(logits)
+        found = odds / (odds.sum(axis=1, keepdims=True) if single_label else 1 + odds)
         if single_label:
-            scores = score_classes(found, gold, patients, "binary", **given)
+            scores = score_classes(found, gold, patients, "binary", resamples=60)
         else:
-            scores = score_labels(found, targets, patients, classes, "binary", **given)
+            scores = score_labels(found, targets, patients, classes, "binary", resamples=60)
         return Evaluation(head, found, cosines, typical, scores)
 
     def bottleneck() -> Evaluation:
@@ -255,24 +199,26 @@ def concepts_report(directory: Path, single_label: bool = True, source: str = "r
         kernel = 10 * generator.normal(size=(5, 2)).astype(np.float32)
         kernel -= kernel.mean(axis=0)  # of a typical film it knows nothing
         head.aggregation.kernel[...] = jnp.asarray(kernel)
-        cosines = (0.25 + 0.1 * generator.normal(size=(count, 5))).astype(np.float32)
+        cosines = (0.25 + 0.1 * generator.normal(size=(24, 5))).astype(np.float32)
         return evaluated(head, cosines @ kernel, cosines, np.full(5, 0.25, np.float32))
 
-    no = (
-        np.stack([np.linspace(2, 3, count), -np.linspace(2, 3, count)], axis=1)
-        if silent
-        else generator.normal(size=(count, 2))
-    )
-    rows = {
-        "first": bottleneck(),
-        "random_descriptors": bottleneck(),
-        HOSTILE: evaluated(BlackBox(5, 0, 2, rngs=nnx.Rngs(0)), no if single_label else -np.abs(no)),
-    }
+    no = np.outer(np.linspace(2, 3, 24), [1, -1]) if silent else generator.normal(size=(24, 2))
+    black_box = evaluated(BlackBox(5, 0, 2, rngs=nnx.Rngs(0)), no if single_label else -np.abs(no))
+    rows = {"first": bottleneck(), "random_descriptors": bottleneck(), HOSTILE: black_box}
     log = Log(LINES, Path("/home/me/model"))
     return write_report(directory, config, rows, results_of(rows, data, config), data, log)
 
 
-# Pages without a task of ours
+# Pages of no run
+
+
+def explanations(directory: Path, *shown: ExplainedPicture | ExplainedPair | ExplainedImage) -> Path:
+    templates = {ExplainedPicture: ("rationale", "pictures"), ExplainedPair: ("verification", "pairs")}
+    template, name = templates.get(type(shown[0]), ("concepts", "images"))
+    facts, notes = {"Model": HOSTILE}, [HOSTILE]
+    return write_page(
+        directory, f"{template}.html", title=HOSTILE, intro="Why?", facts=facts, notes=notes, **{name: shown}
+    )
 
 
 def descriptor_table(directory: Path) -> Path:
@@ -281,31 +227,16 @@ def descriptor_table(directory: Path) -> Path:
 
 
 def generic(directory: Path) -> Path:
-    return write_page(
-        directory,
-        "generic.html",
-        title=HOSTILE,
-        facts={"Seed": 0, HOSTILE: HOSTILE},
-        results={"first": {"accuracy": 0.5, HOSTILE: None}, HOSTILE: {"loss": 2.0}},
-        pictures=[LABELLED, MATCH.first],
-        metrics=LINES,
-        left_out=[HOSTILE],
-    )
+    results = {"first": {"accuracy": 0.5, HOSTILE: None}, HOSTILE: {"loss": 2.0}}
+    shown = {"results": results, "pictures": [LABELLED, MATCH.first], "metrics": LINES, "left_out": [HOSTILE]}
+    return write_page(directory, "generic.html", title=HOSTILE, facts={"Seed": 0, HOSTILE: HOSTILE}, **shown)
 
 
-PAGES: dict[str, Callable[[Path], Path]] = {
-    function.__name__: function
-    for function in (
-        rationale_report,
-        rationale_explanations,
-        verification_report,
-        pair_explanations,
-        concepts_report,
-        film_explanations,
-        descriptor_table,
-        generic,
-    )
-}
+REPORTS = rationale_report, verification_report, concepts_report
+PAGES = {build.__name__: build for build in (*REPORTS, descriptor_table, generic)}
+PAGES["rationale_explanations"] = lambda directory: explanations(directory, PICTURE)
+PAGES["pair_explanations"] = lambda directory: explanations(directory, *PAIRS)
+PAGES["film_explanations"] = lambda directory: explanations(directory, FILM)
 PAGES["concepts_report_of_several"] = lambda directory: concepts_report(directory, single_label=False)
 PAGES["concepts_report_of_labels"] = lambda directory: concepts_report(directory, source="labels", silent=False)
 PAGES["one_kind"] = lambda directory: verification_report(directory, ("single",), 0)

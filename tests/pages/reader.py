@@ -17,14 +17,10 @@ class Element:
 
     def text(self) -> str:
         """All text inside, runs of white space as one space."""
-        return " ".join("".join(self._texts()).split())
+        return " ".join(self._text().split())
 
-    def _texts(self) -> Iterator[str]:
-        for child in self.children:
-            if isinstance(child, str):
-                yield child
-            else:
-                yield from child._texts()
+    def _text(self) -> str:
+        return "".join(child if isinstance(child, str) else child._text() for child in self.children)
 
     def elements(self) -> list[Element]:
         """The children that are no text."""
@@ -46,10 +42,13 @@ class Element:
     def texts(self, *names: str, class_: str | None = None) -> list[str]:
         return [element.text() for element in self.all(*names, class_=class_)]
 
+    def values(self, attribute: str, *names: str, class_: str | None = None) -> list[str]:
+        return [element.attributes[attribute] for element in self.all(*names, class_=class_)]
+
     def tables(self) -> dict[str, list[list[str]]]:
         """The cells of every table by its caption."""
         return {
-            table.all("caption")[0].text(): [
+            table.texts("caption")[0]: [
                 [cell.text() for cell in row.elements()] for row in table.all("tbody")[0].elements()
             ]
             for table in self.all("table")

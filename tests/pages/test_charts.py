@@ -12,16 +12,8 @@ from hypothesis import strategies as st
 
 from ecor_jax.metrics.calibration import Bin
 from ecor_jax.metrics.verification import Roc
-from ecor_jax.pages.charts import (
-    curves_of,
-    kept_chart,
-    line_chart,
-    line_sample,
-    rates_of,
-    reliability_chart,
-    roc_chart,
-    tar_at,
-)
+from ecor_jax.pages import charts
+from ecor_jax.pages.charts import kept_chart, line_chart, reliability_chart, roc_chart
 from tests.pages.reader import parse
 
 LEFT, RIGHT, TOP, BOTTOM = 56.0, 322.0, 12.0, 180.0
@@ -40,10 +32,8 @@ def lines(chart, colour: str, dots: bool = False) -> list[list[tuple[float, floa
     for path in chart.all("path"):
         if f"stroke: var(--{colour})" in path.attributes["style"]:
             numbers = [float(number) for number in re.findall(r"-?[\d.]+", path.attributes["d"])]
-            points = list(zip(numbers[::2], numbers[1::2], strict=True))
-            if (len(set(points)) == 1) == dots:
-                drawn.append(points)
-    return drawn
+            drawn.append(list(zip(numbers[::2], numbers[1::2], strict=True)))
+    return [points for points in drawn if (len(set(points)) == 1) == dots]
 
 
 def height(points: list[tuple[float, float]], x: float) -> float:
@@ -78,14 +68,12 @@ def test_a_long_curve_is_averaged_evenly():
 
 
 def test_every_chart_stands_alone():
-    """No ids, no links, no style sheet, no font; colours of the style sheet alone."""
-    charts = [
-        line_chart([(0, 1.0), (1, 2.0)], "loss", "a"), reliability_chart([Bin(0.5, 0.4, 3)], "b"),
-        roc_chart([STEPS], "c"), roc_chart([STEPS], "d", True), kept_chart({"a": {1: (0.5, None)}}, "AUROC", "e"),
-    ]  # fmt: skip
-    for chart in charts:
+    """No ids, no links, no style sheet, no font; colours of the style sheet alone; and it is always the same."""
+    line = line_chart([(0, 1.0), (1, 2.0)], "loss", "a")
+    assert line == line_chart([(0, 1.0), (1, 2.0)], "loss", "a")
+    kept, dots = kept_chart({"a": {1: (0.5, None)}}, "AUROC", "e"), reliability_chart([Bin(0.5, 0.4, 3)], "b")
+    for chart in (line, kept, dots, roc_chart([STEPS], "c"), roc_chart([STEPS], "d", True)):
         assert not re.search(r" id=|url\(|<use|<style|font-family|http|<metadata|<\?xml|#[0-9a-f]{6}", chart)
-    assert charts[0] == line_chart([(0, 1.0), (1, 2.0)], "loss", "a")
 
 
 def test_matplotlib_is_imported_where_a_chart_is_drawn():
@@ -95,9 +83,9 @@ def test_matplotlib_is_imported_where_a_chart_is_drawn():
 
 def test_reliability_dots_lie_where_the_bins_say():
     markup = reliability_chart([Bin(0.25, 0.5, 30), Bin(0.9, 0.9, 90)], "two")
-    first, second = (points[0] for points in lines(parse(markup), "accent", dots=True))
+    (first, *_), ((x, _), *_) = lines(parse(markup), "accent", dots=True)
     assert first == (pytest.approx(LEFT + 0.25 * (RIGHT - LEFT), abs=0.1), 96.0)
-    assert second[0] == pytest.approx(LEFT + 0.9 * (RIGHT - LEFT), abs=0.1)
+    assert x == pytest.approx(LEFT + 0.9 * (RIGHT - LEFT), abs=0.1)
     dot = r"stroke: var\(--accent\); stroke-width: ([\d.]+); stroke-linecap: round"
     few, many = map(float, re.findall(dot, markup))
     assert few < many
@@ -127,7 +115,7 @@ def test_kept_curves_lie_where_their_points_say():
 
 
 def test_twenty_curves_look_different_in_the_key_as_in_the_chart():
-    samples = [re.findall(r"--(\w+)|dasharray:([^\"]*)", line_sample(place)) for place in range(20)]
+    samples = [re.findall(r"--(\w+)|dasharray:([^\"]*)", charts.line_sample(place)) for place in range(20)]
     assert len({str(sample) for sample in samples}) == 20
     drawn = re.findall(r"var\(--(\w+)\); stroke-width: 2\b", roc_chart([STEPS] * 20, "many"))
     assert drawn == [sample[0][0] for sample in samples]
@@ -136,22 +124,21 @@ def test_twenty_curves_look_different_in_the_key_as_in_the_chart():
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=9), st.floats(0, 1))
 def test_tar_equals_a_slow_search(points, far):
     points = list(zip(sorted(x for x, _ in points), sorted(y for _, y in points), strict=True))
-    allowed = [tar for rate, tar in points if rate <= far * (1 + 1e-9)]
-    assert tar_at(curve([x for x, _ in points], [y for _, y in points]), far) == (max(allowed) if allowed else 0.0)
+    expected = max((tar for rate, tar in points if rate <= far * (1 + 1e-9)), default=0.0)
+    assert charts.tar_at(curve([x for x, _ in points], [y for _, y in points]), far) == expected
 
 
-@pytest.mark.parametrize(
-    ("smallest", "decade"), [(0.5, -1), (0.1, -1), (0.09, -2), (1 / 3000, -4), (1e-3, -3), (1e-9, -6), (1.0, -1)]
-)
+DECADES = {0.5: -1, 0.1: -1, 0.09: -2, 1 / 3000: -4, 1e-3: -3, 1e-9: -6, 1.0: -1}
+
+
+@pytest.mark.parametrize(("smallest", "decade"), DECADES.items())
 def test_the_axis_begins_at_the_decade_below_the_smallest_far(smallest, decade):
-    rates = rates_of([curve([0, smallest, 1], [0, 0.5, 1]), curve([0, 1], [0, 1])])
+    rates = charts.rates_of([curve([0, smallest, 1], [0, 0.5, 1]), curve([0, 1], [0, 1])])
     assert rates == pytest.approx([10.0**exponent for exponent in range(decade, 0)])
 
 
 def test_curves_of_a_run_without_what_is_no_number():
-    metrics = [
-        {"run": "a", "step": 1, "loss": 4.0, "examples_per_second": math.nan},
-        {"run": "b", "step": 1, "loss": 1.0},
-        {"run": "a", "step": 2, "loss": math.inf, "validation_rr": 0.5},
-    ]
-    assert curves_of(metrics, "a") == {"loss": [(1, 4.0)], "validation rr": [(2, 0.5)]}
+    first = {"run": "a", "step": 1, "loss": 4.0, "examples_per_second": math.nan}
+    second = {"run": "a", "step": 2, "loss": math.inf, "validation_rr": 0.5}
+    metrics = [first, {"run": "b", "step": 1, "loss": 1.0}, second]
+    assert charts.curves_of(metrics, "a") == {"loss": [(1, 4.0)], "validation rr": [(2, 0.5)]}

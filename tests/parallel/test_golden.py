@@ -44,28 +44,21 @@ def test_where_arrays_lie(task, step_ahead):
         described(make(config, overrides, jax.devices(), 2, split=split, **sizes).arguments, split)
         for split in (False, True)
     )
-    rows: dict[tuple[str, ...], list[str]] = {}
-    for key, (parts, place) in plain.items():
-        assert towers[key][0] == parts
-        split = towers[key][1]
-        told = place + ("" if split == place else f"   fsdp: {split}")
-        path, shape = key
-        # Siblings are one line.
+    siblings: dict[tuple[str, ...], list[str]] = {}  # these are one line
+    for (path, shape), (parts, place) in plain.items():
+        parts_in_shares, split = towers[path, shape]
+        assert parts_in_shares == parts
+        told = place if split == place else f"{place}   fsdp: {split}"
         *front, parent, last = ["", *path.split("/")]
-        rows.setdefault(("/".join(front), last, shape, " ".join(dict.fromkeys(parts)), told), []).append(parent)
-    lines = [
-        f"{'/'.join(filter(None, (front, together(parents), last))).lstrip('/')}  {shape}  {parts} | {told}"
-        for (front, last, shape, parts, told), parents in rows.items()
-    ]
-    found = HEAD + "".join(f"{line}\n" for line in lines)
+        siblings.setdefault(("/".join(front), last, shape, " ".join(dict.fromkeys(parts)), told), []).append(parent)
+    found = HEAD
+    for (front, last, shape, parts, told), parents in siblings.items():
+        together = parents[0] if len(parents) == 1 else "{" + ",".join(parents) + "}"
+        found += f"{'/'.join(filter(None, (front, together, last))).lstrip('/')}  {shape}  {parts} | {told}\n"
     path = GOLDEN / f"{task}.txt"
     if os.environ.get("RENEW_GOLDEN"):
         path.write_text(found)
     assert found.splitlines() == path.read_text().splitlines(), "see the docstring of this file"
-
-
-def together(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else "{" + ",".join(names) + "}"
 
 
 def described(arguments: Any, split: bool) -> dict[tuple[str, str], tuple[list[str], str]]:
@@ -86,10 +79,8 @@ def described(arguments: Any, split: bool) -> dict[tuple[str, str], tuple[list[s
         if part != "batch" and spec(use.spec) != place:
             place += f" > {spec(use.spec)}"
         key = ("/".join(map(str, names)) or part, "x".join(map(str, leaf.shape)) or "scalar")
-        if key in found and found[key][1] == place:
-            found[key][0].append(part)
-        else:
-            found[key] = ([part], place)
+        parts, known = found.get(key, ([], place))
+        found[key] = ([*parts, part] if known == place else [part], place)
     return found
 
 
@@ -102,7 +93,7 @@ def spec(places: PartitionSpec) -> str:
 def heads_step(config: str, overrides: list[str], devices: Any, model: int, *, split: bool) -> Step:
     """Of the concept bottleneck, whose heads are trained on features of 512 numbers, 6 descriptors and 2 classes."""
     _, options = options_of(load_config(config, overrides))
-    bank, arguments = np.zeros((6, 512), np.float32), {"scale": 100.0, "size": 2, "start": "zeros", "use_bias": True}
+    bank, arguments = np.zeros((6, 512), np.float32), {"scale": 100.0, "size": 2, "init": "zeros", "use_bias": True}
     loss = HeadLoss(True, np.ones(2, np.float32))
 
     def learner() -> ConceptsLearner:

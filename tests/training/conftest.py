@@ -58,16 +58,11 @@ def toy() -> Callable[..., ToyTask]:
 
 def _options(**changes) -> Training:
     optimizer = {"learning_rate": 0.05, "warmup_steps": 2, "b2": 0.99}
-    given: dict = {"seed": 5, "steps": 7, "log_every": 2, "checkpoint_every": 3}
-    for name, value in changes.items():
-        if name.startswith("optimizer."):
-            optimizer[name.removeprefix("optimizer.")] = value
-        else:
-            given[name] = value
-    return read(Training, given | {"optimizer": optimizer})
+    given = {"seed": 5, "steps": 7, "log_every": 2, "checkpoint_every": 3, "optimizer": optimizer}
+    return read(Training, given | changes)
 
 
 @pytest.fixture(scope="session")
 def toy_config() -> Callable[..., Training]:
-    """The toy's options as keywords, `**{"optimizer.name": "sgd"}` for those of a group."""
+    """The toy's options as keywords."""
     return _options

@@ -18,15 +18,14 @@ ROOT = Path(__file__).parents[2]
 
 # Imports once, then forks for each start: JAX is first used, and its threads started, by the children.
 PROGRAM = """
-import importlib.util, os, random, signal, sys
+import os, random, signal, sys
 from pathlib import Path
 
-root, workdir, seed, most = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-os.chdir(root); sys.path.insert(0, root)
-spec = importlib.util.spec_from_file_location("toy", f"{root}/tests/training/conftest.py")
-toy = importlib.util.module_from_spec(spec); spec.loader.exec_module(toy)
-from ecor_jax.training.loop import train
 import numpy as np
+from ecor_jax.training.loop import train
+from tests.training import conftest as toy
+
+workdir, seed, most = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 
 def start(deadly):
     count = 0
@@ -60,8 +59,8 @@ print("kills", kills)
 
 def start_until_done(workdir: Path, seed: int, most: int) -> str:
     environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
-    command = [sys.executable, "-c", PROGRAM, str(ROOT), str(workdir), str(seed), str(most)]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True)
+    command = [sys.executable, "-c", PROGRAM, str(workdir), str(seed), str(most)]
+    result = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-3000:]
     return result.stdout
 
@@ -78,7 +77,11 @@ def metrics(workdir: Path) -> list[dict]:
     return [{key: value for key, value in line.items() if key not in TIMED} for line in lines]
 
 
-def killed_and_started_again(undisturbed: Path, workdir: Path, seed: int, most: int) -> None:
+@pytest.mark.parametrize(
+    ("seed", "most"), [(1, 4), *(pytest.param(seed, 12, marks=pytest.mark.slow) for seed in range(2, 12))]
+)
+def test_killed_and_started_again(undisturbed, tmp_path, seed, most):
+    workdir = tmp_path / "run"
     printed = start_until_done(workdir, seed, most)
     assert int(printed.split("kills ")[1]) >= 2
     assert (workdir / "slope.npy").read_bytes() == (undisturbed / "slope.npy").read_bytes()
@@ -87,13 +90,3 @@ def killed_and_started_again(undisturbed: Path, workdir: Path, seed: int, most: 
     # Nothing half-written stays behind.
     names = {entry.name for entry in (workdir / "checkpoints" / "toy").iterdir()}
     assert names == {entry.name for entry in (undisturbed / "checkpoints" / "toy").iterdir()} == {"6", "7"}
-
-
-def test_killed_a_few_times(undisturbed, tmp_path):
-    killed_and_started_again(undisturbed, tmp_path / "run", seed=1, most=4)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2, 12))
-def test_killed_many_times(undisturbed, tmp_path, seed):
-    killed_and_started_again(undisturbed, tmp_path / "run", seed, most=12)

@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -15,21 +16,15 @@ from ecor_jax.errors import UserError
 from ecor_jax.training.store import Store
 
 
-def sharded(spec):
+def state(value=0.0, spec=()):
     mesh = jax.make_mesh((4, 2), ("data", "model"), axis_types=(jax.sharding.AxisType.Auto,) * 2)
-    return NamedSharding(mesh, spec)
-
-
-WHOLE = PartitionSpec()
-
-
-def state(value=0.0, spec=WHOLE):
+    whole = NamedSharding(mesh, PartitionSpec())
     rows = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32) + np.float32(value)
     return {
-        "tuned": jax.device_put(rows, sharded(spec)),
-        "low": jax.device_put(jnp.array([1 / 3], jnp.bfloat16), sharded(WHOLE)),
-        "step": jax.device_put(jnp.int32(value), sharded(WHOLE)),
-        "key": jax.device_put(jax.random.key_data(jax.random.key(7)), sharded(WHOLE)),
+        "tuned": jax.device_put(rows, NamedSharding(mesh, PartitionSpec(*spec))),
+        "low": jax.device_put(jnp.array([1 / 3], jnp.bfloat16), whole),
+        "step": jax.device_put(jnp.int32(value), whole),
+        "key": jax.device_put(jax.random.key_data(jax.random.key(7)), whole),
     }
 
 
@@ -40,8 +35,13 @@ def save(directory, *steps):
 
 
 def assert_equal(one, other):
-    for here, there in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
-        np.testing.assert_array_equal(np.asarray(here), np.asarray(there), strict=True)
+    jax.tree.map(partial(np.testing.assert_array_equal, strict=True), one, other)
+
+
+def assert_newest(directory, step):
+    with Store(directory) as store:
+        assert store.newest == step
+        assert_equal(store.restore(state()), state(step))
 
 
 def test_the_state_comes_back_exactly(tmp_path):
@@ -51,7 +51,7 @@ def test_the_state_comes_back_exactly(tmp_path):
     with Store(tmp_path / "a" / "b") as store:
         assert store.newest == 5
         # Onto another sharding.
-        wanted = state(0, PartitionSpec("data", "model"))
+        wanted = state(0, ("data", "model"))
         found = store.restore(wanted)
         assert_equal(found, state(5))
         assert found["tuned"].sharding == wanted["tuned"].sharding
@@ -63,8 +63,7 @@ def test_what_is_saved_is_the_state_of_that_moment(tmp_path):
     with Store(tmp_path) as store:
         store.save(1, before)
         jax.jit(lambda old: jax.tree.map(lambda leaf: leaf * 0, old), donate_argnums=0)(before)
-    with Store(tmp_path) as store:
-        assert_equal(store.restore(state()), state(1))
+    assert_newest(tmp_path, 1)
 
 
 def test_the_newest_two_are_kept_and_no_half_written_one(tmp_path):
@@ -77,22 +76,14 @@ def test_the_newest_two_are_kept_and_no_half_written_one(tmp_path):
         store.save(11, state(11))
     assert {entry.name for entry in tmp_path.iterdir()} == {"10", "11"}
     shutil.rmtree(tmp_path / "11")
-    with Store(tmp_path) as store:
-        assert_equal(store.restore(state()), state(10))
+    assert_newest(tmp_path, 10)
 
 
 def test_an_exception_within_is_not_replaced_and_what_was_saved_is_whole(tmp_path):
     with pytest.raises(ZeroDivisionError), Store(tmp_path) as store:
         store.save(1, state(1))
         raise ZeroDivisionError
-    with Store(tmp_path) as store:
-        assert_equal(store.restore(state()), state(1))
-
-
-DAMAGES = {
-    "state": ("manifest.ocdbt", b""),
-    "metadata": ("_METADATA", b"{"),
-}
+    assert_newest(tmp_path, 1)
 
 
 # Orbax drops its other readers and writers when one of them fails.
@@ -101,25 +92,25 @@ dropped = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWa
 
 @dropped
 @pytest.mark.usefixtures("swept")
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_an_unreadable_checkpoint_is_named_and_the_older_one_serves(tmp_path, damage):
+@pytest.mark.parametrize(("name", "content"), [("manifest.ocdbt", b""), ("_METADATA", b"{")])
+def test_an_unreadable_checkpoint_is_named_and_the_older_one_serves(tmp_path, name, content):
     save(tmp_path, 1, 2)
-    name, content = DAMAGES[damage]
     (tmp_path / "2" / "state" / name).write_bytes(content)
-    message = r"/2: this checkpoint cannot be restored \(.+\); remove its folder"
-    with Store(tmp_path) as store, pytest.raises(UserError, match=message) as error:
+    message = r"/2: this checkpoint cannot be restored \([^\n]+\); remove its folder[^\n]*$"
+    with Store(tmp_path) as store, pytest.raises(UserError, match=message):
         store.restore(state())
-    assert "\n" not in str(error.value)
     shutil.rmtree(tmp_path / "2")
-    with Store(tmp_path) as store:
-        assert_equal(store.restore(state()), state(1))
+    assert_newest(tmp_path, 1)
 
 
-def test_a_checkpoint_of_other_arrays_is_refused_in_a_line(tmp_path):
+@dropped
+@pytest.mark.usefixtures("swept")
+@pytest.mark.parametrize("change", [{"more": jnp.zeros(2)}, {"tuned": jnp.zeros((4, 7))}], ids=["one more", "shape"])
+def test_a_checkpoint_of_other_arrays_is_refused_in_a_line(tmp_path, change):
     save(tmp_path, 1)
-    message = r"/1: this checkpoint is of another model or optimizer .+; choose [^\n]+$"
+    message = r"/1: this checkpoint is of another model or optimizer than the config makes [^\n]+; choose [^\n]+$"
     with pytest.raises(UserError, match=message), Store(tmp_path) as store:
-        store.restore(state() | {"more": jnp.zeros(2)})
+        store.restore(state() | change)
 
 
 def test_a_place_that_cannot_be_written(tmp_path):
@@ -147,16 +138,12 @@ def test_a_full_disk(disk, room):
     save(disk / "run", 1)
     free = shutil.disk_usage(disk).free // 1024
     (disk / "ballast").write_bytes(bytes(1024 * (free - room)))
-    with pytest.raises(UserError, match=r"run: cannot write a checkpoint .*No space left.*of step 1$") as error:
+    with pytest.raises(UserError, match=r"run: cannot write a checkpoint [^\n]*No space left[^\n]*of step 1$"):
         save(disk / "run", 2)
-    assert "\n" not in str(error.value)
-    with Store(disk / "run") as store:
-        assert store.newest == 1
-        assert_equal(store.restore(state()), state(1))
+    assert_newest(disk / "run", 1)
     (disk / "ballast").unlink()
     save(disk / "run", 2)
-    with Store(disk / "run") as store:
-        assert_equal(store.restore(state()), state(2))
+    assert_newest(disk / "run", 2)
     assert {entry.name for entry in (disk / "run").iterdir()} == {"1", "2"}
 
 

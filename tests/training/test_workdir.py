@@ -13,8 +13,6 @@ from ecor_jax.errors import UserError
 from ecor_jax.training.workdir import claimed, write_results
 
 ROOT = Path(__file__).parents[2]
-
-
 DEFAULTS = {"steps": 1, "data": {"images": "", "seed": 0}}
 
 
@@ -22,41 +20,45 @@ def config(**changes) -> dict:
     return {"steps": 3, "data": {"images": "a", "seed": 0}, **changes}
 
 
-def claim(workdir: Path, config: dict, defaults: dict = DEFAULTS) -> None:
-    with claimed(workdir, config, defaults):
+def claim(workdir: Path, config: dict, defaults: dict = DEFAULTS, may_change=()) -> None:
+    with claimed(workdir, config, defaults, may_change):
         pass
 
 
+@pytest.fixture
+def begun(tmp_path) -> Path:
+    """The folder of a run that has saved something."""
+    claim(tmp_path, config())
+    (tmp_path / "checkpoints").mkdir()
+    return tmp_path
+
+
+def written(workdir: Path) -> dict:
+    return json.loads((workdir / "config.json").read_text())
+
+
 def test_a_new_workdir_gets_the_config_as_resolved_and_the_same_is_welcome_again(tmp_path):
-    workdir = tmp_path / "a" / "b"
     for changes in ({}, {}, {"steps": 4}):  # a run that left nothing gives way to other options
-        claim(workdir, config(**changes))
-        expected = {"steps": 3, "data": {"images": "a", "seed": 0}, **changes}
-        assert json.loads((workdir / "config.json").read_text()) == expected
+        claim(tmp_path / "a" / "b", config(**changes))
+        assert written(tmp_path / "a" / "b") == config(**changes)
 
 
-def test_every_differing_option_is_named(tmp_path):
-    claim(tmp_path, config())
-    (tmp_path / "checkpoints").mkdir()
-    before = (tmp_path / "config.json").read_bytes()
+def test_every_differing_option_is_named(begun):
     with pytest.raises(UserError) as caught:
-        claim(tmp_path, config(steps=4, data={"images": "b", "seed": 0, "new": True}))
+        claim(begun, config(steps=4, data={"images": "b", "seed": 0, "new": True}))
     message = str(caught.value)
-    assert "steps (3 there, 4 now)" in message
-    assert "data.images ('a' there, 'b' now)" in message
-    assert "data.new (None there, True now)" in message
+    for option in ("steps (3 there, 4 now)", "data.images ('a' there, 'b' now)", "data.new (None there, True now)"):
+        assert option in message
     assert "seed" not in message
-    assert (tmp_path / "config.json").read_bytes() == before
+    assert written(begun) == config()
 
 
-def test_a_workdir_of_before_an_option_was_there_goes_on(tmp_path):
-    claim(tmp_path, config())
-    (tmp_path / "checkpoints").mkdir()
+def test_a_workdir_of_before_an_option_was_there_goes_on(begun):
     added = {"steps": 1, "data": {"images": "", "seed": 0, "on_long": "error"}}
-    claim(tmp_path, config(data={"images": "a", "seed": 0, "on_long": "error"}), added)
-    assert json.loads((tmp_path / "config.json").read_text())["data"]["on_long"] == "error"
+    claim(begun, config(data={"images": "a", "seed": 0, "on_long": "error"}), added)
+    assert written(begun)["data"]["on_long"] == "error"
     with pytest.raises(UserError, match=r"data.on_long \('error' there, 'skip' now\)"):
-        claim(tmp_path, config(data={"images": "a", "seed": 0, "on_long": "skip"}), added)
+        claim(begun, config(data={"images": "a", "seed": 0, "on_long": "skip"}), added)
 
 
 @pytest.mark.parametrize("old", RENAMED)
@@ -68,22 +70,17 @@ def test_a_workdir_with_the_old_name_of_an_option_goes_on(old, tmp_path):
     claim(tmp_path, named(old, 7))
     (tmp_path / "checkpoints").mkdir()
     claim(tmp_path, named(RENAMED[old], 7))
-    assert json.loads((tmp_path / "config.json").read_text()) == named(RENAMED[old], 7)
+    assert written(tmp_path) == named(RENAMED[old], 7)
     with pytest.raises(UserError, match=rf"these differ: {RENAMED[old]} \(7 there, 8 now\), pretrain\."):
         claim(tmp_path, named(RENAMED[old], 8))
 
 
-def test_options_that_only_say_where_it_runs_may_change(tmp_path):
-    claim(tmp_path, config())
-    (tmp_path / "checkpoints").mkdir()
+def test_options_that_only_say_where_it_runs_may_change(begun):
     moved = config(data={"images": "a", "seed": 1})
-    with claimed(tmp_path, moved, DEFAULTS, {"data.seed"}):
-        assert json.loads((tmp_path / "config.json").read_text()) == moved
-    with (
-        pytest.raises(UserError, match=r"these differ: steps \(3 there, 4 now\)\. "),
-        claimed(tmp_path, config(steps=4), DEFAULTS, {"data.seed"}),
-    ):
-        pass
+    claim(begun, moved, may_change={"data.seed"})
+    assert written(begun) == moved
+    with pytest.raises(UserError, match=r"these differ: steps \(3 there, 4 now\)\. "):
+        claim(begun, config(steps=4), may_change={"data.seed"})
 
 
 @pytest.mark.parametrize("content", ["{", "\xff\xfe", "[]", "3"])
@@ -106,12 +103,12 @@ def test_one_run_at_a_time_and_the_lock_comes_before_the_config(tmp_path):
         before = (tmp_path / "config.json").read_bytes()
         with claimed(tmp_path, config(), DEFAULTS):  # around a run within a run
             pass
-        program = (
-            "import sys\nfrom pathlib import Path\n"
-            "from ecor_jax.training.workdir import claimed\n"
-            "with claimed(Path(sys.argv[1]), {'steps': 4}, {}): print('in')"
-        )
-        ended = subprocess.run([sys.executable, "-c", program, tmp_path], capture_output=True, text=True, cwd=ROOT)
+        program = f"""
+import pathlib
+from ecor_jax.training.workdir import claimed
+with claimed(pathlib.Path({str(tmp_path)!r}), {{'steps': 4}}, {{}}): print('in')
+"""
+        ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
         assert "another run is at work in it" in ended.stderr and not ended.stdout
         assert (tmp_path / "config.json").read_bytes() == before
     claim(tmp_path, config())

@@ -2,7 +2,6 @@
 
 import gzip
 import os
-import zlib
 from pathlib import Path
 
 import pytest
@@ -31,10 +30,10 @@ def test_what_is_no_file_is_told_at_once(tmp_path, make, message):
         read_bytes(tmp_path / "x")
 
 
-def test_names_that_no_file_can_have():
-    for name in ("x" * 300, "a\0b"):
-        with pytest.raises(UserError, match="cannot be read"):
-            read_bytes(Path(name))
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b"], ids=["long", "zero byte"])
+def test_names_that_no_file_can_have(name):
+    with pytest.raises(UserError, match="cannot be read"):
+        read_bytes(Path(name))
 
 
 def test_text_is_utf_8_gunzipped_where_the_name_says_so(tmp_path):
@@ -53,14 +52,12 @@ def test_gunzip_is_gzips(contents):
 
 def test_a_stream_may_expand_a_hundredfold_and_no_further(monkeypatch):
     monkeypatch.setattr(files, "SMALL", 1000)
-    whole = gzip.compress(bytes(1000))
-    assert len(gunzip(whole, "x")) == 1000
-    with pytest.raises(UserError, match=r"x: expands to more than [0-9,]+ bytes"):
-        gunzip(gzip.compress(bytes(10_000_000)), "x")
-    # In many members, too, of which each is small.
-    with pytest.raises(UserError, match="expands to more than"):
-        gunzip(gzip.compress(bytes(900_000)) * 3, "x")
-    assert len(gunzip(gzip.compress(os.urandom(5000)), "x")) == 5000
+    for content in (bytes(1000), os.urandom(5000)):
+        assert gunzip(gzip.compress(content), "x") == content
+    many_members = gzip.compress(bytes(900_000)) * 3
+    for bomb in (gzip.compress(bytes(10_000_000)), many_members):
+        with pytest.raises(UserError, match=r"x: expands to more than [0-9,]+ bytes"):
+            gunzip(bomb, "x")
 
 
 @given(st.binary(min_size=1, max_size=200))
@@ -69,7 +66,6 @@ def test_a_stream_cut_off_is_never_taken_for_whole(content):
     for end in range(1, len(compressed)):
         with pytest.raises(UserError, match=r"cut off|damaged"):
             gunzip(compressed[:end], "x")
-    assert zlib.crc32(gunzip(compressed, "x")) == zlib.crc32(content)
 
 
 def test_a_folder_is_walked_in_order_and_through_links(tmp_path):

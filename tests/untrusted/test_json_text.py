@@ -57,14 +57,13 @@ def test_what_stays_just_within_a_limit_is_read():
     assert parse_json(json.dumps("\N{FACE SCREAMING IN FEAR}"), "x") == "\N{FACE SCREAMING IN FEAR}"
 
 
-def test_a_file_too_large_is_not_parsed(monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("[1, 2, 3, 4]", "has 12 bytes; at most 10 are read"), ("[1]", "expected a JSON object, found a list")],
+    ids=["too large", "no object"],
+)
+def test_what_a_file_may_not_hold_is_named(content, message, monkeypatch, tmp_path):
     monkeypatch.setattr(json_text, "MOST_BYTES", 10)
-    (tmp_path / "x.json").write_text("[1, 2, 3, 4]")
-    with pytest.raises(UserError, match=r"x\.json: has 12 bytes; at most 10 are read"):
-        read_object(tmp_path / "x.json")
-
-
-def test_an_object_is_expected(tmp_path):
-    (tmp_path / "x.json").write_text("[1]")
-    with pytest.raises(UserError, match=r"x\.json: expected a JSON object, found a list"):
+    (tmp_path / "x.json").write_text(content)
+    with pytest.raises(UserError, match=rf"x\.json: {message}"):
         read_object(tmp_path / "x.json")

@@ -10,8 +10,8 @@ class Slot:
     """A position on an object with the rationales that may fill it, one at a time, so that parts never overlap.
 
     `x` and `y` are in half extents of the body (0, 0 is its centre, y points down), `size` is in units of the object's
-    frame, `angle` in degrees. A part `behind` the body is drawn before it, other parts on top of it. A pattern of
-    SURFACES covers the body and ignores the position.
+    frame, `angle` in degrees. A part `behind` the body is drawn before it, other parts on top of it. A rationale that
+    is a surface pattern (a key of `surfaces.SURFACES`) covers the body and ignores the position.
     """
 
     rationales: tuple[str, ...]

@@ -1,7 +1,8 @@
 """`CausalModel`: greedy decoding with a causal language model from the Hugging Face hub, in PyTorch by transformers.
 
 Code from a model directory is never executed, and weights are read from safetensors only. The resources that a
-malicious config.json could demand are bounded: its weights must exist in its shapes before the model is created.
+malicious config.json could demand are bounded: the model is created only if the weight files contain every tensor that
+config.json implies, with its shape.
 """
 
 import functools
@@ -134,7 +135,8 @@ def files_digest(directory: Path) -> str:
 def read_config(directory: Path) -> PretrainedConfig:
     """Reads transformers' configuration of a model of FAMILIES from config.json.
 
-    Other families differ in padding, name weights differently than their files, or download kernels. Raises UserError
+    Other families differ in padding, have other tensor names in transformers than in their files, or download
+    kernels. Raises UserError
     if a size is missing or out of bounds, if weights are quantised, or if transformers rejects the file.
     """
     path = directory / "config.json"

@@ -37,7 +37,7 @@ def sentences(text: str) -> list[str]:
 
 
 def _without_list_numbers(text: str) -> str:
-    """Replaces list numbers by line breaks; only 1 and successors count: the 7 of "rib 7. The lungs" does not."""
+    """Replaces list numbers, which are 1 or follow the last one, by line breaks; keeps the 7 of "rib 7. The lungs"."""
     expected = 1
 
     def drop(match: re.Match[str]) -> str:
@@ -93,7 +93,7 @@ def clauses(sentence: str) -> list[str]:
 
 
 def _and_also(but: re.Match[str]) -> str:
-    """Returns " and ", or the "but" after a negation or doubt, which it ends: "no effusion but mild edema"."""
+    """Returns the replacement of a "but": " and ", or itself if it ends a negation or doubt ("no mass but edema")."""
     before = _after_negation(_BREAK.split(but.string[: but.start()])[-1])[-1]
     return but[0] if TRIGGER.search(before) else " and "
 

@@ -69,7 +69,7 @@ _PATTERNS = [(re.compile(pattern), text) for pattern, text in _REWRITTEN]
 
 
 def plain(sentence: str) -> str:
-    """Rewrites such phrases in a sentence of `clauses.sentences`."""
+    """Rewrites pseudo-negations and unusual negations in a sentence that `clauses.sentences` returned."""
     for pattern, text in _PATTERNS:
         sentence = pattern.sub(text, sentence)
     return re.sub(r"\s+", " ", sentence).strip(" ,")

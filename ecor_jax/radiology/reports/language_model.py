@@ -30,10 +30,11 @@ def split_reports(
 
     An interrupted run resumes: answers in answers.jsonl for the same model, request and report are reused. Answers
     of other models and requests stay in the file and are ignored. Lines that fail a check of `read_answer` are
-    written to rejected.jsonl and counted in the log, as are reports that exceed the model's context. These are not
-    truncated, because the findings at their end would be lost, and do not stop the run. Empty reports have no
+    written to rejected.jsonl and counted in the log. Reports that exceed the model's context are rejected in the same
+    way: truncating them would lose the findings at their end, and the run goes on without them. Empty reports have no
     statements and are not sent to the model.
-    Raises UserError if the model's context is too short for any report, or if the folder is not writable or in use.
+    Raises UserError if the model's context is too short for any report, if the folder is not writable, or if another
+    process uses it.
     """
     if batch_size < 1:
         raise UserError(f"batch_size is {batch_size}; expected a positive whole number")

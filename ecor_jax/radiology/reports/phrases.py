@@ -30,7 +30,10 @@ _ATTRIBUTE_OF = re.compile(rf"^(.*?)((?: (?:{'|'.join(sorted(ATTRIBUTES))}))+)$"
 
 
 def phrases(text: str) -> list[str]:
-    """Splits a list into phrases. An adjective takes the noun of the next phrase, a place the finding before it."""
+    """Splits a list into phrases.
+
+    A phrase that ends in an adjective takes the noun of the next one; a place takes the finding of the previous one.
+    """
     twice = _TWO_QUALITIES.match(text)
     if twice and {twice[1], twice[2]} <= QUALITIES:
         return [item for quality in twice.groups()[:2] for item in phrases(f"{quality} {twice[3]}")]
@@ -89,8 +92,8 @@ _KIND = re.compile(r"(?!scar$|interval$|material$)\w{3,}(?:ic|ory|ous|ive|oid|al
 def _with_heads(items: list[str]) -> list[str]:
     """Completes each phrase that ends in an adjective by the noun of the next one.
 
-    Works from last to first, so that a noun can pass through a long list. Qualities before a phrase are then passed on
-    to later phrases with the same noun, until one that has qualities itself.
+    Works from last to first, so that a noun can pass through a long list. The qualities at the start of a completed
+    phrase are then also put before later phrases with the same noun, up to the first that has qualities of its own.
     """
     whole = list(items)
     for at in range(len(whole) - 2, -1, -1):
@@ -117,7 +120,11 @@ def _is_quality(word: str) -> bool:
 
 
 def _head(words: list[str], following: list[str]) -> list[str]:
-    """Returns the words that a phrase takes from the next one: those after its adjective of the same kind; or []."""
+    """Returns the words that a phrase takes from the next one; [] if it needs none.
+
+    They follow the adjectives at the start of the next one that are of the same kind (side, organ, quality) as the
+    phrase's last word; for a place without a finding, they follow the place at the start of the next one.
+    """
     last = words[-1]
     if _is_side(last):
         return _behind(_is_side, following) if _is_side(following[0]) else []

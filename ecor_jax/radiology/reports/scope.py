@@ -110,7 +110,7 @@ def segments(clause: str) -> list[Segment]:
     about, start = "", 0
 
     def close(text: str, status: Status) -> str:
-        """Appends a segment, or returns the subject of its incomplete verb."""
+        """Appends a segment, returns ''; if the text ends in a verb ("lungs are"), returns its subject instead."""
         text = _LEADING.sub("", text.strip(" ,"))
         dangling = _DANGLING.match(text)
         if dangling:
@@ -166,7 +166,7 @@ def _either(slash: re.Match[str]) -> str:
 
 
 def _predicate(segment: Segment) -> Segment:
-    """Joins an adjective to its subject: "heart is | not | enlarged"."""
+    """Joins an adjective to its subject: "enlarged" in "heart is | not | enlarged" becomes "heart are enlarged"."""
     words = list(itertools.dropwhile(ADVERBS.__contains__, segment.text.split()))
     if segment.about and words and is_adjective(words[0]) and {*words[1:2]} <= {"in", "for", "and", "or"}:
         return Segment(f"{segment.about} are {segment.text}", segment.status)

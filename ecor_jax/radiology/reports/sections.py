@@ -23,7 +23,7 @@ _OTHER = (
     "reason for examination|reason for study|comparison|comparisons|technique|examination|exam|study|procedure|"
     "recommendation|recommendations|notification|notifications"
 )
-# Headers in capitals only, because these words also occur in sentences.
+# These headers are recognised in capitals only, because the words also occur in sentences.
 _APART = (
     "final report|wet read|preliminary report|addendum|attestation|recommendation(s)|notification(s)|"
     "indication/history|history/indication|type of exam|type of examination"

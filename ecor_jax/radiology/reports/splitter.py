@@ -83,7 +83,7 @@ _EXAMINATION = re.compile(
 
 
 def _noun_phrases(text: str) -> list[str]:
-    """Returns the statements of a segment (`scope.Segment.text`) as noun phrases; predicates precede their nouns."""
+    """Returns the noun phrases of a `scope.Segment.text`; "heart is normal in size" becomes "normal heart size"."""
     for pattern, replacement in _NORMAL:
         text = pattern.sub(replacement, text)
     if not _HERE.search(text):

@@ -46,7 +46,7 @@ def write_statements(names: Sequence[str], statements: Mapping[str, Sequence[Sta
 def read_statements(path: str | Path) -> dict[str, tuple[Statement, ...]]:
     """Returns the statements of each report by name. Raises UserError naming a malformed line."""
     reports: dict[str, tuple[Statement, ...]] = {}
-    # Not splitlines, which also splits at characters that may occur in a text.
+    # `splitlines` is not used, because it also splits at characters that may occur in a text.
     *lines, last = read_text(Path(path)).split("\n")
     for number, line in enumerate([*lines, last] if last else lines, 1):
         where = f"{path}, line {number}"

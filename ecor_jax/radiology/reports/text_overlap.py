@@ -1,8 +1,8 @@
-"""ROUGE-L and METEOR of explanations against reports; for scores independent of the order see `descriptor_sets`.
+"""ROUGE-L and METEOR of explanations against reports; `descriptor_sets` has scores independent of the sentence order.
 
-Texts are lists of sentences (descriptors), one list per study. A study whose explanation or report is empty scores 0,
-as in both libraries. Both libraries come with the extra `xray`; without it the functions of this module raise
-UserError.
+Texts are lists of sentences (descriptors), one list per study. The scores are those of the libraries rouge-score and
+NLTK: a study whose explanation or report is empty scores 0. Both libraries come with the extra `xray`; without it the
+functions of this module raise UserError.
 """
 
 import re

@@ -23,7 +23,8 @@ def open_studies(
             are none. Reports are read on the first access to `Studies.reports`.
         on_missing: whether listed images that do not exist are an error or skipped.
 
-    Images and rows without a counterpart are skipped: the log has their number and ten names, `Studies.left_out` all.
+    Images and rows without a counterpart are skipped: the log states their number and ten of their names, and
+    `Studies.left_out` lists all of them.
 
     Raises UserError if a path is missing or of another kind; if a table is damaged, lacks a column or has an invalid
     cell (naming the line); if an image or study is listed or exists twice; if listed images do not exist; if no rows of

@@ -40,7 +40,10 @@ class OneFinding(Source):
 
 
 class StudyCaptions(Captions):
-    """The name of a record's finding, or a descriptor of the group with that name, with or without the name."""
+    """Captions with the name of a record's finding, a descriptor of that finding, or both.
+
+    The descriptors of a finding are the group of `descriptors` with its name.
+    """
 
     def __init__(self, descriptors: Descriptors):
         self._groups = {normalise_name(group): phrases for group, phrases in descriptors.as_groups().items()}

@@ -35,7 +35,7 @@ _REPORT = re.compile(r"(?:^|/)p(\d+)/s(\d+)\.txt$")
 
 
 def open_mimic(files: Files, tables: Path, report_files: Files, on_missing: OnMissing = "error") -> Studies:
-    """Opens the images of `metadata`, in its order, with the labels of their study (`chexpert`) and their own `split`.
+    """Opens the images in the table `metadata`, in its order, with their study's labels (table `chexpert`) and split.
 
     Images are files p<subject>/s<study>/<dicom> with any suffix, reports are p<subject>/s<study>.txt, at any depth.
     Images of studies that `chexpert` lacks are skipped (the published tables have some); images that `split` lacks are

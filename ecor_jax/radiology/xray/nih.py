@@ -38,10 +38,10 @@ FINDINGS = (
 
 
 def open_nih(files: Files, table: Path, on_missing: OnMissing = "error") -> Studies:
-    """Opens the images that the table lists, in its order, found by their file names without folders and suffix.
+    """Opens the images that the table lists, in its order, each found by its file name, ignoring folder and suffix.
 
-    Labels are POSITIVE or NEGATIVE; all are UNMENTIONED if the cell is empty. The data set has no reports, and this
-    table no splits. Raises UserError as `open_studies` does.
+    Labels are POSITIVE or NEGATIVE; all are UNMENTIONED if the cell of labels is empty. The data set has no reports,
+    and this table names no splits. Raises UserError as `open_studies` does.
     """
     rows: dict[str, tuple[str, str, list[int]]] = {}
     for line, row in read_table(table, COLUMNS):

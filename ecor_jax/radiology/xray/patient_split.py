@@ -16,11 +16,11 @@ def split_patients(
 
     Args:
         patients: the patient id of each of N images.
-        test: the share of patients to test on; rounded, at least one and not all.
+        test: the share of patients to test on; the number is rounded, and is at least one but not all of them.
         seed: the seed of the draw.
         strata: [N, F], 1 where an image is positive. The split is stratified by whether a patient has a positive of the
-            rarest column (with any positives): both splits get their share of positive and other patients, and at least
-            one positive patient each if there are two.
+            rarest column, which is the one with the fewest positive patients, but at least one. Both splits get their
+            share of positive and of other patients, and at least one positive patient each if there are two or more.
 
     Raises UserError if the share is not between 0 and 1, or if there are fewer than two patients.
     """

@@ -1,4 +1,4 @@
-"""`Studies`, a source of X-ray images with patient, view, labels and report; and joins of tables and files."""
+"""`Studies`, a source of X-ray images with patient, view, labels and report; and the matching of tables and files."""
 
 import dataclasses
 import functools
@@ -60,8 +60,8 @@ class Studies(LabelledFiles):
     def reports(self) -> tuple[str, ...]:
         """Returns the raw text of the report of each image's study, '' if there is none.
 
-        Reports are read on first access, each once; a selection reads only its own. Raises UserError naming a report
-        that cannot be read.
+        Reports are read on first access, each once; after `take`, only those of the selected images. Raises UserError
+        naming a report that cannot be read.
         """
         names = set(self.report_names) - {""}
         texts = {"": "", **{name: read_text(self.report_files, name) for name in sorted(names)}}
@@ -76,7 +76,7 @@ class Studies(LabelledFiles):
 
 
 def images_by_key(files: Files, key_of: Callable[[str], Key | None]) -> dict[Key, str]:
-    """Returns the members by key and skips those without a key. Raises UserError if two members have the same key."""
+    """Returns {key: member}, without members that have no key. Raises UserError if two members have the same key."""
     members: dict[Key, str] = {}
     for member in files.members:
         if (key := key_of(member)) is not None and members.setdefault(key, member) != member:
@@ -89,8 +89,8 @@ def keep_existing(
 ) -> tuple[list[Key], list[str]]:
     """Returns the listed images that exist, and a message for each missing or unlisted image.
 
-    Raises UserError if listed images are missing (all counted, ten named), unless `on_missing` is "skip" and some
-    exist; and if `on_missing` is invalid.
+    Raises UserError, with their number and ten names, if listed images are missing, unless `on_missing` is "skip" and
+    some exist. Also raises it if `on_missing` is invalid.
     """
     if on_missing not in get_args(OnMissing):
         raise UserError(f"on_missing is {on_missing!r}; expected one of {', '.join(get_args(OnMissing))}")

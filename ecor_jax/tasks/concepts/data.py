@@ -17,8 +17,9 @@ class Split:
     """N pictures with the targets of C classes or labels, and their descriptors.
 
     targets: 1 for present classes; one-hot rows for exclusive classes; NaN for unknown labels.
-    present: the model's descriptors that are present. phrases: all descriptors in the labels or the report of a
-    picture, also those that the model lacks; empty without a report. patients: one per X-ray; None for other pictures.
+    present: which of the model's descriptors each picture has. phrases: all descriptors that the labels or report of a
+    picture state, even if the model lacks them; empty without a report. patients: one per X-ray; None for other
+    pictures.
     """
 
     pictures: Source
@@ -32,7 +33,7 @@ class Split:
 class ConceptsDataset:
     """Splits with disjoint pictures and patients; `validation` is None if the options define none.
 
-    exclusive: whether a picture has exactly one of the classes; else any number of labels. of_class: the descriptors
+    exclusive: whether a picture has exactly one class; if not, it has any number of labels. of_class: the descriptors
     of each class; None if unknown. tally: counts of the files.
     trained_on: the patients of all studies of the training split, whether their labels are used or not.
     captions: pictures and captions to pretrain a CLIP on; None if there are none.
@@ -57,7 +58,7 @@ class ConceptsDataset:
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """The classes reported individually: all labels; of two exclusive classes the last, of more none."""
+        """The classes with scores of their own: all labels, or the last of two exclusive classes; none of more."""
         if not self.exclusive:
             return self.classes
         return self.classes[1:] if len(self.classes) == 2 else ()

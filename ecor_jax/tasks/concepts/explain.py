@@ -1,4 +1,4 @@
-"""Explains pictures by the exact contributions of descriptors to the answers of a bottleneck; `ConceptExplainer`."""
+"""Explains pictures by each descriptor's exact contribution to a concept bottleneck's logits; `ConceptExplainer`."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -16,7 +16,6 @@ from ecor_jax.data.records import Record
 from ecor_jax.data.sources import InOrder
 from ecor_jax.errors import UserError
 from ecor_jax.features.encoders import ClipEncoder
-from ecor_jax.parallel.mesh import make_mesh
 from ecor_jax.tasks.concepts.explanation import Answer, Evidence, ExplainedImage, WhatIf, sigmoid
 from ecor_jax.tasks.concepts.heads import Linear, linear, outputs, probabilities
 from ecor_jax.tasks.explainer import Explainer
@@ -60,10 +59,9 @@ class ConceptExplainer(Explainer[ExplainedImage]):
         self, records: Sequence[Record], what_if: Sequence[str] | Mapping[str, float] = ()
     ) -> list[ExplainedImage]:
         """Explains each picture. what_if: `DESCRIPTOR=COSINE`, a counterfactual cosine in [-1, 1]."""
-        saved, mesh = self.saved, make_mesh()
+        saved = self.saved
         asked = read_what_if(what_if, saved.descriptors, -1, 1, "DESCRIPTOR=COSINE, a cosine")
-        batch = min(64, len(records))
-        encoder = ClipEncoder(saved.model, batch_size=batch + -batch % mesh.size, mesh=mesh)
+        encoder = ClipEncoder(saved.model, keep=True)
         said = outputs(saved.bottleneck, encoder.encode_source(InOrder(records, origin="the pictures to explain")))
         assert said.cosines is not None
         images = [Shown(record["name"], picture_of(record)) for record in records]
@@ -97,7 +95,7 @@ class Shown(NamedTuple):
 
 
 class _Question(NamedTuple):
-    """The logit of a label, or the difference of a class and its rival. column, rival: their columns in `Linear`."""
+    """The logit of a label, or of a class minus that of its rival. column, rival: their columns in `Linear`."""
 
     label: str
     weight: Float[np.ndarray, "concepts"]

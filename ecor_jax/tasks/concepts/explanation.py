@@ -119,7 +119,7 @@ class Selection(NamedTuple):
     """The strongest evidence of each kind, by decreasing magnitude of its contribution, and the sum of the rest.
 
     The contributions in `kinds` and `rest` (of `left_out` descriptors) add up to the sum of all contributions.
-    Evidence without a contribution is of no kind.
+    Evidence whose contribution is 0 belongs to no kind.
     """
 
     kinds: Mapping[str, Sequence[Evidence]]
@@ -149,9 +149,9 @@ class ExplainedImage(Explained):
     """An image with the model's answers and the reported descriptors.
 
     `name` is displayed and need not be a path. `what_ifs` are by label. `reported` are the descriptors stated by
-    `report_source` ("the radiologist's report", "the labels"). medical: X-rays, whose page has a disclaimer.
+    `report_source` ("the radiologist's report", "the labels"). medical: whether to add a disclaimer (X-rays).
 
-    Raises ValueError for a what-if of an unknown label or descriptor, or whose probability contradicts the weight.
+    Raises ValueError if a what-if has an unknown label or descriptor, or a probability that contradicts the weight.
     """
 
     name: str
@@ -190,7 +190,7 @@ class ExplainedImage(Explained):
 
     @property
     def category(self) -> str:
-        """The most probable class; of labels those that are found, with commas."""
+        """The most probable class; for labels, all that are found, joined by commas."""
         return ", ".join(answer.label for answer in self.answers if answer.found)
 
     def table(self) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Classification heads on image features: by descriptors (arXiv 2411.04008, section 3.2), and baselines without."""
+"""Classification heads on image features: concept bottlenecks (arXiv 2411.04008, section 3.2), and baselines."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from ecor_jax.errors import UserError
 
 
 class BlackBox(nnx.Module):
-    """A head without concepts on unit features: linear, or an MLP with one hidden layer of `width` (0: none)."""
+    """A head without concepts on unit features: linear, or an MLP with a hidden layer of `width` units (0: linear)."""
 
     def __init__(self, embed_dim: int, width: int, size: int, *, rngs: nnx.Rngs):
         if width < 0:
@@ -57,7 +57,7 @@ Head = Bottleneck | BlackBox | ClassNames
 
 
 class Outputs(NamedTuple):
-    """The logits of C classes for N pictures, and the cosines to all descriptors (None for other heads)."""
+    """The logits of C classes for N pictures, and their cosines to all descriptors (None unless a `Bottleneck`)."""
 
     logits: Float[np.ndarray, "N classes"]
     cosines: Float[np.ndarray, "N concepts"] | None
@@ -99,9 +99,7 @@ def linear(bottleneck: Bottleneck, names: Sequence[str], exclusive: bool) -> Lin
     Two exclusive classes are reduced to the logit of the second, the difference of both: its sigmoid is the softmax.
     For more classes, the mean over the classes is subtracted, which does not change the softmax.
     """
-    aggregation = bottleneck.aggregation
-    weight = np.asarray(aggregation.kernel[...])
-    bias = np.zeros(weight.shape[1], np.float32) if aggregation.bias is None else np.asarray(aggregation.bias[...])
+    weight, bias = bottleneck.linear()
     if not exclusive:
         return Linear(tuple(names), weight, bias)
     if len(names) == 2:

@@ -58,7 +58,7 @@ class Head:
 
 @dataclasses.dataclass(frozen=True)
 class ConceptsLoss:
-    """concept_weight: weight of the concept loss; 2 in the paper. class_weights: 'balanced' shifts probabilities."""
+    """concept_weight: weight of the concept loss; 2 in the paper. class_weights: 'balanced' favours rare classes."""
 
     concept_weight: Weight = 2.0
     class_weights: Literal["none", "balanced"] = "none"
@@ -70,16 +70,16 @@ class ConceptsData(LabelledPictures):
 
     kind: any 'pictures' (`tasks.splits`), or 'xrays': NIH's or MIMIC's chest X-rays, split by patient.
     single_label: whether the classes are exclusive; else a picture has any number of labels.
-    on_missing: 'error', or omit ('skip', 'allow') classes that only the pictures or only the descriptors have; for
-      X-rays, listed images that do not exist.
+    on_missing: 'error', or 'skip' (or 'allow', which is the same): omits classes that only the pictures or only the
+      descriptors have; for X-rays, omits listed images that do not exist.
     validation: for X-rays a share of the training patients, or the name of an official split.
 
     For X-rays only:
     images: a folder or zip; for MIMIC-CXR-JPG the folder that contains files/. tables: NIH's csv of labels, or the
       folder of MIMIC's tables. reports: MIMIC's folder of reports, if it differs from that of the images.
-    findings: columns of the tables; with single_label two classes, the positive last. views: with commas; empty: all.
+    findings: columns of the tables; with single_label two classes, the positive last. views: those to use; empty: all.
     uncertain: uncertain labels are unknown ('drop'), negative ('zeros') or positive ('ones').
-    patients: number of patients with such images, drawn at random; 0: all.
+    patients: number of patients to draw at random among those with selected images; 0: all.
     test: share of the patients in the test split; 0: the official split.
     """
 
@@ -99,7 +99,7 @@ class ConceptsData(LabelledPictures):
 class ConceptsEvaluation:
     """average: of precision, recall and F1; 'auto': macro for more than two exclusive classes, else binary.
 
-    resamples: number of resamples of the bootstrap over patients. explained: number of reasons for an answer.
+    resamples: number of resamples of the bootstrap over patients. explained: number of descriptors per explanation.
     """
 
     batch_size: EvaluationBatchSize = 64

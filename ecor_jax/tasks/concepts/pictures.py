@@ -27,7 +27,7 @@ SHARED = "several classes"
 
 
 def open_pictures(options: ConceptsOptions) -> ConceptsDataset:
-    """Opens the pictures that `data` names, and a descriptor file: {class: [descriptor, ...]}, or a list for all.
+    """Opens the pictures that `data` names, and a descriptor file: {class: [descriptor, ...]}, or a plain list.
 
     If the template has {c}, descriptors of different classes are different concepts, as in Menon and Vondrick's work;
     else equal descriptors are one concept. The category of a picture with several labels is "one|another"; such

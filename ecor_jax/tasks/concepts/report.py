@@ -24,7 +24,7 @@ from ecor_jax.tasks.concepts.results import Evaluation
 
 TOP_OF_CLASS = 5
 MOST_COUNTED = 14
-"""Maximum number of classes for which the head of the page has a count of pictures per class."""
+"""Maximum number of classes for which the top of the page has the number of pictures of each class."""
 
 
 class DescriptorWeights(NamedTuple):
@@ -51,7 +51,7 @@ def write_report(
     if len(scores) != 1:
         scores["mean" if scores else "all classes"] = {method: row.main for method, row in rows.items()}
     images = _examples(main, data, config)
-    # For two classes, the last column is that of the label.
+    # Of two exclusive classes, only the last one is shown, and its column is the last.
     columns = {name: number - len(data.shown) for number, name in enumerate(data.shown)}
     what = ", ".join(data.shown) or f"{len(data.classes)} classes"
     return write_page(
@@ -220,8 +220,8 @@ def _strongest(row: Evaluation, data: ConceptsDataset) -> dict[str, list[tuple[s
 
 
 def _examples(row: Evaluation, data: ConceptsDataset, config: ConceptsOptions) -> list[ExplainedImage]:
-    """Explains test pictures at equal intervals of the probability: as many right as wrong ones, or for labels and for
-    two classes, as many with the last label as without it, if there are enough."""
+    """Explains test pictures, spread evenly over their order by probability: as many right as wrong ones, or for labels
+    and for two classes, as many with the last label as without it, if there are enough."""
     count, test = config.report.studies, data.test
     if not isinstance(row.head, Bottleneck) or row.cosines is None or row.typical is None or not count:
         return []

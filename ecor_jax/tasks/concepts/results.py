@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from ecor_jax.bottleneck.head import Bottleneck
+from ecor_jax.bottleneck.head import CONCEPTS_KEPT, Bottleneck
 from ecor_jax.errors import UserError
 from ecor_jax.metrics.bootstrap import Interval, Statistic, Weights, bootstrap_intervals, ratios
 from ecor_jax.metrics.classification import FIGURES, Gold, figures, resampled
@@ -18,10 +18,8 @@ from ecor_jax.tasks.concepts.data import ConceptsDataset, Split
 from ecor_jax.tasks.concepts.heads import Head, linear, outputs, probabilities
 from ecor_jax.tasks.concepts.options import ConceptsOptions
 
-KEPT = (1, 2, 3, 5, 10, 20, 40, 80)
-"""Numbers of concepts whose weights are kept in the test of sparse heads."""
 CONTROL = "random_descriptors"
-"""The method that this test compares with the first one, because its descriptors have no meaning."""
+"""The method that `_kept` is computed for besides the first one, because its descriptors have no meaning."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +72,7 @@ def average_of(data: ConceptsDataset, config: ConceptsOptions) -> str:
 
 
 def results_of(rows: Mapping[str, Evaluation], data: ConceptsDataset, config: ConceptsOptions) -> dict[str, Any]:
-    """Returns the content of results.json: scores, AUROC differences of the first method to others, its explanations.
+    """Returns the content of results.json: scores, AUROC differences, agreement of explanations.
 
     "kept": scores of the first method and of CONTROL, if they are bottlenecks, by number of concepts kept.
     """
@@ -103,9 +101,9 @@ def _counts(split: Split, classes: Sequence[str]) -> dict[str, Any]:
 
 
 def _differences(rows: Mapping[str, Evaluation], data: ConceptsDataset, config: ConceptsOptions) -> dict[str, Any]:
-    """Computes the AUROC of the first method minus that of each other one; None if one is undefined.
+    """Computes the AUROC of the first method minus that of each other one; None if either is undefined.
 
-    Both are computed on the same resamples, so that the difficulty of a resample affects both.
+    Both AUROCs are computed on the same resamples, so that the difficulty of a resample affects both.
     """
     (first, main), *others = rows.items()
     statistics = [_resampled(row.probabilities, data, config) for row in rows.values()]
@@ -194,7 +192,7 @@ def _kept(row: Evaluation, data: ConceptsDataset, config: ConceptsOptions) -> di
     order = np.argsort(-np.abs(end.weight), axis=0, kind="stable")
     base = end.bias + row.typical @ end.weight
     kept = {}
-    for count in (*(n for n in KEPT if n < len(order)), len(order)):
+    for count in (*(n for n in CONCEPTS_KEPT if n < len(order)), len(order)):
         weight = np.zeros_like(end.weight)
         np.put_along_axis(weight, order[:count], np.take_along_axis(end.weight, order[:count], axis=0), axis=0)
         logits = (base + (row.cosines - row.typical) @ weight).astype(np.float64)
@@ -216,7 +214,7 @@ def _kept(row: Evaluation, data: ConceptsDataset, config: ConceptsOptions) -> di
 
 
 def _gold(data: ConceptsDataset) -> Gold:
-    """Returns the gold labels of the test pictures, in the form of `figures`."""
+    """Returns the gold labels of the test pictures, in the form that `figures` expects."""
     return np.argmax(data.test.targets, axis=1) if data.exclusive else data.test.targets
 
 

@@ -86,7 +86,7 @@ def open_data(options: ConceptsOptions) -> ConceptsDataset:
 
 
 class ConceptBottleneck(Task[ConceptsOptions, Evaluation]):
-    """The methods of `options.methods` on the same features; the model of a method is its head."""
+    """Compares the methods of `options.methods` on the same features; the model of a method is its head."""
 
     Options = ConceptsOptions
 

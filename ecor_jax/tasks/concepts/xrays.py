@@ -115,7 +115,7 @@ def _train_and_test(studies: Studies, classes: Sequence[str], data: ConceptsData
 
 
 def _by_patient(studies: Studies, classes: Sequence[str], share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the rows of the larger and the smaller split, stratified by the rarest finding."""
+    """Returns the rows of two splits, the second with `share` of the patients, stratified by the rarest finding."""
     wanted = set(map(normalise_name, classes))
     columns = [column for column, name in enumerate(studies.findings) if normalise_name(name) in wanted]
     strata = (studies.labels[:, columns] == POSITIVE).astype(np.float32)
@@ -195,7 +195,7 @@ def _phrases(studies: Studies, concepts: Concepts) -> list[dict[str, str]]:
 def _of_reports(studies: Studies, said: Sequence[dict[str, str]], concepts: Concepts) -> Descriptors:
     """Returns the `concepts.max_descriptors` most frequent descriptors, stated by at least `concepts.min_reports`.
 
-    Spellings with the same normal form are one descriptor, with the most frequent spelling.
+    Spellings that `normalise_name` makes equal are one descriptor, written in their most frequent spelling.
     """
     reports = dict(zip(studies.report_names, said, strict=True))
     reports.pop("", None)

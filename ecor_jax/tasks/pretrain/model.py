@@ -67,7 +67,8 @@ class PretrainLearner:
         images = unit(clip.vision(pixels, kept_patches=kept))
         texts = unit(clip.text(batch["text"]))
         logits = clip.scale() * images @ texts.T
-        positives = batch["group"][:, None] == batch["group"]
+        group = batch["group"]
+        positives = group[:, None] == group[None]
         if self.kind == "sigmoid":
             bias = model.logit_bias if clip.logit_bias is None else clip.logit_bias
             assert bias is not None

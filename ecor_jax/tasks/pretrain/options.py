@@ -11,7 +11,7 @@ from ecor_jax.training.options import Optimizer, Training
 class PretrainData:
     """Pictures and their captions.
 
-    images: a folder, a zip or an ArrayRecord directory, several with commas; 'procedural', the built-in drawings.
+    images: a folder, a zip or an ArrayRecord directory, or several, comma-separated; 'procedural': built-in drawings.
     captions: a JSON file (`data.captions`).
     positives: the captions that match a picture besides its own: those with equal 'text', or of the same 'category'.
     text_length: maximum number of tokens; longer captions are truncated.

@@ -35,7 +35,7 @@ from ecor_jax.tasks.pretrain.options import PretrainData, PretrainOptions
 
 
 class Pretrain(Task[PretrainOptions, None]):
-    """Pretrains a CLIP from scratch or from another CLIP. captions: replace the data that the options name."""
+    """Pretrains a CLIP from scratch or from another CLIP. captions: used instead of `options.data`."""
 
     Options = PretrainOptions
     methods = ("pretrain",)
@@ -101,7 +101,7 @@ class Pretrain(Task[PretrainOptions, None]):
 
     @staticmethod
     def aot_steps(options: PretrainOptions, mesh: Mesh, sizes: Sizes) -> Steps:
-        """Traces the step "train". A tokenizer learned from the captions is assumed to have its maximum size."""
+        """Returns the traced step "train". A tokenizer to be learned from captions counts with its maximum size."""
         config, data = read_architecture(options.model), options.data
 
         def learner() -> PretrainLearner:

@@ -70,8 +70,8 @@ def judge_as_dror(
 ) -> Outcomes:
     """Evaluates as DROR's released code does (cvlab-columbia/DoubleRight, commit d0d74f5), for comparison with it.
 
-    Only the top pairs up to the first one whose text contains the gold category and a gold rationale vote. This
-    truncates the vote and inflates RR. Texts match by substring. Both make it more lenient than `strict_outcomes`. It
+    The vote ends with the first pair whose text contains the gold category and a gold rationale: later pairs do not
+    vote, which inflates RR. Texts match by substring. Both rules are more lenient than `strict_outcomes`. It
     is also more lenient than the released code in one respect: that code compares the folder name of a class with
     texts of normalised names, so that a class whose name changes by normalisation is never counted (415 of ImageNet's
     997). This function uses the names of the rationale file for both.

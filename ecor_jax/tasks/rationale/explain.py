@@ -29,7 +29,7 @@ Rationales = str | Path | Mapping[str, Sequence[str]] | None
 
 
 class RationaleExplainer(Explainer[ExplainedPicture]):
-    """An explainer by categories and rationales: a tuned model with its vocabulary, or any CLIP with a given one."""
+    """An explainer by categories and rationales: of a tuned model with its vocabulary, or a CLIP with a given one."""
 
     option_names = frozenset({"rationales", "method", "top_k", "on_long"})
 
@@ -47,9 +47,9 @@ class RationaleExplainer(Explainer[ExplainedPicture]):
     ) -> list[ExplainedPicture]:
         """Explains every picture with each method.
 
-        rationales: {class: [rationale, ...]}, or a JSON file of it; by default those given to the constructor, else
-          those of the tuning. method: names with commas; by default the tuned ones, or ECOR. top_k: number of pairs; by
-          default five, or all if there are fewer. on_long: 'skip' omits rationales that exceed the model's context.
+        rationales: {class: [rationale, ...]}, or a JSON file of it; by default the constructor's, else those of the
+          tuned model. method: names with commas; by default the tuned ones, or ECOR. top_k: number of pairs; by default
+          five, or all if there are fewer. on_long: 'skip' omits rationales that exceed the model's context.
         """
         vocabulary = self._vocabulary(rationales or self.rationales)
         chosen = _methods(self.loaded, method)

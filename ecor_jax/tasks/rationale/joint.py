@@ -23,7 +23,7 @@ from ecor_jax.parallel.shards import Shards
 LOGITS, GATHERED = 2**22, 2**23
 """Maximum number of elements per iteration of a loop over outer candidates: of logits, and of pair embeddings."""
 DEAR = 4
-"""Cost of evaluating one image with one outer candidate of its own, relative to all images with a common one."""
+"""Cost of evaluating one image with an outer candidate of its own, in units of the whole batch with a common one."""
 
 
 class Banks(NamedTuple):
@@ -39,7 +39,7 @@ class Banks(NamedTuple):
 
     @property
     def sizes(self) -> tuple[int, int]:
-        """The numbers of outer and inner candidates; of a shard, its number of columns."""
+        """The numbers of outer and inner candidates; in a shard, inner candidates are its columns."""
         return (len(self.pair) if self.outer is None else len(self.outer)), self.pair.shape[1]
 
 
@@ -52,7 +52,7 @@ class TopPairs(NamedTuple):
 
 
 class Likeliest(NamedTuple):
-    """The outer and inner candidates with the largest marginal probabilities P(o|I) and P(i|I), and these."""
+    """The outer and inner candidates with the largest marginals P(o|I) and P(i|I), and these probabilities."""
 
     outer: Int[Array, "batch"]
     outer_probability: Float[Array, "batch"]
@@ -248,11 +248,12 @@ def _together(images: Float[Array, "batch embed"], pair: Float[Array, "outer_or_
 
 
 def _top_of_likeliest(images, banks: Banks, scale, k: int, shards: Shards, chunk: int) -> TopPairs:
-    """Evaluates each image with its likeliest outer candidates; if some need many, all images with those left.
+    """First evaluates each image with its own likeliest outer candidates, then, if some images need more of them, all
+    images together with each candidate that is left.
 
     The second phase is a matrix product of all images with a candidate's texts, which is much cheaper than texts
-    gathered per image. The first phase ends when it has cost as much as an evaluation of all pairs, so that the total
-    is at most twice the cost of the cheaper way.
+    gathered per image. The first phase ends at the latest when it has cost as much as the second phase for all
+    candidates, so that the total is at most twice the cost of the cheaper phase alone.
     """
     assert banks.outer is not None
     batch, outer = len(images), len(banks.outer)
@@ -342,7 +343,7 @@ def _merge(
 
 
 def _numbers(at, chunk: int, outer: int) -> Int[Array, "chunk"]:
-    """Returns the candidates of chunk `at`. The last chunk reaches back; `outer` marks those of earlier chunks."""
+    """Returns the candidates of chunk `at`. The last chunk is full too; `outer` replaces those of earlier chunks."""
     number = jnp.minimum(at * chunk, outer - chunk) + jnp.arange(chunk)
     return jnp.where(number < at * chunk, outer, number)
 

@@ -29,7 +29,8 @@ class Method:
     order: 'rationale_first' is ECOR, P(r|I) P(c|r,I); 'category_first' the reversed order, P(c|I) P(r|c,I);
       'pairs' one softmax over all pairs (DROR, CLIP).
     outer: prompt of the first factor; empty for 'pairs'.
-    pair: prompt of both. Without the placeholder of the first factor, the second one is unconditional.
+    pair: prompt of the second factor, or of pairs. If it lacks the placeholder of the first factor, the second factor
+      does not depend on the first.
     tuned: whether visual prompts are trained for it.
     """
 
@@ -49,7 +50,7 @@ METHODS: dict[str, Method] = {
     "dror": Method("pairs", "", PAIR),
     "ecor": Method("rationale_first", "There is {r}.", f"{PAIR}."),
     "ecor_reversed": Method("category_first", "This is a photo of a {c}", f"{PAIR}."),
-    # Independence, P(c|I) P(r|I): both the independence ablation and that of the bare category prompt.
+    # P(c|I) P(r|I): the ablation of the condition, which is also the ablation that prompts with the category alone.
     "ecor_independent": Method("rationale_first", "There is {r}.", "This is a photo of a {c}"),
     "ecor_false_condition": Method("rationale_first", "There is {r}.", "There is {r} because this is a photo of a {c}"),
     # Shorter prompts for the same factors.
@@ -100,7 +101,7 @@ def make_banks(
 ) -> Banks:
     """Encodes all prompts of a method; on a mesh, the bank of pairs is sharded by inner candidates.
 
-    methods: the methods whose banks the run needs too; banks with a common start of their templates share its encoding.
+    methods: the methods whose banks the run needs too; templates that begin alike share the encoding of that prefix.
     Raises UserError, naming the classes, if prompts exceed the context of the text tower.
     """
     words = dict(words_of(method, vocabulary))

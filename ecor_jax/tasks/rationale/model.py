@@ -40,7 +40,7 @@ class RationaleModel(PromptedTower):
     """A vision tower with the text banks of a method.
 
     mesh: its axis `model` shards the columns of the bank of pairs (`parallel.shards.split_columns`); None for one
-    device. candidates: the number of inner candidates, if further columns are padding.
+    device. candidates: the number of inner candidates; columns beyond it are padding.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class RationaleModel(PromptedTower):
         candidates: int | None = None,
     ):
         super().__init__(model, prompts)
-        # Both softmaxes use the pretrained temperature, which is not trained (as in DROR's code).
+        # The softmaxes of both factors use the pretrained temperature, which is not trained (as in DROR's code).
         self.scale = Bank(model.clip.scale())
         self.outer_bank = None if banks.outer is None else Bank(banks.outer)
         self.pair_bank = Bank(banks.pair)
@@ -183,11 +183,11 @@ def _batch_terms(
     inner: Int[Array, "batch"],
     asked: Bool[Array, "batch"],
 ) -> dict[str, Float[Array, "batch"]]:
-    """Computes InfoNCE among the images with `asked` and their target texts; values of other images are meaningless."""
+    """Computes InfoNCE of images with gold rationales (`asked`) and their targets; others' values are meaningless."""
     both, scale = asked[:, None] & asked, model.scale[...]
 
     def term(texts: Float[Array, "batch embed"], ids: Int[Array, "batch"]) -> Float[Array, "batch"]:
-        # Images without `asked` are no candidates of others; as their own positives they have finite losses.
+        # Images without gold rationales are no candidates of others; as their own positives they have finite losses.
         positives = (ids[:, None] == ids) & both | jnp.eye(len(ids), dtype=bool)
         return softmax_contrastive_loss(jnp.where(both, images @ texts.T * scale, -1e9), positives)
 

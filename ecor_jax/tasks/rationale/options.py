@@ -33,7 +33,7 @@ class RationaleLoss:
     candidates: 'vocabulary', a softmax over all rationales, then over all classes given the gold rationale, as in
       inference; 'batch', symmetric InfoNCE over the batch, with equal texts as positives.
     gold: the target among a picture's gold rationales: a random 'draw' at each step, or the 'pseudo' label, the most
-      probable one according to the model (as DROR on real ImageNet photographs).
+      probable one according to the model (as DROR does on real ImageNet photographs).
     outer_weight, pair_weight: weights of the two terms of the loss; 1 and 1 in the paper.
     """
 
@@ -65,7 +65,7 @@ class RationaleData(LabelledPictures):
     on_long: 'error', or 'skip' rationales whose prompts exceed the context of the text tower.
     rationales_per_prompt: number of rationales of a class that a prompt joins by " and "; 0: all of a class.
     resize: 'model', the preprocessing of the CLIP; 'dror', that of DROR's released code: training pictures are squashed
-      to a square; of others, the shorter side is scaled to 256/224 of the input size before the crop.
+      to a square; of other pictures, the shorter side is scaled to 256/224 of the input size before the crop.
     """
 
     rationales: str = ""

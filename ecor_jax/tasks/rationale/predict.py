@@ -34,8 +34,8 @@ class Predictions(NamedTuple):
     """Predictions and gold labels of N images.
 
     categories, rationales, probabilities: the top-k pairs, best first.
-    category, rationale: those with the largest marginal probabilities, which are their `_confidence`; None if not
-    computed.
+    category, rationale: those with the largest marginal probabilities. category_confidence, rationale_confidence: these
+    probabilities. All four are None if not computed.
     """
 
     categories: Int[np.ndarray, "N k"]
@@ -120,14 +120,14 @@ def predict_without_bank(
 
 
 class Embedded(NamedTuple):
-    """Unit embeddings and gold labels of images, for methods without prompts, which all embed images alike."""
+    """Unit embeddings and gold labels of images, for methods without visual prompts: they share them."""
 
     embedding: Float[np.ndarray, "N embed"]
     category: Int[np.ndarray, "N"]
     rationales: Bool[np.ndarray, "N R"]
 
     def batches(self, size: int, process_index: int, process_count: int) -> Iterator[dict[str, np.ndarray]]:
-        """Yields this process's shards of padded batches, as `pipeline.eval_batches`, with embeddings for images."""
+        """Yields this process's shards of padded batches, as `pipeline.eval_batches`, with embeddings as images."""
         share = size // process_count
         for start in range(0, len(self.embedding), size):
             begin = start + process_index * share

@@ -17,7 +17,7 @@ from ecor_jax.tasks.rationale.options import RationaleOptions
 from ecor_jax.tasks.rationale.predict import Evaluation
 
 MOST_CLASSES = 120
-"""Maximum number of classes of the table by class; with more classes it is omitted."""
+"""The page has a table with a row per class only if there are at most this many classes."""
 
 
 def write_rationale_report(
@@ -81,7 +81,7 @@ def _facts(config: RationaleOptions, vocabulary: Vocabulary, dataset: Dataset, t
 def _pictures(
     count: int, vocabulary: Vocabulary, dataset: Dataset, evaluations: Mapping[str, Evaluation]
 ) -> list[ExplainedPicture]:
-    """Explains pictures at equal intervals of the test set, and so of the classes; none if pictures were skipped."""
+    """Explains evenly spaced pictures of the test set, so of many classes; none if pictures were skipped."""
     numbers = np.unique(np.linspace(0, len(dataset.test) - 1, min(count, len(dataset.test))).astype(int)).tolist()
     # Predictions omit unreadable pictures, so indices agree only if no picture was skipped.
     gold = next(iter(evaluations.values())).predictions

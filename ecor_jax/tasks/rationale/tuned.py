@@ -36,7 +36,7 @@ class Tuned:
 class TunedModel:
     """The contents of a model directory: the frozen CLIP, and the tuned methods by name.
 
-    vocabulary: that of the tuning; None if no method was tuned. rationales_per_prompt: the number of its rationales
+    vocabulary: that of the training; None if no method was tuned. rationales_per_prompt: the number of its rationales
     that a prompt joined (`data.joined`).
     """
 

@@ -20,7 +20,7 @@ def alignment_proxy(
 ) -> float:
     """Computes the accuracy of zero-shot classification of `source`, with `template` filled with each class name.
 
-    The adapted features are compared, as they are with the descriptors. The text tower is that of `model`.
+    Class names are compared with the adapted image features, as descriptors are. The text tower is that of `model`.
     """
     bank = jnp.asarray(embed_texts(model, [template.replace("{c}", name) for name in source.classes]))
     batches = eval_batches(

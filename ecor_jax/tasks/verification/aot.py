@@ -20,7 +20,7 @@ from ecor_jax.tasks.verification.options import VerificationOptions
 
 
 def aot_steps(options: VerificationOptions, mesh: Mesh, sizes: Sizes) -> Steps:
-    """Traces the steps. "evaluate" only encodes pictures and their mirror images; the rest costs next to nothing."""
+    """Returns the traced steps. "evaluate" only encodes pictures and mirror images; the rest costs next to nothing."""
     head, descriptors = options.bottleneck, descriptors_of(options)
     config = read_architecture(options.model)
     identities = _identities(options, sizes) if head.tuned else 1

@@ -38,7 +38,7 @@ class FaceExplainer(Explainer[ExplainedPair]):
     ) -> list[ExplainedPair]:
         """Explains consecutive pairs of pictures. Raises UserError if their number is odd or an option is invalid.
 
-        threshold: cosine above which a pair is a match; by default that of the model.
+        threshold: cosine above which a pair is a match; by default the model's own.
         what_if: `DESCRIPTOR=SHARE`, a concept of the second picture and its new share of its group, in [0, 1].
         """
         saved = self.saved
@@ -56,15 +56,13 @@ class FaceExplainer(Explainer[ExplainedPair]):
             raise UserError(
                 f"{self.name} decides by features alone, with no concept between: there is nothing to explain by"
             )
-        mesh = make_mesh()
-        batch = min(64, len(records))
         features = image_features(
             face.vision,
             saved.model.preprocess,
             InOrder(records, origin="the pictures to explain"),
             mirrored=True,
-            batch_size=batch + -batch % mesh.size,
-            mesh=mesh,
+            batch_size=64,
+            mesh=make_mesh(),
             name="faces",
         )
         sides = [Side(record["name"], picture_of(record)) for record in records]

@@ -1,7 +1,7 @@
 """Records that explain the similarity of two faces by contributions of concepts, and selections of them for pages.
 
-Similarities and thresholds are cosines in [-1, 1], activations fractions in [0, 1]. Groups and concepts keep their
-given order, also in ties.
+Similarities and thresholds are cosines in [-1, 1]; activations are fractions in [0, 1]. Groups and concepts keep
+their given order, also in ties.
 """
 
 import dataclasses
@@ -69,14 +69,14 @@ class Highlight(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class ExplainedPair(Explained):
-    """Two pictures, their similarity, and every concept, in order.
+    """Two pictures, their similarity, and every concept, in the order of the descriptors.
 
     `same` is the gold label, None if unknown. `bias` is the part of the similarity that belongs to no concept.
     `interventions` are counterfactuals, in the order of display. `threshold_source` describes the origin of the
     threshold in words. `typical` is the mean contribution of each group to the similarity of pairs of the same person;
     empty if unknown.
 
-    Raises ValueError if the contributions and the bias do not add up to the similarity, because they are exact.
+    Raises ValueError if the contributions and the bias do not add up to the similarity, as they must.
     """
 
     first: Side

@@ -28,8 +28,8 @@ def similarity(first: Activations, second: Activations, head: Head) -> Float[np.
 def strongest_only(activations: Activations, count: int) -> Activations:
     """Keeps each picture's `count` largest activations and sets the others to zero; of equal ones it keeps the first.
 
-    The accuracy of the remaining activations is a function of the number of effective concepts, `count` (NEC,
-    Srivastava et al. 2024, adapted: that work removes weights, this function activations).
+    Used to plot accuracy against `count`, the number of effective concepts (NEC, Srivastava et al. 2024; that work
+    removes weights, this function activations).
     """
     order = np.argsort(-activations, axis=1, kind="stable")[:, :count]
     kept = np.zeros_like(activations)
@@ -43,7 +43,7 @@ def deletion(
     """Computes the mean similarity after setting `counts` concepts of each pair to zero in both pictures.
 
     'by share' deletes those with the largest `shares` (`bottleneck.head.similarity_shares`) first, 'at random' deletes
-    in random order. For faithful explanations the first falls faster (the deletion test of Petsiuk et al. 2018).
+    in random order. For faithful explanations 'by share' falls faster (the deletion test of Petsiuk et al. 2018).
     """
     by_share = np.argsort(-shares, axis=1, kind="stable")
     at_random = np.random.default_rng(seed).permuted(np.tile(np.arange(shares.shape[1]), (len(shares), 1)), axis=1)

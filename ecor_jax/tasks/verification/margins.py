@@ -88,7 +88,7 @@ def margin_loss(
     *,
     limit: float,
 ) -> Float[Array, "batch"]:
-    """Computes the cross-entropy of `scale` times the cosines, with those of the own classes replaced by `target`.
+    """Computes the cross-entropy of `scale` times the cosines, each example's own cosine replaced by `target`.
 
     limit: the entry of LIMITS for the margin. Columns of class -1 are padding and are ignored.
     """
@@ -102,8 +102,9 @@ def sampled_classes(
 ) -> Int[Array, "shards sampled"]:
     """Samples the classes of one step: all those of `labels` and random others (Partial FC, An et al. 2022).
 
-    Each of `shards` equal ranges of the classes samples `count` of its own, so that a sharded kernel is read locally.
-    `count` must be at least the batch size; otherwise a range could have more classes present than it samples.
+    The classes are divided into `shards` equal ranges, and `count` classes are sampled from each, so that a sharded
+    kernel is read locally. `count` must be at least the batch size; otherwise a range could contain more classes of
+    `labels` than are sampled.
     Returns ascending indices within each range.
     """
     present = jnp.zeros(classes, bool).at[labels].set(True)

@@ -39,8 +39,9 @@ PARTS: dict[str, tuple[tuple[str, ...], ...]] = {
 class FaceModel(nnx.Module):
     """A CLIP's image encoder and a bottleneck. output: the representation of the face, one of OUTPUTS.
 
-    'features' omits the bottleneck (zero-shot CLIP, fine-tuned black boxes), 'activations' is its Group SoftMax
-    without the linear layer, 'aggregated' its output (table 5 of the paper). Raises UserError for another output.
+    'features' omits the bottleneck (zero-shot CLIP, fine-tuned black boxes). 'activations' is the bottleneck's Group
+    SoftMax without the linear layer, 'aggregated' the bottleneck's output (table 5 of the paper). Raises UserError for
+    another output.
     """
 
     def __init__(
@@ -127,7 +128,7 @@ class VerificationLearner:
                 )
 
     def loss(self, model: nnx.Module, batch: Batch, key: Array) -> tuple[Float[Array, ""], Metrics]:
-        """Computes the margin loss (AdaFace eq. 1 and 2), after updating the norm statistics, as in its code."""
+        """Computes the margin loss (AdaFace eq. 1 and 2), after updating the norm statistics, as AdaFace's code."""
         assert isinstance(model, Recogniser)
         face = model.face
         embeddings, labels = self._shared(face.represent(face.concepts(batch["image"])), batch["label"])
@@ -147,7 +148,7 @@ class VerificationLearner:
         }
 
     def _shared(self, *examples: Array) -> tuple[Array, ...]:
-        """Replicates examples along the mesh axis `model`, so that logits are computed next to their centres."""
+        """Replicates examples along the mesh axis `model`, so that each device has them for its centres."""
         if self.mesh is None:
             return examples
         return jax.lax.with_sharding_constraint(examples, NamedSharding(self.mesh, PartitionSpec("data")))

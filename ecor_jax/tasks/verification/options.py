@@ -34,8 +34,8 @@ class BottleneckOptions:
     scale: factor on the cosines before the softmax within groups; 0: the logit scale of the CLIP.
     size: dimension of the aggregated embedding; 0: the number of descriptors.
     init: initial aggregation matrix. use_bias: whether the aggregation has a bias.
-    tuned: empty, or some of aggregation, adapter, last_mlp and last_block (of the last residual block), projection
-      (CLIP's), pool (SigLIP's attention pooling), encoder, with commas.
+    tuned: empty, or some of aggregation, adapter, last_mlp and last_block (MLP or all of the last residual block),
+      projection (CLIP's), pool (SigLIP's attention pooling), encoder (all of it), with commas.
     wise_ft: weight of the tuned parameters in the average with the untuned ones (WiSE-FT); 1: only the tuned ones.
     """
 
@@ -54,7 +54,7 @@ class BottleneckOptions:
 
 @dataclasses.dataclass(frozen=True)
 class Margin:
-    """The margin loss (`tasks.verification.margins`). margin: an angle for arcface, a cosine for cosface, else both.
+    """The margin loss (`tasks.verification.margins`). margin: an angle (arcface), a cosine (cosface) or both (adaface).
 
     concentration, rate: AdaFace's h and the momentum of its norm statistics. scale: factor on the cosines.
     sampled: share of the identities in the softmax of a step (Partial FC); 1: all.
@@ -95,7 +95,7 @@ class FaceData:
 
 @dataclasses.dataclass(frozen=True)
 class Pairs:
-    """path: a .bin, pairs.txt, .csv or .zip file of pairs. images: folder or zip of the pictures that it names."""
+    """path: a .bin, pairs.txt, .csv or .zip file of pairs. images: folder or zip of the pictures in this file."""
 
     path: str = ""
     images: str = ""

@@ -21,7 +21,7 @@ from ecor_jax.tasks.verification.model import FaceModel
 
 @dataclasses.dataclass(frozen=True)
 class Seen:
-    """Values of N pictures, averaged with their mirror images (insightface adds them, with the same direction)."""
+    """Values of N pictures, averaged with their mirror images (insightface's sums have the same direction)."""
 
     embeddings: Float[np.ndarray, "N size"]
     activations: Float[np.ndarray, "N concepts"]
@@ -57,12 +57,10 @@ def head_of(face: FaceModel) -> Head | None:
     """Returns the linear layer between activations and embedding; None if the embedding bypasses the concepts."""
     if face.output == "features":
         return None
-    aggregation, concepts = face.bottleneck.aggregation, face.bottleneck.bank.shape[0]
     if face.output == "activations":
+        concepts = len(face.bottleneck.bank[...])
         return Head(np.eye(concepts, dtype=np.float32), np.zeros(concepts, np.float32))
-    weight = np.asarray(aggregation.kernel[...])
-    bias = np.zeros(weight.shape[1], np.float32) if aggregation.bias is None else np.asarray(aggregation.bias[...])
-    return Head(weight, bias)
+    return Head(*face.bottleneck.linear())
 
 
 TOP_INTERVENTIONS = 3

@@ -8,7 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ecor_jax.bottleneck.head import similarity_shares
+from ecor_jax.bottleneck.head import CONCEPTS_KEPT, similarity_shares
 from ecor_jax.data.decode import picture_of
 from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.data.pair_sets import PairSet
@@ -22,13 +22,10 @@ from ecor_jax.tasks.verification.options import VerificationOptions
 from ecor_jax.tasks.verification.pairs import READING, Seen, explained_pairs, head_of
 from ecor_jax.tasks.verification.scores import FaceScores, score_pairs
 
-KEPT = (1, 2, 3, 5, 10, 20, 40, 80)
-"""Numbers of concepts that the faithfulness tests keep or delete."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """Scores and computed values by set of pairs; the alignment proxy, None if the config names no pictures for it."""
+    """Scores, embeddings and activations by set of pairs. proxy: the alignment proxy; None without pictures for it."""
 
     scores: Mapping[str, FaceScores]
     seen: Mapping[str, Seen]
@@ -49,7 +46,7 @@ def faithfulness(
     name, pairs = next(iter(pair_sets.items()))
     activations = evaluation.seen[name].activations
     concepts = activations.shape[1]
-    counts = tuple(count for count in KEPT if count < concepts)
+    counts = tuple(count for count in CONCEPTS_KEPT if count < concepts)
     kept = {
         n: score_pairs(strongest_only(activations, n) @ head.weight + head.bias, pairs).folds.accuracy
         for n in (*counts, concepts)
@@ -131,7 +128,7 @@ def _facts(config: VerificationOptions, pair_sets: Mapping[str, PairSet], descri
 def _examples(
     count: int, face: FaceModel, evaluation: Evaluation, pair_sets: Mapping[str, PairSet], descriptors: Descriptors
 ) -> list[ExplainedPair]:
-    """Explains pairs at equal intervals of the first set, as many of the same person as of different people."""
+    """Explains evenly spaced pairs of the first set, as many of the same person as of different people."""
     head = head_of(face)
     if head is None or not count:
         return []

@@ -26,8 +26,8 @@ FARS = (1e-3, 1e-4)
 class FaceScores:
     """Accuracies by the ten-fold protocol, and error curves, of a set of pairs.
 
-    fine: the same folds with every possible threshold instead of the protocol's, which are .01 of squared distance
-    apart, because distances of softmax activations often differ by less.
+    fine: the same folds, but with every possible threshold. The thresholds of the protocol are 0.01 apart in squared
+    distance, and distances of softmax activations often differ by less.
     """
 
     folds: TenFold

@@ -52,10 +52,10 @@ BASELINES = ("clip", "group_softmax", "group_softmax_random")
 
 
 class Verification(Task[VerificationOptions, Evaluation]):
-    """A trained or untrained head and BASELINES on the same CLIP; or the head of a model directory alone."""
+    """Evaluates a trained or untrained head and BASELINES on the same CLIP, or only the head of a model directory."""
 
     Options = VerificationOptions
-    # Padding and sampling of the centres depend on the number of their shards.
+    # The identity centres are padded and sampled per shard, so results depend on the number of shards.
     may_change = Task.may_change - {"parallel.model"}
     aot_steps = staticmethod(aot_steps)
 
@@ -135,7 +135,7 @@ class Verification(Task[VerificationOptions, Evaluation]):
         )
 
     def validate(self, method: str) -> Validate | None:
-        """Returns a function that scores pairs of the validation people; None for untrained methods or without them."""
+        """Returns a function that scores pairs of the validation people; None for other methods or without people."""
         pairs = self.validation
         if pairs is None or method != "tuned":
             return None

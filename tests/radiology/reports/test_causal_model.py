@@ -2,6 +2,7 @@
 
 import builtins
 import json
+import os
 import shutil
 import sys
 
@@ -29,12 +30,9 @@ def tokenizer_with(template: str | None) -> PreTrainedTokenizerFast:
     """A token a byte, and Mistral's marks."""
     vocabulary = {token: at for at, token in enumerate([*SPECIAL, *sorted(pre_tokenizers.ByteLevel.alphabet())])}
     inner = Tokenizer(models.BPE(vocab=vocabulary, merges=[], unk_token="<unk>"))
-    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    inner.decoder = decoders.ByteLevel()
+    inner.pre_tokenizer, inner.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
     marks = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "extra_special_tokens": SPECIAL[3:]}
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, **marks)
-    tokenizer.chat_template = template
-    return tokenizer
+    return PreTrainedTokenizerFast(tokenizer_object=inner, chat_template=template, **marks)
 
 
 FAMILIES = {"llama": {}, "mistral": {"sliding_window": 5}}
@@ -47,13 +45,13 @@ def tiny(request, tmp_path_factory):
     from transformers import AutoConfig, AutoModelForCausalLM
 
     torch.manual_seed(0)
-    family, options = request.param, FAMILIES[request.param]
     sizes = {"hidden_size": 32, "intermediate_size": 56, "num_hidden_layers": 2, "max_position_embeddings": 4096}
     heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 261, "eos_token_id": 2}
     # Wide enough that attention is not uniform and that answers are no single repeated token.
-    config = AutoConfig.for_model(family, **sizes, **heads, initializer_range=0.4, **options)
+    options = {**sizes, **heads, "initializer_range": 0.4, **FAMILIES[request.param]}
+    config = AutoConfig.for_model(request.param, **options)
     model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
-    directory = tmp_path_factory.mktemp(family)
+    directory = tmp_path_factory.mktemp(request.param)
     model.save_pretrained(directory)
     tokenizer_with(TEMPLATE).save_pretrained(directory)
     return model, directory
@@ -101,20 +99,21 @@ def test_batched_answers_are_those_of_a_slow_loop(tiny, directory):
 
 
 def test_a_killed_run_goes_on_to_the_same_bytes(directory, tmp_path, monkeypatch):
+    def run(out):
+        return split_reports(CausalModel(str(directory)), REPORTS, out, batch_size=2)
+
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    statements = split_reports(CausalModel(str(directory)), REPORTS, whole, batch_size=2)
+    silent = {report.name: () for report in REPORTS}
+    assert run(whole) == silent, "what a random model babbles is all kept apart"
     content = (whole / "answers.jsonl").read_bytes()
-    assert content.count(b"\n") == 3  # equal texts once
-    # What a random model babbles is all kept apart.
-    assert statements == {report.name: () for report in REPORTS}
     killed.mkdir()
     (killed / "answers.jsonl").write_bytes(content[: content.index(b"\n") + 30])
-    split_reports(CausalModel(str(directory)), REPORTS, killed, batch_size=2)
+    run(killed)
     for name in ("answers.jsonl", "rejected.jsonl"):
         assert (killed / name).read_bytes() == (whole / name).read_bytes()
     # What is there already needs no weights but for their digest.
     monkeypatch.setattr(causal_model, "_load", lambda *_: pytest.fail("loaded"))
-    assert split_reports(CausalModel(str(directory)), REPORTS, whole, batch_size=2) == statements
+    assert run(whole) == silent
 
 
 def test_the_context_has_room_for_a_prompt_and_an_answer(directory):
@@ -131,29 +130,27 @@ def lacking_a_tensor(directory):
     save_file(tensors, directory / "model.safetensors")
 
 
-def cut_short(directory):
-    content = (directory / "model.safetensors").read_bytes()
-    (directory / "model.safetensors").write_bytes(content[:-100])
+def without_an_end(directory):
+    for name in ("config.json", "generation_config.json", "tokenizer_config.json"):
+        change(directory / name, eos_token_id=None, eos_token=None)
 
 
+# What is done to a model's directory, or the fields of its config.json that are changed.
 FAULTS = {
+    r"model_type is 'bert'; expected one of mistral": {"model_type": "bert"},
+    "num_hidden_layers is 100000000; expected": {"num_hidden_layers": 10**8},
+    "hidden_size is 2000000000; expected": {"hidden_size": 2 * 10**9},
+    "quantization_config is given": {"quantization_config": {"quant_method": "gptq"}},
+    r"config\.json.* transformers|describes no model": {"hidden_act": 7},
+    "config.json.*eos_token_id.*'</s>'": {"eos_token_id": "</s>"},
+    r"tokenizer has 261 tokens; the model embeds 100": {"vocab_size": 100},
     "not a language model; expected a directory with config.json": lambda d: (d / "config.json").unlink(),
-    r"model_type is 'bert'; expected one of mistral": lambda d: change(d / "config.json", model_type="bert"),
-    "num_hidden_layers is 100000000; expected": lambda d: change(d / "config.json", num_hidden_layers=10**8),
-    "hidden_size is 2000000000; expected": lambda d: change(d / "config.json", hidden_size=2 * 10**9),
-    "quantization_config is given": lambda d: change(d / "config.json", quantization_config={"quant_method": "gptq"}),
-    r"config\.json.* transformers|describes no model": lambda d: change(d / "config.json", hidden_act=7),
-    "config.json.*eos_token_id.*'</s>'": lambda d: change(d / "config.json", eos_token_id="</s>"),
-    "no token ends an answer": lambda d: [
-        change(d / name, eos_token_id=None, eos_token=None)
-        for name in ("config.json", "generation_config.json", "tokenizer_config.json")
-    ],
-    r"tokenizer has 261 tokens; the model embeds 100": lambda d: change(d / "config.json", vocab_size=100),
+    "no token ends an answer": without_an_end,
     r"no tokenizer; expected tokenizer\.json": lambda d: (d / "tokenizer.json").unlink(),
     "its tokenizer cannot be read": lambda d: (d / "tokenizer.json").write_text("{"),
     "holds an adapter": lambda d: (d / "adapter_config.json").write_text('{"base_model_name_or_path": "some/one"}'),
     r"no weights; expected one of model\.safetensors": lambda d: (d / "model.safetensors").rename(d / "model.bin"),
-    r"model\.safetensors: not a whole safetensors file": cut_short,
+    r"model\.safetensors: not a whole safetensors file": lambda d: os.truncate(d / "model.safetensors", 5000),
     r"1 missing: model\.layers\.1\.mlp\.up_proj\.weight; 1 unused: model\.layers\.7\.mlp\.up_proj\.weight; "
     r"1 of another shape: model\.norm\.weight \[31\] \(expected \[32\]\)": lacking_a_tensor,
 }
@@ -161,7 +158,8 @@ FAULTS = {
 
 @pytest.mark.parametrize("message", FAULTS)
 def test_what_does_not_fit_is_named(message, directory, tmp_path):
-    FAULTS[message](directory)
+    fault = FAULTS[message]
+    change(directory / "config.json", **fault) if isinstance(fault, dict) else fault(directory)
     with pytest.raises(UserError, match=message) as caught:
         split_reports(CausalModel(str(directory)), REPORTS, tmp_path / "out")
     assert "\n" not in str(caught.value)
@@ -187,11 +185,12 @@ def test_without_pytorch_one_line_says_what_to_install(monkeypatch, tmp_path):
 
 def test_a_hub_id_is_fetched_with_its_template_and_without_pickles(tiny, tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(
-        hub,
-        "snapshot_download",
-        lambda source, *, revision, allow_patterns: asked.append(allow_patterns) or str(tiny[1]),
-    )
+
+    def fetched(source, *, revision, allow_patterns):
+        asked.append(allow_patterns)
+        return str(tiny[1])
+
+    monkeypatch.setattr(hub, "snapshot_download", fetched)
     CausalModel("someone/model")
     assert asked == [["*.json", "*.jinja"], ["model*.safetensors"]]
     monkeypatch.undo()

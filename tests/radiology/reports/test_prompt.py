@@ -6,56 +6,39 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecor_jax.radiology.reports.prompt import (
-    EXAMPLE_ANSWER,
-    EXAMPLE_REPORT,
-    MAX_LENGTH,
-    Answer,
-    content_words,
-    read_answer,
-)
+from ecor_jax.radiology.reports import prompt
+from ecor_jax.radiology.reports.prompt import Answer, content_words, read_answer
 from ecor_jax.radiology.reports.statements import GROUPS, STATUSES, Statement
 
 REPORT = "The heart size is normal. No pleural effusions or pneumothorax. Possible small XXXX nodule in the left lung."
 
 
 def test_a_well_formed_answer():
-    answer = (
-        "Present: Normal heart size.\nabsent:pleural effusion\n\n - absent: pneumothorax\n"
-        "2. uncertain: a small XXXX nodule in the left lung"
+    lines = ["Present: Normal heart size.", "absent:pleural effusion", "", " - absent: pneumothorax"]
+    answer = "\n".join([*lines, "2. uncertain: a small XXXX nodule in the left lung"])
+    statements = (
+        Statement("normal heart size", "present", "heart"),
+        Statement("pleural effusion", "absent", "pleura"),
+        Statement("pneumothorax", "absent", "pleura"),
+        Statement("small nodule in left lung", "uncertain", "lungs"),
     )
-    assert read_answer(Answer(answer, True), REPORT) == (
-        (
-            Statement("normal heart size", "present", "heart"),
-            Statement("pleural effusion", "absent", "pleura"),
-            Statement("pneumothorax", "absent", "pleura"),
-            Statement("small nodule in left lung", "uncertain", "lungs"),
-        ),
-        (),
-    )
+    assert read_answer(Answer(answer, True), REPORT) == (statements, ())
 
 
-@pytest.mark.parametrize(
-    ("line", "reason"),
-    [
-        ("Sure, here are the descriptors:", "not of the asked form"),
-        ("normal heart size", "not of the asked form"),
-        ("seen: normal heart size", "not of the asked form"),
-        ("present:", "not of the asked form"),
-        ("present: the .", "describes nothing"),
-        ("present: ___", "describes nothing"),
-        ("present: heart", "describes nothing"),
-        ("present: normal\u0000heart", "not of the asked form"),
-        ("none", "not of the asked form"),
-        ("present: " + "heart " * 30, "too long"),
-        ("absent: no pneumothorax", "status said again"),
-        ("uncertain: possible nodule", "status said again"),
-        ("present: suggestion of a nodule", "status said again"),
-        ("absent: pulmonary edema", "not in the report"),
-        ("present: large nodule", "not in the report"),
-        ("absent: the normal heart size.", "repeated"),
+REASONS = {
+    "not of the asked form": [
+        "Sure, here are the descriptors:", "normal heart size", "seen: normal heart size", "present:", "none",
+        "present: normal\u0000heart",
     ],
-)
+    "describes nothing": ["present: the .", "present: ___", "present: heart"],
+    "too long": ["present: " + "heart " * 30],
+    "status said again": ["absent: no pneumothorax", "uncertain: possible nodule", "present: suggestion of a nodule"],
+    "not in the report": ["absent: pulmonary edema", "present: large nodule"],
+    "repeated": ["absent: the normal heart size."],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "reason"), [(line, reason) for reason, lines in REASONS.items() for line in lines])
 def test_a_line_that_is_kept_apart(line, reason):
     answer = f"present: normal heart size\n{line}\nabsent: pneumothorax"
     statements, rejected = read_answer(Answer(answer, True), REPORT)
@@ -82,9 +65,9 @@ def test_content_words_are_singular():
 
 
 def test_the_example_is_an_answer_that_passes_every_check():
-    statements, rejected = read_answer(Answer(EXAMPLE_ANSWER, True), EXAMPLE_REPORT)
+    statements, rejected = read_answer(Answer(prompt.EXAMPLE_ANSWER, True), prompt.EXAMPLE_REPORT)
     assert not rejected
-    assert [f"{statement.status}: {statement.text}" for statement in statements] == EXAMPLE_ANSWER.splitlines()
+    assert [f"{said.status}: {said.text}" for said in statements] == prompt.EXAMPLE_ANSWER.splitlines()
 
 
 lines = st.one_of(
@@ -104,7 +87,7 @@ def test_whatever_the_answer_what_is_taken_holds(answer, ended):
     known = {word.strip(".").lower().removesuffix("s") for word in REPORT.split()} | {""}
     for statement in statements:
         assert statement.status in STATUSES and statement.group in GROUPS
-        assert 0 < len(statement.text) <= MAX_LENGTH and statement.text.isprintable()
+        assert 0 < len(statement.text) <= prompt.MAX_LENGTH and statement.text.isprintable()
         assert statement.text == statement.text.lower().strip(" .")
         # Punctuation and the like of the random texts may stand between words.
         assert {word.removesuffix("s") for word in re.findall(r"[^\W_]+", statement.text)} <= known

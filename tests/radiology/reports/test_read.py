@@ -45,20 +45,18 @@ FAULTS = {
     "holds no report; expected rows of a .csv": ("reports.csv", "uid,findings,impression\n"),
     "is a file of another kind: expected a .csv": ("file.pdf", "%PDF"),
     "does not exist: expected a .csv": ("missing", None),
-    "no texts in": ("folder", {}),
-    r"holds no report; expected .*\.txt": ("folder", {"list.csv": "a,b"}),
+    "no texts in": ("folder/missing", None),
+    r"holds no report; expected .*\.txt": ("folder/list.csv", "a,b"),
 }
 
 
 @pytest.mark.parametrize("message", FAULTS)
 def test_what_cannot_be_read_is_named(tmp_path, message):
     name, content = FAULTS[message]
-    if isinstance(content, dict):
-        (tmp_path / name).mkdir()
-        for member, text in content.items():
-            (tmp_path / name / member).write_text(text)
-    elif content is not None:
-        (tmp_path / name).write_text(content)
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    if content is not None:
+        path.write_text(content)
     with pytest.raises(UserError, match=message) as caught:
-        read_reports(tmp_path / name, "last")
+        read_reports(path.parent if path.parent != tmp_path else path, "last")
     assert "\n" not in str(caught.value)

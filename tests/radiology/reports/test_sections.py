@@ -32,10 +32,9 @@ def test_whole_report():
         ("findings", "The lungs are clear.  There is no effusion.\n The heart is normal."),
         ("impression", "No acute disease."),
     )
-    assert report_text(WHOLE) == "No acute disease."
-    assert report_text(WHOLE, "findings+impression") == (
-        "The lungs are clear.  There is no effusion.\n The heart is normal.\n\nNo acute disease."
-    )
+    findings, impression = (text for _, text in sections(WHOLE)[-2:])
+    assert report_text(WHOLE) == impression
+    assert report_text(WHOLE, "findings+impression") == f"{findings}\n\n{impression}"
 
 
 @pytest.mark.parametrize(
@@ -56,19 +55,13 @@ def test_whole_report():
         # Parts of the findings are no sections.
         (" FINDINGS:\n LUNGS: clear\n HEART: large\n\n IMPRESSION: x", "x", "LUNGS: clear\n HEART: large\n\nx"),
         # Neither: what follows the first blank line of the last section.
-        (
-            " HISTORY: cough.\n \n The lungs are clear.\n \n No effusion.\n",
-            *["The lungs are clear.\n \n No effusion."] * 2,
-        ),
+        (" HISTORY: cough.\n \n Lungs clear.\n \n No mass.\n", *["Lungs clear.\n \n No mass."] * 2),
         (" PORTABLE CHEST: The lungs are clear.", *["The lungs are clear."] * 2),
         (" FINAL REPORT\n The lungs are clear.", *["The lungs are clear."] * 2),
         ("The lungs are clear.", *["The lungs are clear."] * 2),
         (" FINDINGS: clear\r\n\r\n IMPRESSION: scar\r\n", "scar", "clear\n\nscar"),
         # Words of a sentence are no headers.
-        (
-            " FINDINGS: Stable, as in the report: no change.\n The impression: none",
-            *["Stable, as in the report: no change.\n The impression: none"] * 2,
-        ),
+        (" FINDINGS: As in it: scar.\n The impression: none", *["As in it: scar.\n The impression: none"] * 2),
         # A report without a section that describes a picture, and an empty one.
         (" INDICATION: cough\n COMPARISON: ___", "", ""),
         ("", "", ""),
@@ -85,12 +78,8 @@ def test_other_headers_are_content_of_findings_and_impression(header):
     findings = f"LUNGS: clear.\n {header}: A port.\n HEART: normal."
     impression = f"No effusion.\n {header}: A port."
     text = f" INDICATION: cough\n FINDINGS:\n {findings}\n\n IMPRESSION: {impression}\n\n RECOMMENDATION(S): CT."
-    assert sections(text) == (
-        ("indication", "cough"),
-        ("findings", findings),
-        ("impression", impression),
-        ("recommendation(s)", "CT."),
-    )
+    described = ("findings", findings), ("impression", impression)
+    assert sections(text) == (("indication", "cough"), *described, ("recommendation(s)", "CT."))
     assert report_text(f" FINDINGS: {findings}\n COMPARISON: None.\n ADDENDUM: Late.") == findings
     # Outside of them it is a section of its own.
     assert sections(f" TECHNIQUE: AP\n {header}: A port.")[0] == ("technique", "AP")

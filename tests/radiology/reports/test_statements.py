@@ -28,23 +28,19 @@ def test_phrase():
 GOOD = {"text": "effusion", "status": "absent", "group": "pleura"}
 
 
+WRONG = [{"status": "gone"}, {"group": "knees"}, {"text": " "}, {"text": 3}, {"sure": True}]
+
+
+def report(name: str, *statements: object) -> str:
+    return json.dumps({"name": name, "statements": statements})
+
+
 @pytest.mark.parametrize(
     "line",
-    [
-        json.dumps({"name": "a", "statements": []}),
-        "no json",
-        "[1]",
-        '{"name": "b"}',
-        json.dumps({"name": "b", "statements": [GOOD | {"status": "gone"}]}),
-        json.dumps({"name": "b", "statements": [GOOD | {"group": "knees"}]}),
-        json.dumps({"name": "b", "statements": [GOOD | {"text": " "}]}),
-        json.dumps({"name": "b", "statements": [GOOD | {"text": 3}]}),
-        json.dumps({"name": "b", "statements": [GOOD | {"sure": True}]}),
-        json.dumps({"name": "b", "statements": ["effusion"]}),
-    ],
+    [report("a"), "no json", "[1]", '{"name": "b"}', report("b", "x"), *(report("b", GOOD | wrong) for wrong in WRONG)],
 )
 def test_another_form_is_refused_by_its_line(tmp_path, line):
     path = tmp_path / "s.jsonl"
-    path.write_text(json.dumps({"name": "a", "statements": [GOOD]}) + "\n" + line + "\n")
+    path.write_text(f"{report('a', GOOD)}\n{line}\n")
     with pytest.raises(UserError, match=r"s\.jsonl, line 2: (expected|not JSON|report 'a' stands there twice)"):
         read_statements(path)

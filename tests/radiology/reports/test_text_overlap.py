@@ -25,18 +25,11 @@ def no_wordnet(tmp_path, monkeypatch):
     wordnet._unload()
 
 
-def value(scores, name):
-    (wanted,) = [score.value for score in scores if score.name == name]
-    return wanted
-
-
 def test_the_same_two_sentences_in_another_order():
     """ROUGE-L is two thirds (the longer sentence alone is common), though the same things were said."""
-    scores = text_overlap([[LONG, SHORT]], [[SHORT, LONG]])
-    assert value(scores, "rouge_l") == pytest.approx(6 / 9)
-    assert value(scores, "rouge_lsum") == 1
-    # All nine words in two chunks.
-    assert value(scores, "meteor_exact_stem") == pytest.approx(1 - 0.5 * (2 / 9) ** 3)
+    values = {score.name: score.value for score in text_overlap([[LONG, SHORT]], [[SHORT, LONG]])}
+    # METEOR: all nine words in two chunks.
+    assert values == pytest.approx({"rouge_l": 6 / 9, "rouge_lsum": 1, "meteor_exact_stem": 1 - 0.5 * (2 / 9) ** 3})
     assert set_agreement([[LONG, SHORT]], [[SHORT, LONG]], equal).micro.f1 == 1
 
 
@@ -59,22 +52,21 @@ def test_empty_texts_score_nothing():
 
 
 def test_what_computed_a_score_is_named():
-    names = [(score.name, score.implementation) for score in text_overlap([["heart"]], [["heart"]])]
-    assert [name for name, _ in names] == ["rouge_l", "rouge_lsum", "meteor_exact_stem"]
-    assert all(f"rouge-score {version('rouge-score')}" in text and "stemmer" in text for _, text in names[:2])
-    assert f"nltk {version('nltk')}" in names[2][1] and "no WordNet" in names[2][1]
+    *rouges, meteors = [score.implementation for score in text_overlap([["heart"]], [["heart"]])]
+    assert all(f"rouge-score {version('rouge-score')}" in text and "stemmer" in text for text in rouges)
+    assert f"nltk {version('nltk')}" in meteors and "no WordNet" in meteors
 
 
 def write_wordnet(folder):
     """A WordNet in its own format that holds one set of synonyms: mass, lump."""
+    kinds = ("adj", "adv", "verb", "noun")
+    files = {name: "" for kind in kinds for name in (f"index.{kind}", f"data.{kind}", f"{kind}.exc")}
+    files |= {"index.sense": "", "lexnames": "00\tnoun.Tops\t1\n"}
+    files["data.noun"] = "00000000 00 n 02 mass 0 lump 0 000 | a swelling\n"
+    files["index.noun"] = "lump n 1 0 1 0 00000000\nmass n 1 0 1 0 00000000\n"
     folder.mkdir(parents=True)
-    for kind in ("adj", "adv", "verb", "noun"):
-        for name in (f"index.{kind}", f"data.{kind}", f"{kind}.exc"):
-            (folder / name).write_text("")
-    (folder / "lexnames").write_text("00\tnoun.Tops\t1\n")
-    (folder / "index.sense").write_text("")
-    (folder / "data.noun").write_text("00000000 00 n 02 mass 0 lump 0 000 | a swelling\n")
-    (folder / "index.noun").write_text("lump n 1 0 1 0 00000000\nmass n 1 0 1 0 00000000\n")
+    for name, content in files.items():
+        (folder / name).write_text(content)
 
 
 def test_with_wordnet_synonyms_match_and_the_name_says_so(tmp_path):
@@ -95,6 +87,7 @@ def test_a_damaged_wordnet_is_no_missing_one(damage, tmp_path):
         meteor([["left mass"]], [["left lump"]])
 
 
-def test_no_study_is_refused():
+@pytest.mark.parametrize("compare", [text_overlap, lambda said, truth: set_agreement(said, truth, equal)])
+def test_no_study_is_refused(compare):
     with pytest.raises(UserError, match="no study"):
-        text_overlap([], [])
+        compare([], [])

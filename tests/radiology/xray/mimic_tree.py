@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+
+from tests.data.toys import encoded
 
 FINDINGS = (
     *("Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Enlarged Cardiomediastinum", "Fracture"),
@@ -51,19 +52,14 @@ def write_tree(root: Path, pictures: Sequence[Picture], *, gzipped: bool = True)
         if picture.report:
             path.parent.with_suffix(".txt").write_text(picture.report)
     studies = {(picture.subject, picture.study): picture for picture in pictures}
+    labels = [[*key, *(picture.labels.get(name, "") for name in FINDINGS)] for key, picture in studies.items()]
+    described = ["dicom_id", "subject_id", "study_id", "PerformedProcedureStepDescription", "ViewPosition", "Rows"]
+    shown = [[image.dicom, image.subject, image.study, "CHEST (PA AND LAT)", image.view, 3056] for image in pictures]
+    splits = [[image.dicom, image.study, image.subject, image.split] for image in pictures]
     tables = {
-        "chexpert": [
-            ["subject_id", "study_id", *FINDINGS],
-            *([*key, *(picture.labels.get(name, "") for name in FINDINGS)] for key, picture in studies.items()),
-        ],
-        "metadata": [
-            ["dicom_id", "subject_id", "study_id", "PerformedProcedureStepDescription", "ViewPosition", "Rows"],
-            *([image.dicom, image.subject, image.study, "CHEST (PA AND LAT)", image.view, 3056] for image in pictures),
-        ],
-        "split": [
-            ["dicom_id", "study_id", "subject_id", "split"],
-            *([image.dicom, image.study, image.subject, image.split] for image in pictures),
-        ],
+        "chexpert": [["subject_id", "study_id", *FINDINGS], *labels],
+        "metadata": [described, *shown],
+        "split": [["dicom_id", "study_id", "subject_id", "split"], *splits],
     }
     for kind, rows in tables.items():
         write_table(root / f"mimic-cxr-2.0.0-{kind}.csv{'.gz' if gzipped else ''}", rows)
@@ -94,24 +90,15 @@ def synthetic(patients: int = 8, *, suffix: str = "jpg") -> list[Picture]:
     pictures = []
     for patient in range(patients):
         labels, findings = kinds[patient % 4]
+        split = "test" if patient >= patients - max(1, patients // 8) else "train"
+        report = as_report(findings, "") if findings else ""
         for number, views in enumerate((("PA", "LATERAL"), ("AP",))):
             subject, study = 10_000_000 + patient, 50_000_000 + 2 * patient + number
             for view in views:
                 pixels = rng.integers(0, 128, (32, 24), np.uint8)
                 pixels[20:] += 100 if "Pleural Effusion" in labels else 0
-                pictures.append(
-                    Picture(
-                        subject,
-                        study,
-                        hashlib.sha1(f"{study} {view}".encode()).hexdigest(),
-                        jpeg(pixels),
-                        view,
-                        "test" if patient >= patients - max(1, patients // 8) else "train",
-                        labels,
-                        as_report(findings, "") if findings else "",
-                        suffix,
-                    )
-                )
+                dicom, content = hashlib.sha1(f"{study} {view}".encode()).hexdigest(), encoded(pixels, "JPEG")
+                pictures.append(Picture(subject, study, dicom, content, view, split, labels, report, suffix))
     return pictures
 
 
@@ -120,10 +107,3 @@ def as_report(findings: str, impression: str) -> str:
     sections = {"FINDINGS": findings, "IMPRESSION": impression}
     body = "".join(f" {name}: \n \n {text}\n \n" for name, text in sections.items() if text)
     return f"{' ' * 33}FINAL REPORT\n EXAMINATION:  CHEST (PA AND LAT)\n \n{body}"
-
-
-def jpeg(pixels: np.ndarray) -> bytes:
-    """uint8 [height, width] as a file."""
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG")
-    return file.getvalue()

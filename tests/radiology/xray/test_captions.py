@@ -21,16 +21,12 @@ DESCRIPTORS = Descriptors.from_groups(
 CATEGORIES = ("edema|effusion", "", "no finding", "hernia", "effusion", "hernia|no finding|edema")
 
 
+def record(finding: str, name: str = "a.png") -> Record:
+    return Record(image=name.encode(), category=finding, rationales=(), name=name)
+
+
 def source(*categories: str) -> InOrder:
-    records = [
-        Record(image=bytes([number]), category=category, rationales=(), name=f"{number}.png")
-        for number, category in enumerate(categories)
-    ]
-    return InOrder(records, "the films")
-
-
-def record(finding: str) -> Record:
-    return Record(image=b"", category=finding, rationales=(), name="a.png")
+    return InOrder([record(category, f"{number}.png") for number, category in enumerate(categories)], "the films")
 
 
 def test_every_finding_of_an_image_is_a_record_of_its_own():
@@ -46,8 +42,6 @@ def test_every_finding_of_an_image_is_a_record_of_its_own():
     assert OneFinding(similar, ["pleural", "mass"]).categories == ("mass",)
     with pytest.raises(UserError, match=r"^the films: no image has one of the findings mass, nodule$"):
         OneFinding(source(*CATEGORIES), ["mass", "nodule"])
-    with pytest.raises(UserError, match="no image has one of the findings"):
-        OneFinding(source(), ["effusion"])
 
 
 @pytest.mark.parametrize("finding", DESCRIPTORS.groups)
@@ -59,12 +53,11 @@ def test_a_caption_names_the_finding_or_what_it_looks_like(finding):
         for phrase in phrases:
             share = (1 - NAME_SHARE) / len(DESCRIPTOR_TEMPLATES) / len(phrases)
             expected[template.format(finding=finding, descriptor=phrase)] = share
-    count = 6000
-    drawn = Counter(captions(record(finding), rng) for _ in range(count))
+    # Five standard deviations of 6000.
+    drawn = Counter(captions(record(finding), rng) for _ in range(6000))
     assert drawn.keys() == expected.keys()
     for caption, share in expected.items():
-        # Five standard deviations.
-        assert abs(drawn[caption] / count - share) < 5 * (share * (1 - share) / count) ** 0.5, caption
+        assert abs(drawn[caption] / 6000 - share) < 5 * (share * (1 - share) / 6000) ** 0.5, caption
 
 
 def test_the_corpus_is_all_that_can_be_said():

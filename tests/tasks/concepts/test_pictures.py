@@ -11,12 +11,12 @@ from PIL import Image
 import ecor_jax
 from ecor_jax.bottleneck.directory import load_bottleneck
 from ecor_jax.checkpoints.model_dir import load_clip
-from ecor_jax.clip.model import unit
 from ecor_jax.config.options import defaults, read
 from ecor_jax.errors import UserError
-from ecor_jax.tasks.concepts.heads import mean_descriptors
+from ecor_jax.tasks.concepts.heads import ClassNames, mean_descriptors
 from ecor_jax.tasks.concepts.options import ConceptsOptions
 from ecor_jax.tasks.concepts.task import METHODS, ConceptBottleneck, open_data
+from tests.tasks.steps import unit_rows
 
 WORDS = {
     "Cat": ["whiskers", "Four legs"],
@@ -152,16 +152,15 @@ def test_bad_pictures_are_named_or_left_out(config, tiny_clip, tmp_path, tiny_pi
 def test_zero_shot_heads_are_their_equations(tiny_clip):
     """Menon and Vondrick's equation 1 in NumPy, and CLIP's own zero-shot classification."""
     clip = ecor_jax.load_clip(tiny_clip)
-    rng = np.random.default_rng(0)
-    features = rng.normal(size=(4, 8)).astype(np.float32)
-    bank = np.asarray(unit(jnp.asarray(rng.normal(size=(5, 8)), jnp.float32)))
+    directions, bank = (unit_rows(np.random.default_rng(rows), rows, 8) for rows in (4, 5))
     of_class = np.array([[1, 1, 0, 0, 0], [0, 1, 1, 1, 0], [0, 0, 0, 0, 1]], bool)
-    logits = mean_descriptors(bank, of_class, clip.scale)(jnp.asarray(features)).output
-    directions = features / np.linalg.norm(features, axis=1, keepdims=True)
+    logits = mean_descriptors(bank, of_class, clip.scale)(jnp.asarray(3 * directions)).output
     expected = [
         [clip.scale * np.mean([row @ bank[d] for d in np.flatnonzero(own)]) for own in of_class] for row in directions
     ]
     np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4)
+    logits = ClassNames(bank, clip.scale)(jnp.asarray(3 * directions))
+    np.testing.assert_allclose(logits, clip.scale * directions @ bank.T, rtol=1e-4, atol=1e-4)
 
 
 def test_a_run_of_every_method(config, tiny_clip, tmp_path):
@@ -218,11 +217,6 @@ def test_a_list_of_concepts_without_classes(config, tiny_clip, tmp_path):
     assert set(results["methods"]) == set(config.methods.split(","))
     assert results["explanations"]["studies"] == 0
     assert (tmp_path / "run" / "report" / "index.html").exists()
-    assert ecor_jax.load(tmp_path / "run" / "model").explain(tiny_picture(tmp_path))
+    assert ecor_jax.load(tmp_path / "run" / "model").explain(Image.new("RGB", (9, 9), "red"))
     config.concepts.template = "a {c} with {d}"
     assert "says of no class what it has" in refused(config)
-
-
-def tiny_picture(folder):
-    Image.new("RGB", (9, 9), "red").save(folder / "one.png")
-    return folder / "one.png"

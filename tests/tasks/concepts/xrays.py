@@ -1,5 +1,6 @@
 """Chest X-rays in the shape of NIH's and MIMIC's sets, opened; and what holds of all parts."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,54 +16,43 @@ from ecor_jax.tasks.concepts.task import open_data
 HEADER = "Image Index,Finding Labels,Follow-up #,Patient ID,View Position"
 KINDS = ("No Finding", "Effusion", "Effusion|Edema", "Hernia", "No Finding", "Mass|Pleural_Thickening")
 PATIENTS = 24
+# Name, labels, patient and view of two images of every patient; the second may show something else.
+LINES = [
+    (
+        f"{patient:08}_{number:03}.png",
+        KINDS[(patient + (number and patient % 3 == 0)) % len(KINDS)],
+        str(patient),
+        "AP" if number else "PA",
+    )
+    for patient in range(PATIENTS)
+    for number in range(2)
+]
+SHOWN = {name: labels.split("|") for name, labels, *_ in LINES}
 
 
-def lines() -> list[tuple[str, str, str, str]]:
-    """Name, labels, patient and view of two images of every patient; the second may show something else."""
-    found = []
-    for patient in range(PATIENTS):
-        for number in range(2):
-            labels = KINDS[(patient + (number and patient % 3 == 0)) % len(KINDS)]
-            found.append((f"{patient:08}_{number:03}.png", labels, str(patient), "AP" if number else "PA"))
-    return found
-
-
-LINES = lines()
+def of_xrays(images: Path, tables: Path) -> Config:
+    made = defaults(ConceptsOptions)
+    made.data.kind, made.data.images, made.data.tables = "xrays", str(images), str(tables)
+    return made
 
 
 def nih(root: Path) -> Config:
     """Of a folder in the shape of NIH's; no image can be decoded."""
     folder = root / "films"
     folder.mkdir()
-    for name, *_ in LINES:
+    for name in SHOWN:
         (folder / name).write_text(name)
     rows = [f"{name},{labels},0,{patient},{view}" for name, labels, patient, view in LINES]
     (root / "labels.csv").write_text("\n".join([HEADER, *rows]) + "\n")
-    made = defaults(ConceptsOptions)
-    made.data.kind = "xrays"
-    made.data.images, made.data.tables = str(folder), str(root / "labels.csv")
-    return made
-
-
-def official(config: Config) -> Config:
-    config.data.test = 0.0
-    return config
+    return of_xrays(folder, root / "labels.csv")
 
 
 def open_concepts(config: Config) -> ConceptsDataset:
+    """No patient is in two parts, and a CLIP is pretrained on the training patients' images alone."""
     data = open_data(read(ConceptsOptions, config))
     parts = [part.pictures for part in (data.train, data.validation, data.test) if part is not None]
     assert data.tally.used == sum(map(len, parts)) == data.tally.found - sum(data.tally.skipped.values())
-    return data
-
-
-def names(studies) -> list[str]:
-    return [studies[row]["name"] for row in range(len(studies))]
-
-
-def check_parts(data: ConceptsDataset) -> None:
-    """No patient is in two parts, and a CLIP is pretrained on the training patients' images alone."""
-    train, test = set(data.train.patients), set(data.test.patients)
+    train, test = set(data.train.patients or ()), set(data.test.patients or ())
     assert train and test and not train & test
     assert train <= set(data.trained_on) and not set(data.trained_on) & test
     for part in (data.train, data.test):
@@ -74,6 +64,17 @@ def check_parts(data: ConceptsDataset) -> None:
             known = {normalise_name(data.descriptors.phrases[concept]) for concept in np.flatnonzero(held)}
             said = {normalise_name(phrase) for phrase in phrases}
             assert known == said & set(map(normalise_name, data.descriptors.phrases))
+    return data
+
+
+def names(studies) -> list[str]:
+    return [studies[row]["name"] for row in range(len(studies))]
+
+
+def rows_of(data: ConceptsDataset) -> Iterator[tuple[str, list[float], np.ndarray]]:
+    """Name, targets and present descriptors of every image to train and to test on."""
+    for part in (data.train, data.test):
+        yield from zip(names(part.pictures), part.targets.tolist(), part.present, strict=True)
 
 
 def refused(config: Config) -> str:

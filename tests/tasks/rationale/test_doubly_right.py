@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecor_jax.data.vocabulary import Vocabulary
-from ecor_jax.tasks.rationale.doubly_right import RR, RW, WR, WW, evaluate, majority_vote, rates
+from ecor_jax.tasks.rationale.doubly_right import RR, RW, WR, WW, evaluate, rates
 
 TEMPLATE = "This is a photo of a {c} because there is {r}"
 # Names within names, of classes and of rationales; "tail" within "a long tail"; a class within a rationale.
@@ -14,47 +14,32 @@ CLASSES = ("cat", "bobcat", "seal", "grey seal", "a")
 RATIONALES = ("tail", "a long tail", "fur", "grey fur", "cat ears", "whiskers")
 
 
-def slow_strict(pairs, gold_category, gold_rationales):
+def vote(pairs) -> str:
+    """The category of most pairs; of those that tie, the one that comes first."""
+    categories = [category for category, _ in pairs]
+    return max(dict.fromkeys(categories), key=categories.count)
+
+
+def slow_strict(pairs, gold_category, gold_rationales, template):
     """The outcome by exact names: the vote of all pairs, then whether some pair is doubly gold for it."""
-    order, votes = [], {}
-    for category, _ in pairs:
-        if category not in votes:
-            order.append(category)
-            votes[category] = 0
-        votes[category] += 1
-    voted = order[0]
-    for category in order:
-        if votes[category] > votes[voted]:
-            voted = category
-    if voted == gold_category:
-        right = any(category == gold_category and rationale in gold_rationales for category, rationale in pairs)
-        return ("RR" if right else "RW"), voted
+    voted = vote(pairs)
     right = any(category == voted and rationale in gold_rationales for category, rationale in pairs)
-    return ("WR" if right else "WW"), voted
+    return (RR if right else RW) if voted == gold_category else (WR if right else WW), voted
 
 
 def slow_dror(pairs, gold_category, gold_rationales, template):
     """The released loop: walk down, count the categories, stop at a text with gold category and gold rationale."""
     texts = [template.replace("{c}", category).replace("{r}", rationale) for category, rationale in pairs]
-    histogram, hit = {}, False
-    for text, (category, _) in zip(texts, pairs, strict=True):
-        histogram[category] = histogram.get(category, 0) + 1
-        for rationale in gold_rationales:
-            if gold_category in text and rationale in text:
-                hit = True
-        if hit:
-            break
-    prediction, most = None, 0
-    for category, count in histogram.items():
-        if count > most:
-            prediction, most = category, count
-    if prediction == gold_category:
-        return ("RR" if hit else "RW"), prediction
-    for text in texts:
-        for rationale in gold_rationales:
-            if prediction in text and rationale in text:
-                return "WR", prediction
-    return "WW", prediction
+
+    def right(category: str) -> list[int]:
+        """The pairs whose text has this category and a gold rationale."""
+        return [n for n, text in enumerate(texts) if category in text and any(r in text for r in gold_rationales)]
+
+    hits = right(gold_category)
+    voted = vote(pairs[: hits[0] + 1] if hits else pairs)
+    if voted == gold_category:
+        return (RR if hits else RW), voted
+    return (WR if right(voted) else WW), voted
 
 
 def vocabulary(classes=CLASSES, rationales=RATIONALES) -> Vocabulary:
@@ -79,7 +64,7 @@ def cases(draw):
     return vocabulary(classes, rationales), images
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(cases(), st.sampled_from(["strict", "dror"]), st.sampled_from([TEMPLATE, "{c} with {r}", "{r}{c}"]))
 def test_outcomes_equal_the_slow_judge(case, mode, template):
     words, images = case
@@ -92,23 +77,13 @@ def test_outcomes_equal_the_slow_judge(case, mode, template):
     for image, (pairs, category, chosen) in enumerate(images):
         named = [(words.classes[c], words.rationales[r]) for c, r in pairs]
         gold_names = [words.rationales[r] for r in sorted(chosen)]
-        slow = slow_strict if mode == "strict" else lambda *args: slow_dror(*args, template)
-        outcome, voted = slow(named, words.classes[category], gold_names)
-        assert words.classes[result.voted[image]] == voted
-        assert {"RR": RR, "RW": RW, "WR": WR, "WW": WW}[outcome] == result.outcome[image]
+        slow = slow_strict if mode == "strict" else slow_dror
+        outcome, voted = slow(named, words.classes[category], gold_names, template)
+        assert (result.outcome[image], words.classes[result.voted[image]]) == (outcome, voted)
         outcomes.append(outcome)
     shares = rates(result.outcome)
-    for name in ("RR", "RW", "WR", "WW"):
-        assert shares[name.lower()] == pytest.approx(outcomes.count(name) / len(outcomes))
-    assert shares["rr"] + shares["rw"] + shares["wr"] + shares["ww"] == pytest.approx(1)
+    for name, outcome in {"rr": RR, "rw": RW, "wr": WR, "ww": WW}.items():
+        assert shares[name] == pytest.approx(outcomes.count(outcome) / len(outcomes))
     right = np.mean([words.classes[v] == words.classes[c] for v, (_, c, _) in zip(result.voted, images, strict=True)])
     assert shares["accuracy"] == pytest.approx(right)
     assert shares["count"] == len(images)
-
-
-@pytest.mark.parametrize(
-    ("ranked", "voted"),
-    [([3], 3), ([2, 1, 1], 1), ([2, 1, 1, 2], 2), ([1, 2, 2, 1], 1), ([0, 4, 3, 2, 4], 4), ([5, 4, 3], 5)],
-)
-def test_the_majority_wins_and_a_tie_goes_to_the_higher_ranked(ranked, voted):
-    assert majority_vote(np.array([ranked, ranked])).tolist() == [voted, voted]

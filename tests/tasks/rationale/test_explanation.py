@@ -38,13 +38,6 @@ def test_votes_and_ties(categories, category, votes, tied):
     assert (said.category, said.votes, said.tied) == (category, votes, tied)
 
 
-def test_words_and_chance():
-    said = answer(0, 1, 0)
-    assert said.pairs[1] == Pair("dog", VOCABULARY.rationales[1], pytest.approx(0.2))
-    assert (said.likeliest, said.probability, said.outcome) == ("owl", 0.5, "wr")
-    assert said.chance == pytest.approx(1 / (3 * len(VOCABULARY.rationales)))
-
-
 def test_methods_disagree_by_their_categories():
     image = Image.new("L", (4, 4))
     assert ExplainedPicture("a", image, [answer(0, 1), answer(1, 1)]).disputed
@@ -52,10 +45,13 @@ def test_methods_disagree_by_their_categories():
     assert not ExplainedPicture("a", image, []).disputed
 
 
-def test_plain_values():
-    picture = ExplainedPicture("a.png", Image.new("L", (4, 4)), [answer(0, 1, 0)], "cat", ("fur",))
+def test_words_and_plain_values():
+    said = answer(0, 1, 0)
+    assert said.pairs[1] == Pair("dog", VOCABULARY.rationales[1], pytest.approx(0.2))
+    assert (said.likeliest, said.probability, said.outcome) == ("owl", 0.5, "wr")
+    picture = ExplainedPicture("a.png", Image.new("L", (4, 4)), [said], "cat", ("fur",))
     values = json.loads(json.dumps(picture.to_dict()))
     assert values.keys() == {"name", "explanations", "gold_category", "gold_rationales"}
-    (said,) = values["explanations"]
-    assert said["category"] == "cat" and said["votes"] == 2 and said["pairs"][0]["category"] == "cat"
-    assert said["classes"] == 3 and said["chance"] == pytest.approx(1 / (3 * said["rationales"]))
+    (plain,) = values["explanations"]
+    assert plain["category"] == "cat" and plain["votes"] == 2 and plain["pairs"][0]["category"] == "cat"
+    assert plain["classes"] == 3 and plain["chance"] == said.chance == pytest.approx(1 / (3 * plain["rationales"]))

@@ -9,6 +9,8 @@ from ecor_jax.parallel.mesh import batch_sharding, make_mesh
 from ecor_jax.parallel.shards import over_shards, split_columns
 from ecor_jax.tasks.rationale import joint
 from ecor_jax.tasks.rationale.joint import Banks, TopPairs, marginals, top_pairs
+from tests.tasks.rationale.brute import log_joint, log_softmax
+from tests.tasks.steps import unit_rows
 
 pytestmark = pytest.mark.usefixtures("strict_dtypes")
 
@@ -18,32 +20,11 @@ top = jax.jit(top_pairs, static_argnames=("k", "chunk"))
 sums = jax.jit(marginals, static_argnames="chunk")
 
 
-def unit_rows(rng: np.random.Generator, *shape: int) -> np.ndarray:
-    rows = rng.normal(size=shape)
-    return (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
-
-
 def problem(kind: str, batch: int, outer: int, inner: int, seed: int) -> tuple[np.ndarray, Banks]:
     rng = np.random.default_rng(seed)
     first = None if kind == "pairs" else unit_rows(rng, outer, 8)
     pair = unit_rows(rng, 1 if kind == "independent" else outer, inner, 8)
     return unit_rows(rng, batch, 8), Banks(first, pair)
-
-
-def log_softmax(logits: np.ndarray) -> np.ndarray:
-    shifted = logits - logits.max()
-    return shifted - np.log(np.exp(shifted).sum())
-
-
-def log_joint(image: np.ndarray, banks: Banks, scale: float) -> np.ndarray:
-    """log P(o, i | image), [outer, inner], one pair after another."""
-    image, pair = image.astype(np.float64), np.asarray(banks.pair, np.float64)
-    outer, inner = banks.sizes
-    logits = np.array([[scale * (image @ pair[min(o, len(pair) - 1), i]) for i in range(inner)] for o in range(outer)])
-    if banks.outer is None:
-        return log_softmax(logits.reshape(-1)).reshape(outer, inner)
-    prior = log_softmax(scale * np.asarray(banks.outer, np.float64) @ image)
-    return np.stack([prior[o] + log_softmax(logits[o]) for o in range(outer)])
 
 
 def on_device(banks: Banks) -> Banks:
@@ -141,15 +122,16 @@ def test_the_search_stops_before_outer_candidates_that_cannot_enter(monkeypatch)
     assert len(tail) > 15  # or the test shows little
     poisoned = np.array(banks.pair)
     poisoned[list(tail)] = np.nan
-    device = on_device(banks)
-    whole = top(jnp.asarray(images), device, jnp.float32(scale), k, chunk=chunk)
-    stopped = top(jnp.asarray(images), device._replace(pair=jnp.asarray(poisoned)), jnp.float32(scale), k, chunk=chunk)
-    for expected, got in zip(whole, stopped, strict=True):
+
+    def found(pair) -> TopPairs:
+        return top(jnp.asarray(images), on_device(Banks(banks.outer, pair)), jnp.float32(scale), k, chunk=chunk)
+
+    whole = found(banks.pair)
+    for expected, got in zip(whole, found(poisoned), strict=True):
         np.testing.assert_array_equal(expected, got)
     # The poison works: what is looked at shows.
     poisoned[order[0, 0]] = np.nan
-    spoilt = top(jnp.asarray(images), device._replace(pair=jnp.asarray(poisoned)), jnp.float32(scale), k, chunk=chunk)
-    assert not np.array_equal(whole.log_prob, spoilt.log_prob)
+    assert not np.array_equal(whole.log_prob, found(poisoned).log_prob)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -160,8 +142,8 @@ def test_marginals_equal_brute_force_and_sum_to_one(kind, chunk):
     joint = np.stack([np.exp(log_joint(image, banks, 20)) for image in images])
     np.testing.assert_allclose(outer, joint.sum(axis=2), rtol=1e-4, atol=1e-7)
     np.testing.assert_allclose(inner, joint.sum(axis=1), rtol=1e-4, atol=1e-7)
-    np.testing.assert_allclose(np.sum(outer, axis=1), 1, rtol=1e-5)
-    np.testing.assert_allclose(np.sum(inner, axis=1), 1, rtol=1e-5)
+    for sums_of in (outer, inner):
+        np.testing.assert_allclose(np.sum(sums_of, axis=1), 1, rtol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)

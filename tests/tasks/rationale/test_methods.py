@@ -5,7 +5,6 @@ import itertools
 import numpy as np
 import pytest
 
-from ecor_jax.checkpoints.model_dir import load_clip
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
 from ecor_jax.tasks.rationale import methods
@@ -22,11 +21,12 @@ from ecor_jax.tasks.rationale.methods import (
 WORDS = Vocabulary.from_lists({"cat": ["a long tail", "whiskers"], "dog": ["a long tail", "a wet nose"]})
 
 # From the table of prompts in the papers and DROR's code: outer ones, pairs of shape [outer, inner] by two examples.
+OUTER = ["There is a long tail.", "There is whiskers.", "There is a wet nose."]
 EXPECTED = {
     "clip": (None, (3, 2), {(2, 0): "This is a photo of a cat because there is a wet nose"}),
     "dror": (None, (3, 2), {(0, 1): "This is a photo of a dog because there is a long tail"}),
     "ecor": (
-        ["There is a long tail.", "There is whiskers.", "There is a wet nose."],
+        OUTER,
         (3, 2),
         {(1, 0): "This is a photo of a cat because there is whiskers."},
     ),
@@ -36,12 +36,12 @@ EXPECTED = {
         {(0, 2): "This is a photo of a cat because there is a wet nose."},
     ),
     "ecor_independent": (
-        ["There is a long tail.", "There is whiskers.", "There is a wet nose."],
+        OUTER,
         (1, 2),
         {(0, 0): "This is a photo of a cat", (0, 1): "This is a photo of a dog"},
     ),
     "ecor_false_condition": (
-        ["There is a long tail.", "There is whiskers.", "There is a wet nose."],
+        OUTER,
         (3, 2),
         {(2, 1): "There is a wet nose because this is a photo of a dog"},
     ),
@@ -69,66 +69,54 @@ def prompts(monkeypatch) -> list[list[str]]:
     return calls
 
 
-def test_every_method_is_tested():
-    assert set(EXPECTED) == set(METHODS)
-
-
-@pytest.mark.parametrize("name", EXPECTED)
+@pytest.mark.parametrize("name", METHODS)
 def test_prompts_and_bank_shapes(name, prompts):
     outer, shape, examples = EXPECTED[name]
     model: object = None
     banks = make_banks(METHODS[name], model, WORDS)  # pyright: ignore
-    if outer is None:
-        assert banks.outer is None
-    else:
-        assert prompts[0] == outer
-        assert banks.outer is not None and banks.outer.shape == (len(outer), 2)
-        assert banks.outer[:, 0].tolist() == list(range(len(outer)))
+    assert (banks.outer is None) == (outer is None)
+    if outer is not None and banks.outer is not None:
+        assert prompts[0] == outer and banks.outer.tolist() == [[n, n] for n in range(len(outer))]
     texts = prompts[-1]
     assert banks.pair.shape == (*shape, 2)
     for (first, second), text in examples.items():
         assert texts[int(banks.pair[first, second, 0])] == text
     assert len(set(texts)) == shape[0] * shape[1]
     assert banks.sizes == ((2, 3) if name == "ecor_reversed" else (3, 2))
+    assert METHODS[name].conditional == (name != "ecor_independent") and METHODS[name].tuned == (name != "clip")
 
 
-@pytest.mark.parametrize("name", EXPECTED)
-def test_the_second_factor_depends_on_the_first_but_for_independence(name):
-    assert METHODS[name].conditional == (name != "ecor_independent")
-    assert METHODS[name].tuned == (name != "clip")
-
-
-def test_banks_of_a_real_tower_are_unit(tiny_clip):
-    banks = make_banks(METHODS["ecor"], load_clip(tiny_clip), WORDS)
+def test_banks_of_a_real_tower_are_unit(clip):
+    banks = make_banks(METHODS["ecor"], clip, WORDS)
     assert banks.outer is not None and banks.outer.shape == (3, 16) and banks.pair.shape == (3, 2, 16)
     np.testing.assert_allclose(np.linalg.norm(banks.pair, axis=-1), 1, rtol=1e-5)
 
 
-def test_a_prompt_over_the_context_length_names_the_class_of_its_rationale(tiny_clip):
+def test_a_prompt_over_the_context_length_names_the_class_of_its_rationale(clip):
     long = "a tail " * 40 + "end"
     words = Vocabulary.from_lists({"cat": ["whiskers"], "dog": ["a wet nose"], "seal": [long, "whiskers"]})
     with pytest.raises(UserError, match=r"tokens.*reads at most 77.*rationales of class seal\)") as caught:
-        make_banks(METHODS["ecor"], load_clip(tiny_clip), words)
+        make_banks(METHODS["ecor"], clip, words)
     assert "cat" not in str(caught.value).split("rationales of class")[1]
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_rationales_over_the_context_are_found_without_looking_at_all_pairs(tiny_clip, name):
+def test_rationales_over_the_context_are_found_without_looking_at_all_pairs(clip, name):
     """By all pairs, slowly: what has a prompt that is too long with some class."""
-    model, method = load_clip(tiny_clip), METHODS[name]
+    method = METHODS[name]
     lists = {"cat " * 12 + "cat": ["fur", "tail " * 25], "dog": ["nose " * 12, "legs " * 120], "seal": ["paws"]}
     words = Vocabulary.from_lists(lists)
 
     def tokens(template, c, r):
         text = template.format(c=c, r=r)
-        return len(model.tokenizer(text, verbose=False)["input_ids"]) if "{r}" in template else 0
+        return len(clip.tokenizer(text, verbose=False)["input_ids"]) if "{r}" in template else 0
 
     slow = [
         r
         for r in words.rationales
         if any(max(tokens(t, c, r) for t in (method.outer, method.pair)) > 77 for c in words.classes)
     ]
-    assert over_context([method], model, words) == tuple(slow)
+    assert over_context([method], clip, words) == tuple(slow)
     assert 0 < len(slow) < len(words.rationales)
 
 
@@ -153,8 +141,10 @@ def test_templates_replace_the_prompts_they_are_given_for():
 
 def test_ids_of_categories_and_rationales_by_the_order_of_the_factors():
     pairs = TopPairs(np.array([[0, 2]]), np.array([[1, 1]]), np.zeros((1, 2)))  # pyright: ignore
-    for name in ("ecor", "dror"):
-        categories, rationales = categories_and_rationales(METHODS[name], pairs)
-        assert (categories.tolist(), rationales.tolist()) == ([[1, 1]], [[0, 2]])
-    categories, rationales = categories_and_rationales(METHODS["ecor_reversed"], pairs)
-    assert (categories.tolist(), rationales.tolist()) == ([[0, 2]], [[1, 1]])
+    for name, expected in {
+        "ecor": [[1, 1], [0, 2]],
+        "dror": [[1, 1], [0, 2]],
+        "ecor_reversed": [[0, 2], [1, 1]],
+    }.items():
+        found = categories_and_rationales(METHODS[name], pairs)
+        assert [numbers.tolist() for numbers in found] == [[numbers] for numbers in expected]

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from ecor_jax.checkpoints.model_dir import load_clip
 from ecor_jax.clip.prompts import VisualPrompts
 from ecor_jax.data.encode import Encode, GoldLabels
 from ecor_jax.data.pipeline import eval_batches
@@ -18,14 +17,10 @@ from ecor_jax.parallel.mesh import make_mesh
 from ecor_jax.tasks.rationale.methods import METHODS, make_banks
 from ecor_jax.tasks.rationale.model import RationaleModel
 from ecor_jax.tasks.rationale.predict import predict
+from tests.tasks.rationale.brute import log_joint
 
 VOCABULARY = Vocabulary.from_lists({"cat": ["a tail", "fur"], "dog": ["fur"], "bee": ["wings"]})
 COUNT, TOP = 11, 4
-
-
-@pytest.fixture(scope="module")
-def clip(tiny_clip):
-    return load_clip(tiny_clip)
 
 
 def source() -> InOrder:
@@ -59,14 +54,7 @@ def test_the_best_pairs_of_every_picture(clip, method):
     banks, scale = make_banks(METHODS[method], clip, VOCABULARY), float(model.scale[...])
     for number in (0, 7, 10):  # the last is in a padded batch
         image = np.asarray(model.embed(jnp.asarray(source()[number]["image"])[None]))[0]
-        pair = scale * np.asarray(banks.pair, np.float64) @ image
-        if banks.outer is None:
-            joint = np.exp(pair - np.log(np.exp(pair).sum()))
-        else:
-            outer = scale * np.asarray(banks.outer, np.float64) @ image
-            first = np.exp(outer - np.log(np.exp(outer).sum()))
-            inner = np.exp(pair - np.log(np.exp(pair).sum(axis=1, keepdims=True)))
-            joint = first[:, None] * inner
+        joint = np.exp(log_joint(image, banks, scale))
         if METHODS[method].order == "category_first":
             joint = joint.T  # rationales down, categories across
         best = np.sort(joint.ravel())[::-1][:TOP]

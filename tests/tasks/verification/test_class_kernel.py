@@ -11,13 +11,10 @@ import pytest
 from flax import nnx
 from jax.sharding import NamedSharding, PartitionSpec
 
-from ecor_jax.bottleneck.head import Bottleneck
-from ecor_jax.clip.config import preset
-from ecor_jax.clip.model import Clip
-from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.parallel.mesh import batch_sharding, make_mesh
-from ecor_jax.tasks.verification.model import FaceModel, Margin, Recogniser, VerificationLearner
+from ecor_jax.tasks.verification.model import Margin, Recogniser
 from ecor_jax.training.step import Statistic, TrainState, make_step
+from tests.tasks.verification.faces import make_face, make_task
 
 DEVICES, BATCH, SIZE = 8, 512, 512
 OPTIMIZER = optax.adamw(3e-4)
@@ -25,14 +22,8 @@ OPTIMIZER = optax.adamw(3e-4)
 
 def memory(identities: int, sampled: float):
     """Of one device of eight, all of them along `model`, in a step of AdaFace with AdamW."""
-    bank = np.eye(12, 16, dtype=np.float32)
-    groups = tuple(row // 4 for row in range(12))
-    head = Bottleneck(bank, groups, scale=10.0, size=SIZE, init="orthogonal", rngs=nnx.Rngs(0))
-    face = FaceModel(Clip(preset("tiny/16-8"), rngs=nnx.Rngs(0)).vision, head, Preprocess(16))
-    batches: Any = None
-    margin = Margin("adaface", sampled=sampled)
-    options = {"batch_size": 1, "shards": DEVICES, "rngs": nnx.Rngs(1)}
-    task = VerificationLearner(face, 64, ("aggregation",), batches, margin, **options)
+    face, margin = make_face(size=SIZE, adapter=0), Margin("adaface", sampled=sampled)
+    task = make_task(margin=margin, face=face, identities=64, batch_size=1, shards=DEVICES)
     task.sampled = None if sampled == 1 else round(sampled * -(-identities // DEVICES))
     # Shapes alone: 10 million centres are 20 GB, thrice with Adam's moments.
     task.model = nnx.eval_shape(lambda: Recogniser(face, identities, DEVICES, nnx.Rngs(0)))

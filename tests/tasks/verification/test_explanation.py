@@ -7,15 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ecor_jax.tasks.verification.explanation import (
-    Concept,
-    ExplainedPair,
-    Intervention,
-    Side,
-    most_different,
-    most_missing,
-    most_shared,
-)
+from ecor_jax.tasks.verification import explanation
+from ecor_jax.tasks.verification.explanation import Concept, ExplainedPair, Intervention, Side
 
 # Few values, so that ties are the rule.
 CONCEPTS = st.lists(
@@ -48,7 +41,7 @@ def members_of(concepts: list[Concept]) -> dict[str, list[Concept]]:
 @given(CONCEPTS, st.integers(0, 4))
 def test_shared_by_a_slow_search(concepts, top):
     """Of what both show most, the first counts where several tie; so it is with groups."""
-    members, shared = members_of(concepts), most_shared(concepts, top)
+    members, shared = members_of(concepts), explanation.most_shared(concepts, top)
     total = {name: sum(concept.contribution for concept in group) for name, group in members.items()}
     assert [group.group for group in shared] == sorted(members, key=lambda name: -total[name])[:top]
     for group in shared:
@@ -58,7 +51,7 @@ def test_shared_by_a_slow_search(concepts, top):
 
 @given(CONCEPTS, st.integers(0, 4))
 def test_different_by_a_slow_search(concepts, top):
-    members, different = members_of(concepts), most_different(concepts, top)
+    members, different = members_of(concepts), explanation.most_different(concepts, top)
     distance = {name: sum(abs(one.first - one.second) for one in group) / 2 for name, group in members.items()}
     assert [group.group for group in different] == sorted(members, key=lambda name: -distance[name])[:top]
     for group in different:
@@ -70,14 +63,11 @@ def test_different_by_a_slow_search(concepts, top):
 
 def test_missing_by_hand():
     """Contributions are .15 (nose), -.1 (eyes), .15 (ears)."""
-    found = most_missing(FACE, {"nose": 0.2, "eyes": 0.3, "ears": 0.15}, top=9)
+    found = explanation.most_missing(FACE, {"nose": 0.2, "eyes": 0.3, "ears": 0.15}, top=9)
     assert [(one.group, one.typical) for one in found] == [("eyes", 0.3), ("nose", 0.2)]
     assert [concept.descriptor for concept in found[1].concepts] == ["broad", "narrow"]
-    assert [one.group for one in most_missing(FACE, {"eyes": 0.3, "nose": 0.2}, top=1)] == ["eyes"]
-    assert most_missing(FACE, {}, top=9) == []
-
-
-# Explained pairs
+    assert [one.group for one in explanation.most_missing(FACE, {"eyes": 0.3, "nose": 0.2}, top=1)] == ["eyes"]
+    assert explanation.most_missing(FACE, {}, top=9) == []
 
 
 def pair(**changes) -> ExplainedPair:

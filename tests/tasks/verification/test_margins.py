@@ -3,7 +3,6 @@
 import functools
 import math
 import re
-import statistics
 from typing import Any
 
 import jax
@@ -11,58 +10,28 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-import scipy.special
 from flax import nnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.sharding import NamedSharding, PartitionSpec
 
-from ecor_jax.bottleneck.head import Bottleneck
-from ecor_jax.clip.config import preset
-from ecor_jax.clip.model import Clip
-from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.parallel.mesh import batch_sharding, global_batch, make_mesh, place
 from ecor_jax.tasks.verification import margins
 from ecor_jax.tasks.verification.margins import NormStatistics
-from ecor_jax.tasks.verification.model import FaceModel, Margin, VerificationLearner
+from ecor_jax.tasks.verification.model import Margin
 from ecor_jax.training.step import Statistic, TrainState, make_step
+from tests.tasks.verification import faces
+from tests.tasks.verification.faces import NAMES, make_face, original
 
 pytestmark = pytest.mark.usefixtures("strict_dtypes")
 
-NAMES = ("adaface", "arcface", "cosface")
 SIZE, IDENTITIES = 6, 9
 CLASSES = jnp.arange(IDENTITIES, dtype=jnp.int32)
 seeds = st.integers(0, 2**16)
 
 
-# The originals: cosines are clipped, a one-hot matrix of margins is put on the angles of all logits, another one on
-# their cosines (mk-minchul/AdaFace head.py; deepinsight's ArcFace and CosFace), and a cross-entropy follows.
-
-
-def original(name, cosines, norms, labels, before, *, margin, rate, scale):
-    """Losses of a head, and AdaFace's two buffers after them; its concentration is 0.333."""
-    (mean, std), zeros = before, [0.0] * len(labels)
-    angular, additive = ([margin] * len(labels), zeros) if name == "arcface" else (zeros, [margin] * len(labels))
-    if name == "adaface":
-        safe = [min(max(float(norm), 1e-3), 100.0) for norm in norms]
-        mean = statistics.mean(safe) * rate + (1 - rate) * mean
-        std = statistics.stdev(safe) * rate + (1 - rate) * std
-        scaler = [min(max((norm - mean) / (std + 1e-3) * 0.333, -1.0), 1.0) for norm in safe]
-        angular, additive = [-margin * z for z in scaler], [margin + margin * z for z in scaler]
-    losses, eps = [], 1e-3 if name == "adaface" else 1e-4
-    for row, label in enumerate(labels):
-        logits = []
-        for column, value in enumerate(cosines[row]):
-            one_hot = 1.0 if column == label else 0.0
-            cosine = min(max(float(value), -1 + eps), 1 - eps)
-            angle = min(max(math.acos(cosine) + one_hot * angular[row], eps), math.pi - eps)
-            logits.append(scale * (math.cos(angle) - one_hot * additive[row]))
-        losses.append(scipy.special.logsumexp(logits) - logits[label])
-    return losses, (mean, std)
-
-
 def losses_of(name, cosines, norms, labels, before, classes=CLASSES, *, margin=0.5, rate=0.3, scale=64.0):
-    """The same of ours."""
+    """What `original` gives, of ours."""
     cosines, norms, labels, classes = map(jnp.asarray, (cosines, norms, labels, classes))
     own, after = margins.own_cosine(cosines, labels, classes), before
     if name == "adaface":
@@ -84,7 +53,7 @@ def example(seed, classes=IDENTITIES):
     return cosines, norms, rng.integers(0, classes, SIZE).astype(np.int32)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     seeds,
     st.sampled_from(NAMES),
@@ -165,10 +134,7 @@ def test_gradients_are_those_of_the_original_heads(name):
     assert all(slopes[entry] == 0 for entry in beyond) and np.abs(expected).max() > 1
 
 
-# Statistics
-
-
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(st.lists(st.floats(0, 200, width=32), min_size=1, max_size=5), min_size=1, max_size=4),
     st.sampled_from([0.01, 0.3, 1.0]),
@@ -184,10 +150,7 @@ def test_statistics_are_moving_averages_of_numpys(batches, rate):
     np.testing.assert_allclose(found, [mean, std], rtol=1e-4, atol=1e-4)
 
 
-# Columns
-
-
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seeds, st.sampled_from(NAMES))
 def test_padding_takes_no_part(seed, name):
     """Columns of class -1 in any place, with any cosine."""
@@ -252,28 +215,13 @@ OPTIMIZER = optax.sgd(0.1, momentum=0.9)
 SAMPLED = [1.0, 0.25]
 
 
-def make_task(shards: int, sampled: float, mesh: Any = None) -> VerificationLearner:
-    rng = np.random.default_rng(0)
-    bank = rng.normal(size=(7, 16)).astype(np.float32)
-    bank /= np.linalg.norm(bank, axis=1, keepdims=True)
-    bottleneck = Bottleneck(bank, (0, 0, 1, 1, 1, 2, 2), scale=10.0, size=EMBED, init="orthogonal", rngs=nnx.Rngs(1))
-    vision = Clip(preset("tiny/16-8"), rngs=nnx.Rngs(0)).vision
-    batches: Any = None
-    return VerificationLearner(
-        FaceModel(vision, bottleneck, Preprocess(16)),
-        MANY,
-        ("aggregation",),
-        batches,
-        # Flat, so that every centre that takes part gets a gradient.
-        Margin("adaface", sampled=sampled, rate=0.5, scale=4.0),
-        batch_size=BATCH,
-        shards=shards,
-        mesh=mesh,
-        rngs=nnx.Rngs(2),
-    )
+def make_task(shards: int, sampled: float, mesh: Any = None):
+    # Flat, so that every centre that takes part gets a gradient.
+    margin, face = Margin("adaface", sampled=sampled, rate=0.5, scale=4.0), make_face(size=EMBED, adapter=0)
+    return faces.make_task(margin=margin, face=face, identities=MANY, batch_size=BATCH, shards=shards, mesh=mesh)
 
 
-def faces() -> dict[str, np.ndarray]:
+def batch() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(1)
     return {
         "image": rng.integers(0, 256, (BATCH, 16, 16, 3)).astype(np.uint8),
@@ -294,7 +242,7 @@ def take_step(task, put, batch):
 def on_mesh(shape, sampled):
     mesh = make_mesh(shape[1])
     assert mesh.devices.shape == shape
-    return take_step(make_task(shape[1], sampled, mesh), lambda part: place(part, mesh), global_batch(faces(), mesh))
+    return take_step(make_task(shape[1], sampled, mesh), lambda part: place(part, mesh), global_batch(batch(), mesh))
 
 
 @pytest.fixture(scope="module", params=[(2, 4), (1, 8)], ids=["2x4", "1x8"])
@@ -310,7 +258,7 @@ def both(request, shape):
         alone = take_step(
             make_task(shape[1], request.param),
             lambda part: jax.device_put(part, one),
-            jax.device_put(faces(), one),
+            jax.device_put(batch(), one),
         )
         return on_mesh(shape, request.param), alone, request.param
 
@@ -387,6 +335,6 @@ def test_only_sampled_centres_move_and_padding_never(both):
     before = np.asarray(make_task(4, 1.0).model.centres[...])
     assert len(before) == ROWS
     moved = (np.asarray(state.tuned["centres"]) != before).any(axis=1)
-    assert moved[faces()["label"]].all() and not moved[MANY:].any()
+    assert moved[batch()["label"]].all() and not moved[MANY:].any()
     # A few lie so far off that float32 rounds their gradients away, and three are padding.
     assert ROWS * sampled * 0.9 < moved.sum() <= ROWS * sampled

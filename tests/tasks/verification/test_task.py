@@ -52,16 +52,24 @@ def test_nobody_is_trained_on_and_judged_by(config):
 def test_evaluation_asks_for_no_training_batch(config):
     config.data.batch_size = 30
     assert Verification(read(Verification.Options, config), training=False).faces is not None
-    with pytest.raises(UserError, match=r"data\.batch_size is 30; expected a multiple of 8"):
-        task(config)
     config.evaluation.batch_size = 30
     with pytest.raises(UserError, match=r"evaluation\.batch_size is 30; expected a multiple of 8"):
         Verification(read(Verification.Options, config), training=False)
 
 
-def test_no_pictures_are_told_with_the_option_that_names_them(config):
-    config.data.images = ""
-    with pytest.raises(UserError, match=r"^--config\.data\.images is not set: expected a path"):
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("images", "", r"^--config\.data\.images is not set: expected a path"),
+        ("batch_size", 30, r"data\.batch_size is 30; expected a multiple of 8"),
+        ("subset", 301, r"data\.subset is 301; expected 0 to 300"),
+        ("validation", 29, r"data\.held_out is 10 and data\.validation 29; expected 0 to 38 of 40"),
+        ("name", "celebrity_pairs", r"data\.name is 'celebrity_pairs', as pairs in the config are"),
+    ],
+)
+def test_data_that_cannot_be(config, option, value, message):
+    config.data[option] = value
+    with pytest.raises(UserError, match=message):
         task(config)
 
 
@@ -69,9 +77,6 @@ def test_a_subset_of_those_to_train_on(config):
     config.data.subset = 40
     some = task(config).faces
     assert (len(some.train), len(some.held_out)) == (40, 100)
-    config.data.subset = 301
-    with pytest.raises(UserError, match=r"data\.subset is 301; expected 0 to 300"):
-        task(config)
 
 
 def test_scrambled_descriptors_are_other_words(config, tiny_clip):
@@ -84,19 +89,11 @@ def test_scrambled_descriptors_are_other_words(config, tiny_clip):
 
 
 def test_pairs_are_looked_at_before_a_training(config, tmp_path):
-    config.data.name = "celebrity_pairs"
-    with pytest.raises(UserError, match=r"data\.name is 'celebrity_pairs', as pairs in the config are"):
-        task(config)
-    config.data.name = "orl"
     for number in (1, 2):
         (tmp_path / f"{number}.png").write_bytes(b"no picture")
-    config.pairs.celebrity_pairs.path = str(tmp_path / "pairs.csv")
-    for rows, message in (
-        (9, "9 pairs in celebrity_pairs; expected at least 10"),
-        (10, "2 pictures of pairs cannot be"),
-    ):
+    config.pairs.celebrity_pairs.path, config.pairs.celebrity_pairs.images = str(tmp_path / "pairs.csv"), str(tmp_path)
+    for rows, message in ((9, "9 pairs in celebrity_pairs; expected at least 10"), (10, "2 pictures of pairs cannot")):
         (tmp_path / "pairs.csv").write_text("file_x,file_y,Decision\n" + "1.png,2.png,Yes\n" * rows)
-        config.pairs.celebrity_pairs.images = str(tmp_path)
         with pytest.raises(UserError, match=message):
             task(config)
 
@@ -107,6 +104,3 @@ def test_settings_are_chosen_by_people_of_their_own(config):
     parts = [set(part.classes) for part in (made.faces.train, made.faces.validation, made.faces.held_out)]
     assert [len(part) for part in parts] == [24, 6, 10] and len(set.union(*parts)) == 40
     assert len(made.validation.same) == 2 * 6 * 45
-    config.data.validation = 29
-    with pytest.raises(UserError, match=r"data\.held_out is 10 and data\.validation 29; expected 0 to 38 of 40"):
-        task(config)
