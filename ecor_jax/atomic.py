@@ -43,7 +43,7 @@ def new_file(path: Path) -> Iterator[Path]:
 
     Raises UserError, naming `path`, if it cannot be written.
     """
-    with beside(path) as folder:
+    with temporary_folder(path) as folder:
         written = folder / path.name
         yield written
         _open_to_readers(written)
@@ -57,7 +57,7 @@ def new_directory(path: Path, keep: Iterable[str] = ()) -> Iterator[Path]:
     keep: files and folders of the existing `path` that are copied into the new folder.
     Raises UserError, naming `path`, if it cannot be written.
     """
-    with beside(path) as folder:
+    with temporary_folder(path) as folder:
         written = folder / path.name
         written.mkdir()
         yield written
@@ -98,7 +98,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def beside(path: Path) -> Iterator[Path]:
+def temporary_folder(path: Path) -> Iterator[Path]:
     """Yields a temporary folder of this process beside `path`, removed at the end. Raises UserError as `new_file`."""
     with writing(path), contextlib.ExitStack() as stack:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,7 @@ class UserError(Exception):
 
 
 @contextlib.contextmanager
-def about(where: Any) -> Iterator[None]:
+def error_prefix(where: Any) -> Iterator[None]:
     """Prefixes the message of a UserError raised in the block with `where`, a file."""
     try:
         yield

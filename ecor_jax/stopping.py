@@ -76,7 +76,7 @@ def requested() -> bool:
     return _received is not None
 
 
-def heed(number: int = signal.SIGTERM) -> None:
+def request_stop(number: int = signal.SIGTERM) -> None:
     """Acts as if the signal had been received, because another process of the run received it."""
     global _received
     _received = _received or signal.Signals(number)

@@ -230,8 +230,3 @@ def tiny_pictures(made_once) -> tuple[Path, Path]:
 
     root = made_once("pictures", fill)
     return root / "images", root / "rationales.json"
-
-
-@pytest.fixture
-def strict_dtypes():
-    """To be removed."""

@@ -18,8 +18,6 @@ from ecor_jax.losses import (
     softmax_contrastive_loss,
 )
 
-pytestmark = pytest.mark.usefixtures("strict_dtypes")
-
 SIZE = 5
 
 candidate = jax.jit(candidate_loss)

@@ -32,17 +32,17 @@ class Sizes:
 
 
 @dataclasses.dataclass(frozen=True)
-class Shapes:
+class AbstractModel:
     """A replacement of `checkpoints.model_dir.Model` within `jax.eval_shape`."""
 
     clip: Clip
     preprocess: Preprocess
 
 
-def clip_of(config: ClipConfig, dtype: str) -> Shapes:
+def clip_of(config: ClipConfig, dtype: str) -> AbstractModel:
     """Makes a CLIP of a configuration; call it within `jax.eval_shape`."""
     clip = Clip(config, dtype=jnp.dtype(dtype), rngs=nnx.Rngs(0))
-    return Shapes(clip, Preprocess(config.vision.image_size))
+    return AbstractModel(clip, Preprocess(config.vision.image_size))
 
 
 def batch_of(size: int, image_size: int, **labels: Any) -> dict[str, jax.ShapeDtypeStruct]:

@@ -88,7 +88,7 @@ def compiled(function: Callable[..., Any], module: nnx.Module, *arguments: Any) 
     """Compiles `function(module, *arguments)` for arguments with these shapes."""
     graph, state = nnx.split(module)
     mesh = meshes.make_mesh(devices=jax.devices()[:1])
-    state = meshes.apart(meshes.place(state, mesh), mesh)
+    state = meshes.unstack(meshes.place(state, mesh), mesh)
 
     def of_state(state: Any, *arguments: Any) -> Any:
         return function(nnx.merge(graph, meshes.gathered(state, mesh)), *arguments)

@@ -15,7 +15,7 @@ from ecor_jax.benchmarks.models import Setting, compiled, peak_bytes, pixels
 from ecor_jax.checkpoints.model_dir import Model
 from ecor_jax.clip.prompts import VisualPrompts, prompt_layers
 from ecor_jax.parallel.flops import matrix_flops
-from ecor_jax.parallel.mesh import apart, fresh_array, make_mesh, place
+from ecor_jax.parallel.mesh import make_mesh, page_aligned_zeros, place, unstack
 from ecor_jax.parallel.shards import Shards
 from ecor_jax.tasks.rationale.joint import Banks, TopPairs, top_pairs
 from ecor_jax.tasks.rationale.methods import METHODS
@@ -86,7 +86,7 @@ def choose_pairs(setting: Setting) -> Suite:
         def of_images(examples: tuple[jax.Array], banks: Banks, scale: jax.Array, shards: Shards) -> TopPairs:
             return top_pairs(*examples, banks, scale, TOP, shards)
 
-        return evaluated.over_pairs(of_images, images)
+        return evaluated.shard_map_pairs(of_images, images)
 
     program = compiled(chosen, evaluated, images)
 
@@ -118,7 +118,7 @@ def _train_step(setting: Setting, count: int, layers: str) -> Suite:
     rule = make_optimizer(optimizer, options.steps)
     graph, *parts = split(learner, options)
     tuned, statistics, frozen = (place(part, mesh) for part in parts)
-    frozen = apart(frozen, mesh)
+    frozen = unstack(frozen, mesh)
     state = TrainState(tuned, statistics, rule.init(tuned), jnp.int32(0), jax.random.key_data(jax.random.key(0)))
     traced = jitted(make_step(learner, graph, rule, mesh), state).trace(state, frozen, batch)
     step, states = traced.lower().compile(), [state]
@@ -172,7 +172,7 @@ def _banks(setting: Setting, model: Model) -> Banks:
     words, rng = setting.words(), np.random.default_rng(3)
     outer, inner, embed = len(words.rationales), len(words.classes), model.clip.config.embed_dim
 
-    pair = fresh_array((outer, inner, embed), model.clip.vision.dtype)
+    pair = page_aligned_zeros((outer, inner, embed), model.clip.vision.dtype)
     for texts in pair:
         texts[...] = _unit(rng, inner, embed)
     return Banks(jnp.asarray(_unit(rng, outer, embed)), jnp.asarray(pair))

@@ -147,7 +147,7 @@ def group_softmax(
     return weights / jax.ops.segment_sum(weights.T, groups, count)[groups].T
 
 
-class Shares(NamedTuple):
+class SimilarityTerms(NamedTuple):
     """Additive contributions to a cosine similarity, which is their sum."""
 
     concepts: Float[Array, "pairs concepts"]
@@ -159,27 +159,27 @@ def similarity_shares(
     second: Float[Array, "pairs concepts"],
     weight: Float[Array, "concepts size"],
     bias: Float[Array, "size"] | None = None,
-) -> Shares:
+) -> SimilarityTerms:
     """Decomposes the cosine of two images' embeddings `a W + b` into contributions of the concepts (activations a).
 
     The dot product of the embeddings is bilinear in the activations: concept i enters once through the first image,
     `a_i (W e2)_i`, and once through the second, `a'_i (W e1)_i`. Each is a complete decomposition; their mean is
     returned, so that the result is symmetric in the images. It is exact: shares and bias add up to the cosine.
     """
-    offset = jnp.zeros(weight.shape[1], weight.dtype) if bias is None else bias
+    offset = jnp.zeros((1, weight.shape[1]), weight.dtype) if bias is None else bias[None]
     e1, e2 = first @ weight + offset, second @ weight + offset
     norms = jnp.linalg.norm(e1, axis=1) * jnp.linalg.norm(e2, axis=1)
     norms = jnp.maximum(norms, 1e-12)[:, None]
     by_concept = (first * (e2 @ weight.T) + second * (e1 @ weight.T)) / (2 * norms)
-    return Shares(by_concept, jnp.sum((e1 + e2) * offset, axis=1) / (2 * norms[:, 0]))
+    return SimilarityTerms(by_concept, jnp.sum((e1 + e2) * offset, axis=1) / (2 * norms[:, 0]))
 
 
-def intervened(
+def intervene(
     activations: Float[Array, "batch concepts"], groups: Int[Array, "concepts"], concept: int, value: float
 ) -> Float[Array, "batch concepts"]:
     """Sets the activation of one concept to `value` in [0, 1] and rescales the rest of its group to 1 - `value`."""
     own = groups == groups[concept]
-    others = own & (jnp.arange(activations.shape[1]) != concept)
+    others = (own & (jnp.arange(activations.shape[1]) != concept))[None]
     rest = jnp.sum(jnp.where(others, activations, 0), axis=1, keepdims=True)
     share = jnp.where(rest > 0, activations / jnp.where(rest > 0, rest, 1), 1 / jnp.maximum(jnp.sum(others), 1))
     return jnp.where(others, share * (1 - value), activations).at[:, concept].set(value)

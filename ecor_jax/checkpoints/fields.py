@@ -7,12 +7,12 @@ from typing import Any, get_args
 from ecor_jax.clip.config import Activation
 from ecor_jax.errors import UserError
 
-MOST_LAYERS = 512
-MOST = 1 << 20
+MAX_LAYERS = 512
+MAX_NUMBER = 1 << 20
 """Maximum of widths, heads, pixels and tokens: four times the largest known vocabulary."""
 
 
-def whole_number(value: Any, name: str, most: int = MOST) -> int:
+def whole_number(value: Any, name: str, most: int = MAX_NUMBER) -> int:
     """Returns `value` if it is an integer from 1 to `most`, else raises UserError that names the field `name`.
 
     Larger values would fail the shape check of the weights, but only after a model of that size was constructed.
@@ -29,7 +29,7 @@ class Section:
     name: str
     values: dict[str, Any]
 
-    def whole(self, field: str, default: int | None = None, most: int = MOST) -> int:
+    def whole(self, field: str, default: int | None = None, most: int = MAX_NUMBER) -> int:
         """Returns an integer field, checked by `whole_number`; `default` if it is missing."""
         return whole_number(self.values.get(field, default), f"{self.name}.{field}", most)
 

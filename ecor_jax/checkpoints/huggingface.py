@@ -6,13 +6,13 @@ from typing import Any
 import jax.numpy as jnp
 from transformers import PreTrainedTokenizerBase
 
-from ecor_jax.checkpoints.fields import MOST_LAYERS, Section, positive, shown, stated_activation, whole_number
+from ecor_jax.checkpoints.fields import MAX_LAYERS, Section, positive, shown, stated_activation, whole_number
 from ecor_jax.checkpoints.model_types import CLIP, FAMILIES, SIGLIP, Family, family_of
 from ecor_jax.checkpoints.tensor_files import find_weights, model_tensors
 from ecor_jax.checkpoints.weights import load_weights
 from ecor_jax.clip.config import Activation, ClipConfig, TextConfig, VisionConfig
 from ecor_jax.clip.model import Clip
-from ecor_jax.errors import UserError, about
+from ecor_jax.errors import UserError, error_prefix
 from ecor_jax.untrusted.json_text import read_object
 
 WEIGHTS = (
@@ -56,7 +56,7 @@ def read(directory: Path, activation: Activation | None = None, dtype=jnp.float3
 def read_config(path: Path, activation: Activation | None = None) -> ClipConfig:
     """Reads the configuration in a config.json; raises UserError that names an unsupported field or model type."""
     fields = read_object(path)
-    with about(path):
+    with error_prefix(path):
         return _config(fields, activation)
 
 
@@ -77,7 +77,7 @@ def _config(fields: dict[str, Any], activation: Activation | None) -> ClipConfig
     def tower(section: Section) -> dict[str, Any]:
         return {
             "width": section.whole("hidden_size"),
-            "layers": section.whole("num_hidden_layers", most=MOST_LAYERS),
+            "layers": section.whole("num_hidden_layers", most=MAX_LAYERS),
             "heads": section.whole("num_attention_heads"),
             "mlp_width": section.whole("intermediate_size"),
         }

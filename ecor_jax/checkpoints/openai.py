@@ -14,7 +14,7 @@ from ecor_jax.clip.config import Activation, ClipConfig, TextConfig, VisionConfi
 from ecor_jax.clip.model import Clip
 from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.clip.tokenizer import OPENAI_VOCABULARY
-from ecor_jax.errors import UserError, about
+from ecor_jax.errors import UserError, error_prefix
 
 # Scalars that only OpenAI's own archives contain besides the weights. OpenAI's models have attention heads of width 64
 # and quick GELU.
@@ -76,7 +76,7 @@ def read(
     if file.name.startswith("open_clip"):
         raise UserError(f"{file}: weights of OpenCLIP need their open_clip_config.json beside them")
     tensors = model_tensors(file)
-    with about(file):
+    with error_prefix(file):
         config = config_of(tensors, activation, heads)
         preprocess = Preprocess(config.vision.image_size)
     clip = load_weights(config, ENTRIES, tensors, ignorable=IGNORABLE, source=str(file), dtype=dtype)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from ecor_jax.checkpoints import openai, timm_siglip
 from ecor_jax.checkpoints.fields import (
     ANY,
-    MOST_LAYERS,
+    MAX_LAYERS,
     Section,
     colour,
     only,
@@ -22,8 +22,8 @@ from ecor_jax.checkpoints.tokenizer_files import Cleaning
 from ecor_jax.checkpoints.weights import load_weights
 from ecor_jax.clip.config import Activation, ClipConfig, TextConfig, VisionConfig
 from ecor_jax.clip.model import Clip
-from ecor_jax.clip.preprocessing import MOST_SIDE, OPENAI_MEAN, OPENAI_STD, Preprocess, Resample
-from ecor_jax.errors import UserError, about
+from ecor_jax.clip.preprocessing import MAX_SIDE, OPENAI_MEAN, OPENAI_STD, Preprocess, Resample
+from ecor_jax.errors import UserError, error_prefix
 from ecor_jax.untrusted.json_text import read_object
 
 CONFIG = "open_clip_config.json"
@@ -80,7 +80,7 @@ def read(
     directory = path if path.is_dir() else path.parent
     weights = find_weights(path, WEIGHTS) if path.is_dir() else path
     fields = read_object(directory / CONFIG)
-    with about(directory / CONFIG):
+    with error_prefix(directory / CONFIG):
         config = read_config(fields.get("model_cfg"), activation)
         cleaning = timm_siglip.cleaning(fields.get("model_cfg"))
         preprocess = _preprocess(fields.get("preprocess_cfg", {}), config.vision.image_size)
@@ -117,7 +117,7 @@ def read_config(fields: Any, activation: Activation | None) -> ClipConfig:
         ratio = positive(section.values.get("mlp_ratio", 4.0), f"{section.name}.mlp_ratio")
         return {
             "width": width,
-            "layers": section.whole("layers", 12, MOST_LAYERS),
+            "layers": section.whole("layers", 12, MAX_LAYERS),
             "mlp_width": whole_number(int(min(width * ratio, 1e18)), f"{section.name}.width times mlp_ratio"),
         }
 
@@ -130,7 +130,7 @@ def read_config(fields: Any, activation: Activation | None) -> ClipConfig:
         activation = stated_activation(stated, activation, "model_cfg.quick_gelu")
     return ClipConfig(
         VisionConfig(
-            image_size=vision.whole("image_size", 224, MOST_SIDE),
+            image_size=vision.whole("image_size", 224, MAX_SIDE),
             patch_size=vision.whole("patch_size", 16),
             heads=vision_tower["width"] // head_width,
             **vision_tower,

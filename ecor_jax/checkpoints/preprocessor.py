@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from ecor_jax.checkpoints.fields import colour, positive, shown, whole_number
-from ecor_jax.clip.preprocessing import MOST_SIDE, OPENAI_MEAN, OPENAI_STD, Preprocess, Resample
+from ecor_jax.clip.preprocessing import MAX_SIDE, OPENAI_MEAN, OPENAI_STD, Preprocess, Resample
 from ecor_jax.errors import UserError
 from ecor_jax.untrusted.json_text import read_object
 
@@ -87,7 +87,7 @@ def preprocess_of(fields: dict[str, Any], source: str) -> Preprocess:
     if isinstance(size, dict) and "longest_edge" in size:
         expect("size", {"shortest_edge": side, "longest_edge": side})
         return Preprocess(side, mean, std, resize="longest", resample=resample)
-    edge = whole_number(size["shortest_edge"] if isinstance(size, dict) else size, f"{source}: size", MOST_SIDE)
+    edge = whole_number(size["shortest_edge"] if isinstance(size, dict) else size, f"{source}: size", MAX_SIDE)
     if edge < side:
         raise UserError(f"{source}: size {edge} is smaller than crop_size {side}")
     return Preprocess(side, mean, std, resize_to=None if edge == side else edge, resample=resample)
@@ -122,4 +122,4 @@ def preprocessor_fields(preprocess: Preprocess) -> dict[str, Any]:
 def _square(size: Any, name: str) -> int:
     if isinstance(size, dict) and size.keys() == {"height", "width"} and size["height"] == size["width"]:
         size = size["height"]
-    return whole_number(size, name, MOST_SIDE)
+    return whole_number(size, name, MAX_SIDE)

@@ -11,7 +11,7 @@ from ecor_jax.errors import UserError
 from ecor_jax.untrusted.files import read_bytes
 
 FILE = "spiece.model"
-_MOST_BYTES = 64 << 20
+_MAX_BYTES = 64 << 20
 """Maximum file size; the largest known model has 256,000 pieces and 4.2 million bytes."""
 _UNIGRAM, _CONTROL = 1, 3
 _SPACE = "\u2581"
@@ -26,7 +26,7 @@ def sentencepiece_tokenizer(file: Path, context_length: int) -> PreTrainedTokeni
     protobuf: Any = import_protobuf()
     model = protobuf.ModelProto()
     try:
-        model.ParseFromString(read_bytes(file, _MOST_BYTES))
+        model.ParseFromString(read_bytes(file, _MAX_BYTES))
         unigram, spec = model.trainer_spec, model.normalizer_spec
         if not model.pieces or unigram.model_type != _UNIGRAM or not spec.add_dummy_prefix:
             raise UserError(f"{file}: is no SentencePiece model of SigLIP's kind (Unigram, with a space before a text)")

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from ecor_jax.checkpoints import openai
-from ecor_jax.checkpoints.fields import ANY, MOST_LAYERS, Section, only, positive, stated_activation, whole_number
+from ecor_jax.checkpoints.fields import ANY, MAX_LAYERS, Section, only, positive, stated_activation, whole_number
 from ecor_jax.checkpoints.layouts import MATRIX, PATCHES, Entry, fused, layer_norm, linear, with_axes
 from ecor_jax.checkpoints.tokenizer_files import Cleaning
 from ecor_jax.clip.config import SIGLIP_TEXT, SIGLIP_VISION, Activation, ClipConfig, TextConfig, VisionConfig
@@ -110,7 +110,7 @@ def read_config(fields: dict[str, Any], activation: Activation | None) -> ClipCo
             vocab_size=text.whole("vocab_size", 49408),
             context_length=text.whole("context_length", 77),
             width=width,
-            layers=text.whole("layers", 12, MOST_LAYERS),
+            layers=text.whole("layers", 12, MAX_LAYERS),
             heads=text.whole("heads", 8),
             mlp_width=whole_number(int(min(width * ratio, 1e18)), f"{text.name}.width times mlp_ratio"),
             **SIGLIP_TEXT,

@@ -47,7 +47,7 @@ _BESIDE = {
     "pathlib": ("Path", "PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath"),
     "torch": ("Size", "device", "float32", "float16", "bfloat16", "float64", "int64", "int32", "bool"),
 }
-MOST_VALUES, MOST_LETTERS, MOST_DIMENSIONS = 1_000_000, 1_000, 32
+MAX_VALUES, MAX_LETTERS, MAX_DIMENSIONS = 1_000_000, 1_000, 32
 
 
 def open_torch(path: Path) -> dict[str, Tensor]:
@@ -127,15 +127,15 @@ class _Reader:
             steps = tuple(stride * storage.dtype.itemsize for stride in strides)
             return np.lib.stride_tricks.as_strided(flat[offset:], shape, steps, writeable=False)
 
-        if max(len(shape), len(strides)) > MOST_DIMENSIONS:
-            raise UserError(f"{self.path}: a tensor of {len(shape):,} dimensions; at most {MOST_DIMENSIONS} are read")
+        if max(len(shape), len(strides)) > MAX_DIMENSIONS:
+            raise UserError(f"{self.path}: a tensor of {len(shape):,} dimensions; at most {MAX_DIMENSIONS} are read")
         counts = (*shape, *strides, offset)
         if len(shape) != len(strides) or not all(isinstance(n, int) and n >= 0 for n in counts):
             odd = reprlib.repr((shape, strides, offset))
             raise UserError(f"{self.path}: a tensor whose shape, strides and offset are {odd}")
         last = offset + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
         # Strides of 0 let a small storage represent a large tensor, so the size of the result is bounded.
-        beyond = last >= storage.size or math.prod(shape) > max(storage.size, MOST_VALUES)
+        beyond = last >= storage.size or math.prod(shape) > max(storage.size, MAX_VALUES)
         if 0 not in shape and beyond:
             raise UserError(
                 f"{self.path}: a tensor of shape {reprlib.repr(shape)} reaches beyond its storage {storage.key}"
@@ -201,13 +201,13 @@ def _flatten(value: Any) -> Iterator[tuple[str, Tensor]]:
     while waiting:
         prefix, value = waiting.pop()
         seen += 1
-        if seen > MOST_VALUES:  # shared or cyclic references would expand without bound
-            raise ValueError(f"it holds more than {MOST_VALUES:,} values")
+        if seen > MAX_VALUES:  # shared or cyclic references would expand without bound
+            raise ValueError(f"it holds more than {MAX_VALUES:,} values")
         if isinstance(value, Tensor) and prefix:
             yield prefix, value
         value = value.attributes if isinstance(value, _Module) else value
         if isinstance(value, dict):
             dot = f"{prefix}." if prefix else ""
-            if len(dot) > MOST_LETTERS:
-                raise ValueError(f"a name of more than {MOST_LETTERS:,} letters")
+            if len(dot) > MAX_LETTERS:
+                raise ValueError(f"a name of more than {MAX_LETTERS:,} letters")
             waiting += [(f"{dot}{name}", child) for name, child in reversed(value.items())]

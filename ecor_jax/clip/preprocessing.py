@@ -9,7 +9,7 @@ from PIL import Image
 from ecor_jax.errors import UserError
 
 OPENAI_MEAN, OPENAI_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-MOST_SIDE = 1024
+MAX_SIDE = 1024
 """Largest side, in pixels, that images may be scaled to: twice that of the largest preset."""
 
 
@@ -26,7 +26,7 @@ class Preprocess:
       shorter one with black on both sides.
     resample: PIL's filter, a setting of the checkpoint. PIL is used because jax.image and torch resize differently.
     Images with transparency or a palette are converted to RGB by PIL: transparent pixels get their stored colour.
-    Raises UserError if `size` or `resize_to` is not within 1 to MOST_SIDE.
+    Raises UserError if `size` or `resize_to` is not within 1 to MAX_SIDE.
     """
 
     size: int
@@ -38,8 +38,8 @@ class Preprocess:
 
     def __post_init__(self):
         for side in (self.size, self.resize_to or self.size):
-            if not 1 <= side <= MOST_SIDE:
-                raise UserError(f"pictures are to be scaled to {side} pixels; expected 1 to {MOST_SIDE}")
+            if not 1 <= side <= MAX_SIDE:
+                raise UserError(f"pictures are to be scaled to {side} pixels; expected 1 to {MAX_SIDE}")
 
     def __call__(self, image: Image.Image) -> np.ndarray:
         """Returns uint8 [size, size, 3] for a PIL image of any mode."""

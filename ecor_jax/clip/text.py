@@ -5,7 +5,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from ecor_jax.clip.config import ClipConfig
-from ecor_jax.clip.transformer import KVCache, Transformer, linear
+from ecor_jax.clip.transformer import KVCache, LayerNorm, Transformer, linear
 
 
 def eot_positions(ids: Int[Array, "batch tokens"], eot_id: int | None) -> Int[Array, "batch"]:
@@ -26,7 +26,7 @@ class TextTower(nnx.Module):
         self.position_embedding = nnx.Param(0.01 * rngs.params.normal((text.context_length, text.width)))
         activation = text.activation or config.activation
         self.transformer = Transformer(text, activation, eps, causal=text.causal, dtype=dtype, rngs=rngs)
-        self.ln_final = nnx.LayerNorm(text.width, epsilon=eps, dtype=dtype, rngs=rngs)
+        self.ln_final = LayerNorm(text.width, epsilon=eps, dtype=dtype, rngs=rngs)
         self.projection = linear(text.width, config.embed_dim, use_bias=text.projection_bias, dtype=dtype, rngs=rngs)
 
     def __call__(self, ids: Int[Array, "batch tokens"]) -> Float[Array, "batch embed"]:

@@ -33,11 +33,11 @@ def ids_of(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], **options: 
     quotes, ligatures and `&amp;`.
     """
     if len(tokenizer) == OPENAI_VOCABULARY:
-        texts = [_mended(text) for text in texts]
+        texts = [_cleaned(text) for text in texts]
     return tokenizer(list(texts), verbose=False, **options)["input_ids"]  # type: ignore
 
 
-def _mended(text: str) -> str:
+def _cleaned(text: str) -> str:
     # Cleaning does not change printable ASCII without entities.
     if text.isascii() and text.isprintable() and "&" not in text:
         return text

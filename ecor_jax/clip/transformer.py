@@ -135,6 +135,14 @@ def _attention_by_heads(
     return y.astype(v.dtype).swapaxes(1, 2)
 
 
+class LayerNorm(nnx.LayerNorm):
+    """Flax's layer norm, whose statistics are float32 whatever its dtype is: it relies on dtype promotion."""
+
+    def __call__(self, x: Float[Array, "*rows width"]) -> Float[Array, "*rows width"]:
+        with jax.numpy_dtype_promotion("standard"):
+            return super().__call__(x)
+
+
 class Block(nnx.Module):
     """A pre-norm residual block: `x += attention(ln_1(x)); x += mlp(ln_2(x))`.
 
@@ -144,9 +152,9 @@ class Block(nnx.Module):
 
     def __init__(self, tower: VisionConfig | TextConfig, activation: str, eps: float, *, dtype, rngs: nnx.Rngs):
         width, layers = tower.width, tower.layers
-        self.ln_1 = nnx.LayerNorm(width, epsilon=eps, dtype=dtype, rngs=rngs)
+        self.ln_1 = LayerNorm(width, epsilon=eps, dtype=dtype, rngs=rngs)
         self.attention = Attention(width, tower.heads, layers, dtype=dtype, rngs=rngs)
-        self.ln_2 = nnx.LayerNorm(width, epsilon=eps, dtype=dtype, rngs=rngs)
+        self.ln_2 = LayerNorm(width, epsilon=eps, dtype=dtype, rngs=rngs)
         self.mlp_in = linear(width, tower.mlp_width, (2 * width) ** -0.5, dtype=dtype, rngs=rngs)
         self.mlp_out = linear(tower.mlp_width, width, (2 * layers * width) ** -0.5, dtype=dtype, rngs=rngs)
         self.activation = activation

@@ -7,7 +7,7 @@ from jaxtyping import Array, Float, Int, UInt8
 
 from ecor_jax.clip.config import ClipConfig
 from ecor_jax.clip.prompts import VisualPrompts
-from ecor_jax.clip.transformer import ACTIVATIONS, Attention, Transformer, linear
+from ecor_jax.clip.transformer import ACTIVATIONS, Attention, LayerNorm, Transformer, linear
 
 
 def normalise_pixels(
@@ -25,7 +25,7 @@ class AttentionPool(nnx.Module):
         vision, width = config.vision, config.vision.width
         self.probe = nnx.Param(width**-0.5 * rngs.params.normal((width,)))
         self.attention = Attention(width, vision.heads, vision.layers, dtype=dtype, rngs=rngs)
-        self.ln = nnx.LayerNorm(width, epsilon=config.layer_norm_eps, dtype=dtype, rngs=rngs)
+        self.ln = LayerNorm(width, epsilon=config.layer_norm_eps, dtype=dtype, rngs=rngs)
         self.mlp_in = linear(width, vision.mlp_width, (2 * width) ** -0.5, dtype=dtype, rngs=rngs)
         self.mlp_out = linear(vision.mlp_width, width, (2 * vision.layers * width) ** -0.5, dtype=dtype, rngs=rngs)
         self.activation, self.dtype = config.activation, dtype
@@ -51,9 +51,9 @@ class VisionTower(nnx.Module):
         self.patch_embedding = linear(pixels, vision.width, use_bias=vision.patch_bias, dtype=dtype, rngs=rngs)
         self.class_embedding = nnx.Param(scale * rngs.params.normal((vision.width,))) if has_cls else None
         self.position_embedding = nnx.Param(scale * rngs.params.normal((has_cls + vision.patches, vision.width)))
-        self.ln_pre = nnx.LayerNorm(vision.width, epsilon=eps, dtype=dtype, rngs=rngs) if vision.pre_norm else None
+        self.ln_pre = LayerNorm(vision.width, epsilon=eps, dtype=dtype, rngs=rngs) if vision.pre_norm else None
         self.transformer = Transformer(vision, config.activation, eps, causal=False, dtype=dtype, rngs=rngs)
-        self.ln_post = nnx.LayerNorm(vision.width, epsilon=eps, dtype=dtype, rngs=rngs)
+        self.ln_post = LayerNorm(vision.width, epsilon=eps, dtype=dtype, rngs=rngs)
         self.pool = None if has_cls else AttentionPool(config, dtype=dtype, rngs=rngs)
         self.projection = (
             linear(vision.width, config.embed_dim, use_bias=False, dtype=dtype, rngs=rngs)

@@ -70,9 +70,9 @@ def parser() -> argparse.ArgumentParser:
     kinds = "settings for a single run on one such device; an error if JAX finds another kind"
     parser.add_argument("--device", choices=("gpu", "tpu", "cpu"), help=kinds)
     parser.add_argument("--peers", action="store_true", help="also time other implementations of the same work")
-    parser.add_argument("--output", type=cli.a_path, required=True, metavar="FILE.json", help="file of the results")
+    parser.add_argument("--output", type=cli.path_arg, required=True, metavar="FILE.json", help="file of the results")
     parser.add_argument("--add", action="store_true", help="keep the other suites that FILE.json has of this machine")
-    parser.add_argument("--page", type=cli.a_path, metavar="FILE.md", help="page with tables of the results")
+    parser.add_argument("--page", type=cli.path_arg, metavar="FILE.md", help="page with tables of the results")
     models = "presets or model directories (default: openai/ViT-B-32)"
     parser.add_argument("--model", type=_list, metavar="A,B", help=models)
     sizes = "images per batch (default: 32)"
@@ -83,11 +83,11 @@ def parser() -> argparse.ArgumentParser:
     late = "start no suite after this many minutes (default: no limit)"
     parser.add_argument("--minutes", type=_minutes, metavar="N", help=late)
     merges = "OpenAI's merges, for a preset (default: a tokenizer learned from the vocabulary)"
-    parser.add_argument("--tokenizer", type=cli.a_path, metavar="FILE", help=merges)
+    parser.add_argument("--tokenizer", type=cli.path_arg, metavar="FILE", help=merges)
     words = "files of classes and rationales (default: those of the drawings)"
     parser.add_argument("--rationales", type=_paths, default=[None], metavar="A.json,B.json", help=words)
     pictures = "a folder or zip to decode (default: generated ones)"
-    parser.add_argument("--images", type=cli.a_path, metavar="PATH", help=pictures)
+    parser.add_argument("--images", type=cli.path_arg, metavar="PATH", help=pictures)
     return parser
 
 
@@ -99,7 +99,7 @@ def _list(text: str) -> list[str]:
 
 
 def _paths(text: str) -> list[Path]:
-    return [cli.a_path(path) for path in _list(text)]
+    return [cli.path_arg(path) for path in _list(text)]
 
 
 def _number(text: str) -> int:

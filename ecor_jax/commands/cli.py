@@ -14,7 +14,7 @@ from absl import logging as absl_logging
 from ml_collections import ConfigDict
 
 from ecor_jax import stopping
-from ecor_jax.atomic import beside
+from ecor_jax.atomic import temporary_folder
 from ecor_jax.config.files import load_config, options_help
 from ecor_jax.errors import UserError, printable
 from ecor_jax.untrusted.files import is_utf8
@@ -77,17 +77,17 @@ def _fail(message: str, *, tell: bool) -> NoReturn:
     """Exits with an error line; with `tell`, the other processes of the run exit with the same line."""
     line = f"error: {printable(message)}"
     if _is_one_of_several():
-        from ecor_jax.parallel.endings import tell_others
+        from ecor_jax.parallel.endings import broadcast_end
 
         if tell:
-            tell_others({"error": line})
+            broadcast_end({"error": line})
         stopping.end(line)
     sys.exit(line)
 
 
 def _is_one_of_several() -> bool:
     processes = sys.modules.get("ecor_jax.parallel.processes")
-    return processes is not None and processes.joins
+    return processes is not None and processes.is_distributed
 
 
 def _quieten_libraries() -> None:
@@ -198,10 +198,10 @@ def config_of(args: argparse.Namespace) -> ConfigDict:
 
 def add_workdir(parser: argparse.ArgumentParser) -> None:
     """Adds `--workdir=DIR`, a path."""
-    parser.add_argument("--workdir", required=True, metavar="DIR", type=a_path, help="folder of this run")
+    parser.add_argument("--workdir", required=True, metavar="DIR", type=path_arg, help="folder of this run")
 
 
-def a_path(name: str) -> Path:
+def path_arg(name: str) -> Path:
     """Converts an argument to a path. Rejects '', because Path("") is the working directory: `--output=$UNSET`."""
     if not name:
         raise argparse.ArgumentTypeError("is empty; expected a path")
@@ -215,5 +215,5 @@ def output_file(path: Path) -> Path:
     if path.exists() and not path.is_file():
         raise UserError(f"{path}: is a device or a pipe, which would be replaced; expected the name of a file")
     # Files are written to a temporary folder in the same directory first, so check that it can be created.
-    with beside(path):
+    with temporary_folder(path):
         return path

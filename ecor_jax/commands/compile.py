@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     cli.add_config(parser)
     parser.add_argument("--topology", required=True, metavar="KIND:SHAPE", help="chips, such as v5e:16x16 or v5p:2x2x4")
     parser.add_argument("--slices", type=_positive, default=1, metavar="N", help="of that shape (default: 1)")
-    parser.add_argument("--output", required=True, metavar="FILE.json", type=cli.a_path, help="where the figures go")
+    parser.add_argument("--output", required=True, metavar="FILE.json", type=cli.path_arg, help="where the figures go")
     missing: dict[str, Any] = {"type": _positive, "metavar": "N"}
     parser.add_argument("--classes", **missing, help="how many, where data.rationales is not here")
     parser.add_argument("--rationales", **missing, help="how many, where data.rationales is not here")

@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     parser = cli.parser(__doc__)
     cli.add_processes(parser)
     parser.add_argument("--source", required=True, metavar="PATH_OR_HUB_ID", help="the weights to convert")
-    parser.add_argument("--output", required=True, type=cli.a_path, metavar="DIR", help="must not exist, or be empty")
+    parser.add_argument("--output", required=True, type=cli.path_arg, metavar="DIR", help="must not exist, or be empty")
     commit = "branch, tag or commit of a hub id; the same as --source=USER/NAME@REVISION"
     parser.add_argument("--revision", default="", metavar="REVISION", help=commit)
     forms = "whose directory is written (default: huggingface, which this project reads, too)"

@@ -25,9 +25,9 @@ def main(args: argparse.Namespace) -> None:
 def parser() -> argparse.ArgumentParser:
     parser = cli.parser(__doc__)
     parser.add_argument(
-        "--reports", required=True, type=cli.a_path, metavar="PATH", help="table, folder or zip of reports"
+        "--reports", required=True, type=cli.path_arg, metavar="PATH", help="table, folder or zip of reports"
     )
-    parser.add_argument("--output", required=True, type=cli.a_path, metavar="DIR", help="folder of the results")
+    parser.add_argument("--output", required=True, type=cli.path_arg, metavar="DIR", help="folder of the results")
     parser.add_argument(
         "--splitter",
         default="rules",

@@ -23,12 +23,12 @@ def parser() -> argparse.ArgumentParser:
     cli.add_config(parser)
     cli.add_processes(parser)
     parser.add_argument("--model", required=True, metavar="DIR", help="model directory or hub id")
-    parser.add_argument("--output", required=True, metavar="FILE.json", type=cli.a_path, help="where the results go")
-    parser.add_argument("--report", metavar="DIR", type=cli.a_path, help="folder of a page (default: none is written)")
+    parser.add_argument("--output", required=True, metavar="FILE.json", type=cli.path_arg, help="where the results go")
+    parser.add_argument("--report", metavar="DIR", type=cli.path_arg, help="folder of a page (default: none)")
     parser.add_argument(
         "--answers",
         metavar="FILE.jsonl",
-        type=cli.a_path,
+        type=cli.path_arg,
         help="file of a line of JSON for each picture or pair (default: none is written)",
     )
     return parser

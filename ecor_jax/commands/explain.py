@@ -32,18 +32,23 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", required=True, metavar="DIR", help="model directory or hub id")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument(
-        "--images", nargs="+", type=cli.a_path, metavar="PATH", help="pictures, or folders or zips of them"
+        "--images", nargs="+", type=cli.path_arg, metavar="PATH", help="pictures, or folders or zips of them"
     )
     what.add_argument(
-        "--pair", nargs=2, action="append", type=cli.a_path, metavar=("FIRST", "SECOND"), help="two pictures of faces"
+        "--pair",
+        nargs=2,
+        action="append",
+        type=cli.path_arg,
+        metavar=("FIRST", "SECOND"),
+        help="two pictures of faces",
     )
-    parser.add_argument("--output", required=True, type=cli.a_path, metavar="DIR", help="folder of the page")
+    parser.add_argument("--output", required=True, type=cli.path_arg, metavar="DIR", help="folder of the page")
     parser.add_argument(
         "--task", metavar="MODULE:CLASS", help="a task of your own (default: what the model directory holds)"
     )
     parser.add_argument(
         "--rationales",
-        type=cli.a_path,
+        type=cli.path_arg,
         metavar="FILE.json",
         help="{class: [rationale, ...]} (default: those the model was tuned on)",
     )

@@ -28,11 +28,11 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--source",
         required=True,
-        type=cli.a_path,
+        type=cli.path_arg,
         metavar="PATH",
         help="folder tree (class/image, class/rationale/image, or with a label.txt), zip, MXNet .rec, or tfds:NAME",
     )
-    parser.add_argument("--output", required=True, type=cli.a_path, metavar="DIR", help="must not exist, or be empty")
+    parser.add_argument("--output", required=True, type=cli.path_arg, metavar="DIR", help="must not exist, or be empty")
     parser.add_argument(
         "--split", default="", metavar="NAME", help="only images below this top folder (default: every split)"
     )

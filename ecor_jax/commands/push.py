@@ -21,7 +21,7 @@ def main(args: argparse.Namespace) -> None:
 
 def parser() -> argparse.ArgumentParser:
     parser = cli.parser(__doc__)
-    parser.add_argument("directory", type=cli.a_path, metavar="DIR", help="a model directory, such as WORKDIR/model")
+    parser.add_argument("directory", type=cli.path_arg, metavar="DIR", help="a model directory, such as WORKDIR/model")
     parser.add_argument("name", metavar="USER/NAME", help="a repository; it is made where there is none")
     parser.add_argument("--private", action="store_true", help="a repository that is made is not public")
     return parser

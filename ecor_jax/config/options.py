@@ -1,7 +1,7 @@
 """Typed options of a run: frozen dataclasses define types, ranges and defaults, config files give the values.
 
 A field's annotation defines the allowed values: `Literal` values, numbers `Within` a range, templates with the
-placeholders of `Braces`, comma-separated `Names`, or a group of options, which is a nested dataclass.
+placeholders of `Placeholders`, comma-separated `Names`, or a group of options, which is a nested dataclass.
 """
 
 import dataclasses
@@ -76,7 +76,7 @@ class Within(NamedTuple):
     max: float
 
 
-class Braces(NamedTuple):
+class Placeholders(NamedTuple):
     """The placeholders that a template may have, and those that it must have, such as c for {c}."""
 
     placeholders: str
@@ -156,7 +156,7 @@ def _value(annotation: Any, value: Any, name: str) -> Any:
     for extra in extras:
         if isinstance(extra, Within) and not extra.min <= value <= extra.max:
             raise UserError(f"{name} is {value}; expected {extra.min:,} to {extra.max:,}")
-        if isinstance(extra, Braces):
+        if isinstance(extra, Placeholders):
             check_template(value, extra.placeholders, name, needed=extra.needed)
     return hint(value)
 

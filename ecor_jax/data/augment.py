@@ -10,7 +10,7 @@ from PIL import Image, ImageEnhance
 Augment = Literal["none", "flip", "crop_flip", "adaface"]
 """No augmentation; a random mirror; `crop` and a random mirror; or `adaface`. Mirrors have probability 0.5."""
 
-SHARE = 0.2
+PROBABILITY = 0.2
 """Probability of each of AdaFace's crop, low-resolution and colour augmentations, drawn independently."""
 _DOWN = (
     Image.Resampling.NEAREST,
@@ -44,11 +44,11 @@ def adaface(face: Image.Image, rng: np.random.Generator) -> Image.Image:
     filters smooth before they shrink, while OpenCV's linear, cubic and Lanczos filters leave aliasing; PIL's Lanczos
     has 3 lobes, OpenCV's has 4; CLIP's resize is applied afterwards.
     """
-    if rng.random() < SHARE:
+    if rng.random() < PROBABILITY:
         face = _part_on_black(face, rng)
-    if rng.random() < SHARE:
+    if rng.random() < PROBABILITY:
         face = _low_resolution(face, rng)
-    if rng.random() < SHARE:
+    if rng.random() < PROBABILITY:
         face = _other_colours(face, rng)
     if rng.random() < 0.5:
         face = face.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
@@ -90,7 +90,7 @@ def _other_colours(face: Image.Image, rng: np.random.Generator) -> Image.Image:
     return face
 
 
-OF_ORIGINALS: Mapping[str, Callable[[Image.Image, np.random.Generator], Image.Image]] = {
+ON_ORIGINALS: Mapping[str, Callable[[Image.Image, np.random.Generator], Image.Image]] = {
     "crop_flip": crop,
     "adaface": adaface,
 }

@@ -6,10 +6,10 @@ from pathlib import Path
 from ecor_jax.data.tables import table_rows
 from ecor_jax.errors import UserError
 from ecor_jax.untrusted.files import decode_text, read_bytes
-from ecor_jax.untrusted.json_text import MOST_BYTES, JsonObject, kind_of, parse_json
+from ecor_jax.untrusted.json_text import MAX_BYTES, JsonObject, kind_of, parse_json
 
 _CLASS_COLUMNS = ("class", "class_name", "classname", "category", "label")
-MOST_LINES = 1_000_000
+MAX_LINES = 1_000_000
 """Maximum number of lines of a table or text; for comparison, ImageNet's rationales are 4,244."""
 _CONCEPT_COLUMNS = ("descriptor", "concept", "rationale", "attribute", "description")
 FORMS = "JSON {class: [descriptor, ...]}, a CSV with a column of classes and one of descriptors, or a descriptor a line"
@@ -26,14 +26,14 @@ def read_concepts(path: Path) -> JsonObject | list[str]:
 
     Raises UserError if the file has none of these forms or is damaged.
     """
-    text, where = decode_text(read_bytes(path, MOST_BYTES), str(path)), str(path)
+    text, where = decode_text(read_bytes(path, MAX_BYTES), str(path)), str(path)
     if path.suffix.lower() == ".json" or text.lstrip()[:1] in ("{", "["):
         content = parse_json(text, where, pairs=JsonObject)
         if isinstance(content, JsonObject):
             return content
         return _texts(content if isinstance(content, list) else [content], where)
-    if text.count("\n") > MOST_LINES:
-        raise UserError(f"{where}: has more than {MOST_LINES:,} lines, which is no plausible set of concepts")
+    if text.count("\n") > MAX_LINES:
+        raise UserError(f"{where}: has more than {MAX_LINES:,} lines, which is no plausible set of concepts")
     header = text.partition("\n")[0]
     for delimiter in (",", "\t"):
         names = [name.strip().casefold() for name in next(csv.reader([header], delimiter=delimiter), [])]

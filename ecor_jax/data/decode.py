@@ -9,7 +9,7 @@ from ecor_jax.data import dicom
 from ecor_jax.data.records import BadImage, Record
 from ecor_jax.untrusted.pictures import open_picture
 
-_DEEP = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
+_HIGH_BIT_DEPTH = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
 """PIL's grey modes with more than 8 bits, which its `convert` would clip at 255."""
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -49,8 +49,8 @@ def in_rgb(image: Image.Image) -> Image.Image:
     turn = _TURNS.get(_orientation(image))
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")  # PIL warns otherwise; the colours are unchanged, and RGB drops the alpha
-    if image.mode in _DEEP:
-        image = _shallow(image)
+    if image.mode in _HIGH_BIT_DEPTH:
+        image = _to_8_bit(image)
     image = image.convert("RGB")
     image = image if turn is None else image.transpose(turn)
     image.info = {}
@@ -95,7 +95,7 @@ def pixels_of(array: Any, name: str) -> np.ndarray:
     return np.ascontiguousarray(np.repeat(values, 3, axis=2) if channels == 1 else values[..., :3])
 
 
-def _shallow(image: Image.Image) -> Image.Image:
+def _to_8_bit(image: Image.Image) -> Image.Image:
     levels = np.asarray(image)
     low, high = float(levels.min()), float(levels.max())
     if not np.isfinite(high - low):

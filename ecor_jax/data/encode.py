@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from PIL import Image
 
-from ecor_jax.data.augment import MIRRORED, OF_ORIGINALS, Augment
+from ecor_jax.data.augment import MIRRORED, ON_ORIGINALS, Augment
 from ecor_jax.data.captions import Captions
 from ecor_jax.data.decode import picture_of
 from ecor_jax.data.joined import Joined
@@ -27,7 +27,7 @@ class Encode:
     """An encoder from a record to {"image": uint8 [size, size, 3]} and the arrays that `labels` returns.
 
     labels: encodes the labels; it uses the random generator before the augmentations do. None adds no arrays.
-    augment: changes the original image (`augment.OF_ORIGINALS`), the preprocessed one (`augment.MIRRORED`), or both;
+    augment: changes the original image (`augment.ON_ORIGINALS`), the preprocessed one (`augment.MIRRORED`), or both;
       "none" changes neither.
     expected_size: the side length of the original in pixels; 0 accepts any size.
 
@@ -52,14 +52,14 @@ class Encode:
 
     def _pixels(self, record: Record | Preprocessed, rng: np.random.Generator) -> np.ndarray:
         if "pixels" in record:
-            assert self._augment not in OF_ORIGINALS and not self._size, "needs the original picture"
+            assert self._augment not in ON_ORIGINALS and not self._size, "needs the original picture"
             return record["pixels"]
         picture = picture_of(record)
         if self._size and picture.size != (self._size, self._size):
             size = f"{picture.width}x{picture.height}"
             raise BadImage(f"{record['name']} is {size} pixels; expected {self._size}x{self._size}")
-        if self._augment in OF_ORIGINALS:
-            picture = OF_ORIGINALS[self._augment](picture, rng)
+        if self._augment in ON_ORIGINALS:
+            picture = ON_ORIGINALS[self._augment](picture, rng)
         return self._preprocess(picture)
 
 

@@ -9,7 +9,7 @@ from ecor_jax.data.files import Files, open_files
 from ecor_jax.data.labelled_list import LabelledFiles, find_list, open_list
 from ecor_jax.data.recordio import RecordIO
 from ecor_jax.data.records import Source
-from ecor_jax.data.tfds_sets import PREFIX, TfdsSet, located, splits_of_set
+from ecor_jax.data.tfds_sets import PREFIX, TfdsSet, dataset_dir, splits_of_set
 from ecor_jax.data.vocabulary import distinct_names
 from ecor_jax.errors import UserError, some_of
 
@@ -26,8 +26,8 @@ def open_images(path: str | Path, *, split: str = "") -> Source:
     after normalisation are an error.
 
     Args:
-        path: the folder, zip file, `.rec` file or ArrayRecord directory, or `tfds:NAME` (`tfds_sets.located`). Zips are
-            read in place, without unpacking.
+        path: the folder, zip file, `.rec` file or ArrayRecord directory, or `tfds:NAME` (`tfds_sets.dataset_dir`).
+            Zips are read in place, without unpacking.
         split: restricts the images to this top folder (`train`), or to this split of an ArrayRecord directory.
 
     Raises:
@@ -47,7 +47,7 @@ def open_images(path: str | Path, *, split: str = "") -> Source:
         if split:
             raise UserError(f"{path} has no split {split!r}: {listing} lists all its images")
         return open_list(files, listing)
-    top = _wrapping(files.members, split)
+    top = _common_prefix(files.members, split)
     if not split:
         if splits := _splits(files.members, top):
             raise UserError(f"{path} holds the splits {', '.join(splits)}: choose one (the option `split`)")
@@ -72,11 +72,11 @@ def splits_of(path: str | Path) -> tuple[str, ...]:
     if _is_recordio(path):
         return ()
     files = open_files(path)
-    return () if find_list(files) else _splits(files.members, _wrapping(files.members, ""))
+    return () if find_list(files) else _splits(files.members, _common_prefix(files.members, ""))
 
 
 def _path(path: str | Path) -> Path:
-    return located(str(path)) if str(path).startswith(PREFIX) else Path(path)
+    return dataset_dir(str(path)) if str(path).startswith(PREFIX) else Path(path)
 
 
 def _by_folders(files: Files, members: Sequence[str], top: str, split: str = "") -> LabelledFiles:
@@ -107,7 +107,7 @@ def _is_recordio(path: Path) -> bool:
     return path.suffix.lower() == ".rec" and not path.is_dir()
 
 
-def _wrapping(members: Sequence[str], split: str) -> str:
+def _common_prefix(members: Sequence[str], split: str) -> str:
     """Returns the folders (with a trailing `/`) that contain all images and still leave each image in a subfolder."""
     top = ""
     while len(first := _first_folders(members, top)) == 1 and first != {split} and _depth(members, top) > 1:

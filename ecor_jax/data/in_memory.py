@@ -1,4 +1,4 @@
-"""`checked`: reads an image set before training, reports its bad images and keeps the others in memory if they fit."""
+"""`load_checked`: reads an image set before training, and keeps it in memory if it fits; reports bad images."""
 
 import hashlib
 import os
@@ -10,13 +10,13 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from ecor_jax.data.augment import OF_ORIGINALS, Augment
+from ecor_jax.data.augment import ON_ORIGINALS, Augment
 from ecor_jax.data.decode import picture_of
 from ecor_jax.data.encode import Preprocess
 from ecor_jax.data.records import BadImage, OnBadImage, Preprocessed, Record, Source, raise_bad_images
 from ecor_jax.data.sources import Subset
 
-MEMORY_LIMIT = 2 << 30  # bytes of images that `checked` keeps
+MEMORY_LIMIT = 2 << 30  # bytes of images that `load_checked` keeps
 
 
 class InMemory(Source):
@@ -33,7 +33,7 @@ class InMemory(Source):
         return self._loaded[index] or self._source[index]
 
 
-def checked(
+def load_checked(
     source: Source,
     preprocess: Preprocess,
     on_bad_image: OnBadImage = "error",
@@ -53,7 +53,7 @@ def checked(
     shape = preprocess(Image.new("RGB", (8, 8))).shape
     if len(source) * int(np.prod(shape)) > MEMORY_LIMIT:
         return source, (), ()
-    pixels = None if augment in OF_ORIGINALS else np.empty((len(source), *shape), np.uint8)
+    pixels = None if augment in ON_ORIGINALS else np.empty((len(source), *shape), np.uint8)
     room, lock = MEMORY_LIMIT, threading.Lock()
     digests: dict[int, bytes] = {}
 

@@ -10,7 +10,7 @@ from jaxtyping import Bool
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
 
-MOST = 200_000
+MAX_SETS = 200_000
 """Maximum number of sets in a vocabulary."""
 
 
@@ -39,8 +39,10 @@ def join_rationales(vocabulary: Vocabulary, count: int) -> Joined:
     own = [np.flatnonzero(gold).tolist() for gold in vocabulary.gold]
     sizes = [min(count or len(rationales), len(rationales)) for rationales in own]
     total = sum(math.comb(len(rationales), size) for rationales, size in zip(own, sizes, strict=True) if size)
-    if total > MOST:
-        raise UserError(f"rationales_per_prompt={count} makes {total} sets of rationales; at most {MOST} are feasible")
+    if total > MAX_SETS:
+        raise UserError(
+            f"rationales_per_prompt={count} makes {total} sets of rationales; at most {MAX_SETS} are feasible"
+        )
     lists: dict[str, list[str]] = {}
     members: dict[str, tuple[int, ...]] = {}
     for name, rationales, size in zip(vocabulary.classes, own, sizes, strict=True):

@@ -10,7 +10,7 @@ from ecor_jax.data.files import Files, open_files, raise_missing
 from ecor_jax.data.labelled_list import LabelledFiles
 from ecor_jax.data.pickled_pairs import read_bin
 from ecor_jax.data.records import Record, Source
-from ecor_jax.data.sources import InOrder
+from ecor_jax.data.sources import InMemory
 from ecor_jax.data.tables import table_rows
 from ecor_jax.data.vocabulary import distinct_names
 from ecor_jax.errors import UserError
@@ -117,7 +117,7 @@ def _of_bin(name: str, path: Path) -> PairSet:
         label = f"image {place} of {path.name}"
         images.setdefault(content, Record(image=content, category="", rationales=(), name=label))
     numbers = np.asarray([number_of[content] for content in contents], np.int64)
-    source = InOrder(list(images.values()), str(path))
+    source = InMemory(list(images.values()), str(path))
     again = sorted(set(range(len(contents))) - set(np.unique(numbers, return_index=True)[1].tolist()))
     source.skipped = {"the same picture again": [f"image {place}" for place in again]} if again else {}
     return PairSet(name, source, numbers[::2], numbers[1::2], same)

@@ -70,12 +70,12 @@ def _readers(number: int, picture: Picture, tally: Tally) -> Iterator[Callable[[
     elif is_array_records(path):
         for split in splits_of(path) or ("",):
             source = open_images(path, split=split)
-            tally.opened(source)
+            tally.add_source(source)
             yield from (functools.partial(source.__getitem__, row) for row in range(len(source)))
     else:
         files = open_files(path)
         source = LabelledFiles(files, files.members, ("",) * len(files.members))
-        tally.opened(source)
+        tally.add_source(source)
         yield from (functools.partial(source.__getitem__, row) for row in range(len(source)))
 
 

@@ -61,8 +61,8 @@ def train_batches(
         raise UserError(f"{workers} worker processes were asked for; expected 0 or more, or -1 to have them chosen")
     example = _Example(source, encode, on_bad_image)
     example.blank()  # raises UserError if every image is bad, which would block the pipeline
-    stream = grain.MapDataset.range(len(source)).seed(seed).shuffle().repeat().random_map(_Replaced(example))
-    return TrainBatches(_Pieces(stream, process_index, process_count, share), share, workers)
+    stream = grain.MapDataset.range(len(source)).seed(seed).shuffle().repeat().random_map(_SkipBad(example))
+    return TrainBatches(_ProcessShard(stream, process_index, process_count, share), share, workers)
 
 
 class TrainBatches:
@@ -79,7 +79,7 @@ class TrainBatches:
         return self.starting(0)
 
 
-class _Pieces(grain.MapDataset):
+class _ProcessShard(grain.MapDataset):
     """The shard of one process of every batch; the shards of all processes, in their order, form the batch."""
 
     def __init__(self, stream: grain.MapDataset, piece: int, pieces: int, size: int):
@@ -115,7 +115,7 @@ def eval_batches(
     """
     share = _share(source, batch_size, process_count)
     indices = np.arange(-(-len(source) // batch_size) * batch_size).reshape(-1, process_count, share)[:, process_index]
-    padded = _Padded(_Example(source, encode, on_bad_image), len(source))
+    padded = _WithMask(_Example(source, encode, on_bad_image), len(source))
     return _batched(grain.MapDataset.source(indices.ravel().tolist()).map(padded), share, workers)
 
 
@@ -149,7 +149,7 @@ class _Example:
         raise UserError(f"none of the {len(self._source)} images in {self._source.origin} can be read")
 
 
-class _Replaced:
+class _SkipBad:
     """Examples by index, in which the next readable record replaces a skipped bad image."""
 
     def __init__(self, example: _Example):
@@ -161,7 +161,7 @@ class _Replaced:
         return example
 
 
-class _Padded:
+class _WithMask:
     """Examples by index with a mask; blank beyond the last record and for skipped bad images."""
 
     def __init__(self, example: _Example, count: int):

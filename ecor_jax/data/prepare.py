@@ -16,7 +16,7 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core.utils.shard_utils import ShardConfig
 from tqdm import tqdm
 
-from ecor_jax.atomic import beside
+from ecor_jax.atomic import temporary_folder
 from ecor_jax.data.array_records import CATEGORIES_FILE, open_builder, open_split, to_record
 from ecor_jax.data.decode import decode_image
 from ecor_jax.data.images import open_images, splits_of
@@ -108,8 +108,8 @@ def prepare(
     bad: list[BadImage] = []
     tally = Tally()
     for images in sources.values():
-        tally.opened(images)
-    with _writing(output), beside(output) as folder:
+        tally.add_source(images)
+    with _writing(output), temporary_folder(output) as folder:
         # TFDS announces a download and its bars lack a total; the bars below have one.
         tfds.disable_progress_bar()
         records = {name: _good_records(images, name, bad) for name, images in sources.items()}

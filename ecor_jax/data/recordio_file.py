@@ -25,7 +25,7 @@ from ecor_jax.untrusted.files import open_regular, read_bytes
 MAGIC = 0xCED7230A
 _MAGIC_BYTES = struct.pack("<I", MAGIC)
 _PART, _HEADER = struct.Struct("<II"), struct.Struct("<IfQQ")
-_A_CROP = 16 << 10  # bytes: larger than most records of face crops, which then take a single read
+_READ_AHEAD = 16 << 10  # bytes: larger than most records of face crops, which then take a single read
 _TWO_LABELS = _HEADER.size + 8
 
 
@@ -69,7 +69,7 @@ class RecordFile:
         """Returns the labels and the image of the record at byte `start`. Raises BrokenRecord."""
         parts = []
         while True:
-            flag, length, data = self._part(start, _A_CROP)
+            flag, length, data = self._part(start, _READ_AHEAD)
             if flag not in ((2, 3) if parts else (0, 1)):
                 expected = "2 or 3, of a further part" if parts else "0 or 1, of a first part"
                 raise BrokenRecord(f"the part at byte {start} has the flag {flag}; expected {expected}")

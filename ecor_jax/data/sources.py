@@ -11,7 +11,7 @@ from ecor_jax.data.vocabulary import normalise_name
 from ecor_jax.errors import UserError
 
 
-class InOrder(Source):
+class InMemory(Source):
     """A source of records that are in memory."""
 
     def __init__(self, records: Sequence[Record], origin: str):

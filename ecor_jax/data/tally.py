@@ -26,7 +26,7 @@ class Tally:
         self.skipped: dict[str, int] = {}
         self.lines = list(lines)
 
-    def opened(self, source: Source) -> None:
+    def add_source(self, source: Source) -> None:
         """Counts the files that `source` found: its records as used, and its `skipped` files by reason."""
         passed_over = sum(map(len, source.skipped.values()))
         self.found += len(source) + passed_over

@@ -27,7 +27,7 @@ _AT_ONCE = 256
 """Number of records that a thread reads at a time to collect their labels."""
 
 
-def located(name: str) -> Path:
+def dataset_dir(name: str) -> Path:
     """Returns the directory of `tfds:NAME[/CONFIG][:VERSION]` below $TFDS_DATA_DIR or ~/tensorflow_datasets, like TFDS.
 
     The default version is the newest. Raises UserError, with instructions, if it is not prepared there.

@@ -15,7 +15,7 @@ from ecor_jax.data.concept_sets import read_concepts
 from ecor_jax.errors import UserError, some_of
 from ecor_jax.untrusted.json_text import JsonObject, kind_of, parse_json
 
-MOST_PAIRS = 10**8
+MAX_PAIRS = 10**8
 """Maximum number of (class, rationale) pairs, each of which is a prompt to encode; ImageNet has 4.2 million."""
 
 
@@ -65,9 +65,9 @@ class Vocabulary:
         """Builds a vocabulary from `{class: [rationale, ...]}`, already normalised; ignores repetitions in a class."""
         texts = dict.fromkeys(itertools.chain.from_iterable(lists.values()))
         columns = {text: column for column, text in enumerate(texts)}
-        if len(lists) * len(columns) > MOST_PAIRS:
+        if len(lists) * len(columns) > MAX_PAIRS:
             raise UserError(
-                f"{len(lists):,} classes and {len(columns):,} rationales make more than {MOST_PAIRS:,} pairs"
+                f"{len(lists):,} classes and {len(columns):,} rationales make more than {MAX_PAIRS:,} pairs"
             )
         gold = np.zeros((len(lists), len(columns)), bool)
         for row, rationales in enumerate(lists.values()):

@@ -15,7 +15,7 @@ from ecor_jax.checkpoints.model_dir import Model, load_clip
 from ecor_jax.clip.model import unit
 from ecor_jax.data.pictures import Picture, as_list, records_of
 from ecor_jax.data.records import Source
-from ecor_jax.data.sources import InOrder
+from ecor_jax.data.sources import InMemory
 from ecor_jax.data.tally import Tally
 from ecor_jax.errors import UserError
 from ecor_jax.features.image_features import image_features
@@ -70,7 +70,7 @@ class ClipEncoder(DualEncoder):
         self, pictures: Picture | Sequence[Picture], batch_size: int | None = None
     ) -> Float[np.ndarray, "N embed"]:
         """Returns unit float32 embeddings of images, in order. Raises UserError that names unreadable images."""
-        source = InOrder(records_of(as_list(pictures), Tally(), skip_bad=False), origin="the pictures to encode")
+        source = InMemory(records_of(as_list(pictures), Tally(), skip_bad=False), origin="the pictures to encode")
         return np.asarray(unit(jnp.asarray(self._features(source, batch_size or self._batch_size))))
 
     def encode_source(self, source: Source) -> Float[np.ndarray, "N embed"]:

@@ -184,7 +184,8 @@ def _packed(
 ) -> Float[Array, "n embed"]:
     tower: TextTower = nnx.merge(graph, weights)
     slots, prefix = jnp.arange(ids.shape[1]), prefix[:, 0]
-    mask: Bool[Array, "packs slots tokens"] = (slots <= slots[:, None]) & (slots[:, None] < stop[:, None])
+    query, key = slots[:, None], slots[None]
+    mask: Bool[Array, "packs slots tokens"] = (key <= query)[None] & (query[None] < stop[:, None])
     if cache is not None:
         cache = KVCache(*(of_prefixes[:, prefix] for of_prefixes in cache))
         in_prefix = jnp.arange(cache.keys.shape[2]) < lengths[prefix, None]

@@ -39,7 +39,7 @@ class PairTexts(Sequence[str]):
         one, other = divmod(range(len(self))[number], len(self.second))
         return self.template.format(**dict(zip(self.placeholders, (self.first[one], self.second[other]), strict=True)))
 
-    def halves(self) -> tuple[list[str], list[str]] | None:
+    def prefixes_and_suffixes(self) -> tuple[list[str], list[str]] | None:
         """Returns a prefix for each first filler and a suffix for each second filler; None if they cannot be split.
 
         The template is split at the last white space between its placeholders, so prefixes are as long as possible.
@@ -64,14 +64,14 @@ def token_source(
     padded: as in `tokenize`. Raises UserError for texts that are too long, as `tokenize` does; if ids are concatenated,
     it is raised here instead of by the returned function.
     """
-    halves = texts.halves() if isinstance(texts, PairTexts) else None
+    halves = texts.prefixes_and_suffixes() if isinstance(texts, PairTexts) else None
     if halves and all(half.strip() for side in halves for half in side):
         prefixes, suffixes = (ids_of(tokenizer, side, add_special_tokens=False) for side in halves)
         whole, inner = ids_of(tokenizer, texts[:1])[0], prefixes[0] + suffixes[0]
         at = next((at for at in range(len(whole)) if whole[at : at + len(inner)] == inner), 0)
         before, after = whole[:at], whole[at + len(inner) :]
         prefixes, suffixes = [before + ids for ids in prefixes], [ids + after for ids in suffixes]
-        if _hold(tokenizer, texts, prefixes, suffixes):
+        if _joining_matches(tokenizer, texts, prefixes, suffixes):
             _check_lengths(texts, prefixes, suffixes, context_length)
             fill: Any = tokenizer.pad_token_id if padded else 0
             return functools.partial(
@@ -80,7 +80,7 @@ def token_source(
     return lambda start, stop: tokenize(tokenizer, texts[start:stop], context_length, padded=padded)
 
 
-def _hold(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], prefixes: list, suffixes: list) -> bool:
+def _joining_matches(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], prefixes: list, suffixes: list) -> bool:
     """Returns whether concatenation gives the ids of the complete text, for every prefix and suffix in some pair."""
     tries = [(n % len(prefixes), n % len(suffixes)) for n in range(max(len(prefixes), len(suffixes)))]
     found = ids_of(tokenizer, [texts[one * len(suffixes) + other] for one, other in tries])

@@ -26,8 +26,8 @@ from ecor_jax.checkpoints.model_dir import Model
 from ecor_jax.errors import UserError
 from ecor_jax.features.packed import Cost, encode
 from ecor_jax.features.pair_texts import PairTexts, token_source
-from ecor_jax.parallel.mesh import fresh_array
-from ecor_jax.parallel.processes import wait
+from ecor_jax.parallel.mesh import page_aligned_zeros
+from ecor_jax.parallel.processes import barrier
 
 SHARD = 16384
 """Texts per file; they are tokenized together."""
@@ -73,8 +73,8 @@ class TextBank:
         self._together: list[Any] = [texts]
         if isinstance(texts, PairTexts):
             self._together = sorted([texts, *with_others], key=lambda texts: texts.template)
-            words = (*texts.placeholders, str(len(texts.first)), *texts.first, *texts.second)
-            _update(self._digest, (*(texts.template for texts in self._together), *words))
+            fillers = (*texts.placeholders, str(len(texts.first)), *texts.first, *texts.second)
+            _update(self._digest, (*(texts.template for texts in self._together), *fillers))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -183,7 +183,7 @@ class PairBank:
     """Unit embeddings of a template with every pair of fillers, [fillers of one, fillers of the other, embed].
 
     Columns are read by `bank[:, start:stop]`, in the dtype of the vision tower; no other part of the bank is in memory.
-    The template has both placeholders, the keys of `words`; `embed_pairs` takes any template.
+    The template has both placeholders, the keys of `fillers`; `embed_pairs` takes any template.
 
     needed: templates whose banks will be needed as well; those that are equal up to and including the second
       placeholder are encoded with this one.
@@ -193,17 +193,17 @@ class PairBank:
         self,
         model: Model,
         template: str,
-        words: Mapping[str, Sequence[str]],
+        fillers: Mapping[str, Sequence[str]],
         folder: Path | None = None,
         needed: Iterable[str] = (),
     ):
-        self._texts = texts = PairTexts(template, words)
+        self._texts = texts = PairTexts(template, fillers)
         begins = template[: template.index(f"{{{texts.placeholders[1]}}}") + 3]
         alike = sorted({other for other in needed if other.startswith(begins)} - {template})
-        self._bank = TextBank(model, texts, folder, [PairTexts(other, words) for other in alike])
-        self._first_are_rows = texts.placeholders == tuple(words)
+        self._bank = TextBank(model, texts, folder, [PairTexts(other, fillers) for other in alike])
+        self._first_are_rows = texts.placeholders == tuple(fillers)
         self.dtype = jnp.dtype(model.clip.vision.dtype)
-        self.shape = (*map(len, words.values()), self._bank.shape[1])
+        self.shape = (*map(len, fillers.values()), self._bank.shape[1])
         _give_memory_back()
         # Each process encodes its share of the shards now, before any part of the bank is in memory. A process that
         # cannot see another host's files, or finds a damaged file, encodes those shards again when it reads them.
@@ -213,7 +213,7 @@ class PairBank:
             pass
         if missing or math.prod(self.shape) * self.dtype.itemsize > LARGE:
             jax.clear_caches()  # drops the programs of the encoder and of the previous bank: 50 MB
-        wait()
+        barrier()
         _give_memory_back()
 
     def __getitem__(self, index: tuple[slice, slice]) -> Float[np.ndarray, "first columns embed"]:
@@ -222,7 +222,7 @@ class PairBank:
         shape = rows, max(0, end - begin), embed
         if not math.prod(shape):
             return np.zeros(shape, self.dtype)
-        pairs = fresh_array(shape, self.dtype)
+        pairs = page_aligned_zeros(shape, self.dtype)
         length = len(self._texts.second)
         if self._first_are_rows:
             by_first, firsts, seconds = pairs, range(rows), range(begin, end)
@@ -243,18 +243,18 @@ class PairBank:
 def embed_pairs(
     model: Model,
     template: str,
-    words: Mapping[str, Sequence[str]],
+    fillers: Mapping[str, Sequence[str]],
     folder: Path | None = None,
     needed: Iterable[str] = (),
 ) -> "PairBank | Float[np.ndarray, 'first second embed']":
     """Embeds a template with every pair of fillers; the result is constant along the axis of an absent placeholder."""
-    given = [f"{{{letter}}}" in template for letter in words]
+    given = [f"{{{placeholder}}}" in template for placeholder in fillers]
     if all(given):
-        return PairBank(model, template, words, folder, needed)
-    lists = [texts if used else texts[:1] for texts, used in zip(words.values(), given, strict=True)]
-    texts = [template.format(**dict(zip(words, pair, strict=True))) for pair in itertools.product(*lists)]
+        return PairBank(model, template, fillers, folder, needed)
+    lists = [texts if used else texts[:1] for texts, used in zip(fillers.values(), given, strict=True)]
+    texts = [template.format(**dict(zip(fillers, pair, strict=True))) for pair in itertools.product(*lists)]
     bank = embed_texts(model, texts, folder)
-    whole = np.broadcast_to(bank.reshape(*map(len, lists), -1), (*map(len, words.values()), bank.shape[1]))
+    whole = np.broadcast_to(bank.reshape(*map(len, lists), -1), (*map(len, fillers.values()), bank.shape[1]))
     return whole.astype(model.clip.vision.dtype)
 
 
@@ -276,7 +276,7 @@ def _digest_of(model: Model):
     return digest
 
 
-def _stacked(ids: Sequence[Int[np.ndarray, "texts tokens"]]) -> Int[np.ndarray, "all tokens"]:
+def _stacked(ids: Sequence[Int[np.ndarray, "_ _"]]) -> Int[np.ndarray, "texts tokens"]:
     longest = max(rows.shape[1] for rows in ids)
     return np.concatenate([np.pad(rows, ((0, 0), (0, longest - rows.shape[1]))) for rows in ids])
 

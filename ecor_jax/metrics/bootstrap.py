@@ -20,8 +20,8 @@ Statistic = Callable[[Weights], Float[np.ndarray, "figures resamples"]]
 
 RESAMPLES = 2000
 LEVEL = 0.95
-MOST_DRAWS = 20
-"""A metric that is defined in fewer than one in MOST_DRAWS resamples has no interval."""
+MAX_DRAWS = 20
+"""A metric that is defined in fewer than one in MAX_DRAWS resamples has no interval."""
 _BLOCK = 2_000_000
 """Number of weights held at a time, which bounds memory for many studies."""
 
@@ -51,7 +51,7 @@ def bootstrap_intervals(
 
     A resample in which a metric is undefined (an AUROC with one class only) is replaced by a new one: the interval is
     conditional on the metric being defined. It is None if the metric is undefined for the original studies, or for too
-    many resamples (MOST_DRAWS). Equal seeds give equal intervals, and every statistic gets the same resamples as long
+    many resamples (MAX_DRAWS). Equal seeds give equal intervals, and every statistic gets the same resamples as long
     as none is replaced. Raises UserError if there are no studies.
     """
     if not len(patients):
@@ -89,7 +89,7 @@ def bootstrap_intervals(
             )
         values = result.bootstrap_distribution
         defined = np.sum(~np.isnan(values), axis=1)
-        wanted &= defined * MOST_DRAWS >= values.shape[1]
+        wanted &= defined * MAX_DRAWS >= values.shape[1]
         missing = resamples - defined[wanted].min(initial=resamples)
     tails = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
     return tuple(

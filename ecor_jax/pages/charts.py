@@ -25,9 +25,9 @@ FUNCTIONS = (
 
 WIDTH, HEIGHT = 340, 220
 LEFT, RIGHT, TOP, BOTTOM = 56, 18, 12, 40
-MOST_POINTS = 240
+MAX_POINTS = 240
 """Maximum number of points of a curve; longer ones are averaged, because a phone shows no more."""
-MOST_DECADES = 6
+MAX_DECADES = 6
 NAMES = ("ink", "quiet", "line", "card", "accent", "wr", "rr", "wrong")
 SENTINELS = {name: f"#01{place:02x}a7" for place, name in enumerate(NAMES)}
 CURVES = ("accent", "wr", "rr", "wrong", "quiet")
@@ -55,7 +55,7 @@ def curves_of(lines: Iterable[Mapping[str, Any]], run: str) -> dict[str, list[tu
 def line_chart(curve: Sequence[tuple[float, float]], y_label: str, label: str, from_zero: bool = False) -> Markup:
     """Draws a curve over training steps and marks its last point."""
     points = np.asarray(curve, dtype=np.float64)
-    size = math.ceil(len(points) / MOST_POINTS)
+    size = math.ceil(len(points) / MAX_POINTS)
     points = np.stack([points[at : at + size].mean(axis=0) for at in range(0, len(points), size)])
     low = 0.0 if from_zero else points[:, 1].min()
     with _axes(label, "step", y_label, (points[0, 0], points[-1, 0]), (low, points[:, 1].max())) as (axes, drawn):
@@ -82,10 +82,10 @@ def roc_chart(curves: Sequence[Roc], label: str, faces: bool = False) -> Markup:
     """
     if faces:
         rates = [*rates_of(curves), 1.0]
-        grid = np.geomspace(rates[0], 1, MOST_POINTS)
+        grid = np.geomspace(rates[0], 1, MAX_POINTS)
         names = ("false accept rate (FAR)", "true accept rate (TAR)")
     else:
-        rates, grid = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0], np.linspace(0, 1, MOST_POINTS)
+        rates, grid = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0], np.linspace(0, 1, MAX_POINTS)
         names = ("false positive rate", "sensitivity")
     with _axes(label, *names, (rates[0], 1), (0, 1), shares="y") as (axes, drawn):
         if faces:
@@ -122,7 +122,7 @@ def line_sample(place: int) -> Markup:
 def rates_of(curves: Iterable[Roc]) -> list[float]:
     """Returns the powers of ten up to 0.1, starting at or just below the smallest positive FAR, but not below 1e-6."""
     smallest = min((float(curve.far[curve.far > 0].min()) for curve in curves), default=1.0)
-    lowest = min(max(math.floor(math.log10(smallest) + 1e-9), -MOST_DECADES), -1)
+    lowest = min(max(math.floor(math.log10(smallest) + 1e-9), -MAX_DECADES), -1)
     return [10.0**exponent for exponent in range(lowest, 0)]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 FILTERS = (
     "percent", "share", "plain", "signed", "change", "count", "number", "area", "duration", "far_text", "known",
-    "telling_decimals", "telling_shares", "significant_decimals", "probability",
+    "telling_decimals", "distinguishing_shares", "significant_decimals", "probability",
 )  # fmt: skip
 """Functions of this module that templates use, as filters and as functions."""
 MINUS = "\N{MINUS SIGN}"
@@ -87,7 +87,7 @@ def telling_decimals(firsts: Iterable[float], seconds: Iterable[float], least: i
     return most
 
 
-def telling_shares(firsts: Iterable[float], seconds: Iterable[float]) -> int:
+def distinguishing_shares(firsts: Iterable[float], seconds: Iterable[float]) -> int:
     """Returns the fewest decimals, from 1 to 5, with which `share` distinguishes the two values of every pair."""
     first, second = ([100 * value for value in values] for values in (firsts, seconds))
     return telling_decimals(first, second, 1, 5)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jinja2
 from PIL import Image
 
-from ecor_jax.atomic import beside
+from ecor_jax.atomic import temporary_folder
 from ecor_jax.errors import UserError
 from ecor_jax.pages import charts, numbers
 
@@ -47,7 +47,7 @@ def write_page(directory: Path, template: str | Path, /, **context: Any) -> Path
     except OSError as error:
         raise UserError(f"{directory}: the page cannot be written ({error.strerror or error})") from error
     _refuse_foreign(directory)
-    with beside(directory / "index.html") as partial:
+    with temporary_folder(directory / "index.html") as partial:
         text = _rendered(_Pictures(partial), template, OPTIONAL | context)
         (partial / "index.html").write_text(text, encoding="utf-8", newline="\n")
         _replace(directory, partial)

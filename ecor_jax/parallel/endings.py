@@ -18,7 +18,7 @@ from jax._src import distributed  # the coordinator's key-value store has no pub
 
 from ecor_jax import stopping
 
-TOLD, HEARD = "ecor_jax/told/{}", "ecor_jax/heard/{}"
+REASON, ACK = "ecor_jax/told/{}", "ecor_jax/heard/{}"
 """Keys in the coordinator's store: the reason for which a process shall end, and its acknowledgement."""
 TELLING_SECONDS = 5
 
@@ -33,18 +33,18 @@ def begin() -> None:
     own = distributed.global_state.process_id
     listener = threading.Thread(target=_listen, args=(client, own), daemon=True)
     listener.start()
-    stopping.before_end = lambda number: tell_others({"signal": number})
+    stopping.before_end = lambda number: broadcast_end({"signal": number})
 
     def stop_listening() -> None:
         # A thread that still waits in C++ when Python exits is aborted.
         with contextlib.suppress(RuntimeError):
-            client.key_value_set(TOLD.format(own), "{}")
+            client.key_value_set(REASON.format(own), "{}")
         listener.join(TELLING_SECONDS)
 
     atexit.register(stop_listening)
 
 
-def tell_others(told: Mapping[str, Any]) -> None:
+def broadcast_end(told: Mapping[str, Any]) -> None:
     """Makes the other processes end for the reason of this one: {"signal": number} or {"error": message}.
 
     Returns when they have acknowledged it, or after TELLING_SECONDS.
@@ -59,10 +59,10 @@ def tell_others(told: Mapping[str, Any]) -> None:
         # A failure for one process (it has a reason already, or is gone) must not stop the loop.
         for index in others:
             with contextlib.suppress(RuntimeError):
-                client.key_value_set(TOLD.format(index), json.dumps(told))
+                client.key_value_set(REASON.format(index), json.dumps(told))
         for index in others:
             with contextlib.suppress(RuntimeError):
-                client.blocking_key_value_get(HEARD.format(index), 1000 * TELLING_SECONDS)
+                client.blocking_key_value_get(ACK.format(index), 1000 * TELLING_SECONDS)
 
     # In a thread, because the process that serves the keys may be stuck.
     thread = threading.Thread(target=tell, daemon=True)
@@ -77,14 +77,14 @@ def coordinator() -> str:
 
 def _listen(client: Any, own: int) -> None:
     try:
-        told = json.loads(client.blocking_key_value_get(TOLD.format(own), 10**10))
-        client.key_value_set(HEARD.format(own), "")
+        told = json.loads(client.blocking_key_value_get(REASON.format(own), 10**10))
+        client.key_value_set(ACK.format(own), "")
     except RuntimeError:
         return  # The coordinator is gone, which JAX reports.
     if told:
         _ends.set()
     if "signal" in told:
-        stopping.heed(told["signal"])
+        stopping.request_stop(told["signal"])
     elif "error" in told:
         stopping.end(told["error"])
 
@@ -102,7 +102,7 @@ def catch_aborts() -> None:
     read, write = os.pipe()
     os.dup2(write, 2)
     os.close(write)
-    threading.Thread(target=_look_through, args=(read,), daemon=True).start()
+    threading.Thread(target=_filter_stderr, args=(read,), daemon=True).start()
     ctypes.CDLL(None).signal(signal.SIGABRT, _ABORTED)
 
 
@@ -113,7 +113,7 @@ MARK = b"what was written before this has been looked through\n"
 _marked, _gone = threading.Event(), threading.Event()
 
 
-def _look_through(read: int) -> None:
+def _filter_stderr(read: int) -> None:
     """Copies lines from the pipe `read` to stderr until one reports that the coordinator is gone."""
     with open(read, "rb") as lines:
         for line in lines:
@@ -169,7 +169,7 @@ def set_timeout(seconds: float) -> None:
 
 
 @contextlib.contextmanager
-def watched() -> Iterator[Callable[[], None]]:
+def watchdog() -> Iterator[Callable[[], None]]:
     """Yields a function `beat`; ends this process with a message if `beat` is not called within the timeout.
 
     The first call may take ten times the timeout, because the first step may compile, or wait for work that only one

@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 from tqdm import tqdm
 
 from ecor_jax.parallel import mesh as meshes
-from ecor_jax.parallel.endings import watched
+from ecor_jax.parallel.endings import watchdog
 
 MANY = 500
 """Number of examples from which it pays on CPUs to unroll the blocks of a tower: compiling takes a second or two more,
@@ -43,9 +43,9 @@ def map_batches(
     graph, state = nnx.split(model)
     state, many = meshes.place(state, mesh), total >= MANY
     if many:
-        state = meshes.apart(state, mesh)
+        state = meshes.unstack(state, mesh)
     answers = []
-    with meshes.UNROLLED(many), watched() as beat, tqdm(total=total, desc=name, unit="image", mininterval=1) as bar:
+    with meshes.UNROLLED(many), watchdog() as beat, tqdm(total=total, desc=name, unit="image", mininterval=1) as bar:
         for batch in batches:
             placed = meshes.global_batch(batch, mesh)
             answer = call(fn, graph, mesh, state, placed), placed["mask"]

@@ -14,14 +14,14 @@ from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
 from ecor_jax.errors import UserError
 from ecor_jax.parallel.shards import BATCH
 
-WHOLE = PartitionSpec()
+REPLICATED = PartitionSpec()
 
 # Each rule is a pattern for the path of an array, the spec with which the array is stored between steps, and the spec
 # to which it is resharded for computation. The first match decides; arrays without a match are replicated.
 RULES: tuple[tuple[str, PartitionSpec, PartitionSpec], ...] = (
     # Prompt tokens [layers, count, width] are stored sharded by width. They are used replicated, because sharded tokens
     # would make the activations sharded by width, too.
-    (r"prompts/tokens$", PartitionSpec(None, None, ("data", "model")), WHOLE),
+    (r"prompts/tokens$", PartitionSpec(None, None, ("data", "model")), REPLICATED),
     # Text banks [outer, inner, embed], by inner candidate (for ECOR: by class).
     (r"pair_bank$", PartitionSpec(None, "model"), PartitionSpec(None, "model")),
     # Class prototypes of identities [identities, size], by identity: their logits stay on the device that made them.
@@ -31,9 +31,9 @@ RULES: tuple[tuple[str, PartitionSpec, PartitionSpec], ...] = (
 # rules apply to them as well.
 FSDP_RULES: tuple[tuple[str, PartitionSpec, PartitionSpec], ...] = (
     # Stacked blocks [layers, inputs, outputs]: `gathered` leaves them sharded, `one_block` gathers each one.
-    (r"blocks/.*kernel$", PartitionSpec(None, "data"), WHOLE),
-    (r"(patch_embedding|projection|last/.*|pool/.*)/kernel$", PartitionSpec("data"), WHOLE),
-    (r"(token|position)_embedding$", PartitionSpec(None, "data"), WHOLE),
+    (r"blocks/.*kernel$", PartitionSpec(None, "data"), REPLICATED),
+    (r"(patch_embedding|projection|last/.*|pool/.*)/kernel$", PartitionSpec("data"), REPLICATED),
+    (r"(token|position)_embedding$", PartitionSpec(None, "data"), REPLICATED),
 )
 
 FSDP = jax.make_user_context(False)
@@ -95,26 +95,28 @@ def put(leaf: jax.Array | np.ndarray, sharding: NamedSharding) -> jax.Array:
     return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
 
 
-def fresh_array(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+def page_aligned_zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """Returns zeros in memory pages of their own: aligned, so that `put` does not copy, and allocated on first use."""
     dtype = np.dtype(dtype)
     memory = mmap.mmap(-1, dtype.itemsize * math.prod(shape), flags=mmap.MAP_PRIVATE)
     return np.frombuffer(memory, dtype).reshape(shape)
 
 
-def whole(state: Any, mesh: Mesh) -> Any:
+def reshard_used(state: Any, mesh: Mesh) -> Any:
     """Reshards a state to its used specs, so that every process can read arrays that are only stored sharded."""
     return jax.tree.map(put, state, shardings(state, mesh, used=True))
 
 
-class Layers(NamedTuple):
+class UnstackedLayers(NamedTuple):
     """Stacked weights as one array for each layer."""
 
     arrays: tuple[jax.Array, ...]
 
 
-def apart(state: Any, mesh: Mesh) -> Any:
-    """Splits stacked blocks into `Layers`, for `UNROLLED` functions on one CPU device; `gathered` stacks them again.
+def unstack(state: Any, mesh: Mesh) -> Any:
+    """Splits stacked blocks into `UnstackedLayers`, for `UNROLLED` functions on one CPU device.
+
+    `gathered` stacks them again.
 
     A compiled function copies each layer of a stacked argument before it multiplies with it. A stack that is made
     within the function is optimised away, and its layers are used in place.
@@ -122,9 +124,9 @@ def apart(state: Any, mesh: Mesh) -> Any:
     if mesh.size > 1 or platform() != "cpu":
         return state
 
-    def of(path: Any, leaf: jax.Array) -> jax.Array | Layers:
+    def of(path: Any, leaf: jax.Array) -> jax.Array | UnstackedLayers:
         # JAX does not copy views of NumPy arrays.
-        return Layers(tuple(map(jax.device_put, np.asarray(leaf)))) if "blocks/" in _name(path) else leaf
+        return UnstackedLayers(tuple(map(jax.device_put, np.asarray(leaf)))) if "blocks/" in _name(path) else leaf
 
     return jax.tree_util.tree_map_with_path(of, state)
 
@@ -133,9 +135,9 @@ def gathered(state: Any, mesh: Mesh) -> Any:
     """Constrains a state, within a compiled function, to its used specs; stacked blocks keep their stored specs."""
 
     def stacked(leaf: Any) -> Any:
-        return jnp.stack(leaf.arrays) if isinstance(leaf, Layers) else leaf
+        return jnp.stack(leaf.arrays) if isinstance(leaf, UnstackedLayers) else leaf
 
-    state = jax.tree.map(stacked, state, is_leaf=lambda leaf: isinstance(leaf, Layers))
+    state = jax.tree.map(stacked, state, is_leaf=lambda leaf: isinstance(leaf, UnstackedLayers))
     stored, used = shardings(state, mesh), shardings(state, mesh, used=True)
     places = jax.tree_util.tree_map_with_path(lambda path, *both: both["blocks/" not in _name(path)], stored, used)
     return jax.lax.with_sharding_constraint(state, places)
@@ -153,10 +155,10 @@ def one_block(block: Any, dtype: Any) -> Any:
 
     def of(path: Any, leaf: jax.Array) -> jax.Array:
         stored = _spec(f"blocks/{_name(path)}", (1, *leaf.shape), mesh, used=False)
-        if stored == WHOLE:
+        if stored == REPLICATED:
             return leaf
         share = jax.lax.with_sharding_constraint(leaf.astype(dtype), PartitionSpec(*stored[1:]))
-        return jax.lax.with_sharding_constraint(share, WHOLE)
+        return jax.lax.with_sharding_constraint(share, REPLICATED)
 
     return jax.tree_util.tree_map_with_path(of, block)
 
@@ -180,8 +182,8 @@ def _spec(name: str, shape: tuple[int, ...], mesh: Mesh | AbstractMesh, used: bo
         if re.search(pattern, name):
             spec = specs[used]
             divides = all(size % _devices(axis, mesh) == 0 for axis, size in zip(spec, shape, strict=False))
-            return spec if divides else WHOLE
-    return WHOLE
+            return spec if divides else REPLICATED
+    return REPLICATED
 
 
 def _devices(axis: str | tuple[str, ...] | None, mesh: Mesh | AbstractMesh) -> int:

@@ -21,12 +21,12 @@ from tqdm import tqdm
 from ecor_jax import stopping
 from ecor_jax.errors import UserError
 from ecor_jax.parallel import endings
-from ecor_jax.parallel.endings import watched
+from ecor_jax.parallel.endings import watchdog
 
 HEARTBEAT_SECONDS = 60
 """Seconds without heartbeat (sent by background threads of JAX) from a process after which the others end."""
 
-joins = False
+is_distributed = False
 """Whether this process has joined, or tries to join, a multi-process run."""
 
 
@@ -38,8 +38,8 @@ def join(coordinator: str, count: int, index: int, seconds: int) -> None:
     message. From this call on, it also ends with a message wherever JAX would abort it, as JAX does when the first
     process is gone.
     """
-    global joins
-    joins = True
+    global is_distributed
+    is_distributed = True
     logging.getLogger("jax._src.distributed").setLevel(logging.WARNING)
     endings.catch_aborts()
     if coordinator and index:
@@ -126,7 +126,7 @@ def broadcast_from_first(make: Callable[[], Any]) -> Any:
     return told["value"]
 
 
-def wait() -> None:
+def barrier() -> None:
     """Waits for all processes (a barrier): afterwards all see the files that the first one has written."""
     broadcast_from_first(lambda: None)
 
@@ -141,7 +141,7 @@ def broadcast_array_from_first(make: Callable[[], np.ndarray | None]) -> np.ndar
     if kind is None:
         return None
     name, shape = kind
-    with watched():
+    with watchdog():
         return multihost_utils.broadcast_one_to_all(np.zeros(shape, name) if array is None else array)
 
 
@@ -170,7 +170,7 @@ def assert_same(what: str, make: Callable[[], Any]) -> None:
     if jax.process_count() == 1:
         return
     digest = np.frombuffer(hashlib.sha256(json.dumps(make(), sort_keys=True, default=str).encode()).digest(), np.uint8)
-    with watched():
+    with watchdog():
         digests = np.asarray(multihost_utils.process_allgather(digest)).reshape(jax.process_count(), -1)
     if others := np.flatnonzero((digests != digests[0]).any(axis=1)).tolist():
         named = ", ".join(map(str, others[:10]))
@@ -178,7 +178,7 @@ def assert_same(what: str, make: Callable[[], Any]) -> None:
 
 
 def _broadcast_bytes(content: bytes) -> bytes:
-    with watched():
+    with watchdog():
         size = int(multihost_utils.broadcast_one_to_all(np.int32(len(content))))
         padded = np.zeros(size, np.uint8)
         if is_first():

@@ -59,7 +59,8 @@ class Shards:
 
     def at(self, values: Float[Array, "*batch columns"], number: Int[Array, "*batch"]) -> Float[Array, "*batch"]:
         """Returns the value of the candidate `number`, from the device that has it."""
-        own = self.numbers(values.shape[-1]) == number[..., None]
+        numbers = jnp.expand_dims(self.numbers(values.shape[-1]), range(number.ndim))
+        own = numbers == number[..., None]
         return self.sum(jnp.sum(jnp.where(own, values, 0.0), axis=-1))
 
     def argmax(self, values: Float[Array, "batch columns"]) -> tuple[Int[Array, "batch"], Float[Array, "batch"]]:

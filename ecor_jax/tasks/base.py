@@ -29,13 +29,20 @@ from ecor_jax.errors import UserError
 from ecor_jax.pages.page import write_page
 from ecor_jax.parallel.endings import set_timeout
 from ecor_jax.parallel.mesh import FSDP, make_mesh
-from ecor_jax.parallel.processes import assert_same, broadcast_from_first, code_digest, enter_on_first, is_first, wait
+from ecor_jax.parallel.processes import (
+    assert_same,
+    barrier,
+    broadcast_from_first,
+    code_digest,
+    enter_on_first,
+    is_first,
+)
 from ecor_jax.tasks.explainer import Explainer
 from ecor_jax.training.loop import Validate, train
 from ecor_jax.training.metrics_log import read_metrics
 from ecor_jax.training.options import Training
 from ecor_jax.training.step import Learner
-from ecor_jax.training.workdir import check_shared, claimed, write_results
+from ecor_jax.training.workdir import check_shared, locked_workdir, write_results
 
 TASKS = {
     "rationale": "ecor_jax.tasks.rationale.task:Rationale",
@@ -207,7 +214,7 @@ def _run(task_class: type[Task], options: Any, workdir: Path, **given: Any) -> d
         raise UserError(f"best is {options.best!r}, but eval_every is 0: nothing is evaluated on the way")
     resolved = plain(options)
     _check_alike(options)
-    claim = enter_on_first(claimed(workdir, resolved, plain(task_class.Options()), task_class.may_change))
+    claim = enter_on_first(locked_workdir(workdir, resolved, plain(task_class.Options()), task_class.may_change))
     with claim, FSDP(options.parallel.fsdp):
         check_shared(workdir)
         broadcast_from_first(lambda: check_new(workdir / "model", overwrite=True))
@@ -258,7 +265,7 @@ def _pretrained(task: Task, workdir: Path) -> str:
     if not there:
         captions = task.captions()
         _run(task_of(first.task), first, folder, **({} if captions is None else {"captions": captions}))
-    wait()
+    barrier()
     if is_first():
         print(f"2/2 {task.options.task}: {', '.join(task.methods)} ({workdir})")
     return str(folder / "model")

@@ -119,7 +119,7 @@ def _open(data: LabelledPictures, paths: str, split: str, folders: Mapping[str, 
     """Opens the images of one path, or of several with commas; classes are renamed as in the texts."""
     sources = [open_images(path, split=split) for path in path_list(paths)]
     source = sources[0] if len(sources) == 1 else Concatenated(sources)
-    tally.opened(source)
+    tally.add_source(source)
     known = {folder: name for folder, name in folders.items() if folder in source.classes}
     aliases = known | _aliases(data.aliases)
     return Renamed(source, aliases) if aliases else source

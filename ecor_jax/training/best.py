@@ -31,7 +31,7 @@ class Best(contextlib.ExitStack):
         values = (line.get(PREFIX + self.name) for line in lines)
         self._highest = max((self._sign * value for value in values if value is not None), default=-math.inf)
 
-    def see(self, step: int, values: Mapping[str, float], state: TrainState) -> None:
+    def update(self, step: int, values: Mapping[str, float], state: TrainState) -> None:
         """Saves the state if its evaluation is the best so far. Raises UserError if `values` lacks the metric."""
         if self._store is None:
             return

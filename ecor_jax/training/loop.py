@@ -14,9 +14,9 @@ from tqdm import tqdm
 from ecor_jax import stopping
 from ecor_jax.errors import UserError
 from ecor_jax.parallel import mesh as meshes
-from ecor_jax.parallel.endings import watched
+from ecor_jax.parallel.endings import watchdog
 from ecor_jax.parallel.flops import matrix_flops, measured_peak
-from ecor_jax.parallel.processes import is_first, wait
+from ecor_jax.parallel.processes import barrier, is_first
 from ecor_jax.training.best import PREFIX, Best
 from ecor_jax.training.metrics_log import MetricsLog
 from ecor_jax.training.optimizers import make_optimizer
@@ -44,15 +44,15 @@ def train(learner: Learner, options: Training, workdir: Path, run: str, validate
     tuned, statistics, frozen = (meshes.place(part, mesh) for part in (tuned, statistics, frozen))
     state = _initial_state(tuned, statistics, optimizer, options.seed, mesh)
     step_fn = jitted(make_step(learner, graph, optimizer, mesh, options.parallel.grad_accumulation), state)
-    used = meshes.apart(frozen, mesh)
+    used = meshes.unstack(frozen, mesh)
 
     def model_of(state: TrainState) -> nnx.Module:
-        tuned, rest = (meshes.whole(part, mesh) for part in (state.tuned, frozen))
+        tuned, rest = (meshes.reshard_used(part, mesh) for part in (state.tuned, frozen))
         return nnx.merge(graph, tuned, state.statistics, rest)
 
     with (
         stopping.deferred(),
-        watched() as beat,
+        watchdog() as beat,
         Store(workdir / "checkpoints" / run) as store,
         Best(options.best, workdir / "checkpoints" / f"{run}_best") as best,
         Trace(workdir / "profile", options.profile) as trace,
@@ -89,7 +89,7 @@ def train(learner: Learner, options: Training, workdir: Path, run: str, validate
                 if previous:
                     # All processes see a signal to one of them at the same step.
                     if _check(previous, number - 1).get(STOP, 0) > 0:
-                        stopping.heed()
+                        stopping.request_stop()
                         stop = True
                     beat()
                 previous = metrics
@@ -103,7 +103,7 @@ def train(learner: Learner, options: Training, workdir: Path, run: str, validate
                     bar.set_postfix(loss=f"{values['loss']:.3f}", images_per_s=f"{images:.0f}", refresh=False)
                     if validate is not None and evaluates:
                         validation = dict(validate(model_of(state)))
-                        best.see(number, validation, state)
+                        best.update(number, validation, state)
                         values |= {PREFIX + name: value for name, value in validation.items()}
                         speed.restart()
                     if writes:
@@ -115,7 +115,7 @@ def train(learner: Learner, options: Training, workdir: Path, run: str, validate
                 if stop:
                     store.wait()
                     # The first process runs the coordinator, so it must not end before the others have saved.
-                    wait()
+                    barrier()
                     raise stopping.Stopped(
                         f"{run}: stopped at step {number} of {options.steps}, which is saved; "
                         "the same command goes on from there"

@@ -20,7 +20,7 @@ CONFIG, LOCK, TOKEN = "config.json", ".lock", ".token"
 
 
 @contextlib.contextmanager
-def claimed(
+def locked_workdir(
     workdir: Path, config: dict[str, Any], defaults: dict[str, Any], may_change: Collection[str] = ()
 ) -> Iterator[None]:
     """Locks `workdir`, creating it if needed, for a run of `config`; the lock is released if the process dies.

@@ -11,7 +11,7 @@ from typing import Any
 from ecor_jax.errors import UserError
 from ecor_jax.untrusted.files import decode_text, read_bytes
 
-MOST_BYTES = 64 << 20
+MAX_BYTES = 64 << 20
 DEPTH = 100
 DIGITS = 40
 """Maximum digits of an integer; transformers writes 31 digits for a tokenizer without a maximum length."""
@@ -28,7 +28,7 @@ def read_json(path: Path, *, pairs: Pairs | None = None) -> Any:
 
     Raises UserError, naming the file, if it cannot be read or exceeds a limit.
     """
-    return parse_json(read_bytes(path, MOST_BYTES), str(path), pairs=pairs)
+    return parse_json(read_bytes(path, MAX_BYTES), str(path), pairs=pairs)
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -41,8 +41,8 @@ def read_object(path: Path) -> dict[str, Any]:
 
 def parse_json(content: bytes | str, where: str, *, pairs: Pairs | None = None) -> Any:
     """Parses JSON text with the limits of `read_json`; `where` names it in error messages."""
-    if len(content) > MOST_BYTES:
-        raise UserError(f"{where}: {len(content):,} bytes of JSON; at most {MOST_BYTES:,} are read")
+    if len(content) > MAX_BYTES:
+        raise UserError(f"{where}: {len(content):,} bytes of JSON; at most {MAX_BYTES:,} are read")
     text = decode_text(content, where) if isinstance(content, bytes) else content
     try:
         value = json.loads(

@@ -30,11 +30,11 @@ _SIGNATURES = {
 _SIGNATURE = re.compile(b"|".join(b"(%s)" % pattern for pattern in _SIGNATURES.values()), re.DOTALL)
 _CAMERA_RAW = (".nef", ".cr2", ".dng", ".arw", ".orf", ".rw2", ".pef", ".srw")
 """Suffixes of TIFF-based raw files, of which Pillow would decode the thumbnail."""
-MOST_PIXELS = 178_956_970
+MAX_PIXELS = 178_956_970
 """Pillow's default limit for raising an error; half a GiB in RGB. Phone cameras reach 108 million."""
-MOST_ELONGATED = 100
+MAX_ASPECT_RATIO = 100
 """Maximum aspect ratio, because the shorter side determines the scale in models' preprocessing."""
-MOST_SCANS = 100
+MAX_SCANS = 100
 """Maximum number of scans of a progressive JPEG; cameras and programs write about ten."""
 _MARK = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
 """Matches a JPEG marker, except the kinds that may stand within compressed data (stuffed zeros, restarts)."""
@@ -66,8 +66,8 @@ def open_picture(content: bytes, name: str = "") -> Image.Image:
     if kind and kind not in FORMATS:
         raise Implausible(f"its format, {kind}, is not read; expected {', '.join(FORMATS)}, or DICOM")
     content = _pixels_alone(content) if kind == "PNG" else content
-    if Image.MAX_IMAGE_PIXELS is not None and Image.MAX_IMAGE_PIXELS < MOST_PIXELS:
-        Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # or Pillow warns; a higher limit, or none (None), is kept
+    if Image.MAX_IMAGE_PIXELS is not None and Image.MAX_IMAGE_PIXELS < MAX_PIXELS:
+        Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # or Pillow warns; a higher limit, or none (None), is kept
     picture = Image.open(io.BytesIO(content), formats=FORMATS)
     check_size(*picture.size)
     if picture.format in ("JPEG", "MPO"):
@@ -96,22 +96,22 @@ def _pixels_alone(content: bytes) -> bytes:
 
 def check_scans(content: bytes) -> None:
     """Raises Implausible for a JPEG with too many scans: each processes all pixels, however few bytes it has."""
-    if content.count(b"\xff" + _SCAN) <= MOST_SCANS:
+    if content.count(b"\xff" + _SCAN) <= MAX_SCANS:
         return  # an upper bound; parsing the markers is exact but 50 times as slow
     scans, place = 0, 2
-    while (mark := _MARK.search(content, place)) and mark[1] != _END and scans <= MOST_SCANS:
+    while (mark := _MARK.search(content, place)) and mark[1] != _END and scans <= MAX_SCANS:
         scans += mark[1] == _SCAN
         # Every marker is followed by its segment's length; compressed data follow the segment of a scan.
         place = mark.end() + int.from_bytes(content[mark.end() : mark.end() + 2])
-    if scans > MOST_SCANS:
-        raise Implausible(f"it has more than {MOST_SCANS} scans")
+    if scans > MAX_SCANS:
+        raise Implausible(f"it has more than {MAX_SCANS} scans")
 
 
 def check_size(width: int, height: int) -> None:
     """Raises Implausible for a size that would not fit into memory, before or after scaling."""
     if not (width > 0 and height > 0):
         raise Implausible(f"a picture of {width}x{height} pixels")
-    if width * height > MOST_PIXELS:
-        raise Implausible(f"it has {width}x{height} pixels; at most {MOST_PIXELS:,} are read")
-    if max(width, height) > MOST_ELONGATED * min(width, height):
-        raise Implausible(f"it is {width}x{height} pixels; at most {MOST_ELONGATED} times as long as wide is read")
+    if width * height > MAX_PIXELS:
+        raise Implausible(f"it has {width}x{height} pixels; at most {MAX_PIXELS:,} are read")
+    if max(width, height) > MAX_ASPECT_RATIO * min(width, height):
+        raise Implausible(f"it is {width}x{height} pixels; at most {MAX_ASPECT_RATIO} times as long as wide is read")

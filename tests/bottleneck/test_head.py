@@ -12,11 +12,9 @@ from flax import nnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecor_jax.bottleneck.head import Adapter, Bottleneck, group_softmax, intervened, similarity_shares
+from ecor_jax.bottleneck.head import Adapter, Bottleneck, group_softmax, intervene, similarity_shares
 from ecor_jax.clip.model import Bank
 from ecor_jax.errors import UserError
-
-pytestmark = pytest.mark.usefixtures("strict_dtypes")
 
 EMBED, CONCEPTS = 8, 7
 # Ragged, out of order, and a group of one.
@@ -224,7 +222,7 @@ def test_shares_of_zero_activations(with_bias):
 def test_the_others_of_a_group_share_the_rest_as_they_did(seed, groups, concept, value):
     scores = np.random.default_rng(seed).uniform(-2, 2, (3, CONCEPTS))
     before = slow_group_softmax(scores, groups)
-    found = np.asarray(intervened(jnp.asarray(before, jnp.float32), jnp.array(groups), concept, value))
+    found = np.asarray(intervene(jnp.asarray(before, jnp.float32), jnp.array(groups), concept, value))
     own = np.array(groups) == groups[concept]
     np.testing.assert_allclose(found[:, concept], value, rtol=1e-6)
     np.testing.assert_allclose(found[:, ~own], before[:, ~own], rtol=1e-6)
@@ -237,5 +235,5 @@ def test_the_others_of_a_group_share_the_rest_as_they_did(seed, groups, concept,
 
 def test_others_that_are_all_nothing_share_alike():
     before = jnp.array([[1.0, 0.0, 0.0, 0.0, 0.7, 0.3]])
-    found = intervened(before, jnp.array([0, 0, 0, 0, 1, 1]), 0, 0.25)
+    found = intervene(before, jnp.array([0, 0, 0, 0, 1, 1]), 0, 0.25)
     np.testing.assert_allclose(found, [[0.25, 0.25, 0.25, 0.25, 0.7, 0.3]], rtol=1e-6)

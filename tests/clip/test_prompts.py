@@ -13,8 +13,6 @@ from ecor_jax.clip.model import Clip
 from ecor_jax.clip.prompts import VisualPrompts, prompt_layers
 from ecor_jax.errors import UserError
 
-pytestmark = pytest.mark.usefixtures("strict_dtypes")
-
 
 def of_four_layers(name, **options):
     config = preset(name)

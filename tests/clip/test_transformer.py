@@ -15,10 +15,8 @@ from ecor_jax.clip.prompts import VisualPrompts
 from ecor_jax.clip.transformer import Attention, Transformer
 from ecor_jax.clip.vision import random_patches
 from ecor_jax.parallel.flops import matrix_flops
-from ecor_jax.parallel.mesh import UNROLLED, apart, gathered, make_mesh
+from ecor_jax.parallel.mesh import UNROLLED, gathered, make_mesh, unstack
 from ecor_jax.training.step import use_remat
-
-pytestmark = pytest.mark.usefixtures("strict_dtypes")
 
 
 def blocks(layers: int, width: int, mlp_width: int, *, causal: bool = False) -> Transformer:
@@ -102,7 +100,7 @@ def test_layers_that_stand_apart_are_what_a_stack_of_them_is_and_are_not_copied(
     transformer = blocks(4, 64, 256, causal=True)
     mesh = make_mesh(devices=jax.devices()[:1])
     graph, stacked = nnx.split(transformer)
-    layers = apart(stacked, mesh)
+    layers = unstack(stacked, mesh)
     x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 5, 64)), jnp.float32)
     with UNROLLED(True):
         run = jax.jit(lambda state, x: nnx.merge(graph, gathered(state, mesh))(x))

@@ -38,7 +38,7 @@ from pathlib import Path
 
 root, tries = Path(sys.argv[1]), int(sys.argv[2])
 from ecor_jax.errors import UserError
-from ecor_jax.training.workdir import claimed, write_results
+from ecor_jax.training.workdir import locked_workdir, write_results
 
 EVENTS = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.scandir", "fcntl.flock", "fcntl.lockf")
 
@@ -49,7 +49,7 @@ def start(workdir, seed, message):
     sys.addaudithook(watch)
     config = {"seed": seed}
     try:
-        with claimed(workdir, config, config):
+        with locked_workdir(workdir, config, config):
             for number in range(10):
                 (workdir / "work").write_text(str(seed))
             assert (workdir / "work").read_text() == str(seed)

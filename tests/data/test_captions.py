@@ -9,7 +9,7 @@ import pytest
 
 from ecor_jax.data.captions import DESCRIPTOR_TEMPLATES, NAME_TEMPLATES, ListedCaptions
 from ecor_jax.data.records import Record
-from ecor_jax.data.sources import InOrder
+from ecor_jax.data.sources import InMemory
 from ecor_jax.errors import UserError
 
 ENTRIES = {
@@ -64,7 +64,7 @@ def test_a_class_is_found_by_its_normalised_name_and_described_in_every_form(lis
 
 def test_classes_without_captions_are_listed_before_the_start(listed):
     def source(*categories):
-        return InOrder([record("", category) for category in categories], "a folder")
+        return InMemory([record("", category) for category in categories], "a folder")
 
     by_class = listed({"cat": ["any cat"], "grey_seal": ["a seal"]})
     by_class.check(source("cat", "grey seal"))

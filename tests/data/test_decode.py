@@ -118,7 +118,7 @@ BROKEN = "(is not an image|cannot be decoded)"
     ],
 )
 def test_what_is_no_picture_is_named_with_the_reason(content, name, message, monkeypatch):
-    monkeypatch.setattr(pictures, "MOST_PIXELS", 1500)
+    monkeypatch.setattr(pictures, "MAX_PIXELS", 1500)
     with pytest.raises(BadImage, match=f"{name} {message}"):
         decode_image(content, name)
 

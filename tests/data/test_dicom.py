@@ -224,7 +224,7 @@ def test_what_is_no_picture_is_named(content, message):
 
 
 def test_an_image_as_large_as_a_bomb_is_refused(monkeypatch):
-    monkeypatch.setattr(pictures, "MOST_PIXELS", 119)
+    monkeypatch.setattr(pictures, "MAX_PIXELS", 119)
     with pytest.raises(BadImage, match=r"x is a DICOM file that cannot be decoded: .* at most 119 are read"):
         decode(grey(), "x")
 

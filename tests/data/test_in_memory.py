@@ -9,7 +9,7 @@ from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.data import in_memory
 from ecor_jax.data.decode import picture_of
 from ecor_jax.data.encode import CaptionLabels, Encode, GoldLabels, IdentityLabels
-from ecor_jax.data.in_memory import checked
+from ecor_jax.data.in_memory import load_checked
 from ecor_jax.data.pipeline import train_batches
 from ecor_jax.data.records import BadImage, Record, Source
 from ecor_jax.data.vocabulary import Vocabulary
@@ -36,7 +36,7 @@ class Files(Source):
 def test_a_picture_in_two_classes_is_told():
     source = Files(FIRST, SECOND, FIRST, FIRST)
     source.categories = ("dog", "dog", "cat", "dog")
-    loaded, bad, twice = checked(source, squash)
+    loaded, bad, twice = load_checked(source, squash)
     assert len(loaded) == 4 and bad == ()
     assert twice == ("files.zip: one picture stands in two classes, 0.png and 2.png; both are used",)
 
@@ -44,7 +44,7 @@ def test_a_picture_in_two_classes_is_told():
 @pytest.mark.parametrize("augment", ["none", "flip", "crop_flip"])
 def test_records_of_a_checked_set_hold_the_originals_which_are_decoded_once_where_they_are_cut(augment):
     source = Files(None, FIRST)
-    loaded, *_ = checked(source, squash, "skip", augment)
+    loaded, *_ = load_checked(source, squash, "skip", augment)
     np.testing.assert_array_equal(picture_of(loaded[0]), PHOTO)
     source.contents[1] = None  # not read again
     record = loaded.load(0)
@@ -56,7 +56,7 @@ def test_records_of_a_checked_set_hold_the_originals_which_are_decoded_once_wher
 
 def test_checked_names_all_bad_images_at_once():
     with pytest.raises(UserError) as error:
-        checked(Files(FIRST, None, b"no image", *[None] * 10), squash)
+        load_checked(Files(FIRST, None, b"no image", *[None] * 10), squash)
     message = str(error.value)
     assert message.startswith("12 of 13 images in files.zip cannot be read: 1.png cannot be read: CRC; 2.png is")
     assert message.endswith("; and 2 more (--config.data.on_bad_image=skip leaves them out)")
@@ -64,7 +64,7 @@ def test_checked_names_all_bad_images_at_once():
 
 def test_checked_preprocesses_everything_once_and_may_skip_bad_images():
     source = Files(None, FIRST, b"no image", SECOND)
-    loaded, bad, _ = checked(source, squash, "skip")
+    loaded, bad, _ = load_checked(source, squash, "skip")
     assert loaded.names == ("1.png", "3.png") and len(loaded) == 2
     assert loaded.categories == ("dog", "dog") and loaded.origin == "files.zip"
     assert [message.split()[0] for message in bad] == ["0.png", "2.png"]
@@ -73,15 +73,15 @@ def test_checked_preprocesses_everything_once_and_may_skip_bad_images():
     np.testing.assert_array_equal(record.pop("pixels"), squash(Image.fromarray(PHOTO[::-1])))
     assert record == {"category": "dog", "rationales": ("fur",), "name": "3.png"}
     with pytest.raises(UserError, match=r"2 of 2 images in files\.zip cannot be read"):
-        checked(Files(None, b""), squash, "skip")
+        load_checked(Files(None, b""), squash, "skip")
 
 
 @pytest.mark.parametrize("augment", ["none", "crop_flip"])
 def test_large_sets_are_not_read(monkeypatch, augment):
     monkeypatch.setattr(in_memory, "MEMORY_LIMIT", 2 * 16 * 16 * 3)
     small, large = Files(FIRST, FIRST), Files(None, None, None)
-    assert checked(small, squash, augment=augment)[0] is not small
-    assert checked(large, squash, augment=augment) == (large, (), ())
+    assert load_checked(small, squash, augment=augment)[0] is not small
+    assert load_checked(large, squash, augment=augment) == (large, (), ())
 
 
 def numbered(record, rng):
@@ -104,7 +104,7 @@ def test_an_example_is_the_same_whether_the_set_fits_into_memory_or_not(tiny_cli
 
     def batches(limit: int) -> tuple[Source, list[dict[str, np.ndarray]]]:
         monkeypatch.setattr(in_memory, "MEMORY_LIMIT", limit)
-        loaded, *_ = checked(source, preprocess, augment=augment)
+        loaded, *_ = load_checked(source, preprocess, augment=augment)
         stream = iter(train_batches(loaded, Encode(preprocess, labels, augment), batch_size=6, seed=3))
         return loaded, [next(stream) for _ in range(6)]
 

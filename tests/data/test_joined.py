@@ -65,8 +65,8 @@ def test_a_negative_number_and_too_many_sets_are_refused_before_they_are_made(mo
     many = Vocabulary.from_lists({"cat": [f"r{number}" for number in range(60)]})
     with pytest.raises(UserError, match="makes 118264581564861424 sets"):  # 60 choose 30
         join_rationales(many, 30)
-    monkeypatch.setattr(joined, "MOST", 5)
+    monkeypatch.setattr(joined, "MAX_SETS", 5)
     assert len(join_rationales(WORDS, 2).vocabulary.rationales) == 5
-    monkeypatch.setattr(joined, "MOST", 4)
+    monkeypatch.setattr(joined, "MAX_SETS", 4)
     with pytest.raises(UserError, match="rationales_per_prompt=2 makes 5 sets of rationales; at most 4"):
         join_rationales(WORDS, 2)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ecor_jax.data.pair_sets import PairSet, open_pairs, pairs_within
 from ecor_jax.data.records import Record
-from ecor_jax.data.sources import InOrder
+from ecor_jax.data.sources import InMemory
 from ecor_jax.errors import UserError
 
 
@@ -275,9 +275,9 @@ def test_paths_of_no_known_kind(tmp_path, path, images, message):
         open_pairs("x", tmp_path / path, tmp_path / images if images else "")
 
 
-def people(categories: Sequence[str]) -> InOrder:
+def people(categories: Sequence[str]) -> InMemory:
     records = [Record(image=b"", category=category, rationales=(), name="") for category in categories]
-    return InOrder(records, "letters")
+    return InMemory(records, "letters")
 
 
 def slow_pairs(categories: str, alike: bool) -> set[tuple[int, int]]:

@@ -13,7 +13,7 @@ from ecor_jax.data.procedural import Procedural, vocabulary
 from ecor_jax.data.procedural.objects import KINDS
 from ecor_jax.data.procedural.painting import paint
 from ecor_jax.data.procedural.parts import PARTS
-from ecor_jax.data.procedural.scene import STYLES, Finish, Part, Scene, sample_scene
+from ecor_jax.data.procedural.scene import STYLES, Part, PostProcessing, Scene, sample_scene
 from ecor_jax.data.procedural.surfaces import SURFACES
 from ecor_jax.data.records import Record
 from ecor_jax.data.vocabulary import normalise_name
@@ -66,7 +66,7 @@ def test_gold_is_exactly_what_is_drawn(style):
 def test_nothing_is_cut_off(style):
     for index in range(48):
         scene = sample_scene(style, 1, index)
-        scene = replace(scene, background=replace(scene.background, pattern="plain"), finish=Finish())
+        scene = replace(scene, background=replace(scene.background, pattern="plain"), finish=PostProcessing())
         picture = paint(scene, 48)
         rim = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
         assert (rim == scene.background.ground).all(), f"{style}-{index}"

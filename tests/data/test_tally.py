@@ -42,7 +42,7 @@ def people(make_folder):
 
 def counted(source: Source) -> Tally:
     tally = Tally()
-    tally.opened(source)
+    tally.add_source(source)
     assert tally.used == len(source)
     assert tally.found == tally.used + sum(tally.skipped.values())
     return tally

@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 from ecor_jax.clip.tokenizer import tokenize
 from ecor_jax.clip.vision import normalise_pixels
 from ecor_jax.data.records import Record
-from ecor_jax.data.sources import InOrder
+from ecor_jax.data.sources import InMemory
 from ecor_jax.errors import UserError
 from ecor_jax.features.encoders import ClipEncoder, DualEncoder, FileEncoder
 from ecor_jax.parallel.mesh import make_mesh
@@ -40,9 +40,9 @@ def path(tmp_path) -> Path:
     return write(tmp_path / "biovil.safetensors")
 
 
-def source(*names: str) -> InOrder:
+def source(*names: str) -> InMemory:
     """Records whose pictures nobody could read."""
-    return InOrder([Record(image=b"", category="", rationales=(), name=name) for name in names], "here")
+    return InMemory([Record(image=b"", category="", rationales=(), name=name) for name in names], "here")
 
 
 def test_images_and_texts_come_back_by_name_in_the_order_asked(path):
@@ -143,14 +143,14 @@ def encoder(model, batch_size: int = 8) -> DualEncoder:
 
 
 @pytest.fixture(scope="module")
-def pictures() -> InOrder:
+def pictures() -> InMemory:
     """Grey and coloured."""
     rng, records = np.random.default_rng(0), []
     for number in range(9):
         pixels = rng.integers(0, 256, (16, 16) if number % 2 else (16, 16, 3), np.uint8)
         Image.fromarray(pixels).save(file := io.BytesIO(), "PNG")
         records.append(Record(image=file.getvalue(), category="", rationales=(), name=f"{number}.png"))
-    return InOrder(records, "here")
+    return InMemory(records, "here")
 
 
 def test_features_are_those_of_the_tower_unnormalised_and_in_order(model, pictures):

@@ -7,7 +7,7 @@ from flax import nnx
 
 from ecor_jax.clip.vision import normalise_pixels
 from ecor_jax.data.records import Record
-from ecor_jax.data.sources import InOrder
+from ecor_jax.data.sources import InMemory
 from ecor_jax.errors import UserError
 from ecor_jax.features import image_features as module
 from ecor_jax.features.image_features import image_features
@@ -17,7 +17,7 @@ from ecor_jax.parallel.mesh import make_mesh
 @pytest.fixture(scope="module")
 def source():
     pictures = np.random.default_rng(0).integers(0, 256, (11, 16, 16, 3), dtype=np.uint8)
-    return InOrder([Record(image=p, category="", rationales=(), name=f"{n}") for n, p in enumerate(pictures)], "here")
+    return InMemory([Record(image=p, category="", rationales=(), name=f"{n}") for n, p in enumerate(pictures)], "here")
 
 
 def features(model, source, folder, vision=None, mirrored=True):
@@ -57,10 +57,10 @@ def test_other_weights_other_pictures_and_no_mirror_images_are_computed(model, s
     assert not np.array_equal(features(model, source, folder, vision), both)
     records = [source[row] for row in range(11)]
     records[3] = {**records[3], "image": records[4]["image"]}
-    np.testing.assert_array_equal(features(model, InOrder(records, "here"), folder)[3], both[4])
+    np.testing.assert_array_equal(features(model, InMemory(records, "here"), folder)[3], both[4])
 
 
 def test_a_bad_picture_stops_it(model, tmp_path):
     bad = Record(image=b"no picture", category="", rationales=(), name="bad.png")
     with pytest.raises(UserError, match=r"bad\.png is not an image"):
-        features(model, InOrder([bad] * 2, "here"), tmp_path)
+        features(model, InMemory([bad] * 2, "here"), tmp_path)

@@ -20,7 +20,7 @@ from ecor_jax.config.options import read
 from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.data.pair_sets import PairSet
 from ecor_jax.data.records import Record
-from ecor_jax.data.sources import InOrder
+from ecor_jax.data.sources import InMemory
 from ecor_jax.data.tally import Tally
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.metrics.scores import score_classes, score_labels
@@ -53,13 +53,13 @@ def picture(width: int, height: int, seed: int = 0) -> Image.Image:
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8))
 
 
-def records(count: int) -> InOrder:
+def records(count: int) -> InMemory:
     def record(number: int) -> Record:
         file = io.BytesIO()
         picture(24, 20, number).save(file, "PNG")
         return Record(image=file.getvalue(), category="", rationales=(), name=f"/home/me/{HOSTILE}/{number}.png")
 
-    return InOrder([record(number) for number in range(count)], origin="made up")
+    return InMemory([record(number) for number in range(count)], origin="made up")
 
 
 # Rationales

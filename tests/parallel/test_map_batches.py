@@ -23,7 +23,8 @@ class Scaled:
 
     def __call__(self, model: nnx.Linear, batch: dict[str, jax.Array]):
         TRACED.append(self.by)
-        return {"outputs": model(batch["x"]) * self.by, "pair": (batch["number"], model.kernel[0, 0] + batch["number"])}
+        shifted = model.kernel[0, 0] + batch["number"].astype(jnp.float32)
+        return {"outputs": model(batch["x"]) * self.by, "pair": (batch["number"], shifted)}
 
 
 def linear(seed: int) -> nnx.Linear:
@@ -56,7 +57,7 @@ def test_the_answers_of_all_examples_in_their_order(shards, capsys):
 def test_models_and_arrays_may_come_as_a_tuple():
     def add(models, batch):
         model, shift = models
-        return model(batch["x"]) + shift
+        return model(batch["x"]) + shift[None]
 
     model, shift = linear(0), jnp.asarray([1.0, -1.0])
     mesh = make_mesh()

@@ -21,8 +21,6 @@ from ecor_jax.tasks.rationale.model import RationaleLearner, RationaleLoss, Rati
 from ecor_jax.tasks.rationale.predict import predict
 from ecor_jax.training.step import TrainState, make_step, use_remat
 
-pytestmark = pytest.mark.usefixtures("strict_dtypes")
-
 # Numbers that no mesh of eight divides.
 CLASSES, RATIONALES, BATCH = 7, 5, 16
 AUTO = (jax.sharding.AxisType.Auto,) * 2

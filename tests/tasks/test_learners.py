@@ -30,8 +30,6 @@ from tests.tasks.concepts.heads import ONES, separable, task_of
 from tests.tasks.steps import arrays_of, begin, training
 from tests.tasks.verification import faces
 
-pytestmark = pytest.mark.usefixtures("strict_dtypes")
-
 CLASSES, RATIONALES, BATCH = 4, 6, 8
 # Its matrix products outweigh all else, so that operations show what is computed.
 VISION = VisionConfig(image_size=32, patch_size=8, width=64, layers=3, heads=2, mlp_width=256)

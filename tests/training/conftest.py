@@ -46,7 +46,7 @@ class ToyTask:
 
     def loss(self, model, batch, key):
         self.traces += 1
-        x = batch["x"] * model.scale[...] + 0.01 * jax.random.normal(key, batch["x"].shape)
+        x = batch["x"] * model.scale[None] + 0.01 * jax.random.normal(key, batch["x"].shape)
         errors = (x @ model.slope[...] - batch["y"]) ** 2
         return jnp.mean(errors), {"squared": (jnp.sum(errors), jnp.float32(len(errors)))}
 

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -33,6 +34,13 @@ def options(**changes) -> Optimizer:
 def test_learning_rates(changes, expected):
     schedule = make_schedule(options(**changes), len(expected))
     np.testing.assert_allclose([float(schedule(step)) for step in range(len(expected))], expected, rtol=1e-6)
+
+
+@pytest.fixture(autouse=True)
+def _promoted():
+    """Optax raises floats to the power of step counts; a training step allows its updates that."""
+    with jax.numpy_dtype_promotion("standard"):
+        yield
 
 
 def updates(gradients, steps=1, params=None, **changes):

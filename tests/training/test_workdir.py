@@ -10,7 +10,7 @@ import pytest
 
 from ecor_jax.config.options import RENAMED
 from ecor_jax.errors import UserError
-from ecor_jax.training.workdir import claimed, write_results
+from ecor_jax.training.workdir import locked_workdir, write_results
 
 ROOT = Path(__file__).parents[2]
 DEFAULTS = {"steps": 1, "data": {"images": "", "seed": 0}}
@@ -21,7 +21,7 @@ def config(**changes) -> dict:
 
 
 def claim(workdir: Path, config: dict, defaults: dict = DEFAULTS, may_change=()) -> None:
-    with claimed(workdir, config, defaults, may_change):
+    with locked_workdir(workdir, config, defaults, may_change):
         pass
 
 
@@ -99,14 +99,14 @@ def test_a_place_where_no_folder_can_be(tmp_path):
 
 
 def test_one_run_at_a_time_and_the_lock_comes_before_the_config(tmp_path):
-    with claimed(tmp_path, config(), DEFAULTS):
+    with locked_workdir(tmp_path, config(), DEFAULTS):
         before = (tmp_path / "config.json").read_bytes()
-        with claimed(tmp_path, config(), DEFAULTS):  # around a run within a run
+        with locked_workdir(tmp_path, config(), DEFAULTS):  # around a run within a run
             pass
         program = f"""
 import pathlib
-from ecor_jax.training.workdir import claimed
-with claimed(pathlib.Path({str(tmp_path)!r}), {{'steps': 4}}, {{}}): print('in')
+from ecor_jax.training.workdir import locked_workdir
+with locked_workdir(pathlib.Path({str(tmp_path)!r}), {{'steps': 4}}, {{}}): print('in')
 """
         ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
         assert "another run is at work in it" in ended.stderr and not ended.stdout

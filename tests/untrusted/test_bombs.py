@@ -58,7 +58,7 @@ from ecor_jax.radiology.reports.language_model import _answers_file
 from ecor_jax.radiology.reports.statements import read_statements
 from ecor_jax.tasks.rationale import tuned
 from ecor_jax.training.metrics_log import read_metrics
-from ecor_jax.training.workdir import claimed
+from ecor_jax.training.workdir import locked_workdir
 
 MEMORY, SECONDS = 600, 10
 """MiB and seconds that refusing a file may take."""
@@ -113,7 +113,7 @@ JSON: dict[str, Read] = {
     "bottleneck/ecor.json": read_bottleneck,
     "metrics.jsonl": read_metrics,
     "answers.jsonl": lambda path: _answers_file(path).__enter__(),
-    "workdir/config.json": lambda path: claimed(path.parent, {"steps": 1}, {"steps": 1}).__enter__(),
+    "workdir/config.json": lambda path: locked_workdir(path.parent, {"steps": 1}, {"steps": 1}).__enter__(),
 }
 READ: dict[str, Read] = JSON | {
     "picture": lambda path: Preprocess(224)(decode_image(path.read_bytes(), path.name)),

@@ -63,7 +63,7 @@ def test_what_stays_just_within_a_limit_is_read():
     ids=["too large", "no object"],
 )
 def test_what_a_file_may_not_hold_is_named(content, message, monkeypatch, tmp_path):
-    monkeypatch.setattr(json_text, "MOST_BYTES", 10)
+    monkeypatch.setattr(json_text, "MAX_BYTES", 10)
     (tmp_path / "x.json").write_text(content)
     with pytest.raises(UserError, match=rf"x\.json: {message}"):
         read_object(tmp_path / "x.json")

@@ -6,44 +6,44 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ecor_jax.data.procedural.dice import Dice
+from ecor_jax.data.procedural.rng import Rng
 from ecor_jax.data.procedural.scene import Background
 
 
 def draw_background(background: Background, side: int) -> Image.Image:
     """Draws the background: an RGB image, `side` pixels high and wide."""
-    return _PATTERNS[background.pattern](background, Dice(background.seed), side)
+    return _PATTERNS[background.pattern](background, Rng(background.seed), side)
 
 
-def _plain(background: Background, dice: Dice, side: int) -> Image.Image:
+def _plain(background: Background, rng: Rng, side: int) -> Image.Image:
     return Image.new("RGB", (side, side), background.ground)
 
 
-def _gradient(background: Background, dice: Dice, side: int) -> Image.Image:
+def _gradient(background: Background, rng: Rng, side: int) -> Image.Image:
     """Draws a gradient from the colour `ground` at the top to `figure` at the bottom."""
     ends = np.array([[background.ground], [background.figure]], np.uint8)
     return Image.fromarray(ends).resize((side, side), Image.Resampling.BILINEAR)
 
 
-def _hills(background: Background, dice: Dice, side: int) -> Image.Image:
-    picture = _plain(background, dice, side)
-    for x, radius in ((dice.between(0.0, 0.4), 0.8), (dice.between(0.6, 1.0), 0.7)):
-        top, left, right = side * dice.between(0.7, 0.8), side * (x - radius), side * (x + radius)
+def _hills(background: Background, rng: Rng, side: int) -> Image.Image:
+    picture = _plain(background, rng, side)
+    for x, radius in ((rng.between(0.0, 0.4), 0.8), (rng.between(0.6, 1.0), 0.7)):
+        top, left, right = side * rng.between(0.7, 0.8), side * (x - radius), side * (x + radius)
         ImageDraw.Draw(picture).ellipse((left, top, right, top + side), fill=background.figure)
     return picture
 
 
-def _clouds(background: Background, dice: Dice, side: int) -> Image.Image:
+def _clouds(background: Background, rng: Rng, side: int) -> Image.Image:
     """Draws smooth noise between the two colours."""
-    share = np.array([dice.between(0.0, 1.0) for _ in range(81)]).reshape(9, 9, 1)
+    share = np.array([rng.between(0.0, 1.0) for _ in range(81)]).reshape(9, 9, 1)
     ground, figure = np.array(background.ground), np.array(background.figure)
     cells = Image.fromarray((ground + share * (figure - ground)).astype(np.uint8))
     return cells.resize((side, side), Image.Resampling.BICUBIC)
 
 
-def _stripes(background: Background, dice: Dice, side: int) -> Image.Image:
-    picture = _plain(background, dice, side)
-    step, slant = side / (5 + dice.below(5)), dice.between(-1.0, 1.0) * side
+def _stripes(background: Background, rng: Rng, side: int) -> Image.Image:
+    picture = _plain(background, rng, side)
+    step, slant = side / (5 + rng.below(5)), rng.between(-1.0, 1.0) * side
     for k in range(-10, 20, 2):
         left, right = k * step, (k + 1) * step
         corners = (left, 0, right, 0, right + slant, side, left + slant, side)
@@ -51,33 +51,33 @@ def _stripes(background: Background, dice: Dice, side: int) -> Image.Image:
     return picture
 
 
-def _scatter(background: Background, dice: Dice, side: int) -> Image.Image:
+def _scatter(background: Background, rng: Rng, side: int) -> Image.Image:
     """Draws triangles and quadrangles, filled or outlined, as distractors."""
-    picture = _plain(background, dice, side)
+    picture = _plain(background, rng, side)
     canvas = ImageDraw.Draw(picture)
     for _ in range(14):
-        x, y, radius = dice.between(0.0, 1.0), dice.between(0.0, 1.0), dice.between(0.05, 0.13)
-        turn, corners = dice.between(0.0, math.tau), 3 + dice.below(2)
+        x, y, radius = rng.between(0.0, 1.0), rng.between(0.0, 1.0), rng.between(0.05, 0.13)
+        turn, corners = rng.between(0.0, math.tau), 3 + rng.below(2)
         angles = [turn + math.tau * k / corners for k in range(corners)]
         flat = [side * v for a in angles for v in (x + radius * math.cos(a), y + radius * math.sin(a))]
-        if dice.chance(0.5):
+        if rng.chance(0.5):
             canvas.polygon(flat, fill=background.figure)
         else:
             canvas.line(flat + flat[:2], fill=background.figure, width=max(1, side // 60))
     return picture
 
 
-def _confetti(background: Background, dice: Dice, side: int) -> Image.Image:
-    picture = _plain(background, dice, side)
+def _confetti(background: Background, rng: Rng, side: int) -> Image.Image:
+    picture = _plain(background, rng, side)
     for _ in range(70):
-        x, y = side * dice.between(0.0, 1.0), side * dice.between(0.0, 1.0)
-        radius = side * dice.between(0.005, 0.02)
+        x, y = side * rng.between(0.0, 1.0), side * rng.between(0.0, 1.0)
+        radius = side * rng.between(0.005, 0.02)
         corners = (x - radius, y - radius, x + radius, y + radius)
         ImageDraw.Draw(picture).ellipse(corners, fill=background.figure)
     return picture
 
 
-_PATTERNS: dict[str, Callable[[Background, Dice, int], Image.Image]] = {
+_PATTERNS: dict[str, Callable[[Background, Rng, int], Image.Image]] = {
     "plain": _plain,
     "gradient": _gradient,
     "hills": _hills,

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from ecor_jax.data.procedural.backgrounds import draw_background
 from ecor_jax.data.procedural.parts import PARTS
 from ecor_jax.data.procedural.pen import Pen, Points, nested, through
-from ecor_jax.data.procedural.scene import Finish, Part, Scene, place
+from ecor_jax.data.procedural.scene import Part, PostProcessing, Scene, place
 from ecor_jax.data.procedural.surfaces import SURFACES
 
 SUPERSAMPLING = 4
@@ -53,9 +53,9 @@ def _cover(pen: Pen, outline: Points, part: Part, picture: Image.Image) -> None:
     pen.contour(outline)
 
 
-def _finish(pixels: np.ndarray, finish: Finish, seed: int) -> np.ndarray:
+def _finish(pixels: np.ndarray, finish: PostProcessing, seed: int) -> np.ndarray:
     """Rotates the hue of `pixels` (uint8 [s, s, 3]) about the grey axis, optionally inverts them, and adds noise."""
-    if finish == Finish():
+    if finish == PostProcessing():
         return pixels
     cos, sin = math.cos(math.radians(finish.hue)), math.sin(math.radians(finish.hue))
     same, up, down = (1 + 2 * cos) / 3, (1 - cos) / 3 + sin / 3**0.5, (1 - cos) / 3 - sin / 3**0.5

@@ -8,7 +8,7 @@ CREAM, GLASS, LEAF, STONE = (252, 242, 220), (250, 236, 160), (88, 158, 80), (16
 FLAME, GOLD, WATER, WOOD = (245, 122, 40), (250, 200, 60), (70, 150, 205), (166, 110, 72)
 CLOUD, RUBBER, SLIME = (226, 228, 236), (70, 68, 80), (196, 186, 120)
 
-PAINTS: tuple[Colour, ...] = (CORAL, MUSTARD, TEAL, SKY, NAVY, PLUM, SAGE, ROSE)
+COLOURS: tuple[Colour, ...] = (CORAL, MUSTARD, TEAL, SKY, NAVY, PLUM, SAGE, ROSE)
 PALE: tuple[Colour, ...] = (
     (253, 246, 230),
     (228, 241, 248),

@@ -6,11 +6,11 @@ from functools import cache
 from typing import Literal, get_args
 
 from ecor_jax.data.procedural.bodies import SHAPES
-from ecor_jax.data.procedural.dice import Dice
-from ecor_jax.data.procedural.objects import KINDS, Kind, Slot
-from ecor_jax.data.procedural.palette import DARK, INKS, PAINTS, PALE, distance
+from ecor_jax.data.procedural.objects import KINDS, ObjectClass, Slot
+from ecor_jax.data.procedural.palette import COLOURS, DARK, INKS, PALE, distance
 from ecor_jax.data.procedural.parts import PARTS
 from ecor_jax.data.procedural.pen import Colour, Pen, Points, Rendition, mix, nested, through
+from ecor_jax.data.procedural.rng import Rng
 
 Style = Literal["pretrain", "target"]
 STYLES: tuple[Style, ...] = get_args(Style)
@@ -36,7 +36,7 @@ class Background:
 
 
 @dataclass(frozen=True)
-class Finish:
+class PostProcessing:
     """Post-processing of the pixels: hue rotation (degrees), inversion, Gaussian noise (grey levels)."""
 
     hue: float = 0.0
@@ -52,7 +52,7 @@ class Scene:
     `scale`, its unit, are in image sides; `angle` is in degrees.
     """
 
-    kind: Kind
+    kind: ObjectClass
     extents: tuple[float, float]
     outline: Points
     parts: tuple[Part, ...]
@@ -63,7 +63,7 @@ class Scene:
     mirrored: bool
     rendition: Rendition
     background: Background
-    finish: Finish
+    finish: PostProcessing
 
     @property
     def rationales(self) -> tuple[str, ...]:
@@ -73,61 +73,61 @@ class Scene:
 
 def sample_scene(style: Style, seed: int, index: int) -> Scene:
     """Samples the scene of image `index`, a pure function of its arguments. Classes alternate in a fixed cycle."""
-    dice = Dice(STYLES.index(style), seed, index)
+    rng = Rng(STYLES.index(style), seed, index)
     kind = KINDS[index % len(KINDS)]
-    rendition, background, finish = (_pretrain if style == "pretrain" else _target)(dice)
-    body = dice.pick(tuple(paint for paint in PAINTS if distance(paint, background.ground) > 40))
-    extents = (kind.across * dice.between(0.92, 1.08), kind.down * dice.between(0.92, 1.08))
-    outline = [(x * extents[0], y * extents[1]) for x, y in SHAPES[dice.pick(kind.shapes)]]
-    parts = _parts(kind, body, dice)
-    angle, mirrored = dice.between(-10.0, 10.0), dice.chance(0.5)
+    rendition, background, finish = (_pretrain if style == "pretrain" else _target)(rng)
+    body = rng.pick(tuple(paint for paint in COLOURS if distance(paint, background.ground) > 40))
+    extents = (kind.across * rng.between(0.92, 1.08), kind.down * rng.between(0.92, 1.08))
+    outline = [(x * extents[0], y * extents[1]) for x, y in SHAPES[rng.pick(kind.shapes)]]
+    parts = _parts(kind, body, rng)
+    angle, mirrored = rng.between(-10.0, 10.0), rng.chance(0.5)
     fixed = [(part.rationale, part.slot) for part in parts if part.rationale in PARTS]
-    scale, centre = _fit(_bounds(outline, fixed, extents, angle), mirrored, dice)
+    scale, centre = _fit(_bounds(outline, fixed, extents, angle), mirrored, rng)
     return Scene(kind, extents, outline, parts, body, centre, scale, angle, mirrored, rendition, background, finish)
 
 
-def _fit(box: tuple[float, float, float, float], mirrored: bool, dice: Dice) -> tuple[float, tuple[float, float]]:
+def _fit(box: tuple[float, float, float, float], mirrored: bool, rng: Rng) -> tuple[float, tuple[float, float]]:
     """Samples a scale and a centre at which an object with this bounding box is large and within the image."""
     left, top, right, bottom = box
     if mirrored:
         left, right = -right, -left
-    scale = min(dice.between(0.74, 0.9) / max(right - left, bottom - top), 0.5)
+    scale = min(rng.between(0.74, 0.9) / max(right - left, bottom - top), 0.5)
     across, down = 1 - scale * (right - left), 1 - scale * (bottom - top)
     return scale, (
-        dice.between(0.3, 0.7) * across - scale * left,
-        dice.between(0.3, 0.7) * down - scale * top,
+        rng.between(0.3, 0.7) * across - scale * left,
+        rng.between(0.3, 0.7) * down - scale * top,
     )
 
 
-def _parts(kind: Kind, body: Colour, dice: Dice) -> tuple[Part, ...]:
+def _parts(kind: ObjectClass, body: Colour, rng: Rng) -> tuple[Part, ...]:
     """Samples three to five slots of the class, each with one of its rationales, in drawing order."""
-    shown = dice.sample(kind.slots, min(3 + dice.below(3), len(kind.slots)))
-    paints = tuple(paint for paint in PAINTS if distance(paint, body) > 35)
-    return tuple(Part(dice.pick(slot.rationales), slot, dice.pick(paints)) for slot in kind.slots if slot in shown)
+    shown = rng.sample(kind.slots, min(3 + rng.below(3), len(kind.slots)))
+    paints = tuple(paint for paint in COLOURS if distance(paint, body) > 35)
+    return tuple(Part(rng.pick(slot.rationales), slot, rng.pick(paints)) for slot in kind.slots if slot in shown)
 
 
-def _pretrain(dice: Dice) -> tuple[Rendition, Background, Finish]:
+def _pretrain(rng: Rng) -> tuple[Rendition, Background, PostProcessing]:
     """Samples paintings, and some pencil drawings, on plain and pale backgrounds."""
-    ground, figure = dice.sample(PALE, 2)
-    background = Background(dice.pick(("plain", "gradient", "hills")), ground, figure, dice.below(2**32))
-    tint = dice.between(0.1, 0.6) if dice.chance(0.35) else 1.0
-    return Rendition(dice.pick(INKS), ground, tint, line=0.021), background, Finish()
+    ground, figure = rng.sample(PALE, 2)
+    background = Background(rng.pick(("plain", "gradient", "hills")), ground, figure, rng.below(2**32))
+    tint = rng.between(0.1, 0.6) if rng.chance(0.35) else 1.0
+    return Rendition(rng.pick(INKS), ground, tint, line=0.021), background, PostProcessing()
 
 
-def _target(dice: Dice) -> tuple[Rendition, Background, Finish]:
+def _target(rng: Rng) -> tuple[Rendition, Background, PostProcessing]:
     """Samples paintings, pencil and chalk drawings on cluttered backgrounds, with hue shifts, negatives and noise."""
-    medium = dice.pick(("paint", "pencil", "chalk"))
-    dark = medium == "chalk" or (medium == "paint" and dice.chance(0.25))
-    ground, other = dice.sample(DARK if dark else PALE, 2)
-    figure = mix(other, dice.pick(PAINTS), 0.4)
-    pattern = dice.pick(("clouds", "stripes", "scatter", "confetti"))
-    background = Background(pattern, ground, figure, dice.below(2**32))
-    ink, tint = dice.pick(PALE if dark else INKS), dice.between(0.1, 0.4)
+    medium = rng.pick(("paint", "pencil", "chalk"))
+    dark = medium == "chalk" or (medium == "paint" and rng.chance(0.25))
+    ground, other = rng.sample(DARK if dark else PALE, 2)
+    figure = mix(other, rng.pick(COLOURS), 0.4)
+    pattern = rng.pick(("clouds", "stripes", "scatter", "confetti"))
+    background = Background(pattern, ground, figure, rng.below(2**32))
+    ink, tint = rng.pick(PALE if dark else INKS), rng.between(0.1, 0.4)
     if medium == "paint":
         # Softer than chalk, so that pale parts stay distinct from their outlines.
         ink, tint = mix(ink, ground, 0.4 if dark else 0.0), 1.0
-    finish = Finish(hue=dice.between(-60.0, 60.0), negative=dice.chance(0.05), noise=dice.between(2.0, 10.0))
-    return Rendition(ink, ground, tint, line=dice.between(0.018, 0.026)), background, finish
+    finish = PostProcessing(hue=rng.between(-60.0, 60.0), negative=rng.chance(0.05), noise=rng.between(2.0, 10.0))
+    return Rendition(ink, ground, tint, line=rng.between(0.018, 0.026)), background, finish
 
 
 def place(slot: Slot, extents: tuple[float, float]) -> tuple[float, float, float, float]:

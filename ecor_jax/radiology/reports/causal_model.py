@@ -13,7 +13,7 @@ from typing import Any
 
 from transformers import AutoConfig, PretrainedConfig, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from ecor_jax.checkpoints.fields import MOST_LAYERS, whole_number
+from ecor_jax.checkpoints.fields import MAX_LAYERS, whole_number
 from ecor_jax.checkpoints.hub import local_copy
 from ecor_jax.checkpoints.tensor_files import find_weights, open_tensors
 from ecor_jax.errors import UserError
@@ -148,7 +148,7 @@ def read_config(directory: Path) -> PretrainedConfig:
         raise UserError(f"{path}: model_type is {fields.get('model_type')!r}; expected one of {', '.join(FAMILIES)}")
     if fields.get("quantization_config") is not None:
         raise UserError(f"{path}: quantization_config is given; expected weights that are not quantised")
-    whole_number(fields.get("num_hidden_layers"), f"{path}: num_hidden_layers", MOST_LAYERS)
+    whole_number(fields.get("num_hidden_layers"), f"{path}: num_hidden_layers", MAX_LAYERS)
     for name in _SIZES:
         whole_number(fields.get(name), f"{path}: {name}")
     try:

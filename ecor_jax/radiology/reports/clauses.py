@@ -5,7 +5,7 @@ import re
 
 from ecor_jax.radiology.reports import idioms
 from ecor_jax.radiology.reports.scope import TRIGGER
-from ecor_jax.radiology.reports.words import ADJECTIVE, ADVERBS_BEFORE, AND, HIDDEN, VERB, is_adjective, is_place
+from ecor_jax.radiology.reports.words import ADJECTIVE, ADVERBS_BEFORE, AND, MASKED, VERB, is_adjective, is_place
 
 _HIDDEN_MARK = re.compile(r"\bX{2,}\b|_{2,}|\[\*\*.*?\*\*\]")
 _X_RAY = re.compile(r"\b(chest) x-(?:XXXX|rays?\b|___)", re.IGNORECASE)
@@ -28,7 +28,7 @@ def sentences(text: str) -> list[str]:
 
     "1. The heart, XXXX is 2.5 cm." gives ["heart , xxxx is 2.5 cm"]: decimals are kept, brackets and articles removed.
     """
-    text = _HIDDEN_MARK.sub(HIDDEN, _X_RAY.sub(r"\1", html.unescape(text)))
+    text = _HIDDEN_MARK.sub(MASKED, _X_RAY.sub(r"\1", html.unescape(text)))
     text = _NEW_LINE.sub(". ", text)
     text = _without_list_numbers(re.sub(r"\s+", " ", text))
     text = _FORGOTTEN_STOP.sub("\n", _STOP.sub("\n", text.replace(";", "\n")))
@@ -54,7 +54,7 @@ def _without_list_numbers(text: str) -> str:
 def _tidy(line: str) -> str:
     line = re.sub(r"'s?(?!\w)", "", _BRACKETS.sub(" ", line.lower()))
     line = _COMMA.sub(" , ", _OTHER_SIGN.sub(" ", line))
-    line = re.sub(rf"\b{HIDDEN}-(?=\w)|(?<=\w)-{HIDDEN}\b", "", line)
+    line = re.sub(rf"\b{MASKED}-(?=\w)|(?<=\w)-{MASKED}\b", "", line)
     line = re.sub(r"\s*:\s*", " : ", _ARTICLE.sub(" ", line))
     return re.sub(r"\s+", " ", line).strip(" .,:-/")
 

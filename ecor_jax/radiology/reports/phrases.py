@@ -8,7 +8,7 @@ from ecor_jax.radiology.reports.words import (
     ADVERBS,
     AND,
     ATTRIBUTES,
-    HIDDEN,
+    MASKED,
     ORGAN_ADJECTIVES,
     ORGANS,
     PLACE,
@@ -38,7 +38,7 @@ def phrases(text: str) -> list[str]:
     if twice and {twice[1], twice[2]} <= QUALITIES:
         return [item for quality in twice.groups()[:2] for item in phrases(f"{quality} {twice[3]}")]
     items = [item.strip(" ,") for item in _AND.split(_ONE_NOUN.sub(_joined, text))]
-    items = [item for item in items if item and item != HIDDEN]
+    items = [item for item in items if item and item != MASKED]
     if not items:
         return []
     return _with_shared(_with_ends(_with_heads(items)))

@@ -2,7 +2,7 @@
 
 import re
 
-HIDDEN = "xxxx"
+MASKED = "xxxx"
 """The replacement for every de-identified word: `XXXX` in Open-I, `___` in MIMIC-CXR."""
 
 
@@ -144,7 +144,7 @@ def group_of(text: str) -> str:
 
 
 _DROPPED = re.compile(
-    rf"\b(?:{HIDDEN}|visualized|visualised|visible|definite|convincing|obvious|overt|appreciable|discernible|identifiable"
+    rf"\b(?:{MASKED}|visualized|visualised|visible|definite|convincing|obvious|overt|appreciable|discernible|identifiable"
     r"|(?:significant |current )*evidence(?: of| for| to)?|typical|findings of|signs? of|suggestion of|presence of"
     r"|appearance of|manifestations of|sequelae? of|areas? of|region of|(?:re)?demonstration of|combination of|which"
     r"|that|is|are|was|were|been|there|again|also|otherwise|however|currently|radiographic|radiographically|apparent"
@@ -154,11 +154,11 @@ _DROPPED = re.compile(
 _JOINTS = rf"and|or|nor|to|with|as|for|by|but|than|be|on|from|{PLACE}"
 _EDGE = re.compile(rf"^(?:(?:{_JOINTS}|has|have)(?: |$)|[ ,.:/%'+-])+|(?:(?:^| )(?:{_JOINTS}|between)|[ ,.:/'+-])+$")
 _NOTHING = words_of(f"""
-    change changes finding findings comparison evidence {HIDDEN} abnormal other others area areas interval position
+    change changes finding findings comparison evidence {MASKED} abnormal other others area areas interval position
     technique none no appearance examination exam study view views radiograph extent evaluation time located only
 """)
 _MODIFIERS = ADVERBS | ATTRIBUTES | SIDES | QUALITIES | ORGAN_ADJECTIVES | _NOTHING
-_HIDDEN_HEAD = re.compile(rf" (?:{HIDDEN} ?)+$")
+_HIDDEN_HEAD = re.compile(rf" (?:{MASKED} ?)+$")
 
 
 def normalise(phrase: str) -> str:

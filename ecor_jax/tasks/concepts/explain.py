@@ -13,7 +13,7 @@ from ecor_jax.bottleneck.what_if import read_what_if
 from ecor_jax.data.decode import picture_of
 from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.data.records import Record
-from ecor_jax.data.sources import InOrder
+from ecor_jax.data.sources import InMemory
 from ecor_jax.errors import UserError
 from ecor_jax.features.encoders import ClipEncoder
 from ecor_jax.tasks.concepts.explanation import Answer, Evidence, ExplainedImage, WhatIf, sigmoid
@@ -62,7 +62,7 @@ class ConceptExplainer(Explainer[ExplainedImage]):
         saved = self.saved
         asked = read_what_if(what_if, saved.descriptors, -1, 1, "DESCRIPTOR=COSINE, a cosine")
         encoder = ClipEncoder(saved.model, keep=True)
-        said = outputs(saved.bottleneck, encoder.encode_source(InOrder(records, origin="the pictures to explain")))
+        said = outputs(saved.bottleneck, encoder.encode_source(InMemory(records, origin="the pictures to explain")))
         assert said.cosines is not None
         images = [Shown(record["name"], picture_of(record)) for record in records]
         end = linear(saved.bottleneck, self.findings.names, self.findings.single_label)

@@ -5,17 +5,17 @@ from typing import Annotated, Literal
 
 from ecor_jax.bottleneck.head import AdapterOptions
 from ecor_jax.config.options import (
-    Braces,
     Count,
     EvaluationBatchSize,
     Names,
+    Placeholders,
     Positive,
     Share,
     Shown,
     Weight,
     Within,
 )
-from ecor_jax.tasks.pretrain.options import OnClip
+from ecor_jax.tasks.pretrain.options import ClipTaskOptions
 from ecor_jax.tasks.splits import LabelledPictures
 from ecor_jax.training.options import Optimizer
 
@@ -42,8 +42,8 @@ class Concepts:
     sections: Literal["findings+impression", "last"] = "findings+impression"
     min_reports: Positive = 10
     max_descriptors: Annotated[int, Within(1, 10**6)] = 200
-    template: Annotated[str, Braces("dc", needed="d")] = "{d}"
-    class_template: Annotated[str, Braces("c", needed="c")] = "a photo of a {c}."
+    template: Annotated[str, Placeholders("dc", needed="d")] = "{d}"
+    class_template: Annotated[str, Placeholders("c", needed="c")] = "a photo of a {c}."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +116,7 @@ class ConceptsReport:
 
 
 @dataclasses.dataclass(frozen=True)
-class ConceptsOptions(OnClip):
+class ConceptsOptions(ClipTaskOptions):
     """embeddings: a file of another dual encoder's embeddings (features/encoders.py), instead of a model.
 
     methods: names of METHODS in tasks/concepts/task.py, with commas; the first is saved and explained.

@@ -41,7 +41,7 @@ def open_pictures(options: ConceptsOptions) -> ConceptsDataset:
         vocabulary, folders = procedural.vocabulary(), {}
         sources = drawings(data, DRAWN)
         for source in sources.values():
-            tally.opened(source)
+            tally.add_source(source)
     else:
         for option, value in (("data.images", data.images), ("concepts.descriptors", concepts.descriptors)):
             if value in ("", "xrays"):

@@ -23,7 +23,7 @@ from ecor_jax.tasks.concepts.options import ConceptsOptions
 from ecor_jax.tasks.concepts.results import Evaluation
 
 TOP_OF_CLASS = 5
-MOST_COUNTED = 14
+MAX_COUNTED = 14
 """Maximum number of classes for which the top of the page has the number of pictures of each class."""
 
 
@@ -140,7 +140,7 @@ def _facts(config: ConceptsOptions, data: ConceptsDataset) -> dict[str, str]:
         of = "" if split.patients is None else f" of {len(set(split.patients))} patients"
         positives = zip(data.classes, np.nansum(split.targets, axis=0), strict=True)
         each = " (" + ", ".join(f"{label} {int(count)}" for label, count in positives) + ")"
-        counts.append(f"{name} {len(split.pictures)} images{of}{each if len(data.classes) <= MOST_COUNTED else ''}")
+        counts.append(f"{name} {len(split.pictures)} images{of}{each if len(data.classes) <= MAX_COUNTED else ''}")
     return {
         "Encoders": config.model or config.embeddings or "a CLIP pretrained for this run",
         "Pictures": str(data.tally),

@@ -41,7 +41,7 @@ def open_xrays(options: ConceptsOptions) -> ConceptsDataset:
         data.images, data.tables, reports=data.reports, on_missing="error" if data.on_missing == "error" else "skip"
     )
     tally = Tally()
-    tally.opened(studies)
+    tally.add_source(studies)
     tally.lines += studies.left_out
     if data.patients:
         drawn = _some_patients(studies, classes, data)

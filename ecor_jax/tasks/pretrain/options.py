@@ -51,7 +51,7 @@ class PretrainOptions(Training):
 
 
 @dataclasses.dataclass(frozen=True)
-class OnClip(Training):
+class ClipTaskOptions(Training):
     """The options of every task that uses a CLIP. pretrain: how to pretrain one if `model` is empty."""
 
     pretrain: PretrainOptions | None = None

@@ -21,7 +21,7 @@ from ecor_jax.config.options import path_list
 from ecor_jax.data.captions import Captions, ListedCaptions, ProceduralCaptions
 from ecor_jax.data.encode import CaptionLabels, Encode
 from ecor_jax.data.images import open_images
-from ecor_jax.data.in_memory import checked
+from ecor_jax.data.in_memory import load_checked
 from ecor_jax.data.pipeline import train_batches
 from ecor_jax.data.procedural import Procedural
 from ecor_jax.data.records import Source
@@ -43,7 +43,7 @@ class Pretrain(Task[PretrainOptions, None]):
     def __init__(self, options: PretrainOptions, *, training: bool, captions: tuple[Source, Captions] | None = None):
         super().__init__(options, training=training)
         self.source, self.texts = captions or _open(options.data)
-        self.tally.opened(self.source)
+        self.tally.add_source(self.source)
         assert_same("the data", lambda: [self.source.fingerprint(), *self.texts.corpus()])
 
     def open(self, model: str) -> None:
@@ -61,7 +61,7 @@ class Pretrain(Task[PretrainOptions, None]):
         longest = self.clip.config.text.context_length
         if options.data.text_length > longest:
             raise UserError(f"data.text_length is {options.data.text_length}; expected 2 to {longest} tokens")
-        checks = checked(self.source, self.preprocess, options.data.on_bad_image, options.data.augment)
+        checks = load_checked(self.source, self.preprocess, options.data.on_bad_image, options.data.augment)
         self.source, bad, twice = checks
         self.tally.lines += twice
         self.tally.skip(UNREADABLE, len(bad), lines=bad)

@@ -10,7 +10,7 @@ from PIL import Image
 from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.data import procedural
 from ecor_jax.data.augment import Augment
-from ecor_jax.data.in_memory import checked
+from ecor_jax.data.in_memory import load_checked
 from ecor_jax.data.records import Source
 from ecor_jax.data.sources import without_classes
 from ecor_jax.data.tally import UNREADABLE, Tally
@@ -53,7 +53,7 @@ def open_dataset(
     training: bool,
     too_long: Callable[[Vocabulary], Sequence[str]] = lambda vocabulary: (),
 ) -> Dataset:
-    """Opens the dataset that the options describe, with its images in memory if they fit (`in_memory.checked`).
+    """Opens the dataset that the options describe, with its images in memory if they fit (`in_memory.load_checked`).
 
     too_long: returns the rationales whose prompts exceed the text tower's context; `data.on_long` applies to them.
     """
@@ -62,7 +62,7 @@ def open_dataset(
         # Drawings have the input size of the tower.
         sets = drawings(data, len(preprocess(Image.new("RGB", (8, 8)))))
         for source in sets.values() if training else [sets["test"]]:
-            tally.opened(source)
+            tally.add_source(source)
         vocabulary, folders = procedural.vocabulary(), {}
     else:
         for option in ("images", "rationales"):
@@ -123,7 +123,7 @@ def _usable(
             reason = "of a class without rationales"
             tally.skip(reason, len(source) - len(evaluated), lines=[differences.describe()])
             source = evaluated
-    source, bad, twice = checked(source, preprocess, data.on_bad_image, augment)
+    source, bad, twice = load_checked(source, preprocess, data.on_bad_image, augment)
     tally.lines += twice
     tally.skip(UNREADABLE, len(bad), lines=bad)
     return source

@@ -12,7 +12,7 @@ from ecor_jax.data.encode import Encode
 from ecor_jax.data.joined import join_rationales
 from ecor_jax.data.pipeline import eval_batches
 from ecor_jax.data.records import Record
-from ecor_jax.data.sources import InOrder
+from ecor_jax.data.sources import InMemory
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
 from ecor_jax.parallel.mesh import make_mesh
@@ -116,7 +116,7 @@ def _answers(
     method = tuned.method
     batch = min(64, len(records))
     batch += -batch % mesh.size
-    source, encode = InOrder(records, origin="the pictures to explain"), Encode(loaded.model.preprocess)
+    source, encode = InMemory(records, origin="the pictures to explain"), Encode(loaded.model.preprocess)
     batches = eval_batches(source, encode, batch_size=batch)
     how: Any = {"top_k": top_k, "mesh": mesh, "total": len(records), "name": name}
     outer, inner = words_of(method, vocabulary).values()

@@ -22,7 +22,7 @@ from ecor_jax.parallel.shards import Shards
 
 LOGITS, GATHERED = 2**22, 2**23
 """Maximum number of elements per iteration of a loop over outer candidates: of logits, and of pair embeddings."""
-DEAR = 4
+GATHER_COST = 4
 """Cost of evaluating one image with an outer candidate of its own, in units of the whole batch with a common one."""
 
 
@@ -79,7 +79,7 @@ def top_pairs(
         raise ValueError(f"top {k} of {outer * shards.count} pairs")
     batch, embed = images.shape
     if banks.outer is None:
-        chunk = min(chunk or _together(images, banks.pair, outer), outer)
+        chunk = min(chunk or _chunk_size(images, banks.pair, outer), outer)
         best = _top_of_all(images, banks.pair, scale, k, shards, chunk)
     else:
         chunk = chunk or max(1, min(GATHERED // (batch * inner * embed), outer, 8))
@@ -106,7 +106,7 @@ def top_pairs_of(
     most: maximum number of calls; the function returns None if more are needed.
     """
     prior = np.asarray(jax.nn.log_softmax(cosines(image[None], outer) * scale))[0]
-    best = _nothing(1, k)
+    best = _no_pairs(1, k)
     with tqdm(desc="looking at candidates", unit="", mininterval=1, delay=1) as bar:
         for at, number in enumerate(np.argsort(-prior, kind="stable").tolist()):
             bar.total = int((prior > float(best.log_prob[0, -1])).sum())
@@ -148,7 +148,7 @@ def marginals(
 ) -> tuple[Float[Array, "batch outer"], Float[Array, "batch columns"]]:
     """Computes P(o|I), and P(i|I) of this device's columns, by summing over all pairs."""
     outer, inner = banks.sizes
-    shards, chunk = shards or Shards(inner), min(chunk or _together(images, banks.pair, outer), outer)
+    shards, chunk = shards or Shards(inner), min(chunk or _chunk_size(images, banks.pair, outer), outer)
     if banks.outer is None:
         log_total, log_outer = pairs_log_total(images, banks.pair, scale, shards, chunk), None
     else:
@@ -177,7 +177,7 @@ def pairs_log_total(
     chunk: int | None = None,
 ) -> Float[Array, "batch"]:
     """Computes the logsumexp over the logits of all pairs. Its gradient recomputes the logits to save memory."""
-    chunk = min(chunk or _together(images, pair, len(pair)), len(pair))
+    chunk = min(chunk or _chunk_size(images, pair, len(pair)), len(pair))
 
     @jax.checkpoint
     def look(total, at):
@@ -241,7 +241,7 @@ def cosines(images: Float[Array, "batch embed"], texts: Float[Array, "texts embe
     return jnp.einsum("bd,td->bt", images.astype(texts.dtype), texts, preferred_element_type=jnp.float32)
 
 
-def _together(images: Float[Array, "batch embed"], pair: Float[Array, "outer_or_1 columns embed"], outer: int) -> int:
+def _chunk_size(images: Float[Array, "batch embed"], pair: Float[Array, "outer_or_1 columns embed"], outer: int) -> int:
     """Returns the number of outer candidates per iteration if all images are evaluated with the same ones."""
     _, columns, embed = pair.shape
     return max(1, min(LOGITS // (len(images) * columns), GATHERED // (columns * embed), outer))
@@ -258,7 +258,7 @@ def _top_of_likeliest(images, banks: Banks, scale, k: int, shards: Shards, chunk
     assert banks.outer is not None
     batch, outer = len(images), len(banks.outer)
     log_outer = jax.nn.log_softmax(cosines(images, banks.outer) * scale)
-    steps = min(max(1, int(outer / (DEAR * batch * chunk))), -(-outer // chunk))
+    steps = min(max(1, int(outer / (GATHER_COST * batch * chunk))), -(-outer // chunk))
     singly = min(steps * chunk, outer)
     ranked, order = jax.lax.top_k(log_outer, singly)
     pad = ((0, 0), (0, -singly % chunk))
@@ -283,12 +283,12 @@ def _top_of_likeliest(images, banks: Banks, scale, k: int, shards: Shards, chunk
         logits = conditional_logits(images, banks.pair, scale, chosen, shards)
         return at + 1, _merge(best, chosen, prior[:, :, None] + shards.log_softmax(logits), shards)
 
-    at, best = jax.lax.while_loop(more, look, (jnp.int32(0), shards.start(_nothing(batch, k))))
+    at, best = jax.lax.while_loop(more, look, (jnp.int32(0), shards.start(_no_pairs(batch, k))))
     if singly == outer:
         return best
     seen = jnp.where(jnp.arange(steps * chunk) < at * chunk, order, outer)
     left = log_outer.at[jnp.arange(batch)[:, None], seen].set(-jnp.inf, mode="drop")
-    wide = _together(images, banks.pair, outer)
+    wide = _chunk_size(images, banks.pair, outer)
 
     def look_together(best: TopPairs, at: Array):
         prior = _of(left, _numbers(at, wide, outer))
@@ -313,12 +313,12 @@ def _top_of_all(images, pair, scale, k: int, shards: Shards, chunk: int) -> TopP
         total = jnp.logaddexp(total, jax.nn.logsumexp(logits, axis=(1, 2)))
         return (_merge(best, jnp.broadcast_to(number, (len(images), chunk)), logits, shards), total), None
 
-    start = shards.start((_nothing(len(images), k), jnp.full(len(images), -jnp.inf)))
+    start = shards.start((_no_pairs(len(images), k), jnp.full(len(images), -jnp.inf)))
     (best, total), _ = jax.lax.scan(look, start, jnp.arange(-(-outer // chunk)))
     return best._replace(log_prob=best.log_prob - shards.logsumexp(total)[:, None])
 
 
-def _nothing(batch: int, k: int) -> TopPairs:
+def _no_pairs(batch: int, k: int) -> TopPairs:
     return TopPairs(jnp.zeros((batch, k), jnp.int32), jnp.zeros((batch, k), jnp.int32), jnp.full((batch, k), -jnp.inf))
 
 

@@ -58,7 +58,7 @@ class RationaleModel(PromptedTower):
         self.pair_bank = Bank(banks.pair)
         self.mesh, self.candidates = mesh, candidates or banks.pair.shape[1]
 
-    def over_pairs(self, fn: Callable[..., Any], *examples: Any) -> Any:
+    def shard_map_pairs(self, fn: Callable[..., Any], *examples: Any) -> Any:
         """Calls `fn(examples, banks, scale, shards)` for all examples; each device has a shard of inner candidates."""
 
         def of_shards(examples: Any, pair: Array, whole: Any, shards: Shards) -> Any:
@@ -116,7 +116,7 @@ class RationaleLearner:
             assert model.outer_bank is not None
             return jnp.argmax(jnp.where(gold, cosines(images, model.outer_bank[...]), -jnp.inf), axis=1)
         choose = _best_inner if self.method.order == "category_first" else _best_outer
-        return model.over_pairs(choose, images, batch["category"], gold)
+        return model.shard_map_pairs(choose, images, batch["category"], gold)
 
 
 def _best_inner(examples: Any, banks: Banks, scale: Array, shards: Shards) -> Int[Array, "batch"]:
@@ -150,10 +150,10 @@ def _vocabulary_terms(
 ) -> dict[str, Float[Array, "batch"]]:
     """Computes cross-entropies over the complete vocabulary: outer and inner candidates, or all pairs."""
     if model.outer_bank is None:
-        return {"pair": model.over_pairs(_all_pairs_loss, images, outer, inner)}
+        return {"pair": model.shard_map_pairs(_all_pairs_loss, images, outer, inner)}
     return {
         "outer": candidate_loss(cosines(images, model.outer_bank[...]) * model.scale[...], outer),
-        "pair": model.over_pairs(_conditional_loss, images, outer, inner),
+        "pair": model.shard_map_pairs(_conditional_loss, images, outer, inner),
     }
 
 
@@ -184,15 +184,15 @@ def _batch_terms(
     asked: Bool[Array, "batch"],
 ) -> dict[str, Float[Array, "batch"]]:
     """Computes InfoNCE of images with gold rationales (`asked`) and their targets; others' values are meaningless."""
-    both, scale = asked[:, None] & asked, model.scale[...]
+    both, scale = asked[:, None] & asked[None], model.scale[...]
 
     def term(texts: Float[Array, "batch embed"], ids: Int[Array, "batch"]) -> Float[Array, "batch"]:
         # Images without gold rationales are no candidates of others; as their own positives they have finite losses.
-        positives = (ids[:, None] == ids) & both | jnp.eye(len(ids), dtype=bool)
+        positives = (ids[:, None] == ids[None]) & both | jnp.eye(len(ids), dtype=bool)
         return softmax_contrastive_loss(jnp.where(both, images @ texts.T * scale, -1e9), positives)
 
     conditional = len(model.pair_bank[...]) > 1
-    texts = model.over_pairs(_pair_texts, outer, inner)
+    texts = model.shard_map_pairs(_pair_texts, outer, inner)
     terms = {"pair": term(texts, outer * model.candidates + inner if conditional else inner)}
     if model.outer_bank is None:
         return terms

@@ -4,16 +4,16 @@ import dataclasses
 from typing import Annotated, Literal
 
 from ecor_jax.config.options import (
-    Braces,
     EvaluationBatchSize,
     Names,
     OnBad,
+    Placeholders,
     Positive,
     Shown,
     Weight,
     Within,
 )
-from ecor_jax.tasks.pretrain.options import OnClip
+from ecor_jax.tasks.pretrain.options import ClipTaskOptions
 from ecor_jax.tasks.splits import LabelledPictures
 from ecor_jax.training.options import Optimizer
 
@@ -22,8 +22,8 @@ from ecor_jax.training.options import Optimizer
 class Templates:
     """Prompts that replace those of all methods; empty: each method's own."""
 
-    outer: Annotated[str, Braces("cr")] = ""
-    pair: Annotated[str, Braces("cr")] = ""
+    outer: Annotated[str, Placeholders("cr")] = ""
+    pair: Annotated[str, Placeholders("cr")] = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +98,7 @@ class RationaleReport:
 
 
 @dataclasses.dataclass(frozen=True)
-class RationaleOptions(OnClip):
+class RationaleOptions(ClipTaskOptions):
     """method: one or several names of tasks/rationale/methods.py, with commas; each is a row of the results."""
 
     task: str = "rationale"

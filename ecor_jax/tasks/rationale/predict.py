@@ -179,7 +179,7 @@ class Answer:
 
     def __call__(self, model: RationaleModel, batch: dict[str, Array]):
         images = batch["embedding"] if "embedding" in batch else model.embed(batch["image"])
-        return *model.over_pairs(self._of_images, images), _gold(batch)
+        return *model.shard_map_pairs(self._of_images, images), _gold(batch)
 
     def _of_images(self, examples: tuple[Array], banks: Banks, scale: Array, shards: Shards):
         (images,) = examples

@@ -16,7 +16,7 @@ from ecor_jax.tasks.rationale.explanation import ExplainedPicture, explanation_o
 from ecor_jax.tasks.rationale.options import RationaleOptions
 from ecor_jax.tasks.rationale.predict import Evaluation
 
-MOST_CLASSES = 120
+MAX_CLASSES = 120
 """The page has a table with a row per class only if there are at most this many classes."""
 
 
@@ -35,7 +35,7 @@ def write_rationale_report(
 
     metrics: lines of metrics.jsonl. seconds: duration of tuning and evaluating each method, since the last resume.
     """
-    classes = len(vocabulary.classes) <= MOST_CLASSES
+    classes = len(vocabulary.classes) <= MAX_CLASSES
     return write_page(
         directory,
         "rationale.html",

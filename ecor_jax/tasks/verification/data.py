@@ -35,7 +35,7 @@ def open_faces(data: FaceData, tally: Tally, *, training: bool) -> Faces:
     if not data.images:
         raise UserError("--config.data.images is not set: expected a path")
     source = open_images(data.images, split=data.split)
-    tally.opened(source)
+    tally.add_source(source)
     people = source.classes
     if data.held_out + data.validation >= len(people) - 1:
         kept = f"data.held_out is {data.held_out}" + (f" and data.validation {data.validation}" * (data.validation > 0))
@@ -76,7 +76,7 @@ def open_pair_sets(options: VerificationOptions, faces: Faces | None, tally: Tal
         if name in sets:
             raise UserError(f"data.name is {name!r}, as pairs in the config are; expected another name")
         sets[name] = open_pairs(name, entry.path, entry.images)
-        tally.opened(sets[name].images)
+        tally.add_source(sets[name].images)
     if not sets:
         raise UserError("there are no pairs to evaluate by: set data.held_out, or pairs in the config")
     for name, pairs in sets.items():

@@ -8,7 +8,7 @@ from ecor_jax.bottleneck.what_if import read_what_if
 from ecor_jax.data.decode import picture_of
 from ecor_jax.data.pictures import Picture
 from ecor_jax.data.records import Record
-from ecor_jax.data.sources import InOrder
+from ecor_jax.data.sources import InMemory
 from ecor_jax.errors import UserError
 from ecor_jax.features.image_features import image_features
 from ecor_jax.parallel.mesh import make_mesh
@@ -59,7 +59,7 @@ class FaceExplainer(Explainer[ExplainedPair]):
         features = image_features(
             face.vision,
             saved.model.preprocess,
-            InOrder(records, origin="the pictures to explain"),
+            InMemory(records, origin="the pictures to explain"),
             mirrored=True,
             batch_size=64,
             mesh=make_mesh(),

@@ -8,18 +8,18 @@ from typing import Annotated, Literal
 from ecor_jax.bottleneck.head import AdapterOptions
 from ecor_jax.config.options import (
     BatchSize,
-    Braces,
     Count,
     EvaluationBatchSize,
     Names,
     OnBad,
+    Placeholders,
     Seed,
     Share,
     Shown,
     Within,
     Workers,
 )
-from ecor_jax.tasks.pretrain.options import OnClip
+from ecor_jax.tasks.pretrain.options import ClipTaskOptions
 from ecor_jax.training.options import Optimizer
 
 
@@ -41,7 +41,7 @@ class BottleneckOptions:
 
     descriptors: str = "faces"
     scrambled: bool = False
-    template: Annotated[str, Braces("d", needed="d")] = "a photo of a person with {d}"
+    template: Annotated[str, Placeholders("d", needed="d")] = "a photo of a person with {d}"
     output: Literal["features", "activations", "aggregated"] = "aggregated"
     scale: Annotated[float, Within(0, 1e4)] = 0.0
     size: Annotated[int, Within(0, 2**16)] = 0
@@ -107,7 +107,7 @@ class Alignment:
 
     images: str = ""
     split: str = "test"
-    template: Annotated[str, Braces("c")] = "a photo of a {c}"
+    template: Annotated[str, Placeholders("c")] = "a photo of a {c}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,7 +125,7 @@ class FaceReport:
 
 
 @dataclasses.dataclass(frozen=True)
-class VerificationOptions(OnClip):
+class VerificationOptions(ClipTaskOptions):
     """pairs: sets of pairs to evaluate on, by name."""
 
     task: str = "verification"

@@ -11,7 +11,7 @@ from flax import nnx
 from jaxtyping import Float
 
 from ecor_jax.bottleneck.directory import SavedBottleneck
-from ecor_jax.bottleneck.head import intervened, similarity_shares
+from ecor_jax.bottleneck.head import intervene, similarity_shares
 from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.errors import UserError
 from ecor_jax.tasks.verification.explanation import Concept, ExplainedPair, Intervention, Side
@@ -131,7 +131,7 @@ def _interventions(
     concepts = np.array(list(asked) or range(len(second)))
     values = np.array(list(asked.values()) or (np.zeros_like(second) if match else first), np.float32)
     groups = jnp.array(descriptors.group_of)
-    changed = jax.vmap(lambda concept, value: intervened(jnp.asarray(second[None]), groups, concept, value)[0])(
+    changed = jax.vmap(lambda concept, value: intervene(jnp.asarray(second[None]), groups, concept, value)[0])(
         jnp.asarray(concepts), jnp.asarray(values)
     )
     similarities = similarity(np.repeat(first[None], len(concepts), axis=0), np.asarray(changed), head)

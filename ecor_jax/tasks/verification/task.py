@@ -76,7 +76,7 @@ class Verification(Task[VerificationOptions, Evaluation]):
         everyday = options.alignment
         self.everyday = open_images(everyday.images, split=everyday.split) if everyday.images else None
         if self.everyday is not None:
-            self.tally.opened(self.everyday)
+            self.tally.add_source(self.everyday)
         assert_same("the data", self._fingerprint)
         self.methods = ("tuned" if training and head.tuned else "untuned", *BASELINES)
 

@@ -8,7 +8,7 @@ import pytest
 
 from ecor_jax.data.descriptors import XRAYS, Descriptors
 from ecor_jax.data.records import Record
-from ecor_jax.data.sources import InOrder
+from ecor_jax.data.sources import InMemory
 from ecor_jax.data.vocabulary import normalise_name
 from ecor_jax.errors import UserError
 from ecor_jax.radiology.xray.captions import DESCRIPTOR_TEMPLATES, NAME_SHARE, NAME_TEMPLATES, OneFinding, StudyCaptions
@@ -25,8 +25,8 @@ def record(finding: str, name: str = "a.png") -> Record:
     return Record(image=name.encode(), category=finding, rationales=(), name=name)
 
 
-def source(*categories: str) -> InOrder:
-    return InOrder([record(category, f"{number}.png") for number, category in enumerate(categories)], "the films")
+def source(*categories: str) -> InMemory:
+    return InMemory([record(category, f"{number}.png") for number, category in enumerate(categories)], "the films")
 
 
 def test_every_finding_of_an_image_is_a_record_of_its_own():

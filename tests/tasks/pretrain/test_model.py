@@ -15,8 +15,6 @@ from ecor_jax.clip.vision import normalise_pixels
 from ecor_jax.errors import UserError
 from ecor_jax.tasks.pretrain.model import PretrainLearner
 
-pytestmark = pytest.mark.usefixtures("strict_dtypes")
-
 BATCHES: Any = None
 GROUP = np.array([7, 3, 7, 9], np.int32)
 TEXTS = ["a cat", "a dog with a wet nose", "a cat", "four legs and a long tail"]

@@ -12,8 +12,6 @@ from ecor_jax.tasks.rationale.joint import Banks, TopPairs, marginals, top_pairs
 from tests.tasks.rationale.brute import log_joint, log_softmax
 from tests.tasks.steps import unit_rows
 
-pytestmark = pytest.mark.usefixtures("strict_dtypes")
-
 KINDS = ("conditional", "independent", "pairs")
 # Compiled: op by op the loops compile piece by piece, which takes far longer than running them.
 top = jax.jit(top_pairs, static_argnames=("k", "chunk"))

@@ -10,7 +10,7 @@ from ecor_jax.clip.prompts import VisualPrompts
 from ecor_jax.data.encode import Encode, GoldLabels
 from ecor_jax.data.pipeline import eval_batches
 from ecor_jax.data.records import Record
-from ecor_jax.data.sources import InOrder
+from ecor_jax.data.sources import InMemory
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
 from ecor_jax.parallel.mesh import make_mesh
@@ -23,13 +23,13 @@ VOCABULARY = Vocabulary.from_lists({"cat": ["a tail", "fur"], "dog": ["fur"], "b
 COUNT, TOP = 11, 4
 
 
-def source() -> InOrder:
+def source() -> InMemory:
     pictures = np.random.default_rng(0).integers(0, 256, (COUNT, 16, 16, 3), dtype=np.uint8)
     records = [
         Record(image=picture, category=VOCABULARY.classes[number % 3], rationales=(), name=f"{number}.png")
         for number, picture in enumerate(pictures)
     ]
-    return InOrder(records, "here")
+    return InMemory(records, "here")
 
 
 def model_of(clip, method: str, seed: int = 0) -> RationaleModel:

@@ -23,8 +23,6 @@ from ecor_jax.training.step import Statistic, TrainState, make_step
 from tests.tasks.verification import faces
 from tests.tasks.verification.faces import NAMES, make_face, original
 
-pytestmark = pytest.mark.usefixtures("strict_dtypes")
-
 SIZE, IDENTITIES = 6, 9
 CLASSES = jnp.arange(IDENTITIES, dtype=jnp.int32)
 seeds = st.integers(0, 2**16)

@@ -26,8 +26,6 @@ from tests.tasks.verification.faces import (
     pictures,
 )
 
-pytestmark = pytest.mark.usefixtures("strict_dtypes")
-
 
 @pytest.mark.parametrize("output", ["features", "activations", "aggregated"])
 def test_what_stands_for_a_face(output):

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from ecor_jax.data.pair_sets import PairSet
-from ecor_jax.data.sources import InOrder
+from ecor_jax.data.sources import InMemory
 from ecor_jax.tasks.verification.scores import score_pairs
 
 
 def pair_set(first, second, same) -> PairSet:
     arrays = (np.asarray(rows, np.int64) for rows in (first, second))
-    return PairSet("hand", InOrder([], "nothing"), *arrays, np.asarray(same))
+    return PairSet("hand", InMemory([], "nothing"), *arrays, np.asarray(same))
 
 
 def test_two_people_told_apart():

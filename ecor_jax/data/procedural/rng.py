@@ -7,7 +7,7 @@ import numpy as np
 _T = TypeVar("_T")
 
 
-class Dice:
+class Rng:
     """Random choices made of PCG64's uniform numbers, because NumPy may change how its own choices use the bits."""
 
     def __init__(self, *entropy: int):
