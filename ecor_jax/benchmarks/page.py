@@ -1,5 +1,6 @@
 """Formats the results of a benchmark as a page of Markdown (`ecor-jax benchmark --page`)."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,9 @@ def write_page(path: Path, report: dict[str, Any], source: Path) -> None:
     sides = ", ".join(f"{name} {count}" for name, count in report.get("threads", {}).items())
     threads = f" Threads: {sides}." if sides else ""
     named = source.name if source.parent == path.parent else source
-    lines = [
-        INTRODUCTION.format(source=named, device=report["device"], versions=versions, threads=threads),
-        *tables(report),
-    ]
+    introduction = INTRODUCTION.format(source=named, device=report["device"], versions=versions, threads=threads)
     with new_file(path) as partial:
-        partial.write_text("\n".join(lines))
+        partial.write_text("\n".join([introduction, *tables(report)]))
 
 
 def headline(report: dict[str, Any]) -> list[str]:
@@ -39,10 +37,8 @@ def headline(report: dict[str, Any]) -> list[str]:
         whole = [peer for peer, difference in result["agreement"].items() if difference is not None]
         if whole:
             best = min(whole, key=lambda peer: result["peers"][peer]["median"])
-            ratio, unit = result["ratio"][best], result["unit"]
-            faster = f"{ratio['median']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f})"
-            ours = f"{1 / result['ours']['median']:,.1f} {unit}s a second"
-            lines.append(f"| {name} | {ours} | {best} | {faster} |")
+            ours = f"{1 / result['ours']['median']:,.1f} {result['unit']}s a second"
+            lines.append(f"| {name} | {ours} | {best} | {_spread(result['ratio'][best], '{:.2f}'.format)} |")
     return ["| | ours | the fastest other | ours is faster by |", "|---|---|---|---|", *lines, ""] if lines else []
 
 
@@ -64,8 +60,7 @@ def _beside(result: dict[str, Any]) -> list[str]:
     if result["peak_bytes"]:
         lines.append(f"Its program takes {result['peak_bytes'] / 2**20:,.0f} MiB.")
     if tokens := result.get("tokens"):
-        told = (f"{count:,} {name}" for name, count in tokens.items())
-        lines.append(f"Tokens: {', '.join(told)}.")
+        lines.append(f"Tokens: {', '.join(f'{count:,} {name}' for name, count in tokens.items())}.")
     return lines
 
 
@@ -77,12 +72,11 @@ def _table(result: dict[str, Any]) -> list[str]:
         f"| ours | {_spread(result['ours'])} | {1 / result['ours']['median']:,.1f} | | |",
     ]
     for peer, times in result["peers"].items():
-        ratio = result["ratio"][peer]
-        faster = f"{ratio['median']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f})"
+        faster = _spread(result["ratio"][peer], "{:.2f}".format)
         difference = difference_of(result["agreement"][peer])
         lines.append(f"| {peer} | {_spread(times)} | {1 / times['median']:,.1f} | {faster} | {difference} |")
     return lines
 
 
-def _spread(times: dict[str, float]) -> str:
-    return f"{time_of(times['median'])} ({time_of(times['min'])} to {time_of(times['max'])})"
+def _spread(values: dict[str, float], write: Callable[[float], str] = time_of) -> str:
+    return f"{write(values['median'])} ({write(values['min'])} to {write(values['max'])})"

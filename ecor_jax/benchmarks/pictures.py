@@ -42,12 +42,8 @@ def read_pictures(setting: Setting) -> Suite:
     if setting.peers:
         needs("torch", "torch")
         peers[f"PyTorch's DataLoader, {cores} processes"] = _loader(source, preprocess, setting, cores)
-    return Suite(
-        f"{len(source)} pictures decoded and scaled to {preprocess.size} pixels, {cores} cores",
-        "image",
-        Side(ours, len(source)),
-        peers,
-    )
+    work = f"{len(source)} pictures decoded and scaled to {preprocess.size} pixels, {cores} cores"
+    return Suite(work, "image", Side(ours, len(source)), peers)
 
 
 def _made(path: Path, count: int) -> Path:

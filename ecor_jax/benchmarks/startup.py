@@ -6,6 +6,7 @@ import sys
 import tempfile
 
 import numpy as np
+from PIL import Image
 
 from ecor_jax.benchmarks.measure import Side, Suite
 from ecor_jax.benchmarks.models import Setting
@@ -35,8 +36,6 @@ print(*torch.cat([normal(image, dim=-1)[0], normal(text, dim=-1)[0]]).numpy())
 
 def startup(setting: Setting) -> Suite:
     """Returns a suite that runs a new process until its first embeddings, without a cache of compiled programs."""
-    from PIL import Image
-
     model = setting.open()
     directory, picture = setting.folder / "model", setting.folder / "picture.png"
     save_clip(directory, model.clip, model.tokenizer, model.preprocess)
@@ -56,9 +55,6 @@ def startup(setting: Setting) -> Suite:
 
         return Side(run, 1)
 
-    return Suite(
-        f"a new process, weights from disk, an image and a text embedded; {setting.model}, float32",
-        "start",
-        side(OURS),
-        {"transformers, PyTorch": side(TRANSFORMERS)} if setting.peers else {},
-    )
+    work = f"a new process, weights from disk, an image and a text embedded; {setting.model}, float32"
+    peers = {"transformers, PyTorch": side(TRANSFORMERS)} if setting.peers else {}
+    return Suite(work, "start", side(OURS), peers)

@@ -34,16 +34,6 @@ DROR_TEXTS, TIMED_TEXTS, QUICK_TEXTS = 12_000, 256, 16
 TOP, LOOP = 5, "a loop over pairs, NumPy"
 
 
-def train_step(setting: Setting) -> Suite:
-    """Returns a suite of a prompt tuning step with few shallow prompts, as for small data sets."""
-    return _train_step(setting, 3, "shallow")
-
-
-def train_step_deep(setting: Setting) -> Suite:
-    """Returns a suite of a prompt tuning step with 30 deep prompts, as for ImageNet."""
-    return _train_step(setting, 30, "deep")
-
-
 def evaluate(setting: Setting) -> Suite:
     """Returns a suite that finds the most probable (rationale, class) pairs of each image, from uint8 pixels."""
     model, mesh = setting.open(), make_mesh(devices=jax.devices()[:1])
@@ -106,7 +96,8 @@ def choose_pairs(setting: Setting) -> Suite:
     )
 
 
-def _train_step(setting: Setting, count: int, layers: str) -> Suite:
+def train_step(setting: Setting, count: int = 3, layers: str = "shallow") -> Suite:
+    """Returns a suite of a prompt tuning step with `count` visual prompts; default: as for small data sets."""
     model, mesh = setting.open(), make_mesh(devices=jax.devices()[:1])
     config = model.clip.config
     prompts = VisualPrompts(config.vision, count, prompt_layers(layers, config.vision.layers), rngs=nnx.Rngs(1))

@@ -1,8 +1,8 @@
 """PyTorch peers with the same weights: transformers' CLIPModel (eager, SDPA, compiled) and OpenCLIP."""
 
-import contextlib
 import importlib.util
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import jax
@@ -10,6 +10,7 @@ import numpy as np
 
 from ecor_jax.benchmarks.measure import Side
 from ecor_jax.checkpoints import huggingface, openai
+from ecor_jax.checkpoints.layouts import Entry
 from ecor_jax.checkpoints.model_dir import Model
 from ecor_jax.checkpoints.model_types import CLIP, family_of
 from ecor_jax.checkpoints.weights import foreign_tensors
@@ -30,7 +31,6 @@ def torch_clip(model: Model, *, fused: bool) -> Any:
 
     Raises UserError for a model of another family.
     """
-    import torch
     from transformers import CLIPConfig, CLIPModel
 
     if (family := family_of(model.clip.config)) is not CLIP:
@@ -40,9 +40,15 @@ def torch_clip(model: Model, *, fused: bool) -> Any:
     config.projection_dim = fields["projection_dim"]
     config._attn_implementation = "sdpa" if fused else "eager"
     clip: Any = CLIPModel(config)
-    tensors = foreign_tensors(model.clip, CLIP.entries)
     # strict=False: both towers also have buffers of position ids.
-    clip.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in tensors.items()}, strict=False)
+    return _with_weights(clip, model, CLIP.entries, strict=False)
+
+
+def _with_weights(clip: Any, model: Model, entries: Sequence[Entry], *, strict: bool) -> Any:
+    import torch
+
+    tensors = foreign_tensors(model.clip, entries)
+    clip.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in tensors.items()}, strict=strict)
     return clip.to(device(), dtype_of(model)).eval().requires_grad_(False)
 
 
@@ -60,13 +66,11 @@ def tensor(array: np.ndarray) -> Any:
     return torch.from_numpy(array).to(device())
 
 
-@contextlib.contextmanager
-def fast_attention() -> Iterator[None]:
+def fast_attention() -> AbstractContextManager[Any]:
     """Selects cuDNN attention on GPUs, which SDPA does not choose by default and which is the fastest on Hopper."""
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
-    with contextlib.nullcontext() if device() == "cpu" else sdpa_kernel(SDPBackend.CUDNN_ATTENTION):
-        yield
+    return nullcontext() if device() == "cpu" else sdpa_kernel(SDPBackend.CUDNN_ATTENTION)
 
 
 def waited(result: Any) -> np.ndarray:
@@ -78,16 +82,16 @@ def image_embedder(model: Model, *, fused: bool) -> Callable[[Any], Any]:
     """Returns a function that maps uint8 images [batch, size, size, 3] to unit embeddings."""
     import torch
 
-    clip, prepared = torch_clip(model, fused=fused), _prepared(model)
+    clip, normalise = torch_clip(model, fused=fused), normaliser(model)
 
     def embed(images: Any) -> Any:
-        seen = clip.vision_model(pixel_values=prepared(images).to(clip.dtype)).pooler_output
+        seen = clip.vision_model(pixel_values=normalise(images).to(clip.dtype)).pooler_output
         return torch.nn.functional.normalize(clip.visual_projection(seen).float(), dim=-1)
 
     return embed
 
 
-def _prepared(model: Model) -> Callable[[Any], Any]:
+def normaliser(model: Model) -> Callable[[Any], Any]:
     """Returns a function that normalises uint8 [batch, size, size, 3] to a tower's input [batch, 3, size, size]."""
     import torch
 
@@ -121,12 +125,11 @@ def open_clip_sides(model: Model, batches: Sequence[np.ndarray], *, images: bool
     """Returns OpenCLIP, eager and compiled, on batches of images or padded ids; {} if it is not installed."""
     if importlib.util.find_spec("open_clip") is None:
         return {}
-    clip = _open_clip(model)
-    prepared = _prepared(model)
+    clip, normalise = _open_clip(model), normaliser(model)
 
     def embed(batch: Any) -> Any:
         if images:
-            return clip.encode_image(prepared(batch).to(dtype_of(model)), normalize=True).float()
+            return clip.encode_image(normalise(batch).to(dtype_of(model)), normalize=True).float()
         return clip.encode_text(batch, normalize=True).float()
 
     found = {OPEN_CLIP[0]: _side(embed, batches)}
@@ -134,7 +137,6 @@ def open_clip_sides(model: Model, batches: Sequence[np.ndarray], *, images: bool
 
 
 def _open_clip(model: Model) -> Any:
-    import torch
     from open_clip.model import CLIP  # pyright: ignore[reportMissingImports]
 
     config = model.clip.config
@@ -147,9 +149,7 @@ def _open_clip(model: Model) -> Any:
     text |= {"context_length": config.text.context_length, "vocab_size": config.text.vocab_size}
     text |= {"heads": config.text.heads}
     clip: Any = CLIP(config.embed_dim, vision, text, quick_gelu=config.activation == "quick_gelu")
-    tensors = foreign_tensors(model.clip, openai.ENTRIES)
-    clip.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in tensors.items()})
-    return clip.to(device(), dtype_of(model)).eval().requires_grad_(False)
+    return _with_weights(clip, model, openai.ENTRIES, strict=True)
 
 
 def _side(function: Callable[[Any], Any], batches: Sequence[np.ndarray], *, fused: bool = True) -> Side:
@@ -158,7 +158,7 @@ def _side(function: Callable[[Any], Any], batches: Sequence[np.ndarray], *, fuse
     inputs = [tensor(batch) for batch in batches]
 
     def run() -> np.ndarray:
-        with torch.no_grad(), fast_attention() if fused else contextlib.nullcontext():
+        with torch.no_grad(), fast_attention() if fused else nullcontext():
             return np.concatenate([waited(function(batch)) for batch in inputs])
 
     return Side(run, sum(map(len, batches)))

@@ -7,20 +7,14 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ecor_jax.benchmarks.torch_clip import fast_attention, tensor, torch_clip
+from ecor_jax.benchmarks.torch_clip import fast_attention, normaliser, tensor, torch_clip
 from ecor_jax.checkpoints.model_dir import Model
 from ecor_jax.clip.prompts import VisualPrompts
 from ecor_jax.tasks.rationale.joint import Banks
 
 
 def stepper(
-    model: Model,
-    prompts: VisualPrompts,
-    banks: Banks,
-    batch: Mapping[str, np.ndarray],
-    *,
-    rate: float,
-    compiled: bool,
+    model: Model, prompts: VisualPrompts, banks: Banks, batch: Mapping[str, np.ndarray], *, rate: float, compiled: bool
 ) -> Callable[[], np.ndarray]:
     """Returns a function that runs one SGD step and returns the loss and the gradient norm.
 
@@ -30,18 +24,16 @@ def stepper(
     import torch
     from torch.nn import functional
 
-    clip = torch_clip(model, fused=True)
+    clip, normalise = torch_clip(model, fused=True), normaliser(model)
     vision, length = clip.vision_model, model.clip.config.vision.patches + 1
     tokens = torch.nn.Parameter(tensor(np.array(prompts.tokens[...])))
     optimizer = torch.optim.SGD([tokens], lr=rate)
-    mean, std = (tensor(np.array(numbers, np.float32)) for numbers in (model.preprocess.mean, model.preprocess.std))
     outer, pair = (_shared(bank) for bank in banks)
     images, category, gold = (tensor(batch[name]) for name in ("image", "category", "rationales"))
     scale, places = float(model.clip.scale()), {layer: place for place, layer in enumerate(prompts.layers)}
 
     def embed(images: Any) -> Any:
-        pixels = ((images.float() / 255 - mean) / std).permute(0, 3, 1, 2).to(clip.dtype)
-        x = vision.pre_layrnorm(vision.embeddings(pixels))
+        x = vision.pre_layrnorm(vision.embeddings(normalise(images).to(clip.dtype)))
         for number, layer in enumerate(vision.encoder.layers):
             if number in places:
                 shown = tokens[places[number]].to(clip.dtype)

@@ -88,17 +88,13 @@ def save_bottleneck(directory: Path, saved: SavedBottleneck, tuned: Clip | None 
         and {"width": adapter.down.out_features, "alpha": adapter.alpha, "last_relu": adapter.last_relu},
         "groups": saved.descriptors.as_groups(),
         "findings": saved.findings
-        and {
-            "names": saved.findings.names,
-            "single_label": saved.findings.single_label,
-            "typical": saved.findings.typical.tolist(),
-            "trained_on": saved.findings.trained_on,
-            "medical": saved.findings.medical,
-        },
+        and dataclasses.asdict(saved.findings) | {"typical": saved.findings.typical.tolist()},
     }
     with new_directory(directory, overwrite=True) as partial:
         write_clip(partial, clip, saved.model.tokenizer, saved.model.preprocess, saved.model.origin)
-        save_file(_tensors(bottleneck), partial / HEAD)
+        flat = nnx.to_flat_state(nnx.state(bottleneck))
+        tensors = {".".join(map(str, path)): np.ascontiguousarray(leaf[...]) for path, leaf in flat}
+        save_file(tensors, partial / HEAD)
         description["head_sha256"] = _digest(partial / HEAD)
         write_json(partial / DESCRIPTION, description)
 
@@ -123,15 +119,7 @@ def load_bottleneck(model: Model) -> SavedBottleneck:
         return _read(description, model)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        OverflowError,
-        SafetensorError,
-    ) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, SafetensorError) as error:
         raise UserError(f"{path}: not a description of a bottleneck ({repr(error)[:200]})") from error
 
 
@@ -157,17 +145,8 @@ def _read(description: dict[str, Any], model: Model) -> SavedBottleneck:
     typical = {str(group): float(added) for group, added in description.get("typical", {}).items()}
     if typical and set(typical) != set(descriptors.groups):
         raise ValueError(f"typical is of {', '.join(typical)[:80]}; expected every group once")
-    return SavedBottleneck(
-        model,
-        bottleneck,
-        descriptors,
-        template,
-        str(description["output"]),
-        threshold,
-        findings,
-        str(description.get("threshold_source", "")),
-        typical,
-    )
+    output, source = str(description["output"]), str(description.get("threshold_source", ""))
+    return SavedBottleneck(model, bottleneck, descriptors, template, output, threshold, findings, source, typical)
 
 
 def _digest(path: Path) -> str:
@@ -227,8 +206,3 @@ def _read_head(description: dict[str, Any], descriptors: Descriptors, embed_dim:
             raise UserError(f"{HEAD}: {name} holds numbers that are not finite")
         flat[key] = expected.replace(jnp.asarray(found))
     return nnx.merge(graph, nnx.from_flat_state(flat))
-
-
-def _tensors(bottleneck: Bottleneck) -> dict[str, np.ndarray]:
-    flat = nnx.to_flat_state(nnx.state(bottleneck))
-    return {".".join(map(str, path)): np.ascontiguousarray(leaf[...]) for path, leaf in flat}

@@ -131,11 +131,7 @@ def _identity(key: Array, shape: tuple[int, int], dtype, out_sharding=None) -> A
     return jnp.eye(*shape, dtype=dtype)
 
 
-_INITS = {
-    "identity": _identity,
-    "orthogonal": nnx.initializers.orthogonal(),
-    "zeros": nnx.initializers.zeros_init(),
-}
+_INITS = {"identity": _identity, "orthogonal": nnx.initializers.orthogonal(), "zeros": nnx.initializers.zeros_init()}
 
 
 def group_softmax(

@@ -1,5 +1,6 @@
 """The table of supported and unsupported model families, which docs/weights.md renders and the tests iterate over."""
 
+import contextlib
 import dataclasses
 import re
 from collections.abc import Iterator
@@ -12,19 +13,19 @@ from ecor_jax.untrusted.json_text import read_object
 
 
 @dataclasses.dataclass(frozen=True)
-class Family:
+class Supported:
     """A family of models whose weights can be loaded.
 
-    form: file format. source: an example of a hub id or file. shape: the preset of one architecture of the family.
+    source: an example of a hub id or file. shape: the preset of one architecture of the family. form: file format.
     options: options that `ecor-jax convert` needs for it.
     """
 
     name: str
-    form: Literal["huggingface", "openclip", "file"]
     source: str
     shape: str
     activation: str
     preprocessing: str
+    form: Literal["huggingface", "openclip", "file"] = "huggingface"
     options: str = ""
 
     @property
@@ -58,74 +59,46 @@ _CROP = "shorter side, centre crop, bicubic"
 _SQUARE = "square, bicubic"
 _FILE = "--tokenizer=models/l14"
 
-FAMILIES = (
-    Family("CLIP", "huggingface", "openai/clip-vit-large-patch14", "openai/ViT-L-14", "quick_gelu", _CROP),
-    Family("CLIP, OpenAI's files", "file", "ViT-B-32.pt", "openai/ViT-B-32", "quick_gelu", _CROP, _FILE),
-    Family("LAION", "openclip", "laion/CLIP-ViT-H-14-laion2B-s32B-b79K", "laion2b/ViT-H-14", "gelu", _CROP),
-    Family("DataComp", "openclip", "laion/CLIP-ViT-B-16-DataComp.XL-s13B-b90K", "datacomp1b/ViT-B-16", "gelu", _CROP),
-    Family("DFN", "openclip", "apple/DFN5B-CLIP-ViT-H-14-378", "dfn5b/ViT-H-14-378-quickgelu", "quick_gelu", _SQUARE),
-    Family("MetaCLIP 1", "huggingface", "facebook/metaclip-b16-fullcc2.5b", "openai/ViT-B-16", "quick_gelu", _CROP),
-    Family("SigLIP", "huggingface", "google/siglip-base-patch16-224", "siglip/ViT-B-16", "gelu_tanh", _SQUARE),
-    Family(
-        "SigLIP 2",
-        "huggingface",
-        "google/siglip2-base-patch16-224",
-        "siglip2/ViT-B-16",
-        "gelu_tanh",
-        "square, bilinear",
+SUPPORTED = (
+    Supported("CLIP", "openai/clip-vit-large-patch14", "openai/ViT-L-14", "quick_gelu", _CROP),
+    Supported("CLIP, OpenAI's files", "ViT-B-32.pt", "openai/ViT-B-32", "quick_gelu", _CROP, "file", _FILE),
+    Supported("LAION", "laion/CLIP-ViT-H-14-laion2B-s32B-b79K", "laion2b/ViT-H-14", "gelu", _CROP, "openclip"),
+    Supported(
+        "DataComp", "laion/CLIP-ViT-B-16-DataComp.XL-s13B-b90K", "datacomp1b/ViT-B-16", "gelu", _CROP, "openclip"
     ),
-    Family("SigLIP and 2, OpenCLIP's", "openclip", "timm/ViT-B-16-SigLIP", "siglip/ViT-B-16", "as timm's", _SQUARE),
-    Family(
-        "MedSigLIP",
-        "huggingface",
-        "google/medsiglip-448",
-        "siglip/ViT-SO400M-14-448",
-        "gelu_tanh",
-        "square, as its file says",
+    Supported(
+        "DFN", "apple/DFN5B-CLIP-ViT-H-14-378", "dfn5b/ViT-H-14-378-quickgelu", "quick_gelu", _SQUARE, "openclip"
     ),
-    Family(
-        "XrayCLIP",
-        "huggingface",
-        "StanfordAIMI/XrayCLIP__vit-b-16__laion2b-s34b-b88k",
-        "datacomp1b/ViT-B-16",
-        "gelu",
-        _CROP,
+    Supported("MetaCLIP 1", "facebook/metaclip-b16-fullcc2.5b", "openai/ViT-B-16", "quick_gelu", _CROP),
+    Supported("SigLIP", "google/siglip-base-patch16-224", "siglip/ViT-B-16", "gelu_tanh", _SQUARE),
+    Supported("SigLIP 2", "google/siglip2-base-patch16-224", "siglip2/ViT-B-16", "gelu_tanh", "square, bilinear"),
+    Supported("SigLIP and 2, OpenCLIP's", "timm/ViT-B-16-SigLIP", "siglip/ViT-B-16", "as timm's", _SQUARE, "openclip"),
+    Supported("MedSigLIP", "google/medsiglip-448", "siglip/ViT-SO400M-14-448", "gelu_tanh", "square, as its file says"),
+    Supported("XrayCLIP", "StanfordAIMI/XrayCLIP__vit-b-16__laion2b-s34b-b88k", "datacomp1b/ViT-B-16", "gelu", _CROP),
+    Supported(
+        "XraySigLIP", "StanfordAIMI/XraySigLIP__vit-l-16-siglip-384__webli", "siglip/ViT-L-16-384", "gelu_tanh", _SQUARE
     ),
-    Family(
-        "XraySigLIP",
-        "huggingface",
-        "StanfordAIMI/XraySigLIP__vit-l-16-siglip-384__webli",
-        "siglip/ViT-L-16-384",
-        "gelu_tanh",
-        _SQUARE,
-    ),
-    Family(
+    Supported(
         "CheXzero",
-        "file",
         "chexzero.pt",
         "openai/ViT-B-32",
         "quick_gelu",
         "longer side, black borders, bicubic",
+        "file",
         f"--activation=quick_gelu --preprocess=chexzero {_FILE}",
     ),
-    Family("FLIP (faces)", "huggingface", "FLIP-dataset/FLIP-base-32", "openai/ViT-B-32", "quick_gelu", _CROP),
-    Family(
+    Supported("FLIP (faces)", "FLIP-dataset/FLIP-base-32", "openai/ViT-B-32", "quick_gelu", _CROP),
+    Supported(
         "FaRL (faces)",
-        "file",
         "FaRL-Base-Patch16-LAIONFace20M-ep64.pth",
         "openai/ViT-B-16",
         "quick_gelu",
         _CROP,
+        "file",
         f"--activation=quick_gelu {_FILE}",
     ),
-    Family(
-        "RemoteCLIP",
-        "file",
-        "RemoteCLIP-ViT-B-32.pt",
-        "openai/ViT-B-32",
-        "gelu",
-        _CROP,
-        f"--activation=gelu {_FILE}",
+    Supported(
+        "RemoteCLIP", "RemoteCLIP-ViT-B-32.pt", "openai/ViT-B-32", "gelu", _CROP, "file", f"--activation=gelu {_FILE}"
     ),
 )
 
@@ -220,11 +193,8 @@ REFUSED = (
 def refused_family(source: str | Path, path: Path) -> Refused | None:
     """Returns the unsupported family of the model at `path`, requested as `source`; None if it is not in REFUSED."""
     found = list(_evidence(str(source), path))
-    for family in REFUSED:
-        signs = re.compile(family.signs, re.IGNORECASE)
-        if any(signs.search(line) for line in found):
-            return family
-    return None
+    signed = (family for family in REFUSED if any(re.search(family.signs, line, re.IGNORECASE) for line in found))
+    return next(signed, None)
 
 
 def _evidence(source: str, path: Path) -> Iterator[str]:
@@ -238,12 +208,8 @@ def _evidence(source: str, path: Path) -> Iterator[str]:
         except UserError:
             return
     for name in ("config.json", "open_clip_config.json"):
-        file = (path if path.is_dir() else path.parent) / name
-        if file.is_file():
-            try:
-                yield from _flat(read_object(file), "")
-            except UserError:
-                continue
+        with contextlib.suppress(UserError):  # missing or damaged
+            yield from _flat(read_object((path if path.is_dir() else path.parent) / name), "")
 
 
 def _flat(fields: dict[str, Any], above: str) -> Iterator[str]:
@@ -287,6 +253,6 @@ towers of the first publication, and in text towers whose configuration does not
 
 def as_page() -> str:
     """Returns the text of docs/weights.md."""
-    families = [f"| {f.name} | `{f.command}` | {f.activation} | {f.preprocessing} | {f.agrees} |" for f in FAMILIES]
+    families = [f"| {f.name} | `{f.command}` | {f.activation} | {f.preprocessing} | {f.agrees} |" for f in SUPPORTED]
     refused = [f"| {f.name} | {f.source} | {f.missing} | {f.nearest} |" for f in REFUSED]
     return _PAGE.format(families="\n".join(families), refused="\n".join(refused))

@@ -62,16 +62,32 @@ def stated_activation(stated: Any, option: Activation | None, name: str) -> Acti
     return stated
 
 
-ANY = object()
-"""In `only`: any value of the field is accepted, because none changes the embeddings."""
+def tower_sizes(section: Section, default_width: int) -> dict[str, Any]:
+    """Returns the width, layers and MLP width of a tower of OpenCLIP."""
+    width = section.whole("width", default_width)
+    ratio = positive(section.values.get("mlp_ratio", 4.0), f"{section.name}.mlp_ratio")
+    return {
+        "width": width,
+        "layers": section.whole("layers", 12, MAX_LAYERS),
+        "mlp_width": whole_number(int(min(width * ratio, 1e18)), f"{section.name}.width times mlp_ratio"),
+    }
 
 
-def only(fields: Any, read: set[str], fixed: dict[str, Any], section: str) -> None:
-    """Raises UserError unless every field is in `read`, or in `fixed` with the value given there."""
+def text_sizes(text: Section) -> dict[str, Any]:
+    """Returns all sizes of a text tower of OpenCLIP."""
+    defaults = {"vocab_size": 49408, "context_length": 77, "heads": 8}
+    return tower_sizes(text, 512) | {name: text.whole(name, default) for name, default in defaults.items()}
+
+
+def only(fields: Any, free: set[str], fixed: dict[str, Any], section: str) -> None:
+    """Raises UserError unless every field is in `fixed` with the value given there, or in `free`.
+
+    The fields in `free` are read, or do not change the embeddings.
+    """
     if not isinstance(fields, dict):
         raise UserError(f"{section} is {fields!r}; expected an object")
     for name, value in fields.items():
-        if name not in read and (name not in fixed or (fixed[name] is not ANY and fixed[name] != value)):
+        if name not in free and (name not in fixed or fixed[name] != value):
             raise UserError(f"{section}.{name} is {shown(value)}: this kind of CLIP is not supported")
 
 

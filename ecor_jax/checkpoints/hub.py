@@ -14,12 +14,7 @@ from ecor_jax.errors import UserError
 
 _ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 # In order of preference: a repository often contains the same weights in several formats.
-_WEIGHTS = (
-    "model*.safetensors",
-    "open_clip_model.safetensors",
-    "pytorch_model*.bin",
-    "open_clip_pytorch_model.bin",
-)
+_WEIGHTS = ("model*.safetensors", "open_clip_model.safetensors", "pytorch_model*.bin", "open_clip_pytorch_model.bin")
 _OTHERS = ("*.json", "merges.txt", "spiece.model", "README.md", "prompts.safetensors", "bottleneck.safetensors")
 
 

@@ -15,12 +15,7 @@ from ecor_jax.clip.model import Clip
 from ecor_jax.errors import UserError, error_prefix
 from ecor_jax.untrusted.json_text import read_object
 
-WEIGHTS = (
-    "model.safetensors",
-    "model.safetensors.index.json",
-    "pytorch_model.bin",
-    "pytorch_model.bin.index.json",
-)
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 # Buffers that transformers before 4.31 saved with the weights.
 IGNORABLE = ("text_model.embeddings.position_ids", "vision_model.embeddings.position_ids")
 # An eos_token_id of 2 in text_config is not token 2: it marks checkpoints from before transformers#24773, whose EOT is
@@ -123,48 +118,37 @@ def _config(fields: dict[str, Any], activation: Activation | None) -> ClipConfig
 
 def config_fields(config: ClipConfig, tokenizer: PreTrainedTokenizerBase | None) -> dict[str, Any]:
     """Returns the fields of config.json for `config`, without relying on transformers' defaults."""
-    family, towers = family_of(config), {}
-    for name, tower in (("text", config.text), ("vision", config.vision)):
-        activation = (config.text.activation if name == "text" else None) or config.activation
-        towers[name] = {
+    family, eot = family_of(config), config.text.eot_id
+
+    def tower(name: str, sizes: VisionConfig | TextConfig, activation: Activation) -> dict[str, Any]:
+        return {
             "model_type": f"{family.model_type}_{name}_model",
-            "hidden_size": tower.width,
-            "num_hidden_layers": tower.layers,
-            "num_attention_heads": tower.heads,
-            "intermediate_size": tower.mlp_width,
+            "hidden_size": sizes.width,
+            "num_hidden_layers": sizes.layers,
+            "num_attention_heads": sizes.heads,
+            "intermediate_size": sizes.mlp_width,
             "hidden_act": _THEIR_ACTIVATIONS.get(activation, activation),
             "layer_norm_eps": config.layer_norm_eps,
         }
-    towers["text"] |= {
+
+    vision = tower("vision", config.vision, config.activation)
+    vision |= {"image_size": config.vision.image_size, "patch_size": config.vision.patch_size, "num_channels": 3}
+    text = tower("text", config.text, config.text.activation or config.activation) | {
         "vocab_size": config.text.vocab_size,
         "max_position_embeddings": config.text.context_length,
-        "bos_token_id": None if tokenizer is None else tokenizer.bos_token_id,
-        "pad_token_id": None if tokenizer is None else tokenizer.pad_token_id,
-    }
-    towers["vision"] |= {
-        "image_size": config.vision.image_size,
-        "patch_size": config.vision.patch_size,
-        "num_channels": 3,
+        "bos_token_id": getattr(tokenizer, "bos_token_id", None),
+        "pad_token_id": getattr(tokenizer, "pad_token_id", None),
     }
     whole: dict[str, Any] = {"architectures": [family.architecture], "model_type": family.model_type}
     if family is SIGLIP:
-        towers["vision"]["vision_use_head"] = True
-        towers["text"] |= {
-            "projection_size": config.embed_dim,
-            "eos_token_id": None if tokenizer is None else tokenizer.eos_token_id,
-        }
+        vision["vision_use_head"] = True
+        text |= {"projection_size": config.embed_dim, "eos_token_id": getattr(tokenizer, "eos_token_id", None)}
+    elif eot == LARGEST_IS_EOT:
+        raise UserError(f"config.json cannot say that EOT is token {eot}: transformers takes that for the largest id")
     else:
-        eot = config.text.eot_id
-        if eot == LARGEST_IS_EOT:
-            raise UserError(
-                f"config.json cannot say that EOT is token {eot}: transformers takes that for the largest id"
-            )
-        towers["text"] |= {
-            "projection_dim": config.embed_dim,
-            "eos_token_id": LARGEST_IS_EOT if eot is None else eot,
-        }
-        towers["vision"]["projection_dim"] = whole["projection_dim"] = config.embed_dim
-    return whole | {"dtype": "float32", "text_config": towers["text"], "vision_config": towers["vision"]}
+        text |= {"projection_dim": config.embed_dim, "eos_token_id": LARGEST_IS_EOT if eot is None else eot}
+        vision["projection_dim"] = whole["projection_dim"] = config.embed_dim
+    return whole | {"dtype": "float32", "text_config": text, "vision_config": vision}
 
 
 def _section(fields: dict[str, Any], name: str, family: Family) -> Section:

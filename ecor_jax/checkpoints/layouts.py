@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -47,10 +47,10 @@ PATCHES = Layout(
 )
 
 
-def fused(part: int, parts: int = 3) -> Layout:
+def _fused(part: int, parts: int) -> Layout:
     """Layout of one of `parts` matrices [width, width], or biases, that are concatenated in a foreign tensor.
 
-    In a joint attention projection part 0 is the query, 1 the key and 2 the value. `write` returns only this part.
+    `write` returns only this part.
     """
     return Layout(lambda shape: (parts * shape[-1], *shape[:-1]), lambda x: np.split(x, parts)[part].T, lambda x: x.T)
 
@@ -78,9 +78,15 @@ class Entry:
 
 def linear(name: str, path: str) -> list[Entry]:
     """Returns the entries of a linear layer with bias."""
+    return [Entry(f"{name}.weight", f"{path}.kernel", MATRIX), Entry(f"{name}.bias", f"{path}.bias")]
+
+
+def joint(name: str, path: str, parts: Sequence[str] = ("query", "key", "value")) -> list[Entry]:
+    """Returns the entries of an attention's linear layers `parts`, fused in the tensors `name`weight and `name`bias."""
     return [
-        Entry(f"{name}.weight", f"{path}.kernel", MATRIX),
-        Entry(f"{name}.bias", f"{path}.bias"),
+        Entry(f"{name}{theirs}", f"{path}.{part}.{ours}", _fused(at, len(parts)))
+        for at, part in enumerate(parts)
+        for theirs, ours in (("weight", "kernel"), ("bias", "bias"))
     ]
 
 

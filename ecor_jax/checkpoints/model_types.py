@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from ecor_jax.checkpoints.layouts import MATRIX, PATCHES, Entry, fused, layer_norm, linear, with_axes
+from ecor_jax.checkpoints.layouts import MATRIX, PATCHES, Entry, joint, layer_norm, linear, with_axes
 from ecor_jax.clip.config import SIGLIP_TEXT, SIGLIP_VISION, ClipConfig, TextConfig, VisionConfig
 from ecor_jax.errors import UserError
 
@@ -52,6 +52,16 @@ _TEXT = (
     *layer_norm("text_model.final_layer_norm", "text.ln_final"),
 )
 
+_DEFAULTS = {
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "layer_norm_eps": 1e-5,
+    "hidden_act": None,
+}
+_PIXELS = {"num_channels": 3, "image_size": 224}
+
 CLIP = Family(
     "clip",
     "CLIPModel",
@@ -66,40 +76,15 @@ CLIP = Family(
         Entry("text_projection.weight", "text.projection.kernel", MATRIX),
     ),
     {
-        "text_config": {
-            "vocab_size": 49408,
-            "hidden_size": 512,
-            "intermediate_size": 2048,
-            "num_hidden_layers": 12,
-            "num_attention_heads": 8,
-            "max_position_embeddings": 77,
-            "layer_norm_eps": 1e-5,
-            "eos_token_id": 49407,
-            "hidden_act": None,
-        },
-        "vision_config": {
-            "hidden_size": 768,
-            "intermediate_size": 3072,
-            "num_hidden_layers": 12,
-            "num_attention_heads": 12,
-            "num_channels": 3,
-            "image_size": 224,
-            "patch_size": 32,
-            "layer_norm_eps": 1e-5,
-            "hidden_act": None,
-        },
+        "text_config": _DEFAULTS
+        | {"hidden_size": 512, "intermediate_size": 2048, "num_attention_heads": 8}
+        | {"vocab_size": 49408, "max_position_embeddings": 77, "eos_token_id": 49407},
+        "vision_config": _DEFAULTS | _PIXELS | {"patch_size": 32},
     },
 )
 
 _POOL = "vision_model.head"
-_SIGLIP_TOWER = {
-    "hidden_size": 768,
-    "intermediate_size": 3072,
-    "num_hidden_layers": 12,
-    "num_attention_heads": 12,
-    "layer_norm_eps": 1e-6,
-    "hidden_act": "gelu_pytorch_tanh",
-}
+_SIGLIP_TOWER = _DEFAULTS | {"layer_norm_eps": 1e-6, "hidden_act": "gelu_pytorch_tanh"}
 SIGLIP = Family(
     "siglip",
     "SiglipModel",
@@ -110,11 +95,7 @@ SIGLIP = Family(
         Entry("vision_model.embeddings.patch_embedding.bias", "vision.patch_embedding.bias"),
         *_VISION,
         Entry(f"{_POOL}.probe", "vision.pool.probe", with_axes(2)),
-        *(
-            Entry(f"{_POOL}.attention.in_proj_{theirs}", f"vision.pool.attention.{name}.{ours}", fused(third))
-            for third, name in enumerate(("query", "key", "value"))
-            for theirs, ours in (("weight", "kernel"), ("bias", "bias"))
-        ),
+        *joint(f"{_POOL}.attention.in_proj_", "vision.pool.attention"),
         *linear(f"{_POOL}.attention.out_proj", "vision.pool.attention.out"),
         *layer_norm(f"{_POOL}.layernorm", "vision.pool.ln"),
         *linear(f"{_POOL}.mlp.fc1", "vision.pool.mlp_in"),
@@ -124,8 +105,7 @@ SIGLIP = Family(
     ),
     {
         "text_config": _SIGLIP_TOWER | {"vocab_size": 32000, "max_position_embeddings": 64},
-        "vision_config": _SIGLIP_TOWER
-        | {"num_channels": 3, "image_size": 224, "patch_size": 16, "vision_use_head": True},
+        "vision_config": _SIGLIP_TOWER | _PIXELS | {"patch_size": 16, "vision_use_head": True},
     },
     SIGLIP_VISION,
     SIGLIP_TEXT,

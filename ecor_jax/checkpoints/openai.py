@@ -7,7 +7,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from ecor_jax.checkpoints.layouts import PATCHES, Entry, Tensor, fused, layer_norm, linear
+from ecor_jax.checkpoints.layouts import PATCHES, Entry, Tensor, joint, layer_norm, linear
 from ecor_jax.checkpoints.tensor_files import model_tensors
 from ecor_jax.checkpoints.weights import load_weights
 from ecor_jax.clip.config import Activation, ClipConfig, TextConfig, VisionConfig
@@ -33,14 +33,9 @@ Heads = tuple[int, int]
 def tower(name: str, path: str) -> list[Entry]:
     """Returns the entries of the transformer blocks of the tower `path`, which OpenAI stores with the prefix `name`."""
     layer, blocks = f"{name}.resblocks.{{}}", f"{path}.transformer.blocks"
-    joint = [
-        Entry(f"{layer}.attn.in_proj_{theirs}", f"{blocks}.attention.{name}.{ours}", fused(third))
-        for third, name in enumerate(("query", "key", "value"))
-        for theirs, ours in (("weight", "kernel"), ("bias", "bias"))
-    ]
     return [
         *layer_norm(f"{layer}.ln_1", f"{blocks}.ln_1"),
-        *joint,
+        *joint(f"{layer}.attn.in_proj_", f"{blocks}.attention"),
         *linear(f"{layer}.attn.out_proj", f"{blocks}.attention.out"),
         *layer_norm(f"{layer}.ln_2", f"{blocks}.ln_2"),
         *linear(f"{layer}.mlp.c_fc", f"{blocks}.mlp_in"),
@@ -80,18 +75,15 @@ def read(
         config = config_of(tensors, activation, heads)
         preprocess = Preprocess(config.vision.image_size)
     clip = load_weights(config, ENTRIES, tensors, ignorable=IGNORABLE, source=str(file), dtype=dtype)
-    return clip, preprocess, () if is_openais(tensors) else _guesses(config, heads)
+    vision, text = config.vision, config.text
+    of_heads = f"{vision.heads} and {text.heads} attention heads, as in all published towers of widths {vision.width}, "
+    guessed = (PREPARED,) if heads else (f"{of_heads}{text.width}", PREPARED)
+    return clip, preprocess, () if is_openais(tensors) else guessed
 
 
 def is_openais(tensors: Mapping[str, Tensor]) -> bool:
     """Returns whether a file is OpenAI's own, so that its activation, heads and preprocessing are known."""
     return all(name in tensors for name in IGNORABLE)
-
-
-def _guesses(config: ClipConfig, heads: Heads | None) -> tuple[str, ...]:
-    vision, text = config.vision, config.text
-    of_heads = f"{vision.heads} and {text.heads} attention heads, as in all published towers of widths {vision.width}, "
-    return (PREPARED,) if heads else (f"{of_heads}{text.width}", PREPARED)
 
 
 def config_of(tensors: Mapping[str, Tensor], activation: Activation | None, heads: Heads | None) -> ClipConfig:

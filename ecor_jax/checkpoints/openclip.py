@@ -6,17 +6,7 @@ from typing import Any, get_args
 import jax.numpy as jnp
 
 from ecor_jax.checkpoints import openai, timm_siglip
-from ecor_jax.checkpoints.fields import (
-    ANY,
-    MAX_LAYERS,
-    Section,
-    colour,
-    only,
-    positive,
-    shown,
-    stated_activation,
-    whole_number,
-)
+from ecor_jax.checkpoints.fields import Section, colour, only, shown, stated_activation, text_sizes, tower_sizes
 from ecor_jax.checkpoints.tensor_files import find_weights, model_tensors
 from ecor_jax.checkpoints.tokenizer_files import Cleaning
 from ecor_jax.checkpoints.weights import load_weights
@@ -27,20 +17,11 @@ from ecor_jax.errors import UserError, error_prefix
 from ecor_jax.untrusted.json_text import read_object
 
 CONFIG = "open_clip_config.json"
-WEIGHTS = (
-    "open_clip_model.safetensors",
-    "open_clip_pytorch_model.safetensors",
-    "open_clip_pytorch_model.bin",
-)
+WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin")
 IGNORABLE = ("attn_mask",)
 
 # Fields that are accepted only with these values: with any other the model is not a plain CLIP.
-_MODEL = {
-    "custom_text": False,
-    "nonscalar_logit_scale": False,
-    "init_logit_bias": None,
-    "init_logit_scale": ANY,
-}
+_MODEL = {"custom_text": False, "nonscalar_logit_scale": False, "init_logit_bias": None}
 _TOWER = {
     "ls_init_value": None,
     "final_ln_after_pool": False,
@@ -49,7 +30,6 @@ _TOWER = {
     "norm_kwargs": None,
 }
 _VISION = _TOWER | {
-    "patch_dropout": ANY,
     "attentional_pool": False,
     "global_average_pool": False,
     "input_patchnorm": False,
@@ -60,14 +40,11 @@ _VISION = _TOWER | {
 _TEXT = _TOWER | {
     "embed_cls": False,
     "no_causal_mask": False,
-    "pad_id": ANY,
     "pool_type": "argmax",
     "proj_bias": False,
     "proj_type": "linear",
-    "hf_tokenizer_name": ANY,
     "tokenizer_kwargs": None,
 }
-_PREPROCESS = {"mode": "RGB", "fill_color": ANY}
 
 
 def read(
@@ -102,26 +79,18 @@ def read_config(fields: Any, activation: Activation | None) -> ClipConfig:
     """
     if timm_siglip.is_siglip(fields):
         return timm_siglip.read_config(fields, activation)
-    only(fields, {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu"}, _MODEL, "model_cfg")
+    only(fields, {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu", "init_logit_scale"}, _MODEL, "model_cfg")
     vision, text = (Section(f"model_cfg.{name}", fields.get(name)) for name in ("vision_cfg", "text_cfg"))
     if isinstance(vision.values.get("layers"), list):
         raise UserError(
             f"{vision.name}.layers is {vision.values['layers']}: a ResNet; only vision transformers are read"
         )
     sizes = {"width", "layers", "mlp_ratio"}
-    only(vision.values, sizes | {"image_size", "patch_size", "head_width"}, _VISION, vision.name)
-    only(text.values, sizes | {"context_length", "vocab_size", "heads"}, _TEXT, text.name)
+    of_text = {"context_length", "vocab_size", "heads", "pad_id", "hf_tokenizer_name"}
+    only(vision.values, sizes | {"image_size", "patch_size", "head_width", "patch_dropout"}, _VISION, vision.name)
+    only(text.values, sizes | of_text, _TEXT, text.name)
 
-    def tower(section: Section, default_width: int) -> dict[str, Any]:
-        width = section.whole("width", default_width)
-        ratio = positive(section.values.get("mlp_ratio", 4.0), f"{section.name}.mlp_ratio")
-        return {
-            "width": width,
-            "layers": section.whole("layers", 12, MAX_LAYERS),
-            "mlp_width": whole_number(int(min(width * ratio, 1e18)), f"{section.name}.width times mlp_ratio"),
-        }
-
-    vision_tower, text_tower = tower(vision, 768), tower(text, 512)
+    vision_tower, text_tower = tower_sizes(vision, 768), text_sizes(text)
     head_width = vision.whole("head_width", 64)
     if vision_tower["width"] % head_width:
         raise UserError(f"{vision.name}.head_width {head_width} does not divide {vision_tower['width']}")
@@ -135,19 +104,15 @@ def read_config(fields: Any, activation: Activation | None) -> ClipConfig:
             heads=vision_tower["width"] // head_width,
             **vision_tower,
         ),
-        TextConfig(
-            vocab_size=text.whole("vocab_size", 49408),
-            context_length=text.whole("context_length", 77),
-            heads=text.whole("heads", 8),
-            **text_tower,
-        ),
-        embed_dim=whole_number(fields.get("embed_dim"), "model_cfg.embed_dim"),
+        TextConfig(**text_tower),
+        embed_dim=Section("model_cfg", fields).whole("embed_dim"),
         activation=activation or "gelu",
     )
 
 
 def _preprocess(fields: Any, image_size: int) -> Preprocess:
-    only(fields, {"size", "mean", "std", "resize_mode", "interpolation"}, _PREPROCESS, "preprocess_cfg")
+    read = {"size", "mean", "std", "resize_mode", "interpolation", "fill_color"}
+    only(fields, read, {"mode": "RGB"}, "preprocess_cfg")
     size = fields.get("size", image_size)
     if size not in (image_size, [image_size, image_size]):
         raise UserError(f"preprocess_cfg.size is {size!r}; the vision tower takes {image_size} pixels")

@@ -65,14 +65,11 @@ def model_cfg(config: ClipConfig) -> dict[str, Any]:
     fields |= {"vision_cfg": of_vision, "text_cfg": of_text}
     # OpenCLIP pools texts at the largest id, so an `eot_id` that is the last id of the vocabulary is equivalent.
     largest = None if text.eot_id == text.vocab_size - 1 else text.eot_id
-    again, expected = openclip.read_config(fields, None), _with_eot(config, largest)
+    again = openclip.read_config(fields, None)
+    expected = dataclasses.replace(config, text=dataclasses.replace(text, eot_id=largest))
     if again != expected:
         raise UserError(f"OpenCLIP has no configuration of this model: it would read {again}; expected {expected}")
     return fields
-
-
-def _with_eot(config: ClipConfig, eot_id: int | None) -> ClipConfig:
-    return dataclasses.replace(config, text=dataclasses.replace(config.text, eot_id=eot_id))
 
 
 def _sizes(tower: VisionConfig | TextConfig) -> dict[str, Any]:

@@ -35,8 +35,8 @@ class Origin:
 
     def as_fields(self, *, read: bool = False) -> dict[str, Any]:
         """Returns the known fields as a dict: for config.json or, with `read` set, for results.json."""
-        values = dataclasses.asdict(self) if read else dataclasses.asdict(dataclasses.replace(self, read=""))
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items() if value}
+        values = dataclasses.asdict(self) | {"guessed": list(self.guessed)}
+        return {name: value for name, value in values.items() if value and (read or name != "read")}
 
 
 UNKNOWN = Origin()
@@ -53,10 +53,10 @@ def origin_of(source: str, path: Path, guessed: tuple[str, ...] = ()) -> Origin:
         return Origin(name, commit, _license(directory / "README.md"), guessed, read)
     fields = stated if isinstance(stated, dict) else {"guessed": stated}
     texts = {field: fields.get(field, "") for field in ("base_model", "revision", "license")}
-    guessed = fields.get("guessed", [])
-    if not isinstance(guessed, list) or not all(isinstance(text, str) for text in (*texts.values(), *guessed)):
+    assumed = fields.get("guessed", [])
+    if not isinstance(assumed, list) or not all(isinstance(text, str) for text in (*texts.values(), *assumed)):
         raise UserError(f"{configs[0]}: {KEY} does not say where the weights came from")
-    return Origin(**texts, guessed=tuple(guessed), read=read)
+    return Origin(**texts, guessed=tuple(assumed), read=read)
 
 
 def _license(card: Path) -> str:

@@ -33,10 +33,12 @@ def push(directory: Path, name: str, *, private: bool = False) -> str:
             )
     files, api = sorted({*OWN, FILE}), HfApi()
     try:
-        if not _is_new(api, name):
-            _check_kind(api, name)
-        else:
+        try:
+            api.repo_info(name)
+        except RepositoryNotFoundError:
             api.create_repo(name, private=private, exist_ok=True)
+        else:
+            _check_kind(api, name)
         commit: Any = api.upload_folder(
             repo_id=name,
             folder_path=directory,
@@ -54,20 +56,10 @@ def push(directory: Path, name: str, *, private: bool = False) -> str:
     return commit.commit_url
 
 
-def _is_new(api: HfApi, name: str) -> bool:
-    try:
-        api.repo_info(name)
-    except RepositoryNotFoundError:
-        return True
-    return False
-
-
 def _check_kind(api: HfApi, name: str) -> None:
     """Raises UserError if the repository contains anything but a model directory of ecor-jax."""
     there = set(api.list_repo_files(name)) - _ALWAYS
-    if not there:
-        return
-    if "config.json" in there and KEY in read_object(Path(api.hf_hub_download(name, "config.json"))):
-        return
-    some = ", ".join(sorted(there)[:3])
-    raise UserError(f"{name}: holds something else than a model of ecor-jax ({some}); choose another name")
+    is_model = "config.json" in there and KEY in read_object(Path(api.hf_hub_download(name, "config.json")))
+    if there and not is_model:
+        some = ", ".join(sorted(there)[:3])
+        raise UserError(f"{name}: holds something else than a model of ecor-jax ({some}); choose another name")

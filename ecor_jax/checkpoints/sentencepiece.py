@@ -46,10 +46,8 @@ def sentencepiece_tokenizer(file: Path, context_length: int) -> PreTrainedTokeni
         )
         special: Any = {"eos_token": end, "pad_token": end, "unk_token": unknown}
         return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=context_length, **special)
-    except UserError:
+    except (UserError, KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # protobuf's DecodeError, and the tokenizers library's Exception or Rust panic
-        if isinstance(error, KeyboardInterrupt | SystemExit):
-            raise
         reason = str(error).split("\n")[0]
         raise UserError(f"{file}: is no SentencePiece model, or damaged ({reason})") from error

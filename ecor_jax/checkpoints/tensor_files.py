@@ -1,13 +1,13 @@
 """Opens safetensors files and torch archives, sharded or not, as named tensors that are read lazily."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from absl import logging
 from safetensors import SafetensorError, safe_open
 
-from ecor_jax.checkpoints.layouts import Tensor
+from ecor_jax.checkpoints.layouts import Shape, Tensor
 from ecor_jax.checkpoints.torch_zip import open_torch
 from ecor_jax.errors import UserError, some_of
 from ecor_jax.untrusted.files import open_regular
@@ -57,6 +57,36 @@ def model_tensors(path: Path) -> dict[str, Tensor]:
     if others := [name for name in tensors if not name.startswith(chosen[0])]:
         logging.warning("%s: %d tensors beside the model's are not read: %s", path, len(others), some_of(others))
     return own
+
+
+def check_shapes(
+    tensors: Mapping[str, Tensor],
+    expected: Mapping[str, Shape],
+    source: object,
+    *,
+    ignorable: Collection[str] = (),
+    dtypes: Sequence[str] = (),
+) -> None:
+    """Raises one UserError that names all tensors that are missing, unused, of another shape or of none of `dtypes`.
+
+    `ignorable` tensors may be missing or unused. Without `dtypes` any type is accepted.
+    """
+    present = {name: tensors[name] for name in expected if name in tensors}
+    kinds = {
+        "missing": [name for name in expected if name not in tensors and name not in ignorable],
+        "unused": [name for name in tensors if name not in expected and name not in ignorable],
+        "of another shape": [
+            f"{name} {list(tensor.shape)} (expected {list(expected[name])})"
+            for name, tensor in present.items()
+            if tensor.shape != expected[name]
+        ],
+        f"of a type that is none of {', '.join(dtypes)}": [
+            f"{name} {tensor.dtype}" for name, tensor in present.items() if dtypes and tensor.dtype not in dtypes
+        ],
+    }
+    problems = [f"{len(names)} {kind}: {', '.join(names)}" for kind, names in kinds.items() if names]
+    if problems:
+        raise UserError(f"{source}: the weights do not fit the configuration; {'; '.join(problems)}")
 
 
 def _open_file(path: Path) -> dict[str, Tensor]:

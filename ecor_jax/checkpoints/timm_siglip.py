@@ -1,11 +1,12 @@
 """Reads OpenCLIP's SigLIP: timm's vision tower with timm's tensor names, and OpenCLIP's own text tower."""
 
+import dataclasses
 import re
 from typing import Any
 
 from ecor_jax.checkpoints import openai
-from ecor_jax.checkpoints.fields import ANY, MAX_LAYERS, Section, only, positive, stated_activation, whole_number
-from ecor_jax.checkpoints.layouts import MATRIX, PATCHES, Entry, fused, layer_norm, linear, with_axes
+from ecor_jax.checkpoints.fields import Section, only, stated_activation, text_sizes
+from ecor_jax.checkpoints.layouts import PATCHES, Entry, joint, layer_norm, linear, with_axes
 from ecor_jax.checkpoints.tokenizer_files import Cleaning
 from ecor_jax.clip.config import SIGLIP_TEXT, SIGLIP_VISION, Activation, ClipConfig, TextConfig, VisionConfig
 from ecor_jax.errors import UserError
@@ -20,24 +21,14 @@ _TOWERS = {
 _EXACT_GELU = re.compile(r"vit_(base_patch16|so400m_patch14)_siglip_\d+|vit_large_patch16_siglip_(256|384)")
 """The vision towers of the first SigLIP release, for which timm computes GELU by erf; for the others by tanh."""
 
-_MODEL = {"custom_text": True, "init_logit_bias": ANY, "init_logit_scale": ANY, "nonscalar_logit_scale": False}
-_VISION = {
-    "timm_model_pretrained": ANY,
-    "timm_pool": "map",
-    "timm_proj": "none",
-    "timm_drop": ANY,
-    "timm_drop_path": ANY,
-    "patch_dropout": ANY,
-}
-_TEXT = {
-    "hf_tokenizer_name": ANY,
-    "tokenizer_kwargs": ANY,
-    "no_causal_mask": True,
-    "proj_bias": True,
-    "pool_type": "last",
-    "proj_type": "linear",
-    "pad_id": ANY,
-}
+# For each section of `model_cfg`: the fields that are read or ignored, and those accepted only with these values.
+_MODEL = {"embed_dim", "vision_cfg", "text_cfg", "init_logit_bias", "init_logit_scale"}
+_PLAIN_MODEL = {"custom_text": True, "nonscalar_logit_scale": False}
+_VISION = {"image_size", "timm_model_name", "timm_model_pretrained", "timm_drop", "timm_drop_path", "patch_dropout"}
+_PLAIN_VISION = {"timm_pool": "map", "timm_proj": "none"}
+_TEXT = {"context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio", "norm_kwargs", "act_kwargs"}
+_TEXT |= {"hf_tokenizer_name", "tokenizer_kwargs", "pad_id"}
+_PLAIN_TEXT = {"no_causal_mask": True, "proj_bias": True, "pool_type": "last", "proj_type": "linear"}
 
 _TRUNK, _POOL, _LAYER = "visual.trunk", "visual.trunk.attn_pool", "visual.trunk.blocks.{}"
 ENTRIES = (
@@ -47,11 +38,7 @@ ENTRIES = (
     Entry(f"{_TRUNK}.patch_embed.proj.bias", "vision.patch_embedding.bias"),
     Entry(f"{_TRUNK}.pos_embed", "vision.position_embedding", with_axes(1)),
     *layer_norm(f"{_LAYER}.norm1", "vision.transformer.blocks.ln_1"),
-    *(
-        Entry(f"{_LAYER}.attn.qkv.{theirs}", f"vision.transformer.blocks.attention.{name}.{ours}", fused(third))
-        for third, name in enumerate(("query", "key", "value"))
-        for theirs, ours in (("weight", "kernel"), ("bias", "bias"))
-    ),
+    *joint(f"{_LAYER}.attn.qkv.", "vision.transformer.blocks.attention"),
     *linear(f"{_LAYER}.attn.proj", "vision.transformer.blocks.attention.out"),
     *layer_norm(f"{_LAYER}.norm2", "vision.transformer.blocks.ln_2"),
     *linear(f"{_LAYER}.mlp.fc1", "vision.transformer.blocks.mlp_in"),
@@ -59,11 +46,7 @@ ENTRIES = (
     *layer_norm(f"{_TRUNK}.norm", "vision.ln_post"),
     Entry(f"{_POOL}.latent", "vision.pool.probe", with_axes(2)),
     *linear(f"{_POOL}.q", "vision.pool.attention.query"),
-    *(
-        Entry(f"{_POOL}.kv.{theirs}", f"vision.pool.attention.{name}.{ours}", fused(half, 2))
-        for half, name in enumerate(("key", "value"))
-        for theirs, ours in (("weight", "kernel"), ("bias", "bias"))
-    ),
+    *joint(f"{_POOL}.kv.", "vision.pool.attention", ("key", "value")),
     *linear(f"{_POOL}.proj", "vision.pool.attention.out"),
     *layer_norm(f"{_POOL}.norm", "vision.pool.ln"),
     *linear(f"{_POOL}.mlp.fc1", "vision.pool.mlp_in"),
@@ -72,8 +55,7 @@ ENTRIES = (
     Entry("text.positional_embedding", "text.position_embedding"),
     *openai.tower("text.transformer", "text"),
     *layer_norm("text.ln_final", "text.ln_final"),
-    Entry("text.text_projection.weight", "text.projection.kernel", MATRIX),
-    Entry("text.text_projection.bias", "text.projection.bias"),
+    *linear("text.text_projection", "text.projection"),
 )
 
 
@@ -85,11 +67,10 @@ def is_siglip(fields: Any) -> bool:
 
 def read_config(fields: dict[str, Any], activation: Activation | None) -> ClipConfig:
     """Converts a SigLIP `model_cfg` to a configuration; raises UserError that names a field of another architecture."""
-    only(fields, {"embed_dim", "vision_cfg", "text_cfg"}, _MODEL, "model_cfg")
+    only(fields, _MODEL, _PLAIN_MODEL, "model_cfg")
     vision, text = (Section(f"model_cfg.{name}", fields.get(name) or {}) for name in ("vision_cfg", "text_cfg"))
-    only(vision.values, {"image_size", "timm_model_name"}, _VISION, vision.name)
-    sizes = {"context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio"}
-    only(text.values, sizes | {"norm_kwargs", "act_kwargs"}, _TEXT, text.name)
+    only(vision.values, _VISION, _PLAIN_VISION, vision.name)
+    only(text.values, _TEXT, _PLAIN_TEXT, text.name)
     name = vision.values["timm_model_name"]
     size, patch, pixels = _NAME.fullmatch(name).groups()  # type: ignore
     if vision.whole("image_size", 224) != int(pixels):
@@ -102,21 +83,10 @@ def read_config(fields: dict[str, Any], activation: Activation | None) -> ClipCo
         of_text = "gelu_tanh"
     of_vision: Activation = "gelu" if _EXACT_GELU.fullmatch(name) else "gelu_tanh"
     stated_activation(of_vision, activation, f"the activation of {name}")
-    width = text.whole("width", 512)
-    ratio = positive(text.values.get("mlp_ratio", 4.0), f"{text.name}.mlp_ratio")
     return ClipConfig(
         VisionConfig(int(pixels), int(patch), **_TOWERS[size], **SIGLIP_VISION),
-        TextConfig(
-            vocab_size=text.whole("vocab_size", 49408),
-            context_length=text.whole("context_length", 77),
-            width=width,
-            layers=text.whole("layers", 12, MAX_LAYERS),
-            heads=text.whole("heads", 8),
-            mlp_width=whole_number(int(min(width * ratio, 1e18)), f"{text.name}.width times mlp_ratio"),
-            **SIGLIP_TEXT,
-            activation=None if of_text == of_vision else of_text,
-        ),
-        embed_dim=whole_number(fields.get("embed_dim"), "model_cfg.embed_dim"),
+        TextConfig(**text_sizes(text), **SIGLIP_TEXT, activation=None if of_text == of_vision else of_text),
+        embed_dim=Section("model_cfg", fields).whole("embed_dim"),
         activation=of_vision,
         layer_norm_eps=1e-6,
         logit_bias=True,
@@ -126,10 +96,9 @@ def read_config(fields: dict[str, Any], activation: Activation | None) -> ClipCo
 def name_of(config: ClipConfig) -> str:
     """Returns timm's name of a SigLIP vision tower. Raises UserError if it has none."""
     vision = config.vision
-    shape = {"width": vision.width, "layers": vision.layers, "heads": vision.heads, "mlp_width": vision.mlp_width}
     for size, known in _TOWERS.items():
         name = f"vit_{size}_patch{vision.patch_size}_siglip_{vision.image_size}"
-        if known == shape and _NAME.fullmatch(name):
+        if dataclasses.replace(vision, **known) == vision and _NAME.fullmatch(name):
             return name
     raise UserError(f"timm has no vision tower of SigLIP of this shape: {vision}")
 

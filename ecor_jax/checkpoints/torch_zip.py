@@ -61,7 +61,7 @@ def open_torch(path: Path) -> dict[str, Tensor]:
             f"{path}: not a torch zip archive, or a truncated one; an older format must be loaded and saved "
             "again with torch 1.6 or later"
         )
-    tensors = _Reader(Archive(path)).load()
+    tensors = _Reader(Archive(path)).tensors()
     if not tensors:
         raise UserError(f"{path}: holds no tensors")
     return tensors
@@ -93,7 +93,7 @@ class _Beside(StandIn):
         pass
 
 
-class _Reader:
+class _Reader(Unpickler):
     """Reads one archive: its pickle and the raw storages it refers to."""
 
     def __init__(self, archive: Archive):
@@ -105,17 +105,51 @@ class _Reader:
         order = f"{self.root}byteorder"
         if order in archive.names and archive.read(order) != b"little":
             raise UserError(f"{self.path}: its numbers are not little-endian")
+        super().__init__(archive.read(pickles[0], stored=True))
 
-    def load(self) -> dict[str, Tensor]:
-        content = self.archive.read(f"{self.root}data.pkl", stored=True)
+    def tensors(self) -> dict[str, Tensor]:
         try:
-            return dict(_flatten(_Unpickler(content, self).load()))
+            return dict(_flatten(self.load()))
         except UserError:
             raise
         except Exception as error:  # a broken pickle can fail in any way
             raise UserError(f"{self.path}: its data.pkl is broken ({str(error)[:200]})") from error
 
-    def tensor(self, storage: _Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> Tensor:
+    def find_class(self, module: str, name: str) -> Any:
+        # NumPy 2, Python 2 and Python 3.13 use other module names for the same objects.
+        module = module.replace("numpy._core", "numpy.core").replace("__builtin__", "builtins")
+        module = module.replace("pathlib._local", "pathlib")
+        if (module, name) in (("collections", "OrderedDict"), ("collections", "Counter")):
+            return _dictionary
+        if (module, name) == ("collections", "defaultdict"):
+            return lambda *_: {}
+        if (module, name) == ("torch._utils", "_rebuild_parameter"):
+            return lambda tensor, *_: tensor
+        if name in _BESIDE.get(module, ()):
+            return _Beside
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return self._rebuild_tensor
+        if module == "torch" and name in _STORAGES:
+            return name  # a string: the pickle can neither call it nor set anything on it
+        if module == "torch.jit._pickle" and name in _LISTS:
+            return lambda items: items
+        if module.split(".")[0] == "__torch__":
+            return _Module
+        raise UserError(
+            f"{self.path}: refers to {module}.{name}; read are tensors of types "
+            f"{', '.join(dtype.name for dtype in _STORAGES.values())}, and beside them numbers and options alone"
+        )
+
+    def persistent_load(self, pid: Any) -> _Storage:
+        kind, dtype, key, _location, size = pid
+        texts = all(isinstance(text, str) for text in (kind, dtype, key))
+        if not texts or kind != "storage" or dtype not in _STORAGES or type(size) is not int or size < 0:
+            raise UserError(f"{self.path}: refers to {reprlib.repr(pid)}, which is no tensor storage")
+        return _Storage(key, _STORAGES[dtype], size)
+
+    def _rebuild_tensor(self, storage, offset, shape, strides, *_gradient_and_hooks) -> Tensor:
+        shape, strides = tuple(shape), tuple(strides)
+
         def read() -> np.ndarray:
             name, size = f"{self.root}data/{storage.key}", storage.size * storage.dtype.itemsize
             if name not in self.archive.names:
@@ -143,56 +177,11 @@ class _Reader:
         return Tensor(shape, storage.dtype.name, read)
 
 
-class _Unpickler(Unpickler):
-    def __init__(self, content: bytes, reader: _Reader):
-        super().__init__(content)
-        self.reader = reader
-
-    def find_class(self, module: str, name: str) -> Any:
-        # NumPy 2, Python 2 and Python 3.13 use other module names for the same objects.
-        module = module.replace("numpy._core", "numpy.core").replace("__builtin__", "builtins")
-        module = module.replace("pathlib._local", "pathlib")
-        if (module, name) in (("collections", "OrderedDict"), ("collections", "Counter")):
-            return _dictionary
-        if (module, name) == ("collections", "defaultdict"):
-            return lambda *_: {}
-        if (module, name) == ("torch._utils", "_rebuild_parameter"):
-            return lambda tensor, *_: tensor
-        if name in _BESIDE.get(module, ()):
-            return _Beside
-        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return self._rebuild_tensor
-        if module == "torch" and name in _STORAGES:
-            return name  # a string: the pickle can neither call it nor set anything on it
-        if module == "torch.jit._pickle" and name in _LISTS:
-            return _list
-        if module.split(".")[0] == "__torch__":
-            return _Module
-        raise UserError(
-            f"{self.reader.path}: refers to {module}.{name}; read are tensors of types "
-            f"{', '.join(dtype.name for dtype in _STORAGES.values())}, and beside them numbers and options alone"
-        )
-
-    def persistent_load(self, pid: Any) -> _Storage:
-        kind, dtype, key, _location, size = pid
-        texts = all(isinstance(text, str) for text in (kind, dtype, key))
-        if not texts or kind != "storage" or dtype not in _STORAGES or type(size) is not int or size < 0:
-            raise UserError(f"{self.reader.path}: refers to {reprlib.repr(pid)}, which is no tensor storage")
-        return _Storage(key, _STORAGES[dtype], size)
-
-    def _rebuild_tensor(self, storage, offset, shape, strides, *_gradient_and_hooks) -> Tensor:
-        return self.reader.tensor(storage, offset, tuple(shape), tuple(strides))
-
-
 def _dictionary(items: Iterable[tuple[str, Any]] = ()) -> dict[str, Any]:
     """Replaces OrderedDict and Counter."""
     target: dict[str, Any] = {}
     put_items(target, items)
     return target
-
-
-def _list(items: list[Any]) -> list[Any]:
-    return items
 
 
 def _flatten(value: Any) -> Iterator[tuple[str, Tensor]]:

@@ -11,11 +11,14 @@ from flax import nnx
 from tqdm import tqdm
 
 from ecor_jax.checkpoints.layouts import Entry, Shape, Tensor
+from ecor_jax.checkpoints.tensor_files import check_shapes
 from ecor_jax.clip.config import ClipConfig
 from ecor_jax.clip.model import Clip
 from ecor_jax.errors import UserError
 
 FLOATS = ("float16", "bfloat16", "float32")
+# Files, entries and digests treat all blocks alike; a tower stores its last block separately from the stacked ones.
+_LAST, _BLOCKS = ".transformer.last.", ".transformer.blocks."
 
 
 def load_weights(
@@ -37,13 +40,18 @@ def load_weights(
     variables = dict(nnx.to_flat_state(state))
     keys = {".".join(map(str, path)): path for path in variables}
     shapes = {name: variables[path].shape for name, path in keys.items()}
-    for path in [path for path in shapes if _is_last(path)]:
-        depth, *shape = shapes[_stack_of(path)]
+    for path in [path for path in shapes if _LAST in path]:
+        stack = path.replace(_LAST, _BLOCKS)
+        depth, *shape = shapes[stack]
         assert shapes.pop(path) == tuple(shape)
-        shapes[_stack_of(path)] = (depth + 1, *shape)
+        shapes[stack] = (depth + 1, *shape)
     pieces = {entry.path: (entry, _names(entry, shapes[entry.path])) for entry in entries}
     assert pieces.keys() == shapes.keys(), "the table of entries does not cover the model"
-    _check_fit(shapes, pieces.values(), tensors, ignorable, source)
+    expected: dict[str, Shape] = {}
+    for path, (entry, names) in pieces.items():
+        shape = shapes[path][1:] if _stacked(entry) else shapes[path]
+        expected |= dict.fromkeys(names, entry.layout.shape(shape))
+    check_shapes(tensors, expected, source, ignorable=ignorable, dtypes=FLOATS)
     stored = {tensors[name].dtype for _, names in pieces.values() for name in names}
     if halves := sorted(stored - {"float32"}):
         logging.info("%s: weights in %s; each is kept exactly, as float32", source, " and ".join(halves))
@@ -58,7 +66,7 @@ def load_weights(
                 if not np.isfinite(layers[layer, ...]).all():
                     raise UserError(f"{source}: {name} holds numbers that are not finite")
                 bar.update(layers[layer, ...].nbytes)
-            values = {path: value[:-1], _last_of(path): value[-1]} if _stacked(entry) else {path: value}
+            values = {path: value[:-1], path.replace(_BLOCKS, _LAST): value[-1]} if _stacked(entry) else {path: value}
             for name, array in values.items():
                 key = keys[name]
                 variables[key] = variables[key].replace(jax.device_put(array))
@@ -80,9 +88,9 @@ def flat_parameters(clip: Clip) -> dict[str, np.ndarray]:
     """Returns all parameters by dotted path, sorted; those of a tower's blocks, including the last, are stacked."""
     state = nnx.to_flat_state(nnx.state(clip, nnx.Param))
     named = {".".join(map(str, path)): np.asarray(variable.get_value()) for path, variable in state}
-    for path in [path for path in named if _is_last(path)]:
-        last = named.pop(path)[None]
-        named[_stack_of(path)] = np.concatenate([named[_stack_of(path)], last])
+    for path in [path for path in named if _LAST in path]:
+        stack = path.replace(_LAST, _BLOCKS)
+        named[stack] = np.concatenate([named[stack], named.pop(path)[None]])
     return {path: named[path] for path in sorted(named)}
 
 
@@ -95,47 +103,9 @@ def weights_digest(clip: Clip) -> str:
     return digest.hexdigest()
 
 
-# Files, entries and digests treat all blocks alike; a tower stores its last block separately from the stacked ones.
-def _is_last(path: str) -> bool:
-    return ".transformer.last." in path
-
-
-def _stack_of(path: str) -> str:
-    return path.replace(".transformer.last.", ".transformer.blocks.")
-
-
-def _last_of(path: str) -> str:
-    return path.replace(".transformer.blocks.", ".transformer.last.")
-
-
 def _stacked(entry: Entry) -> bool:
     return "{}" in entry.name
 
 
 def _names(entry: Entry, shape: Shape) -> list[str]:
     return [entry.name.format(layer) for layer in range(shape[0])] if _stacked(entry) else [entry.name]
-
-
-def _check_fit(shapes, pieces, tensors: Mapping[str, Tensor], ignorable: Collection[str], source: str) -> None:
-    expected: dict[str, Shape] = {}
-    for entry, names in pieces:
-        shape = shapes[entry.path][1:] if _stacked(entry) else shapes[entry.path]
-        expected |= dict.fromkeys(names, entry.layout.shape(shape))
-    missing = [name for name in expected if name not in tensors]
-    unused = [name for name in tensors if name not in expected and name not in ignorable]
-    present = {name: tensors[name] for name in expected if name in tensors}
-    misshapen = [
-        f"{name} {list(tensor.shape)} (expected {list(expected[name])})"
-        for name, tensor in present.items()
-        if tensor.shape != expected[name]
-    ]
-    mistyped = [f"{name} {tensor.dtype}" for name, tensor in present.items() if tensor.dtype not in FLOATS]
-    kinds = {
-        "missing": missing,
-        "unused": unused,
-        "of another shape": misshapen,
-        f"of a type that is none of {', '.join(FLOATS)}": mistyped,
-    }
-    problems = [f"{len(names)} {kind}: {', '.join(names)}" for kind, names in kinds.items() if names]
-    if problems:
-        raise UserError(f"{source}: the weights do not fit the configuration; {'; '.join(problems)}")

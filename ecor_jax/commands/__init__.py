@@ -1,6 +1,7 @@
 """The commands: `ecor-jax NAME ...` from any folder, which is the same as `python -m launch.NAME ...` from a clone.
 
 A command is a module with `main(args)` and `parser()`, which returns the parser that `cli.parser(__doc__)` creates.
+`main` imports what is slow, so that --help and usage errors are fast.
 """
 
 import difflib

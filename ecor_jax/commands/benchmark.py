@@ -18,19 +18,15 @@ after six minutes, and the tables are printed at the end. Other options override
 import argparse
 import itertools
 import math
-from pathlib import Path
+from collections.abc import Callable
+from typing import Any
 
 from ecor_jax.commands import cli
 
 DEFAULTS = {"model": ["openai/ViT-B-32"], "batch_size": [32], "dtype": ["float32"], "rounds": 5, "minutes": math.inf}
 QUICK = DEFAULTS | {"batch_size": [8], "rounds": 2, "minutes": 2.2}
-DEVICE = {
-    "model": ["openai/ViT-B-32", "openai/ViT-B-16", "openai/ViT-L-14"],
-    "batch_size": [256],
-    "dtype": ["bfloat16"],
-    "rounds": 3,
-    "minutes": 6.0,
-}
+DEVICE = DEFAULTS | {"batch_size": [256], "dtype": ["bfloat16"], "rounds": 3, "minutes": 6.0}
+DEVICE |= {"model": ["openai/ViT-B-32", "openai/ViT-B-16", "openai/ViT-L-14"]}
 
 
 def main(args: argparse.Namespace) -> None:
@@ -65,29 +61,25 @@ def main(args: argparse.Namespace) -> None:
 
 def parser() -> argparse.ArgumentParser:
     parser = cli.parser(__doc__)
-    parser.add_argument("--suite", type=_list, metavar="A,B", help="suites to measure (default: all)")
-    parser.add_argument("--quick", action="store_true", help="small settings: three minutes on two cores")
+    add = parser.add_argument
+    add("--suite", type=_list, metavar="A,B", help="suites to measure (default: all)")
+    add("--quick", action="store_true", help="small settings: three minutes on two cores")
     kinds = "settings for a single run on one such device; an error if JAX finds another kind"
-    parser.add_argument("--device", choices=("gpu", "tpu", "cpu"), help=kinds)
-    parser.add_argument("--peers", action="store_true", help="also time other implementations of the same work")
-    parser.add_argument("--output", type=cli.path_arg, required=True, metavar="FILE.json", help="file of the results")
-    parser.add_argument("--add", action="store_true", help="keep the other suites that FILE.json has of this machine")
-    parser.add_argument("--page", type=cli.path_arg, metavar="FILE.md", help="page with tables of the results")
-    models = "presets or model directories (default: openai/ViT-B-32)"
-    parser.add_argument("--model", type=_list, metavar="A,B", help=models)
-    sizes = "images per batch (default: 32)"
-    parser.add_argument("--batch_size", type=_sizes, metavar="N,M", help=sizes)
-    types = "float32, bfloat16, or both (default: float32)"
-    parser.add_argument("--dtype", type=_types, metavar="A,B", help=types)
-    parser.add_argument("--rounds", type=_number, metavar="N", help="repetitions of each implementation (default: 5)")
-    late = "start no suite after this many minutes (default: no limit)"
-    parser.add_argument("--minutes", type=_minutes, metavar="N", help=late)
+    add("--device", choices=("gpu", "tpu", "cpu"), help=kinds)
+    add("--peers", action="store_true", help="also time other implementations of the same work")
+    add("--output", type=cli.path_arg, required=True, metavar="FILE.json", help="file of the results")
+    add("--add", action="store_true", help="keep the other suites that FILE.json has of this machine")
+    add("--page", type=cli.path_arg, metavar="FILE.md", help="page with tables of the results")
+    add("--model", type=_list, metavar="A,B", help="presets or model directories (default: openai/ViT-B-32)")
+    add("--batch_size", type=_each(_number), metavar="N,M", help="images per batch (default: 32)")
+    add("--dtype", type=_types, metavar="A,B", help="float32, bfloat16, or both (default: float32)")
+    add("--rounds", type=_number, metavar="N", help="repetitions of each implementation (default: 5)")
+    add("--minutes", type=_minutes, metavar="N", help="start no suite after this many minutes (default: no limit)")
     merges = "OpenAI's merges, for a preset (default: a tokenizer learned from the vocabulary)"
-    parser.add_argument("--tokenizer", type=cli.path_arg, metavar="FILE", help=merges)
+    add("--tokenizer", type=cli.path_arg, metavar="FILE", help=merges)
     words = "files of classes and rationales (default: those of the drawings)"
-    parser.add_argument("--rationales", type=_paths, default=[None], metavar="A.json,B.json", help=words)
-    pictures = "a folder or zip to decode (default: generated ones)"
-    parser.add_argument("--images", type=cli.path_arg, metavar="PATH", help=pictures)
+    add("--rationales", type=_each(cli.path_arg), default=[None], metavar="A.json,B.json", help=words)
+    add("--images", type=cli.path_arg, metavar="PATH", help="a folder or zip to decode (default: generated ones)")
     return parser
 
 
@@ -98,8 +90,8 @@ def _list(text: str) -> list[str]:
     return names
 
 
-def _paths(text: str) -> list[Path]:
-    return [cli.path_arg(path) for path in _list(text)]
+def _each(kind: Callable[[str], Any]) -> Callable[[str], list]:
+    return lambda text: [kind(item) for item in _list(text)]
 
 
 def _number(text: str) -> int:
@@ -116,10 +108,6 @@ def _minutes(text: str) -> float:
     if not minutes >= 0:
         raise argparse.ArgumentTypeError(f"is {text!r}; expected a number of minutes")
     return minutes
-
-
-def _sizes(text: str) -> list[int]:
-    return [_number(size) for size in _list(text)]
 
 
 def _types(text: str) -> list[str]:

@@ -144,22 +144,13 @@ def parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse
 
 def add_config(parser: argparse.ArgumentParser) -> None:
     """Adds `--config=FILE.py` or `FILE.py:ROW` and any number of `--config.key=value`."""
-    parser.add_argument(
-        "--config",
-        required=True,
-        metavar="FILE.py[:ROW]",
-        help="a Python file with get_config(), of yours or of those that ship, such as configs/folder.py; "
-        "a few take a row: configs/faces_orl.py:table5/base",
-    )
+    files = "a Python file with get_config(), of yours or of those that ship, such as configs/folder.py; "
+    files += "a few take a row: configs/faces_orl.py:table5/base"
+    parser.add_argument("--config", required=True, metavar="FILE.py[:ROW]", help=files)
     # This option exists only for the help: `parse` extracts such options beforehand.
-    parser.add_argument(
-        "--config.KEY",
-        dest="overrides",
-        default=[],
-        metavar="VALUE",
-        help="sets an option of the config, such as --config.steps=50; "
-        "`--config=FILE.py --help` lists them with their defaults",
-    )
+    option = "sets an option of the config, such as --config.steps=50; "
+    option += "`--config=FILE.py --help` lists them with their defaults"
+    parser.add_argument("--config.KEY", dest="overrides", default=[], metavar="VALUE", help=option)
 
 
 def add_processes(parser: argparse.ArgumentParser) -> None:

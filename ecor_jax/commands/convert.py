@@ -16,7 +16,6 @@ from ecor_jax.commands import cli
 
 
 def main(args: argparse.Namespace) -> None:
-    # Imported late, so that --help and usage errors are fast.
     from ecor_jax.checkpoints.card import write_card
     from ecor_jax.checkpoints.hub import at_revision
     from ecor_jax.checkpoints.model_dir import check_new, save_clip
@@ -28,29 +27,22 @@ def main(args: argparse.Namespace) -> None:
     logging.set_verbosity(logging.INFO)  # shows notes on the files, such as weights in half precision
 
     def convert() -> None:
-        check_new(Path(args.output))
-        source = at_revision(args.source, args.revision)
-        read = read_source(
-            source,
-            activation=args.activation,
-            heads=args.heads,
-            tokenizer=args.tokenizer,
-            preprocess=args.preprocess,
-        )
-        preprocess, origin = read.preprocess, read.origin
+        check_new(args.output)
+        options = {name: getattr(args, name) for name in ("activation", "heads", "tokenizer", "preprocess")}
+        read = read_source(at_revision(args.source, args.revision), **options)
         save = {"huggingface": save_clip, "openclip": save_openclip}[args.to]
-        save(args.output, read.clip, read.tokenizer, preprocess, origin=origin)
+        save(args.output, read.clip, read.tokenizer, read.preprocess, origin=read.origin)
         if args.to == "huggingface":
-            write_card(Path(args.output))
+            write_card(args.output)
         print(f"{args.output}: {read.clip.config}")
-        for guess in origin.guessed:
+        for guess in read.origin.guessed:
             print(f"taken for granted, for the file does not say it: {guess}")
-        if origin.read:
-            print(f"read: {origin.read}")
+        if read.origin.read:
+            print(f"read: {read.origin.read}")
         print(f"digest of configuration and weights: {weights_digest(read.clip)}")
         if read.tokenizer is None:
             print("no tokenizer: the source has none, and no text can be encoded without; add one with --tokenizer")
-        if preprocess is None:
+        if read.preprocess is None:
             print("no preprocessor_config.json: the source has none; images cannot be prepared without: --preprocess")
 
     # Only the first process converts; any others wait for it.
@@ -60,30 +52,19 @@ def main(args: argparse.Namespace) -> None:
 def parser() -> argparse.ArgumentParser:
     parser = cli.parser(__doc__)
     cli.add_processes(parser)
-    parser.add_argument("--source", required=True, metavar="PATH_OR_HUB_ID", help="the weights to convert")
-    parser.add_argument("--output", required=True, type=cli.path_arg, metavar="DIR", help="must not exist, or be empty")
+    add = parser.add_argument
+    add("--source", required=True, metavar="PATH_OR_HUB_ID", help="the weights to convert")
+    add("--output", required=True, type=cli.path_arg, metavar="DIR", help="must not exist, or be empty")
     commit = "branch, tag or commit of a hub id; the same as --source=USER/NAME@REVISION"
-    parser.add_argument("--revision", default="", metavar="REVISION", help=commit)
+    add("--revision", default="", metavar="REVISION", help=commit)
     forms = "whose directory is written (default: huggingface, which this project reads, too)"
-    parser.add_argument("--to", choices=["huggingface", "openclip"], default="huggingface", help=forms)
-    parser.add_argument(
-        "--activation", choices=["quick_gelu", "gelu"], help="activation of sources that do not state theirs"
-    )
-    parser.add_argument(
-        "--heads", type=_heads, metavar="VISION,TEXT", help="attention heads of the towers in a file that does not say"
-    )
-    parser.add_argument(
-        "--preprocess",
-        choices=["openai", "chexzero"],
-        default="",
-        help="how images are prepared, instead of what the source says or, if it says nothing, OpenAI's way",
-    )
-    parser.add_argument(
-        "--tokenizer",
-        type=Path,
-        metavar="PATH",
-        help="directory of a tokenizer, or OpenAI's bpe_simple_vocab_16e6.txt.gz (default: the source's own)",
-    )
+    add("--to", choices=["huggingface", "openclip"], default="huggingface", help=forms)
+    add("--activation", choices=["quick_gelu", "gelu"], help="activation of sources that do not state theirs")
+    add("--heads", type=_heads, metavar="VISION,TEXT", help="attention heads of the towers in a file that does not say")
+    ways = "how images are prepared, instead of what the source says or, if it says nothing, OpenAI's way"
+    add("--preprocess", choices=["openai", "chexzero"], default="", help=ways)
+    tokenizers = "directory of a tokenizer, or OpenAI's bpe_simple_vocab_16e6.txt.gz (default: the source's own)"
+    add("--tokenizer", type=Path, metavar="PATH", help=tokenizers)
     return parser
 
 

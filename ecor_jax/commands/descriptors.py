@@ -16,7 +16,6 @@ from ecor_jax.commands import cli
 
 
 def main(args: argparse.Namespace) -> None:
-    # Imported late, so that --help and usage errors are fast.
     from ecor_jax.radiology.reports.run import run
 
     print("\n".join(run(args.reports, args.output, args.splitter, args.sections, args.batch_size)))
@@ -24,24 +23,12 @@ def main(args: argparse.Namespace) -> None:
 
 def parser() -> argparse.ArgumentParser:
     parser = cli.parser(__doc__)
-    parser.add_argument(
-        "--reports", required=True, type=cli.path_arg, metavar="PATH", help="table, folder or zip of reports"
-    )
-    parser.add_argument("--output", required=True, type=cli.path_arg, metavar="DIR", help="folder of the results")
-    parser.add_argument(
-        "--splitter",
-        default="rules",
-        metavar="rules|model|NAME_OR_DIR",
-        help="rules (default), model (Mistral-7B-Instruct), or another model's hub id or directory",
-    )
-    parser.add_argument(
-        "--sections",
-        default="findings+impression",
-        choices=["last", "findings+impression"],
-        help="what of a report is read (default: %(default)s); "
-        "`last`: its impression, else findings, else last paragraph",
-    )
-    parser.add_argument(
-        "--batch_size", type=int, default=8, help="reports a language model answers at once (default: %(default)s)"
-    )
+    add = parser.add_argument
+    add("--reports", required=True, type=cli.path_arg, metavar="PATH", help="table, folder or zip of reports")
+    add("--output", required=True, type=cli.path_arg, metavar="DIR", help="folder of the results")
+    splitters = "rules (default), model (Mistral-7B-Instruct), or another model's hub id or directory"
+    add("--splitter", default="rules", metavar="rules|model|NAME_OR_DIR", help=splitters)
+    read = "what of a report is read (default: %(default)s); `last`: its impression, else findings, else last paragraph"
+    add("--sections", default="findings+impression", choices=["last", "findings+impression"], help=read)
+    add("--batch_size", type=int, default=8, help="reports a language model answers at once (default: %(default)s)")
     return parser

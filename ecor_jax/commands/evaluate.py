@@ -25,10 +25,6 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", required=True, metavar="DIR", help="model directory or hub id")
     parser.add_argument("--output", required=True, metavar="FILE.json", type=cli.path_arg, help="where the results go")
     parser.add_argument("--report", metavar="DIR", type=cli.path_arg, help="folder of a page (default: none)")
-    parser.add_argument(
-        "--answers",
-        metavar="FILE.jsonl",
-        type=cli.path_arg,
-        help="file of a line of JSON for each picture or pair (default: none is written)",
-    )
+    answers = "file of a line of JSON for each picture or pair (default: none is written)"
+    parser.add_argument("--answers", metavar="FILE.jsonl", type=cli.path_arg, help=answers)
     return parser

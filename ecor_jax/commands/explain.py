@@ -29,39 +29,22 @@ def main(args: argparse.Namespace) -> None:
 
 def parser() -> argparse.ArgumentParser:
     parser = cli.parser(__doc__)
-    parser.add_argument("--model", required=True, metavar="DIR", help="model directory or hub id")
+    add = parser.add_argument
+    add("--model", required=True, metavar="DIR", help="model directory or hub id")
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument(
-        "--images", nargs="+", type=cli.path_arg, metavar="PATH", help="pictures, or folders or zips of them"
-    )
-    what.add_argument(
-        "--pair",
-        nargs=2,
-        action="append",
-        type=cli.path_arg,
-        metavar=("FIRST", "SECOND"),
-        help="two pictures of faces",
-    )
-    parser.add_argument("--output", required=True, type=cli.path_arg, metavar="DIR", help="folder of the page")
-    parser.add_argument(
-        "--task", metavar="MODULE:CLASS", help="a task of your own (default: what the model directory holds)"
-    )
-    parser.add_argument(
-        "--rationales",
-        type=cli.path_arg,
-        metavar="FILE.json",
-        help="{class: [rationale, ...]} (default: those the model was tuned on)",
-    )
-    parser.add_argument("--method", help="methods, with commas (default: those tuned, or ecor)")
-    parser.add_argument("--threshold", type=float, help="cosine that makes a match (default: the model's own)")
-    parser.add_argument(
-        "--what_if",
-        action="append",
-        metavar="DESCRIPTOR=VALUE",
-        help="sets a descriptor and shows what would become of the answer",
-    )
-    parser.add_argument("--top_k", type=int, help="pairs for each picture (default: 5)")
-    parser.add_argument(
-        "--on_long", choices=["error", "skip"], help="rationales of more tokens than the model reads (default: error)"
-    )
+    pictures = "pictures, or folders or zips of them"
+    what.add_argument("--images", nargs="+", type=cli.path_arg, metavar="PATH", help=pictures)
+    faces = "two pictures of faces"
+    what.add_argument("--pair", nargs=2, action="append", type=cli.path_arg, metavar=("FIRST", "SECOND"), help=faces)
+    add("--output", required=True, type=cli.path_arg, metavar="DIR", help="folder of the page")
+    add("--task", metavar="MODULE:CLASS", help="a task of your own (default: what the model directory holds)")
+    words = "{class: [rationale, ...]} (default: those the model was tuned on)"
+    add("--rationales", type=cli.path_arg, metavar="FILE.json", help=words)
+    add("--method", help="methods, with commas (default: those tuned, or ecor)")
+    add("--threshold", type=float, help="cosine that makes a match (default: the model's own)")
+    asked = "sets a descriptor and shows what would become of the answer"
+    add("--what_if", action="append", metavar="DESCRIPTOR=VALUE", help=asked)
+    add("--top_k", type=int, help="pairs for each picture (default: 5)")
+    long = "rationales of more tokens than the model reads (default: error)"
+    add("--on_long", choices=["error", "skip"], help=long)
     return parser

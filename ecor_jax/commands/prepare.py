@@ -12,7 +12,6 @@ from ecor_jax.errors import printable
 
 
 def main(args: argparse.Namespace) -> None:
-    # Imported late, so that --help and usage errors are fast.
     from ecor_jax.data.prepare import prepare
 
     size = args.shard_size << 20
@@ -25,30 +24,15 @@ def main(args: argparse.Namespace) -> None:
 
 def parser() -> argparse.ArgumentParser:
     parser = cli.parser(__doc__)
-    parser.add_argument(
-        "--source",
-        required=True,
-        type=cli.path_arg,
-        metavar="PATH",
-        help="folder tree (class/image, class/rationale/image, or with a label.txt), zip, MXNet .rec, or tfds:NAME",
-    )
-    parser.add_argument("--output", required=True, type=cli.path_arg, metavar="DIR", help="must not exist, or be empty")
-    parser.add_argument(
-        "--split", default="", metavar="NAME", help="only images below this top folder (default: every split)"
-    )
-    parser.add_argument(
-        "--shard_size",
-        default=256,
-        type=_mebibytes,
-        metavar="MIB",
-        help="mebibytes of each file, at most (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--on_bad_image",
-        default="error",
-        choices=["error", "skip"],
-        help="what to do about unreadable images (default: %(default)s)",
-    )
+    add = parser.add_argument
+    kinds = "folder tree (class/image, class/rationale/image, or with a label.txt), zip, MXNet .rec, or tfds:NAME"
+    add("--source", required=True, type=cli.path_arg, metavar="PATH", help=kinds)
+    add("--output", required=True, type=cli.path_arg, metavar="DIR", help="must not exist, or be empty")
+    add("--split", default="", metavar="NAME", help="only images below this top folder (default: every split)")
+    size = "mebibytes of each file, at most (default: %(default)s)"
+    add("--shard_size", default=256, type=_mebibytes, metavar="MIB", help=size)
+    unreadable = "what to do about unreadable images (default: %(default)s)"
+    add("--on_bad_image", default="error", choices=["error", "skip"], help=unreadable)
     return parser
 
 

@@ -7,16 +7,14 @@ the environment. `ecor_jax.load("USER/NAME")`, and --model=USER/NAME of every co
 """
 
 import argparse
-from pathlib import Path
 
 from ecor_jax.commands import cli
 
 
 def main(args: argparse.Namespace) -> None:
-    # Imported late, so that --help and usage errors are fast.
     from ecor_jax.checkpoints.push import push
 
-    print(push(Path(args.directory), args.name, private=args.private))
+    print(push(args.directory, args.name, private=args.private))
 
 
 def parser() -> argparse.ArgumentParser:

@@ -27,7 +27,6 @@ def main(args: argparse.Namespace) -> None:
 def parser() -> argparse.ArgumentParser:
     parser = cli.parser(__doc__)
     cli.add_workdir(parser)
-    parser.add_argument(
-        "--seed", type=int, default=0, help="of the weights, the prompts and the order of the pictures (default: 0)"
-    )
+    seed = "of the weights, the prompts and the order of the pictures (default: 0)"
+    parser.add_argument("--seed", type=int, default=0, help=seed)
     return parser

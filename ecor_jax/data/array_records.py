@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,18 @@ def is_array_records(path: Path) -> bool:
 
 
 def splits_of_array_records(path: Path) -> tuple[str, ...]:
-    """Returns the splits of a directory that `prepare` wrote; () if it has only one."""
-    splits = tuple(_read_labels(path))
-    return splits if len(splits) > 1 else ()
+    """Returns the splits of a directory that `prepare` wrote."""
+    return tuple(_read_labels(path))
+
+
+def chosen_split(path: Path, split: str, splits: Collection[str]) -> str:
+    """Returns `split`, or the only one if it is ''. Raises UserError if there is no such split, or none was chosen."""
+    if not split and len(splits) == 1:
+        return next(iter(splits))
+    if split not in splits:
+        wanted = f"no split {split!r}" if split else "several splits: choose one (the option `split`)"
+        raise UserError(f"{path} has {wanted}; it has {', '.join(splits)}")
+    return split
 
 
 class ArrayRecords(Source):
@@ -42,11 +51,7 @@ class ArrayRecords(Source):
 
     def __init__(self, path: Path, split: str = ""):
         labels = _read_labels(path)
-        if not split and len(labels) == 1:
-            split = next(iter(labels))
-        if split not in labels:
-            wanted = f"no split {split!r}" if split else "several splits: choose one (the option `split`)"
-            raise UserError(f"{path} has {wanted}; it has {', '.join(labels)}")
+        split = chosen_split(path, split, labels)
         self.origin = str(path)
         try:
             classes, rows = labels[split]["classes"], labels[split]["records"]
@@ -124,12 +129,9 @@ def _check_features(path: Path) -> None:
 
 def to_record(example: dict[str, Any]) -> Record:
     """Converts a TFDS example, whose texts are UTF-8 bytes, to a record."""
-    return Record(
-        image=bytes(example["image"]),
-        category=example["category"].decode(),
-        rationales=tuple(text.decode() for text in example["rationales"]),
-        name=example["name"].decode(),
-    )
+    category, name = example["category"].decode(), example["name"].decode()
+    rationales = tuple(text.decode() for text in example["rationales"])
+    return Record(image=bytes(example["image"]), category=category, rationales=rationales, name=name)
 
 
 def _read_labels(path: Path) -> dict[str, dict[str, list]]:

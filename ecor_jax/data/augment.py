@@ -1,7 +1,6 @@
 """Random augmentations of original images: a random crop, and the augmentations of AdaFace."""
 
 import math
-from collections.abc import Callable, Mapping
 from typing import Literal
 
 import numpy as np
@@ -12,15 +11,9 @@ Augment = Literal["none", "flip", "crop_flip", "adaface"]
 
 PROBABILITY = 0.2
 """Probability of each of AdaFace's crop, low-resolution and colour augmentations, drawn independently."""
-_DOWN = (
-    Image.Resampling.NEAREST,
-    Image.Resampling.BILINEAR,
-    Image.Resampling.BOX,  # OpenCV's INTER_AREA
-    Image.Resampling.BICUBIC,
-    Image.Resampling.LANCZOS,
-)
-# OpenCV's INTER_AREA enlarges almost like a bilinear filter.
-_UP = tuple(Image.Resampling.BILINEAR if kind == Image.Resampling.BOX else kind for kind in _DOWN)
+# BOX is OpenCV's INTER_AREA, which enlarges almost like a bilinear filter.
+_DOWN = tuple(Image.Resampling[kind] for kind in ("NEAREST", "BILINEAR", "BOX", "BICUBIC", "LANCZOS"))
+_UP = tuple(Image.Resampling[kind] for kind in ("NEAREST", "BILINEAR", "BILINEAR", "BICUBIC", "LANCZOS"))
 _COLOURS = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
 
 
@@ -90,10 +83,7 @@ def _other_colours(face: Image.Image, rng: np.random.Generator) -> Image.Image:
     return face
 
 
-ON_ORIGINALS: Mapping[str, Callable[[Image.Image, np.random.Generator], Image.Image]] = {
-    "crop_flip": crop,
-    "adaface": adaface,
-}
+ON_ORIGINALS = {"crop_flip": crop, "adaface": adaface}
 """Augmentations of the original image, applied before preprocessing."""
 MIRRORED = ("flip", "crop_flip")
 """Augmentations that mirror half of the preprocessed images."""

@@ -58,8 +58,7 @@ class ListedCaptions(Captions):
         entries = read_object(self.path)
         if not entries:
             raise UserError(f"{path}: holds no captions")
-        bad = [key for key, entry in entries.items() if not _well_formed(entry)]
-        if bad:
+        if bad := [key for key, entry in entries.items() if not _well_formed(entry)]:
             raise UserError(
                 f"{path}: {len(bad)} entries are neither a list of captions nor "
                 f'{{"name": ..., "descriptors": [...]}}: {", ".join(bad[:5])}'
@@ -68,7 +67,10 @@ class ListedCaptions(Captions):
         self._by_class = {normalise_name(key): entry for key, entry in entries.items()}
 
     def __call__(self, record: Labels, rng: np.random.Generator) -> str:
-        entry = self._entry(record["name"], record["category"])
+        name, category = record["name"], record["category"]
+        entry = self._entries.get(name) or self._by_class.get(category)
+        if not entry:
+            raise UserError(f"{self.path}: no caption for {name}, nor for its class {category!r}")
         if isinstance(entry, list):
             return entry[rng.integers(len(entry))]
         if not entry["descriptors"] or rng.random() < 0.25:
@@ -91,15 +93,8 @@ class ListedCaptions(Captions):
     def check(self, source: Source) -> None:
         """Raises UserError listing the classes of `source` without captions, unless the file has keys for images."""
         missing = [name for name in source.classes if name not in self._by_class]
-        own = any(Path(key).suffix for key in self._entries)
-        if missing and not own:
+        if missing and not any(Path(key).suffix for key in self._entries):
             raise UserError(f"{self.path}: no captions for {len(missing)} image classes: {', '.join(missing[:10])}")
-
-    def _entry(self, name: str, category: str) -> list[str] | dict:
-        entry = self._entries.get(name) or self._by_class.get(category)
-        if not entry:
-            raise UserError(f"{self.path}: no caption for {name}, nor for its class {category!r}")
-        return entry
 
 
 def _well_formed(entry: object) -> bool:

@@ -87,10 +87,8 @@ class Descriptors:
 
     def prompts(self, template: str) -> list[str]:
         """Returns the template filled with every descriptor for {d} and its group for {c}."""
-        return [
-            template.replace("{c}", self.groups[group]).replace("{d}", phrase)
-            for phrase, group in zip(self.phrases, self.group_of, strict=True)
-        ]
+        pairs = zip(self.phrases, self.group_of, strict=True)
+        return [template.replace("{c}", self.groups[group]).replace("{d}", phrase) for phrase, group in pairs]
 
     def as_groups(self) -> dict[str, list[str]]:
         """Returns {group: [phrase, ...]}, the input of `from_groups`."""
@@ -106,8 +104,5 @@ class Descriptors:
         """
         rng = np.random.default_rng(seed)
         letters = np.array(list(string.ascii_lowercase))
-
-        def scramble(phrase: str) -> str:
-            return " ".join("".join(rng.choice(letters, len(word))) for word in phrase.split())
-
-        return dataclasses.replace(self, phrases=tuple(map(scramble, self.phrases)))
+        words = [["".join(rng.choice(letters, len(word))) for word in phrase.split()] for phrase in self.phrases]
+        return dataclasses.replace(self, phrases=tuple(map(" ".join, words)))

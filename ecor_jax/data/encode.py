@@ -81,10 +81,8 @@ class GoldLabels:
         if category is None:
             raise UserError(f"{record['name']}: class {record['category']!r} is not in the rationale file")
         gold = self._gold_rationales(record, category)
-        return {
-            "category": np.asarray(category, np.int32),
-            "rationales": self._joined.gold_sets(gold) if self._joined else gold,
-        }
+        shown = self._joined.gold_sets(gold) if self._joined else gold
+        return {"category": np.asarray(category, np.int32), "rationales": shown}
 
     def _gold_rationales(self, record: Labels, category: int) -> np.ndarray:
         if not record["rationales"]:

@@ -1,6 +1,7 @@
 """`Files`: the image and text files of a folder or zip, found by suffix or content and addressed by relative path."""
 
 import os
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -125,6 +126,11 @@ def read_text(files: Files, member: str) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         return content.decode("latin-1")
+
+
+def composed(path: str) -> str:
+    """Returns the path in NFC, because macOS stores accents as separate characters."""
+    return unicodedata.normalize("NFC", path)
 
 
 def raise_missing(where: str, names: Sequence[str]) -> None:

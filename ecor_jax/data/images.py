@@ -1,11 +1,10 @@
 """`open_images` and `splits_of`: image sets on disk (folder, zip, RecordIO, ArrayRecord, TFDS) as a `Source`."""
 
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
 from ecor_jax.data.array_records import CATEGORIES_FILE, ArrayRecords, is_array_records, splits_of_array_records
-from ecor_jax.data.files import Files, open_files
+from ecor_jax.data.files import Files, composed, open_files
 from ecor_jax.data.labelled_list import LabelledFiles, find_list, open_list
 from ecor_jax.data.recordio import RecordIO
 from ecor_jax.data.records import Source
@@ -53,7 +52,7 @@ def open_images(path: str | Path, *, split: str = "") -> Source:
             raise UserError(f"{path} holds the splits {', '.join(splits)}: choose one (the option `split`)")
         return _by_folders(files, files.members, top)
     tops = sorted(_first_folders(files.members, top))
-    folder = next((name for name in tops if _composed(name) == _composed(split)), None)
+    folder = next((name for name in tops if composed(name) == composed(split)), None)
     members = [name for name in files.members if name.startswith(f"{top}{folder}/")]
     if not members:
         raise UserError(f"{path} has no images in a folder {split!r}; at its top: {some_of(tops)}")
@@ -68,7 +67,8 @@ def splits_of(path: str | Path) -> tuple[str, ...]:
     """
     path = _path(path)
     if is_array_records(path):
-        return splits_of_array_records(path) if (path / CATEGORIES_FILE).exists() else splits_of_set(path)
+        splits = splits_of_array_records(path) if (path / CATEGORIES_FILE).exists() else splits_of_set(path)
+        return splits if len(splits) > 1 else ()
     if _is_recordio(path):
         return ()
     files = open_files(path)
@@ -97,10 +97,6 @@ def _by_folders(files: Files, members: Sequence[str], top: str, split: str = "")
     texts = {name: distinct_names(sorted(own), f"{where}, {name}") for name, own in shown.items()}
     rationales = [tuple(texts[folders[0]][text] for text in folders[1:]) for folders in labels]
     return LabelledFiles(files, members, categories, rationales, top if split else "")
-
-
-def _composed(name: str) -> str:
-    return unicodedata.normalize("NFC", name)
 
 
 def _is_recordio(path: Path) -> bool:

@@ -34,10 +34,7 @@ class InMemory(Source):
 
 
 def load_checked(
-    source: Source,
-    preprocess: Preprocess,
-    on_bad_image: OnBadImage = "error",
-    augment: Augment = "none",
+    source: Source, preprocess: Preprocess, on_bad_image: OnBadImage = "error", augment: Augment = "none"
 ) -> tuple[Source, tuple[str, ...], tuple[str, ...]]:
     """Returns the readable images of a source for an encoder that uses `augment`, and two tuples of messages.
 
@@ -68,12 +65,8 @@ def load_checked(
             digests[index] = hashlib.blake2b(record["image"], digest_size=16).digest()
         if pixels is not None:
             pixels[index] = preprocess(picture)
-            return Preprocessed(
-                pixels=pixels[index],
-                category=record["category"],
-                rationales=record["rationales"],
-                name=record["name"],
-            )
+            category, rationales, name = record["category"], record["rationales"], record["name"]
+            return Preprocessed(pixels=pixels[index], category=category, rationales=rationales, name=name)
         image = np.asarray(picture)
         with lock:
             room -= image.nbytes

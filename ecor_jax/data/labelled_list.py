@@ -1,10 +1,9 @@
 """`LabelledFiles`, a source of image files with labels, and `label.txt` lists, which often accompany face crops."""
 
 import posixpath
-import unicodedata
 from collections.abc import Sequence
 
-from ecor_jax.data.files import Files, raise_missing
+from ecor_jax.data.files import Files, composed, raise_missing
 from ecor_jax.data.records import Record, Source
 from ecor_jax.data.vocabulary import distinct_names, normalise_name
 from ecor_jax.errors import UserError
@@ -34,12 +33,8 @@ class LabelledFiles(Source):
 
     def __getitem__(self, index: int) -> Record:
         name = self.names[index]
-        return Record(
-            image=self._files.read(name),
-            category=self.categories[index],
-            rationales=self._rationales[index],
-            name=name,
-        )
+        category, rationales = self.categories[index], self._rationales[index]
+        return Record(image=self._files.read(name), category=category, rationales=rationales, name=name)
 
 
 def find_list(files: Files) -> str:
@@ -63,7 +58,7 @@ def open_list(files: Files, listing: str) -> LabelledFiles:
     where = f"{files.path}: {listing}"
     text = decode_text(files.read(listing), where)
     folder = posixpath.dirname(listing)
-    members = {unicodedata.normalize("NFC", member): member for member in files.members}
+    members = {composed(member): member for member in files.members}
     lines: dict[str, int] = {}
     labels: list[list[str]] = []
     for number, line in enumerate(text.split("\n"), 1):
@@ -73,7 +68,7 @@ def open_list(files: Files, listing: str) -> LabelledFiles:
         names = [name.strip() for name in label.split("|")]
         if not (tab and path.strip() and all(map(normalise_name, names))):
             raise UserError(f"{where}, line {number}: found {line[:80]!r}; expected path<TAB>class")
-        member = posixpath.normpath(posixpath.join(folder, unicodedata.normalize("NFC", path.strip())))
+        member = posixpath.normpath(posixpath.join(folder, composed(path.strip())))
         if lines.setdefault(member, number) != number:
             raise UserError(f"{where}, line {number}: {path.strip()} was given in line {lines[member]} already")
         labels.append(names)

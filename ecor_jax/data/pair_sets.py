@@ -1,12 +1,11 @@
 """Pairs of images of the same or of different people: the evaluation sets of face verification."""
 
 import dataclasses
-import unicodedata
 from pathlib import Path
 
 import numpy as np
 
-from ecor_jax.data.files import Files, open_files, raise_missing
+from ecor_jax.data.files import Files, composed, open_files, raise_missing
 from ecor_jax.data.labelled_list import LabelledFiles
 from ecor_jax.data.pickled_pairs import read_bin
 from ecor_jax.data.records import Record, Source
@@ -93,9 +92,8 @@ def pairs_within(name: str, source: Source, seed: int) -> PairSet:
         raise UserError(f"the {len(order)} images in {source.origin} form no pair {kind}")
     drawn = np.random.default_rng(seed).choice(count, min(count, len(same[0])), replace=False)
     different = _partners(ends, len(order) - ends, drawn)
-    spread = np.argsort(
-        np.concatenate([(np.arange(len(pairs[0])) + 0.5) / len(pairs[0]) for pairs in (same, different)]), kind="stable"
-    )
+    places = [(np.arange(len(pairs[0])) + 0.5) / len(pairs[0]) for pairs in (same, different)]
+    spread = np.argsort(np.concatenate(places), kind="stable")
     first, second = (order[np.concatenate([same[side], different[side]])[spread]] for side in (0, 1))
     return PairSet(name, source, first, second, spread < len(same[0]))
 
@@ -110,15 +108,12 @@ def _partners(starts: np.ndarray, counts: np.ndarray, chosen: np.ndarray | slice
 
 def _of_bin(name: str, path: Path) -> PairSet:
     contents, same = read_bin(path)
-    images: dict[bytes, Record] = {}
-    number_of: dict[bytes, int] = {}
-    for place, content in enumerate(contents):
-        number_of.setdefault(content, len(number_of))
-        label = f"image {place} of {path.name}"
-        images.setdefault(content, Record(image=content, category="", rationales=(), name=label))
+    number_of = {content: number for number, content in enumerate(dict.fromkeys(contents))}
     numbers = np.asarray([number_of[content] for content in contents], np.int64)
-    source = InMemory(list(images.values()), str(path))
-    again = sorted(set(range(len(contents))) - set(np.unique(numbers, return_index=True)[1].tolist()))
+    places = np.unique(numbers, return_index=True)[1].tolist()
+    records = [Record(image=contents[k], category="", rationales=(), name=f"image {k} of {path.name}") for k in places]
+    source = InMemory(records, str(path))
+    again = sorted(set(range(len(contents))) - set(places))
     source.skipped = {"the same picture again": [f"image {place}" for place in again]} if again else {}
     return PairSet(name, source, numbers[::2], numbers[1::2], same)
 
@@ -174,10 +169,10 @@ def _of_names(
     """
     if not pairs:
         raise UserError(f"{where} lists no pairs")
-    pairs = [(_composed(first), _composed(second), same) for first, second, same in pairs]
+    pairs = [(composed(first), composed(second), same) for first, second, same in pairs]
     members_of: dict[str, list[str]] = {image: [] for first, second, _ in pairs for image in (first, second)}
     for member, path in paths.items():
-        folders = _composed(path).split("/")
+        folders = composed(path).split("/")
         for start in range(len(folders)):
             if (ending := "/".join(folders[start:])) in members_of:
                 members_of[ending].append(member)
@@ -189,20 +184,11 @@ def _of_names(
     name_of = distinct_names(persons, where) if people else {"": ""}
     return PairSet(
         name,
-        LabelledFiles(
-            files,
-            [members[0] for members in members_of.values()],
-            [name_of[person] for person in persons],
-        ),
+        LabelledFiles(files, [members[0] for members in members_of.values()], [name_of[person] for person in persons]),
         np.asarray([number_of[first] for first, _, _ in pairs], np.int64),
         np.asarray([number_of[second] for _, second, _ in pairs], np.int64),
         np.asarray([same for *_, same in pairs], bool),
     )
-
-
-def _composed(path: str) -> str:
-    """Returns the path in NFC, because macOS stores accents as separate characters."""
-    return unicodedata.normalize("NFC", path)
 
 
 def _only_table(files: Files) -> tuple[str, str]:

@@ -44,9 +44,8 @@ def read_bin(path: Path) -> tuple[list[bytes], np.ndarray]:
         )
     if not images:
         raise UserError(f"{path}: it holds no images")
-    return [_image(path, k, image) for k, image in enumerate(images)], np.asarray(
-        [_answer(path, k, answer) for k, answer in enumerate(same)]
-    )
+    answers = [_answer(path, k, answer) for k, answer in enumerate(same)]
+    return [_image(path, k, image) for k, image in enumerate(images)], np.asarray(answers)
 
 
 _NUMBERS = {

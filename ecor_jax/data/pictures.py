@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,8 @@ def _is_single(pictures: Any) -> bool:
 def _is_collection(picture: Any) -> bool:
     if not isinstance(picture, str | Path):
         return False
-    return Path(picture).is_dir() or (Path(picture).suffix.lower() not in IMAGE_SUFFIXES and is_zip(Path(picture)))
+    path, suffix = Path(picture), Path(picture).suffix.lower()
+    return path.is_dir() or (suffix not in IMAGE_SUFFIXES and (suffix == ".zip" or is_zip(path)))
 
 
 def records_of(pictures: Sequence[Picture], tally: Tally, *, skip_bad: bool) -> list[Record]:
@@ -50,50 +51,8 @@ def records_of(pictures: Sequence[Picture], tally: Tally, *, skip_bad: bool) -> 
     Raises UserError naming every unreadable image. With `skip_bad`, unreadable images are skipped with a warning as
     long as others are readable. `tally` counts the images.
     """
-    readers = itertools.chain.from_iterable(_readers(n, picture, tally) for n, picture in enumerate(pictures, 1))
-    return _readable(readers, tally, skip_bad)
-
-
-def _readers(number: int, picture: Picture, tally: Tally) -> Iterator[Callable[[], Record]]:
-    """Yields one reader for a file, or one per image of a folder or zip (at any depth) or ArrayRecord directory."""
-    if not isinstance(picture, str | Path):
-        tally.found += 1
-        tally.used += 1
-        yield functools.partial(_at_hand, picture, f"picture {number}")
-        return
-    path = Path(picture)
-    zipped = is_zip(path) or path.suffix.lower() == ".zip"
-    if not path.is_dir() and (path.suffix.lower() in IMAGE_SUFFIXES or not zipped):
-        tally.found += 1
-        tally.used += 1
-        yield functools.partial(_record, functools.partial(read_picture, path), str(path))
-    elif is_array_records(path):
-        for split in splits_of(path) or ("",):
-            source = open_images(path, split=split)
-            tally.add_source(source)
-            yield from (functools.partial(source.__getitem__, row) for row in range(len(source)))
-    else:
-        files = open_files(path)
-        source = LabelledFiles(files, files.members, ("",) * len(files.members))
-        tally.add_source(source)
-        yield from (functools.partial(source.__getitem__, row) for row in range(len(source)))
-
-
-def _at_hand(picture: Any, name: str) -> Record:
-    if isinstance(picture, Image.Image):
-        image = np.asarray(in_rgb(picture))
-    else:
-        image = picture if isinstance(picture, bytes) else pixels_of(picture, name)
-    return Record(image=image, category="", rationales=(), name=name)
-
-
-def _record(read: Callable[[], bytes], name: str) -> Record:
-    return Record(image=read(), category="", rationales=(), name=name)
-
-
-def _readable(readers: Iterable[Callable[[], Record]], tally: Tally, skip_bad: bool) -> list[Record]:
     records, bad = [], []
-    for read in readers:
+    for read in itertools.chain.from_iterable(_readers(n, picture, tally) for n, picture in enumerate(pictures, 1)):
         try:
             record = read()
             picture_of(record)
@@ -106,3 +65,32 @@ def _readable(readers: Iterable[Callable[[], Record]], tally: Tally, skip_bad: b
     tally.skip(UNREADABLE, len(bad), lines=bad)
     tally.log()
     return records
+
+
+def _readers(number: int, picture: Picture, tally: Tally) -> Iterator[Callable[[], Record]]:
+    """Yields one reader for a file, or one per image of a folder or zip (at any depth) or ArrayRecord directory."""
+    if not _is_collection(picture):
+        tally.found += 1
+        tally.used += 1
+        yield functools.partial(_record, picture, number)
+        return
+    path = Path(picture)
+    if is_array_records(path):
+        sources = (open_images(path, split=split) for split in splits_of(path) or ("",))
+    else:
+        files = open_files(path)
+        sources = [LabelledFiles(files, files.members, ("",) * len(files.members))]
+    for source in sources:
+        tally.add_source(source)
+        yield from (functools.partial(source.__getitem__, row) for row in range(len(source)))
+
+
+def _record(picture: Picture, number: int) -> Record:
+    name = str(Path(picture)) if isinstance(picture, str | Path) else f"picture {number}"
+    if isinstance(picture, str | Path):
+        image = read_picture(Path(picture))
+    elif isinstance(picture, Image.Image):
+        image = np.asarray(in_rgb(picture))
+    else:
+        image = picture if isinstance(picture, bytes) else pixels_of(picture, name)
+    return Record(image=image, category="", rationales=(), name=name)

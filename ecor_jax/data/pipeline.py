@@ -61,7 +61,7 @@ def train_batches(
         raise UserError(f"{workers} worker processes were asked for; expected 0 or more, or -1 to have them chosen")
     example = _Example(source, encode, on_bad_image)
     example.blank()  # raises UserError if every image is bad, which would block the pipeline
-    stream = grain.MapDataset.range(len(source)).seed(seed).shuffle().repeat().random_map(_SkipBad(example))
+    stream = grain.MapDataset.range(len(source)).seed(seed).shuffle().repeat().random_map(example.or_next)
     return TrainBatches(_ProcessShard(stream, process_index, process_count, share), share, workers)
 
 
@@ -126,9 +126,6 @@ class _Example:
         self._source, self._encode, self._on_bad_image = source, encode, on_bad_image
         self._skipped: set[int] = set()
 
-    def __len__(self) -> int:
-        return len(self._source)
-
     def __call__(self, index: int, rng: np.random.Generator) -> Example | None:
         try:
             loaded: Any = self._source.load(index)
@@ -141,24 +138,18 @@ class _Example:
                 logging.warning("left out (%d so far): %s: %s", len(self._skipped), self._source.origin, error)
             return None
 
+    def or_next(self, index: int, rng: np.random.Generator) -> Example:
+        """Returns the example, in whose place the next readable record is read if it is bad and to be skipped."""
+        while (example := self(index, rng)) is None:
+            index = (index + 1) % len(self._source)
+        return example
+
     def blank(self) -> Example:
         """Returns an example of zeros, in the shapes of the first readable one."""
         for index in range(len(self._source)):
             if (example := self(index, np.random.default_rng(index))) is not None:
                 return {key: np.zeros_like(value) for key, value in example.items()}
         raise UserError(f"none of the {len(self._source)} images in {self._source.origin} can be read")
-
-
-class _SkipBad:
-    """Examples by index, in which the next readable record replaces a skipped bad image."""
-
-    def __init__(self, example: _Example):
-        self._example = example
-
-    def __call__(self, index: int, rng: np.random.Generator) -> Example:
-        while (example := self._example(index, rng)) is None:
-            index = (index + 1) % len(self._example)
-        return example
 
 
 class _WithMask:

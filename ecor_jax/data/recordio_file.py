@@ -50,11 +50,8 @@ class RecordFile:
             raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
         weakref.finalize(self, file.close)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return RecordFile, (self.path,)
 
     def labels_and_size(self, start: int) -> tuple[tuple[float, ...], int]:
         """Returns the labels of the record at byte `start` and the size of its image, usually without reading it."""

@@ -5,7 +5,7 @@ import hashlib
 import itertools
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from ecor_jax.atomic import cache_folder, read_array, write_array
-from ecor_jax.data.array_records import CATEGORIES_FILE, INFO_FILE, open_builder, open_split
+from ecor_jax.data.array_records import CATEGORIES_FILE, INFO_FILE, chosen_split, open_builder, open_split
 from ecor_jax.data.records import BadImage, Record, Source
 from ecor_jax.data.vocabulary import distinct_names
 from ecor_jax.errors import UserError, some_of
@@ -71,9 +71,8 @@ def _versions(folder: Path) -> list[str]:
 
 
 def splits_of_set(path: Path) -> tuple[str, ...]:
-    """Returns the splits of a TFDS directory; () if it has only one."""
-    splits = tuple(_open(path).info.splits)
-    return splits if len(splits) > 1 else ()
+    """Returns the splits of a TFDS directory."""
+    return tuple(_open(path).info.splits)
 
 
 class TfdsSet(Source):
@@ -90,12 +89,7 @@ class TfdsSet(Source):
 
     def __init__(self, path: Path, split: str = ""):
         builder = _open(path)
-        splits = tuple(builder.info.splits)
-        if not split and len(splits) == 1:
-            split = splits[0]
-        if split not in splits:
-            wanted = f"no split {split!r}" if split else "several splits: choose one (the option `split`)"
-            raise UserError(f"{path} has {wanted}; it has {', '.join(splits)}")
+        split = chosen_split(path, split, tuple(builder.info.splits))
         self.origin, self._split = str(path), split
         self._image, self._label = _image_and_label(path, builder.info)
         label = builder.info.features[self._label]
@@ -161,22 +155,16 @@ def _labels(path: Path, builder: Any, split: str, feature: str) -> np.ndarray:
         raise UserError(f"{path / INFO_FILE}: lists {count:,} records, more than there are bytes")
     described = [(path / INFO_FILE).read_bytes(), f"{split} {feature} {sorted(sizes.items())}".encode()]
     kept = cache_folder() / "labels" / f"{hashlib.sha256(b'/'.join(described)).hexdigest()}.safetensors"
-    with _one_at_a_time(kept):
+    with contextlib.ExitStack() as stack:
+        # On a read-only disk or one without locks, labels may be read more than once.
+        with contextlib.suppress(OSError, NotImplementedError):
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(FileLock(kept.with_suffix(".lock")))
         labels = read_array(kept)
         if labels is None:
             labels = _read_labels(path, open_split(builder, split), split, feature)
             write_array(kept, labels)
     return labels
-
-
-@contextlib.contextmanager
-def _one_at_a_time(path: Path) -> Iterator[None]:
-    with contextlib.ExitStack() as stack:
-        # On a read-only disk or one without locks, labels may be read more than once.
-        with contextlib.suppress(OSError, NotImplementedError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(FileLock(path.with_suffix(".lock")))
-        yield
 
 
 def _read_labels(path: Path, records: Sequence[dict[str, Any]], split: str, feature: str) -> np.ndarray:

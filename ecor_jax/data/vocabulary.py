@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ecor_jax.data.concept_sets import read_concepts
-from ecor_jax.errors import UserError, some_of
+from ecor_jax.errors import UserError, error_prefix, some_of
 from ecor_jax.untrusted.json_text import JsonObject, kind_of, parse_json
 
 MAX_PAIRS = 10**8
@@ -86,11 +86,9 @@ class Vocabulary:
 
         Raises UserError naming the problems of the file (up to 20) at once.
         """
-        lists = _read_lists(Path(path), slash)
-        try:
+        lists = _checked_lists(_read_object(Path(path)), f"rationale file {path}", slash)
+        with error_prefix(f"rationale file {path}"):
             return cls.from_lists(lists)
-        except UserError as error:
-            raise UserError(f"rationale file {path}: {error}") from error
 
     @classmethod
     def read(cls, rationales: "str | Path | Mapping[str, Sequence[str]]") -> "Vocabulary":
@@ -205,17 +203,14 @@ def _wnid_hint(names: Sequence[str]) -> str:
     return f"; for folders named as ImageNet's, the rationale file says {form}"
 
 
-def _read_lists(path: Path, slash: str) -> dict[str, list[str]]:
-    """Reads the file as {normalised class: [normalised rationale, ...]}."""
-    return _checked_lists(_read_object(path), f"rationale file {path}", slash)
-
-
 def _checked_lists(content: JsonObject, where: str, slash: str) -> dict[str, list[str]]:
+    """Returns the content of a file as {normalised class: [normalised rationale, ...]}."""
     problems: list[str] = []
     lists: dict[str, list[str]] = {}
     spelled: dict[str, str] = {}
     keys: dict[str, str] = {}
-    for key, (raw_name, value) in zip((key for key, _ in content), map(_named, content), strict=True):
+    for key, entry in content:
+        raw_name, value = _named(key, entry)
         name = normalise_name(raw_name, slash)
         if not name:
             problems.append(f"class {raw_name!r} has an empty name")
@@ -246,15 +241,14 @@ def _checked_lists(content: JsonObject, where: str, slash: str) -> dict[str, lis
 def folder_names(path: str | Path, slash: str = " or ") -> dict[str, str]:
     """Returns {folder: class name}, normalised, for the classes of a rationale file that differ from their folders."""
     return {
-        normalise_name(folder): normalise_name(_named((folder, value))[0], slash)
+        normalise_name(folder): normalise_name(_named(folder, value)[0], slash)
         for folder, value in _read_object(Path(path))
         if isinstance(value, JsonObject)
     }
 
 
-def _named(entry: tuple[str, Any]) -> tuple[str, Any]:
+def _named(folder: str, value: Any) -> tuple[str, Any]:
     """Returns (name, rationales) of an entry `name: rationales` or `folder: {"name": ..., "rationales": ...}`."""
-    folder, value = entry
     if isinstance(value, JsonObject):
         fields = dict(value)
         if len(fields) == len(value) and isinstance(fields.get("name"), str) and "rationales" in fields:
@@ -269,8 +263,7 @@ def _texts(item: Any, where: str, problems: list[str]) -> Iterator[str]:
         return
     for part, attributes in item:
         if not isinstance(attributes, list) or isinstance(attributes, JsonObject):
-            expected = f"expected a list of attributes, found {kind_of(attributes)}"
-            problems.append(f"{where}, part {part!r}: {expected}")
+            problems.append(f"{where}, part {part!r}: expected a list of attributes, found {kind_of(attributes)}")
             continue
         for name in _text(part, where, problems):
             texts = [text for attribute in attributes for text in _text(attribute, where, problems)]

@@ -188,7 +188,7 @@ def _packed(
     mask: Bool[Array, "packs slots tokens"] = (key <= query)[None] & (query[None] < stop[:, None])
     if cache is not None:
         cache = KVCache(*(of_prefixes[:, prefix] for of_prefixes in cache))
-        in_prefix = jnp.arange(cache.keys.shape[2]) < lengths[prefix, None]
+        in_prefix = jnp.arange(cache.keys.shape[2])[None] < lengths[prefix, None]
         in_prefix = jnp.broadcast_to(in_prefix[:, None], (*ids.shape, in_prefix.shape[-1]))
         mask = jnp.concatenate([in_prefix, mask], axis=2)
     embeddings = unit(tower.at(ends, ids, positions, mask, cache))

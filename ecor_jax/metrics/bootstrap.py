@@ -7,7 +7,7 @@ each a patient name of its own.
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -72,21 +72,13 @@ def bootstrap_intervals(
     wanted = ~np.isnan(values[:, 0])
     # SciPy rejects a single patient, for whom every resample equals the original studies.
     missing = resamples if len(names) > 1 else 0
-    rng, result = np.random.default_rng(seed), None
+    rng, result, batch = np.random.default_rng(seed), None, max(1, _BLOCK // len(patients))
     while missing > 0 and wanted.any():
         with warnings.catch_warnings():
             # SciPy's own intervals are NaN, with a warning, if a resample's metric is undefined; ours are taken below.
             warnings.simplefilter("ignore", RuntimeWarning)
-            result = stats.bootstrap(
-                (everyone,),
-                figures,
-                vectorized=True,
-                n_resamples=missing,
-                batch=max(1, _BLOCK // len(patients)),
-                method="percentile",
-                bootstrap_result=result,
-                rng=rng,
-            )
+            drawing: dict[str, Any] = {"n_resamples": missing, "batch": batch, "bootstrap_result": result, "rng": rng}
+            result = stats.bootstrap((everyone,), figures, vectorized=True, method="percentile", **drawing)
         values = result.bootstrap_distribution
         defined = np.sum(~np.isnan(values), axis=1)
         wanted &= defined * MAX_DRAWS >= values.shape[1]

@@ -10,6 +10,8 @@ average precision: mAP). The Brier score is the mean squared error of the probab
 1950), in [0, 2]; with two classes only that of the last class, in [0, 1].
 """
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from sklearn.metrics import accuracy_score, average_precision_score, precision_recall_fscore_support, roc_auc_score
@@ -42,13 +44,8 @@ def figures(probabilities: Float[np.ndarray, "N C"], gold: Gold, average: str) -
     _check(probabilities, gold)
     predicted, true, errors = _evaluated(probabilities, gold)
     said, classes = predicted.argmax(axis=1), list(range(true.shape[1]))
-    precision, recall, f1, _ = precision_recall_fscore_support(
-        gold,
-        said,
-        labels=classes,
-        average=average,
-        zero_division=0,  # pyright: ignore[reportArgumentType]
-    )
+    options: dict[str, Any] = {"labels": classes, "average": average, "zero_division": 0}
+    precision, recall, f1, _ = precision_recall_fscore_support(gold, said, **options)
     auroc = average_precision = np.nan
     if true.any(axis=0).all():
         ranked = (true[:, 1], probabilities[:, 1]) if len(classes) == 2 else (true, probabilities)
@@ -65,10 +62,8 @@ def resampled(probabilities: Float[np.ndarray, "N C"], gold: Gold, average: str)
     """
     if gold.ndim == 2:
         known = ~np.isnan(gold)
-        labels = [
-            (resampled(*two_classes(*column), average), places)
-            for *column, places in zip(probabilities.T, gold.T, known.T, strict=True)
-        ]
+        by_label = zip(probabilities.T, gold.T, known.T, strict=True)
+        labels = [(resampled(*two_classes(*column), average), places) for *column, places in by_label]
         defined = np.stack([~np.isnan(label(np.ones((1, places.sum())))) for label, places in labels])
 
         def means(weights: Weights) -> Float[np.ndarray, "figures resamples"]:

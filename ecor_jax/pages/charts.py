@@ -5,6 +5,7 @@ colour scheme. No element refers to another by id, because one page contains sev
 """
 
 import contextlib
+import io
 import itertools
 import math
 import re
@@ -52,15 +53,15 @@ def curves_of(lines: Iterable[Mapping[str, Any]], run: str) -> dict[str, list[tu
     return {shown: curve for shown, curve in curves.items() if curve}
 
 
-def line_chart(curve: Sequence[tuple[float, float]], y_label: str, label: str, from_zero: bool = False) -> Markup:
+def line_chart(curve: Sequence[tuple[float, float]], y_label: str, label: str) -> Markup:
     """Draws a curve over training steps and marks its last point."""
     points = np.asarray(curve, dtype=np.float64)
     size = math.ceil(len(points) / MAX_POINTS)
     points = np.stack([points[at : at + size].mean(axis=0) for at in range(0, len(points), size)])
-    low = 0.0 if from_zero else points[:, 1].min()
-    with _axes(label, "step", y_label, (points[0, 0], points[-1, 0]), (low, points[:, 1].max())) as (axes, drawn):
-        axes.plot(*points.T, color=SENTINELS["accent"])
-        _dot(axes, points[-1, 0], points[-1, 1], 7)
+    steps, values = points.T
+    with _axes(label, "step", y_label, (steps[0], steps[-1]), (values.min(), values.max())) as (axes, drawn):
+        axes.plot(steps, values, color=SENTINELS["accent"])
+        _dot(axes, steps[-1], values[-1], 7)
     return drawn[0]
 
 
@@ -68,7 +69,7 @@ def reliability_chart(bins: Sequence[Bin], label: str) -> Markup:
     """Draws accuracy over confidence; a dot's area is its share of the predictions, the dashed diagonal is ideal."""
     total = sum(entry.count for entry in bins)
     with _axes(label, "confidence", "accuracy", (0, 1), (0, 1), shares="xy") as (axes, drawn):
-        _dashed(axes, [0, 1], [0, 1])
+        _diagonal(axes, [0, 1])
         axes.plot([b.confidence for b in bins], [b.accuracy for b in bins], color=SENTINELS["accent"])
         for entry in bins:
             _dot(axes, entry.confidence, entry.accuracy, 6 + 22 * math.sqrt(entry.count / total))
@@ -92,7 +93,7 @@ def roc_chart(curves: Sequence[Roc], label: str, faces: bool = False) -> Markup:
             axes.set_xscale("log")
         axes.set_xticks(rates, [far_text(rate) for rate in rates])
         axes.minorticks_off()
-        _dashed(axes, grid, grid)
+        _diagonal(axes, grid)
         for place, curve in enumerate(curves):
             axes.plot(grid, [tar_at(curve, rate) for rate in grid], **_look(place))
     return drawn[0]
@@ -134,12 +135,7 @@ def tar_at(curve: Roc, far: float) -> float:
 
 @contextlib.contextmanager
 def _axes(
-    label: str,
-    x_label: str,
-    y_label: str,
-    x: tuple[float, float],
-    y: tuple[float, float],
-    shares: str = "",
+    label: str, x_label: str, y_label: str, x: tuple[float, float], y: tuple[float, float], shares: str = ""
 ) -> Iterator[tuple[Any, list[Markup]]]:
     """Yields axes, and a list that contains the chart afterwards. shares: the axes ("x", "y") in per cent."""
     import matplotlib  # imported late, because it takes half a second
@@ -151,10 +147,8 @@ def _axes(
         matplotlib.rcdefaults()  # ignores the user's own style
         matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "ecor_jax", "lines.scale_dashes": False})
         figure = Figure((WIDTH / 72, HEIGHT / 72))
-        size = (WIDTH - LEFT - RIGHT) / WIDTH, (HEIGHT - TOP - BOTTOM) / HEIGHT
-        axes = figure.add_axes(
-            (LEFT / WIDTH, BOTTOM / HEIGHT, *size), frameon=False, xlim=_widened(*x), ylim=_widened(*y)
-        )
+        place = LEFT / WIDTH, BOTTOM / HEIGHT, (WIDTH - LEFT - RIGHT) / WIDTH, (HEIGHT - TOP - BOTTOM) / HEIGHT
+        axes = figure.add_axes(place, frameon=False, xlim=_widened(*x), ylim=_widened(*y))
         axes.tick_params(length=0, pad=6, labelsize=11, labelcolor=SENTINELS["quiet"])
         axes.grid(axis="y", color=SENTINELS["line"], linewidth=1)
         for axis, name, text in ((axes.xaxis, "x", x_label), (axes.yaxis, "y", y_label)):
@@ -170,8 +164,6 @@ def _axes(
 
 def _inline(figure: Any, label: str) -> Markup:
     """Returns only the figure's shapes and texts: no ids, style sheet, fonts or links."""
-    import io
-
     file = io.StringIO()
     figure.patch.set_visible(False)
     figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
@@ -191,16 +183,12 @@ def _widened(low: float, high: float) -> tuple[float, float]:
 
 
 def _look(place: int) -> dict[str, Any]:
-    dashes = DASHES[place % len(DASHES)]
-    return {
-        "color": SENTINELS[CURVES[place % len(CURVES)]],
-        "linestyle": (0, dashes) if dashes else "-",
-        "linewidth": 2,
-    }
+    colour, dashes = CURVES[place % len(CURVES)], DASHES[place % len(DASHES)]
+    return {"color": SENTINELS[colour], "linestyle": (0, dashes) if dashes else "-", "linewidth": 2}
 
 
-def _dashed(axes: Any, x: Sequence[float] | np.ndarray, y: Sequence[float] | np.ndarray) -> None:
-    axes.plot(x, y, color=SENTINELS["quiet"], linestyle=(0, (4, 4)), linewidth=1)
+def _diagonal(axes: Any, values: Sequence[float] | np.ndarray) -> None:
+    axes.plot(values, values, color=SENTINELS["quiet"], linestyle=(0, (4, 4)), linewidth=1)
 
 
 def _dot(axes: Any, x: float, y: float, size: float, colour: str = "accent") -> None:

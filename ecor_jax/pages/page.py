@@ -50,7 +50,12 @@ def write_page(directory: Path, template: str | Path, /, **context: Any) -> Path
     with temporary_folder(directory / "index.html") as partial:
         text = _rendered(_Pictures(partial), template, OPTIONAL | context)
         (partial / "index.html").write_text(text, encoding="utf-8", newline="\n")
-        _replace(directory, partial)
+        # The page before the pictures, so that the directory can be overwritten after an interruption.
+        (partial / "index.html").replace(directory / "index.html")
+        if (directory / "images").exists():
+            (directory / "images").rename(partial / "old")
+        if (partial / "images").exists():
+            (partial / "images").rename(directory / "images")
     return directory / "index.html"
 
 
@@ -134,13 +139,3 @@ def _refuse_foreign(directory: Path) -> None:
             f"{directory}: has an index.html or images of its own, which the page would overwrite; "
             "name a new or empty directory"
         )
-
-
-def _replace(directory: Path, partial: Path) -> None:
-    """Replaces the page before the pictures, so that the directory can be overwritten after an interruption."""
-    (partial / "index.html").replace(directory / "index.html")
-    images = directory / "images"
-    if images.exists():
-        images.rename(partial / "old")
-    if (partial / "images").exists():
-        (partial / "images").rename(images)

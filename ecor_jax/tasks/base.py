@@ -74,14 +74,7 @@ class Task(abc.ABC, Generic[TaskOptions, Evaluation]):
     """The dataclass of the task's options: a subclass of `Training`."""
 
     may_change: ClassVar[frozenset[str]] = frozenset(
-        {
-            "data.workers",
-            "profile",
-            "parallel.model",
-            "parallel.peer_timeout",
-            "parallel.remat",
-            "parallel.fsdp",
-        }
+        {"data.workers", "profile", "parallel.model", "parallel.peer_timeout", "parallel.remat", "parallel.fsdp"}
     )
     """Options that do not affect the results of a run, such as those of sharding: a resumed run may change them."""
 
@@ -279,11 +272,9 @@ def _evaluated(task: Task, name: str, trained: nnx.Module | None, start: float) 
 
 def _results(task: Task, evaluated: Mapping[str, MethodResult]) -> dict[str, Any]:
     results = task.results(evaluated)
-    if not results:
-        return results
-    of_data = {"data": task.tally.as_results()} if task.tally.found else {}
-    of_model = task.origin.as_fields(read=True)
-    return results | of_data | ({"model": of_model} if of_model else {})
+    of_data = task.tally.as_results() if task.tally.found else {}
+    of_files = {"data": of_data, "model": task.origin.as_fields(read=True)}
+    return results and results | {name: fields for name, fields in of_files.items() if fields}
 
 
 def _validate(task: Task, name: str) -> Validate | None:
@@ -320,15 +311,12 @@ def evaluate(
         if report is not None:
             task.page(report, evaluated, results, Log())
         if answers is not None:
-            _write_lines(answers, task.answers(evaluated))
+            lines = (json.dumps(line, ensure_ascii=False) + "\n" for line in task.answers(evaluated))
+            with new_file(answers) as partial, partial.open("w") as file:
+                file.writelines(lines)
 
     broadcast_from_first(write)
     return results, task.table(evaluated)
-
-
-def _write_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
-    with new_file(path) as partial, partial.open("w") as file:
-        file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 
 def check_batch_sizes(options: Any, devices: int, *, training: bool, where: str = "in use") -> None:

@@ -10,7 +10,7 @@ from flax import nnx
 from safetensors.numpy import save_file
 
 from ecor_jax.checkpoints import openai, timm_siglip
-from ecor_jax.checkpoints.families import FAMILIES, REFUSED, as_page
+from ecor_jax.checkpoints.families import REFUSED, SUPPORTED, as_page
 from ecor_jax.checkpoints.model_dir import load_clip, save_clip
 from ecor_jax.checkpoints.openclip_dir import save_openclip
 from ecor_jax.checkpoints.source import read_source
@@ -47,7 +47,7 @@ QUICK = "SigLIP and 2, OpenCLIP's"
 
 @pytest.mark.parametrize(
     "family",
-    [pytest.param(one, marks=[] if one.name == QUICK else [pytest.mark.slow], id=one.name) for one in FAMILIES],
+    [pytest.param(one, marks=[] if one.name == QUICK else [pytest.mark.slow], id=one.name) for one in SUPPORTED],
 )
 def test_a_family_is_read_by_its_command(family, tokenizer, tmp_path, monkeypatch, capsys):
     clip = model_of(family.shape, family.activation, tokenizer)

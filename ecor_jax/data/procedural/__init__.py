@@ -35,9 +35,5 @@ class Procedural(Source):
         if not 0 <= index < len(self):
             raise IndexError(f"procedural picture {index}: expected 0 <= index < {len(self)}")
         scene = sample_scene(self.style, self.seed, index)
-        return Record(
-            image=paint(scene, self.size),
-            category=scene.kind.name,
-            rationales=scene.rationales,
-            name=f"{self.style}-{index}",
-        )
+        image, name = paint(scene, self.size), f"{self.style}-{index}"
+        return Record(image=image, category=scene.kind.name, rationales=scene.rationales, name=name)

@@ -12,49 +12,45 @@ from ecor_jax.data.procedural.scene import Background
 
 def draw_background(background: Background, side: int) -> Image.Image:
     """Draws the background: an RGB image, `side` pixels high and wide."""
-    return _PATTERNS[background.pattern](background, Rng(background.seed), side)
-
-
-def _plain(background: Background, rng: Rng, side: int) -> Image.Image:
-    return Image.new("RGB", (side, side), background.ground)
-
-
-def _gradient(background: Background, rng: Rng, side: int) -> Image.Image:
-    """Draws a gradient from the colour `ground` at the top to `figure` at the bottom."""
-    ends = np.array([[background.ground], [background.figure]], np.uint8)
-    return Image.fromarray(ends).resize((side, side), Image.Resampling.BILINEAR)
-
-
-def _hills(background: Background, rng: Rng, side: int) -> Image.Image:
-    picture = _plain(background, rng, side)
-    for x, radius in ((rng.between(0.0, 0.4), 0.8), (rng.between(0.6, 1.0), 0.7)):
-        top, left, right = side * rng.between(0.7, 0.8), side * (x - radius), side * (x + radius)
-        ImageDraw.Draw(picture).ellipse((left, top, right, top + side), fill=background.figure)
+    picture = Image.new("RGB", (side, side), background.ground)
+    if background.pattern != "plain":
+        _PATTERNS[background.pattern](picture, background, Rng(background.seed))
     return picture
 
 
-def _clouds(background: Background, rng: Rng, side: int) -> Image.Image:
+def _gradient(picture: Image.Image, background: Background, rng: Rng) -> None:
+    """Draws a gradient from the colour `ground` at the top to `figure` at the bottom."""
+    ends = np.array([[background.ground], [background.figure]], np.uint8)
+    picture.paste(Image.fromarray(ends).resize(picture.size, Image.Resampling.BILINEAR))
+
+
+def _hills(picture: Image.Image, background: Background, rng: Rng) -> None:
+    side = picture.width
+    for x, radius in ((rng.between(0.0, 0.4), 0.8), (rng.between(0.6, 1.0), 0.7)):
+        top, left, right = side * rng.between(0.7, 0.8), side * (x - radius), side * (x + radius)
+        ImageDraw.Draw(picture).ellipse((left, top, right, top + side), fill=background.figure)
+
+
+def _clouds(picture: Image.Image, background: Background, rng: Rng) -> None:
     """Draws smooth noise between the two colours."""
     share = np.array([rng.between(0.0, 1.0) for _ in range(81)]).reshape(9, 9, 1)
     ground, figure = np.array(background.ground), np.array(background.figure)
     cells = Image.fromarray((ground + share * (figure - ground)).astype(np.uint8))
-    return cells.resize((side, side), Image.Resampling.BICUBIC)
+    picture.paste(cells.resize(picture.size, Image.Resampling.BICUBIC))
 
 
-def _stripes(background: Background, rng: Rng, side: int) -> Image.Image:
-    picture = _plain(background, rng, side)
+def _stripes(picture: Image.Image, background: Background, rng: Rng) -> None:
+    side = picture.width
     step, slant = side / (5 + rng.below(5)), rng.between(-1.0, 1.0) * side
     for k in range(-10, 20, 2):
         left, right = k * step, (k + 1) * step
         corners = (left, 0, right, 0, right + slant, side, left + slant, side)
         ImageDraw.Draw(picture).polygon(corners, fill=background.figure)
-    return picture
 
 
-def _scatter(background: Background, rng: Rng, side: int) -> Image.Image:
+def _scatter(picture: Image.Image, background: Background, rng: Rng) -> None:
     """Draws triangles and quadrangles, filled or outlined, as distractors."""
-    picture = _plain(background, rng, side)
-    canvas = ImageDraw.Draw(picture)
+    side, canvas = picture.width, ImageDraw.Draw(picture)
     for _ in range(14):
         x, y, radius = rng.between(0.0, 1.0), rng.between(0.0, 1.0), rng.between(0.05, 0.13)
         turn, corners = rng.between(0.0, math.tau), 3 + rng.below(2)
@@ -64,21 +60,18 @@ def _scatter(background: Background, rng: Rng, side: int) -> Image.Image:
             canvas.polygon(flat, fill=background.figure)
         else:
             canvas.line(flat + flat[:2], fill=background.figure, width=max(1, side // 60))
-    return picture
 
 
-def _confetti(background: Background, rng: Rng, side: int) -> Image.Image:
-    picture = _plain(background, rng, side)
+def _confetti(picture: Image.Image, background: Background, rng: Rng) -> None:
+    side = picture.width
     for _ in range(70):
         x, y = side * rng.between(0.0, 1.0), side * rng.between(0.0, 1.0)
         radius = side * rng.between(0.005, 0.02)
         corners = (x - radius, y - radius, x + radius, y + radius)
         ImageDraw.Draw(picture).ellipse(corners, fill=background.figure)
-    return picture
 
 
-_PATTERNS: dict[str, Callable[[Background, Rng, int], Image.Image]] = {
-    "plain": _plain,
+_PATTERNS: dict[str, Callable[[Image.Image, Background, Rng], None]] = {
     "gradient": _gradient,
     "hills": _hills,
     "clouds": _clouds,

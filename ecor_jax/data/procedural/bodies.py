@@ -16,19 +16,15 @@ def _superellipse(power: float, upper: float = 1.0, lower: float = 1.0) -> list[
     return points
 
 
-def _egg() -> list[tuple[float, float]]:
-    return [(x, y * (0.86 + 0.14 * x)) for x, y in _superellipse(2.0)]
-
-
 SHAPES: dict[str, Points] = {
     "block": [(-1, -1), (1, -1), (1, 1), (-1, 1)],
     "box": _superellipse(6.0),
-    "loaf": [(x, y) for x, y in _superellipse(4.0, upper=1.0, lower=0.45)],
+    "loaf": _superellipse(4.0, lower=0.45),
     "oval": _superellipse(2.0),
-    "egg": _egg(),
+    "egg": [(x, y * (0.86 + 0.14 * x)) for x, y in _superellipse(2.0)],
     "capsule": _superellipse(3.0),
-    "dome": _superellipse(2.4, upper=1.0, lower=0.25),
-    "bowl": _superellipse(2.4, upper=0.2, lower=1.0),
+    "dome": _superellipse(2.4, lower=0.25),
+    "bowl": _superellipse(2.4, upper=0.2),
     "hull": [(-1, -1), (-0.4, -0.8), (0.4, -0.8), (1, -1), (0.82, 0.1), (0.55, 1), (-0.55, 1), (-0.82, 0.1)],
     "taper": [(-0.78, -1), (0.78, -1), (1, 1), (-1, 1)],
     "toadstool": [

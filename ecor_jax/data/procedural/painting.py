@@ -29,18 +29,18 @@ def paint(scene: Scene, size: int) -> np.ndarray:
 
 def _object(scene: Scene, pen: Pen, picture: Image.Image) -> None:
     """Draws the parts behind the body, the body with its surface, then the parts in front."""
-    fixed = [part for part in scene.parts if part.rationale in PARTS]
-    _fix([part for part in fixed if part.slot.behind], scene, pen)
+    _fix(scene, pen, behind=True)
     pen.polygon(scene.outline, scene.body)
     for part in scene.parts:
         if part.rationale in SURFACES:
             _cover(pen, scene.outline, part, picture)
-    _fix([part for part in fixed if not part.slot.behind], scene, pen)
+    _fix(scene, pen, behind=False)
 
 
-def _fix(parts: list[Part], scene: Scene, pen: Pen) -> None:
-    for part in parts:
-        PARTS[part.rationale](pen.at(*place(part.slot, scene.extents)), part.colour)
+def _fix(scene: Scene, pen: Pen, *, behind: bool) -> None:
+    for part in scene.parts:
+        if part.rationale in PARTS and part.slot.behind == behind:
+            PARTS[part.rationale](pen.at(*place(part.slot, scene.extents)), part.colour)
 
 
 def _cover(pen: Pen, outline: Points, part: Part, picture: Image.Image) -> None:

@@ -81,8 +81,7 @@ def sample_scene(style: Style, seed: int, index: int) -> Scene:
     outline = [(x * extents[0], y * extents[1]) for x, y in SHAPES[rng.pick(kind.shapes)]]
     parts = _parts(kind, body, rng)
     angle, mirrored = rng.between(-10.0, 10.0), rng.chance(0.5)
-    fixed = [(part.rationale, part.slot) for part in parts if part.rationale in PARTS]
-    scale, centre = _fit(_bounds(outline, fixed, extents, angle), mirrored, rng)
+    scale, centre = _fit(_bounds(outline, parts, extents, angle), mirrored, rng)
     return Scene(kind, extents, outline, parts, body, centre, scale, angle, mirrored, rendition, background, finish)
 
 
@@ -93,10 +92,7 @@ def _fit(box: tuple[float, float, float, float], mirrored: bool, rng: Rng) -> tu
         left, right = -right, -left
     scale = min(rng.between(0.74, 0.9) / max(right - left, bottom - top), 0.5)
     across, down = 1 - scale * (right - left), 1 - scale * (bottom - top)
-    return scale, (
-        rng.between(0.3, 0.7) * across - scale * left,
-        rng.between(0.3, 0.7) * down - scale * top,
-    )
+    return scale, (rng.between(0.3, 0.7) * across - scale * left, rng.between(0.3, 0.7) * down - scale * top)
 
 
 def _parts(kind: ObjectClass, body: Colour, rng: Rng) -> tuple[Part, ...]:
@@ -136,13 +132,14 @@ def place(slot: Slot, extents: tuple[float, float]) -> tuple[float, float, float
 
 
 def _bounds(
-    outline: Points, fixed: Sequence[tuple[str, Slot]], extents: tuple[float, float], angle: float
+    outline: Points, parts: Sequence[Part], extents: tuple[float, float], angle: float
 ) -> tuple[float, float, float, float]:
     """Returns left, top, right and bottom of an object rotated by `angle` degrees, in units of its frame."""
     turned = nested((1.0, 0.0, 0.0, 0.0, 1.0, 0.0), 0.0, 0.0, 1.0, angle)
     flat = through(turned, outline)
-    for rationale, slot in fixed:
-        flat += through(nested(turned, *place(slot, extents)), _corners(rationale))
+    for part in parts:
+        if part.rationale in PARTS:
+            flat += through(nested(turned, *place(part.slot, extents)), _corners(part.rationale))
     return min(flat[::2]), min(flat[1::2]), max(flat[::2]), max(flat[1::2])
 
 

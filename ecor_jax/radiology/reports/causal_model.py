@@ -15,7 +15,7 @@ from transformers import AutoConfig, PretrainedConfig, PreTrainedTokenizerBase, 
 
 from ecor_jax.checkpoints.fields import MAX_LAYERS, whole_number
 from ecor_jax.checkpoints.hub import local_copy
-from ecor_jax.checkpoints.tensor_files import find_weights, open_tensors
+from ecor_jax.checkpoints.tensor_files import check_shapes, find_weights, open_tensors
 from ecor_jax.errors import UserError
 from ecor_jax.radiology.reports.prompt import Answer, request
 from ecor_jax.untrusted.files import open_regular
@@ -135,9 +135,9 @@ def files_digest(directory: Path) -> str:
 def read_config(directory: Path) -> PretrainedConfig:
     """Reads transformers' configuration of a model of FAMILIES from config.json.
 
-    Other families differ in padding, have other tensor names in transformers than in their files, or download
-    kernels. Raises UserError
-    if a size is missing or out of bounds, if weights are quantised, or if transformers rejects the file.
+    Other families differ in padding, have other tensor names in transformers than in their files, or download kernels.
+    Raises UserError if a size is missing or out of bounds, if weights are quantised, or if transformers rejects the
+    file.
     """
     path = directory / "config.json"
     # transformers would load the base model of an adapter, from any location that the adapter names.
@@ -203,18 +203,8 @@ def _load(directory: Path, config: PretrainedConfig) -> Any:
     except Exception as error:  # inconsistent fields
         raise UserError(f"{directory / 'config.json'}: describes no model ({_reason(error)})") from error
     tied = {"lm_head.weight"} if config.tie_word_embeddings else set()
-    kinds = {
-        "missing": sorted(expected.keys() - stored.keys() - tied),
-        "unused": sorted(stored.keys() - expected.keys()),
-        "of another shape": [
-            f"{name} {list(stored[name].shape)} (expected {list(expected[name].shape)})"
-            for name in sorted(expected.keys() & stored.keys())
-            if stored[name].shape != tuple(expected[name].shape)
-        ],
-    }
-    if any(kinds.values()):
-        problems = "; ".join(f"{len(names)} {kind}: {', '.join(names)}" for kind, names in kinds.items() if names)
-        raise UserError(f"{path}: the weights do not fit the configuration; {problems}")
+    shapes = {name: tuple(tensor.shape) for name, tensor in sorted(expected.items())}
+    check_shapes(dict(sorted(stored.items())), shapes, path, ignorable=tied)
     full = any(tensor.dtype == "float32" for tensor in stored.values())
     dtype = torch.float32 if full else torch.bfloat16
     return AutoModelForCausalLM.from_pretrained(

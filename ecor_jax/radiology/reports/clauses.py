@@ -89,7 +89,8 @@ def clauses(sentence: str) -> list[str]:
     pieces = _BREAK.split(_BUT_ALSO.sub(_and_also, sentence))
     whole = [clause for piece in pieces for clause in _after_negation(piece)]
     bare = [_OPENING.sub("", _without_comparison(clause)).strip(" ,.-/") for clause in whole]
-    return [clause for clause in bare if clause and _describes_picture(clause)]
+    # The words of the others show that they hold advice, messages, history or technique.
+    return [clause for clause in bare if clause and _TECHNIQUE.sub("", f"{clause} ") and not _IRRELEVANT.search(clause)]
 
 
 def _and_also(but: re.Match[str]) -> str:
@@ -168,11 +169,6 @@ def _without_asides(sentence: str) -> str:
     """Removes views ("seen on lateral view"), remarks on technique ("for technique") and advice."""
     sentence = _SEEN_ON_VIEW.sub("", f" {sentence}").strip()
     return _ADVICE.sub("", _ASIDE.sub("", sentence)).strip(" ,")
-
-
-def _describes_picture(clause: str) -> bool:
-    """Returns False for a clause whose words show that it contains advice, messages, history or technique."""
-    return bool(_TECHNIQUE.sub("", f"{clause} ")) and not _IRRELEVANT.search(clause)
 
 
 # Comparisons with earlier images and the rest of their clause: a single image cannot show them.

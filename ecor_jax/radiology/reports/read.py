@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ecor_jax.data.files import open_texts, read_text
-from ecor_jax.data.tables import read_table
+from ecor_jax.data.tables import TABLE_SUFFIXES, read_table
 from ecor_jax.errors import UserError
 from ecor_jax.radiology.reports.sections import Sections, report_text
 from ecor_jax.untrusted.archives import is_zip
@@ -25,7 +25,7 @@ def read_reports(path: Path, which: Sections) -> tuple[Report, ...]:
     `which`: see `sections.Sections`. Raises UserError if the path is missing or of another kind, or has no report or an
     unreadable one.
     """
-    if path.is_file() and path.name.lower().endswith((".csv", ".csv.gz")):
+    if path.is_file() and path.name.lower().endswith(TABLE_SUFFIXES):
         reports = _read_table(path, which)
     elif path.is_dir() or is_zip(path):
         files = open_texts(path)

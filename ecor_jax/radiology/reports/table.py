@@ -54,6 +54,5 @@ def write_table_page(table: Sequence[Descriptor], directory: Path, title: str, f
 
     `facts` are shown unchanged below the title.
     """
-    groups = {group: [descriptor for descriptor in table if descriptor.group == group] for group in GROUPS}
-    groups = {group: descriptors for group, descriptors in groups.items() if descriptors}
+    groups = {group: members for group in GROUPS if (members := [item for item in table if item.group == group])}
     return write_page(directory, "descriptors.html", title=title, facts=facts, groups=groups)

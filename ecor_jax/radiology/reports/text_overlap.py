@@ -9,12 +9,10 @@ import re
 from collections.abc import Sequence
 from importlib.metadata import version
 from statistics import fmean
-from typing import TYPE_CHECKING, NamedTuple, cast
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 from ecor_jax.errors import UserError, needs
-
-if TYPE_CHECKING:
-    from nltk.corpus.reader import WordNetCorpusReader
 
 Texts = Sequence[Sequence[str]]
 
@@ -76,7 +74,8 @@ def meteor(predicted: Texts, reported: Texts) -> Overlap:
 
     wordnet = _wordnet()
     name, detail = ("meteor_exact_stem", "no WordNet") if wordnet is None else ("meteor", "WordNet")
-    synonyms = cast("WordNetCorpusReader", _NoSynonyms()) if wordnet is None else wordnet
+    # Without WordNet, NLTK's third matching stage finds nothing.
+    synonyms: Any = SimpleNamespace(synsets=lambda word: []) if wordnet is None else wordnet
     each = tuple(
         float(single_meteor_score(_words(truth), _words(text), wordnet=synonyms, alpha=0.9, beta=3.0, gamma=0.5))
         for text, truth in zip(predicted, reported, strict=True)
@@ -85,14 +84,7 @@ def meteor(predicted: Texts, reported: Texts) -> Overlap:
     return Overlap(name, each, implementation)
 
 
-class _NoSynonyms:
-    """A replacement for WordNet in NLTK's third matching stage, which then finds nothing."""
-
-    def synsets(self, word: str) -> list:
-        return []
-
-
-def _wordnet() -> "WordNetCorpusReader | None":
+def _wordnet() -> Any:
     """Returns WordNet from NLTK's data folders; None if it is not installed."""
     from nltk.corpus import wordnet
 

@@ -78,11 +78,7 @@ class ConceptExplainer(Explainer[ExplainedImage]):
             if medical
             else "Each picture is compared with descriptors. A picture of anything else gets one of the answers, too."
         )
-        return {
-            "kind": kind,
-            "intro": intro,
-            "notes": reading(medical=medical, classes=several),
-        }
+        return {"kind": kind, "intro": intro, "notes": reading(medical=medical, classes=several)}
 
 
 class Shown(NamedTuple):
@@ -127,32 +123,15 @@ def explained_images(
         answers, what_ifs = [], {}
         logits = own @ weights + bias
         for question in _questions(end, logits, weights, bias, classes):
-            evidence = [
-                Evidence(*values)
-                for values in zip(
-                    descriptors.phrases,
-                    groups,
-                    own.tolist(),
-                    typical.tolist(),
-                    question.weight.tolist(),
-                    strict=True,
-                )
-            ]
+            columns = np.stack([own, typical, question.weight]).tolist()
+            evidence = [Evidence(*values) for values in zip(descriptors.phrases, groups, *columns, strict=True)]
             base = float(question.bias + typical @ question.weight)
             strongest = np.argsort(-np.abs(question.weight * (own - typical)), kind="stable")[:TOP_WHAT_IFS]
             changes = asked or {int(concept): float(typical[concept]) for concept in strongest}
             probability, rival, _ = _told(question, end, logits)
-            answers.append(
-                Answer(
-                    question.label,
-                    probability,
-                    base,
-                    evidence,
-                    image.gold.get(question.label),
-                    "" if question.rival is None else end.names[question.rival],
-                    rival,
-                )
-            )
+            against = "" if question.rival is None else end.names[question.rival]
+            gold = image.gold.get(question.label)
+            answers.append(Answer(question.label, probability, base, evidence, gold, against, rival))
             what_ifs[question.label] = [
                 WhatIf(
                     descriptors.phrases[concept],

@@ -79,7 +79,7 @@ def outputs(head: Head, features: Float[np.ndarray, "N embed"]) -> Outputs:
     return Outputs(np.asarray(logits), None if cosines is None else np.asarray(cosines))
 
 
-def probabilities(logits: Float[np.ndarray, "N classes"], exclusive: bool) -> Float[np.ndarray, "N classes"]:
+def probabilities(logits: Float[np.ndarray, "*N classes"], exclusive: bool) -> Float[np.ndarray, "*N classes"]:
     """Computes the softmax of exclusive classes, or the sigmoids of labels; the result is float64."""
     wide = jnp.asarray(logits)
     return np.asarray(jax.nn.softmax(wide) if exclusive else jax.nn.sigmoid(wide)).astype(np.float64)

@@ -68,16 +68,8 @@ def open_pictures(options: ConceptsOptions) -> ConceptsDataset:
     for name, split in splits.items():
         skipped = len(sources[name]) - len(split.pictures)
         tally.skip("of a class without descriptors or training pictures", skipped, sources[name].origin)
-    return ConceptsDataset(
-        classes,
-        data.single_label,
-        descriptors,
-        of_class,
-        splits["train"],
-        splits.get("validation"),
-        splits["test"],
-        tally,
-    )
+    train, validation, test = splits["train"], splits.get("validation"), splits["test"]
+    return ConceptsDataset(classes, data.single_label, descriptors, of_class, train, validation, test, tally)
 
 
 def _check_split(data: ConceptsData) -> None:

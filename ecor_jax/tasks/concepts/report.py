@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ecor_jax.bottleneck.directory import Findings
 from ecor_jax.bottleneck.head import Bottleneck
 from ecor_jax.data.decode import picture_of
+from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.metrics.calibration import Bin, expected_calibration_error, reliability
 from ecor_jax.metrics.classification import calibration_pairs, two_classes
 from ecor_jax.metrics.scores import ClassificationScores, LabelScores
@@ -18,22 +19,13 @@ from ecor_jax.tasks.base import Log
 from ecor_jax.tasks.concepts.data import ConceptsDataset
 from ecor_jax.tasks.concepts.explain import NOTICE, Shown, explained_images, reading
 from ecor_jax.tasks.concepts.explanation import ExplainedImage
-from ecor_jax.tasks.concepts.heads import linear
+from ecor_jax.tasks.concepts.heads import Linear, linear
 from ecor_jax.tasks.concepts.options import ConceptsOptions
 from ecor_jax.tasks.concepts.results import Evaluation
 
 TOP_OF_CLASS = 5
 MAX_COUNTED = 14
 """Maximum number of classes for which the top of the page has the number of pictures of each class."""
-
-
-class DescriptorWeights(NamedTuple):
-    """The weight of a descriptor in each label's logit; strength: the largest magnitude of these weights."""
-
-    phrase: str
-    group: str
-    by_label: Mapping[str, float]
-    strength: float
 
 
 def write_report(
@@ -50,7 +42,8 @@ def write_report(
     scores = {name: {method: _scores(row, name) for method, row in rows.items()} for name in data.shown}
     if len(scores) != 1:
         scores["mean" if scores else "all classes"] = {method: row.main for method, row in rows.items()}
-    images = _examples(main, data, config)
+    end = linear(main.head, data.classes, data.exclusive) if isinstance(main.head, Bottleneck) else None
+    images = [] if end is None else _examples(main, end, data, config)
     # Of two exclusive classes, only the last one is shown, and its column is the last.
     columns = {name: number - len(data.shown) for number, name in enumerate(data.shown)}
     what = ", ".join(data.shown) or f"{len(data.classes)} classes"
@@ -78,8 +71,8 @@ def write_report(
         calibration={method: _reliability(row, data) for method, row in rows.items()},
         ece=expected_calibration_error,
         images=images,
-        weights=[] if several else _weights(main, data),
-        strongest=_strongest(main, data) if several else {},
+        weights=[] if end is None or several else _weights(end, data.descriptors),
+        strongest=_strongest(end, data.descriptors) if end is not None and several else {},
         kept=_kept(results.get("kept", {})),
         agreement=results.get("explanations"),
         metrics=log.metrics,
@@ -116,19 +109,14 @@ def _rocs(
 
 def _kept(kept: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, dict[int, tuple[float, Any]]]]:
     """Returns accuracy and AUROC by method and number of concepts, with intervals; omits undefined values."""
-    figures = {
-        what: {
-            method: {
-                int(count): (values[what.lower()], values.get(f"{what.lower()}_interval"))
-                for count, values in counts.items()
-                if values[what.lower()] is not None
-            }
-            for method, counts in kept.items()
-        }
-        for what in ("accuracy", "AUROC")
-    }
-    figures = {what: {name: curve for name, curve in curves.items() if curve} for what, curves in figures.items()}
-    return {what: curves for what, curves in figures.items() if curves}
+    figures = {}
+    for what, key in (("accuracy", "accuracy"), ("AUROC", "auroc")):
+        for method, counts in kept.items():
+            defined = {int(count): values for count, values in counts.items() if values[key] is not None}
+            curve = {count: (values[key], values.get(f"{key}_interval")) for count, values in defined.items()}
+            if curve:
+                figures.setdefault(what, {})[method] = curve
+    return figures
 
 
 def _facts(config: ConceptsOptions, data: ConceptsDataset) -> dict[str, str]:
@@ -188,28 +176,25 @@ def _reliability(row: Evaluation, data: ConceptsDataset) -> tuple[Bin, ...]:
     return reliability(*pairs)
 
 
-def _weights(row: Evaluation, data: ConceptsDataset) -> list[DescriptorWeights]:
-    """Returns the weights of all descriptors, the strongest first; NaN counts as 0."""
-    if not isinstance(row.head, Bottleneck):
-        return []
-    end = linear(row.head, data.classes, data.exclusive)
-    words, strengths = data.descriptors, np.abs(np.nan_to_num(end.weight)).max(axis=1)
+def _weights(end: Linear, words: Descriptors) -> list[dict[str, Any]]:
+    """Returns the weights of all descriptors in each label's logit, the strongest first; NaN counts as 0.
+
+    strength: the largest magnitude of the weights of a descriptor.
+    """
+    strengths = np.abs(np.nan_to_num(end.weight)).max(axis=1)
     return [
-        DescriptorWeights(
-            words.phrases[number],
-            words.groups[words.group_of[number]],
-            dict(zip(end.names, end.weight[number].tolist(), strict=True)),
-            float(strengths[number]),
-        )
+        {
+            "phrase": words.phrases[number],
+            "group": words.groups[words.group_of[number]],
+            "by_label": dict(zip(end.names, end.weight[number].tolist(), strict=True)),
+            "strength": float(strengths[number]),
+        }
         for number in np.argsort(-strengths, kind="stable").tolist()
     ]
 
 
-def _strongest(row: Evaluation, data: ConceptsDataset) -> dict[str, list[tuple[str, str, float]]]:
+def _strongest(end: Linear, words: Descriptors) -> dict[str, list[tuple[str, str, float]]]:
     """Returns the descriptors with the largest weights for each class, with their groups and weights."""
-    if not isinstance(row.head, Bottleneck):
-        return {}
-    end, words = linear(row.head, data.classes, data.exclusive), data.descriptors
     return {
         name: [
             (words.phrases[concept], words.groups[words.group_of[concept]], float(weight[concept]))
@@ -219,11 +204,11 @@ def _strongest(row: Evaluation, data: ConceptsDataset) -> dict[str, list[tuple[s
     }
 
 
-def _examples(row: Evaluation, data: ConceptsDataset, config: ConceptsOptions) -> list[ExplainedImage]:
+def _examples(row: Evaluation, end: Linear, data: ConceptsDataset, config: ConceptsOptions) -> list[ExplainedImage]:
     """Explains test pictures, spread evenly over their order by probability: as many right as wrong ones, or for labels
     and for two classes, as many with the last label as without it, if there are enough."""
     count, test = config.report.studies, data.test
-    if not isinstance(row.head, Bottleneck) or row.cosines is None or row.typical is None or not count:
+    if row.cosines is None or row.typical is None or not count:
         return []
     several = data.exclusive and len(data.classes) > 2
     if several:
@@ -235,7 +220,6 @@ def _examples(row: Evaluation, data: ConceptsDataset, config: ConceptsOptions) -
     ordered = [kind[np.argsort(shares[kind], kind="stable")] for kind in kinds if len(kind)]
     spread = [kind[np.unique(np.linspace(0, len(kind) - 1, -(-count // 2)).astype(int))] for kind in ordered]
     chosen = np.concatenate(spread)[:count]
-    end = linear(row.head, data.classes, data.exclusive)
     images = []
     for number in map(int, chosen):
         record = test.pictures[number]

@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from ecor_jax.bottleneck.head import CONCEPTS_KEPT, Bottleneck
 from ecor_jax.errors import UserError
-from ecor_jax.metrics.bootstrap import Interval, Statistic, Weights, bootstrap_intervals, ratios
+from ecor_jax.metrics.bootstrap import Statistic, Weights, bootstrap_intervals, ratios
 from ecor_jax.metrics.classification import FIGURES, Gold, figures, resampled
 from ecor_jax.metrics.scores import ClassificationScores, LabelScores, score_classes, score_labels
 from ecor_jax.radiology.reports.descriptor_sets import alike, equal, set_agreement
@@ -106,7 +106,8 @@ def _differences(rows: Mapping[str, Evaluation], data: ConceptsDataset, config: 
     Both AUROCs are computed on the same resamples, so that the difficulty of a resample affects both.
     """
     (first, main), *others = rows.items()
-    statistics = [_resampled(row.probabilities, data, config) for row in rows.values()]
+    gold, average = _gold(data), average_of(data, config)
+    statistics = [resampled(row.probabilities, gold, average) for row in rows.values()]
 
     def ahead(weights: Weights) -> Float[np.ndarray, "figures resamples"]:
         aurocs = np.stack([statistic(weights)[FIGURES.index("auroc")] for statistic in statistics])
@@ -190,7 +191,7 @@ def _kept(row: Evaluation, data: ConceptsDataset, config: ConceptsOptions) -> di
     assert isinstance(row.head, Bottleneck) and row.cosines is not None and row.typical is not None
     end, patients = linear(row.head, data.classes, data.exclusive), data.test.patients
     order = np.argsort(-np.abs(end.weight), axis=0, kind="stable")
-    base = end.bias + row.typical @ end.weight
+    base, gold, average = end.bias + row.typical @ end.weight, _gold(data), average_of(data, config)
     kept = {}
     for count in (*(n for n in CONCEPTS_KEPT if n < len(order)), len(order)):
         weight = np.zeros_like(end.weight)
@@ -201,28 +202,18 @@ def _kept(row: Evaluation, data: ConceptsDataset, config: ConceptsOptions) -> di
         else:
             shares = 1 / (1 + np.exp(-logits))
             shares = np.concatenate([1 - shares, shares], axis=1) if data.exclusive else shares
-        values = figures(shares, _gold(data), average_of(data, config))
-        kept[str(count)] = {
-            "accuracy": values["accuracy"],
-            "auroc": None if np.isnan(values["auroc"]) else values["auroc"],
-        }
+        values = figures(shares, gold, average)
+        kept[str(count)] = {name: None if np.isnan(values[name]) else values[name] for name in ("accuracy", "auroc")}
         if patients is not None:
-            statistic = _resampled(shares, data, config)
-            intervals = dict(zip(FIGURES, _intervals(statistic, patients, config, len(FIGURES)), strict=True))
-            kept[str(count)] |= {f"{name}_interval": intervals[name] for name in ("accuracy", "auroc")}
+            intervals = _intervals(resampled(shares, gold, average), patients, config, len(FIGURES))
+            named = dict(zip(FIGURES, intervals, strict=True))
+            kept[str(count)] |= {f"{name}_interval": named[name] for name in ("accuracy", "auroc")}
     return kept
 
 
 def _gold(data: ConceptsDataset) -> Gold:
     """Returns the gold labels of the test pictures, in the form that `figures` expects."""
     return np.argmax(data.test.targets, axis=1) if data.exclusive else data.test.targets
-
-
-def _resampled(
-    probabilities: Float[np.ndarray, "studies outputs"], data: ConceptsDataset, config: ConceptsOptions
-) -> Statistic:
-    """Returns a function that computes the metrics of resamples of the test pictures."""
-    return resampled(probabilities, _gold(data), average_of(data, config))
 
 
 def _intervals(
@@ -243,25 +234,18 @@ def table(rows: Mapping[str, Evaluation]) -> str:
     """Returns the metrics of all methods as text for a terminal, in per cent with 95 % intervals."""
     lines = [f"{'':28}{'accuracy':>20}{'F1':>20}{'AUROC':>20}"]
     for name, row in rows.items():
-        scores = row.main
-        figures = (
-            (scores.accuracy, scores.accuracy_interval),
-            (scores.f1, scores.f1_interval),
-            (scores.auroc, scores.auroc_interval),
-        )
-        lines.append(f"{name:28}" + "".join(f"{_written(*one):>20}" for one in figures))
+        cells = (_written(row.main, figure) for figure in ("accuracy", "f1", "auroc"))
+        lines.append(f"{name:28}" + "".join(f"{cell:>20}" for cell in cells))
     first = next(iter(rows.values())).main
     if first.patients is None:
         return "\n".join([*lines, f"{first.count} pictures"])
-    counts = (
-        f"in brackets 95 % intervals; {first.count} studies of {first.patients} patients; "
-        "research software, no medical device"
-    )
-    return "\n".join([*lines, counts])
+    counts = f"{first.count} studies of {first.patients} patients; research software, no medical device"
+    return "\n".join([*lines, f"in brackets 95 % intervals; {counts}"])
 
 
-def _written(value: float | None, interval: Interval | None) -> str:
+def _written(scores: ClassificationScores, figure: str) -> str:
     """Formats a share in per cent: 0.8125 with an interval from .75 to .9 is `81.2 (75.0-90.0)`."""
+    value, interval = getattr(scores, figure), getattr(scores, f"{figure}_interval")
     if value is None:
         return "-"
     told = "" if interval is None else f" ({100 * interval.low:.1f}-{100 * interval.high:.1f})"

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -24,13 +23,13 @@ from ecor_jax.bottleneck.head import Bottleneck, adapter_of
 from ecor_jax.checkpoints.model_dir import Model, load_clip
 from ecor_jax.data.captions import Captions
 from ecor_jax.data.descriptors import Descriptors
-from ecor_jax.data.pipeline import train_batches
 from ecor_jax.data.records import Arrays, Source
 from ecor_jax.errors import UserError
 from ecor_jax.features.encoders import ClipEncoder, DualEncoder, FileEncoder
 from ecor_jax.parallel.processes import assert_same
 from ecor_jax.radiology.xray.patient_split import check_no_overlap
 from ecor_jax.tasks.base import Log, MethodResult, Task, check_batch_sizes
+from ecor_jax.tasks.batches import batches_of
 from ecor_jax.tasks.concepts.data import ConceptsDataset
 from ecor_jax.tasks.concepts.explain import ConceptExplainer
 from ecor_jax.tasks.concepts.heads import BlackBox, ClassNames, Head, mean_descriptors
@@ -154,10 +153,7 @@ class ConceptBottleneck(Task[ConceptsOptions, Evaluation]):
             raise UserError(f"{model} is a bottleneck for faces; expected one of a classification")
         known, asked = (
             f"{', '.join(names)} ({'one label' if single else 'several labels'})"
-            for names, single in (
-                (findings.names, findings.single_label),
-                (data.classes, data.exclusive),
-            )
+            for names, single in ((findings.names, findings.single_label), (data.classes, data.exclusive))
         )
         if known != asked:
             raise UserError(f"{model} tells {known}; the config names {asked}")
@@ -171,18 +167,11 @@ class ConceptBottleneck(Task[ConceptsOptions, Evaluation]):
 
     def learner(self, method: str) -> ConceptsLearner | None:
         """Returns a learner of the method's head on the features of the training pictures; None if it is untrained."""
-        options, kind, split = self.options, METHODS[method], self.data.train
+        kind, split = METHODS[method], self.data.train
         if not kind.trained:
             return None
         columns = {"features": self.features, "target": split.targets, "present": split.present}
-        batches = train_batches(
-            Arrays(columns, split.pictures.origin),
-            None,
-            batch_size=options.data.batch_size,
-            seed=options.seed,
-            process_index=jax.process_index(),
-            process_count=jax.process_count(),
-        )
+        batches = batches_of(self.options, Arrays(columns, split.pictures.origin))
         return ConceptsLearner(self._fresh(kind, self._bank(kind)), batches, self._loss(kind))
 
     def validate(self, method: str) -> Validate | None:
@@ -214,10 +203,11 @@ class ConceptBottleneck(Task[ConceptsOptions, Evaluation]):
         return mean_descriptors(self._bank(kind), data.of_class, self.encoder.scale)
 
     def evaluate(self, method: str, model: Head) -> Evaluation:
+        typical = None
         if self.saved is not None and self.saved.findings is not None:
             typical = self.saved.findings.typical
-        else:
-            typical = typical_cosines(model, self.features) if self.training else None
+        elif self.training and isinstance(model, Bottleneck):
+            typical = np.asarray(model(jnp.asarray(self.features)).cosines).mean(axis=0)
         return evaluated(model, self.tested, typical, self.data.test, self.data, self.options)
 
     def save(self, directory: Path, evaluated: Mapping[str, MethodResult[Evaluation]]) -> bool:
@@ -288,15 +278,9 @@ class ConceptBottleneck(Task[ConceptsOptions, Evaluation]):
         head, rngs, size = self.options.head, nnx.Rngs(self.options.seed), len(self.data.classes)
         if method.kind != "bottleneck":
             return BlackBox(bank.shape[1], head.black_box_width if method.kind == "mlp" else 0, size, rngs=rngs)
+        adapter = adapter_of(head.adapter, bank.shape[1], rngs)
         return Bottleneck(
-            bank,
-            None,
-            scale=1.0,
-            size=size,
-            init=head.init,
-            use_bias=head.use_bias,
-            adapter=adapter_of(head.adapter, bank.shape[1], rngs),
-            rngs=rngs,
+            bank, None, scale=1.0, size=size, init=head.init, use_bias=head.use_bias, adapter=adapter, rngs=rngs
         )
 
 
@@ -318,10 +302,3 @@ def _check_options(options: ConceptsOptions, training: bool) -> None:
 def hashed(patients: Sequence[str]) -> list[str]:
     """Returns hashes of the patients' ids, which a model directory stores to recognise patients of its training."""
     return [hashlib.sha256(f"patient {patient}".encode()).hexdigest()[:16] for patient in patients]
-
-
-def typical_cosines(head: Head, features: Float[np.ndarray, "N embed"]) -> Float[np.ndarray, "concepts"] | None:
-    """Computes the mean cosine of every descriptor; None for a head without a bottleneck."""
-    if not isinstance(head, Bottleneck):
-        return None
-    return np.asarray(head(jnp.asarray(features)).cosines).mean(axis=0)

@@ -141,21 +141,18 @@ def _concepts(splits: Sequence[Studies], classes: Sequence[str], options: Concep
         if concepts.statements:
             raise UserError("concepts.statements is set, but concepts.source is 'labels'; expected 'reports'")
         descriptors = Descriptors.from_file(XRAYS if concepts.descriptors == "xrays" else concepts.descriptors)
-        _check_groups(descriptors, classes)
+        groups = set(map(normalise_name, descriptors.groups))
+        if without := [name for name in classes if normalise_name(name) not in groups]:
+            raise UserError(
+                f"no group of descriptors is called {', '.join(map(repr, without))}, as a finding of data.findings is; "
+                f"there are: {', '.join(descriptors.groups)}"
+            )
         present = [_held_by_labels(split, descriptors, options.data.uncertain) for split in splits]
-        return descriptors, [(rows, [_of(row, descriptors) for row in rows]) for rows in present]
+        phrases = np.array(descriptors.phrases)
+        return descriptors, [(rows, [phrases[row].tolist() for row in rows]) for rows in present]
     said = [_phrases(split, concepts) for split in splits]
     descriptors = _of_reports(splits[0], said[0], concepts)
-    return descriptors, [(_held(rows, descriptors), [list(row) for row in rows]) for rows in said]
-
-
-def _check_groups(descriptors: Descriptors, classes: Sequence[str]) -> None:
-    groups = set(map(normalise_name, descriptors.groups))
-    if without := [name for name in classes if normalise_name(name) not in groups]:
-        raise UserError(
-            f"no group of descriptors is called {', '.join(map(repr, without))}, as a finding of data.findings is; "
-            f"there are: {', '.join(descriptors.groups)}"
-        )
+    return descriptors, [(_held(rows, descriptors), list(map(list, rows))) for rows in said]
 
 
 def _held_by_labels(
@@ -169,10 +166,6 @@ def _held_by_labels(
         if group in findings:
             by_group[:, column] = there[:, findings.index(group)]
     return by_group[:, list(descriptors.group_of)]
-
-
-def _of(row: np.ndarray, descriptors: Descriptors) -> list[str]:
-    return [descriptors.phrases[concept] for concept in np.flatnonzero(row)]
 
 
 def _phrases(studies: Studies, concepts: Concepts) -> list[dict[str, str]]:

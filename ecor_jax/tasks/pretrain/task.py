@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.sharding import Mesh
@@ -22,7 +21,6 @@ from ecor_jax.data.captions import Captions, ListedCaptions, ProceduralCaptions
 from ecor_jax.data.encode import CaptionLabels, Encode
 from ecor_jax.data.images import open_images
 from ecor_jax.data.in_memory import load_checked
-from ecor_jax.data.pipeline import train_batches
 from ecor_jax.data.procedural import Procedural
 from ecor_jax.data.records import Source
 from ecor_jax.data.sources import Concatenated
@@ -30,6 +28,7 @@ from ecor_jax.data.tally import UNREADABLE
 from ecor_jax.errors import UserError
 from ecor_jax.parallel.processes import assert_same
 from ecor_jax.tasks.base import MethodResult, Task
+from ecor_jax.tasks.batches import batches_of
 from ecor_jax.tasks.pretrain.model import Pretrainer, PretrainLearner
 from ecor_jax.tasks.pretrain.options import PretrainData, PretrainOptions
 
@@ -71,16 +70,7 @@ class Pretrain(Task[PretrainOptions, None]):
         text = self.clip.config.text
         padded_to = text.context_length if text.padded else None
         labels = CaptionLabels(self.texts, self.tokenizer, data.text_length, data.positives, padded_to)
-        batches = train_batches(
-            self.source,
-            Encode(self.preprocess, labels, data.augment),
-            batch_size=data.batch_size,
-            seed=options.seed,
-            workers=data.workers,
-            process_index=jax.process_index(),
-            process_count=jax.process_count(),
-            on_bad_image=data.on_bad_image,
-        )
+        batches = batches_of(self.options, self.source, Encode(self.preprocess, labels, data.augment))
         kept = options.kept_patches or None
         return PretrainLearner(self.clip, batches, self.preprocess, loss=options.loss, kept_patches=kept)
 

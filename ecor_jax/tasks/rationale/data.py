@@ -38,12 +38,8 @@ class Dataset:
         """Returns plain values that identify the data."""
         words, sources = self.vocabulary, (self.train, self.validation, self.test)
         gold = np.packbits(words.gold).tobytes().hex()
-        return [
-            words.classes,
-            words.rationales,
-            gold,
-            *(source.fingerprint() for source in sources if source is not None),
-        ]
+        pictures = [source.fingerprint() for source in sources if source is not None]
+        return [words.classes, words.rationales, gold, *pictures]
 
 
 def open_dataset(
@@ -108,12 +104,7 @@ def fitting(vocabulary: Vocabulary, too_long: Sequence[str], on_long: str, left_
 
 
 def _usable(
-    source: Source,
-    vocabulary: Vocabulary,
-    data: RationaleData,
-    preprocess: Preprocess,
-    augment: Augment,
-    tally: Tally,
+    source: Source, vocabulary: Vocabulary, data: RationaleData, preprocess: Preprocess, augment: Augment, tally: Tally
 ) -> Source:
     """Returns the images that can be read and whose class is in the vocabulary."""
     if data.images != PROCEDURAL:

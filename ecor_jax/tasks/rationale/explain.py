@@ -59,19 +59,13 @@ class RationaleExplainer(Explainer[ExplainedPicture]):
         for line in self._left_out:
             logging.warning("left out: %s", line)
         most = pairs_that_vote(top_k, vocabulary, "--top_k")
-        answers = {name: _answers(self.loaded, chosen, name, vocabulary, records, most) for name in chosen}
+        answers = {name: self._answers(chosen, name, vocabulary, records, most) for name in chosen}
         voted = {name: majority_vote(predictions.categories) for name, predictions in answers.items()}
-        return [
-            ExplainedPicture(
-                record["name"],
-                picture_of(record),
-                [
-                    explanation_of(name, predictions, number, vocabulary, voted[name][number])
-                    for name, predictions in answers.items()
-                ],
-            )
-            for number, record in enumerate(records)
-        ]
+        explained = []
+        for number, record in enumerate(records):
+            said = [explanation_of(name, own, number, vocabulary, voted[name][number]) for name, own in answers.items()]
+            explained.append(ExplainedPicture(record["name"], picture_of(record), said))
+        return explained
 
     def _vocabulary(self, rationales: Rationales) -> Vocabulary:
         given = Vocabulary.read(rationales) if rationales else self.loaded.vocabulary
@@ -81,6 +75,25 @@ class RationaleExplainer(Explainer[ExplainedPicture]):
             )
         together = self.loaded.rationales_per_prompt
         return given if together == 1 else join_rationales(given, together).vocabulary
+
+    def _answers(
+        self, chosen: Mapping[str, Tuned], name: str, vocabulary: Vocabulary, records: Sequence[Record], top_k: int
+    ) -> Predictions:
+        loaded, tuned, mesh = self.loaded, chosen[name], make_mesh()
+        method = tuned.method
+        batch = min(64, len(records))
+        batch += -batch % mesh.size
+        source, encode = InMemory(records, origin="the pictures to explain"), Encode(loaded.model.preprocess)
+        batches = eval_batches(source, encode, batch_size=batch)
+        how: Any = {"top_k": top_k, "mesh": mesh, "total": len(records), "name": name}
+        outer, inner = words_of(method, vocabulary).values()
+        if method.order != "pairs" and method.conditional and len(outer) * len(inner) > MANY:
+            few = predict_without_bank(loaded.model, tuned.prompts, method, vocabulary, batches, **how)
+            if few is not None:
+                return few
+        banks = make_banks(method, loaded.model, vocabulary, mesh, [own.method for own in chosen.values()])
+        model = RationaleModel(loaded.model, tuned.prompts, banks, mesh, len(inner))
+        return predict(model, method, batches, **how)
 
     def context(self, explained: Sequence[ExplainedPicture]) -> dict[str, Any]:
         said = explained[0].explanations
@@ -102,28 +115,3 @@ def _methods(loaded: TunedModel, names: str) -> dict[str, Tuned]:
             raise UserError(f"{loaded.model.path}: no prompts for {name!r}; it has those of {', '.join(loaded.tuned)}")
         chosen[name] = loaded.tuned.get(name, Tuned(method, None))
     return chosen
-
-
-def _answers(
-    loaded: TunedModel,
-    chosen: Mapping[str, Tuned],
-    name: str,
-    vocabulary: Vocabulary,
-    records: Sequence[Record],
-    top_k: int,
-) -> Predictions:
-    tuned, mesh = chosen[name], make_mesh()
-    method = tuned.method
-    batch = min(64, len(records))
-    batch += -batch % mesh.size
-    source, encode = InMemory(records, origin="the pictures to explain"), Encode(loaded.model.preprocess)
-    batches = eval_batches(source, encode, batch_size=batch)
-    how: Any = {"top_k": top_k, "mesh": mesh, "total": len(records), "name": name}
-    outer, inner = words_of(method, vocabulary).values()
-    if method.order != "pairs" and method.conditional and len(outer) * len(inner) > MANY:
-        few = predict_without_bank(loaded.model, tuned.prompts, method, vocabulary, batches, **how)
-        if few is not None:
-            return few
-    banks = make_banks(method, loaded.model, vocabulary, mesh, [own.method for own in chosen.values()])
-    model = RationaleModel(loaded.model, tuned.prompts, banks, mesh, len(inner))
-    return predict(model, method, batches, **how)

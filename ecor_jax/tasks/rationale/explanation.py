@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from PIL import Image
@@ -10,7 +10,7 @@ from PIL import Image
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.tasks.explanation import Explained, Plain
 from ecor_jax.tasks.rationale.doubly_right import NAMES
-from ecor_jax.tasks.rationale.predict import Predictions
+from ecor_jax.tasks.rationale.predict import Evaluation, Predictions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,3 +105,13 @@ def explanation_of(
         len(vocabulary.rationales),
         None if outcome is None else NAMES[outcome],
     )
+
+
+def explanations_of(evaluations: Mapping[str, Evaluation], number: int, vocabulary: Vocabulary) -> list[Explanation]:
+    """Returns the explanation of test picture `number` by each method, with its outcome."""
+    return [
+        explanation_of(
+            name, own.predictions, number, vocabulary, own.outcomes.voted[number], int(own.outcomes.outcome[number])
+        )
+        for name, own in evaluations.items()
+    ]

@@ -130,11 +130,10 @@ def likeliest(
     banks: Banks,
     scale: Float[Array, ""],
     shards: Shards | None = None,
-    chunk: int | None = None,
 ) -> Likeliest:
     """Computes the candidates with the largest marginal probabilities; evaluates all pairs."""
     shards = shards or Shards(banks.pair.shape[1])
-    of_outer, of_inner = marginals(images, banks, scale, shards, chunk)
+    of_outer, of_inner = marginals(images, banks, scale, shards)
     outer = jnp.argmax(of_outer, axis=1), jnp.max(of_outer, axis=1)
     return Likeliest(*outer, *shards.argmax(of_inner))
 

@@ -93,11 +93,7 @@ def outer_prompts(method: Method, vocabulary: Vocabulary) -> list[str]:
 
 
 def make_banks(
-    method: Method,
-    model: Model,
-    vocabulary: Vocabulary,
-    mesh: Mesh | None = None,
-    methods: Iterable[Method] = (),
+    method: Method, model: Model, vocabulary: Vocabulary, mesh: Mesh | None = None, methods: Iterable[Method] = ()
 ) -> Banks:
     """Encodes all prompts of a method; on a mesh, the bank of pairs is sharded by inner candidates.
 
@@ -131,9 +127,8 @@ def over_context(methods: Iterable[Method], model: Model, vocabulary: Vocabulary
 
     for method in methods:
         if "{r}" in method.outer:
-            long |= set(
-                np.flatnonzero(tokens([method.outer.format(c="", r=r) for r in vocabulary.rationales]) > context)
-            )
+            outer = [method.outer.format(c="", r=r) for r in vocabulary.rationales]
+            long |= set(np.flatnonzero(tokens(outer) > context))
         if "{r}" in method.pair:
             longest = int(np.argmax(tokens([method.pair.format(c=c, r="") for c in vocabulary.classes])))
             pairs = [method.pair.format(c=vocabulary.classes[longest], r=r) for r in vocabulary.rationales]

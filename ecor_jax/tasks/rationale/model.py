@@ -75,13 +75,7 @@ class RationaleLearner:
 
     trainable = Prompt
 
-    def __init__(
-        self,
-        model: RationaleModel,
-        method: Method,
-        batches: TrainBatches,
-        options: RationaleLoss,
-    ):
+    def __init__(self, model: RationaleModel, method: Method, batches: TrainBatches, options: RationaleLoss):
         self.model, self.method, self.batches, self.options = model, method, batches, options
 
     def loss(self, model: nnx.Module, batch: Batch, key: Array) -> tuple[Float[Array, ""], Metrics]:
@@ -143,10 +137,7 @@ def _best_outer(examples: Any, banks: Banks, scale: Array, shards: Shards) -> In
 
 
 def _vocabulary_terms(
-    model: RationaleModel,
-    images: Float[Array, "batch embed"],
-    outer: Int[Array, "batch"],
-    inner: Int[Array, "batch"],
+    model: RationaleModel, images: Float[Array, "batch embed"], outer: Int[Array, "batch"], inner: Int[Array, "batch"]
 ) -> dict[str, Float[Array, "batch"]]:
     """Computes cross-entropies over the complete vocabulary: outer and inner candidates, or all pairs."""
     if model.outer_bank is None:
@@ -201,12 +192,8 @@ def _batch_terms(
 
 def fresh_prompts(options: RationaleOptions, vision: VisionConfig) -> VisualPrompts:
     """Creates the initial prompts that the options describe, for a vision tower."""
-    prompts = options.prompts
+    prompts, rngs = options.prompts, nnx.Rngs(options.seed)
+    layers = prompt_layers(prompts.layers, vision.layers)
     return VisualPrompts(
-        vision,
-        prompts.count,
-        prompt_layers(prompts.layers, vision.layers),
-        initialisation=prompts.initialisation,
-        border=prompts.border,
-        rngs=nnx.Rngs(options.seed),
+        vision, prompts.count, layers, initialisation=prompts.initialisation, border=prompts.border, rngs=rngs
     )

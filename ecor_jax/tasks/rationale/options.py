@@ -3,16 +3,7 @@
 import dataclasses
 from typing import Annotated, Literal
 
-from ecor_jax.config.options import (
-    EvaluationBatchSize,
-    Names,
-    OnBad,
-    Placeholders,
-    Positive,
-    Shown,
-    Weight,
-    Within,
-)
+from ecor_jax.config.options import EvaluationBatchSize, Names, OnBad, Placeholders, Positive, Shown, Weight, Within
 from ecor_jax.tasks.pretrain.options import ClipTaskOptions
 from ecor_jax.tasks.splits import LabelledPictures
 from ecor_jax.training.options import Optimizer

@@ -12,7 +12,7 @@ from ecor_jax.metrics.calibration import Bin, expected_calibration_error, reliab
 from ecor_jax.pages.page import write_page
 from ecor_jax.tasks.rationale.data import Dataset
 from ecor_jax.tasks.rationale.doubly_right import rates
-from ecor_jax.tasks.rationale.explanation import ExplainedPicture, explanation_of
+from ecor_jax.tasks.rationale.explanation import ExplainedPicture, explanations_of
 from ecor_jax.tasks.rationale.options import RationaleOptions
 from ecor_jax.tasks.rationale.predict import Evaluation
 
@@ -39,7 +39,7 @@ def write_rationale_report(
     return write_page(
         directory,
         "rationale.html",
-        title=_title(config),
+        title=config.data.name if config.data.name not in ("", "folder") else Path(config.data.images).name,
         kind=f"Categories with reasons, by {', '.join(evaluations)}",
         intro="Each method names the category of a picture and the rationales it gives for it. "
         "A picture is doubly right only if both are.",
@@ -54,11 +54,6 @@ def write_rationale_report(
         commands=commands,
         left_out=dataset.tally.lines,
     )
-
-
-def _title(config: RationaleOptions) -> str:
-    """Returns the name of the data: `data.name`, or the name of the pictures' folder or file if that is not set."""
-    return config.data.name if config.data.name not in ("", "folder") else Path(config.data.images).name
 
 
 def _facts(config: RationaleOptions, vocabulary: Vocabulary, dataset: Dataset, top_k: int) -> dict[str, str]:
@@ -90,17 +85,7 @@ def _pictures(
     pictures = []
     for number in numbers:
         record = dataset.test[number]
-        explanations = [
-            explanation_of(
-                name,
-                evaluation.predictions,
-                number,
-                vocabulary,
-                int(evaluation.outcomes.voted[number]),
-                int(evaluation.outcomes.outcome[number]),
-            )
-            for name, evaluation in evaluations.items()
-        ]
+        explanations = explanations_of(evaluations, number, vocabulary)
         reasons = [vocabulary.rationales[r] for r in np.flatnonzero(gold.gold_rationales[number])]
         category = vocabulary.classes[gold.gold_category[number]]
         pictures.append(ExplainedPicture(record["name"], picture_of(record), explanations, category, reasons))

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -15,17 +14,19 @@ from ecor_jax.clip.prompts import VisualPrompts
 from ecor_jax.data.augment import Augment
 from ecor_jax.data.encode import Encode, GoldLabels
 from ecor_jax.data.joined import join_rationales
-from ecor_jax.data.pipeline import eval_batches, train_batches
+from ecor_jax.data.pipeline import eval_batches
 from ecor_jax.data.records import Source
 from ecor_jax.data.tally import UNREADABLE
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
 from ecor_jax.parallel.processes import assert_same
 from ecor_jax.tasks.base import Log, MethodResult, Task, check_batch_sizes
+from ecor_jax.tasks.batches import batches_of, own_share
 from ecor_jax.tasks.rationale.aot import aot_steps
 from ecor_jax.tasks.rationale.data import Dataset, open_dataset, prepared_for
 from ecor_jax.tasks.rationale.doubly_right import NAMES, evaluate, pairs_that_vote
 from ecor_jax.tasks.rationale.explain import RationaleExplainer
+from ecor_jax.tasks.rationale.explanation import explanations_of
 from ecor_jax.tasks.rationale.joint import Banks
 from ecor_jax.tasks.rationale.methods import PAIR, find_methods, make_banks, over_context, with_templates, words_of
 from ecor_jax.tasks.rationale.model import RationaleLearner, RationaleModel, fresh_prompts
@@ -104,13 +105,7 @@ class Rationale(Task[RationaleOptions, Evaluation]):
         assert self.dataset.train is not None
         options = self.options
         fresh = fresh_prompts(options, self.clip.clip.config.vision)
-        batches = train_batches(
-            self.dataset.train,
-            self._encode(options.data.augment, training=True),
-            batch_size=options.data.batch_size,
-            seed=options.seed,
-            **self._reading(),
-        )
+        batches = batches_of(self.options, self.dataset.train, self._encode(options.data.augment, training=True))
         return RationaleLearner(self._with(method, fresh), self.recipes[method], batches, options.loss)
 
     def validate(self, method: str) -> Validate | None:
@@ -134,39 +129,23 @@ class Rationale(Task[RationaleOptions, Evaluation]):
 
     def _evaluate(self, method: str, model: RationaleModel, source: Source, name: str) -> Evaluation:
         options, recipe = self.options, self.recipes[method]
-        size = options.evaluation.batch_size
-        batches = eval_batches(source, self._encode("none", training=False), batch_size=size, **self._reading())
+        size, over = options.evaluation.batch_size, {"mesh": self.mesh, "total": len(source)}
+        reading = {"workers": options.data.workers, "on_bad_image": options.data.on_bad_image, **own_share()}
+        batches = eval_batches(source, self._encode("none", training=False), batch_size=size, **reading)
         plain = [
             name for name, own in self.recipes.items() if not (own.tuned and (self.training or name in self.tuned))
         ]
         if model.prompts is None and len(plain) > 1 and source is self.dataset.test:
             # Methods without prompts share the image embeddings, which are computed once.
             if self._embedded is None:
-                self._embedded = embed_images(
-                    self.clip, batches, mesh=self.mesh, total=len(source), name="embedding the test pictures"
-                )
-            batches = self._embedded.batches(size, jax.process_index(), jax.process_count())
-        predictions = predict(
-            model,
-            recipe,
-            batches,
-            top_k=self.top_k,
-            calibration=options.evaluation.calibration,
-            mesh=self.mesh,
-            total=len(source),
-            name=f"{name} {method}",
-        )
-        outcomes = evaluate(
-            options.evaluation.mode,
-            predictions.categories,
-            predictions.rationales,
-            predictions.gold_category,
-            predictions.gold_rationales,
-            self.vocabulary,
-            # Matching by text needs a template with both placeholders.
-            recipe.pair if "{c}" in recipe.pair and "{r}" in recipe.pair else PAIR,
-        )
-        return Evaluation(predictions, outcomes)
+                self._embedded = embed_images(self.clip, batches, **over, name="embedding the test pictures")
+            batches = self._embedded.batches(size, **own_share())
+        calibration, name = options.evaluation.calibration, f"{name} {method}"
+        predictions = predict(model, recipe, batches, top_k=self.top_k, calibration=calibration, **over, name=name)
+        # Matching by text needs a template with both placeholders.
+        template = recipe.pair if "{c}" in recipe.pair and "{r}" in recipe.pair else PAIR
+        pairs = predictions.categories, predictions.rationales, predictions.gold_category, predictions.gold_rationales
+        return Evaluation(predictions, evaluate(options.evaluation.mode, *pairs, self.vocabulary, template))
 
     def save(self, directory: Path, evaluated: Mapping[str, MethodResult[Evaluation]]) -> bool:
         tuned = {name: Tuned(self.recipes[name], own.model) for name, own in evaluated.items() if own.model is not None}
@@ -211,8 +190,8 @@ class Rationale(Task[RationaleOptions, Evaluation]):
     def answers(self, evaluated: Mapping[str, MethodResult[Evaluation]]) -> Iterator[dict[str, Any]]:
         """Yields the gold labels of each picture, and the voted class, outcome and top pairs of every method."""
         classes, rationales, test = self.vocabulary.classes, self.vocabulary.rationales, self.dataset.test
-        predictions = {name: own.evaluation.predictions for name, own in evaluated.items()}
-        first = next(iter(predictions.values()))
+        evaluations = {name: own.evaluation for name, own in evaluated.items()}
+        first = next(iter(evaluations.values())).predictions
         if len(first.gold_category) != len(test):
             raise UserError("pictures were left out while they were read; there are no answers a picture")
         for number, name in enumerate(test.names):
@@ -221,20 +200,12 @@ class Rationale(Task[RationaleOptions, Evaluation]):
                 "category": classes[first.gold_category[number]],
                 "rationales": [rationales[column] for column in np.flatnonzero(first.gold_rationales[number])],
                 "methods": {
-                    method: {
-                        "category": classes[evaluated[method].evaluation.outcomes.voted[number]],
-                        "outcome": NAMES[evaluated[method].evaluation.outcomes.outcome[number]],
-                        "pairs": [
-                            {"category": classes[c], "rationale": rationales[r], "probability": float(p)}
-                            for c, r, p in zip(
-                                answers.categories[number],
-                                answers.rationales[number],
-                                answers.probabilities[number],
-                                strict=True,
-                            )
-                        ],
+                    said.method: {
+                        "category": said.category,
+                        "outcome": said.outcome,
+                        "pairs": [pair.to_dict() for pair in said.pairs],
                     }
-                    for method, answers in predictions.items()
+                    for said in explanations_of(evaluations, number, self.vocabulary)
                 },
             }
 
@@ -257,11 +228,3 @@ class Rationale(Task[RationaleOptions, Evaluation]):
     def _encode(self, augment: Augment, *, training: bool) -> Encode:
         preprocess = prepared_for(self.clip.preprocess, self.options.data.resize, training=training)
         return Encode(preprocess, GoldLabels(self.dataset.vocabulary, self.joined), augment)
-
-    def _reading(self) -> dict[str, Any]:
-        return {
-            "workers": self.options.data.workers,
-            "process_index": jax.process_index(),
-            "process_count": jax.process_count(),
-            "on_bad_image": self.options.data.on_bad_image,
-        }

@@ -53,10 +53,7 @@ def save_tuned(directory: Path, tuned: TunedModel) -> None:
     for name, entry in tuned.tuned.items():
         assert entry.prompts is not None
         layouts[name] = dataclasses.asdict(entry.method) | {
-            "prompts": {
-                "count": entry.prompts.count,
-                "layers": list(entry.prompts.layers),
-            }
+            "prompts": {"count": entry.prompts.count, "layers": list(entry.prompts.layers)}
         }
         tensors[name] = np.asarray(entry.prompts.tokens[...])
         if entry.prompts.border is not None:

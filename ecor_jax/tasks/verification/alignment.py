@@ -1,6 +1,5 @@
 """Measures whether a tuned CLIP still aligns pictures and texts: zero-shot accuracy (arXiv 2411.04008, table 6)."""
 
-import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 from jaxtyping import Array
@@ -12,6 +11,7 @@ from ecor_jax.data.pipeline import eval_batches
 from ecor_jax.data.records import Source
 from ecor_jax.features.text_bank import embed_texts
 from ecor_jax.parallel.map_batches import map_batches
+from ecor_jax.tasks.batches import own_share
 from ecor_jax.tasks.verification.model import FaceModel
 
 
@@ -23,14 +23,8 @@ def alignment_proxy(
     Class names are compared with the adapted image features, as descriptors are. The text tower is that of `model`.
     """
     bank = jnp.asarray(embed_texts(model, [template.replace("{c}", name) for name in source.classes]))
-    batches = eval_batches(
-        source,
-        Encode(model.preprocess, IdentityLabels(source.classes)),
-        batch_size=batch_size,
-        workers=workers,
-        process_index=jax.process_index(),
-        process_count=jax.process_count(),
-    )
+    encode = Encode(model.preprocess, IdentityLabels(source.classes))
+    batches = eval_batches(source, encode, batch_size=batch_size, workers=workers, **own_share())
     right = map_batches(_right, (face, bank), batches, mesh, total=len(source), name="alignment proxy")
     return int(right.sum()) / len(source)
 

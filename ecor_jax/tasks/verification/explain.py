@@ -56,33 +56,16 @@ class FaceExplainer(Explainer[ExplainedPair]):
             raise UserError(
                 f"{self.name} decides by features alone, with no concept between: there is nothing to explain by"
             )
+        pictures = InMemory(records, origin="the pictures to explain")
         features = image_features(
-            face.vision,
-            saved.model.preprocess,
-            InMemory(records, origin="the pictures to explain"),
-            mirrored=True,
-            batch_size=64,
-            mesh=make_mesh(),
-            name="faces",
+            face.vision, saved.model.preprocess, pictures, mirrored=True, batch_size=64, mesh=make_mesh(), name="faces"
         )
         sides = [Side(record["name"], picture_of(record)) for record in records]
         compared = [(first, first + 1) for first in range(0, len(sides), 2)]
-        return explained_pairs(
-            see(face, features),
-            head,
-            saved.descriptors,
-            sides=[(sides[first], sides[second]) for first, second in compared],
-            compared=compared,
-            threshold=threshold,
-            same=[None] * len(compared),
-            asked=asked,
-            threshold_source=source,
-            typical=saved.typical,
-        )
+        pairs, same = [(sides[first], sides[second]) for first, second in compared], [None] * len(compared)
+        seen, words, typical = see(face, features), saved.descriptors, saved.typical
+        return explained_pairs(seen, head, words, pairs, compared, threshold, same, asked, source, typical)
 
     def context(self, explained: Sequence[ExplainedPair]) -> dict[str, Any]:
-        return {
-            "kind": "The same person or not, and why",
-            "intro": "Two faces, compared through descriptors.",
-            "notes": READING,
-        }
+        kind, intro = "The same person or not, and why", "Two faces, compared through descriptors."
+        return {"kind": kind, "intro": intro, "notes": READING}

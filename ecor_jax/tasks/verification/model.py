@@ -44,13 +44,7 @@ class FaceModel(nnx.Module):
     another output.
     """
 
-    def __init__(
-        self,
-        vision: VisionTower,
-        bottleneck: Bottleneck,
-        preprocess: Preprocess,
-        output: str = "aggregated",
-    ):
+    def __init__(self, vision: VisionTower, bottleneck: Bottleneck, preprocess: Preprocess, output: str = "aggregated"):
         if output not in OUTPUTS:
             raise UserError(f"output is {output!r}; expected one of {', '.join(OUTPUTS)}")
         self.vision, self.bottleneck, self.output = vision, bottleneck, output

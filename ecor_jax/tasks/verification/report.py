@@ -48,21 +48,14 @@ def faithfulness(
     concepts = activations.shape[1]
     counts = tuple(count for count in CONCEPTS_KEPT if count < concepts)
     kept = {
-        n: score_pairs(strongest_only(activations, n) @ head.weight + head.bias, pairs).folds.accuracy
+        str(n): score_pairs(strongest_only(activations, n) @ head.weight + head.bias, pairs).folds.accuracy
         for n in (*counts, concepts)
     }
     first, second = activations[pairs.first[pairs.same]], activations[pairs.second[pairs.same]]
     shares = similarity_shares(*(jnp.asarray(array) for array in (first, second, *head)))
     deleted = deletion(first, second, np.asarray(shares.concepts), head, (0, *counts), seed)
-    return {
-        "faithfulness": {
-            "pairs": name,
-            "kept": {str(n): accuracy for n, accuracy in kept.items()},
-            "deleted": {
-                order: dict(zip(map(str, (0, *counts)), values, strict=True)) for order, values in deleted.items()
-            },
-        }
-    }
+    deleted = {order: dict(zip(map(str, (0, *counts)), values, strict=True)) for order, values in deleted.items()}
+    return {"faithfulness": {"pairs": name, "kept": kept, "deleted": deleted}}
 
 
 def write_verification(
@@ -139,16 +132,10 @@ def _examples(
     compared = [(int(pairs.first[number]), int(pairs.second[number])) for number in chosen]
     sides = [(_side(pairs, first), _side(pairs, second)) for first, second in compared]
     same = [bool(pairs.same[number]) for number in chosen]
+    seen, threshold, source = evaluation.seen[name], evaluation.scores[name].threshold, threshold_source(name, pairs)
+    typical = typical_shares(seen, pairs, head, descriptors)
     return explained_pairs(
-        evaluation.seen[name],
-        head,
-        descriptors,
-        sides,
-        compared,
-        evaluation.scores[name].threshold,
-        same,
-        threshold_source=threshold_source(name, pairs),
-        typical=typical_shares(evaluation.seen[name], pairs, head, descriptors),
+        seen, head, descriptors, sides, compared, threshold, same, threshold_source=source, typical=typical
     )
 
 

@@ -16,13 +16,12 @@ from ecor_jax.checkpoints.model_dir import load_clip
 from ecor_jax.data.encode import Encode, IdentityLabels
 from ecor_jax.data.images import open_images
 from ecor_jax.data.pair_sets import PairSet, pairs_within
-from ecor_jax.data.pipeline import train_batches
 from ecor_jax.errors import UserError
 from ecor_jax.features.image_features import image_features
 from ecor_jax.features.text_bank import embed_texts
 from ecor_jax.parallel.processes import assert_same
-from ecor_jax.tasks import base
-from ecor_jax.tasks.base import Log, Task, check_batch_sizes
+from ecor_jax.tasks.base import Log, MethodResult, Task, check_batch_sizes
+from ecor_jax.tasks.batches import batches_of
 from ecor_jax.tasks.verification.alignment import alignment_proxy
 from ecor_jax.tasks.verification.aot import aot_steps
 from ecor_jax.tasks.verification.data import open_faces, open_pair_sets
@@ -107,21 +106,9 @@ class Verification(Task[VerificationOptions, Evaluation]):
         options, data = self.options, self.options.data
         assert self.faces is not None
         people = self.faces.train.classes
-        batches = train_batches(
-            self.faces.train,
-            Encode(
-                self.clip.preprocess,
-                IdentityLabels(people),
-                "adaface" if data.augment else "none",
-                data.image_size,
-            ),
-            batch_size=data.batch_size,
-            seed=options.seed,
-            workers=data.workers,
-            process_index=jax.process_index(),
-            process_count=jax.process_count(),
-            on_bad_image=data.on_bad_image,
-        )
+        augment = "adaface" if data.augment else "none"
+        encode = Encode(self.clip.preprocess, IdentityLabels(people), augment, data.image_size)
+        batches = batches_of(self.options, self.faces.train, encode)
         return VerificationLearner(
             self._face(options.bottleneck.output, scrambled=options.bottleneck.scrambled),
             len(people),
@@ -166,12 +153,9 @@ class Verification(Task[VerificationOptions, Evaluation]):
 
     def evaluate(self, method: str, model: FaceModel) -> Evaluation:
         """Computes scores, embeddings and activations of a face model for all sets of pairs."""
-        if method not in BASELINES:
-            proxy = self._alignment(model)
-        elif self._proxy is None:
-            proxy = self._proxy = self._alignment(model)
-        else:
-            proxy = self._proxy
+        proxy = self._proxy if method in BASELINES and self._proxy is not None else self._alignment(model)
+        if method in BASELINES:
+            self._proxy = proxy
         seen, scores = {}, {}
         for name, pairs in self.pair_sets.items():
             scores[name], seen[name] = self._scores(model, name, pairs)
@@ -189,18 +173,12 @@ class Verification(Task[VerificationOptions, Evaluation]):
         self, model: FaceModel, name: str, pairs: PairSet, folder: Path | None = None
     ) -> tuple[FaceScores, Seen]:
         features = image_features(
-            model.vision,
-            self.clip.preprocess,
-            pairs.images,
-            mirrored=True,
-            name=name,
-            folder=folder,
-            **self._reading(),
+            model.vision, self.clip.preprocess, pairs.images, mirrored=True, name=name, folder=folder, **self._reading()
         )
         seen = see(model, features)
         return score_pairs(seen.embeddings, pairs), seen
 
-    def save(self, directory: Path, evaluated: Mapping[str, base.MethodResult[Evaluation]]) -> bool:
+    def save(self, directory: Path, evaluated: Mapping[str, MethodResult[Evaluation]]) -> bool:
         """Saves the model of the first method, trained or not."""
         main, head = next(iter(evaluated.values())), self.options.bottleneck
         clip = nnx.clone(self.clip.clip)
@@ -208,21 +186,16 @@ class Verification(Task[VerificationOptions, Evaluation]):
         name, pairs = next(iter(self.pair_sets.items()))
         evaluation, decides = main.evaluation, head_of(main.model)
         descriptors = self.descriptors.scrambled(self.options.seed) if head.scrambled else self.descriptors
-        bottleneck = main.model.bottleneck
+        threshold, source = evaluation.scores[name].threshold, threshold_source(name, pairs)
+        typical = typical_shares(evaluation.seen[name], pairs, decides, descriptors) if decides else {}
+        bottleneck, output = main.model.bottleneck, main.model.output
         saved = SavedBottleneck(
-            self.clip,
-            bottleneck,
-            descriptors,
-            head.template,
-            main.model.output,
-            evaluation.scores[name].threshold,
-            threshold_source=threshold_source(name, pairs),
-            typical=typical_shares(evaluation.seen[name], pairs, decides, descriptors) if decides else {},
+            self.clip, bottleneck, descriptors, head.template, output, threshold, None, source, typical
         )
         save_bottleneck(directory, saved, clip)
         return True
 
-    def results(self, evaluated: Mapping[str, base.MethodResult[Evaluation]]) -> dict[str, Any]:
+    def results(self, evaluated: Mapping[str, MethodResult[Evaluation]]) -> dict[str, Any]:
         """Returns the scores of the first method and the baselines, and after training the faithfulness tests."""
         (_, main), *others = evaluated.items()
         results = {
@@ -239,7 +212,7 @@ class Verification(Task[VerificationOptions, Evaluation]):
             results |= faithfulness(main.model, main.evaluation, self.pair_sets, self.options.seed)
         return results
 
-    def table(self, evaluated: Mapping[str, base.MethodResult[Evaluation]]) -> str:
+    def table(self, evaluated: Mapping[str, MethodResult[Evaluation]]) -> str:
         """Returns the accuracies and areas under the ROC curve of all methods, in per cent."""
         lines = [f"{'':24}" + "".join(f"{name[:18]:>20}" for name in self.pair_sets) + f"{'alignment':>12}"]
         for name, (_, evaluation, _) in evaluated.items():
@@ -250,11 +223,7 @@ class Verification(Task[VerificationOptions, Evaluation]):
         return "\n".join([*lines, told])
 
     def page(
-        self,
-        directory: Path,
-        evaluated: Mapping[str, base.MethodResult[Evaluation]],
-        results: Mapping[str, Any],
-        log: Log,
+        self, directory: Path, evaluated: Mapping[str, MethodResult[Evaluation]], results: Mapping[str, Any], log: Log
     ) -> Path:
         return write_verification(
             directory, self.options, evaluated, self.pair_sets, results, self.descriptors, log, self.tally
