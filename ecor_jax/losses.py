@@ -73,5 +73,5 @@ def multi_label_loss(
     known = ~jnp.isnan(target)
     target = jnp.where(known, target, 0.0)
     positive, negative = jax.nn.log_sigmoid(logits), jax.nn.log_sigmoid(-logits)
-    losses = -(positive_weight * target * positive + (1 - target) * negative)
+    losses = -(positive_weight[None] * target * positive + (1 - target) * negative)
     return jnp.sum(jnp.where(known, losses, 0.0), axis=1) / jnp.maximum(jnp.sum(known, axis=1, dtype=logits.dtype), 1.0)

@@ -13,7 +13,7 @@ def observed():
     mask = os.umask(0)
     os.umask(mask)
     handlers = [str(signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)]
-    hooks = [str(hook) for hook in (sys.excepthook, sys.unraisablehook, tqdm.tqdm.__init__)]
+    hooks = [id(hook) for hook in (sys.excepthook, sys.unraisablehook, vars(tqdm.tqdm)["__init__"])]
     config = [jax.config.jax_enable_x64, jax.config.jax_default_matmul_precision]
     return [PIL.Image.MAX_IMAGE_PIXELS, mask, handlers, hooks, config, threading.active_count()]
 

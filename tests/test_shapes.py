@@ -1,13 +1,12 @@
 """The whole package runs with its shapes checked, and with neither dtypes nor ranks promoted."""
 
 import jax.numpy as jnp
-import numpy as np
 import pytest
 from jaxtyping import TypeCheckError
 
+from ecor_jax.bottleneck.head import group_softmax
 from ecor_jax.clip.vision import normalise_pixels
 from ecor_jax.losses import candidate_loss
-from ecor_jax.tasks.concepts.heads import probabilities
 
 
 @pytest.mark.parametrize(
@@ -15,7 +14,7 @@ from ecor_jax.tasks.concepts.heads import probabilities
     [
         (normalise_pixels, (jnp.zeros((2, 4, 4, 3)), (0.0,) * 3, (1.0,) * 3)),  # floats
         (candidate_loss, (jnp.zeros((2, 3)), jnp.zeros(3, jnp.int32))),  # another batch
-        (probabilities, (np.zeros(3, np.float32), True)),  # another rank
+        (group_softmax, (jnp.zeros((2, 3)), jnp.zeros(4, jnp.int32), 2)),  # other columns
     ],
 )
 def test_a_wrong_shape_is_rejected(function, arguments):

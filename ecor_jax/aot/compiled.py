@@ -25,6 +25,11 @@ class Step(NamedTuple):
     arguments: Any
     images: int
 
+    def lower(self) -> Any:
+        """Lowers the traced function; JAX lowers its own attention by dtype promotion, which is allowed here."""
+        with jax.numpy_dtype_promotion("standard"):
+            return self.traced.lower()
+
     @property
     def argument_bytes(self) -> int:
         """Bytes of the arguments on one device."""
@@ -74,7 +79,7 @@ def compile_step(step: Step, device: Chip, devices: int) -> Compiled:
         # largest buffers, and because the compiled object cannot return the HLO of all programs for the newest chips.
         options: dict[str, Any] = {"xla_dump_to": folder, "xla_dump_hlo_as_text": True}
         try:
-            memory: Any = step.traced.lower().compile(compiler_options=options).memory_analysis()
+            memory: Any = step.lower().compile(compiler_options=options).memory_analysis()
         except jax.errors.JaxRuntimeError as error:
             if "RESOURCE_EXHAUSTED" not in str(error):
                 raise

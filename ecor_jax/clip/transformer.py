@@ -99,7 +99,8 @@ class Attention(nnx.Module):
         if mask is not None or on_cpus:
             y = _attention_by_heads(q, k, v, None if mask is None else mask[:, None])
         else:
-            y = jax.nn.dot_product_attention(q, k, v, is_causal=causal, implementation=_kernel(q))
+            with jax.numpy_dtype_promotion("standard"):  # its logits are float32 whatever the dtype of its arguments is
+                y = jax.nn.dot_product_attention(q, k, v, is_causal=causal, implementation=_kernel(q))
         return self.out(y.reshape(queries.shape))
 
     def keys_and_values(self, x: Float[Array, "batch tokens width"]) -> KVCache:

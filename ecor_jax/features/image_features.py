@@ -44,11 +44,11 @@ def image_features(
     Raises UserError for an image that cannot be read: omitting images would change the evaluation.
     """
 
-    def path_of() -> Path:
-        return (folder or cache_folder()) / f"{_key(vision, preprocess, source, mirrored)}.safetensors"
+    def path_of() -> str:
+        return str((folder or cache_folder()) / f"{_key(vision, preprocess, source, mirrored)}.safetensors")
 
     # The key requires reading all images, so one process makes it.
-    path = broadcast_from_first(path_of) if keep else None
+    path = Path(broadcast_from_first(path_of)) if keep else None
     if path is not None and (kept := broadcast_array_from_first(lambda: read_array(path))) is not None:
         return kept
     size = min(batch_size, len(source))

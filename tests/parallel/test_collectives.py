@@ -20,7 +20,7 @@ def options_of(clip) -> list[str]:
 @pytest.mark.parametrize(("devices", "model"), [("cpu", 8), ("v5e:2x4", 2)], indirect=["devices"])
 def test_only_embeddings_and_prompts_are_exchanged_and_nothing_within_the_tower(devices, model, small_clip, step_ahead):
     step = step_ahead("imagenet.py", options_of(small_clip), devices, model, **SIZES)
-    found = collectives(step.traced.lower().compile().as_text())
+    found = collectives(step.lower().compile().as_text())
     # Bytes of float32: of all images' embeddings (and a few numbers an image), of all prompts, and of a layer's.
     embeddings, prompts, layer = BATCH * EMBED * 4, LAYERS * COUNT * WIDTH * 4, COUNT * WIDTH * 4
     # The activations of a device would be more, whatever they are of.
@@ -54,7 +54,7 @@ def test_towers_in_shares_are_gathered_a_block_at_a_time(devices, config, name, 
     if config == "imagenet.py":
         overrides, sizes = options_of(small_clip), SIZES
     whole, shares = (step_ahead(config, overrides, devices, 2, name, split=split, **sizes) for split in (False, True))
-    compiled = shares.traced.lower().compile()
+    compiled = shares.lower().compile()
     found = collectives(compiled.as_text())
     gathered = [
         one for one in found if one.kind == "all-gather" and "sharding_constraint" in one.name and one.times > 1

@@ -54,7 +54,7 @@ def test_steps(name, small_clip, step_ahead):
     costs = {}
     for part in ("train", "evaluate") if "classes" in sizes else ("train",):
         step = step_ahead(config, overrides, jax.devices()[:1], 1, part, **sizes)
-        program = step.traced.lower().compile()
+        program = step.lower().compile()
         costs |= {
             f"{part}: operations": matrix_flops(step.traced.jaxpr.jaxpr),
             f"{part}: bytes of arguments": step.argument_bytes,

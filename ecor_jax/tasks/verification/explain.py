@@ -62,9 +62,18 @@ class FaceExplainer(Explainer[ExplainedPair]):
         )
         sides = [Side(record["name"], picture_of(record)) for record in records]
         compared = [(first, first + 1) for first in range(0, len(sides), 2)]
-        pairs, same = [(sides[first], sides[second]) for first, second in compared], [None] * len(compared)
-        seen, words, typical = see(face, features), saved.descriptors, saved.typical
-        return explained_pairs(seen, head, words, pairs, compared, threshold, same, asked, source, typical)
+        return explained_pairs(
+            see(face, features),
+            head,
+            saved.descriptors,
+            sides=[(sides[first], sides[second]) for first, second in compared],
+            compared=compared,
+            threshold=threshold,
+            same=[None] * len(compared),
+            asked=asked,
+            threshold_source=source,
+            typical=saved.typical,
+        )
 
     def context(self, explained: Sequence[ExplainedPair]) -> dict[str, Any]:
         kind, intro = "The same person or not, and why", "Two faces, compared through descriptors."

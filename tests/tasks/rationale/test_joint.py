@@ -106,7 +106,7 @@ def test_among_equal_pairs_the_one_of_the_likelier_or_earlier_outer_comes_first(
 
 
 def test_the_search_stops_before_outer_candidates_that_cannot_enter(monkeypatch):
-    monkeypatch.setattr(joint, "DEAR", 1e-3)  # each image looks by itself to the end
+    monkeypatch.setattr(joint, "GATHER_COST", 1e-3)  # each image looks by itself to the end
     images, banks = problem("conditional", 3, 40, 4, seed=3)
     k, chunk, scale = 5, 4, 40.0
     joints = np.stack([log_joint(image, banks, scale) for image in images])
