@@ -230,3 +230,13 @@ def tiny_pictures(made_once) -> tuple[Path, Path]:
 
     root = made_once("pictures", fill)
     return root / "images", root / "rationales.json"
+
+
+@pytest.fixture(scope="session")
+def few_words(made_once) -> Path:
+    """A file of 12 classes and 42 rationales, most of which several classes have."""
+    names = ("ant", "bee", "cat", "cow", "dog", "eel", "fox", "hen", "owl", "pig", "ram", "yak")
+    parts = ("ears", "eyes", "legs", "markings on its back", "a tail", "a coat of hair", "a nose")
+    rationales = [f"{part}, {look}" for part in parts for look in ("long", "short", "grey", "soft", "broad", "dark")]
+    lists = {name: rationales[3 * row : 3 * row + 9] for row, name in enumerate(names)}
+    return made_once("few", lambda root: (root / "few.json").write_text(json.dumps(lists))) / "few.json"

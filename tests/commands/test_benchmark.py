@@ -18,17 +18,17 @@ ROOT = Path(__file__).parents[2]
 SPREAD = {"median", "min", "max"}
 
 
-def test_figures_of_a_model_directory_and_a_table(commands, tiny_clip, tmp_path):
+def test_figures_of_a_model_directory_and_a_table(commands, tiny_clip, few_words, tmp_path):
     output, page = tmp_path / "out.json", tmp_path / "out.md"
     options = [f"--model={tiny_clip}", "--batch_size=2,4", "--rounds=2", f"--output={output}", f"--page={page}"]
-    options += ["--device=cpu", "--dtype=float32"]
+    options += ["--device=cpu", "--dtype=float32", f"--rationales={few_words}"]
     printed = commands.run("benchmark", "--suite=encode_image,text_bank", *options)
     assert "times as fast" not in printed and printed.count("ours: ") == 4
     assert printed.index("## encode_image") > printed.index("ours: ")
     report = json.loads(output.read_text())
     assert set(report) == {"device", "threads", "versions", "suites", "left_out"} and report["versions"]["jax"]
     assert report["threads"] == {"jax": len(os.sched_getaffinity(0))}
-    other = f", {tiny_clip}, 4, float32"
+    other = f", {tiny_clip}, 4, float32, few"
     assert list(report["suites"]) == [name + end for name in ("encode_image", "text_bank") for end in ("", other)]
     result = report["suites"]["encode_image"]
     times = result["ours"]
@@ -47,10 +47,11 @@ def test_figures_of_a_model_directory_and_a_table(commands, tiny_clip, tmp_path)
 @pytest.mark.parametrize(
     "name", ["encode_image", "encode_text", "text_bank", "train_step", "train_step_deep", "evaluate", "choose_pairs"]
 )
-def test_peers_do_the_same_work(monkeypatch, tmp_path, name):
+def test_peers_do_the_same_work(monkeypatch, few_words, tmp_path, name):
     torch = pytest.importorskip("torch", reason='needs torch: pip install "ecor-jax[torch]"')
     monkeypatch.setattr(torch, "compile", lambda function, **_: function)  # which takes a minute, and changes nothing
-    report = benchmark([name], [Setting("tiny/16-8", 3, peers=True)], 1, tmp_path / "out.json")
+    setting = Setting("tiny/16-8", 3, rationales=few_words, peers=True)
+    report = benchmark([name], [setting], 1, tmp_path / "out.json")
     result = report["suites"][name]
     assert result["peers"] and set(result["peers"]) == set(result["ratio"]) == set(result["agreement"])
     # What is a piece of the work alone is not compared, and says so.

@@ -64,9 +64,9 @@ def test_steps(name, small_clip, step_ahead):
     held(name, costs)
 
 
-def test_tokens_of_a_text_bank(tmp_path):
-    """Of the drawings' pairs, with a tokenizer that is learned from them."""
-    setting = Setting("tiny/16-8")
+def test_tokens_of_a_text_bank(few_words, tmp_path):
+    """Of all pairs of a few words, with a tokenizer that is learned from them."""
+    setting = Setting("tiny/16-8", rationales=few_words)
     bank = TextBank(
         setting.open(), PairTexts(METHODS["ecor"].pair, words_of(METHODS["ecor"], setting.words())), tmp_path
     )

@@ -1,19 +1,20 @@
 """The built-in image set: small drawings, rendered on demand, whose visible parts are their rationales."""
 
 from ecor_jax.data.procedural.objects import KINDS, vocabulary
-from ecor_jax.data.procedural.painting import paint
-from ecor_jax.data.procedural.scene import STYLES, Style, sample_scene
+from ecor_jax.data.procedural.painting import paint, part_mask
+from ecor_jax.data.procedural.scene import STYLES, Scene, Style, sample_scene, without
 from ecor_jax.data.records import Record, Source
 from ecor_jax.errors import UserError
 
-__all__ = ["Procedural", "vocabulary"]
+__all__ = ["Procedural", "Style", "vocabulary"]
 
 
 class Procedural(Source):
     """A source of `count` drawings, each a pure function of (style, seed, index): every call returns the same bits.
 
-    `style` is "pretrain" (painted objects on plain backgrounds) or "target" (the harder domain). Classes alternate in a
-    fixed cycle, so any stretch of images is balanced.
+    `style` is "pretrain" (painted objects on plain backgrounds), "target" (the same palette on cluttered backgrounds)
+    or "shifted" (other pens, palettes and backgrounds, with blur and noise). Classes alternate in a fixed cycle, so any
+    stretch of images is balanced.
 
     Raises:
       UserError: for a negative count or seed, an unknown style, or a size below 16 pixels.
@@ -34,6 +35,22 @@ class Procedural(Source):
         """Returns image `index`, decoded as uint8 [size, size, 3], with its class and the rationales that are drawn."""
         if not 0 <= index < len(self):
             raise IndexError(f"procedural picture {index}: expected 0 <= index < {len(self)}")
-        scene = sample_scene(self.style, self.seed, index)
+        return self._drawn(index, sample_scene(self.style, self.seed, index))
+
+    def without(self, index: int, rationale: str) -> Record:
+        """Returns image `index` without the part that is named `rationale`: all other parts and pixels stay.
+
+        Raises UserError if the image does not show this part.
+        """
+        return self._drawn(index, without(sample_scene(self.style, self.seed, index), rationale))
+
+    def area(self, index: int, rationale: str) -> int:
+        """Returns the number of pixels that the part named `rationale` covers visibly in image `index`.
+
+        Raises UserError if the image does not show this part.
+        """
+        return int(part_mask(sample_scene(self.style, self.seed, index), rationale, self.size).sum())
+
+    def _drawn(self, index: int, scene: Scene) -> Record:
         image, name = paint(scene, self.size), f"{self.style}-{index}"
         return Record(image=image, category=scene.kind.name, rationales=scene.rationales, name=name)

@@ -1,4 +1,4 @@
-"""The backgrounds of the drawings: plain ones for the pretraining corpus, cluttered ones for the target domain."""
+"""The backgrounds of the drawings: plain for the style "pretrain", cluttered for "target" and "shifted"."""
 
 import math
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw
 
+from ecor_jax.data.procedural.pen import mix
 from ecor_jax.data.procedural.rng import Rng
 from ecor_jax.data.procedural.scene import Background
 
@@ -71,6 +72,37 @@ def _confetti(picture: Image.Image, background: Background, rng: Rng) -> None:
         ImageDraw.Draw(picture).ellipse(corners, fill=background.figure)
 
 
+def _diagonal(picture: Image.Image, background: Background, rng: Rng) -> None:
+    """Draws a gradient between opposite corners, through a third colour."""
+    middle = (np.array(background.ground, int) + background.figure) // 2 - 24
+    corners = np.array([[background.ground, middle], [middle, background.figure]]).clip(0, 255).astype(np.uint8)
+    turned = np.rot90(corners, rng.below(4)).copy()
+    picture.paste(Image.fromarray(turned).resize(picture.size, Image.Resampling.BICUBIC))
+
+
+def _checks(picture: Image.Image, background: Background, rng: Rng) -> None:
+    count = 5 + rng.below(6)
+    odd = np.indices((count, count)).sum(axis=0) % 2 == 1
+    cells = np.where(odd[..., None], background.figure, background.ground).astype(np.uint8)
+    picture.paste(Image.fromarray(cells).resize(picture.size, Image.Resampling.NEAREST))
+
+
+def _clutter(picture: Image.Image, background: Background, rng: Rng) -> None:
+    """Draws small rings, bars and squares in shades of both colours."""
+    side, canvas = picture.width, ImageDraw.Draw(picture)
+    for _ in range(40):
+        x, y, radius = side * rng.between(0.0, 1.0), side * rng.between(0.0, 1.0), side * rng.between(0.015, 0.045)
+        shade = mix(background.figure, (90, 90, 110), rng.between(0.0, 0.5))
+        corners = (x - radius, y - radius, x + radius, y + radius)
+        kind = rng.below(3)
+        if kind == 0:
+            canvas.ellipse(corners, outline=shade, width=max(1, side // 70))
+        elif kind == 1:
+            canvas.rectangle(corners, fill=shade)
+        else:
+            canvas.line(corners, fill=shade, width=max(1, side // 50))
+
+
 _PATTERNS: dict[str, Callable[[Image.Image, Background, Rng], None]] = {
     "gradient": _gradient,
     "hills": _hills,
@@ -78,4 +110,7 @@ _PATTERNS: dict[str, Callable[[Image.Image, Background, Rng], None]] = {
     "stripes": _stripes,
     "scatter": _scatter,
     "confetti": _confetti,
+    "diagonal": _diagonal,
+    "checks": _checks,
+    "clutter": _clutter,
 }

@@ -1,46 +1,77 @@
-"""Rendering of scenes: they are drawn at four times the final size and then averaged down."""
+"""Rendering of scenes and of the masks of their parts: drawn at four times the final size and averaged down."""
 
 import dataclasses
 import math
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
 from ecor_jax.data.procedural.backgrounds import draw_background
-from ecor_jax.data.procedural.parts import PARTS
-from ecor_jax.data.procedural.pen import Pen, Points, nested, through
-from ecor_jax.data.procedural.scene import Part, PostProcessing, Scene, place
+from ecor_jax.data.procedural.parts import DETAILS, PARTS
+from ecor_jax.data.procedural.pen import Colour, Pen, Points, Rendition, nested, through
+from ecor_jax.data.procedural.scene import Part, PostProcessing, Scene, place, without
 from ecor_jax.data.procedural.surfaces import SURFACES
 
 SUPERSAMPLING = 4
+_BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 
 
 def paint(scene: Scene, size: int) -> np.ndarray:
     """Renders `scene` as uint8 [size, size, 3]."""
+    picture = draw_background(scene.background, size * SUPERSAMPLING)
+    _object(scene, picture)
+    return _finish(picture.reduce(SUPERSAMPLING), scene.finish, scene.background.seed)
+
+
+def part_mask(scene: Scene, rationale: str, size: int) -> np.ndarray:
+    """Returns the pixels of `paint(scene, size)` that the named part occupies, as bool [size, size].
+
+    The part is drawn in white, and everything else in black. A pixel counts if at least a quarter of it is white, so
+    other parts that cover this one are not in the mask.
+
+    Raises UserError if the scene does not show this part.
+    """
+    without(scene, rationale)  # checks the name
+    stencil = dataclasses.replace(scene, rendition=_flat(scene.rendition, _BLACK))
     side = size * SUPERSAMPLING
-    picture = draw_background(scene.background, side)
+    picture = Image.new("RGB", (side, side))
+    _object(stencil, picture, highlighted=rationale)
+    return np.asarray(picture.reduce(SUPERSAMPLING))[..., 0] >= 64
+
+
+def _flat(rendition: Rendition, colour: Colour) -> Rendition:
+    """Returns a rendition that draws everything in one colour."""
+    return dataclasses.replace(rendition, ink=colour, paper=colour, tint=0.0)
+
+
+def _object(scene: Scene, picture: Image.Image, highlighted: str | None = None) -> None:
+    """Draws the parts behind the body, the body with its surface, then the parts in front.
+
+    The part named `highlighted` is drawn in white only.
+    """
+    side = picture.width
     across = -scene.scale * side if scene.mirrored else scene.scale * side
     upright = (across, 0.0, scene.centre[0] * side, 0.0, scene.scale * side, scene.centre[1] * side)
-    frame = nested(upright, 0.0, 0.0, 1.0, scene.angle)
     outline = max(1, round(scene.rendition.line * side))
-    _object(scene, Pen(ImageDraw.Draw(picture), frame, scene.rendition, outline), picture)
-    return _finish(np.asarray(picture.reduce(SUPERSAMPLING)), scene.finish, scene.background.seed)
+    pen = Pen(ImageDraw.Draw(picture), nested(upright, 0.0, 0.0, 1.0, scene.angle), scene.rendition, outline)
+    chalk = dataclasses.replace(pen, rendition=_flat(scene.rendition, _WHITE))
+    details = [Part(detail.rationales[0], detail, scene.body) for detail in scene.kind.details]
+    fixed = [*details, *(part for part in scene.parts if part.rationale in PARTS)]
 
+    def fix(behind: bool) -> None:
+        for part in fixed:
+            if part.slot.behind == behind:
+                draw = PARTS.get(part.rationale) or DETAILS[part.rationale]
+                chosen = chalk if part.rationale == highlighted else pen
+                draw(chosen.at(*place(part.slot, scene.extents)), part.colour)
 
-def _object(scene: Scene, pen: Pen, picture: Image.Image) -> None:
-    """Draws the parts behind the body, the body with its surface, then the parts in front."""
-    _fix(scene, pen, behind=True)
+    fix(behind=True)
     pen.polygon(scene.outline, scene.body)
     for part in scene.parts:
         if part.rationale in SURFACES:
-            _cover(pen, scene.outline, part, picture)
-    _fix(scene, pen, behind=False)
-
-
-def _fix(scene: Scene, pen: Pen, *, behind: bool) -> None:
-    for part in scene.parts:
-        if part.rationale in PARTS and part.slot.behind == behind:
-            PARTS[part.rationale](pen.at(*place(part.slot, scene.extents)), part.colour)
+            _cover(chalk if part.rationale == highlighted else pen, scene.outline, part, picture)
+            pen.contour(scene.outline)
+    fix(behind=False)
 
 
 def _cover(pen: Pen, outline: Points, part: Part, picture: Image.Image) -> None:
@@ -50,11 +81,13 @@ def _cover(pen: Pen, outline: Points, part: Part, picture: Image.Image) -> None:
     mask = Image.new("L", picture.size)
     ImageDraw.Draw(mask).polygon(through(pen.frame, outline), fill=255)
     picture.paste(layer, mask=mask)
-    pen.contour(outline)
 
 
-def _finish(pixels: np.ndarray, finish: PostProcessing, seed: int) -> np.ndarray:
-    """Rotates the hue of `pixels` (uint8 [s, s, 3]) about the grey axis, optionally inverts them, and adds noise."""
+def _finish(picture: Image.Image, finish: PostProcessing, seed: int) -> np.ndarray:
+    """Blurs `picture`, rotates its hue about the grey axis, optionally inverts it, and adds noise."""
+    if finish.blur:
+        picture = picture.filter(ImageFilter.GaussianBlur(finish.blur * picture.width))
+    pixels = np.asarray(picture)
     if finish == PostProcessing():
         return pixels
     cos, sin = math.cos(math.radians(finish.hue)), math.sin(math.radians(finish.hue))

@@ -47,21 +47,23 @@ def mix(first: Colour, second: Colour, share: float) -> Colour:
 class Rendition:
     """The mapping from colours to pixels: full paint (`tint` 1), or tinted line art on `paper`, outlined in `ink`.
 
-    `line` is the width of outlines as a fraction of the image side.
+    `line` is the width of outlines as a fraction of the image side. If `sketch` is positive, outlines are drawn twice,
+    and the second line strays from the first by up to this number of outline widths.
     """
 
     ink: Colour
     paper: Colour
     tint: float
     line: float
+    sketch: float = 0.0
 
     def fill(self, colour: Colour) -> Colour:
         """Returns the fill colour of an outlined shape in `colour`."""
-        return mix(self.paper, colour, self.tint)
+        return colour if self.tint == 1.0 else mix(self.paper, colour, self.tint)
 
     def shade(self, colour: Colour) -> Colour:
         """Returns the colour of a patch without an outline; line art shades it with ink, so that it stays visible."""
-        return colour if self.tint == 1.0 else mix(self.paper, self.ink, 0.4)
+        return colour if self.tint == 1.0 else mix(self.paper, self.ink, 0.55)
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,9 @@ class Pen:
 
     def polygon(self, points: Points, colour: Colour) -> None:
         """Draws a filled and outlined polygon."""
-        self.canvas.polygon(through(self.frame, points), fill=self.rendition.fill(colour))
-        self.contour(points)
+        flat = through(self.frame, points)
+        self.canvas.polygon(flat, fill=self.rendition.fill(colour))
+        self._outline(flat)
 
     def patch(self, points: Points, colour: Colour) -> None:
         """Draws a polygon without an outline."""
@@ -88,7 +91,7 @@ class Pen:
 
     def contour(self, points: Points) -> None:
         """Draws the outline of a polygon."""
-        self._stroke(through(self.frame, [*points, points[0]]), self.outline)
+        self._outline(through(self.frame, points))
 
     def ellipse(self, x: float, y: float, across: float, down: float, colour: Colour) -> None:
         """Draws a filled and outlined ellipse with the radii `across` and `down`."""
@@ -107,7 +110,19 @@ class Pen:
 
     def line(self, points: Points, width: float) -> None:
         """Draws a line in ink; `width` is in units of the frame and at least that of an outline."""
-        self._stroke(through(self.frame, points), max(self.outline, round(width * self._unit())))
+        width_in_pixels = max(self.outline, round(width * self._unit()))
+        self._stroke(through(self.frame, points), width_in_pixels, self.rendition.ink)
+
+    def tube(self, points: Points, width: float, colour: Colour) -> None:
+        """Draws a thick, outlined line with round ends; `width` is in units of the frame."""
+        flat, inner = through(self.frame, points), max(2, round(width * self._unit()))
+        self._stroke(flat, inner + self.outline, self.rendition.ink)
+        self._stroke(flat, max(1, inner - self.outline), self.rendition.fill(colour))
+
+    def ring(self, x: float, y: float, radius: float, width: float) -> None:
+        """Draws a circle in ink that is not filled."""
+        points = [(x + radius * u, y + radius * v) for u, v in _CIRCLE]
+        self.line([*points, points[0]], width)
 
     def _unit(self) -> float:
         return math.hypot(self.frame[0], self.frame[3])
@@ -116,12 +131,20 @@ class Pen:
         points = [(x + across * u, y + down * v) for u, v in _CIRCLE]
         self.canvas.polygon(through(self.frame, points), fill=paint)
 
-    def _stroke(self, flat: list[float], width: int) -> None:
+    def _outline(self, flat: list[float]) -> None:
+        self._stroke(flat + flat[:2], self.outline, self.rendition.ink)
+        # Long outlines are smooth curves, which the stray line would fray.
+        if self.rendition.sketch and len(flat) < 2 * len(_CIRCLE):
+            reach, phase = self.rendition.sketch * self.outline, 0.35 * len(flat)
+            stray = [v + reach * math.sin(2.4 * k + phase) for k, v in enumerate(flat + flat[:2])]
+            self._stroke(stray, max(1, self.outline * 2 // 3), self.rendition.ink)
+
+    def _stroke(self, flat: list[float], width: int, paint: Colour) -> None:
         """Draws a line with round joints, because PIL leaves gaps where wide segments meet."""
-        self.canvas.line(flat, fill=self.rendition.ink, width=width)
+        self.canvas.line(flat, fill=paint, width=width)
         radius = width / 2
         for x, y in zip(flat[::2], flat[1::2], strict=True):
-            self.canvas.ellipse((x - radius, y - radius, x + radius, y + radius), fill=self.rendition.ink)
+            self.canvas.ellipse((x - radius, y - radius, x + radius, y + radius), fill=paint)
 
 
 Draw = Callable[[Pen, Colour], None]

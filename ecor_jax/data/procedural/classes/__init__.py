@@ -1,0 +1,1 @@
+"""The classes of the built-in set, by kind."""

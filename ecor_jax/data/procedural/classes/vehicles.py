@@ -1,0 +1,87 @@
+"""The vehicles and the robot."""
+
+from ecor_jax.data.procedural.palette import CORAL, MUSTARD, SAGE, SILVER
+from ecor_jax.data.procedural.slots import ObjectClass, behind, essential, front, limb, surface
+
+KINDS: tuple[ObjectClass, ...] = (
+    ObjectClass("bus", ("box", "loaf"), 0.88, 0.48, (
+        behind("stacked luggage", -0.3, -0.92, 0.42),
+        behind("a numbered sign", 0.55, -1.12, 0.2),
+        surface("a striped body"),
+        front(("square windows", "round windows"), -0.22, -0.38, 0.62),
+        front("a folding door", 0.76, 0.0, 0.34),
+        essential(front("round wheels", -0.2, 1.0, 0.74)),
+        front("a bright headlight", 1.06, 0.7, 0.24),
+    ), natural=MUSTARD),
+    ObjectClass("train", ("engine",), 0.84, 0.5, (
+        behind("puffs of smoke", 0.68, -0.45, 0.42),
+        behind("a ringing bell", 0.1, -0.5, 0.3),
+        behind("a pile of coal", -1.3, 0.5, 0.36),
+        surface("a checked body"),
+        front("arched windows", -0.56, -0.4, 0.38),
+        essential(front("round wheels", -0.1, 1.0, 0.8)),
+        front("a wedge plough", 1.12, 0.86, 0.26),
+        front("a bright headlight", 1.0, 0.1, 0.22),
+    )),
+    ObjectClass("boat", ("hull", "bowl"), 0.85, 0.34, (
+        essential(behind("a billowing sail", 0.05, -0.7, 0.84)),
+        behind("a waving flag", -0.88, -1.0, 0.36),
+        surface("a striped body"),
+        front("round windows", -0.14, -0.1, 0.42),
+        front("a wooden oar", -0.85, -0.35, 0.42, 38.0),
+        front(("a heavy anchor", "a life ring"), 0.66, 0.1, 0.24),
+        front("splashing waves", 0.0, 1.02, 1.0),
+    )),
+    ObjectClass("rocket", ("bullet", "capsule"), 0.34, 0.62, (
+        behind("a burst of flames", 0.0, 1.02, 0.36),
+        essential(behind(("curved fins", "side boosters"), 0.0, 0.5, 0.42)),
+        behind("a pointed top", 0.0, -0.82, 0.36),
+        behind(("twinkling stars", "a ringed planet"), 2.0, -0.72, 0.32),
+        surface("a checked body"),
+        front("round windows", 0.0, -0.04, 0.46, 90.0),
+    )),
+    ObjectClass("bicycle", ("frame",), 0.62, 0.38, (
+        behind("thin spokes", 0.0, 1.0, 0.6),
+        behind("stacked luggage", -1.32, -0.55, 0.32),
+        behind("bent handlebars", 0.66, -1.2, 0.3),
+        behind("a padded saddle", -0.45, -1.25, 0.28),
+        front(("a wicker basket", "a bright headlight"), 1.32, -0.85, 0.26),
+        front("pedals and a chain", 0.0, 0.9, 0.26),
+    ), (behind("rims", 0.0, 1.0, 0.6),), natural=CORAL),
+    ObjectClass("airplane", ("fuselage",), 0.92, 0.22, (
+        behind("an upright tail fin", -0.8, -1.4, 0.36),
+        behind("a spinning propeller", 1.06, 0.1, 0.42),
+        behind("fluffy clouds", 0.35, -4.0, 0.42),
+        surface("wavy stripes"),
+        front("round windows", 0.02, -0.4, 0.34),
+        front("a glass cockpit", 0.66, -0.5, 0.2),
+        essential(limb(front("swept wings", 0.0, 0.85, 0.5))),
+        behind("round wheels", 0.45, 1.5, 0.34),
+    ), natural=SILVER),
+    ObjectClass("helicopter", ("cabin",), 0.82, 0.36, (
+        essential(behind("long rotor blades", 0.42, -1.45, 0.78)),
+        behind("landing skids", 0.4, 1.3, 0.46),
+        surface("painted stars"),
+        front("a tail rotor", -1.0, -0.5, 0.28),
+        front("a glass cockpit", 0.62, -0.2, 0.3),
+        front("a red cross", 0.06, 0.25, 0.18),
+        behind("a rope ladder", -0.35, 1.5, 0.42),
+    )),
+    ObjectClass("tractor", ("tractor",), 0.72, 0.46, (
+        behind("a tall exhaust pipe", 0.55, -0.62, 0.34),
+        behind("a bale of hay", -1.75, 0.78, 0.36),
+        front("square windows", -0.44, -0.62, 0.32),
+        front("a metal grille", 0.74, 0.3, 0.18),
+        essential(front("big and small wheels", 0.0, 0.92, 0.94)),
+        front("a bright headlight", 1.12, -0.02, 0.2),
+    ), natural=SAGE),
+    ObjectClass("robot", ("robot", "round robot"), 0.44, 0.6, (
+        behind("long antennae", 0.0, -1.02, 0.42),
+        behind("pincer arms", 0.0, 0.15, 0.6),
+        behind(("round wheels", "a burst of flames"), 0.0, 1.04, 0.44),
+        front("big round eyes", 0.0, -0.7, 0.26),
+        front("a row of buttons", 0.0, 0.74, 0.3),
+        front("a screen with a wave", 0.0, 0.14, 0.29),
+        behind("a winding key", -1.3, 0.7, 0.34),
+    )),
+)  # fmt: skip
