@@ -24,8 +24,10 @@ def load(model: str | Path, rationales: Rationales = None, *, task: str = "", re
     """Loads a model that explains pictures: `load(model).explain("cat.jpg")`.
 
     Args:
-        model: a model directory (`WORKDIR/model`), any converted CLIP, or a hub id.
-        rationales: {class: [rationale, ...]}, or a JSON file of it; a plain CLIP has none of its own.
+        model: a model directory (`WORKDIR/model`), any converted CLIP, a hub id, or "drawings", a small CLIP that is
+            part of this package and knows the built-in drawings (`data.procedural`).
+        rationales: {class: [rationale, ...]}, or a JSON file of it; a plain CLIP has none of its own, unless its
+            directory has a rationales.json.
         task: MODULE:CLASS of a user-defined task.
         revision: branch, tag or commit of a hub id; the same as "USER/NAME@REVISION".
 

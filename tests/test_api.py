@@ -122,8 +122,7 @@ def test_the_notebook_of_the_docs_runs(tmp_path, monkeypatch):
     """Its cells, with a run of a few steps in the place of its quickstart."""
     notebook = json.loads((Path(__file__).parents[1] / "docs" / "interface.ipynb").read_text())
     cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    short = {"steps": 1, "pretrain.steps": 1, "pretrain.data.count": 300, "data.train_count": 64, "data.test_count": 16}
-    short |= {"pretrain.model": "tiny/16-8", "pretrain.data.batch_size": 16, "data.batch_size": 16}
+    short = {"steps": 1, "data.train_count": 64, "data.test_count": 16, "data.batch_size": 16}
     whole = 'ecor_jax.train("configs/quickstart.py", "runs/quickstart")'
     assert whole in cells[0]
     cells[0] = cells[0].replace(whole, f'ecor_jax.train("configs/quickstart.py", "runs/quickstart", {short})')

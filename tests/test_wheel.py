@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-DATA = {".css", ".html", ".json", ".typed"}
+DATA = {".css", ".html", ".json", ".md", ".safetensors", ".typed"}
 """Suffixes of files of the package that are no code."""
 
 
@@ -39,7 +39,7 @@ QUICKSTART = """
 import sys
 import ecor_jax.tasks.base as base
 def run(config, workdir):
-    print(base.__file__, workdir, config.pretrain.model, [name for name in sys.modules if name.startswith("configs")])
+    print(base.__file__, workdir, config.model, [name for name in sys.modules if name.startswith("configs")])
 base.run = run
 """
 
@@ -53,7 +53,7 @@ base.run = run
             ["train", "--config=configs/faces_orl.py:table5/base", "--help"],
             ["usage: ecor-jax train", "--config.bottleneck.tuned=last_mlp,aggregation"],
         ),
-        (QUICKSTART, ["quickstart", "--workdir=out"], ["site/ecor_jax/tasks/base.py out small/64-16 []"]),
+        (QUICKSTART, ["quickstart", "--workdir=out"], ["site/ecor_jax/tasks/base.py out drawings []"]),
     ],
 )
 def test_the_console_script_finds_its_configs(unpacked, tmp_path, before, arguments, told):

@@ -1,4 +1,4 @@
-"""Resolves a path or Hugging Face hub id to local files, downloading them if needed, wherever a model is loaded."""
+"""Resolves a path, the name of a shipped model or a hub id to local files, wherever a model is loaded."""
 
 import fnmatch
 import os
@@ -17,30 +17,41 @@ _ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 _WEIGHTS = ("model*.safetensors", "open_clip_model.safetensors", "pytorch_model*.bin", "open_clip_pytorch_model.bin")
 _OTHERS = ("*.json", "merges.txt", "spiece.model", "README.md", "prompts.safetensors", "bottleneck.safetensors")
 
+SHIPPED = {path.name: path for path in sorted((Path(__file__).parents[1] / "models").iterdir()) if path.is_dir()}
+"""Directories of the models that are part of this package, by name."""
+
 
 def at_revision(source: str, revision: str) -> str:
     """Returns `USER/NAME@REVISION`. Raises UserError if `source` is a local path or already contains a revision."""
     if not revision:
         return source
-    if os.path.exists(source) or "@" in source:
+    if os.path.exists(source) or source in SHIPPED or "@" in source:
         raise UserError(f"{source}: a revision, {revision!r}, is of a hub id without one; expected none here")
     return f"{source}@{revision}"
 
 
 def local_copy(source: str | Path, *, weights: Sequence[str] = _WEIGHTS, others: Sequence[str] = _OTHERS) -> Path:
-    """Returns `source` if it is a local file or directory, else the path of the downloaded snapshot of that hub id.
+    """Returns the path of the local files of `source`: of a shipped model, a local path, or a downloaded hub id.
 
+    A name in SHIPPED is that model, also where a file or directory has the same name, which is then reported; a path
+    such as ./NAME is never a shipped model.
     A hub id may be followed by a branch, tag or commit: `USER/NAME@REVISION`. Only the configuration and tokenizer
     files (`others`) and the first pattern of `weights` that matches a file are downloaded.
     Raises UserError if neither the path nor the hub id exists, or if there is no network or no permission to read.
     """
     path = Path(source)
+    if isinstance(source, str) and source in SHIPPED:
+        if os.path.exists(path):
+            logging.warning(
+                "%s: the model of this name that ecor_jax ships is used; ./%s is the one here", source, source
+            )
+        return SHIPPED[source]
     if os.path.exists(path):
         if not os.access(path, os.R_OK | os.X_OK if path.is_dir() else os.R_OK):
             raise UserError(f"{path}: cannot be read: its permissions do not allow it")
         return path
     if isinstance(source, Path) or not _ID.fullmatch(source):
-        raise UserError(f"{source}: no such file or directory")
+        raise UserError(f"{source}: no such file or directory, nor a model that ships ({', '.join(SHIPPED)})")
     name, _, revision = source.partition("@")
     try:
         snapshot = Path(snapshot_download(name, revision=revision or None, allow_patterns=list(others)))

@@ -23,6 +23,8 @@ from ecor_jax.errors import UserError
 WEIGHTS = "model.safetensors"
 DESCRIPTION, PROMPTS, HEAD = "ecor.json", "prompts.safetensors", "bottleneck.safetensors"
 """Files that a tuned model adds (`tasks.rationale.tuned`, `bottleneck.directory`)."""
+RATIONALES = "rationales.json"
+"""A file {class: [rationale, ...]} in the directory of a CLIP: those that it explains by unless others are given."""
 OWN = {
     *(WEIGHTS, DESCRIPTION, PROMPTS, HEAD, "config.json", preprocessor.FILE),
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json"),
@@ -48,7 +50,7 @@ class Model:
 
 
 def load_clip(source: str | Path, *, dtype=jnp.float32) -> Model:
-    """Loads a CLIP from a directory (Hugging Face or OpenCLIP layout) or from a Hugging Face hub id.
+    """Loads a CLIP from a directory (Hugging Face or OpenCLIP layout), a Hugging Face hub id or a shipped name.
 
     dtype: the type the towers compute in; parameters are float32, with exactly the stored values.
     Raises UserError if a file is missing, unreadable or inconsistent with the others.
@@ -69,14 +71,16 @@ def save_clip(
     *,
     origin: Origin = UNKNOWN,
     overwrite: bool = False,
+    dtype: str = "float32",
 ) -> None:
     """Writes a model directory that `load_clip` and transformers' CLIPModel and AutoTokenizer can load.
 
+    dtype: the type of the stored weights, "float32" or "bfloat16".
     The directory is written atomically. Raises UserError if it cannot be written, or if it exists and is not empty,
     unless `overwrite` is set and it is a model directory.
     """
     with new_directory(Path(directory), overwrite=overwrite) as partial:
-        write_clip(partial, clip, tokenizer, preprocess, origin)
+        write_clip(partial, clip, tokenizer, preprocess, origin, dtype)
 
 
 def write_clip(
@@ -85,12 +89,13 @@ def write_clip(
     tokenizer: PreTrainedTokenizerBase | None,
     preprocess: Preprocess | None,
     origin: Origin,
+    dtype: str = "float32",
 ) -> None:
     """Writes the files of a model directory into an existing directory."""
-    tensors = foreign_tensors(clip, family_of(clip.config).entries)
+    tensors = foreign_tensors(clip, family_of(clip.config).entries, dtype)
     save_file(tensors, directory / WEIGHTS, metadata={"format": "pt"})
     fields = huggingface.config_fields(clip.config, tokenizer)
-    atomic.write_json(directory / "config.json", fields | {KEY: origin.as_fields()})
+    atomic.write_json(directory / "config.json", fields | {"dtype": dtype, KEY: origin.as_fields()})
     if preprocess is not None:
         atomic.write_json(directory / preprocessor.FILE, preprocessor.preprocessor_fields(preprocess))
     if tokenizer is not None:

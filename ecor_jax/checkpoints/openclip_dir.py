@@ -26,16 +26,18 @@ def save_openclip(
     preprocess: Preprocess | None,
     *,
     origin: Origin = UNKNOWN,
+    dtype: str = "float32",
 ) -> None:
     """Writes, atomically, a directory that OpenCLIP and `checkpoints.openclip` can load.
 
+    dtype: the type of the stored weights, "float32" or "bfloat16".
     Raises UserError if it exists and is not empty, or if OpenCLIP's configuration cannot express the model.
     """
     fields = model_cfg(clip.config)
     described = {"model_cfg": fields, "preprocess_cfg": _preprocess_cfg(preprocess), KEY: origin.as_fields()}
     entries = timm_siglip.ENTRIES if clip.config.text.padded else openai.ENTRIES
     with new_directory(Path(directory)) as partial:
-        save_file(foreign_tensors(clip, entries), partial / openclip.WEIGHTS[0], metadata={"format": "pt"})
+        save_file(foreign_tensors(clip, entries, dtype), partial / openclip.WEIGHTS[0], metadata={"format": "pt"})
         atomic.write_json(partial / openclip.CONFIG, described)
         if tokenizer is not None:
             tokenizer.save_pretrained(partial)

@@ -8,7 +8,7 @@ from transformers import PreTrainedTokenizerBase
 
 from ecor_jax.checkpoints import huggingface, openai, openclip
 from ecor_jax.checkpoints.families import refused_family
-from ecor_jax.checkpoints.hub import local_copy
+from ecor_jax.checkpoints.hub import SHIPPED, local_copy
 from ecor_jax.checkpoints.origin import Origin, origin_of
 from ecor_jax.checkpoints.preprocessor import read_preprocess
 from ecor_jax.checkpoints.tokenizer_files import has_tokenizer, read_tokenizer
@@ -65,8 +65,11 @@ def read_source(
 
 
 def read_architecture(source: str) -> ClipConfig:
-    """Returns the configuration of a model directory, known hub id or preset. Raises UserError for any other source."""
-    directory = Path(source)
+    """Returns the configuration of a model directory, shipped model, known hub id or preset.
+
+    Raises UserError for any other source.
+    """
+    directory = SHIPPED.get(source, Path(source))
     if source and directory.is_dir():
         if (directory / "config.json").is_file():
             return huggingface.read_config(directory / "config.json")
@@ -77,7 +80,7 @@ def read_architecture(source: str) -> ClipConfig:
     if source not in HUB_IDS and source not in PRESETS:
         raise UserError(
             f"model is {source!r}, of which no shapes are known; expected a model directory, or one of "
-            f"{', '.join((*HUB_IDS, *PRESETS))}"
+            f"{', '.join((*SHIPPED, *HUB_IDS, *PRESETS))}"
         )
     return preset(HUB_IDS.get(source, source))
 

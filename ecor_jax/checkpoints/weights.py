@@ -73,15 +73,19 @@ def load_weights(
     return nnx.merge(graph, nnx.from_flat_state(variables))
 
 
-def foreign_tensors(clip: Clip, entries: Sequence[Entry]) -> dict[str, np.ndarray]:
-    """Returns `clip`'s float32 parameters with the names and layouts of `entries`; fused tensors are concatenated."""
+def foreign_tensors(clip: Clip, entries: Sequence[Entry], dtype: str = "float32") -> dict[str, np.ndarray]:
+    """Returns `clip`'s parameters with the names and layouts of `entries`; fused tensors are concatenated.
+
+    dtype: one of FLOATS, to which float32 parameters are rounded.
+    """
     parameters, pieces = flat_parameters(clip), {}
     for entry in entries:
         value = parameters[entry.path]
         layers = value if _stacked(entry) else value[None]
         for layer, name in enumerate(_names(entry, value.shape)):
             pieces.setdefault(name, []).append(np.asarray(entry.layout.write(layers[layer, ...]), order="C"))
-    return {name: np.concatenate(parts) if len(parts) > 1 else parts[0] for name, parts in pieces.items()}
+    whole = {name: np.concatenate(parts) if len(parts) > 1 else parts[0] for name, parts in pieces.items()}
+    return {name: value.astype(jnp.dtype(dtype), copy=False) for name, value in whole.items()}
 
 
 def flat_parameters(clip: Clip) -> dict[str, np.ndarray]:

@@ -173,6 +173,7 @@ PRESETS: dict[str, ClipConfig] = {
     "siglip2/ViT-gopt-16-384": _siglip(384, 16, _GIANT, _SO400M, vocab_size=_GEMMA),
     # Small enough to pretrain on a laptop; vocab_size is that of the tokenizer learned from the captions.
     "small/64-8": _clip(64, 8, (192, 6, 3), (128, 3, 4), 128, "gelu", vocab_size=2048),
+    "mini/64-8": _clip(64, 8, (128, 5, 4), (128, 3, 4), 128, "gelu", vocab_size=1024),
     "small/64-16": _clip(64, 16, (128, 4, 4), (96, 2, 3), 128, "gelu", vocab_size=1024),
     "small/128-16": _clip(128, 16, (192, 6, 3), (128, 3, 4), 128, "gelu", vocab_size=2048),
     # For tests.

@@ -16,12 +16,14 @@ from ecor_jax.commands import cli
 
 
 def main(args: argparse.Namespace) -> None:
+    from ecor_jax.atomic import new_file
     from ecor_jax.checkpoints.card import write_card
     from ecor_jax.checkpoints.hub import at_revision
-    from ecor_jax.checkpoints.model_dir import check_new, save_clip
+    from ecor_jax.checkpoints.model_dir import RATIONALES, check_new, save_clip
     from ecor_jax.checkpoints.openclip_dir import save_openclip
     from ecor_jax.checkpoints.source import read_source
     from ecor_jax.checkpoints.weights import weights_digest
+    from ecor_jax.data.vocabulary import Vocabulary
     from ecor_jax.parallel.processes import broadcast_from_first
 
     logging.set_verbosity(logging.INFO)  # shows notes on the files, such as weights in half precision
@@ -31,7 +33,11 @@ def main(args: argparse.Namespace) -> None:
         options = {name: getattr(args, name) for name in ("activation", "heads", "tokenizer", "preprocess")}
         read = read_source(at_revision(args.source, args.revision), **options)
         save = {"huggingface": save_clip, "openclip": save_openclip}[args.to]
-        save(args.output, read.clip, read.tokenizer, read.preprocess, origin=read.origin)
+        save(args.output, read.clip, read.tokenizer, read.preprocess, origin=read.origin, dtype=args.dtype)
+        if (rationales := read.path / RATIONALES).is_file():
+            text = Vocabulary.from_file(rationales).to_json()
+            with new_file(args.output / RATIONALES) as partial:
+                partial.write_text(text)
         if args.to == "huggingface":
             write_card(args.output)
         print(f"{args.output}: {read.clip.config}")
@@ -59,6 +65,8 @@ def parser() -> argparse.ArgumentParser:
     add("--revision", default="", metavar="REVISION", help=commit)
     forms = "whose directory is written (default: huggingface, which this project reads, too)"
     add("--to", choices=["huggingface", "openclip"], default="huggingface", help=forms)
+    dtypes = "the type of the stored weights: bfloat16 takes half of the space, and rounds (default: float32)"
+    add("--dtype", choices=["float32", "bfloat16"], default="float32", help=dtypes)
     add("--activation", choices=["quick_gelu", "gelu"], help="activation of sources that do not state theirs")
     add("--heads", type=_heads, metavar="VISION,TEXT", help="attention heads of the towers in a file that does not say")
     ways = "how images are prepared, instead of what the source says or, if it says nothing, OpenAI's way"

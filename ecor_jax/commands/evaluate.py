@@ -22,7 +22,9 @@ def parser() -> argparse.ArgumentParser:
     parser = cli.parser(__doc__)
     cli.add_config(parser)
     cli.add_processes(parser)
-    parser.add_argument("--model", required=True, metavar="DIR", help="model directory or hub id")
+    parser.add_argument(
+        "--model", required=True, metavar="DIR", help="model directory, hub id, or drawings, which ships"
+    )
     parser.add_argument("--output", required=True, metavar="FILE.json", type=cli.path_arg, help="where the results go")
     parser.add_argument("--report", metavar="DIR", type=cli.path_arg, help="folder of a page (default: none)")
     answers = "file of a line of JSON for each picture or pair (default: none is written)"

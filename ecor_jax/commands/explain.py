@@ -30,7 +30,7 @@ def main(args: argparse.Namespace) -> None:
 def parser() -> argparse.ArgumentParser:
     parser = cli.parser(__doc__)
     add = parser.add_argument
-    add("--model", required=True, metavar="DIR", help="model directory or hub id")
+    add("--model", required=True, metavar="DIR", help="model directory, hub id, or drawings, which ships")
     what = parser.add_mutually_exclusive_group(required=True)
     pictures = "pictures, or folders or zips of them"
     what.add_argument("--images", nargs="+", type=cli.path_arg, metavar="PATH", help=pictures)

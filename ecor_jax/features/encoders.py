@@ -55,7 +55,9 @@ class ClipEncoder(DualEncoder):
 
     @classmethod
     def from_pretrained(cls, source: str | Path, *, revision: str = "") -> Self:
-        """Loads a CLIP from a model directory (Hugging Face or OpenCLIP) or hub id. Raises UserError if it is neither.
+        """Loads a CLIP from a model directory (Hugging Face or OpenCLIP), hub id or shipped name such as "drawings".
+
+        Raises UserError if it is none of them.
 
         revision: branch, tag or commit of a hub id; the same as "USER/NAME@REVISION".
         """

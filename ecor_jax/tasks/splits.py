@@ -8,7 +8,7 @@ import numpy as np
 
 from ecor_jax.config.options import BatchSize, OnBad, Seed, Share, Within, Workers, comma_list, path_list
 from ecor_jax.data.images import open_images, splits_of
-from ecor_jax.data.procedural import Procedural
+from ecor_jax.data.procedural import Procedural, Style
 from ecor_jax.data.records import Source
 from ecor_jax.data.sources import Concatenated, Renamed, split_by_class
 from ecor_jax.data.tally import Tally
@@ -23,7 +23,8 @@ class LabelledPictures:
     """Options of pictures with classes.
 
     images: a folder tree, a zip, an ArrayRecord directory or tfds:NAME (`data.tfds_sets`), several with commas; or
-      'procedural', the built-in drawings, of which train_count and test_count are generated.
+      'procedural', the built-in drawings, of which train_count and test_count are generated in one `style`
+      (`data.procedural`).
     test_images: the pictures of the test split, if they are stored separately.
     holdout: share of every class for the test split if the pictures have no splits.
     validation: the split to choose settings on: a share of every class of the training split, or a split's name.
@@ -47,22 +48,24 @@ class LabelledPictures:
     seed: Seed = 0
     train_count: Drawn = 0
     test_count: Drawn = 0
+    style: Style = "target"
 
 
-def drawings(data: LabelledPictures, size: int) -> dict[str, Source]:
+def drawings(data: LabelledPictures, size: int) -> dict[str, Procedural]:
     """Returns the built-in drawings as "train" and "test", `size` x `size` pixels each."""
     seeds = np.random.SeedSequence(data.seed).generate_state(2)
     counts = {"train": data.train_count, "test": data.test_count}
     return {
-        name: Procedural(count, style="target", seed=int(seed), size=size)
+        name: Procedural(count, style=data.style, seed=int(seed), size=size)
         for (name, count), seed in zip(counts.items(), seeds, strict=True)
     }
 
 
 def with_validation(
-    splits: dict[str, Source], data: LabelledPictures, folders: Mapping[str, str], tally: Tally
+    splits: Mapping[str, Source], data: LabelledPictures, folders: Mapping[str, str], tally: Tally
 ) -> dict[str, Source]:
     """Adds "validation", a share of "train" or a split of the images, to the splits if `data.validation` is set."""
+    splits = dict(splits)
     if not data.validation:
         return splits
     share = share_of(data.validation)

@@ -1,4 +1,4 @@
-"""The quickstart, shrunk to two steps of everything; and, marked slow, as a newcomer runs it."""
+"""The quickstart, shrunk to a few steps of everything; and, marked slow, as a newcomer runs it."""
 
 import json
 import subprocess
@@ -9,13 +9,16 @@ import pytest
 
 from ecor_jax.commands import quickstart
 from ecor_jax.config import files as config_files
+from ecor_jax.errors import UserError
 
 
-def shrunk(path):
-    config = READ(path)
-    for run in (config, config.pretrain):
-        run.steps, run.log_every, run.checkpoint_every, run.data.batch_size = 2, 1, 2, 16
-    config.pretrain.model, config.pretrain.data.count = "tiny/16-8", 48
+def shrunk(path, row):
+    config = READ(path, row)
+    config.steps, config.log_every, config.checkpoint_every, config.data.batch_size = 2, 1, 2, 16
+    if config.pretrain:
+        small = config.pretrain
+        small.steps, small.log_every, small.checkpoint_every, small.data.batch_size = 2, 1, 2, 16
+        small.model, small.data.count = "tiny/16-8", 48
     config.data.train_count, config.data.test_count, config.report.pictures = 48, 24, 3
     config.evaluation.batch_size, config.prompts.count = 16, 2
     return config
@@ -25,24 +28,34 @@ READ = config_files.read_config
 
 
 @pytest.mark.smoke
-def test_it_makes_a_clip_compares_three_methods_and_writes_the_page(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("flags", [(), ("--from_scratch",)], ids=["shipped", "from_scratch"])
+def test_it_compares_three_methods_and_writes_the_page(flags, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(quickstart, "read_config", shrunk)
-    args = quickstart.parser().parse_args([f"--workdir={tmp_path / 'run'}", "--seed=3"])
+    run = tmp_path / "run"
+    args = quickstart.parser().parse_args([f"--workdir={run}", "--seed=3", *flags])
     quickstart.main(args)
-    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    results = json.loads((run / "results.json").read_text())
     assert results["dataset"] == "drawings" and results["seed"] == 3
-    assert list(results["methods"]) == ["clip", "dror", "ecor"]
+    assert list(results["methods"]) == list(results["causal"]) == ["clip", "dror", "ecor"]
     for rates in results["methods"].values():
         assert rates["rr"] + rates["rw"] + rates["wr"] + rates["ww"] == pytest.approx(1)
         assert rates["count"] == 24
-    page = (tmp_path / "run" / "report" / "index.html").read_text()
-    assert page.count("<img ") == 3
-    assert (tmp_path / "run" / "clip" / "model" / "model.safetensors").exists()
-    assert "ecor" in json.loads((tmp_path / "run" / "model" / "ecor.json").read_text())["methods"]
+    for test in results["causal"].values():
+        assert test["pictures"] + test["undrawn"] + test["single"] == 24
+    experiments = min(6, results["causal"]["ecor"]["pictures"])
+    page = (run / "report" / "index.html").read_text()
+    assert page.count("<img ") == 3 + 3 * experiments
+    assert (run / "clip" / "model" / "model.safetensors").exists() == bool(flags)
+    assert "ecor" in json.loads((run / "model" / "ecor.json").read_text())["methods"]
     assert "open " in capsys.readouterr().out
-    # A second run in the same folder finds everything done and says the same.
-    quickstart.main(args)
-    assert json.loads((tmp_path / "run" / "results.json").read_text()) == results
+    if flags:
+        # A second run in the same folder finds everything done and says the same.
+        quickstart.main(args)
+        assert json.loads((run / "results.json").read_text()) == results
+    other = quickstart.parser().parse_args([f"--workdir={run}", *(() if flags else ("--from_scratch",))])
+    expected = "add --from_scratch" if flags else "leave out --from_scratch"
+    with pytest.raises(UserError, match=f"run: holds a quickstart .*; {expected}, or choose another --workdir"):
+        quickstart.main(other)
 
 
 @pytest.mark.slow
@@ -50,5 +63,7 @@ def test_as_a_newcomer_runs_it(tmp_path):
     start = time.perf_counter()
     subprocess.run([sys.executable, "-m", "launch.quickstart", f"--workdir={tmp_path / 'run'}"], check=True)
     assert time.perf_counter() - start < 300
-    methods = json.loads((tmp_path / "run" / "results.json").read_text())["methods"]
-    assert methods["ecor"]["rr"] > methods["clip"]["rr"]
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert results["methods"]["ecor"]["rr"] > results["methods"]["clip"]["rr"]
+    for test in results["causal"].values():
+        assert test["pair"]["difference"]["interval"][0] > 0

@@ -58,7 +58,7 @@ def test_results_of_rationales(trained):
     assert results.keys() == {"dataset", "seed", "methods", "data", "config_sha256"}
     assert (results["dataset"], results["seed"], list(results["methods"])) == ("squares", 0, ["dror", "ecor"])
     for rates in results["methods"].values():
-        assert list(rates) == ["rr", "rw", "wr", "ww", "accuracy", "count"]
+        assert list(rates) == ["rr", "rw", "wr", "ww", "accuracy", "count", "top1"]
         assert rates["count"] == 15
         assert sum(rates[name] for name in ("rr", "rw", "wr", "ww")) == pytest.approx(1)
         assert rates["accuracy"] == pytest.approx(rates["rr"] + rates["rw"])

@@ -147,6 +147,6 @@ def test_help_lists_the_options_of_a_config(capsys):
             cli.parse(train.parser(), arguments)
         told = capsys.readouterr().out
         assert "options of quickstart.py:\n" in told
-        assert "\n  --config.data.test_count=600\n" in told and "\n  --config.pretrain.steps=1300\n" in told
+        assert "\n  --config.data.test_count=600\n" in told and "\n  --config.model=drawings\n" in told
     with pytest.raises(UserError, match="no such config"):
         cli.parse(train.parser(), ["--config=nope.py", "--help"])

@@ -10,7 +10,8 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from ecor_jax.aot.steps import Sizes, Steps, batch_of, clip_of, shapes_of, train_step
-from ecor_jax.checkpoints.model_dir import load_clip, save_clip
+from ecor_jax.atomic import new_file
+from ecor_jax.checkpoints.model_dir import RATIONALES, load_clip, save_clip
 from ecor_jax.checkpoints.source import read_architecture
 from ecor_jax.clip.config import PRESETS, preset
 from ecor_jax.clip.model import Clip
@@ -21,7 +22,7 @@ from ecor_jax.data.captions import Captions, ListedCaptions, ProceduralCaptions
 from ecor_jax.data.encode import CaptionLabels, Encode
 from ecor_jax.data.images import open_images
 from ecor_jax.data.in_memory import load_checked
-from ecor_jax.data.procedural import Procedural
+from ecor_jax.data.procedural import Procedural, vocabulary
 from ecor_jax.data.records import Source
 from ecor_jax.data.sources import Concatenated
 from ecor_jax.data.tally import UNREADABLE
@@ -84,6 +85,9 @@ class Pretrain(Task[PretrainOptions, None]):
         save_clip(
             directory, evaluated["pretrain"].model, self.tokenizer, self.preprocess, origin=self.origin, overwrite=True
         )
+        if isinstance(self.texts, ProceduralCaptions):
+            with new_file(directory / RATIONALES) as partial:
+                partial.write_text(vocabulary().to_json())
         return True
 
     def results(self, evaluated: Mapping[str, MethodResult[None]]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.data import procedural
 from ecor_jax.data.augment import Augment
 from ecor_jax.data.in_memory import load_checked
+from ecor_jax.data.procedural import Procedural
 from ecor_jax.data.records import Source
 from ecor_jax.data.sources import without_classes
 from ecor_jax.data.tally import UNREADABLE, Tally
@@ -33,6 +34,8 @@ class Dataset:
     test: Source
     tally: Tally
     """Counts of the files, with a message per skipped image, class or rationale."""
+    drawings: Procedural | None = None
+    """The test pictures if they are the built-in drawings."""
 
     def fingerprint(self) -> list[object]:
         """Returns plain values that identify the data."""
@@ -53,11 +56,13 @@ def open_dataset(
 
     too_long: returns the rationales whose prompts exceed the text tower's context; `data.on_long` applies to them.
     """
-    tally = Tally()
+    tally, drawn = Tally(), None
     if data.images == PROCEDURAL:
         # Drawings have the input size of the tower.
-        sets = drawings(data, len(preprocess(Image.new("RGB", (8, 8)))))
-        for source in sets.values() if training else [sets["test"]]:
+        procedural_sets = drawings(data, len(preprocess(Image.new("RGB", (8, 8)))))
+        sets: dict[str, Source] = {**procedural_sets}
+        drawn = procedural_sets["test"]
+        for source in sets.values() if training else [drawn]:
             tally.add_source(source)
         vocabulary, folders = procedural.vocabulary(), {}
     else:
@@ -74,7 +79,7 @@ def open_dataset(
         prepared = prepared_for(preprocess, data.resize, training=name == "train")
         sets[name] = _usable(sets[name], vocabulary, data, prepared, augment, tally)
     logging.info("%s", vocabulary.describe())
-    return Dataset(vocabulary, sets.get("train"), sets.get("validation"), sets["test"], tally)
+    return Dataset(vocabulary, sets.get("train"), sets.get("validation"), sets["test"], tally, drawn)
 
 
 def prepared_for(preprocess: Preprocess, resize: str, *, training: bool) -> Preprocess:

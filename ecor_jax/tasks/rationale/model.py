@@ -141,20 +141,20 @@ def _vocabulary_terms(
 ) -> dict[str, Float[Array, "batch"]]:
     """Computes cross-entropies over the complete vocabulary: outer and inner candidates, or all pairs."""
     if model.outer_bank is None:
-        return {"pair": model.shard_map_pairs(_all_pairs_loss, images, outer, inner)}
+        return {"pair": model.shard_map_pairs(all_pairs_loss, images, outer, inner)}
     return {
         "outer": candidate_loss(cosines(images, model.outer_bank[...]) * model.scale[...], outer),
-        "pair": model.shard_map_pairs(_conditional_loss, images, outer, inner),
+        "pair": model.shard_map_pairs(conditional_loss, images, outer, inner),
     }
 
 
-def _conditional_loss(examples: Any, banks: Banks, scale: Array, shards: Shards) -> Float[Array, "batch"]:
+def conditional_loss(examples: Any, banks: Banks, scale: Array, shards: Shards) -> Float[Array, "batch"]:
     """Computes -log P(i | o, I) of gold pairs."""
     images, outer, inner = examples
     return -shards.at(shards.log_softmax(conditional_logits(images, banks.pair, scale, outer, shards)), inner)
 
 
-def _all_pairs_loss(examples: Any, banks: Banks, scale: Array, shards: Shards) -> Float[Array, "batch"]:
+def all_pairs_loss(examples: Any, banks: Banks, scale: Array, shards: Shards) -> Float[Array, "batch"]:
     """Computes -log P(o, i | I) of gold pairs, with one softmax over all pairs."""
     images, outer, inner = examples
     texts = pair_embeddings(banks.pair, outer, inner, shards)

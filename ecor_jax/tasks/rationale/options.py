@@ -73,11 +73,14 @@ class RationaleEvaluation:
     top_k: number of pairs that vote; 0: five, or all pairs if there are fewer.
     calibration: whether to compute marginal probabilities of categories and rationales too, for their calibration.
       These are sums over all pairs, which the search for the top pairs does not need.
+    causal: whether to run the causal test (`tasks.rationale.causal`), for which the pictures must be the built-in
+      drawings.
     """
 
     mode: Literal["strict", "dror"] = "strict"
     top_k: Annotated[int, Within(0, 10**6)] = 0
     calibration: bool = True
+    causal: bool = False
     batch_size: EvaluationBatchSize = 64
 
 

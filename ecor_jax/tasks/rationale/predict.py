@@ -19,6 +19,7 @@ from ecor_jax.errors import UserError
 from ecor_jax.features.text_bank import embed_texts
 from ecor_jax.parallel.map_batches import map_batches
 from ecor_jax.parallel.shards import Shards
+from ecor_jax.tasks.rationale.causal import CausalTest
 from ecor_jax.tasks.rationale.doubly_right import Outcomes, rates
 from ecor_jax.tasks.rationale.joint import Banks, TopPairs, likeliest, top_pairs, top_pairs_of
 from ecor_jax.tasks.rationale.methods import Method, categories_and_rationales, outer_prompts, words_of
@@ -51,15 +52,19 @@ class Predictions(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """The predictions of one method for the test images, and their outcomes."""
+    """The predictions of one method for the test images, their outcomes, and the causal test if it was run."""
 
     predictions: Predictions
     outcomes: Outcomes
+    causal: CausalTest | None = None
 
     @property
     def rates(self) -> dict[str, float | int]:
-        """The outcome rates, as in results.json."""
-        return rates(self.outcomes.outcome)
+        """The outcome rates, as in results.json; with calibration also `top1`, the likeliest class's accuracy."""
+        shares, said = rates(self.outcomes.outcome), self.predictions
+        if said.category is None:
+            return shares
+        return shares | {"top1": float(np.mean(said.category == said.gold_category))}
 
 
 def predict(

@@ -10,6 +10,7 @@ from ecor_jax.data.decode import picture_of
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.metrics.calibration import Bin, expected_calibration_error, reliability
 from ecor_jax.pages.page import write_page
+from ecor_jax.tasks.rationale.causal import ChangedDrawings
 from ecor_jax.tasks.rationale.data import Dataset
 from ecor_jax.tasks.rationale.doubly_right import rates
 from ecor_jax.tasks.rationale.explanation import ExplainedPicture, explanations_of
@@ -18,6 +19,9 @@ from ecor_jax.tasks.rationale.predict import Evaluation
 
 MAX_CLASSES = 120
 """The page has a table with a row per class only if there are at most this many classes."""
+
+EXPERIMENTS = 6
+"""Maximum number of drawings for which the page shows the causal test."""
 
 
 def write_rationale_report(
@@ -48,6 +52,8 @@ def write_rationale_report(
         seconds=seconds,
         pictures=_pictures(config.report.pictures, vocabulary, dataset, evaluations),
         classes={name: _classes(vocabulary, evaluation) for name, evaluation in evaluations.items() if classes},
+        causal={name: own.causal.as_results() for name, own in evaluations.items() if own.causal},
+        experiments=_experiments(dataset, evaluations),
         calibration=_calibration(evaluations),
         ece=expected_calibration_error,
         metrics=metrics,
@@ -90,6 +96,28 @@ def _pictures(
         category = vocabulary.classes[gold.gold_category[number]]
         pictures.append(ExplainedPicture(record["name"], picture_of(record), explanations, category, reasons))
     return pictures
+
+
+def _experiments(dataset: Dataset, evaluations: Mapping[str, Evaluation]) -> list[dict[str, Any]]:
+    """Returns removals of the last method's causal test, evenly spaced by predicted class, with their drawings."""
+    name, evaluation = list(evaluations.items())[-1]
+    test, drawings = evaluation.causal, dataset.drawings
+    if test is None or drawings is None or not test.removals.chosen:
+        return []
+    chosen = test.removals.chosen
+    by_class = sorted(range(len(chosen)), key=lambda number: chosen[number].category)
+    spaced = np.unique(np.linspace(0, len(chosen) - 1, EXPERIMENTS).astype(int))
+    changed = ChangedDrawings(drawings, chosen)
+    return [
+        {
+            "method": name,
+            "removal": chosen[number],
+            "label": drawings.categories[chosen[number].index],
+            "images": [picture_of(changed[3 * number + kind]) for kind in range(3)],
+            "probabilities": test.probabilities[number].tolist(),
+        }
+        for number in (by_class[place] for place in spaced)
+    ]
 
 
 def _classes(vocabulary: Vocabulary, evaluation: Evaluation) -> dict[str, dict[str, float | int]]:

@@ -19,10 +19,12 @@ from ecor_jax.data.records import Source
 from ecor_jax.data.tally import UNREADABLE
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
+from ecor_jax.parallel.map_batches import map_batches
 from ecor_jax.parallel.processes import assert_same
 from ecor_jax.tasks.base import Log, MethodResult, Task, check_batch_sizes
 from ecor_jax.tasks.batches import batches_of, own_share
 from ecor_jax.tasks.rationale.aot import aot_steps
+from ecor_jax.tasks.rationale.causal import CausalTest, ChangedDrawings, PairProbability, causal_lines, choose_removals
 from ecor_jax.tasks.rationale.data import Dataset, open_dataset, prepared_for
 from ecor_jax.tasks.rationale.doubly_right import NAMES, evaluate, pairs_that_vote
 from ecor_jax.tasks.rationale.explain import RationaleExplainer
@@ -31,7 +33,7 @@ from ecor_jax.tasks.rationale.joint import Banks
 from ecor_jax.tasks.rationale.methods import PAIR, find_methods, make_banks, over_context, with_templates, words_of
 from ecor_jax.tasks.rationale.model import RationaleLearner, RationaleModel, fresh_prompts
 from ecor_jax.tasks.rationale.options import RationaleOptions
-from ecor_jax.tasks.rationale.predict import Embedded, Evaluation, embed_images, predict
+from ecor_jax.tasks.rationale.predict import Embedded, Evaluation, Predictions, embed_images, predict
 from ecor_jax.tasks.rationale.report import write_rationale_report
 from ecor_jax.tasks.rationale.tuned import Tuned, TunedModel, load_tuned, save_tuned
 from ecor_jax.training.loop import Validate
@@ -83,6 +85,8 @@ class Rationale(Task[RationaleOptions, Evaluation]):
         self.tally = self.dataset.tally
         assert_same("the data", self.dataset.fingerprint)
         self.joined = None
+        if options.evaluation.causal and (self.dataset.drawings is None or together != 1):
+            raise UserError("evaluation.causal is set; expected the built-in drawings, with one rationale per prompt")
         if together != 1:
             self.joined = join_rationales(self.dataset.vocabulary, together)
             if long := over_context(self.recipes.values(), self.clip, self.joined.vocabulary):
@@ -145,7 +149,24 @@ class Rationale(Task[RationaleOptions, Evaluation]):
         # Matching by text needs a template with both placeholders.
         template = recipe.pair if "{c}" in recipe.pair and "{r}" in recipe.pair else PAIR
         pairs = predictions.categories, predictions.rationales, predictions.gold_category, predictions.gold_rationales
-        return Evaluation(predictions, evaluate(options.evaluation.mode, *pairs, self.vocabulary, template))
+        outcomes = evaluate(options.evaluation.mode, *pairs, self.vocabulary, template)
+        causal = source is self.dataset.test and options.evaluation.causal
+        return Evaluation(predictions, outcomes, self._causal(method, model, predictions) if causal else None)
+
+    def _causal(self, method: str, model: RationaleModel, predictions: Predictions) -> CausalTest:
+        drawings, options = self.dataset.drawings, self.options
+        assert drawings is not None
+        top = predictions.categories, predictions.rationales, predictions.gold_rationales
+        removals = choose_removals(drawings, *top, self.vocabulary)
+        if not removals.chosen:
+            return CausalTest(removals, np.zeros((0, 3, 2), np.float32))
+        changed = ChangedDrawings(drawings, removals.chosen)
+        reading = {"batch_size": options.evaluation.batch_size, "workers": options.data.workers, **own_share()}
+        batches = eval_batches(changed, self._encode("none", training=False), **reading)
+        probability = PairProbability(self.recipes[method].order)
+        run = {"total": len(changed), "name": f"causal test of {method}"}
+        probabilities = map_batches(probability, model, batches, self.mesh, **run)
+        return CausalTest(removals, probabilities.reshape(-1, 3, 2))
 
     def save(self, directory: Path, evaluated: Mapping[str, MethodResult[Evaluation]]) -> bool:
         tuned = {name: Tuned(self.recipes[name], own.model) for name, own in evaluated.items() if own.model is not None}
@@ -159,18 +180,21 @@ class Rationale(Task[RationaleOptions, Evaluation]):
         first = next(iter(evaluated.values())).evaluation.predictions
         # Bad pictures of sets that exceed the memory are skipped during the evaluation.
         self.tally.skip(UNREADABLE, len(self.dataset.test) - len(first.gold_category))
-        methods = {name: own.evaluation.rates for name, own in evaluated.items()}
-        return {"dataset": self.options.data.name, "seed": self.options.seed, "methods": methods}
+        evaluations = {name: own.evaluation for name, own in evaluated.items()}
+        methods = {name: evaluation.rates for name, evaluation in evaluations.items()}
+        results = {"dataset": self.options.data.name, "seed": self.options.seed, "methods": methods}
+        causal = {name: own.causal.as_results() for name, own in evaluations.items() if own.causal}
+        return results | ({"causal": causal} if causal else {})
 
     def table(self, evaluated: Mapping[str, MethodResult[Evaluation]]) -> str:
         """Returns the rates of all methods, in per cent."""
-        names = (*NAMES, "accuracy")
+        names = (*NAMES, "accuracy", *(["top1"] if self.options.evaluation.calibration else []))
         lines = [f"{'':22}" + "".join(f"{name:>10}" for name in names) + f"{'count':>8}"]
         for name, own in evaluated.items():
             shares = own.evaluation.rates
             cells = "".join(f"{100 * shares[rate]:10.2f}" for rate in names)
             lines.append(f"{name:22}{cells}{shares['count']:8}")
-        return "\n".join(lines)
+        return "\n".join([*lines, *causal_lines({name: own.evaluation.causal for name, own in evaluated.items()})])
 
     def page(
         self, directory: Path, evaluated: Mapping[str, MethodResult[Evaluation]], results: Mapping[str, Any], log: Log

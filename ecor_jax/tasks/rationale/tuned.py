@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from ecor_jax.atomic import write_json
-from ecor_jax.checkpoints.model_dir import DESCRIPTION, PROMPTS, Model, load_clip, new_directory, write_clip
+from ecor_jax.checkpoints.model_dir import DESCRIPTION, PROMPTS, RATIONALES, Model, load_clip, new_directory, write_clip
 from ecor_jax.clip.prompts import VisualPrompts, prompt_layers
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
@@ -36,8 +36,8 @@ class Tuned:
 class TunedModel:
     """The contents of a model directory: the frozen CLIP, and the tuned methods by name.
 
-    vocabulary: that of the training; None if no method was tuned. rationales_per_prompt: the number of its rationales
-    that a prompt joined (`data.joined`).
+    vocabulary: that of the training; of an untuned CLIP, the content of its file RATIONALES, or None without one.
+    rationales_per_prompt: the number of its rationales that a prompt joined (`data.joined`).
     """
 
     model: Model
@@ -78,7 +78,8 @@ def load_tuned(source: str | Path, *, dtype=jnp.float32) -> TunedModel:
     model = load_clip(source, dtype=dtype)
     path = model.path / DESCRIPTION
     if not path.exists():
-        return TunedModel(model, {}, None)
+        own = model.path / RATIONALES
+        return TunedModel(model, {}, Vocabulary.from_file(own) if own.is_file() else None)
     description = read_object(path)
     try:
         if description.get("method") == "bottleneck":
