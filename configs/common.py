@@ -1,14 +1,22 @@
 """Settings that several configs share, and the path of the data folder."""
 
 import os
+from collections.abc import Collection
 
 from ecor_jax.config.options import Config, defaults
+from ecor_jax.errors import UserError
 from ecor_jax.tasks.rationale.options import RationaleOptions
 
 
 def data_folder() -> str:
     """Returns the folder of downloaded images and rationales: $ECOR_DATA, or `data` in the current folder."""
     return os.environ.get("ECOR_DATA") or "data"
+
+
+def check_row(row: str, rows: Collection[str]) -> None:
+    """Raises UserError, which lists the rows of a config, if it has no such row."""
+    if row not in rows:
+        raise UserError(f"no row {row!r}; there are: {', '.join(rows)}")
 
 
 def published(name: str, images: str, rationales: str) -> Config:

@@ -7,8 +7,8 @@ with the same bottleneck as the others, and that WiSE-FT takes the mean of the t
 
 from collections.abc import Callable
 
+from configs.common import check_row
 from ecor_jax.config.options import Config
-from ecor_jax.errors import UserError
 
 
 def _untrained(output: str) -> Callable[[Config], None]:
@@ -63,7 +63,6 @@ ROWS: dict[str, Callable[[Config], None]] = {
 
 def apply_row(config: Config, row: str) -> Config:
     """Changes `config` to a row of ROWS and returns it. Raises UserError for an unknown row."""
-    if row not in ROWS:
-        raise UserError(f"no row {row!r}; there are: {', '.join(ROWS)}")
+    check_row(row, ROWS)
     ROWS[row](config)
     return config

@@ -15,9 +15,8 @@ Steps: every row trains on as many pictures as 30,000 steps of 256; larger batch
 The learning rate of all rows is that for batches of 256, because none is published for larger batches.
 """
 
-from configs.common import published
+from configs.common import check_row, published
 from ecor_jax.config.options import Config
-from ecor_jax.errors import UserError
 
 MODELS = {
     "b32": "openai/clip-vit-base-patch32",
@@ -34,8 +33,7 @@ ROWS = (*MODELS, "b32/dror", *(f"{model}/{place}" for place in PLACES for model 
 
 
 def get_config(row: str = "b32") -> Config:
-    if row not in ROWS:
-        raise UserError(f"no row {row!r}; there are: {', '.join(ROWS)}")
+    check_row(row, ROWS)
     model, _, place = row.partition("/")
     config = published("imagenet", "imagenet", "Our_ImageNet_attribute.json")
     config.model = MODELS[model]

@@ -6,16 +6,15 @@
 It takes about an hour on two CPU cores. `configs/pretrain_drawings.py:small` is a smaller one, for three minutes.
 """
 
+from configs.common import check_row
 from ecor_jax.config.options import Config, defaults
-from ecor_jax.errors import UserError
 from ecor_jax.tasks.pretrain.options import PretrainOptions
 
 ROWS = ("shipped", "small")
 
 
 def get_config(row: str = "shipped") -> Config:
-    if row not in ROWS:
-        raise UserError(f"no row {row!r}; there are: {', '.join(ROWS)}")
+    check_row(row, ROWS)
     config = defaults(PretrainOptions)
     config.data.images = "procedural"
     config.data.text_length = 28

@@ -10,17 +10,15 @@ This stage encodes a quarter of the patches. Two further stages continue it with
 Expected: see RESULTS.md. The model knows 200 classes of small pictures and does not replace a published CLIP.
 """
 
-from configs.common import data_folder
+from configs.common import check_row, data_folder
 from ecor_jax.config.options import Config, defaults
-from ecor_jax.errors import UserError
 from ecor_jax.tasks.pretrain.options import PretrainOptions
 
 STAGES = ("quarter", "half", "whole")
 
 
 def get_config(stage: str = "quarter") -> Config:
-    if stage not in STAGES:
-        raise UserError(f"no stage {stage!r}; there are: {', '.join(STAGES)}")
+    check_row(stage, STAGES)
     config = defaults(PretrainOptions)
     images = f"{data_folder()}/images"
     config.data.images = f"{images}/tinyimagenet_train_a.zip,{images}/tinyimagenet_train_b.zip"

@@ -8,16 +8,15 @@ Expected: RESULTS.md.
 """
 
 from configs import pretrain_drawings
+from configs.common import check_row
 from ecor_jax.config.options import Config, defaults
-from ecor_jax.errors import UserError
 from ecor_jax.tasks.rationale.options import RationaleOptions
 
 ROWS = ("shipped", "from_scratch")
 
 
 def get_config(row: str = "shipped") -> Config:
-    if row not in ROWS:
-        raise UserError(f"no row {row!r}; there are: {', '.join(ROWS)}")
+    check_row(row, ROWS)
     config = defaults(RationaleOptions)
     config.data.name = "drawings"
     config.data.images = "procedural"

@@ -78,7 +78,8 @@ def test_a_name_is_the_shipped_model_and_a_path_is_not(tmp_path, monkeypatch, ca
     assert local_copy("drawings") == DRAWINGS and read_architecture("drawings") == read_config(DRAWINGS / "config.json")
     assert not caplog.records
     (tmp_path / "drawings").mkdir()
-    assert local_copy("drawings") == DRAWINGS and local_copy("./drawings") == Path("./drawings")
+    assert local_copy("drawings") == DRAWINGS and "./drawings is the one here" in caplog.text
+    assert local_copy("./drawings") == Path("./drawings")
     with pytest.raises(UserError, match=r"drawings: not a model; expected config\.json"):
         load_clip("./drawings")
     with pytest.raises(UserError, match="drawings: a revision, 'main', is of a hub id"):

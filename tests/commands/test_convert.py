@@ -1,15 +1,17 @@
 """launch.convert: anyone's weights in, Hugging Face's out."""
 
 import json
+import shutil
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
 from ecor_jax.checkpoints import openai
 from ecor_jax.checkpoints.source import read_source
-from ecor_jax.checkpoints.weights import foreign_tensors
+from ecor_jax.checkpoints.weights import flat_parameters, foreign_tensors
 from ecor_jax.commands import convert
 
 torch = pytest.importorskip("torch")
@@ -78,3 +80,17 @@ def test_what_is_taken_for_granted_is_said_and_kept(reference, tmp_path, capsys)
         told = "taken for granted, for the file does not say it: pictures are prepared as OpenAI's"
         assert (told in capsys.readouterr().out) == bool(kept)
         assert json.loads((tmp_path / output / "config.json").read_text())["ecor_jax"] == kept
+
+
+@pytest.mark.parametrize("form", ["huggingface", "openclip"])
+def test_weights_are_rounded_to_bfloat16_and_rationales_go_along(form, tiny_clip, tmp_path):
+    shutil.copytree(tiny_clip, tmp_path / "source")
+    (tmp_path / "source" / "rationales.json").write_text('{"cat": ["a tail"]}')
+    output = tmp_path / "output"
+    run(f"--source={tmp_path / 'source'}", "--dtype=bfloat16", f"--to={form}", f"--output={output}")
+    assert json.loads((output / "rationales.json").read_text()) == {"cat": ["a tail"]}
+    whole, rounded = (flat_parameters(read_source(path).clip) for path in (tiny_clip, output))
+    for name, values in whole.items():
+        np.testing.assert_array_equal(rounded[name], values.astype(jnp.bfloat16).astype(np.float32), name)
+    if form == "huggingface":
+        assert json.loads((output / "config.json").read_text())["dtype"] == "bfloat16"

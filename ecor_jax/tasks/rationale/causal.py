@@ -6,6 +6,7 @@ rationale and of the pair fall further without the named part than without the o
 """
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -124,8 +125,9 @@ class CausalTest:
     removals: Removals
     probabilities: Float[np.ndarray, "removals 3 2"]
 
-    def as_results(self) -> dict[str, Any]:
-        """Returns the mean probabilities and falls with 95 % bootstrap intervals over the drawings, for results.json.
+    @functools.cached_property
+    def results(self) -> dict[str, Any]:
+        """The mean probabilities and falls with 95 % bootstrap intervals over the drawings, for results.json.
 
         Falls are absolute differences of probabilities; `difference` is the fall without the named part minus the fall
         without the other part. The means and intervals are None if no drawing could be tested.
@@ -133,15 +135,13 @@ class CausalTest:
         counts = {"pictures": len(self.probabilities), "undrawn": self.removals.undrawn, "single": self.removals.single}
         before, named, other = np.moveaxis(self.probabilities.astype(np.float64), 1, 0)
         figures = {"before": before, "named": before - named, "other": before - other, "difference": other - named}
-        return counts | {
-            what: {name: _mean(values[:, column]) for name, values in figures.items()}
-            for column, what in enumerate(QUANTITIES)
-        }
+        means = iter(_means(np.stack([values[:, column] for column in range(2) for values in figures.values()])))
+        return counts | {what: {name: next(means) for name in figures} for what in QUANTITIES}
 
 
 def causal_lines(tests: Mapping[str, CausalTest | None]) -> Iterator[str]:
     """Yields the lines of a table of the falls, in percentage points with 95 % intervals; none without a test."""
-    results = {name: test.as_results() for name, test in tests.items() if test is not None}
+    results = {name: test.results for name, test in tests.items() if test is not None}
     if results:
         yield f"{'causal test: fall of P':26}{'without the named part':>26}{'without another part':>26}{'count':>8}"
     for name, result in results.items():
@@ -158,9 +158,13 @@ def _points(mean: Mapping[str, Any]) -> str:
     return f"{100 * mean['value']:.1f} ({100 * low:.1f} to {100 * high:.1f})"
 
 
-def _mean(values: Float[np.ndarray, "pictures"]) -> dict[str, Any]:
-    if not len(values):
-        return {"value": None, "interval": None}
-    names = [str(number) for number in range(len(values))]
-    (interval,) = bootstrap_intervals(ratios(values[None], np.ones(len(values))), names)
-    return {"value": float(values.mean()), "interval": interval and list(interval)}
+def _means(values: Float[np.ndarray, "figures pictures"]) -> list[dict[str, Any]]:
+    """Returns the mean of each row with its interval."""
+    count = values.shape[1]
+    if not count:
+        return [{"value": None, "interval": None} for _ in values]
+    intervals = bootstrap_intervals(ratios(values, np.ones(count)), [str(number) for number in range(count)])
+    return [
+        {"value": float(row.mean()), "interval": interval and list(interval)}
+        for row, interval in zip(values, intervals, strict=True)
+    ]

@@ -52,7 +52,7 @@ def write_rationale_report(
         seconds=seconds,
         pictures=_pictures(config.report.pictures, vocabulary, dataset, evaluations),
         classes={name: _classes(vocabulary, evaluation) for name, evaluation in evaluations.items() if classes},
-        causal={name: own.causal.as_results() for name, own in evaluations.items() if own.causal},
+        causal={name: own.causal.results for name, own in evaluations.items() if own.causal},
         experiments=_experiments(dataset, evaluations),
         calibration=_calibration(evaluations),
         ece=expected_calibration_error,

@@ -183,7 +183,7 @@ class Rationale(Task[RationaleOptions, Evaluation]):
         evaluations = {name: own.evaluation for name, own in evaluated.items()}
         methods = {name: evaluation.rates for name, evaluation in evaluations.items()}
         results = {"dataset": self.options.data.name, "seed": self.options.seed, "methods": methods}
-        causal = {name: own.causal.as_results() for name, own in evaluations.items() if own.causal}
+        causal = {name: own.causal.results for name, own in evaluations.items() if own.causal}
         return results | ({"causal": causal} if causal else {})
 
     def table(self, evaluated: Mapping[str, MethodResult[Evaluation]]) -> str:

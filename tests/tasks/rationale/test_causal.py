@@ -21,7 +21,7 @@ from ecor_jax.tasks.rationale.causal import (
     causal_lines,
     choose_removals,
 )
-from ecor_jax.tasks.rationale.methods import METHODS, make_banks
+from ecor_jax.tasks.rationale.methods import METHODS, make_banks, words_of
 from ecor_jax.tasks.rationale.model import RationaleModel
 from ecor_jax.tasks.rationale.options import RationaleData, RationaleEvaluation, RationaleOptions
 from ecor_jax.tasks.rationale.task import Rationale
@@ -66,8 +66,9 @@ def test_a_drawing_whose_parts_are_all_named_has_no_other_part(drawings):
     assert choose_removals(drawings, np.zeros_like(top), top, gold, WORDS) == Removals((), 0, COUNT)
 
 
+@pytest.mark.parametrize("shards", [1, 2])
 @pytest.mark.parametrize("method", ["ecor", "ecor_reversed", "ecor_independent", "clip"])
-def test_probabilities_of_the_pair_and_of_its_rationale(clip, drawings, method):
+def test_probabilities_of_the_pair_and_of_its_rationale(clip, drawings, method, shards):
     shown = [drawings[index]["rationales"] for index in range(3)]
     removals = [Removal(index, WORDS.classes[30 + index], parts[0], parts[1]) for index, parts in enumerate(shown)]
     changed = ChangedDrawings(drawings, removals)
@@ -75,12 +76,13 @@ def test_probabilities_of_the_pair_and_of_its_rationale(clip, drawings, method):
         number, kind = index // 3, index % 3
         expected = drawings.without(number, shown[number][kind - 1]) if kind else drawings[number]
         np.testing.assert_array_equal(changed[index]["image"], expected["image"])
-    recipe = METHODS[method]
-    banks = make_banks(recipe, clip, WORDS)
-    model = RationaleModel(clip, VisualPrompts(clip.clip.config.vision, 2, (0,), rngs=nnx.Rngs(0)), banks)
+    recipe, mesh = METHODS[method], make_mesh(shards)
+    banks, inner = make_banks(recipe, clip, WORDS), len(words_of(recipe, WORDS)["r" if "reversed" in method else "c"])
+    prompts = VisualPrompts(clip.clip.config.vision, 2, (0,), rngs=nnx.Rngs(0))
+    model = RationaleModel(clip, prompts, make_banks(recipe, clip, WORDS, mesh), mesh, inner)
     encode = Encode(clip.preprocess, GoldLabels(WORDS))
     batches = list(eval_batches(changed, encode, batch_size=8))
-    probabilities = map_batches(PairProbability(recipe.order), model, batches, make_mesh(), total=9, name="test")
+    probabilities = map_batches(PairProbability(recipe.order), model, batches, mesh, total=9, name="test")
     assert probabilities.shape == (9, 2)
     for index in (0, 4, 8):
         pixels = encode(changed[index], np.random.default_rng(0))["image"]
@@ -97,7 +99,7 @@ def test_figures_are_means_over_the_drawings_and_their_difference_is_paired():
     before = rng.uniform(0.5, 0.9, (200, 2))
     probabilities = np.stack([before, before - 0.4, before - rng.uniform(0, 0.1, (200, 2))], axis=1)
     removals = Removals((), undrawn=3, single=2)
-    result = CausalTest(removals, probabilities.astype(np.float32)).as_results()
+    result = CausalTest(removals, probabilities.astype(np.float32)).results
     assert (result["pictures"], result["undrawn"], result["single"]) == (200, 3, 2)
     for what in ("rationale", "pair"):
         figures = result[what]
@@ -110,7 +112,7 @@ def test_figures_are_means_over_the_drawings_and_their_difference_is_paired():
     lines = list(causal_lines({"ecor": CausalTest(removals, probabilities), "clip": None}))
     assert len(lines) == 3 and "40.0 (40.0 to 40.0)" in lines[1]
     none = CausalTest(removals, np.zeros((0, 3, 2), np.float32))
-    assert none.as_results()["pair"]["named"] == {"value": None, "interval": None}
+    assert none.results["pair"]["named"] == {"value": None, "interval": None}
     assert list(causal_lines({"ecor": none}))[1].split() == ["ecor,", "rationale", "-", "-", "0"]
 
 
