@@ -23,7 +23,7 @@ from tests import shapes
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 FLAGS = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
 # Tests compile far more than they compute: not to optimise the machine code halves their time. Those that are marked
-# `optimized` are run again as users compile.
+# `optimized` are run as users compile instead.
 if "xla_backend_optimization_level" not in FLAGS:
     FLAGS += " --xla_backend_optimization_level=0"
 os.environ["XLA_FLAGS"] = FLAGS.strip()

@@ -139,6 +139,7 @@ def test_fewer_pairs_than_vote_by_default(tiny_clip, picture):
     assert len(ecor_jax.load(tiny_clip, FEW).explain(picture).pairs) == 4
 
 
+@pytest.mark.slow
 def test_a_script_with_worker_processes_runs_once(short_options, tmp_path):
     """Worker processes get what they read by a pickle; they do not import the script, which would run it again."""
     script, options = tmp_path / "script.py", short_options | {"data.workers": 1}

@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 OBSERVE = """
 import importlib, json, os, pkgutil, signal, sys, threading
 import flax.nnx, grain, jax, numpy, optax, orbax.checkpoint, PIL.Image, safetensors, scipy.special, tqdm, transformers
@@ -27,6 +29,7 @@ print(json.dumps([before, observed(), changed, jax._src.xla_bridge.backends_are_
 """
 
 
+@pytest.mark.slow
 def test_importing_every_module_changes_nothing_around_it():
     done = subprocess.run([sys.executable, "-c", OBSERVE], env=os.environ, capture_output=True, text=True, check=True)
     before, after, environment, backend_started = json.loads(done.stdout)

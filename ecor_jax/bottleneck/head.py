@@ -143,6 +143,14 @@ def group_softmax(
     return weights / jax.ops.segment_sum(weights.T, groups, count)[groups].T
 
 
+def group_log_softmax(
+    scores: Float[Array, "batch concepts"], groups: Int[Array, "concepts"], count: int
+) -> Float[Array, "batch concepts"]:
+    """Computes the logarithm of `group_softmax` without underflow."""
+    shifted = scores - jax.ops.segment_max(jax.lax.stop_gradient(scores).T, groups, count)[groups].T
+    return shifted - jnp.log(jax.ops.segment_sum(jnp.exp(shifted).T, groups, count))[groups].T
+
+
 class SimilarityTerms(NamedTuple):
     """Additive contributions to a cosine similarity, which is their sum."""
 

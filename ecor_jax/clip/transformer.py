@@ -75,8 +75,9 @@ class Attention(nnx.Module):
         selected: Selection = None,
         mask: Bool[Array, "batch tokens seen"] | None = None,
         cache: KVCache | None = None,
+        value_scale: Float[Array, "batch tokens heads"] | None = None,
     ):
-        own = self.keys_and_values(x)
+        own = self.keys_and_values(x, value_scale)
         if cache is not None:
             own = KVCache(*(_append(before, new) for before, new in zip(cache, own, strict=True)))
         mask = None if mask is None else _select(mask, selected)
@@ -103,9 +104,25 @@ class Attention(nnx.Module):
                 y = jax.nn.dot_product_attention(q, k, v, is_causal=causal, implementation=_kernel(q))
         return self.out(y.reshape(queries.shape))
 
-    def keys_and_values(self, x: Float[Array, "batch tokens width"]) -> KVCache:
-        """Returns the keys and values of tokens."""
-        return KVCache(*(y.reshape(*y.shape[:-1], self.heads, -1) for y in (self.key(x), self.value(x))))
+    def weights(
+        self, queries: Float[Array, "batch queries width"], cache: KVCache
+    ) -> Float[Array, "batch heads queries keys"]:
+        """Returns the attention weights of `queries` over `cache`, in float32, without a mask."""
+        q = self.query(queries)
+        q = q.reshape(*q.shape[:-1], self.heads, -1)
+        logits = jnp.einsum("bthd,bshd->bhts", q, cache.keys, preferred_element_type=jnp.float32)
+        return jax.nn.softmax(logits * q.shape[-1] ** -0.5)
+
+    def keys_and_values(
+        self, x: Float[Array, "batch tokens width"], value_scale: Float[Array, "batch tokens heads"] | None = None
+    ) -> KVCache:
+        """Returns the keys and values of tokens. value_scale: factors on the values."""
+        own = KVCache(*(y.reshape(*y.shape[:-1], self.heads, -1) for y in (self.key(x), self.value(x))))
+        if value_scale is None:
+            return own
+        # In float32, so that the derivative by a scale is a sum in float32.
+        values = own.values.astype(jnp.float32) * value_scale[..., None]
+        return own._replace(values=values.astype(own.values.dtype))
 
 
 def _append(before: Float[Array, "batch_or_1 some heads size"], own: Float[Array, "batch tokens heads size"]):
@@ -149,6 +166,7 @@ class Block(nnx.Module):
 
     selected: tokens whose output is computed (requires causal=False); the others serve as keys and values only.
     mask: whether a token of `x` (axis 1) attends to a token (axis 2) of `cache`, if given, and then of `x`.
+    value_scale: factors on the values of the tokens of `x`, for each head (`clip.saliency`).
     """
 
     def __init__(self, tower: VisionConfig | TextConfig, activation: str, eps: float, *, dtype, rngs: nnx.Rngs):
@@ -168,9 +186,10 @@ class Block(nnx.Module):
         selected: Selection = None,
         mask: Bool[Array, "batch tokens seen"] | None = None,
         cache: KVCache | None = None,
+        value_scale: Float[Array, "batch tokens heads"] | None = None,
     ):
         x = _select(x, selected) + self.attention(
-            self.ln_1(x), causal=causal, selected=selected, mask=mask, cache=cache
+            self.ln_1(x), causal=causal, selected=selected, mask=mask, cache=cache, value_scale=value_scale
         )
         return x + self.mlp_out(ACTIVATIONS[self.activation](self.mlp_in(self.ln_2(x))))
 
@@ -213,12 +232,14 @@ class Transformer(nnx.Module):
         beside: Float[Array, "layers count width"] | None = None,
         mask: Bool[Array, "batch tokens seen"] | None = None,
         cache: KVCache | None = None,
+        value_scale: Float[Array, "layers batch tokens heads"] | None = None,
     ) -> Float[Array, "batch some width"]:
         """Runs blocks `start` to `stop`.
 
         selected: tokens whose output the tower's last block computes.
         beside: tokens of each block that serve as keys and values in that block only.
         mask: replaces the causal mask; its last axis is the tokens of `cache`, then of `x`.
+        value_scale: factors on the values of the tokens of `x`, for each block that runs.
         """
         stop = self.layers if stop is None else stop
         graph, stack = nnx.split(self.blocks)
@@ -226,15 +247,21 @@ class Transformer(nnx.Module):
             stack = jax.tree.map(lambda leaf: leaf[start:stop], stack)
 
         def run(
-            block: Block, x: Array, tokens: Array | None, before: KVCache | None, selected: Selection = None
+            block: Block,
+            x: Array,
+            tokens: Array | None,
+            before: KVCache | None,
+            scale: Array | None,
+            selected: Selection = None,
         ) -> Array:
             if tokens is not None:
                 before = block.attention.keys_and_values(block.ln_1(tokens[None].astype(self.dtype)))
-            return block(x, causal=self.causal and mask is None, selected=selected, mask=mask, cache=before)
+            causal = self.causal and mask is None
+            return block(x, causal=causal, selected=selected, mask=mask, cache=before, value_scale=scale)
 
         def body(x, layer):
-            weights, tokens, before = layer
-            return run(nnx.merge(graph, meshes.one_block(weights, self.dtype)), x, tokens, before), None
+            weights, *own = layer
+            return run(nnx.merge(graph, meshes.one_block(weights, self.dtype)), x, *own), None
 
         # The backward pass saves a block's input and its products with weights; recomputing the rest costs less than
         # writing and reading it. With `remat` only the block's input is saved.
@@ -244,13 +271,20 @@ class Transformer(nnx.Module):
         # which needs the loop to recompute block by block.
         unroll = meshes.platform() == "cpu" and meshes.UNROLLED.value and not self.remat
         unroll = unroll and not meshes.FSDP.value
-        of_stack, of_last = (beside, cache), (None, None)
+        of_stack, of_last = (beside, cache, value_scale), (None, None, None)
         if stop == self.layers:
             of_stack, of_last = (jax.tree.map(lambda leaf, at=at: leaf[at], of_stack) for at in (slice(-1), -1))
         x, _ = jax.lax.scan(keep_products(body), x, (stack, *of_stack), unroll=unroll)
         if stop < self.layers:
             return x
-        return keep_products(lambda x, tokens, before: run(self.last, x, tokens, before, selected))(x, *of_last)
+        return keep_products(lambda x, own: run(self.last, x, *own, selected=selected))(x, of_last)
+
+    def block(self, number: int) -> Block:
+        """Returns block `number`, from 0 to `layers` - 1."""
+        if number == self.layers - 1:
+            return self.last
+        graph, stack = nnx.split(self.blocks)
+        return nnx.merge(graph, jax.tree.map(lambda leaf: leaf[number], stack))
 
     def prefill(self, x: Float[Array, "batch tokens width"]) -> KVCache:
         """Returns the KV cache of tokens: their keys and values in every block."""

@@ -30,9 +30,11 @@ class AttentionPool(nnx.Module):
         self.mlp_out = linear(vision.mlp_width, width, (2 * vision.layers * width) ** -0.5, dtype=dtype, rngs=rngs)
         self.activation, self.dtype = config.activation, dtype
 
-    def __call__(self, x: Float[Array, "batch tokens width"]) -> Float[Array, "batch width"]:
+    def __call__(
+        self, x: Float[Array, "batch tokens width"], value_scale: Float[Array, "batch tokens heads"] | None = None
+    ) -> Float[Array, "batch width"]:
         probe = jnp.broadcast_to(self.probe[...].astype(self.dtype), (len(x), 1, x.shape[2]))
-        x = self.attention.attend(probe, self.attention.keys_and_values(x))[:, 0]
+        x = self.attention.attend(probe, self.attention.keys_and_values(x, value_scale))[:, 0]
         return x + self.mlp_out(ACTIVATIONS[self.activation](self.mlp_in(self.ln(x))))
 
 
@@ -66,12 +68,36 @@ class VisionTower(nnx.Module):
         images: Float[Array, "batch size size 3"],
         prompts: VisualPrompts | None = None,
         kept_patches: Int[Array, "batch kept"] | None = None,
+        value_scale: Float[Array, "attentions batch patches heads"] | None = None,
     ) -> Float[Array, "batch embed"]:
         """Embeds normalised images, with `prompts` among the tokens if given.
 
         kept_patches: numbers of the patches to keep, counted row by row; the others are dropped (FLIP, Li et al. 2023).
         None keeps all.
+        value_scale: factors on the values of the patches in the attention of each block and, if the tower has one, of
+        the pool; `clip.saliency` differentiates by them.
         """
+        x = self.embed_patches(images, prompts, kept_patches)
+        selected = slice(1 if self.pool is None else x.shape[1])
+        of_pool = None
+        if value_scale is not None:
+            if self.pool is not None:
+                value_scale, of_pool = value_scale[:-1], value_scale[-1]
+            value_scale = _padded_with_ones(value_scale, before=x.shape[1] - value_scale.shape[2])
+        if prompts is None:
+            x = self.transformer(x, selected=selected, value_scale=value_scale)
+        else:
+            x = self._prompted(x, prompts, selected, value_scale)
+        x = self.ln_post(x[:, 0]) if self.pool is None else self.pool(self.ln_post(x), of_pool)
+        return (x if self.projection is None else self.projection(x)).astype(jnp.float32)
+
+    def embed_patches(
+        self,
+        images: Float[Array, "batch size size 3"],
+        prompts: VisualPrompts | None = None,
+        kept_patches: Int[Array, "batch kept"] | None = None,
+    ) -> Float[Array, "batch tokens width"]:
+        """Returns the input tokens of the first block without those of `prompts`: CLS, if there is one, and patches."""
         x = self.patch_embedding(self._patches(images if prompts is None else prompts.framed(images)))
         positions = self.position_embedding[...].astype(self.dtype)
         x = x + (positions if self.class_embedding is None else positions[1:])[None]
@@ -80,33 +106,41 @@ class VisionTower(nnx.Module):
         if self.class_embedding is not None:
             cls = (self.class_embedding + self.position_embedding[0]).astype(self.dtype)
             x = jnp.concatenate([jnp.broadcast_to(cls, (x.shape[0], 1, cls.size)), x], axis=1)
-        x = self._pre_norm(x)
-        selected = slice(1 if self.pool is None else x.shape[1])
-        x = self.transformer(x, selected=selected) if prompts is None else self._prompted(x, prompts, selected)
-        x = self.ln_post(x[:, 0]) if self.pool is None else self.pool(self.ln_post(x))
-        return (x if self.projection is None else self.projection(x)).astype(jnp.float32)
+        return self.pre_norm(x)
 
-    def _pre_norm(self, x: Float[Array, "*rows width"]) -> Float[Array, "*rows width"]:
+    def pre_norm(self, x: Float[Array, "*rows width"]) -> Float[Array, "*rows width"]:
+        """Applies ln_pre, if the tower has one, as to all input tokens of the first block."""
         return x if self.ln_pre is None else self.ln_pre(x)
 
-    def _prompted(self, x: Float[Array, "batch tokens width"], prompts: VisualPrompts, selected: slice):
+    def _prompted(
+        self,
+        x: Float[Array, "batch tokens width"],
+        prompts: VisualPrompts,
+        selected: slice,
+        value_scale: Float[Array, "layers batch tokens heads"] | None,
+    ) -> Float[Array, "batch some width"]:
         """Runs the blocks with the prompts after the other tokens; they have no position, so any place works.
 
         Outputs at prompts that the next layer replaces are not needed. In such layers only the keys and values of the
         prompts are computed, once for all images. Outputs at the last layer's prompts are not pooled.
         """
         length, blocks = x.shape[1], self.transformer
+
+        def scales(start: int, stop: int, shown: int = 0) -> Float[Array, "run batch tokens heads"] | None:
+            return None if value_scale is None else _padded_with_ones(value_scale[start:stop], after=shown)
+
         if prompts.layers[0]:
-            x = blocks(x, stop=prompts.layers[0])
+            x = blocks(x, stop=prompts.layers[0], value_scale=scales(0, prompts.layers[0]))
         for start, stop, tokens in prompts.stretches(blocks.layers):
             if start == 0:
-                first = self._pre_norm(tokens[:1].astype(self.dtype))
+                first = self.pre_norm(tokens[:1].astype(self.dtype))
                 tokens = jnp.concatenate([first, tokens[1:].astype(self.dtype)])
             if len(tokens) == stop - start:
-                x = blocks(x, start=start, stop=stop, selected=selected, beside=tokens)
+                x = blocks(x, start=start, stop=stop, selected=selected, beside=tokens, value_scale=scales(start, stop))
             else:
                 shown = jnp.broadcast_to(tokens[0].astype(self.dtype), (len(x), *tokens.shape[1:]))
-                x = blocks(jnp.concatenate([x, shown], axis=1), start=start, stop=stop, selected=selected)[:, :length]
+                run = {"start": start, "stop": stop, "value_scale": scales(start, stop, shown.shape[1])}
+                x = blocks(jnp.concatenate([x, shown], axis=1), selected=selected, **run)[:, :length]
         return x
 
     def _patches(self, images: Float[Array, "batch size size 3"]) -> Float[Array, "batch patches pixels"]:
@@ -114,6 +148,12 @@ class VisionTower(nnx.Module):
         side = images.shape[1] // p
         grid = images[:, : side * p, : side * p].astype(self.dtype).reshape(batch, side, p, side, p, 3)
         return jnp.transpose(grid, (0, 1, 3, 2, 4, 5)).reshape(batch, side**2, -1)
+
+
+def _padded_with_ones(
+    scale: Float[Array, "layers batch patches heads"], before: int = 0, after: int = 0
+) -> Float[Array, "layers batch tokens heads"]:
+    return jnp.pad(scale, ((0, 0), (0, 0), (before, after), (0, 0)), constant_values=1)
 
 
 def random_patches(key: Array, batch: int, patches: int, kept: int) -> Int[Array, "batch kept"]:

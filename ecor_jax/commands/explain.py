@@ -7,7 +7,8 @@ Both write a page. PATH is a picture, or a folder or zip of pictures. A tuned mo
 unless --rationales gives another; a plain CLIP needs --rationales. Chest X-rays need a model trained on them
 (configs/xray_nih.py), pairs need a model trained on faces (configs/faces_orl.py). --pair may be repeated. For both
 kinds of model, --what_if sets a descriptor to another value and may be repeated: for faces, its softmax weight within
-its group, in the second picture; for X-rays, its cosine with the picture.
+its group, in the second picture; for X-rays, its cosine with the picture. --saliency adds maps of where in the picture
+each rationale or descriptor is seen; their values are in explanations.json.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from ecor_jax.errors import UserError
 
 
 def main(args: argparse.Namespace) -> None:
-    names = ("rationales", "method", "top_k", "on_long", "threshold", "what_if")
+    names = ("rationales", "method", "top_k", "on_long", "threshold", "what_if", "saliency")
     options = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     explainer = ecor_jax.load(args.model, task=args.task or ("verification" if args.pair else ""))
     if explainer.pairs and not args.pair:
@@ -44,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     add("--threshold", type=float, help="cosine that makes a match (default: the model's own)")
     asked = "sets a descriptor and shows what would become of the answer"
     add("--what_if", action="append", metavar="DESCRIPTOR=VALUE", help=asked)
+    add("--saliency", action="store_true", default=None, help="maps of where in the picture each reason is seen")
     add("--top_k", type=int, help="pairs for each picture (default: 5)")
     long = "rationales of more tokens than the model reads (default: error)"
     add("--on_long", choices=["error", "skip"], help=long)

@@ -1,11 +1,11 @@
-"""Runs the complete pipeline in a minute on a laptop, on generated drawings: from no data to explanations.
+"""Runs the complete pipeline in 90 seconds on a laptop, on generated drawings: from no data to explanations.
 
     ecor-jax quickstart --workdir=DIR
 
 Tunes DROR and ECOR on a style of drawings that the shipped CLIP has not seen, compares them with the untuned CLIP,
-tests whether the reasons that they give are causes, and writes DIR/report/index.html, a page of pictures with each
-model's predictions and rationales. With --from_scratch, a CLIP is pretrained first (DIR/clip, three minutes more). The
-same command resumes a run that was stopped.
+tests whether the reasons that they give are causes and where they are seen, and writes DIR/report/index.html, a page of
+pictures with each model's predictions, rationales and saliency maps. With --from_scratch, a CLIP is pretrained first
+(DIR/clip, three minutes more). The same command resumes a run that was stopped.
 """
 
 import argparse

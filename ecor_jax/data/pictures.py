@@ -45,14 +45,16 @@ def _is_collection(picture: Any) -> bool:
     return path.is_dir() or (suffix not in IMAGE_SUFFIXES and (suffix == ".zip" or is_zip(path)))
 
 
-def records_of(pictures: Sequence[Picture], tally: Tally, *, skip_bad: bool) -> list[Record]:
+def records_of(pictures: Sequence[Picture], tally: Tally, *, skip_bad: bool, most: int | None = None) -> list[Record]:
     """Reads the images of files, folders, zips, ArrayRecord directories and in-memory inputs, in their order.
 
     Raises UserError naming every unreadable image. With `skip_bad`, unreadable images are skipped with a warning as
-    long as others are readable. `tally` counts the images.
+    long as others are readable. `tally` counts the images. most: maximum number of images that are read, the first.
     """
     records, bad = [], []
     for read in itertools.chain.from_iterable(_readers(n, picture, tally) for n, picture in enumerate(pictures, 1)):
+        if most is not None and len(records) == most:
+            break
         try:
             record = read()
             picture_of(record)

@@ -6,7 +6,7 @@ each a patient name of its own.
 """
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,6 +42,26 @@ def ratios(numerators: Float[np.ndarray, "figures studies"], denominators: Float
         return np.divide(numerators @ weights.T, total, out=np.full(total.shape, np.nan), where=total > 0)
 
     return statistic
+
+
+def means_with_intervals(values: Float[np.ndarray, "figures studies"]) -> list[dict[str, Any]]:
+    """Returns the mean of each row and its interval over independent studies, for results.json; None without any."""
+    count = values.shape[1]
+    if not count:
+        return [{"value": None, "interval": None} for _ in values]
+    intervals = bootstrap_intervals(ratios(values, np.ones(count)), [str(number) for number in range(count)])
+    return [
+        {"value": float(row.mean()), "interval": interval and list(interval)}
+        for row, interval in zip(values, intervals, strict=True)
+    ]
+
+
+def percent_with_interval(mean: Mapping[str, Any]) -> str:
+    """Formats a mean of `means_with_intervals` of 0.312 with its interval as `31.2 (29.0 to 33.0)`."""
+    if mean["value"] is None:
+        return "-"
+    low, high = mean["interval"] or (mean["value"], mean["value"])
+    return f"{100 * mean['value']:.1f} ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def bootstrap_intervals(

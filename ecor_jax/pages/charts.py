@@ -20,7 +20,8 @@ from ecor_jax.metrics.verification import Roc
 from ecor_jax.pages.numbers import far_text
 
 FUNCTIONS = (
-    "line_chart", "reliability_chart", "roc_chart", "kept_chart", "line_sample", "tar_at", "rates_of", "curves_of",
+    "line_chart", "reliability_chart", "roc_chart", "kept_chart", "patches_chart", "line_sample", "tar_at", "rates_of",
+    "curves_of",
 )  # fmt: skip
 """Functions of this module that templates use."""
 
@@ -105,11 +106,24 @@ def kept_chart(curves: Mapping[str, Mapping[int, tuple[float, Any]]], what: str,
     counts, values = zip(*itertools.chain.from_iterable(points), strict=True)
     limits = (min(counts), max(counts)), (min(0.5, *values), 1.0)
     with _axes(label, "concepts kept", what, *limits, shares="y" if what == "accuracy" else "") as (axes, drawn):
-        for place, curve in enumerate(points):
-            axes.plot(*zip(*curve, strict=True), **_look(place))
-            for point in curve:
-                _dot(axes, *point, 5, CURVES[place % len(CURVES)])
+        _plot_points(axes, points)
     return drawn[0]
+
+
+def patches_chart(curves: Mapping[str, Sequence[float]], x_label: str, label: str) -> Markup:
+    """Draws mean probabilities over the share of the patches that are removed or shown, from 0 to 1 in equal steps."""
+    points = [list(zip(np.linspace(0, 1, len(curve)).tolist(), curve, strict=True)) for curve in curves.values()]
+    highest = max(value for curve in curves.values() for value in curve)
+    with _axes(label, x_label, "probability", (0, 1), (0, highest), shares="xy") as (axes, drawn):
+        _plot_points(axes, points)
+    return drawn[0]
+
+
+def _plot_points(axes: Any, curves: Iterable[Sequence[tuple[float, float]]]) -> None:
+    for place, curve in enumerate(curves):
+        axes.plot(*zip(*curve, strict=True), **_look(place))
+        for point in curve:
+            _dot(axes, *point, 5, CURVES[place % len(CURVES)])
 
 
 def line_sample(place: int) -> Markup:

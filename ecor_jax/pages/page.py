@@ -14,7 +14,7 @@ from PIL import Image
 
 from ecor_jax.atomic import temporary_folder
 from ecor_jax.errors import UserError
-from ecor_jax.pages import charts, numbers
+from ecor_jax.pages import charts, heat, numbers
 
 HERE = Path(__file__).parent
 GENERATOR = '<meta name="generator" content="ecor_jax">'
@@ -35,8 +35,8 @@ def write_page(directory: Path, template: str | Path, /, **context: Any) -> Path
 
     template: the name of a built-in template, or the path of another, which may extend `base.html`. It is rendered with
       the context, which must contain `title`; with `picture`, a function that saves a PIL image and returns its
-      `Shown`; with `m`, the macros of macros.html; and with the functions of `charts` and `numbers`. All text is
-      escaped.
+      `Shown` (exact: whether to keep every pixel and its transparency); with `m`, the macros of macros.html; and with
+      the functions of `charts`, `heat` and `numbers`. All text is escaped.
 
     The page is complete before it replaces an older one; other files in the directory are kept. Equal contexts give
     equal bytes. Raises UserError if the directory cannot be written, or if it contains an `index.html` or `images` that
@@ -65,7 +65,7 @@ def embedded(template: str | Path, /, **context: Any) -> str:
     return f'<iframe srcdoc="{html.escape(text)}" style="width: 100%; height: 36em; border: 0"></iframe>'
 
 
-def _rendered(pictures: Callable[[Image.Image], "Shown"], template: str | Path, context: dict[str, Any]) -> str:
+def _rendered(pictures: Callable[..., "Shown"], template: str | Path, context: dict[str, Any]) -> str:
     own = [template.parent] if isinstance(template, Path) else []
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([*own, HERE / "templates", HERE]),
@@ -77,7 +77,9 @@ def _rendered(pictures: Callable[[Image.Image], "Shown"], template: str | Path, 
     )
     functions = {name: getattr(numbers, name) for name in numbers.FILTERS}
     environment.filters |= functions | {"filename": lambda path: PurePosixPath(path).name or str(path)}
-    environment.globals |= functions | {name: getattr(charts, name) for name in charts.FUNCTIONS}
+    for module in (charts, heat):
+        environment.globals |= {name: getattr(module, name) for name in module.FUNCTIONS}
+    environment.globals |= functions
     environment.globals |= {"picture": pictures, "contents": [], "next_id": itertools.count(1).__next__}
     environment.globals["m"] = environment.get_template("macros.html").module
     name = template.name if isinstance(template, Path) else template
@@ -93,33 +95,40 @@ class Shown(NamedTuple):
 
 
 class _Pictures:
-    """Saves pictures in the folder as `images/0001.png`, `images/0002.jpg` and so on."""
+    """Saves pictures in the folder as `images/0001.png`, `images/0002.jpg` and so on, each object once."""
 
     def __init__(self, folder: Path):
-        self.folder, self.count = folder / "images", 0
+        self.folder = folder / "images"
+        self.saved: dict[int, tuple[Image.Image, Shown]] = {}  # by id, which is unique while the object is kept
 
-    def __call__(self, image: Image.Image) -> Shown:
-        self.folder.mkdir(exist_ok=True)
-        self.count += 1
-        content, suffix, size = _published(image)
-        name = f"{self.count:04d}{suffix}"
-        (self.folder / name).write_bytes(content)
-        return Shown(f"images/{name}", *size)
+    def __call__(self, image: Image.Image, exact: bool = False) -> Shown:
+        if id(image) not in self.saved:
+            self.folder.mkdir(exist_ok=True)
+            content, suffix, size = _published(image, exact)
+            name = f"{len(self.saved) + 1:04d}{suffix}"
+            (self.folder / name).write_bytes(content)
+            self.saved[id(image)] = image, Shown(f"images/{name}", *size)
+        return self.saved[id(image)][1]
 
 
-def _inline(image: Image.Image) -> Shown:
-    content, suffix, size = _published(image)
+def _inline(image: Image.Image, exact: bool = False) -> Shown:
+    content, suffix, size = _published(image, exact)
     kind = "png" if suffix == ".png" else "jpeg"
     return Shown(f"data:image/{kind};base64,{base64.b64encode(content).decode()}", *size)
 
 
-def _published(image: Image.Image) -> tuple[bytes, str, tuple[int, int]]:
-    """Returns a picture's file content, suffix and size in CSS pixels, downscaled and without metadata."""
-    shown = image.convert("RGB") if image.mode != "RGB" else image.copy()
+def _published(image: Image.Image, exact: bool) -> tuple[bytes, str, tuple[int, int]]:
+    """Returns a picture's file content, suffix and size in CSS pixels, without metadata.
+
+    exact: whether to keep every pixel and the transparency; otherwise pictures may be downscaled.
+    """
+    shown = image.copy() if exact or image.mode == "RGB" else image.convert("RGB")
     shown.info = {}  # metadata may contain the location and the photographer
-    shown.thumbnail((LARGEST_FILE, LARGEST_FILE), Image.Resampling.LANCZOS)
+    if not exact:
+        shown.thumbnail((LARGEST_FILE, LARGEST_FILE), Image.Resampling.LANCZOS)
     longer, file = max(shown.size), io.BytesIO()
-    if exact := longer <= TINY:
+    exact = exact or longer <= TINY
+    if exact:
         shown.save(file, "PNG", optimize=True)
     else:
         shown.save(file, "JPEG", quality=88)

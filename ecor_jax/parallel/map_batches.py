@@ -1,7 +1,7 @@
 """Evaluation of a function over all batches of a data set, on the mesh, with results of all processes gathered."""
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
@@ -54,6 +54,37 @@ def map_batches(
             beat()
             bar.update(int(mask.sum()))
     return jax.tree.map(lambda *columns: np.concatenate(columns), *answers)
+
+
+def map_local(
+    fn: Callable[[Any, dict[str, jax.Array]], jax.Array],
+    model: Any,
+    columns: Mapping[str, np.ndarray],
+    *,
+    batch_size: int,
+    name: str,
+) -> np.ndarray:
+    """Returns `fn(model, batch)` for all examples as `map_batches`, on one device of this process alone.
+
+    It is for what a single process computes, such as a page's explanations. columns: arrays [examples, ...].
+    batch_size: number of examples at once, at most.
+    """
+    mesh, (graph, state) = meshes.make_mesh(devices=jax.local_devices()[:1]), nnx.split(model)
+    if jax.process_count() > 1:
+        state = jax.tree.map(np.asarray, state)
+    state, count, answers = meshes.place(state, mesh), len(next(iter(columns.values()))), []
+    batch_size = min(batch_size, count)
+    with tqdm(total=count, desc=name, unit="image", mininterval=1) as bar:
+        for start in range(0, count, batch_size):
+            batch = {key: column[start : start + batch_size] for key, column in columns.items()}
+            own = len(next(iter(batch.values())))
+            padding = {key: [(0, batch_size - own), *[(0, 0)] * (rows.ndim - 1)] for key, rows in batch.items()}
+            padded = {
+                key: jax.device_put(np.pad(rows, padding[key]), mesh.devices.item()) for key, rows in batch.items()
+            }
+            answers.append(np.asarray(call(fn, graph, mesh, state, padded))[:own])
+            bar.update(own)
+    return np.concatenate(answers)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))

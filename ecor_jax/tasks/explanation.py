@@ -3,8 +3,10 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
+import numpy as np
+from jaxtyping import Float, UInt8
 from PIL import Image
 
 from ecor_jax.errors import needs
@@ -21,9 +23,40 @@ class Plain:
     def to_dict(self) -> dict[str, Any]:
         """Returns plain JSON values."""
         assert dataclasses.is_dataclass(self)
-        names = (*(field.name for field in dataclasses.fields(self)), *self.derived)
+        fields = [field for field in dataclasses.fields(self) if Image.Image not in (field.type, *get_args(field.type))]
+        names = (*(field.name for field in fields), *self.derived)
         values = {name: getattr(self, name) for name in names}
         return {name: _plain(value) for name, value in values.items() if not isinstance(value, Image.Image)}
+
+
+@dataclasses.dataclass(frozen=True)
+class SaliencyMap(Plain):
+    """A saliency map (`clip.saliency`) over the patches of a picture as the model sees it, [rows, columns].
+
+    Values are at least 0, in units of the quantity that is explained: "nats" of a log-probability, or "cosine".
+    `to_dict` also has the map's shape and its range, the smallest and the largest value.
+    """
+
+    values: Float[np.ndarray, "rows columns"]
+    unit: str = "nats"
+    derived = ("shape", "range")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.values.shape
+
+    @property
+    def range(self) -> tuple[float, float]:
+        return float(self.values.min()), float(self.values.max())
+
+
+def mapped_view(pixels: UInt8[np.ndarray, "size size 3"], patch_size: int) -> Image.Image:
+    """Returns the part of a preprocessed picture that its saliency maps cover: all whole patches.
+
+    Pixels beyond the last whole patch, at the right and at the bottom, are in no patch.
+    """
+    covered = len(pixels) // patch_size * patch_size
+    return Image.fromarray(pixels[:covered, :covered])
 
 
 class Explained(Plain):
@@ -66,4 +99,6 @@ def _plain(value: Any) -> Any:
         return value.to_dict()
     if isinstance(value, Mapping):
         return {key: _plain(child) for key, child in value.items()}
+    if isinstance(value, np.ndarray):
+        return value.tolist()
     return [_plain(child) for child in value] if isinstance(value, list | tuple) else value

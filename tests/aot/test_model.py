@@ -16,6 +16,7 @@ class Called(Exception):
     """The first step, with its arguments."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "config, overrides",
     [

@@ -54,6 +54,11 @@ def test_an_unknown_descriptor_is_shown_with_the_nearest(text):
         assert nearest[0] == "Kerley lines"
 
 
+def test_the_option_that_is_told_is_the_one_that_was_given():
+    with pytest.raises(UserError, match=r"^cosines 'Kerley lines=2': expected COSINE from -1 to 1"):
+        read_what_if({"Kerley lines": 2}, DESCRIPTORS, -1, 1, "COSINE", "cosines")
+
+
 def test_two_values_for_one_descriptor_are_refused():
     with pytest.raises(UserError, match=r"'Kerley lines=0\.5': the descriptor was given twice"):
         read("Kerley lines=0.1", "Kerley lines=0.5")

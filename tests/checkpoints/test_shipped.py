@@ -48,6 +48,7 @@ def test_it_tells_the_classes_of_drawings_that_it_has_not_seen():
     assert right.sum() >= 250
 
 
+@pytest.mark.slow
 def test_it_explains_by_its_own_rationales_or_by_others():
     picture = Procedural(1, style="pretrain", seed=5)[0]["image"]
     explained = ecor_jax.load("drawings").explain(picture, top_k=3)

@@ -44,6 +44,7 @@ def test_figures_of_a_model_directory_and_a_table(commands, tiny_clip, few_words
     assert "| ours | " in page.read_text() and report["device"] in page.read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["encode_image", "encode_text", "text_bank", "train_step", "train_step_deep", "evaluate", "choose_pairs"]
 )

@@ -27,6 +27,7 @@ def wide_clip(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 @needs_libtpu
 def test_ecor_on_sixteen_chips(wide_clip, tmp_path):
     output = tmp_path / "out.json"

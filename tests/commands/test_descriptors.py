@@ -61,6 +61,7 @@ def test_language_model_is_asked(called, table, tmp_path, monkeypatch, splitter,
     assert model in (out / "index.html").read_text()
 
 
+@pytest.mark.slow
 def test_all_of_openi_in_under_a_minute(called, shared_data, tmp_path):
     path = shared_data / "xray" / "openi_reports.csv.gz"
     start = time.monotonic()

@@ -40,9 +40,12 @@ def test_a_file_a_folder_and_a_zip(commands, trained, tiny_pictures, tmp_path):
 @pytest.mark.parametrize("model", ["tiny_clip", "tiny_siglip"])
 def test_a_plain_clip_or_siglip_explains_by_rationales_that_are_given(request, called, tiny_pictures, tmp_path, model):
     picture, clip = tiny_pictures[0] / "test" / "cat" / "0.png", request.getfixturevalue(model)
-    given = [f"--rationales={tiny_pictures[1]}", "--top_k=2", "--method=clip,ecor"]
+    given = [f"--rationales={tiny_pictures[1]}", "--top_k=2", "--method=ecor", "--saliency"]
     called(explain, f"--model={clip}", "--images", picture, f"--output={tmp_path / 'page'}", *given)
-    assert pictures(tmp_path / "page") == 1
+    # The picture, the scale of colours, the picture as the model sees it, and two maps.
+    assert pictures(tmp_path / "page") == 5
+    (explained,) = json.loads((tmp_path / "page" / "explanations.json").read_text())
+    assert [own["shape"] for own in explained["explanations"][0]["saliency"]] == [[2, 2], [2, 2]]
 
 
 def test_any_folder_of_pictures_and_those_that_cannot_be_read_are_left_out(called, trained, tmp_path, caplog):

@@ -175,7 +175,7 @@ def evaluating(options, tiny_clip, tmp_path) -> list[subprocess.Popen[str]]:
     return running
 
 
-@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("which", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_an_evaluation_is_stopped_in_all_processes(evaluating, tmp_path, which):
     evaluating[which].send_signal(signal.SIGTERM)
     assert [(status, line) for status, _, line in ended(evaluating)] == [(143, STOPPED)] * 2
@@ -272,6 +272,7 @@ def test_a_port_in_use_ends_all_and_an_absent_coordinator_the_one_that_waits(opt
     assert waits[0] == 1 and waits[1].startswith("error: ") and "nobody listened there for 1 s" in waits[1]
 
 
+@pytest.mark.slow
 def test_convert(tiny_clip, tmp_path):
     """The first converts for all; a second time none may, as the folder is not empty, and all say so."""
     command = ["launch.convert", f"--source={tiny_clip}", f"--output={tmp_path / 'model'}"]

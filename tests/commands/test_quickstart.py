@@ -21,6 +21,7 @@ def shrunk(path, row):
         small.model, small.data.count = "tiny/16-8", 48
     config.data.train_count, config.data.test_count, config.report.pictures = 48, 24, 3
     config.evaluation.batch_size, config.prompts.count = 16, 2
+    config.evaluation.pointing, config.report.saliency = "none", False  # tests/tasks/rationale/test_pointing.py
     return config
 
 
@@ -28,7 +29,10 @@ READ = config_files.read_config
 
 
 @pytest.mark.smoke
-@pytest.mark.parametrize("flags", [(), ("--from_scratch",)], ids=["shipped", "from_scratch"])
+@pytest.mark.parametrize(
+    "flags",
+    [pytest.param((), id="shipped"), pytest.param(("--from_scratch",), id="from_scratch", marks=pytest.mark.slow)],
+)
 def test_it_compares_three_methods_and_writes_the_page(flags, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(quickstart, "read_config", shrunk)
     run = tmp_path / "run"

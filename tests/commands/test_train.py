@@ -122,6 +122,7 @@ def test_the_prompts(trained):
     assert description["vocabulary"]["grey seal"] == ["whiskers", "flippers"]
 
 
+@pytest.mark.slow
 def test_killed_and_started_again(commands, options, trained, tmp_path):
     """Once, within the second of its two tunings."""
     command = ("train", *options, f"--workdir={tmp_path}")
@@ -167,6 +168,7 @@ def test_settings_are_judged_on_a_part_of_their_own_and_the_best_weights_are_kep
     assert "validation" in (tmp_path / "report" / "index.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_trace_of_some_steps_can_be_opened(commands, options, tmp_path):
     """By Perfetto, as JSON; and TensorBoard finds its own beside it. In a process without the libraries of tests."""
     given = ["--config.method=ecor", "--config.steps=12", "--profile"]

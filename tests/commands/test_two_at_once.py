@@ -167,9 +167,8 @@ print(kills, "kills among", most, "operations")
 """
 
 
-@pytest.mark.parametrize(
-    ("name", "tries"), [("convert", 6), ("prepare", 6), pytest.param("train", 10, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "tries"), [("convert", 6), ("prepare", 6), ("train", 10)])
 def test_what_commands_that_were_killed_leave_is_whole_or_not_there(
     name, tries, options, tiny_clip, tiny_pictures, tmp_path
 ):

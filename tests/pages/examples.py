@@ -16,6 +16,7 @@ from flax import nnx
 from PIL import Image
 
 from ecor_jax.bottleneck.head import Bottleneck
+from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.config.options import read
 from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.data.pair_sets import PairSet
@@ -27,17 +28,23 @@ from ecor_jax.metrics.scores import score_classes, score_labels
 from ecor_jax.pages.page import write_page
 from ecor_jax.radiology.reports.table import Descriptor, write_table_page
 from ecor_jax.tasks.base import Log, MethodResult
+from ecor_jax.tasks.concepts import explanation as concepts
 from ecor_jax.tasks.concepts.data import ConceptsDataset, Split
-from ecor_jax.tasks.concepts.explanation import Answer, Evidence, ExplainedImage, WhatIf, sigmoid
+from ecor_jax.tasks.concepts.explanation import Answer, Evidence, ExplainedImage, Removed, WhatIf, sigmoid
 from ecor_jax.tasks.concepts.heads import BlackBox
 from ecor_jax.tasks.concepts.options import ConceptsOptions
 from ecor_jax.tasks.concepts.report import write_report
 from ecor_jax.tasks.concepts.results import Evaluation, results_of
+from ecor_jax.tasks.explanation import SaliencyMap
 from ecor_jax.tasks.rationale import predict
+from ecor_jax.tasks.rationale.counterfactual import Removal
 from ecor_jax.tasks.rationale.data import Dataset
+from ecor_jax.tasks.rationale.details import Detail
 from ecor_jax.tasks.rationale.doubly_right import strict_outcomes
-from ecor_jax.tasks.rationale.explanation import ExplainedPicture, Explanation, Pair
+from ecor_jax.tasks.rationale.evaluation import Evaluation as RationaleEvaluation
+from ecor_jax.tasks.rationale.explanation import Counterfactual, ExplainedPicture, Explanation, Pair
 from ecor_jax.tasks.rationale.options import RationaleOptions
+from ecor_jax.tasks.rationale.pointing import STEPS, PointingTest
 from ecor_jax.tasks.rationale.report import write_rationale_report
 from ecor_jax.tasks.verification import report as face_report
 from ecor_jax.tasks.verification.explanation import Concept, ExplainedPair, Intervention, Side
@@ -71,6 +78,12 @@ SAID = Explanation(
 )  # fmt: skip
 OTHER = replace(SAID, method="clip", category="dog", outcome="wr")
 PICTURE = ExplainedPicture(f"/home/me/{HOSTILE}.png", picture(64, 64), [SAID, OTHER])
+REMOVED = (["<whiskers>", HOSTILE, "wings"], "dog", 2), ([], None, 4)
+MAP = SaliencyMap(np.arange(6, dtype=np.float32).reshape(2, 3) / 6)
+SEARCHED = [
+    replace(said, counterfactual=Counterfactual(*found), saliency=[MAP] * 3)
+    for said, found in zip((SAID, OTHER), REMOVED, strict=True)
+]
 LABELLED = replace(PICTURE, gold_category="cat & co", gold_rationales=["<whiskers>", "a tail"])
 
 
@@ -80,13 +93,23 @@ def rationale_report(directory: Path) -> Path:
     vocabulary, images, gold = Vocabulary.from_lists(reasons), records(24), np.arange(24) % 3
     gold_reasons = vocabulary.gold[gold]
 
-    def evaluated(seed: int) -> predict.Evaluation:
+    def evaluated(seed: int) -> RationaleEvaluation:
         generator = np.random.default_rng(seed)
         categories, rationales = generator.integers(0, 3, (24, 4)), generator.integers(0, 4, (24, 4))
         shares = -np.sort(-generator.uniform(0, 0.25, (24, 4)), axis=1)
         likeliest = categories[:, 0], shares.sum(axis=1), rationales[:, 0], shares[:, 0]
         predictions = predict.Predictions(categories, rationales, shares, *likeliest, gold, gold_reasons)
-        return predict.Evaluation(predictions, strict_outcomes(categories, rationales, gold, gold_reasons))
+        outcomes = strict_outcomes(categories, rationales, gold, gold_reasons)
+        view, maps = picture(24, 24), generator.uniform(size=(4, 2, 2)).astype(np.float32)
+        removals = [Removal((1,), int(voted + 1) % 3, 0) for voted in outcomes.voted]
+        details = {number: Detail(view, maps, removals[number]) for number in range(0, 24, 3)}
+        pointing = PointingTest(
+            generator.uniform(size=(6, 2, 2, 2)),
+            generator.uniform(size=(4, 3, 2, STEPS + 1)),
+            generator.uniform(size=(6, 2, 2)) > 0.5,
+            undrawn=3,
+        )
+        return RationaleEvaluation(predictions, outcomes, None, pointing, details)
 
     options = {"model": "/home/me/clip/model", "data": {"name": "folder", "images": f"/home/me/{HOSTILE}"}}
     dataset = Dataset(vocabulary, images, None, images, Tally([HOSTILE, HOSTILE, "x" * 300]))
@@ -108,6 +131,7 @@ CONCEPTS = [
     Concept("ears", "large", 0.501, 0.502, -0.04),
     Concept("ears", "small", 0.499, 0.498, -0.01),
 ]
+MAPS = {f"{concept.group}: {concept.descriptor}": MAP for concept in CONCEPTS}
 ADA = Side("/home/me/ada/<1>.png", picture(92, 112)), Side("ada/2.png", picture(800, 400, seed=1))
 MATCH = ExplainedPair(*ADA, similarity=0.83, threshold=0.71, concepts=CONCEPTS)
 NO_MATCH = replace(MATCH, second=Side("/home/me/bob/3.png", picture(20, 20, seed=2)), similarity=0.63, bias=-0.2)
@@ -144,7 +168,9 @@ def verification_report(directory: Path, kinds: Sequence[str] = ("both", "few", 
     config = read(VerificationOptions, {"data": {"name": "faces"}, "report": {"pairs": count}})
     results = {"faithfulness": {"kept": {"1": 0.55, "6": 0.9}}}
     log = Log(LINES, Path("/home/me/model"))
-    return face_report.write_verification(directory, config, rows, pair_sets, results, words, log, Tally())
+    return face_report.write_verification(
+        directory, config, rows, pair_sets, results, words, log, Tally(), Preprocess(16)
+    )
 
 
 # Chest X-rays
@@ -167,7 +193,15 @@ def film(*answers: Answer, **given: Any) -> ExplainedImage:
 
 
 ASKED = {"Effusion": [WhatIf("clear lungs", 0.2, 0.25, sigmoid(0.1))]}
-FILM = film(what_ifs=ASKED, reported=["a <blunt> angle", HOSTILE], report_source="the <labels>")
+WITHOUT = concepts.Counterfactual(
+    [Removed("clear lungs", "lungs"), Removed("a <blunt> angle", "pleura")], sigmoid(-0.9)
+)
+FILM = film(
+    replace(EFFUSION, counterfactual=WITHOUT),
+    what_ifs=ASKED,
+    reported=["a <blunt> angle", HOSTILE],
+    report_source="the <labels>",
+)
 
 
 def concepts_report(directory: Path, single_label: bool = True, source: str = "reports", silent: bool = True) -> Path:
@@ -206,7 +240,7 @@ def concepts_report(directory: Path, single_label: bool = True, source: str = "r
     black_box = evaluated(BlackBox(5, 0, 2, rngs=nnx.Rngs(0)), no if single_label else -np.abs(no))
     rows = {"first": bottleneck(), "random_descriptors": bottleneck(), HOSTILE: black_box}
     log = Log(LINES, Path("/home/me/model"))
-    return write_report(directory, config, rows, results_of(rows, data, config), data, log)
+    return write_report(directory, config, rows, results_of(rows, data, config), data, log, clip=None)
 
 
 # Pages of no run
@@ -234,9 +268,24 @@ def generic(directory: Path) -> Path:
 
 REPORTS = rationale_report, verification_report, concepts_report
 PAGES = {build.__name__: build for build in (*REPORTS, descriptor_table, generic)}
-PAGES["rationale_explanations"] = lambda directory: explanations(directory, PICTURE)
-PAGES["pair_explanations"] = lambda directory: explanations(directory, *PAIRS)
-PAGES["film_explanations"] = lambda directory: explanations(directory, FILM)
+PAGES["rationale_explanations"] = lambda directory: explanations(
+    directory, replace(PICTURE, explanations=SEARCHED, view=picture(30, 30))
+)
+MAPPED_PAIRS = [
+    replace(
+        pair,
+        **{name: replace(getattr(pair, name), view=picture(30, 30), saliency=MAPS) for name in ("first", "second")},
+    )
+    for pair in PAIRS
+]
+PAGES["pair_explanations"] = lambda directory: explanations(directory, *MAPPED_PAIRS)
+MAPPED_FILM = replace(
+    FILM,
+    view=picture(30, 30),
+    label_maps={answer.label: MAP for answer in FILM.answers},
+    descriptor_maps={f"{own.group}: {own.descriptor}": MAP for answer in FILM.answers for own in answer.evidence},
+)
+PAGES["film_explanations"] = lambda directory: explanations(directory, MAPPED_FILM)
 PAGES["concepts_report_of_several"] = lambda directory: concepts_report(directory, single_label=False)
 PAGES["concepts_report_of_labels"] = lambda directory: concepts_report(directory, source="labels", silent=False)
 PAGES["one_kind"] = lambda directory: verification_report(directory, ("single",), 0)

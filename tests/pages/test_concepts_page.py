@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.pages import examples
-from tests.pages.examples import EFFUSION, Evidence, WhatIf, film, sigmoid
+from tests.pages.examples import EFFUSION, WITHOUT, Evidence, Removed, WhatIf, concepts, film, sigmoid
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -73,6 +73,31 @@ def test_every_descriptor_unfolds_down_to_the_sum(card):
 def test_what_ifs_in_words(card, descriptor, start, end, logit, seen, becomes):
     shown = card(film(what_ifs={"Effusion": [WhatIf(descriptor, start, end, sigmoid(logit))]}))
     assert shown.all("ul", class_="notes")[0].texts("li") == [f"Were {descriptor} {seen}: 0.83 → to {becomes}"]
+
+
+def test_without_which_descriptors_the_answer_would_be_another(card):
+    """A label is found or not found; a class gives way to another class; many descriptors unfold."""
+    said = card(film(replace(EFFUSION, counterfactual=WITHOUT))).texts("p", class_="without")
+    names = "Were clear lungs (lungs) and a <blunt> angle (pleura) at their typical cosines,"
+    assert said == [f"{names} Effusion would no longer be found: probability 0.29."]
+
+    no = replace(EFFUSION, base=-2.25, probability=sigmoid(-0.2))
+    found = concepts.Counterfactual([Removed("meniscus sign", "pleura")], sigmoid(0.3))
+    said = card(film(replace(no, counterfactual=found))).texts("p", class_="without")
+    one = "Were meniscus sign (pleura) at its typical cosine,"
+    assert said == [f"{one} Effusion would then be found: probability 0.57."]
+
+    of_class = replace(EFFUSION, probability=0.5, rival="Mass", rival_probability=0.5 * 2.718281828**-1.6)
+    found = replace(WITHOUT, category="<Mass>")
+    said = card(film(replace(of_class, counterfactual=found))).texts("p", class_="without")
+    assert said == [f"{names} it would say <Mass>."]
+
+    many = [Evidence(f"<d{place}>", "lungs", 0.3, 0.25, 4.0) for place in range(9)]
+    found = concepts.Counterfactual([Removed(own.descriptor, "lungs") for own in many], sigmoid(-0.1))
+    answer = replace(EFFUSION, evidence=many, base=-0.1, probability=sigmoid(1.7), counterfactual=found)
+    (folded,) = card(film(answer)).all("div", class_="without")
+    assert folded.texts("p")[0].startswith("Were these 9 descriptors at their typical cosines, Effusion would no")
+    assert folded.texts("q") == [own.descriptor for own in many]
 
 
 def test_what_was_reported_and_what_of_it_the_model_sees(card):

@@ -34,6 +34,23 @@ def test_votes_are_counted_and_ties_are_called_ties(card, categories, vote):
     assert card(picture).texts("p", class_="vote") == [vote]
 
 
+@pytest.mark.parametrize(
+    ("removed", "category", "searched", "words"),
+    [
+        (["<q>"], "<hawk>", 0, ["Without <q> it would say <hawk>."]),
+        (["fur", "a & b"], "dog", 1, ["Without fur and a & b it would say dog."]),
+        (["a", "b", "c"], "dog", 2, ["Without a, b and c it would say dog."]),
+        ([], None, 4, ["No set of up to 4 reasons changes what it says if it is left out."]),
+        ([], None, 1, ["No reason changes what it says if that reason alone is left out."]),
+        ([], None, 0, []),
+    ],
+)
+def test_without_which_reasons_it_would_say_something_else(card, removed, category, searched, words):
+    said = replace(examples.SAID, counterfactual=examples.Counterfactual(removed, category, searched))
+    shown = card(replace(examples.PICTURE, explanations=[said, examples.OTHER]))
+    assert shown.texts("p", class_="without") == words and shown.texts("q") == removed
+
+
 def test_without_gold_nothing_is_called_right_or_wrong_and_a_likelier_category_is_named(read):
     main = read(examples.PAGES["rationale_explanations"]).all("main")[0]
     assert not re.search("right|wrong|✓|✗", main.text())

@@ -66,7 +66,7 @@ def test_a_no_without_typical_pairs_is_explained_by_the_differences(card):
     headings, groups, text = reasons(card(examples.NO_MATCH))
     differ = "The group adds +0.620; the pictures differ by 30.0%."
     assert headings == ["Where they differ most"] and "the sum still not be enough" in text
-    assert groups[0][:3] == ["nose", differ, "a <broad> bridge strongest in the first"]
+    assert groups[0][:3] == ["nose", differ, "a <broad> bridge strongest in the first"] and "If " not in text
 
 
 def test_interventions_say_what_becomes_of_the_verdict(card):
@@ -76,6 +76,39 @@ def test_interventions_say_what_becomes_of_the_verdict(card):
         "a narrow bridge: 0.0% of its group, not 70.0%: similarity 0.700, then not the same person",
         f"{examples.HOSTILE}: 0.0% of its group, not 50.2%: similarity 0.829, still the same person",
     ]
+
+
+@pytest.mark.parametrize(
+    ("pair", "changes", "words"),
+    [
+        (
+            examples.MATCH,
+            {},
+            "Without what a <broad> bridge (nose) adds, the similarity would be 0.43, not above the threshold: not the "
+            "same person.",
+        ),
+        (
+            examples.MATCH,
+            {"threshold": 0.25},
+            "Without what a <broad> bridge (nose) and a narrow bridge (nose) add, the similarity would be 0.21, not "
+            "above the threshold: not the same person.",
+        ),
+        (
+            examples.NO_MATCH,
+            {"typical": {"nose": 0.82, "eyes": 0.26, "ears": 0.0}},
+            "If nose added what it does for an average pair of the same person, the similarity would be 0.83, above "
+            "the threshold: the same person.",
+        ),
+        (
+            examples.NO_MATCH,
+            {"typical": {"nose": 0.67, "eyes": 0.30}},
+            "If nose and eyes added what they do for an average pair of the same person, the similarity would be 0.72, "
+            "above the threshold: the same person.",
+        ),
+    ],
+)
+def test_what_would_change_the_verdict(card, pair, changes, words):
+    assert card(replace(pair, **changes)).texts("p", class_="without") == [words]
 
 
 def test_bars_are_shares_and_an_even_spread_is_marked(card):

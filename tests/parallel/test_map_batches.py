@@ -11,7 +11,7 @@ from flax import nnx
 from ecor_jax.clip.config import TextConfig
 from ecor_jax.clip.transformer import Transformer
 from ecor_jax.errors import UserError
-from ecor_jax.parallel.map_batches import map_batches
+from ecor_jax.parallel.map_batches import map_batches, map_local
 from ecor_jax.parallel.mesh import UNROLLED, make_mesh
 
 TRACED: list[int] = []
@@ -100,3 +100,16 @@ def test_many_examples_are_answered_as_few_are(monkeypatch):
     few, many = (map_batches(run, tower, given, mesh, total=total, name="running") for total in (18, 19))
     np.testing.assert_allclose(many, few, atol=1e-6)
     assert loops == [True, False]
+
+
+@pytest.mark.parametrize("count", [3, 8, 11])
+def test_one_device_of_this_process_gives_the_same(count):
+    model, columns = linear(0), {"x": np.random.default_rng(1).normal(size=(count, 3)).astype(np.float32)}
+    found = map_local(outputs_of, model, columns, batch_size=4, name="scaling")
+    expected = columns["x"] @ np.asarray(model.kernel[...]) + np.asarray(model.bias[...])
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def outputs_of(model: nnx.Linear, batch: dict[str, jax.Array]) -> jax.Array:
+    assert batch["x"].shape[0] in (3, 4)
+    return model(batch["x"])

@@ -1,5 +1,7 @@
 """The built-in image set: small drawings, rendered on demand, whose visible parts are their rationales."""
 
+import numpy as np
+
 from ecor_jax.data.procedural.objects import KINDS, vocabulary
 from ecor_jax.data.procedural.painting import paint, part_mask
 from ecor_jax.data.procedural.scene import STYLES, Scene, Style, sample_scene, without
@@ -44,12 +46,12 @@ class Procedural(Source):
         """
         return self._drawn(index, without(sample_scene(self.style, self.seed, index), rationale))
 
-    def area(self, index: int, rationale: str) -> int:
-        """Returns the number of pixels that the part named `rationale` covers visibly in image `index`.
+    def mask(self, index: int, rationale: str) -> np.ndarray:
+        """Returns the pixels of image `index` where the part named `rationale` is visible, bool [size, size].
 
         Raises UserError if the image does not show this part.
         """
-        return int(part_mask(sample_scene(self.style, self.seed, index), rationale, self.size).sum())
+        return part_mask(sample_scene(self.style, self.seed, index), rationale, self.size)
 
     def _drawn(self, index: int, scene: Scene) -> Record:
         image, name = paint(scene, self.size), f"{self.style}-{index}"

@@ -16,8 +16,18 @@ from ecor_jax.data.records import Record
 from ecor_jax.data.sources import InMemory
 from ecor_jax.errors import UserError
 from ecor_jax.features.encoders import ClipEncoder
-from ecor_jax.tasks.concepts.explanation import Answer, Evidence, ExplainedImage, WhatIf, sigmoid
+from ecor_jax.tasks.concepts.counterfactual import change_of_class, change_of_label
+from ecor_jax.tasks.concepts.explanation import (
+    Answer,
+    Counterfactual,
+    Evidence,
+    ExplainedImage,
+    Removed,
+    WhatIf,
+    sigmoid,
+)
 from ecor_jax.tasks.concepts.heads import Linear, linear, outputs, probabilities
+from ecor_jax.tasks.concepts.saliency import with_maps
 from ecor_jax.tasks.explainer import Explainer
 
 TOP_WHAT_IFS = 3
@@ -48,7 +58,7 @@ def reading(*, medical: bool, classes: bool) -> list[str]:
 class ConceptExplainer(Explainer[ExplainedImage]):
     """An explainer for the bottleneck of a model directory: of X-ray findings, or any other classification."""
 
-    option_names = frozenset({"what_if"})
+    option_names = frozenset({"cosines", "saliency", "what_if"})
 
     def __init__(self, saved: SavedBottleneck):
         if saved.findings is None:
@@ -56,17 +66,32 @@ class ConceptExplainer(Explainer[ExplainedImage]):
         self.saved, self.findings, self.name = saved, saved.findings, str(saved.model.path)
 
     def explain_records(
-        self, records: Sequence[Record], what_if: Sequence[str] | Mapping[str, float] = ()
+        self,
+        records: Sequence[Record],
+        what_if: Sequence[str] | Mapping[str, float] = (),
+        cosines: Mapping[str, float] = MappingProxyType({}),
+        saliency: bool = False,
     ) -> list[ExplainedImage]:
-        """Explains each picture. what_if: `DESCRIPTOR=COSINE`, a counterfactual cosine in [-1, 1]."""
-        saved = self.saved
-        asked = read_what_if(what_if, saved.descriptors, -1, 1, "DESCRIPTOR=COSINE, a cosine")
+        """Explains each picture.
+
+        what_if: `DESCRIPTOR=COSINE`, a counterfactual cosine in [-1, 1]; each changes the answer on its own.
+        cosines: {descriptor: cosine} that replace those of every picture before it is explained, all together.
+        saliency: whether to compute saliency maps; they are of the picture, whatever `cosines` says.
+        """
+        saved, form = self.saved, "DESCRIPTOR=COSINE, a cosine"
+        asked = read_what_if(what_if, saved.descriptors, -1, 1, form)
+        replaced = read_what_if(cosines, saved.descriptors, -1, 1, form, "cosines")
         encoder = ClipEncoder(saved.model, keep=True)
         said = outputs(saved.bottleneck, encoder.encode_source(InMemory(records, origin="the pictures to explain")))
         assert said.cosines is not None
+        seen = np.array(said.cosines)
+        seen[:, list(replaced)] = list(replaced.values())
         images = [Shown(record["name"], picture_of(record)) for record in records]
         end = linear(saved.bottleneck, self.findings.names, self.findings.single_label)
-        return explained_images(images, said.cosines, end, self.findings, saved.descriptors, asked=asked)
+        explained = explained_images(images, seen, end, self.findings, saved.descriptors, asked=asked)
+        if not saliency:
+            return explained
+        return with_maps(explained, saved.model, saved.bottleneck, self.findings.names, self.findings.single_label)
 
     def context(self, explained: Sequence[ExplainedImage]) -> dict[str, Any]:
         names, medical = self.findings.names, self.findings.medical
@@ -121,7 +146,7 @@ def explained_images(
     explained = []
     for image, own in zip(images, cosines.astype(np.float64), strict=True):
         answers, what_ifs = [], {}
-        logits = own @ weights + bias
+        logits, contributions = own @ weights + bias, weights * (own - typical)[:, None]
         for question in _questions(end, logits, weights, bias, classes):
             columns = np.stack([own, typical, question.weight]).tolist()
             evidence = [Evidence(*values) for values in zip(descriptors.phrases, groups, *columns, strict=True)]
@@ -131,7 +156,8 @@ def explained_images(
             probability, rival, _ = _told(question, end, logits)
             against = "" if question.rival is None else end.names[question.rival]
             gold = image.gold.get(question.label)
-            answers.append(Answer(question.label, probability, base, evidence, gold, against, rival))
+            changed = _counterfactual(question, end, logits, contributions, evidence)
+            answers.append(Answer(question.label, probability, base, evidence, gold, against, rival, changed))
             what_ifs[question.label] = [
                 WhatIf(
                     descriptors.phrases[concept],
@@ -161,6 +187,24 @@ def _questions(
     best, rival = np.argsort(-logits, kind="stable")[:2].tolist()
     weight, offset = weights[:, best] - weights[:, rival], float(bias[best] - bias[rival])
     return [_Question(end.names[best], weight, offset, best, rival)]
+
+
+def _counterfactual(
+    question: _Question,
+    end: Linear,
+    logits: Float[np.ndarray, "outputs"],
+    contributions: Float[np.ndarray, "concepts outputs"],
+    evidence: Sequence[Evidence],
+) -> Counterfactual | None:
+    column = question.column
+    if question.rival is None:
+        change = change_of_label(contributions[:, column], float(logits[column]))
+    else:
+        change = change_of_class(contributions, logits, column)
+    if change is None:
+        return None
+    removed = [Removed(evidence[concept].descriptor, evidence[concept].group) for concept in change.concepts]
+    return Counterfactual(removed, change.probability, "" if change.output is None else end.names[change.output])
 
 
 def _told(question: _Question, end: Linear, logits: Float[np.ndarray, "outputs"]) -> tuple[float, float | None, str]:

@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from ecor_jax.tasks.explanation import Explained, Plain
+from ecor_jax.tasks.explanation import Explained, Plain, SaliencyMap
 
+SHOWN_OF_KIND = 4
+"""Number of descriptors of each kind of evidence that pages show."""
 TOLERANCE = 1e-3
 """Maximum difference from the model's probability that is accepted as float32 rounding."""
 KINDS = {
@@ -50,14 +52,36 @@ class Evidence(Plain):
 
 
 @dataclasses.dataclass(frozen=True)
+class Removed(Plain):
+    """A descriptor that a counterfactual sets to its typical cosine. group: distinguishes equal descriptors."""
+
+    descriptor: str
+    group: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Counterfactual(Plain):
+    """The smallest set of descriptors that changes an answer if their cosines are the typical ones.
+
+    probability: that of the label then. category: for exclusive classes, the most probable class then; else empty.
+    """
+
+    removed: Sequence[Removed]
+    probability: float
+    category: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
 class Answer(Plain):
     """One label with its probability, and the evidence whose contributions add up to its logit.
 
     `base` is the logit of a typical image: the bias plus the sum of weight times typical cosine over all descriptors.
     For exclusive classes, the logit is that of the class minus that of `rival`, the most probable other class, so that
     its exponential is the odds of the two. For a binary label, `rival` is empty. `gold` is None if unknown.
+    `counterfactual` is None if no set of descriptors changes the answer, or none was searched.
 
-    Raises ValueError if the probabilities do not match the logit that the evidence adds up to.
+    Raises ValueError if the probabilities do not match the logit that the evidence adds up to, or if the counterfactual
+    does not change the answer.
     """
 
     label: str
@@ -67,6 +91,7 @@ class Answer(Plain):
     gold: bool | None = None
     rival: str = ""
     rival_probability: float | None = None
+    counterfactual: Counterfactual | None = None
     derived = ("logit", "found")
 
     def __post_init__(self) -> None:
@@ -76,6 +101,27 @@ class Answer(Plain):
             raise ValueError(
                 f"{self.label}: the base and the contributions add up to a logit of {self.logit:.6g}, which is a "
                 f"probability of {expected:.6g}, not {share}"
+            )
+        if self.counterfactual is not None:
+            self._check(self.counterfactual)
+
+    def _check(self, counterfactual: Counterfactual) -> None:
+        removed = {(own.descriptor, own.group) for own in counterfactual.removed}
+        evidence = [own for own in self.evidence if (own.descriptor, own.group) in removed]
+        if not removed or len(evidence) != len(counterfactual.removed):
+            raise ValueError(f"{self.label}: the counterfactual removes {sorted(removed)}, which is no evidence")
+        left = sigmoid(self.logit - math.fsum(own.contribution for own in evidence))
+        found = counterfactual.probability > 0.5
+        if not self.rival:
+            consistent = abs(left - counterfactual.probability) <= TOLERANCE and found != self.found
+        elif counterfactual.category == self.rival:
+            consistent = left <= 0.5 + TOLERANCE
+        else:
+            consistent = counterfactual.category not in ("", self.label)
+        if not consistent:
+            raise ValueError(
+                f"{self.label}: the counterfactual says a probability of {counterfactual.probability:.6g} "
+                f"{counterfactual.category!r}, the evidence gives {left:.6g}, from {self.probability:.6g}"
             )
 
     @property
@@ -101,6 +147,11 @@ class Answer(Plain):
     def ranked(self) -> list[Evidence]:
         """Returns the evidence by decreasing magnitude of its contribution; ties keep their order."""
         return sorted(self.evidence, key=lambda evidence: -abs(evidence.contribution))
+
+    @property
+    def shown(self) -> "Selection":
+        """The evidence that pages show."""
+        return self.selected(SHOWN_OF_KIND)
 
     def selected(self, top: int) -> "Selection":
         """Returns the `top` strongest of each kind of evidence."""
@@ -150,6 +201,8 @@ class ExplainedImage(Explained):
 
     `name` is displayed and need not be a path. `what_ifs` are by label. `reported` are the descriptors stated by
     `report_source` ("the radiologist's report", "the labels"). medical: whether to add a disclaimer (X-rays).
+    label_maps, descriptor_maps: saliency maps of `view`, the image as the model sees it, by label and by
+    "GROUP: DESCRIPTOR" (`tasks.concepts.saliency`); {} if they were not computed.
 
     Raises ValueError if a what-if has an unknown label or descriptor, or a probability that contradicts the weight.
     """
@@ -161,6 +214,9 @@ class ExplainedImage(Explained):
     reported: Sequence[str] = ()
     report_source: str = ""
     medical: bool = False
+    view: Image.Image | None = None
+    label_maps: Mapping[str, SaliencyMap] = dataclasses.field(default_factory=dict)
+    descriptor_maps: Mapping[str, SaliencyMap] = dataclasses.field(default_factory=dict)
     template, shown_as = "concepts.html", "images"
 
     def __post_init__(self) -> None:
@@ -192,6 +248,10 @@ class ExplainedImage(Explained):
     def category(self) -> str:
         """The most probable class; for labels, all that are found, joined by commas."""
         return ", ".join(answer.label for answer in self.answers if answer.found)
+
+    def folded(self, answer: Answer) -> bool:
+        """Returns whether a page folds an answer: one of many that is neither found nor right."""
+        return len(self.answers) > 3 and not answer.found and not answer.gold
 
     def table(self) -> list[dict[str, Any]]:
         """Returns one row per answer and descriptor, the strongest first."""

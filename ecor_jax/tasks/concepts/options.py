@@ -110,9 +110,10 @@ class ConceptsEvaluation:
 
 @dataclasses.dataclass(frozen=True)
 class ConceptsReport:
-    """studies: number of pictures in the report."""
+    """studies: number of pictures in the report. saliency: whether they have saliency maps."""
 
     studies: Shown = 12
+    saliency: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ecor_jax.bottleneck.directory import Findings
 from ecor_jax.bottleneck.head import Bottleneck
+from ecor_jax.checkpoints.model_dir import Model
 from ecor_jax.data.decode import picture_of
 from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.metrics.calibration import Bin, expected_calibration_error, reliability
@@ -22,6 +23,7 @@ from ecor_jax.tasks.concepts.explanation import ExplainedImage
 from ecor_jax.tasks.concepts.heads import Linear, linear
 from ecor_jax.tasks.concepts.options import ConceptsOptions
 from ecor_jax.tasks.concepts.results import Evaluation
+from ecor_jax.tasks.concepts.saliency import with_maps
 
 TOP_OF_CLASS = 5
 MAX_COUNTED = 14
@@ -35,8 +37,12 @@ def write_report(
     results: Mapping[str, Any],
     data: ConceptsDataset,
     log: Log,
+    clip: Model | None,
 ) -> Path:
-    """Writes `directory/index.html`: the table, curves, weights and explained pictures of the first method."""
+    """Writes `directory/index.html`: the table, curves, weights and explained pictures of the first method.
+
+    clip: the encoder, for saliency maps; None for a file of embeddings.
+    """
     main = next(iter(rows.values()))
     medical, several = data.test.patients is not None, data.exclusive and len(data.classes) > 2
     scores = {name: {method: _scores(row, name) for method, row in rows.items()} for name in data.shown}
@@ -44,6 +50,8 @@ def write_report(
         scores["mean" if scores else "all classes"] = {method: row.main for method, row in rows.items()}
     end = linear(main.head, data.classes, data.exclusive) if isinstance(main.head, Bottleneck) else None
     images = [] if end is None else _examples(main, end, data, config)
+    if config.report.saliency and clip is not None and isinstance(main.head, Bottleneck):
+        images = with_maps(images, clip, main.head, data.classes, data.exclusive)
     # Of two exclusive classes, only the last one is shown, and its column is the last.
     columns = {name: number - len(data.shown) for number, name in enumerate(data.shown)}
     what = ", ".join(data.shown) or f"{len(data.classes)} classes"

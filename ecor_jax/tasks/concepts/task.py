@@ -234,7 +234,8 @@ class ConceptBottleneck(Task[ConceptsOptions, Evaluation]):
         self, directory: Path, evaluated: Mapping[str, MethodResult[Evaluation]], results: Mapping[str, Any], log: Log
     ) -> Path:
         shown = {name: own.evaluation for name, own in evaluated.items()}
-        return write_report(directory, self.options, shown, results, self.data, log)
+        clip = self.encoder.model if isinstance(self.encoder, ClipEncoder) else None
+        return write_report(directory, self.options, shown, results, self.data, log, clip)
 
     def answers(self, evaluated: Mapping[str, MethodResult[Evaluation]]) -> Iterator[dict[str, Any]]:
         """Yields the labels of each test picture, and the probability of each class by every method."""
@@ -290,6 +291,10 @@ def _check_options(options: ConceptsOptions, training: bool) -> None:
         raise UserError(f"methods is {','.join(methods)!r}; expected some of {', '.join(METHODS)}")
     if METHODS[methods[0]].scrambled:
         raise UserError(f"methods begins with {methods[0]}; expected one in words: the first is saved and explained")
+    if options.report.saliency and options.embeddings:
+        raise UserError(
+            f"report.saliency is set, and {options.embeddings} is a file of embeddings; saliency maps need the encoder"
+        )
     if options.model and options.embeddings:
         raise UserError("both --config.model and --config.embeddings are set; expected one of them")
     if training and not (options.model or options.embeddings) and options.concepts.source != "labels":

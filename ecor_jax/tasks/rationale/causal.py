@@ -12,16 +12,21 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
+from ecor_jax.data.encode import Encode
+from ecor_jax.data.pipeline import eval_batches
 from ecor_jax.data.procedural import Procedural
 from ecor_jax.data.records import Record, Source
 from ecor_jax.data.vocabulary import Vocabulary
-from ecor_jax.metrics.bootstrap import bootstrap_intervals, ratios
+from ecor_jax.metrics.bootstrap import means_with_intervals, percent_with_interval
+from ecor_jax.parallel.map_batches import map_batches
 from ecor_jax.parallel.shards import Shards
+from ecor_jax.tasks.batches import own_share
 from ecor_jax.tasks.rationale.joint import Banks, marginals
 from ecor_jax.tasks.rationale.methods import Order
-from ecor_jax.tasks.rationale.model import RationaleModel, all_pairs_loss, conditional_loss
+from ecor_jax.tasks.rationale.model import RationaleModel, log_joint
 
 QUANTITIES = ("rationale", "pair")
 
@@ -68,8 +73,8 @@ def choose_removals(
         undrawn += named not in shown
         single += named in shown and not others
         if named in shown and others:
-            area = drawings.area(index, named)
-            other = min(others, key=lambda text: abs(drawings.area(index, text) - area))
+            area = drawings.mask(index, named).sum()
+            other = min(others, key=lambda text: abs(int(drawings.mask(index, text).sum()) - area))
             category = vocabulary.classes[categories[index, 0]]
             chosen.append(Removal(index, category, named, other))
     return Removals(tuple(chosen), undrawn, single)
@@ -110,10 +115,8 @@ class PairProbability:
         images, outer, inner = examples
         of_outers, of_inners = marginals(images, banks, scale, shards)
         of_outer = jnp.take_along_axis(of_outers, outer[:, None], axis=1)[:, 0]
-        if banks.outer is None:
-            of_pair = jnp.exp(-all_pairs_loss(examples, banks, scale, shards))
-        else:
-            of_pair = of_outer * jnp.exp(-conditional_loss(examples, banks, scale, shards))
+        pair = outer[:, None], outer[:, None], inner[:, None]
+        of_pair = jnp.exp(log_joint((images, *pair), banks, scale, shards))[:, 0]
         of_rationale = shards.at(of_inners, inner) if self.order == "category_first" else of_outer
         return jnp.stack([of_rationale, of_pair], axis=1)
 
@@ -135,8 +138,38 @@ class CausalTest:
         counts = {"pictures": len(self.probabilities), "undrawn": self.removals.undrawn, "single": self.removals.single}
         before, named, other = np.moveaxis(self.probabilities.astype(np.float64), 1, 0)
         figures = {"before": before, "named": before - named, "other": before - other, "difference": other - named}
-        means = iter(_means(np.stack([values[:, column] for column in range(2) for values in figures.values()])))
+        means = iter(
+            means_with_intervals(np.stack([values[:, column] for column in range(2) for values in figures.values()]))
+        )
         return counts | {what: {name: next(means) for name in figures} for what in QUANTITIES}
+
+
+def causal_test(
+    model: RationaleModel,
+    order: Order,
+    drawings: Procedural,
+    predicted: tuple[Int[np.ndarray, "N k"], Int[np.ndarray, "N k"], Bool[np.ndarray, "N R"]],
+    vocabulary: Vocabulary,
+    encode: Encode,
+    mesh: Mesh,
+    *,
+    batch_size: int,
+    workers: int,
+    name: str,
+) -> CausalTest:
+    """Runs the causal test of a method.
+
+    predicted: categories, rationales and gold rationales of all drawings, as for `choose_removals`. encode: encodes
+    records and their labels. name: that of the method, for the progress bar.
+    """
+    removals = choose_removals(drawings, *predicted, vocabulary)
+    if not removals.chosen:
+        return CausalTest(removals, np.zeros((0, 3, 2), np.float32))
+    changed = ChangedDrawings(drawings, removals.chosen)
+    batches = eval_batches(changed, encode, batch_size=batch_size, workers=workers, **own_share())
+    run = {"total": len(changed), "name": f"causal test of {name}"}
+    probabilities = map_batches(PairProbability(order), model, batches, mesh, **run)
+    return CausalTest(removals, probabilities.reshape(-1, 3, 2))
 
 
 def causal_lines(tests: Mapping[str, CausalTest | None]) -> Iterator[str]:
@@ -146,25 +179,5 @@ def causal_lines(tests: Mapping[str, CausalTest | None]) -> Iterator[str]:
         yield f"{'causal test: fall of P':26}{'without the named part':>26}{'without another part':>26}{'count':>8}"
     for name, result in results.items():
         for what in QUANTITIES:
-            cells = (f"{_points(result[what][part]):>26}" for part in ("named", "other"))
+            cells = (f"{percent_with_interval(result[what][part]):>26}" for part in ("named", "other"))
             yield f"{f'{name}, {what}':26}{''.join(cells)}{result['pictures']:8}"
-
-
-def _points(mean: Mapping[str, Any]) -> str:
-    """Formats a mean fall of 0.312 with an interval from .29 to .33 as `31.2 (29.0 to 33.0)`."""
-    if mean["value"] is None:
-        return "-"
-    low, high = mean["interval"] or (mean["value"], mean["value"])
-    return f"{100 * mean['value']:.1f} ({100 * low:.1f} to {100 * high:.1f})"
-
-
-def _means(values: Float[np.ndarray, "figures pictures"]) -> list[dict[str, Any]]:
-    """Returns the mean of each row with its interval."""
-    count = values.shape[1]
-    if not count:
-        return [{"value": None, "interval": None} for _ in values]
-    intervals = bootstrap_intervals(ratios(values, np.ones(count)), [str(number) for number in range(count)])
-    return [
-        {"value": float(row.mean()), "interval": interval and list(interval)}
-        for row, interval in zip(values, intervals, strict=True)
-    ]

@@ -8,9 +8,12 @@ from typing import Any
 from PIL import Image
 
 from ecor_jax.data.vocabulary import Vocabulary
-from ecor_jax.tasks.explanation import Explained, Plain
+from ecor_jax.tasks.explanation import Explained, Plain, SaliencyMap
+from ecor_jax.tasks.rationale.counterfactual import Removal
+from ecor_jax.tasks.rationale.details import Detail
 from ecor_jax.tasks.rationale.doubly_right import NAMES
-from ecor_jax.tasks.rationale.predict import Evaluation, Predictions
+from ecor_jax.tasks.rationale.evaluation import Evaluation
+from ecor_jax.tasks.rationale.predict import Predictions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,12 +26,28 @@ class Pair(Plain):
 
 
 @dataclasses.dataclass(frozen=True)
+class Counterfactual(Plain):
+    """The smallest set of rationales without which the vote would be another, and the category it would be for.
+
+    category: None if no set is known; `removed` is then empty. searched: no set of up to so many rationales changes the
+    vote.
+    """
+
+    removed: Sequence[str]
+    category: str | None
+    searched: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Explanation(Plain):
     """The explanation of one picture by one method: its top pairs, most probable first, and the category they vote for.
 
     likeliest, probability: the category with the largest marginal probability, and that probability; None if they were
     not computed. outcome: "rr", "rw", "wr" or "ww" (`tasks.rationale.doubly_right`); None without gold labels.
+    saliency: a map of the log-probability of each pair; empty if not computed. counterfactual: None if not searched.
     classes, rationales: numbers of candidates.
+
+    Raises ValueError if the counterfactual is the category itself.
     """
 
     method: str
@@ -39,7 +58,15 @@ class Explanation(Plain):
     classes: int
     rationales: int
     outcome: str | None = None
+    saliency: Sequence[SaliencyMap] = ()
+    counterfactual: Counterfactual | None = None
     derived = ("votes", "chance")
+
+    def __post_init__(self) -> None:
+        if self.counterfactual is not None and self.counterfactual.category == self.category:
+            raise ValueError(
+                f"{self.method}: without {list(self.counterfactual.removed)} the vote is {self.category!r} too"
+            )
 
     @property
     def votes(self) -> int:
@@ -62,7 +89,8 @@ class Explanation(Plain):
 class ExplainedPicture(Explained):
     """A picture with the explanations of one or several methods, and its gold labels if known.
 
-    name: need not be a path. category, pairs: those of the last method.
+    name: need not be a path. view: the picture as the model sees it, which saliency maps are of; None without maps.
+    category, pairs: those of the last method.
     """
 
     name: str
@@ -70,6 +98,7 @@ class ExplainedPicture(Explained):
     explanations: Sequence[Explanation]
     gold_category: str | None = None
     gold_rationales: Sequence[str] = ()
+    view: Image.Image | None = None
     template = "rationale.html"
 
     @property
@@ -91,9 +120,16 @@ class ExplainedPicture(Explained):
 
 
 def explanation_of(
-    method: str, predictions: Predictions, number: int, vocabulary: Vocabulary, voted: int, outcome: int | None = None
+    method: str,
+    predictions: Predictions,
+    number: int,
+    vocabulary: Vocabulary,
+    voted: int,
+    outcome: int | None = None,
+    detail: Detail | None = None,
 ) -> Explanation:
     """Converts a method's predictions for picture `number` to texts. outcome: a constant of `doubly_right`."""
+    detail = detail or Detail()
     columns = (predictions.categories[number], predictions.rationales[number], predictions.probabilities[number])
     return Explanation(
         method,
@@ -104,14 +140,23 @@ def explanation_of(
         len(vocabulary.classes),
         len(vocabulary.rationales),
         None if outcome is None else NAMES[outcome],
+        () if detail.maps is None else [SaliencyMap(values) for values in detail.maps],
+        None if detail.removal is None else counterfactual_of(detail.removal, vocabulary),
     )
+
+
+def counterfactual_of(removal: Removal, vocabulary: Vocabulary) -> Counterfactual:
+    """Converts a removal to texts."""
+    removed = [vocabulary.rationales[rationale] for rationale in removal.rationales]
+    category = None if removal.category is None else vocabulary.classes[removal.category]
+    return Counterfactual(removed, category, removal.searched)
 
 
 def explanations_of(evaluations: Mapping[str, Evaluation], number: int, vocabulary: Vocabulary) -> list[Explanation]:
     """Returns the explanation of test picture `number` by each method, with its outcome."""
-    return [
-        explanation_of(
-            name, own.predictions, number, vocabulary, own.outcomes.voted[number], int(own.outcomes.outcome[number])
-        )
-        for name, own in evaluations.items()
-    ]
+    explanations = []
+    for name, own in evaluations.items():
+        voted, outcome = own.outcomes.voted[number], int(own.outcomes.outcome[number])
+        detail = own.details.get(number)
+        explanations.append(explanation_of(name, own.predictions, number, vocabulary, voted, outcome, detail))
+    return explanations

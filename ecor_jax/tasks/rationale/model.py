@@ -156,9 +156,29 @@ def conditional_loss(examples: Any, banks: Banks, scale: Array, shards: Shards) 
 
 def all_pairs_loss(examples: Any, banks: Banks, scale: Array, shards: Shards) -> Float[Array, "batch"]:
     """Computes -log P(o, i | I) of gold pairs, with one softmax over all pairs."""
+    return pairs_log_total(examples[0], banks.pair, scale, shards) - _pair_logit(examples, banks, scale, shards)
+
+
+def log_joint(examples: Any, banks: Banks, scale: Array, shards: Shards) -> Float[Array, "batch k"]:
+    """Computes log P(o, i | I) of k pairs per image.
+
+    examples: images, and [batch, k] each: outer candidates, their rows in `banks.pair` (the candidates themselves, if
+    it has all of them), inner candidates.
+    """
+    images, outer, row, inner = examples
+
+    def of_one(term: Callable[..., Float[Array, "batch"]]) -> Float[Array, "batch k"]:
+        return jax.lax.map(lambda pair: term((images, *pair), banks, scale, shards), (row.T, inner.T)).T
+
+    if banks.outer is None:
+        return of_one(_pair_logit) - pairs_log_total(images, banks.pair, scale, shards)[:, None]
+    prior = jax.nn.log_softmax(cosines(images, banks.outer) * scale)
+    return jnp.take_along_axis(prior, outer, axis=1) - of_one(conditional_loss)
+
+
+def _pair_logit(examples: Any, banks: Banks, scale: Array, shards: Shards) -> Float[Array, "batch"]:
     images, outer, inner = examples
-    texts = pair_embeddings(banks.pair, outer, inner, shards)
-    return pairs_log_total(images, banks.pair, scale, shards) - jnp.sum(images * texts, axis=-1) * scale
+    return jnp.sum(images * pair_embeddings(banks.pair, outer, inner, shards), axis=-1) * scale
 
 
 def _pair_texts(examples: Any, banks: Banks, scale: Array, shards: Shards) -> Float[Array, "batch embed"]:

@@ -73,22 +73,25 @@ class RationaleEvaluation:
     top_k: number of pairs that vote; 0: five, or all pairs if there are fewer.
     calibration: whether to compute marginal probabilities of categories and rationales too, for their calibration.
       These are sums over all pairs, which the search for the top pairs does not need.
-    causal: whether to run the causal test (`tasks.rationale.causal`), for which the pictures must be the built-in
-      drawings.
+    causal: whether to run the causal test (`tasks.rationale.causal`). pointing: the methods, 'last' or 'all', whose
+      saliency maps are tested by the pointing game, deletion and insertion (`tasks.rationale.pointing`). Both need the
+      built-in drawings.
     """
 
     mode: Literal["strict", "dror"] = "strict"
     top_k: Annotated[int, Within(0, 10**6)] = 0
     calibration: bool = True
     causal: bool = False
+    pointing: Literal["none", "last", "all"] = "none"
     batch_size: EvaluationBatchSize = 64
 
 
 @dataclasses.dataclass(frozen=True)
 class RationaleReport:
-    """pictures: number of pictures in the report."""
+    """pictures: number of pictures in the report. saliency: whether they have saliency maps and counterfactuals."""
 
     pictures: Shown = 24
+    saliency: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -19,8 +19,6 @@ from ecor_jax.errors import UserError
 from ecor_jax.features.text_bank import embed_texts
 from ecor_jax.parallel.map_batches import map_batches
 from ecor_jax.parallel.shards import Shards
-from ecor_jax.tasks.rationale.causal import CausalTest
-from ecor_jax.tasks.rationale.doubly_right import Outcomes, rates
 from ecor_jax.tasks.rationale.joint import Banks, TopPairs, likeliest, top_pairs, top_pairs_of
 from ecor_jax.tasks.rationale.methods import Method, categories_and_rationales, outer_prompts, words_of
 from ecor_jax.tasks.rationale.model import PromptedTower, RationaleModel
@@ -49,22 +47,10 @@ class Predictions(NamedTuple):
     gold_category: Int[np.ndarray, "N"]
     gold_rationales: Bool[np.ndarray, "N R"]
 
-
-@dataclasses.dataclass(frozen=True)
-class Evaluation:
-    """The predictions of one method for the test images, their outcomes, and the causal test if it was run."""
-
-    predictions: Predictions
-    outcomes: Outcomes
-    causal: CausalTest | None = None
-
-    @property
-    def rates(self) -> dict[str, float | int]:
-        """The outcome rates, as in results.json; with calibration also `top1`, the likeliest class's accuracy."""
-        shares, said = rates(self.outcomes.outcome), self.predictions
-        if said.category is None:
-            return shares
-        return shares | {"top1": float(np.mean(said.category == said.gold_category))}
+    def first(self, k: int) -> "Predictions":
+        """Returns the predictions with the first k pairs alone."""
+        pairs = {name: getattr(self, name)[:, :k] for name in ("categories", "rationales", "probabilities")}
+        return self._replace(**pairs)
 
 
 def predict(
@@ -104,12 +90,11 @@ def predict_without_bank(
     The pairs of an outer candidate are encoded when the search reaches it, and cached on disk. Returns None if a
     picture needs more than MANY pairs: a bank of all pairs is then cheaper, because prompts share their prefixes.
     """
-    (first, outer), (second, inner) = words_of(method, vocabulary).items()
+    _, inner = words_of(method, vocabulary).values()
 
     @functools.lru_cache(maxsize=KEPT)
     def texts_of(number: int) -> Float[np.ndarray, "inner embed"]:
-        texts = [method.pair.format(**{first: outer[number], second: word}) for word in inner]
-        return embed_texts(model, texts).astype(model.clip.vision.dtype)
+        return embed_pairs_of(model, method, vocabulary, [number])[0]
 
     bank = jnp.asarray(embed_texts(model, outer_prompts(method, vocabulary)))
     images, gold = map_batches(_embed, PromptedTower(model, prompts), batches, mesh, total=total, name=name)
@@ -124,24 +109,31 @@ def predict_without_bank(
     return _predictions(method, pairs, (), gold, name)
 
 
+def embed_pairs_of(
+    model: Model, method: Method, vocabulary: Vocabulary, outers: Sequence[int]
+) -> Float[np.ndarray, "some inner embed"]:
+    """Returns the embeddings of the pairs of some outer candidates; they are cached on disk."""
+    (first, outer), (second, inner) = words_of(method, vocabulary).items()
+    texts = [method.pair.format(**{first: outer[number], second: word}) for number in outers for word in inner]
+    return embed_texts(model, texts).astype(model.clip.vision.dtype).reshape(len(outers), len(inner), -1)
+
+
+def banks_of_named(
+    model: Model, method: Method, vocabulary: Vocabulary, named: Int[np.ndarray, "N k"]
+) -> tuple[Banks, Int[np.ndarray, "N k"]]:
+    """Returns banks with the pairs of the N k outer candidates in `named` alone, and their rows in `pair`."""
+    outers, places = np.unique(named, return_inverse=True)
+    pair = embed_pairs_of(model, method, vocabulary, outers.tolist())[places.ravel()]
+    bank = jnp.asarray(embed_texts(model, outer_prompts(method, vocabulary)))
+    return Banks(bank, jnp.asarray(pair)), np.arange(named.size, dtype=np.int32).reshape(named.shape)
+
+
 class Embedded(NamedTuple):
     """Unit embeddings and gold labels of images, for methods without visual prompts: they share them."""
 
     embedding: Float[np.ndarray, "N embed"]
     category: Int[np.ndarray, "N"]
     rationales: Bool[np.ndarray, "N R"]
-
-    def batches(self, size: int, process_index: int, process_count: int) -> Iterator[dict[str, np.ndarray]]:
-        """Yields this process's shards of padded batches, as `pipeline.eval_batches`, with embeddings as images."""
-        share = size // process_count
-        for start in range(0, len(self.embedding), size):
-            begin = start + process_index * share
-            columns = {name: column[begin : begin + share] for name, column in self._asdict().items()}
-            columns["mask"] = np.ones(len(columns["embedding"]), bool)
-            missing = share - len(columns["mask"])
-            yield {
-                name: np.pad(column, [(0, missing), *[(0, 0)] * (column.ndim - 1)]) for name, column in columns.items()
-            }
 
 
 def embed_images(model: Model, batches: Iterable[dict[str, Any]], *, mesh: Mesh, total: int, name: str) -> Embedded:

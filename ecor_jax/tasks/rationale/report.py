@@ -13,9 +13,10 @@ from ecor_jax.pages.page import write_page
 from ecor_jax.tasks.rationale.causal import ChangedDrawings
 from ecor_jax.tasks.rationale.data import Dataset
 from ecor_jax.tasks.rationale.doubly_right import rates
+from ecor_jax.tasks.rationale.evaluation import Evaluation
 from ecor_jax.tasks.rationale.explanation import ExplainedPicture, explanations_of
 from ecor_jax.tasks.rationale.options import RationaleOptions
-from ecor_jax.tasks.rationale.predict import Evaluation
+from ecor_jax.tasks.rationale.pointing import CURVES
 
 MAX_CLASSES = 120
 """The page has a table with a row per class only if there are at most this many classes."""
@@ -54,6 +55,8 @@ def write_rationale_report(
         classes={name: _classes(vocabulary, evaluation) for name, evaluation in evaluations.items() if classes},
         causal={name: own.causal.results for name, own in evaluations.items() if own.causal},
         experiments=_experiments(dataset, evaluations),
+        pointing={name: own.pointing.results for name, own in evaluations.items() if own.pointing},
+        curves_of_pointing=CURVES,
         calibration=_calibration(evaluations),
         ece=expected_calibration_error,
         metrics=metrics,
@@ -83,19 +86,24 @@ def _pictures(
     count: int, vocabulary: Vocabulary, dataset: Dataset, evaluations: Mapping[str, Evaluation]
 ) -> list[ExplainedPicture]:
     """Explains evenly spaced pictures of the test set, so of many classes; none if pictures were skipped."""
-    numbers = np.unique(np.linspace(0, len(dataset.test) - 1, min(count, len(dataset.test))).astype(int)).tolist()
     # Predictions omit unreadable pictures, so indices agree only if no picture was skipped.
     gold = next(iter(evaluations.values())).predictions
     if len(gold.gold_category) != len(dataset.test):
         return []
     pictures = []
-    for number in numbers:
+    for number in shown_numbers(count, len(dataset.test)):
         record = dataset.test[number]
         explanations = explanations_of(evaluations, number, vocabulary)
         reasons = [vocabulary.rationales[r] for r in np.flatnonzero(gold.gold_rationales[number])]
         category = vocabulary.classes[gold.gold_category[number]]
-        pictures.append(ExplainedPicture(record["name"], picture_of(record), explanations, category, reasons))
+        view = next((own.details[number].view for own in evaluations.values() if number in own.details), None)
+        pictures.append(ExplainedPicture(record["name"], picture_of(record), explanations, category, reasons, view))
     return pictures
+
+
+def shown_numbers(count: int, pictures: int) -> list[int]:
+    """Returns the numbers of at most `count` of the test pictures, evenly spaced."""
+    return np.unique(np.linspace(0, pictures - 1, min(count, pictures)).astype(int)).tolist()
 
 
 def _experiments(dataset: Dataset, evaluations: Mapping[str, Evaluation]) -> list[dict[str, Any]]:

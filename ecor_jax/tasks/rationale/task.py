@@ -12,6 +12,7 @@ from flax import nnx
 from ecor_jax.bottleneck.directory import is_bottleneck
 from ecor_jax.clip.prompts import VisualPrompts
 from ecor_jax.data.augment import Augment
+from ecor_jax.data.decode import picture_of
 from ecor_jax.data.encode import Encode, GoldLabels
 from ecor_jax.data.joined import join_rationales
 from ecor_jax.data.pipeline import eval_batches
@@ -19,22 +20,24 @@ from ecor_jax.data.records import Source
 from ecor_jax.data.tally import UNREADABLE
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
-from ecor_jax.parallel.map_batches import map_batches
 from ecor_jax.parallel.processes import assert_same
 from ecor_jax.tasks.base import Log, MethodResult, Task, check_batch_sizes
-from ecor_jax.tasks.batches import batches_of, own_share
+from ecor_jax.tasks.batches import batches_of, own_share, padded_batches
 from ecor_jax.tasks.rationale.aot import aot_steps
-from ecor_jax.tasks.rationale.causal import CausalTest, ChangedDrawings, PairProbability, causal_lines, choose_removals
+from ecor_jax.tasks.rationale.causal import causal_lines, causal_test
 from ecor_jax.tasks.rationale.data import Dataset, open_dataset, prepared_for
+from ecor_jax.tasks.rationale.details import Detail, details_of
 from ecor_jax.tasks.rationale.doubly_right import NAMES, evaluate, pairs_that_vote
+from ecor_jax.tasks.rationale.evaluation import Evaluation
 from ecor_jax.tasks.rationale.explain import RationaleExplainer
 from ecor_jax.tasks.rationale.explanation import explanations_of
 from ecor_jax.tasks.rationale.joint import Banks
 from ecor_jax.tasks.rationale.methods import PAIR, find_methods, make_banks, over_context, with_templates, words_of
 from ecor_jax.tasks.rationale.model import RationaleLearner, RationaleModel, fresh_prompts
 from ecor_jax.tasks.rationale.options import RationaleOptions
-from ecor_jax.tasks.rationale.predict import Embedded, Evaluation, Predictions, embed_images, predict
-from ecor_jax.tasks.rationale.report import write_rationale_report
+from ecor_jax.tasks.rationale.pointing import pointing_lines, pointing_test
+from ecor_jax.tasks.rationale.predict import Embedded, Predictions, embed_images, predict
+from ecor_jax.tasks.rationale.report import shown_numbers, write_rationale_report
 from ecor_jax.tasks.rationale.tuned import Tuned, TunedModel, load_tuned, save_tuned
 from ecor_jax.training.loop import Validate
 
@@ -85,8 +88,14 @@ class Rationale(Task[RationaleOptions, Evaluation]):
         self.tally = self.dataset.tally
         assert_same("the data", self.dataset.fingerprint)
         self.joined = None
-        if options.evaluation.causal and (self.dataset.drawings is None or together != 1):
-            raise UserError("evaluation.causal is set; expected the built-in drawings, with one rationale per prompt")
+        asked = {"causal": options.evaluation.causal, "pointing": options.evaluation.pointing != "none"}
+        for name in asked:
+            if asked[name] and (self.dataset.drawings is None or together != 1):
+                raise UserError(
+                    f"evaluation.{name} is set; expected the built-in drawings, with one rationale per prompt"
+                )
+        if asked["pointing"]:
+            self._check_pixels()
         if together != 1:
             self.joined = join_rationales(self.dataset.vocabulary, together)
             if long := over_context(self.recipes.values(), self.clip, self.joined.vocabulary):
@@ -96,6 +105,13 @@ class Rationale(Task[RationaleOptions, Evaluation]):
                 )
         self.top_k = pairs_that_vote(options.evaluation.top_k or None, self.vocabulary, "evaluation.top_k")
         check_batch_sizes(options, self.mesh.size, training=self.training)
+
+    def _check_pixels(self) -> None:
+        """Raises UserError if the pixels of a drawing are not those of the patches, which have to show its parts."""
+        size, patch_size = self.clip.preprocess.size, self.clip.clip.config.vision.patch_size
+        prepared = prepared_for(self.clip.preprocess, self.options.data.resize, training=False)
+        if size % patch_size or (prepared.resize == "shortest" and prepared.resize_to not in (None, size)):
+            raise UserError("evaluation.pointing is set; expected a CLIP whose patches are the whole drawing, unscaled")
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -143,30 +159,45 @@ class Rationale(Task[RationaleOptions, Evaluation]):
             # Methods without prompts share the image embeddings, which are computed once.
             if self._embedded is None:
                 self._embedded = embed_images(self.clip, batches, **over, name="embedding the test pictures")
-            batches = self._embedded.batches(size, **own_share())
+            batches = padded_batches(self._embedded._asdict(), size)
         calibration, name = options.evaluation.calibration, f"{name} {method}"
         predictions = predict(model, recipe, batches, top_k=self.top_k, calibration=calibration, **over, name=name)
         # Matching by text needs a template with both placeholders.
         template = recipe.pair if "{c}" in recipe.pair and "{r}" in recipe.pair else PAIR
         pairs = predictions.categories, predictions.rationales, predictions.gold_category, predictions.gold_rationales
         outcomes = evaluate(options.evaluation.mode, *pairs, self.vocabulary, template)
-        causal = source is self.dataset.test and options.evaluation.causal
-        return Evaluation(predictions, outcomes, self._causal(method, model, predictions) if causal else None)
+        if source is not self.dataset.test:
+            return Evaluation(predictions, outcomes)
+        drawings, causal, pointing = self.dataset.drawings, None, None
+        how: Any = {"mesh": self.mesh, "batch_size": size, "name": method}
+        predicted = predictions.categories, predictions.rationales, predictions.gold_rationales
+        if options.evaluation.causal:
+            assert drawings is not None
+            how_read = {"encode": self._encode("none", training=False), "workers": options.data.workers}
+            causal = causal_test(model, recipe.order, drawings, predicted, self.vocabulary, **how_read, **how)
+        if options.evaluation.pointing == "all" or (
+            options.evaluation.pointing == "last" and method == tuple(self.methods)[-1]
+        ):
+            assert drawings is not None
+            pointing = pointing_test(model, recipe.order, drawings, predicted, self.vocabulary, **how)
+        return Evaluation(predictions, outcomes, causal, pointing, self._details(method, model, predictions))
 
-    def _causal(self, method: str, model: RationaleModel, predictions: Predictions) -> CausalTest:
-        drawings, options = self.dataset.drawings, self.options
-        assert drawings is not None
-        top = predictions.categories, predictions.rationales, predictions.gold_rationales
-        removals = choose_removals(drawings, *top, self.vocabulary)
-        if not removals.chosen:
-            return CausalTest(removals, np.zeros((0, 3, 2), np.float32))
-        changed = ChangedDrawings(drawings, removals.chosen)
-        reading = {"batch_size": options.evaluation.batch_size, "workers": options.data.workers, **own_share()}
-        batches = eval_batches(changed, self._encode("none", training=False), **reading)
-        probability = PairProbability(self.recipes[method].order)
-        run = {"total": len(changed), "name": f"causal test of {method}"}
-        probabilities = map_batches(probability, model, batches, self.mesh, **run)
-        return CausalTest(removals, probabilities.reshape(-1, 3, 2))
+    def _details(self, method: str, model: RationaleModel, predictions: Predictions) -> dict[int, Detail]:
+        """Returns the details of the pictures of the report, by number; {} without `report.saliency`."""
+        report, test = self.options.report, self.dataset.test
+        if not report.saliency or len(predictions.categories) != len(test):
+            return {}
+        numbers = shown_numbers(report.pictures, len(test))
+        if not numbers:
+            return {}
+        preprocess = prepared_for(self.clip.preprocess, self.options.data.resize, training=False)
+        views = [preprocess(picture_of(test[number])) for number in numbers]
+        pairs = {name: getattr(predictions, name)[numbers] for name in ("categories", "rationales")}
+        shown = predictions._replace(**pairs)
+        found = details_of(model, self.recipes[method], self.vocabulary, views, shown, self.mesh, method)
+        if self.options.evaluation.mode == "dror":  # its vote is another, which knows the gold labels
+            found = [own._replace(removal=None) for own in found]
+        return dict(zip(numbers, found, strict=True))
 
     def save(self, directory: Path, evaluated: Mapping[str, MethodResult[Evaluation]]) -> bool:
         tuned = {name: Tuned(self.recipes[name], own.model) for name, own in evaluated.items() if own.model is not None}
@@ -184,7 +215,9 @@ class Rationale(Task[RationaleOptions, Evaluation]):
         methods = {name: evaluation.rates for name, evaluation in evaluations.items()}
         results = {"dataset": self.options.data.name, "seed": self.options.seed, "methods": methods}
         causal = {name: own.causal.results for name, own in evaluations.items() if own.causal}
-        return results | ({"causal": causal} if causal else {})
+        pointing = {name: own.pointing.results for name, own in evaluations.items() if own.pointing}
+        tests = {"causal": causal, "pointing": pointing}
+        return results | {name: found for name, found in tests.items() if found}
 
     def table(self, evaluated: Mapping[str, MethodResult[Evaluation]]) -> str:
         """Returns the rates of all methods, in per cent."""
@@ -194,7 +227,9 @@ class Rationale(Task[RationaleOptions, Evaluation]):
             shares = own.evaluation.rates
             cells = "".join(f"{100 * shares[rate]:10.2f}" for rate in names)
             lines.append(f"{name:22}{cells}{shares['count']:8}")
-        return "\n".join([*lines, *causal_lines({name: own.evaluation.causal for name, own in evaluated.items()})])
+        lines += causal_lines({name: own.evaluation.causal for name, own in evaluated.items()})
+        lines += pointing_lines({name: own.evaluation.pointing for name, own in evaluated.items()})
+        return "\n".join(lines)
 
     def page(
         self, directory: Path, evaluated: Mapping[str, MethodResult[Evaluation]], results: Mapping[str, Any], log: Log

@@ -15,12 +15,13 @@ from ecor_jax.parallel.mesh import make_mesh
 from ecor_jax.tasks.explainer import Explainer
 from ecor_jax.tasks.verification.explanation import ExplainedPair, Side
 from ecor_jax.tasks.verification.pairs import READING, check_faces, explained_pairs, face_model, head_of, see
+from ecor_jax.tasks.verification.saliency import with_maps
 
 
 class FaceExplainer(Explainer[ExplainedPair]):
     """An explainer that compares two pictures of faces at a time, with the bottleneck of a model directory."""
 
-    option_names, pairs = frozenset({"threshold", "what_if"}), True
+    option_names, pairs = frozenset({"threshold", "what_if", "saliency"}), True
 
     def __init__(self, saved: SavedBottleneck):
         check_faces(saved)
@@ -35,11 +36,13 @@ class FaceExplainer(Explainer[ExplainedPair]):
         records: Sequence[Record],
         threshold: float | None = None,
         what_if: Sequence[str] | Mapping[str, float] = (),
+        saliency: bool = False,
     ) -> list[ExplainedPair]:
         """Explains consecutive pairs of pictures. Raises UserError if their number is odd or an option is invalid.
 
         threshold: cosine above which a pair is a match; by default the model's own.
         what_if: `DESCRIPTOR=SHARE`, a concept of the second picture and its new share of its group, in [0, 1].
+        saliency: whether to compute saliency maps.
         """
         saved = self.saved
         if not records or len(records) % 2:
@@ -62,7 +65,7 @@ class FaceExplainer(Explainer[ExplainedPair]):
         )
         sides = [Side(record["name"], picture_of(record)) for record in records]
         compared = [(first, first + 1) for first in range(0, len(sides), 2)]
-        return explained_pairs(
+        explained = explained_pairs(
             see(face, features),
             head,
             saved.descriptors,
@@ -74,6 +77,7 @@ class FaceExplainer(Explainer[ExplainedPair]):
             threshold_source=source,
             typical=saved.typical,
         )
+        return with_maps(explained, face, saved.model.preprocess) if saliency else explained
 
     def context(self, explained: Sequence[ExplainedPair]) -> dict[str, Any]:
         kind, intro = "The same person or not, and why", "Two faces, compared through descriptors."

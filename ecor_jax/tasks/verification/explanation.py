@@ -9,20 +9,30 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from PIL import Image
 
-from ecor_jax.tasks.explanation import Explained, Plain
+from ecor_jax.tasks.counterfactual import fewest
+from ecor_jax.tasks.explanation import Explained, Plain, SaliencyMap
 
+SHOWN_GROUPS = 6
+"""Number of groups that pages show."""
 SUM_TOLERANCE = 1e-4
 """Maximum difference of the contributions' sum and the similarity that is accepted as float32 rounding."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Side(Plain):
-    """A picture of a pair. `name` is displayed and need not be a path."""
+    """A picture of a pair. `name` is displayed and need not be a path.
+
+    saliency: maps of `view`, the picture as the model sees it, by "GROUP: DESCRIPTOR" (`tasks.verification.saliency`);
+    {} if they were not computed.
+    """
 
     name: str
     image: Image.Image
+    view: Image.Image | None = None
+    saliency: Mapping[str, SaliencyMap] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +58,19 @@ class Intervention(Plain):
     descriptor: str
     before: float
     after: float
+    similarity: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Counterfactual(Plain):
+    """The smallest set of concepts or of groups that changes whether a pair matches, and the similarity then.
+
+    removed: of a match, the concepts without whose contributions it would be none. groups: of another pair, those that
+    would make it a match if they contributed what they do for an average pair of the same person. One of both is empty.
+    """
+
+    removed: Sequence[Concept]
+    groups: Sequence[str]
     similarity: float
 
 
@@ -89,7 +112,7 @@ class ExplainedPair(Explained):
     interventions: Sequence[Intervention] = ()
     threshold_source: str = ""
     typical: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    derived = ("match",)
+    derived = ("match", "counterfactual")
     template, shown_as = "verification.html", "pairs"
 
     @property
@@ -121,6 +144,26 @@ class ExplainedPair(Explained):
     def right(self) -> bool | None:
         """Whether `match` agrees with the gold label; None without one."""
         return None if self.same is None else self.match == self.same
+
+    @property
+    def counterfactual(self) -> Counterfactual | None:
+        """The smallest change of contributions that changes `match`, the largest first; None if there is none.
+
+        It is exact, because the contributions add up to the similarity.
+        """
+        if self.match:
+            own = np.array([concept.contribution for concept in self.concepts])
+            found = fewest(-self.similarity, own, lambda value: -value <= self.threshold)
+            return found and Counterfactual([self.concepts[index] for index in found[0]], [], -found[1])
+        missing = most_missing(self.concepts, self.typical, len(self.typical))
+        gaps = np.array([self.typical[group.group] - group.contribution for group in missing])
+        found = fewest(self.similarity, gaps, lambda value: value > self.threshold)
+        return found and Counterfactual([], [missing[index].group for index in found[0]], found[1])
+
+    @property
+    def shown(self) -> list[Highlight]:
+        """The groups that pages show."""
+        return self.telling(SHOWN_GROUPS)
 
     def telling(self, top: int) -> list[Highlight]:
         """Returns the groups that explain the verdict: `most_shared` for a match, else `most_missing`.

@@ -119,9 +119,10 @@ class FaceEvaluation:
 
 @dataclasses.dataclass(frozen=True)
 class FaceReport:
-    """pairs: number of pairs in the report."""
+    """pairs: number of pairs in the report. saliency: whether they have saliency maps."""
 
     pairs: Shown = 8
+    saliency: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

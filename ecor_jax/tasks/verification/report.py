@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ecor_jax.bottleneck.head import CONCEPTS_KEPT, similarity_shares
+from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.data.decode import picture_of
 from ecor_jax.data.descriptors import Descriptors
 from ecor_jax.data.pair_sets import PairSet
@@ -20,6 +21,7 @@ from ecor_jax.tasks.verification.faithfulness import Head, deletion, strongest_o
 from ecor_jax.tasks.verification.model import FaceModel
 from ecor_jax.tasks.verification.options import VerificationOptions
 from ecor_jax.tasks.verification.pairs import READING, Seen, explained_pairs, head_of
+from ecor_jax.tasks.verification.saliency import with_maps
 from ecor_jax.tasks.verification.scores import FaceScores, score_pairs
 
 
@@ -67,11 +69,14 @@ def write_verification(
     descriptors: Descriptors,
     log: Log,
     tally: Tally,
+    preprocess: Preprocess,
 ) -> Path:
     """Writes `directory/index.html`: the table, curves, and explained pairs of the first method and the first set."""
     (name, (face, main, _)) = next(iter(evaluated.items()))
     scores = {name: own.evaluation.scores for name, own in evaluated.items()}
     pairs = _examples(config.report.pairs, face, main, pair_sets, descriptors)
+    if config.report.saliency:
+        pairs = with_maps(pairs, face, preprocess)
     # The average omits sets with pairs of only one kind, because their accuracy is not informative.
     telling = [key for key, score in main.scores.items() if not score.one_kind]
     kept = results.get("faithfulness", {}).get("kept", {})

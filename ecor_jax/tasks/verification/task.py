@@ -226,7 +226,15 @@ class Verification(Task[VerificationOptions, Evaluation]):
         self, directory: Path, evaluated: Mapping[str, MethodResult[Evaluation]], results: Mapping[str, Any], log: Log
     ) -> Path:
         return write_verification(
-            directory, self.options, evaluated, self.pair_sets, results, self.descriptors, log, self.tally
+            directory,
+            self.options,
+            evaluated,
+            self.pair_sets,
+            results,
+            self.descriptors,
+            log,
+            self.tally,
+            self.clip.preprocess,
         )
 
     def _face(self, output: str, *, scrambled: bool) -> FaceModel:

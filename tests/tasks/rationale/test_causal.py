@@ -55,8 +55,10 @@ def test_the_part_of_the_first_pair_is_removed_and_the_unnamed_one_nearest_in_ar
         shown = drawings[removal.index]["rationales"]
         texts = {WORDS.rationales[column] for column in named[removal.index]}
         assert removal.named == WORDS.rationales[named[removal.index, 0]] and removal.category == WORDS.classes[7]
-        area = drawings.area(removal.index, removal.named)
-        distances = {text: abs(drawings.area(removal.index, text) - area) for text in shown if text not in texts}
+        area = drawings.mask(removal.index, removal.named).sum()
+        distances = {
+            text: abs(int(drawings.mask(removal.index, text).sum()) - int(area)) for text in shown if text not in texts
+        }
         assert distances[removal.other] == min(distances.values())
 
 
@@ -66,8 +68,7 @@ def test_a_drawing_whose_parts_are_all_named_has_no_other_part(drawings):
     assert choose_removals(drawings, np.zeros_like(top), top, gold, WORDS) == Removals((), 0, COUNT)
 
 
-@pytest.mark.parametrize("shards", [1, 2])
-@pytest.mark.parametrize("method", ["ecor", "ecor_reversed", "ecor_independent", "clip"])
+@pytest.mark.parametrize("method, shards", [("ecor", 1), ("ecor_reversed", 2), ("clip", 2)])
 def test_probabilities_of_the_pair_and_of_its_rationale(clip, drawings, method, shards):
     shown = [drawings[index]["rationales"] for index in range(3)]
     removals = [Removal(index, WORDS.classes[30 + index], parts[0], parts[1]) for index, parts in enumerate(shown)]

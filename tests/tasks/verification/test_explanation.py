@@ -1,5 +1,6 @@
 """The telling groups of a pair, against a slow search; and what has to add up."""
 
+import itertools
 import json
 
 import pytest
@@ -105,11 +106,38 @@ def test_what_tells_a_match_from_a_no():
     assert [one.group for one in nothing_missing] == ["nose", "eyes", "ears"]
 
 
+@given(CONCEPTS, st.sampled_from([-0.5, -0.25, 0.0, 0.25, 0.5, 1.0]), st.booleans())
+def test_counterfactuals_against_all_subsets(concepts, threshold, known):
+    """Contributions are quarters, so that sums are exact."""
+    total = sum(concept.contribution for concept in concepts)
+    members, typical = members_of(concepts), {"nose": 0.75, "eyes": 0.25, "ears": -0.25} if known else {}
+    own = pair(concepts=concepts, similarity=total, threshold=threshold, typical=typical)
+    if own.match:
+        changes = [-concept.contribution for concept in concepts]
+    else:
+        gained = {name: typical[name] - sum(one.contribution for one in members[name]) for name in members if known}
+        changes = list(gained.values())
+    flips = [
+        size
+        for size in range(1, len(changes) + 1)
+        if any((total + sum(few) > threshold) != own.match for few in itertools.combinations(changes, size))
+    ]
+    found = own.counterfactual
+    assert (found is None) == (not flips)
+    if found is not None:
+        chosen = found.removed if own.match else found.groups
+        assert len(chosen) == flips[0] and not (found.groups if own.match else found.removed)
+        moved = sum(-one.contribution for one in found.removed) + sum(gained[name] for name in found.groups or ())
+        assert found.similarity == total + moved and (found.similarity > threshold) != own.match
+
+
 def test_plain_values():
     moved = [Intervention("nose", "broad", 0.3, 0.0, 0.1)]
     values = json.loads(json.dumps(pair(interventions=moved, threshold_source="given").to_dict()))
-    assert values["first"] == {"name": "a.png"} and values["match"] is True and values["same"] is None
+    assert values["first"] == {"name": "a.png", "saliency": {}} and values["match"] is True and values["same"] is None
     assert values["concepts"][0] == {
         "group": "nose", "descriptor": "broad", "first": 0.6, "second": 0.3, "contribution": 0.1,
     }  # fmt: skip
+    (removed,) = values["counterfactual"]["removed"]
+    assert (removed["descriptor"], values["counterfactual"]["similarity"]) == ("round", pytest.approx(0.0))
     assert values["interventions"][0]["similarity"] == 0.1 and values["threshold_source"] == "given"
