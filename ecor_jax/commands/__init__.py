@@ -12,10 +12,11 @@ from ecor_jax import stopping
 from ecor_jax.errors import printable
 
 COMMANDS = {
-    "quickstart": "trains a small CLIP, compares three methods and writes a page of explanations, in minutes",
+    "quickstart": "tunes a small CLIP, compares three methods and writes a page of explanations, in 90 seconds",
     "train": "trains and evaluates the methods of a config",
     "evaluate": "evaluates a model on the data of a config",
     "explain": "explains pictures, chest X-rays or pairs of faces with a model",
+    "demo": "opens a page in the browser to try a model on pictures",
     "convert": "converts CLIP or SigLIP weights of other projects to a model directory",
     "push": "uploads a model directory to the Hugging Face hub",
     "prepare": "writes ArrayRecord files of a folder, zip or RecordIO file of pictures",
