@@ -29,7 +29,7 @@ class Plain:
         return {name: _plain(value) for name, value in values.items() if not isinstance(value, Image.Image)}
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)  # arrays have no single truth value
 class SaliencyMap(Plain):
     """A saliency map (`clip.saliency`) over the patches of a picture as the model sees it, [rows, columns].
 
