@@ -1,6 +1,6 @@
 """Captions for contrastive pretraining: listed in a file, or composed from class names and descriptors."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -51,12 +51,15 @@ class ListedCaptions(Captions):
 
     A value is a list of complete captions, or `{"name": str, "descriptors": [str, ...]}`, whose fields fill
     NAME_TEMPLATES (for one caption in four, and if there are no descriptors) or DESCRIPTOR_TEMPLATES.
+
+    path: the file; empty for none. descriptors: JSON files {class: [descriptor, ...]}, such as those of Menon and
+    Vondrick (2023). If there are some, a class of `source` without captions is given its name and its descriptors.
     """
 
-    def __init__(self, path: str | Path):
-        self.path = Path(path)
-        entries = read_object(self.path)
-        if not entries:
+    def __init__(self, source: Source, path: str | Path, descriptors: Sequence[str | Path] = ()):
+        self.path = path or ", ".join(map(str, descriptors))
+        entries = read_object(Path(path)) if path else {}
+        if path and not entries:
             raise UserError(f"{path}: holds no captions")
         if bad := [key for key, entry in entries.items() if not _well_formed(entry)]:
             raise UserError(
@@ -64,7 +67,18 @@ class ListedCaptions(Captions):
                 f'{{"name": ..., "descriptors": [...]}}: {", ".join(bad[:5])}'
             )
         self._entries: Mapping[str, list[str] | dict] = entries
-        self._by_class = {normalise_name(key): entry for key, entry in entries.items()}
+        by_class = {normalise_name(key): entry for key, entry in entries.items()}
+        if descriptors:
+            known = _descriptors(descriptors)
+            by_class |= {
+                name: {"name": name, "descriptors": known.get(name, [])}
+                for name in source.classes
+                if name not in by_class
+            }
+        self._by_class = by_class
+        missing = [name for name in source.classes if name not in by_class]
+        if missing and not any(Path(key).suffix for key in entries):
+            raise UserError(f"{path}: no captions for {len(missing)} image classes: {', '.join(missing[:10])}")
 
     def __call__(self, record: Labels, rng: np.random.Generator) -> str:
         name, category = record["name"], record["category"]
@@ -80,7 +94,9 @@ class ListedCaptions(Captions):
         return template.format(name=entry["name"], descriptor=descriptor)
 
     def corpus(self) -> Iterator[str]:
-        for entry in self._entries.values():
+        in_file = {normalise_name(key) for key in self._entries}
+        added = (entry for name, entry in self._by_class.items() if name not in in_file)
+        for entry in (*self._entries.values(), *added):
             if isinstance(entry, list):
                 yield from entry
                 continue
@@ -90,11 +106,16 @@ class ListedCaptions(Captions):
                 for template in DESCRIPTOR_TEMPLATES:
                     yield template.format(name=entry["name"], descriptor=descriptor)
 
-    def check(self, source: Source) -> None:
-        """Raises UserError listing the classes of `source` without captions, unless the file has keys for images."""
-        missing = [name for name in source.classes if name not in self._by_class]
-        if missing and not any(Path(key).suffix for key in self._entries):
-            raise UserError(f"{self.path}: no captions for {len(missing)} image classes: {', '.join(missing[:10])}")
+
+def _descriptors(paths: Sequence[str | Path]) -> dict[str, list[str]]:
+    """Reads files {class: [descriptor, ...]}; the first file that has a class counts."""
+    found: dict[str, list[str]] = {}
+    for path in paths:
+        own = read_object(Path(path))
+        if bad := [key for key, entry in own.items() if isinstance(entry, dict) or not _well_formed(entry)]:
+            raise UserError(f"{path}: {len(bad)} entries are no lists of descriptors: {', '.join(bad[:5])}")
+        found = {normalise_name(key): entry for key, entry in own.items()} | found
+    return found
 
 
 def _well_formed(entry: object) -> bool:

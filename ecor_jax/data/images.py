@@ -51,10 +51,10 @@ def open_images(path: str | Path, *, split: str = "") -> Source:
         if splits := _splits(files.members, top):
             raise UserError(f"{path} holds the splits {', '.join(splits)}: choose one (the option `split`)")
         return _by_folders(files, files.members, top)
-    tops = sorted(_first_folders(files.members, top))
-    folder = next((name for name in tops if composed(name) == composed(split)), None)
+    folder = _folder_of(files.members, top, split)
     members = [name for name in files.members if name.startswith(f"{top}{folder}/")]
     if not members:
+        tops = sorted(_first_folders(files.members, top))
         raise UserError(f"{path} has no images in a folder {split!r}; at its top: {some_of(tops)}")
     return _by_folders(files, members, f"{top}{folder}/", split)
 
@@ -73,6 +73,22 @@ def splits_of(path: str | Path) -> tuple[str, ...]:
         return ()
     files = open_files(path)
     return () if find_list(files) else _splits(files.members, _common_prefix(files.members, ""))
+
+
+def has_split(path: str | Path, split: str) -> bool:
+    """Returns whether an image set has a split of this name: a top folder, or a split of an ArrayRecord directory.
+
+    Raises UserError as `open_images` does.
+    """
+    path = _path(path)
+    if is_array_records(path):
+        of_kind = splits_of_array_records if (path / CATEGORIES_FILE).exists() else splits_of_set
+        return split in of_kind(path)
+    if _is_recordio(path):
+        return False
+    files = open_files(path)
+    top = _common_prefix(files.members, split)
+    return not find_list(files) and _folder_of(files.members, top, split) is not None
 
 
 def _path(path: str | Path) -> Path:
@@ -109,6 +125,12 @@ def _common_prefix(members: Sequence[str], split: str) -> str:
     while len(first := _first_folders(members, top)) == 1 and first != {split} and _depth(members, top) > 1:
         top += f"{first.pop()}/"
     return top
+
+
+def _folder_of(members: Sequence[str], top: str, split: str) -> str | None:
+    """Returns the folder below `top` that is the split, however its name is composed in Unicode; None without one."""
+    folders = sorted(_first_folders(members, top))
+    return next((name for name in folders if composed(name) == composed(split)), None)
 
 
 def _splits(members: Sequence[str], top: str) -> tuple[str, ...]:

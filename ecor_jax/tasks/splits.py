@@ -15,6 +15,8 @@ from ecor_jax.data.tally import Tally
 from ecor_jax.errors import UserError
 
 PROCEDURAL = "procedural"
+HOLDOUT = "holdout"
+"""The test split that `holdout` keeps out of the training, also in an evaluation without training."""
 Drawn = Annotated[int, Within(0, 10**8)]
 
 
@@ -26,7 +28,8 @@ class LabelledPictures:
       'procedural', the built-in drawings, of which train_count and test_count are generated in one `style`
       (`data.procedural`).
     test_images: the pictures of the test split, if they are stored separately.
-    holdout: share of every class for the test split if the pictures have no splits.
+    holdout: share of every class for the test split if the pictures have no splits. An evaluation without training
+      takes all pictures instead, unless test_split is 'holdout'.
     validation: the split to choose settings on: a share of every class of the training split, or a split's name.
     slash: replacement of / in class names. aliases: pairs PICTURES' CLASS=TEXTS' CLASS, with commas.
     seed: of the holdout, the validation split and the drawings.
@@ -93,8 +96,8 @@ def open_splits(
     """Opens the pictures as "train" (if `training`) and "test".
 
     The test split is `test_images` if set, else the split `test_split`. If the options name no split, it is the folder
-    test, provided that the folders train and test exist. Otherwise it is a share `holdout` of every class, or all
-    images unless `training`.
+    test, provided that the folders train and test exist. Otherwise it is a share `holdout` of every class; unless
+    `training`, this share only if `test_split` is HOLDOUT, else all images.
 
     folders: {folder: class name} for folders with other names than their class. tally: counts files found and skipped.
     """
@@ -104,15 +107,18 @@ def open_splits(
         return sets | ({"train": _open(data, data.images, train, folders, tally)} if training else {})
     if not (train or test) and all({"train", "test"} <= set(splits_of(path)) for path in path_list(data.images)):
         train, test = "train", "test"
-    if not training:
+    if not training and test != HOLDOUT:
         return {"test": _open(data, data.images, test, folders, tally)}
-    if train and test:
+    if train and test not in ("", HOLDOUT):
         return {
             name: _open(data, data.images, split, folders, tally) for name, split in (("train", train), ("test", test))
         }
     whole = _open(data, data.images, train, folders, tally)
     train_part, test_part = split_by_class(whole, holdout=data.holdout, seed=data.seed)
-    if test:
+    if not training:
+        tally.skip("of the training split", train_part.names, whole.origin)
+        return {"test": test_part}
+    if test not in ("", HOLDOUT):
         tally.skip("of the holdout, for which test_split has others", test_part.names, whole.origin)
         test_part = _open(data, data.images, test, folders, tally)
     return {"train": train_part, "test": test_part}
@@ -124,11 +130,11 @@ def _open(data: LabelledPictures, paths: str, split: str, folders: Mapping[str, 
     source = sources[0] if len(sources) == 1 else Concatenated(sources)
     tally.add_source(source)
     known = {folder: name for folder, name in folders.items() if folder in source.classes}
-    aliases = known | _aliases(data.aliases)
+    aliases = known | aliases_of(data.aliases)
     return Renamed(source, aliases) if aliases else source
 
 
-def _aliases(text: str) -> dict[str, str]:
+def aliases_of(text: str) -> dict[str, str]:
     """Parses `a=b,c=d` as {a: b, c: d}."""
     pairs = [item.partition("=") for item in comma_list(text)]
     if bad := ["".join(pair) for pair in pairs if not (pair[0].strip() and pair[2].strip())]:

@@ -10,12 +10,15 @@ Momentum = Annotated[float, Within(0, 0.999999)]
 
 @dataclasses.dataclass(frozen=True)
 class Optimizer:
-    """SGD with `momentum` or AdamW with `b2`, after clipping the gradient norm to `clip_norm` (0: no clipping).
+    """SGD with `momentum`, AdamW with `b2`, or Muon, after clipping the gradient norm to `clip_norm` (0: no clipping).
+
+    Muon (Jordan et al. 2024) orthogonalises the momentum of matrices, at the update size of AdamW (Liu et al. 2025,
+    arXiv 2502.16982); vectors, embeddings and projections are left to AdamW. It learns about twice as fast in steps.
 
     The learning rate rises linearly for `warmup_steps`, then follows the schedule: cosine or linear decay, or constant.
     """
 
-    name: Literal["adamw", "sgd"] = "adamw"
+    name: Literal["adamw", "sgd", "muon"] = "adamw"
     learning_rate: Weight = 1e-3
     warmup_steps: Count = 20
     schedule: Literal["cosine", "linear", "constant"] = "cosine"

@@ -24,14 +24,18 @@ def record(name, category):
     return Record(image=b"", category=category, rationales=(), name=name)
 
 
+def source(*categories):
+    return InMemory([record("", category) for category in categories], "a folder")
+
+
 @pytest.fixture
 def listed(tmp_path):
     """Captions of a file with this content."""
 
-    def read(content) -> ListedCaptions:
+    def read(content, *categories: str, descriptors=()) -> ListedCaptions:
         text = content if isinstance(content, str) else json.dumps(content)
         (tmp_path / "captions.json").write_text(text)
-        return ListedCaptions(tmp_path / "captions.json")
+        return ListedCaptions(source(*categories), tmp_path / "captions.json", descriptors)
 
     return read
 
@@ -63,17 +67,29 @@ def test_a_class_is_found_by_its_normalised_name_and_described_in_every_form(lis
 
 
 def test_classes_without_captions_are_listed_before_the_start(listed):
-    def source(*categories):
-        return InMemory([record("", category) for category in categories], "a folder")
-
-    by_class = listed({"cat": ["any cat"], "grey_seal": ["a seal"]})
-    by_class.check(source("cat", "grey seal"))
+    by_class = listed({"cat": ["any cat"], "grey_seal": ["a seal"]}, "cat", "grey seal")
     with pytest.raises(UserError, match="no captions for 2 image classes: bird, dog"):
-        by_class.check(source("dog", "cat", "bird"))
+        listed({"cat": ["any cat"], "grey_seal": ["a seal"]}, "dog", "cat", "bird")
     with pytest.raises(UserError, match=r"captions.json: no caption for b/1.png, nor for its class 'bird'"):
         by_class(record("b/1.png", "bird"), np.random.default_rng(0))
     # Where single pictures have captions, classes are not asked for them.
-    listed(ENTRIES).check(source("bird"))
+    listed(ENTRIES, "bird")
+
+
+def test_descriptors_of_classes_make_their_captions(listed, tmp_path):
+    """Captions in the file go first; a class that no file has is captioned by its name."""
+    (tmp_path / "birds.json").write_text(json.dumps({"Blue_Jay": ["a crest"], "cat": ["claws"]}))
+    (tmp_path / "more.json").write_text(json.dumps({"blue jay": ["wings"]}))
+    files = [tmp_path / "birds.json", tmp_path / "more.json"]
+    captions = listed({"cat": ["any cat"]}, "cat", "blue jay", "wren", descriptors=files)
+    assert drawn(captions, "1.png", "cat", 5) == {"any cat": 1.0}
+    named = {template.format(name="blue jay") for template in NAME_TEMPLATES}
+    described = {form.format(name="blue jay", descriptor="a crest") for form in DESCRIPTOR_TEMPLATES}
+    assert set(drawn(captions, "1.png", "blue jay")) == named | described
+    assert set(drawn(captions, "1.png", "wren")) == {"a photo of a wren", "this is a photo of a wren", "wren"}
+    (tmp_path / "more.json").write_text(json.dumps({"blue jay": {"name": "jay"}}))
+    with pytest.raises(UserError, match=r"more.json: 1 entries are no lists of descriptors: blue jay"):
+        listed({"cat": ["any cat"]}, "cat", descriptors=files)
 
 
 @pytest.mark.parametrize("content", ["", "[1, 2]", "{}", "3"])

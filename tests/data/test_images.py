@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from ecor_jax.data.images import open_images, splits_of
+from ecor_jax.data.images import has_split, open_images, splits_of
 from ecor_jax.data.records import BadImage, Source
 from ecor_jax.data.sources import Renamed, split_by_class, without_classes
 from ecor_jax.errors import UserError
@@ -61,6 +61,7 @@ def test_split_takes_what_is_below_its_folder(make, top):
     assert labels(open_images(path, split="test")) == [(f"{top}test/dog/2.jpg", "dog")]
     assert open_images(path, split="train").classes == ("cat", "dog")
     assert splits_of(path) == ("test", "train")
+    assert has_split(path, "test") and not has_split(path, "val") and not has_split(path, "cat")
     with pytest.raises(UserError, match="holds the splits test, train: choose one"):
         open_images(path)
     with pytest.raises(UserError, match="no images in a folder 'val'; at its top: test, train"):

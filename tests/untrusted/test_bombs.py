@@ -48,6 +48,7 @@ from ecor_jax.data.pickled_pairs import read_bin
 from ecor_jax.data.pictures import records_of
 from ecor_jax.data.recordio import RecordIO
 from ecor_jax.data.recordio_file import read_index
+from ecor_jax.data.sources import InMemory
 from ecor_jax.data.tables import read_table
 from ecor_jax.data.tally import Tally
 from ecor_jax.data.vocabulary import Vocabulary
@@ -98,7 +99,8 @@ def read_embeddings(path: Path) -> object:
 JSON: dict[str, Read] = {
     "rationales.json": Vocabulary.from_file,
     "descriptors.json": Descriptors.from_file,
-    "captions.json": ListedCaptions,
+    "captions.json": lambda path: ListedCaptions(InMemory([], "nothing"), path),
+    "captioned.json": lambda path: ListedCaptions(InMemory([], "nothing"), "", [path]),
     "statements.jsonl": read_statements,
     "categories.json": lambda path: splits_of_array_records(path.parent),
     "embeddings.safetensors": read_embeddings,

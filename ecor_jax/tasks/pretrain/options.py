@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Annotated, Literal
 
-from ecor_jax.config.options import BatchSize, OnBad, Positive, Seed, Within, Workers
+from ecor_jax.config.options import BatchSize, OnBad, Positive, Seed, Share, Within, Workers
 from ecor_jax.training.options import Optimizer, Training
 
 
@@ -12,15 +12,22 @@ class PretrainData:
     """Pictures and their captions.
 
     images: a folder, a zip or an ArrayRecord directory, or several, comma-separated; 'procedural': built-in drawings.
-    captions: a JSON file (`data.captions`).
+    captions: a JSON file of captions. descriptors: JSON files {class: [descriptor, ...]}, comma-separated. At least one
+      is needed; classes without captions are captioned by their name and descriptors (`data.captions`).
+    split: the split to read, of the images that have it. holdout: share of every class that is left out of the others:
+      the test pictures of a task with the same `holdout`, `seed` and names of classes, if its images are one path.
+    aliases: pairs PICTURES' CLASS=NAME, with commas.
     positives: the captions that match a picture besides its own: those with equal 'text', or of the same 'category'.
     text_length: maximum number of tokens; longer captions are truncated.
-    count, seed: number and seed of the built-in drawings; not used for other images.
+    count: number of the built-in drawings; not used for other images. seed: of the drawings and the holdout.
     """
 
     images: str = ""
     split: str = ""
+    holdout: Share = 0.0
+    aliases: str = ""
     captions: str = ""
+    descriptors: str = ""
     positives: Literal["text", "category"] = "text"
     text_length: Annotated[int, Within(2, 2**20)] = 28
     batch_size: BatchSize = 256

@@ -17,21 +17,23 @@ from ecor_jax.clip.config import PRESETS, preset
 from ecor_jax.clip.model import Clip
 from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.clip.tokenizer import learn_tokenizer
-from ecor_jax.config.options import path_list
+from ecor_jax.config.options import comma_list, path_list
 from ecor_jax.data.captions import Captions, ListedCaptions, ProceduralCaptions
 from ecor_jax.data.encode import CaptionLabels, Encode
-from ecor_jax.data.images import open_images
+from ecor_jax.data.images import has_split, open_images
 from ecor_jax.data.in_memory import load_checked
 from ecor_jax.data.procedural import Procedural, vocabulary
 from ecor_jax.data.records import Source
-from ecor_jax.data.sources import Concatenated
+from ecor_jax.data.sources import Concatenated, Renamed, split_by_class
 from ecor_jax.data.tally import UNREADABLE
+from ecor_jax.data.vocabulary import normalise_name
 from ecor_jax.errors import UserError
 from ecor_jax.parallel.processes import assert_same
 from ecor_jax.tasks.base import MethodResult, Task
 from ecor_jax.tasks.batches import batches_of
 from ecor_jax.tasks.pretrain.model import Pretrainer, PretrainLearner
 from ecor_jax.tasks.pretrain.options import PretrainData, PretrainOptions
+from ecor_jax.tasks.splits import aliases_of
 
 
 class Pretrain(Task[PretrainOptions, None]):
@@ -112,10 +114,26 @@ class Pretrain(Task[PretrainOptions, None]):
 def _open(data: PretrainData) -> tuple[Source, Captions]:
     if data.images == "procedural":
         return Procedural(data.count, style="pretrain", seed=data.seed), ProceduralCaptions()
-    for option in ("images", "captions"):
-        if not getattr(data, option):
-            raise UserError(f"--config.data.{option} is not set: expected a path")
-    source = Concatenated([open_images(path, split=data.split) for path in path_list(data.images)])
-    captions = ListedCaptions(data.captions)
-    captions.check(source)
-    return source, captions
+    if not data.images:
+        raise UserError("--config.data.images is not set: expected a path")
+    if not (data.captions or data.descriptors):
+        raise UserError("--config.data.captions is not set: expected a path, or one of data.descriptors")
+    aliases = aliases_of(data.aliases)
+    opened = [_open_pictures(path, data, aliases) for path in path_list(data.images)]
+    source = Concatenated([source for source, _ in opened])
+    if unknown := sorted(set(aliases) - set().union(*(own for _, own in opened))):
+        raise UserError(f"data.aliases: no images have the class {', '.join(map(repr, unknown))}")
+    return source, ListedCaptions(source, data.captions, comma_list(data.descriptors))
+
+
+def _open_pictures(path: str, data: PretrainData, aliases: Mapping[str, str]) -> tuple[Source, set[str]]:
+    """Opens the training split of a set of images, or all its images but the holdout if it has no such split.
+
+    Also returns the classes that were renamed.
+    """
+    divided = not data.holdout or (data.split != "" and has_split(path, data.split))
+    source = open_images(path, split=data.split if divided else "")
+    own = {old: new for old, new in aliases.items() if normalise_name(old) in source.classes}
+    source = Renamed(source, own) if own else source
+    kept = source if divided else split_by_class(source, holdout=data.holdout, seed=data.seed)[0]
+    return kept, set(own)

@@ -7,7 +7,12 @@ import pytest
 
 from ecor_jax.checkpoints.model_dir import load_clip
 from ecor_jax.commands import cli, train
+from ecor_jax.config.options import read
+from ecor_jax.data.images import open_images
+from ecor_jax.data.sources import Renamed, split_by_class
 from ecor_jax.errors import UserError
+from ecor_jax.tasks.pretrain.options import PretrainOptions
+from ecor_jax.tasks.pretrain.task import Pretrain
 
 
 @pytest.fixture
@@ -39,6 +44,24 @@ def test_a_clip_is_made_and_not_made_again(pretrain, tmp_path):
     again = load_clip(tmp_path / "model")
     assert again.digest == model.digest
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 2
+
+
+def test_captions_of_several_sets_and_a_holdout(pretrain, tmp_path, tiny_pictures):
+    """A set with the split gives it; of the others the share that tests have is left out, after the aliases."""
+    images, _ = tiny_pictures
+    (tmp_path / "words.json").write_text(json.dumps({"cat": ["claws"]}))
+    given = {"data.descriptors": tmp_path / "words.json", "data.split": "train", "data.holdout": 0.4}
+    given |= {"data.aliases": "cat=kitten", "data.positives": "category"}
+    pretrain(tmp_path / "run", **given, **{"data.images": f"{images},{images / 'test'}"})
+    # 8 of each of three classes in train, and three of five of the folder test.
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    source = Pretrain(read(PretrainOptions, config), training=True).source
+    assert len(source) == 24 + 9 and source.classes == ("dog", "grey seal", "kitten")
+    folder = Renamed(open_images(images / "test"), {"cat": "kitten"})
+    kept, _ = split_by_class(folder, holdout=0.4, seed=0)
+    assert source.names[24:] == kept.names
+    with pytest.raises(UserError, match=r"data.aliases: no images have the class 'wolf'"):
+        pretrain(tmp_path / "other", **given | {"data.aliases": "wolf=dog", "data.images": images})
 
 
 OPTIONS = {

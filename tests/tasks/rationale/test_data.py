@@ -99,6 +99,14 @@ def test_without_splits_a_share_of_every_class_is_held_out(flat, tiny_pictures, 
     assert not train & test and len(train | test) == 24
 
 
+def test_an_evaluation_may_take_the_holdout_of_a_training(flat, tiny_pictures):
+    trained = opened(flat, tiny_pictures[1], holdout=0.25)
+    named = opened(flat, tiny_pictures[1], holdout=0.25, test_split="holdout")
+    evaluated = opened(flat, tiny_pictures[1], holdout=0.25, test_split="holdout", training=False)
+    assert names(trained.test) == names(named.test) == names(evaluated.test)
+    assert names(trained.train) == names(named.train) and evaluated.tally.skipped == {"of the training split": 18}
+
+
 def test_the_holdout_is_that_of_its_seed(flat, tiny_pictures):
     tests = [names(opened(flat, tiny_pictures[1], seed=seed).test) for seed in (0, 0, 1, 2, 3)]
     assert tests[0] == tests[1] and any(other != tests[0] for other in tests[2:])
