@@ -11,18 +11,26 @@ descriptors of different classes are different concepts.
 Expected: see RESULTS.md.
 """
 
-from configs.common import data_folder
+from configs.common import SMALL_CLIP, data_folder
 from ecor_jax.config.options import Config, defaults
 from ecor_jax.tasks.concepts.options import ConceptsOptions
+
+METHODS = (
+    "bottleneck",
+    "bottleneck_no_concept_loss",
+    "random_descriptors",
+    "black_box",
+    "black_box_mlp",
+    "zero_shot",
+    "mean_descriptors",
+    "mean_random_descriptors",
+)
 
 
 def get_config() -> Config:
     config = defaults(ConceptsOptions)
-    config.model = "runs/tiny_clip_whole/model"
-    config.methods = (
-        "bottleneck,bottleneck_no_concept_loss,random_descriptors,black_box,black_box_mlp,"
-        "zero_shot,mean_descriptors,mean_random_descriptors"
-    )
+    config.model = SMALL_CLIP
+    config.methods = ",".join(METHODS)
     config.concepts.descriptors = f"{data_folder()}/rationales/caltech101_text.json"
     config.concepts.template = "a photo of a thing with {d}"
     config.data.name = "caltech101"

@@ -7,6 +7,9 @@ from ecor_jax.config.options import Config, defaults
 from ecor_jax.errors import UserError
 from ecor_jax.tasks.rationale.options import RationaleOptions
 
+SMALL_CLIP = "runs/tiny_clip_whole/model"
+"""The CLIP for photographs that the project pretrains itself (configs/pretrain_tiny_imagenet.py)."""
+
 
 def data_folder() -> str:
     """Returns the folder of downloaded images and rationales: $ECOR_DATA, or `data` in the current folder."""
@@ -45,7 +48,7 @@ def small_clip(config: Config) -> Config:
 
     Prompts, learning rate and clipping were chosen on a tenth of CIFAR-10's training pictures, for all three datasets.
     """
-    config.model = "runs/tiny_clip_whole/model"
+    config.model = SMALL_CLIP
     config.method = "clip,dror,ecor,ecor_reversed,ecor_independent,ecor_false_condition,ecor_short"
     config.prompts.count, config.prompts.layers = 8, "deep"
     config.prompts.initialisation = "vpt"

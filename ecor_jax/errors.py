@@ -17,6 +17,17 @@ class UserError(Exception):
         super().__init__(message.encode(errors="backslashreplace").decode())
 
 
+def line_of(error: Exception) -> str | None:
+    """Returns the message for an error of the user's input or machine; None for a bug, which needs a traceback."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for this; smaller batches or sets need less"
+    return None
+
+
 @contextlib.contextmanager
 def error_prefix(where: Any) -> Iterator[None]:
     """Prefixes the message of a UserError raised in the block with `where`, a file."""

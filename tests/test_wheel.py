@@ -27,7 +27,7 @@ def unpacked(tmp_path_factory) -> Path:
 def test_it_holds_the_package_alone_with_its_data(unpacked):
     assert {path.name for path in unpacked.iterdir()} == {"ecor_jax", *(p.name for p in unpacked.glob("*.dist-info"))}
     expected = {path.relative_to(ROOT) for path in (ROOT / "ecor_jax").rglob("*") if path.suffix in {".py", *DATA}}
-    expected |= {Path("ecor_jax") / path.relative_to(ROOT) for path in (ROOT / "configs").glob("*.py")}
+    expected |= {Path("ecor_jax") / path.relative_to(ROOT) for path in (ROOT / "configs").rglob("*.py")}
     files = {path.relative_to(unpacked) for path in (unpacked / "ecor_jax").rglob("*") if path.is_file()}
     assert files == expected and Path("ecor_jax/py.typed") in files
     (information,) = unpacked.glob("*.dist-info")
@@ -52,6 +52,11 @@ base.run = run
             "",
             ["train", "--config=configs/faces_orl.py:table5/base", "--help"],
             ["usage: ecor-jax train", "--config.bottleneck.tuned=last_mlp,aggregation"],
+        ),
+        (
+            "",
+            ["table", "--config=configs/tables/rationales.py:cifar10", "--help"],
+            ["usage: ecor-jax table", "--config.rows.ecor.config=configs/cifar10_small.py"],
         ),
         (QUICKSTART, ["quickstart", "--workdir=out"], ["site/ecor_jax/tasks/base.py out drawings []"]),
     ],

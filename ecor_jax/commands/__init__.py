@@ -14,6 +14,7 @@ from ecor_jax.errors import printable
 COMMANDS = {
     "quickstart": "tunes a small CLIP, compares three methods and writes a page of explanations, in 90 seconds",
     "train": "trains and evaluates the methods of a config",
+    "table": "runs the rows of a table with every seed: means, ranges, intervals",
     "evaluate": "evaluates a model on the data of a config",
     "explain": "explains pictures, chest X-rays or pairs of faces with a model",
     "demo": "opens a page in the browser to try a model on pictures",

@@ -16,7 +16,7 @@ from ml_collections import ConfigDict
 from ecor_jax import stopping
 from ecor_jax.atomic import temporary_folder
 from ecor_jax.config.files import load_config, options_help
-from ecor_jax.errors import UserError, printable
+from ecor_jax.errors import UserError, line_of, printable
 from ecor_jax.untrusted.files import is_utf8
 
 
@@ -58,12 +58,8 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
 
 def _line_of(error: Exception) -> str | None:
     """Returns the error message for the user; None for a bug in this program, which needs a traceback."""
-    if isinstance(error, UserError):
-        return str(error)
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    if isinstance(error, MemoryError):
-        return "there is not enough memory for this; smaller batches or sets need less"
+    if (line := line_of(error)) is not None:
+        return line
     if _is_a_lost_process(error):
         reason = str(error).strip().splitlines()[0][:200]
         return f"another process of this run is gone ({reason}); the same command goes on from what is saved"

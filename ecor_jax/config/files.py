@@ -59,6 +59,10 @@ def _read(name: str) -> ConfigDict:
     return read_config(Path(f"{file}.py"), row) if separator else read_config(Path(name))
 
 
+TABLES = "tables"
+"""The folder of the shipped tables, within that of the shipped configs."""
+
+
 def shipped() -> Path:
     """Returns the folder of the shipped configs: in an installed package, or configs/ of a repository clone."""
     package = Path(__file__).parents[1]
@@ -69,14 +73,16 @@ def shipped() -> Path:
 def read_config(path: Path, *row: str) -> ConfigDict:
     """Returns the result of `get_config()` of a Python file, or of `get_config(row)` for FILE.py:ROW.
 
-    `configs/X.py` and `X.py` are also searched among the shipped configs. Raises UserError, with the line, for any
-    error in the file.
+    `configs/X.py`, `X.py` and `tables/X.py` are also searched among the shipped configs. Raises UserError, with the
+    line, for any error in the file.
     """
     # ml_collections' loader is not used, because it shows a traceback if the file is missing or wrong.
-    file = (path if path.is_file() else shipped() / path.name).absolute()
-    ships = path.parts[:-1] in ((), ("configs",))
+    below = path.parts[-2:] if path.parent.name == TABLES else path.parts[-1:]
+    file = (path if path.is_file() else shipped().joinpath(*below)).absolute()
+    ships = path.parts[: -len(below)] in ((), ("configs",))
     if not path.is_file() and not (ships and file.is_file()):
-        known = [file.name for file in sorted(shipped().glob("*.py")) if "def get_config" in file.read_text()]
+        files = sorted(shipped().glob(f"{TABLES}/*.py" if len(below) > 1 else "*.py"))
+        known = [file.relative_to(shipped()) for file in files if "def get_config" in file.read_text()]
         raise UserError(f"{path}: no such config; there are: {', '.join(f'configs/{name}' for name in known)}")
     spec = importlib.util.spec_from_file_location(path.stem, file)
     if spec is None or spec.loader is None:

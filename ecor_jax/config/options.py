@@ -104,6 +104,17 @@ def defaults(kind: type) -> Config:
     return ConfigDict(plain(kind()))
 
 
+def config_of(options: Any) -> Config:
+    """Converts options to a config whose mappings keep their order."""
+
+    def ordered(value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        return ConfigDict({name: ordered(entry) for name, entry in value.items()}, sort_keys=False)
+
+    return ordered(plain(options))
+
+
 def plain(options: Any) -> dict[str, Any]:
     """Converts options to the plain values of a config; the inverse of `read`."""
     return {field.name: _plain(getattr(options, field.name)) for field in dataclasses.fields(options)}
@@ -146,8 +157,12 @@ def _value(annotation: Any, value: Any, name: str) -> Any:
         if value not in get_args(hint):
             raise UserError(f"{name} is {value!r}; expected one of {', '.join(get_args(hint))}")
         return value
+    if origin is tuple and not _is_list(value):
+        raise UserError(f"{name} is {value!r}; expected a text with commas, or a list of texts")
     if origin is tuple:
         return tuple(dict.fromkeys(comma_list(value if isinstance(value, str) else ",".join(value))))
+    if origin is Mapping and not hasattr(value, "items"):
+        raise UserError(f"{name} is {value!r}; expected a group of options")
     if origin is Mapping:
         return {entry: _value(get_args(hint)[1], options, f"{name}.{entry}") for entry, options in value.items()}
     allowed: Any = (int, float) if hint is float else hint
@@ -159,6 +174,12 @@ def _value(annotation: Any, value: Any, name: str) -> Any:
         if isinstance(extra, Placeholders):
             check_template(value, extra.placeholders, name, needed=extra.needed)
     return hint(value)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, str) or (
+        isinstance(value, list | tuple) and all(isinstance(entry, str) for entry in value)
+    )
 
 
 def check_template(template: Any, placeholders: str, option: str, *, needed: str = "") -> None:

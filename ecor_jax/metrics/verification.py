@@ -16,11 +16,16 @@ THRESHOLDS = np.arange(0, 4, 0.01)
 
 
 class TenFold(NamedTuple):
-    """The mean accuracy of the folds, their accuracies, and the threshold with which each fold was evaluated."""
+    """The mean accuracy of the folds, their accuracies, and the threshold with which each fold was evaluated.
+
+    each: what each pair contributes to `accuracy`, their mean: 1 if it is right by the threshold of its fold, else 0;
+    less or more than 1 in folds of more or fewer pairs than the mean.
+    """
 
     accuracy: float
     fold_accuracies: Float[np.ndarray, "folds"]
     thresholds: Float[np.ndarray, "folds"]
+    each: Float[np.ndarray, "P"]
 
 
 class Roc(NamedTuple):
@@ -79,8 +84,11 @@ def ten_fold(
     right = np.stack([_right_answers(*piece, thresholds) for piece in pieces])
     # Counts rank like accuracies but without rounding, so ties are exact.
     best = np.argmax(right.sum(axis=0) - right, axis=1)
-    accuracies = right[np.arange(folds), best] / [len(piece) for piece, _ in pieces]
-    return TenFold(float(np.mean(accuracies)), accuracies, thresholds[best])
+    sizes = np.array([len(piece) for piece, _ in pieces])
+    accuracies = right[np.arange(folds), best] / sizes
+    answers = (distances < np.repeat(thresholds[best], sizes)) == same
+    each = answers * np.repeat(len(same) / (folds * sizes), sizes)
+    return TenFold(float(np.mean(accuracies)), accuracies, thresholds[best], each)
 
 
 def roc(distances: Float[np.ndarray, "P"], same: Bool[np.ndarray, "P"]) -> Roc | None:

@@ -21,7 +21,7 @@ from ecor_jax.pages.numbers import far_text
 
 FUNCTIONS = (
     "line_chart", "reliability_chart", "roc_chart", "kept_chart", "patches_chart", "line_sample", "tar_at", "rates_of",
-    "curves_of",
+    "curves_of", "strip_ticks",
 )  # fmt: skip
 """Functions of this module that templates use."""
 
@@ -124,6 +124,23 @@ def _plot_points(axes: Any, curves: Iterable[Sequence[tuple[float, float]]]) -> 
         axes.plot(*zip(*curve, strict=True), **_look(place))
         for point in curve:
             _dot(axes, *point, 5, CURVES[place % len(CURVES)])
+
+
+def strip_ticks(spreads: Iterable[Mapping[str, Any]]) -> list[float]:
+    """Returns the ticks, in per cent, of an axis that shows every value of entries of `tables.summary`."""
+    from matplotlib.ticker import MaxNLocator
+
+    shown = [100 * value for spread in spreads for value in _shown(spread)]
+    shown += [spread["published"] for spread in spreads if spread.get("published") is not None]
+    low, high = min(shown), max(shown)
+    if high - low < 0.1:  # equal values that are rounded differently
+        low, high = low - 0.5, high + 0.5
+    return [float(tick) for tick in MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)]
+
+
+def _shown(spread: Mapping[str, Any]) -> list[float]:
+    values = [spread["mean"], *(spread["interval"] or ()), *spread["values"].values()]
+    return [value for value in values if value is not None]
 
 
 def line_sample(place: int) -> Markup:

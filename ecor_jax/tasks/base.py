@@ -38,6 +38,7 @@ from ecor_jax.parallel.processes import (
     is_first,
 )
 from ecor_jax.tasks.explainer import Explainer
+from ecor_jax.tasks.outcomes import Outcomes, write_outcomes
 from ecor_jax.training.loop import Validate, train
 from ecor_jax.training.metrics_log import read_metrics
 from ecor_jax.training.options import Training
@@ -146,6 +147,10 @@ class Task(abc.ABC, Generic[TaskOptions, Evaluation]):
         """Returns the predictions for each picture (or pair) of the test split, as plain values."""
         raise UserError(f"a config of the task {self.options.task!r} has no answers a picture")
 
+    def outcomes(self, evaluated: Mapping[str, MethodResult[Evaluation]]) -> Mapping[str, Outcomes]:
+        """Returns what each test example contributes to means in results.json, by the path of the dict they are in."""
+        return {}
+
     @staticmethod
     def aot_steps(options: Any, mesh: Mesh, sizes: Any) -> Mapping[str, Step]:
         """Returns the steps "train" and "evaluate", traced for array shapes alone, to compile ahead of time.
@@ -225,6 +230,7 @@ def _run(task_class: type[Task], options: Any, workdir: Path, **given: Any) -> d
             saved = workdir / "model" if task.save(workdir / "model", evaluated) else None
             if results:
                 print(task.table(evaluated))
+                write_outcomes(workdir / "outcomes.safetensors", task.outcomes(evaluated))
                 write_results(workdir / "results.json", resolved, results)
                 task.page(workdir / "report", evaluated, results, Log(read_metrics(workdir / "metrics.jsonl"), saved))
             if saved is not None and (saved / "config.json").is_file():  # a user's task may save anything
@@ -288,11 +294,17 @@ def _validate(task: Task, name: str) -> Validate | None:
 
 
 def evaluate(
-    config: Config, model: str, output: Path | None = None, report: Path | None = None, answers: Path | None = None
+    config: Config,
+    model: str,
+    output: Path | None = None,
+    report: Path | None = None,
+    answers: Path | None = None,
+    outcomes: Path | None = None,
 ) -> tuple[dict[str, Any], str]:
     """Evaluates a model directory (or hub id) on the data of a config; returns the results and a table of them.
 
     output: path of results.json. report: folder of the page. answers: path of a file with a JSON object per picture.
+    outcomes: path of a file of `tasks.outcomes`.
     """
     task_class, options = options_of(config)
     _check_alike(options)
@@ -310,6 +322,8 @@ def evaluate(
             write_results(output, plain(options), results)
         if report is not None:
             task.page(report, evaluated, results, Log())
+        if outcomes is not None:
+            write_outcomes(outcomes, task.outcomes(evaluated))
         if answers is not None:
             lines = (json.dumps(line, ensure_ascii=False) + "\n" for line in task.answers(evaluated))
             with new_file(answers) as partial, partial.open("w") as file:

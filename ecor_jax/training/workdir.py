@@ -34,18 +34,25 @@ def locked_workdir(
     Raises UserError if another run has locked it, if it holds a run of another config (the message names the differing
     options), or if it cannot be written.
     """
+    with lock(workdir):
+        sweep(workdir)
+        _settle(workdir, config, defaults, may_change)
+        yield
+
+
+@contextlib.contextmanager
+def lock(workdir: Path) -> Iterator[None]:
+    """Locks a folder, creating it if needed. Raises UserError if another process has locked it."""
     if workdir.exists() and not workdir.is_dir():
         raise UserError(f"{workdir}: is a file; expected a folder for the run")
     with writing(workdir):
         workdir.mkdir(parents=True, exist_ok=True)
         try:
             # A singleton per path and process, so that a run can be nested in a run of the same folder.
-            lock = FileLock(workdir / LOCK, timeout=0, is_singleton=True).acquire()
+            held = FileLock(workdir / LOCK, timeout=0, is_singleton=True).acquire()
         except Timeout:
             raise UserError(f"{workdir}: another run is at work in it; wait for it or choose another") from None
-    with lock:
-        sweep(workdir)
-        _settle(workdir, config, defaults, may_change)
+    with held:
         yield
 
 
@@ -74,19 +81,29 @@ def write_results(path: Path, config: dict[str, Any], results: dict[str, Any]) -
 
 def _settle(workdir: Path, new: dict[str, Any], defaults: dict[str, Any], may_change: Collection[str]) -> None:
     path = workdir / CONFIG
-    stored = read_object(path) if path.exists() else None
-    old = stored and _renamed(stored)
-    if old == new:
-        if stored != new:
-            write_json(path, new)
-        return
-    differing = [] if old is None else _differing(_completed(old, defaults), new, may_change)
-    if differing and any(entry.name not in (CONFIG, LOCK, TOKEN) for entry in workdir.iterdir()):
+    differing = differences(workdir, new, defaults, may_change)
+    if differing and has_begun(workdir):
         raise UserError(
             f"{workdir} holds a run of another config; these differ: {', '.join(differing)}. "
             "Choose another --workdir, or the same options to continue"
         )
-    write_json(path, new)
+    if not path.exists() or read_object(path) != new:
+        write_json(path, new)
+
+
+def differences(
+    workdir: Path, new: dict[str, Any], defaults: dict[str, Any], may_change: Collection[str] = ()
+) -> list[str]:
+    """Returns the options in which the config of `locked_workdir` in a folder differs from `new`; [] without one."""
+    path = workdir / CONFIG
+    if not path.exists():
+        return []
+    return _differing(_completed(_renamed(read_object(path)), defaults), new, may_change)
+
+
+def has_begun(workdir: Path) -> bool:
+    """Returns whether a run has written more to its folder than its config."""
+    return any(entry.name not in (CONFIG, LOCK, TOKEN) for entry in workdir.iterdir())
 
 
 def _renamed(config: dict[str, Any], group: str = "") -> dict[str, Any]:

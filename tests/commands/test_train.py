@@ -1,5 +1,6 @@
 """ecor-jax train end to end, of every task: what it leaves, and that nothing that happens to a run is seen in it."""
 
+import functools
 import gzip
 import json
 import shutil
@@ -12,7 +13,10 @@ from safetensors.numpy import load_file, save_file
 
 from ecor_jax.commands import descriptors, train
 from ecor_jax.errors import UserError
+from ecor_jax.tasks.outcomes import read_outcomes
 from ecor_jax.training.speed import SETTLED, TIMED
+
+RESULTS = ("outcomes.safetensors", "results.json")
 
 
 def results_of(workdir) -> dict:
@@ -40,7 +44,7 @@ def test_the_workdir_with_the_report_and_a_clip_that_differs_in_what_was_tuned_a
 ):
     workdir, options = run
     names = {entry.name for entry in workdir.iterdir()}
-    assert names == {".lock", "checkpoints", "config.json", "metrics.jsonl", "model", "report", "results.json"}
+    assert names == {".lock", "checkpoints", "config.json", "metrics.jsonl", "model", "report", *RESULTS}
     config = json.loads((workdir / "config.json").read_text())
     assert f"--config.steps={config['steps']}" in options and config["seed"] == 0
     assert f"--config.data.batch_size={config['data']['batch_size']}" in options
@@ -51,6 +55,27 @@ def test_the_workdir_with_the_report_and_a_clip_that_differs_in_what_was_tuned_a
     changed = {name for name in saved if not np.array_equal(saved[name], before[name])}
     mlp = "vision_model.encoder.layers.1.mlp"
     assert changed == {f"{mlp}.{layer}.{kind}" for layer in tuned for kind in ("weight", "bias")}
+
+
+@pytest.mark.parametrize(
+    ("run", "paths"),
+    [
+        ("trained", {"methods.dror", "methods.ecor"}),
+        ("recognised", {"verification.noise", "baselines.clip.verification.celebrity_pairs"}),
+        ("diagnosed", {"methods.bottleneck", "methods.black_box"}),
+    ],
+    indirect=["run"],
+)
+def test_means_of_the_outcomes_are_the_results(run, paths):
+    workdir, _ = run
+    found, results = read_outcomes(workdir / "outcomes.safetensors"), results_of(workdir)
+    assert paths <= set(found)
+    for path, own in found.items():
+        entry = functools.reduce(lambda part, name: part[name], path.split("."), results)
+        means = own.values.mean(axis=1)
+        np.testing.assert_allclose(means, [entry[name] for name in own.metrics], rtol=1e-6, err_msg=path)
+        count = entry["pairs" if "verification" in path else "count"]
+        assert len(own.examples) == count and len(set(own.examples)) <= count
 
 
 def test_results_of_rationales(trained):

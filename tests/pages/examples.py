@@ -27,6 +27,7 @@ from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.metrics.scores import score_classes, score_labels
 from ecor_jax.pages.page import write_page
 from ecor_jax.radiology.reports.table import Descriptor, write_table_page
+from ecor_jax.tables.page import write_summary_page
 from ecor_jax.tasks.base import Log, MethodResult
 from ecor_jax.tasks.concepts import explanation as concepts
 from ecor_jax.tasks.concepts.data import ConceptsDataset, Split
@@ -267,7 +268,39 @@ def generic(directory: Path) -> Path:
 
 
 REPORTS = rationale_report, verification_report, concepts_report
-PAGES = {build.__name__: build for build in (*REPORTS, descriptor_table, generic)}
+
+
+def spread(mean: float | None, half: float, **more: Any) -> dict[str, Any]:
+    if mean is None:
+        return {"mean": None, "min": None, "max": None, "interval": None, "values": {"0": None}, "seeds": 1} | more
+    low, high = mean - half / 2, mean + half / 2
+    values = {"0": low, "1": high}
+    interval = [mean - half, mean + half]
+    return {"mean": mean, "min": low, "max": high, "interval": interval, "values": values, "seeds": 3} | more
+
+
+def table_of_runs(directory: Path) -> Path:
+    difference = spread(0.2, 0.1)
+    columns = {
+        HOSTILE: spread(0.3, 0.05, published=42.0, difference=difference),
+        "RR": spread(0.3, 0, published=None, difference=spread(-0.1, 0.2)),
+        "none": spread(None, 0, published=None, difference=None),
+    }
+    first = {name: own | {"difference": None} for name, own in columns.items()}
+    runs = {name: {"0": {"command": f"ecor-jax {HOSTILE}", "seconds": 3.0}} for name in ("base", "hidden")}
+    summary = {
+        **{name: HOSTILE for name in ("title", "about", "source")},
+        "columns": dict.fromkeys(columns, "rr"),
+        "reference": "base",
+        "rows": {"base": {"columns": first}, "other_row": {"columns": columns}},
+        "runs": runs | {"other_row": {"0": {"command": "b", "seconds": None}}},
+        "missing": ["base, seed 1"],
+        "failed": {"base, seed 2": HOSTILE},
+    }
+    return write_summary_page(directory, summary)
+
+
+PAGES = {build.__name__: build for build in (*REPORTS, descriptor_table, generic, table_of_runs)}
 PAGES["rationale_explanations"] = lambda directory: explanations(
     directory, replace(PICTURE, explanations=SEARCHED, view=picture(30, 30))
 )

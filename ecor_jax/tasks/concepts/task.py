@@ -37,6 +37,7 @@ from ecor_jax.tasks.concepts.model import ConceptsLearner, HeadLoss, class_weigh
 from ecor_jax.tasks.concepts.options import ConceptsOptions
 from ecor_jax.tasks.concepts.report import write_report
 from ecor_jax.tasks.concepts.results import Evaluation, average_of, evaluated, results_of, table
+from ecor_jax.tasks.outcomes import Outcomes
 from ecor_jax.training.loop import Validate
 
 
@@ -250,6 +251,20 @@ class ConceptBottleneck(Task[ConceptsOptions, Evaluation]):
                     for name, own in evaluated.items()
                 },
             }
+
+    def outcomes(self, evaluated: Mapping[str, MethodResult[Evaluation]]) -> dict[str, Outcomes]:
+        """Returns the accuracies of classes; a finding of several that are independent has an accuracy of its own."""
+        test = self.data.test
+        if not self.data.exclusive:
+            return {}
+        gold = np.argmax(test.targets, axis=1)
+        examples = tuple(test.pictures.names if test.patients is None else test.patients)
+        return {
+            f"methods.{name}": Outcomes.of(
+                examples, {"accuracy": np.argmax(own.evaluation.probabilities, axis=1) == gold}
+            )
+            for name, own in evaluated.items()
+        }
 
     @classmethod
     def holds(cls, directory: Path) -> bool:

@@ -4,10 +4,11 @@ import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
+from jaxtyping import Bool
 
 from ecor_jax.tasks.rationale.causal import CausalTest
 from ecor_jax.tasks.rationale.details import Detail
-from ecor_jax.tasks.rationale.doubly_right import Outcomes, rates
+from ecor_jax.tasks.rationale.doubly_right import NAMES, RW, Outcomes, rates
 from ecor_jax.tasks.rationale.pointing import PointingTest
 from ecor_jax.tasks.rationale.predict import Predictions
 
@@ -24,6 +25,13 @@ class Evaluation:
     causal: CausalTest | None = None
     pointing: PointingTest | None = None
     details: Mapping[int, Detail] = dataclasses.field(default_factory=dict)
+
+    @property
+    def each(self) -> dict[str, Bool[np.ndarray, "N"]]:
+        """Whether each picture counts for each of `rates`."""
+        outcome, said = self.outcomes.outcome, self.predictions
+        shares = {name: outcome == value for value, name in enumerate(NAMES)} | {"accuracy": outcome <= RW}
+        return shares if said.category is None else shares | {"top1": said.category == said.gold_category}
 
     @property
     def rates(self) -> dict[str, float | int]:

@@ -55,6 +55,7 @@ METHODS: dict[str, Method] = {
     "ecor_false_condition": Method("rationale_first", "There is {r}.", "There is {r} because this is a photo of a {c}"),
     # Shorter prompts for the same factors.
     "ecor_short": Method("rationale_first", "{r}", "{c} with {r}"),
+    "ecor_untuned": Method("rationale_first", "There is {r}.", f"{PAIR}.", tuned=False),
 }
 
 

@@ -23,6 +23,7 @@ from ecor_jax.errors import UserError
 from ecor_jax.parallel.processes import assert_same
 from ecor_jax.tasks.base import Log, MethodResult, Task, check_batch_sizes
 from ecor_jax.tasks.batches import batches_of, own_share, padded_batches
+from ecor_jax.tasks.outcomes import Outcomes
 from ecor_jax.tasks.rationale.aot import aot_steps
 from ecor_jax.tasks.rationale.causal import causal_lines, causal_test
 from ecor_jax.tasks.rationale.data import Dataset, open_dataset, prepared_for
@@ -267,6 +268,17 @@ class Rationale(Task[RationaleOptions, Evaluation]):
                     for said in explanations_of(evaluations, number, self.vocabulary)
                 },
             }
+
+    def outcomes(self, evaluated: Mapping[str, MethodResult[Evaluation]]) -> dict[str, Outcomes]:
+        test = self.dataset.test
+        # Drawings of another seed have the same names.
+        drawn = "" if self.dataset.drawings is None else f"{self.options.data.seed} "
+        examples = tuple(drawn + name for name in test.names)
+        return {
+            f"methods.{name}": Outcomes.of(examples, own.evaluation.each)
+            for name, own in evaluated.items()
+            if len(own.evaluation.outcomes.outcome) == len(test)  # pictures may be left out while they are read
+        }
 
     @classmethod
     def holds(cls, directory: Path) -> bool:

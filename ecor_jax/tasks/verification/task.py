@@ -22,6 +22,7 @@ from ecor_jax.features.text_bank import embed_texts
 from ecor_jax.parallel.processes import assert_same
 from ecor_jax.tasks.base import Log, MethodResult, Task, check_batch_sizes
 from ecor_jax.tasks.batches import batches_of
+from ecor_jax.tasks.outcomes import Outcomes
 from ecor_jax.tasks.verification.alignment import alignment_proxy
 from ecor_jax.tasks.verification.aot import aot_steps
 from ecor_jax.tasks.verification.data import open_faces, open_pair_sets
@@ -211,6 +212,16 @@ class Verification(Task[VerificationOptions, Evaluation]):
         if self.training:
             results |= faithfulness(main.model, main.evaluation, self.pair_sets, self.options.seed)
         return results
+
+    def outcomes(self, evaluated: Mapping[str, MethodResult[Evaluation]]) -> dict[str, Outcomes]:
+        found = {}
+        for number, (method, own) in enumerate(evaluated.items()):
+            for name, score in own.evaluation.scores.items():
+                path = f"baselines.{method}.verification.{name}" if number else f"verification.{name}"
+                # The pairs of held-out people are drawn by the seed of the data.
+                pairs = tuple(f"{name} {self.options.data.seed} {pair}" for pair in range(score.pairs))
+                found[path] = Outcomes.of(pairs, {"accuracy": score.folds.each})
+        return found
 
     def table(self, evaluated: Mapping[str, MethodResult[Evaluation]]) -> str:
         """Returns the accuracies and areas under the ROC curve of all methods, in per cent."""

@@ -45,6 +45,7 @@ EXPECTED = {
         (3, 2),
         {(2, 1): "There is a wet nose because this is a photo of a dog"},
     ),
+    "ecor_untuned": (OUTER, (3, 2), {(0, 1): "This is a photo of a dog because there is a long tail."}),
     "ecor_short": (["a long tail", "whiskers", "a wet nose"], (3, 2), {(1, 1): "dog with whiskers"}),
 }
 
@@ -83,7 +84,8 @@ def test_prompts_and_bank_shapes(name, prompts):
         assert texts[int(banks.pair[first, second, 0])] == text
     assert len(set(texts)) == shape[0] * shape[1]
     assert banks.sizes == ((2, 3) if name == "ecor_reversed" else (3, 2))
-    assert METHODS[name].conditional == (name != "ecor_independent") and METHODS[name].tuned == (name != "clip")
+    assert METHODS[name].conditional == (name != "ecor_independent")
+    assert METHODS[name].tuned == (name not in ("clip", "ecor_untuned"))
 
 
 def test_banks_of_a_real_tower_are_unit(clip):
