@@ -43,8 +43,12 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
     except stopping.Stopped as stopped:
         stopping.end(str(stopped))
     except Exception as error:
-        if stopping.requested() and _is_a_lost_process(error):
-            stopping.end(stopping.STOPPED)  # another process was faster to end by the signal that it passed on
+        if _is_a_lost_process(error):
+            from ecor_jax.parallel.endings import await_reason
+
+            await_reason()
+            if stopping.requested():
+                stopping.end(stopping.STOPPED)  # another process was faster to end by the signal that it passed on
         line = _line_of(error)
         if line is None and not _is_one_of_several():
             raise

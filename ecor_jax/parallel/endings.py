@@ -78,15 +78,26 @@ def coordinator() -> str:
 def _listen(client: Any, own: int) -> None:
     try:
         told = json.loads(client.blocking_key_value_get(REASON.format(own), 10**10))
+        if told:
+            _ends.set()  # before the acknowledgement, after which the other process is gone
         client.key_value_set(ACK.format(own), "")
     except RuntimeError:
         return  # The coordinator is gone, which JAX reports.
-    if told:
-        _ends.set()
     if "signal" in told:
         stopping.request_stop(told["signal"])
     elif "error" in told:
         stopping.end(told["error"])
+
+
+def await_reason() -> None:
+    """Waits for the listener to act on the reason to end that another process has given, if it has arrived.
+
+    A collective operation may report that the other process is gone before that. The listener ends this process, or
+    requests a stop.
+    """
+    limit = time.monotonic() + 6 * TELLING_SECONDS
+    while _ends.is_set() and not stopping.requested() and time.monotonic() < limit:
+        time.sleep(0.01)
 
 
 def catch_aborts() -> None:
