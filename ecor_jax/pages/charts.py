@@ -20,8 +20,8 @@ from ecor_jax.metrics.verification import Roc
 from ecor_jax.pages.numbers import far_text
 
 FUNCTIONS = (
-    "line_chart", "reliability_chart", "roc_chart", "kept_chart", "patches_chart", "line_sample", "tar_at", "rates_of",
-    "curves_of", "strip_ticks",
+    "line_chart", "growth_chart", "reliability_chart", "roc_chart", "kept_chart", "patches_chart", "line_sample",
+    "tar_at", "rates_of", "curves_of", "strip_ticks",
 )  # fmt: skip
 """Functions of this module that templates use."""
 
@@ -100,12 +100,14 @@ def roc_chart(curves: Sequence[Roc], label: str, faces: bool = False) -> Markup:
     return drawn[0]
 
 
-def kept_chart(curves: Mapping[str, Mapping[int, tuple[float, Any]]], what: str, label: str) -> Markup:
-    """Draws accuracy or AUROC over the number of concepts kept, from 0.5 (or the smallest value) to 1."""
+def kept_chart(
+    curves: Mapping[str, Mapping[int, tuple[float, Any]]], what: str, label: str, x_label: str = "concepts kept"
+) -> Markup:
+    """Draws accuracy or AUROC over a number of concepts, from 0.5 (or the smallest value) to 1."""
     points = [[(count, found[0]) for count, found in sorted(curve.items())] for curve in curves.values()]
     counts, values = zip(*itertools.chain.from_iterable(points), strict=True)
     limits = (min(counts), max(counts)), (min(0.5, *values), 1.0)
-    with _axes(label, "concepts kept", what, *limits, shares="y" if what == "accuracy" else "") as (axes, drawn):
+    with _axes(label, x_label, what, *limits, shares="" if what == "AUROC" else "y") as (axes, drawn):
         _plot_points(axes, points)
     return drawn[0]
 
@@ -119,6 +121,31 @@ def patches_chart(curves: Mapping[str, Sequence[float]], x_label: str, label: st
     return drawn[0]
 
 
+def growth_chart(
+    curves: Mapping[str, Sequence[tuple[float, float]]], x_label: str, y_label: str, label: str, share: bool
+) -> Markup:
+    """Draws curves over a number that grows by powers of ten. share: whether the values are shares, from 0 to 1.
+
+    Other values have a logarithmic axis too. Points that such an axis cannot show are left out; '' if none is left.
+    """
+    points = [[(x, y) for x, y in sorted(curve) if x > 0 and (share or y > 0)] for curve in curves.values()]
+    points = [curve for curve in points if curve]
+    if not points:
+        return Markup("")
+    places, values = zip(*itertools.chain.from_iterable(points), strict=True)
+    limits = (min(0.0, *values), max(values)) if share else (min(values) / 2, max(values) * 2)
+    with _axes(label, x_label, y_label, (min(places), max(places)), limits, shares="y" if share else "") as (
+        axes,
+        drawn,
+    ):
+        axes.set_xscale("log")
+        if not share:
+            axes.set_yscale("log")
+        axes.minorticks_off()
+        _plot_points(axes, points)
+    return drawn[0]
+
+
 def _plot_points(axes: Any, curves: Iterable[Sequence[tuple[float, float]]]) -> None:
     for place, curve in enumerate(curves):
         axes.plot(*zip(*curve, strict=True), **_look(place))
@@ -127,10 +154,10 @@ def _plot_points(axes: Any, curves: Iterable[Sequence[tuple[float, float]]]) -> 
 
 
 def strip_ticks(spreads: Iterable[Mapping[str, Any]]) -> list[float]:
-    """Returns the ticks, in per cent, of an axis that shows every value of entries of `tables.summary`."""
+    """Returns the ticks, in per cent unless "plain", of an axis with all values of entries of `tables.summary`."""
     from matplotlib.ticker import MaxNLocator
 
-    shown = [100 * value for spread in spreads for value in _shown(spread)]
+    shown = [(1 if spread.get("plain") else 100) * value for spread in spreads for value in _shown(spread)]
     shown += [spread["published"] for spread in spreads if spread.get("published") is not None]
     low, high = min(shown), max(shown)
     if high - low < 0.1:  # equal values that are rounded differently

@@ -14,7 +14,7 @@ from PIL import Image
 
 from ecor_jax.atomic import temporary_folder
 from ecor_jax.errors import UserError
-from ecor_jax.pages import charts, heat, numbers
+from ecor_jax.pages import charts, heat, links, numbers
 
 HERE = Path(__file__).parent
 GENERATOR = '<meta name="generator" content="ecor_jax">'
@@ -77,7 +77,7 @@ def _rendered(pictures: Callable[..., "Shown"], template: str | Path, context: d
     )
     functions = {name: getattr(numbers, name) for name in numbers.FILTERS}
     environment.filters |= functions | {"filename": lambda path: PurePosixPath(path).name or str(path)}
-    for module in (charts, heat):
+    for module in (charts, heat, links):
         environment.globals |= {name: getattr(module, name) for name in module.FUNCTIONS}
     environment.globals |= functions
     environment.globals |= {"picture": pictures, "contents": [], "next_id": itertools.count(1).__next__}

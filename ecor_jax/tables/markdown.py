@@ -16,7 +16,7 @@ def markdown(summary: Mapping[str, Any]) -> str:
     """Returns the table of means, and below it the table of differences to the reference row, in per cent."""
     rows, columns, reference = summary["rows"], list(summary["columns"]), summary["reference"]
     most = max((len(runs) for runs in summary["runs"].values()), default=0)
-    told = f"In per cent; mean (lowest to highest of {most} seeds)." if most > 1 else "In per cent."
+    told = f"{unit_text(summary)}; mean (lowest to highest of {most} seeds)." if most > 1 else f"{unit_text(summary)}."
     published = [
         column for column in columns if any(row["columns"][column]["published"] is not None for row in rows.values())
     ]
@@ -29,6 +29,7 @@ def markdown(summary: Mapping[str, Any]) -> str:
         given = ("-" if own[column]["published"] is None else f"{own[column]['published']:.1f}" for column in published)
         lines.append([f"`{name}`", *(range_text(own[column]) for column in columns), *given])
     parts = [told, _grid(header, lines)]
+    points = "in percentage points" + unit_text(summary).removeprefix("In per cent")
     compared = {name: row for name, row in rows.items() if name != reference and reference in rows}
     if compared:
         lines = [
@@ -36,7 +37,7 @@ def markdown(summary: Mapping[str, Any]) -> str:
             for name, row in compared.items()
         ]
         parts += [
-            f"Differences to `{reference}`, in percentage points, with 95 % bootstrap intervals over the test examples "
+            f"Differences to `{reference}`, {points}, with 95 % bootstrap intervals over the test examples "
             "(of the mean over seeds, paired); bold if the interval excludes 0 and all seeds have the same sign.",
             _grid(["row", *columns], lines),
         ]
@@ -48,11 +49,25 @@ def markdown(summary: Mapping[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _written(value: float, sign: str = "") -> str:
+    return f"{value:{sign},.0f}" if abs(value) >= 1000 else f"{value:{sign}.1f}"
+
+
+def unit_text(summary: Mapping[str, Any]) -> str:
+    """Returns `In per cent`, with the columns that are not."""
+    rows = [row["columns"] for row in summary["rows"].values()]
+    plain = [column for column in summary["columns"] if any(row[column].get("plain") for row in rows)]
+    return "In per cent" + (f", except for {', '.join(plain)}" if plain else "")
+
+
 def range_text(spread: Mapping[str, Any]) -> str:
-    """Formats a mean of 0.536 from 0.53 to 0.543 as `53.6 (53.0 to 54.3)`; a single value has no range."""
+    """Formats a mean of 0.536 from 0.53 to 0.543 as `53.6 (53.0 to 54.3)`; a single value has no range.
+
+    Values that are "plain" are not in per cent.
+    """
     if spread["mean"] is None:
         return "-"
-    mean, low, high = (f"{100 * spread[name]:.1f}" for name in ("mean", "min", "max"))
+    mean, low, high = (_written(factor(spread) * spread[name]) for name in ("mean", "min", "max"))
     return (mean if low == high else f"{mean} ({low} to {high})") + _fewer(spread)
 
 
@@ -60,11 +75,16 @@ def difference_text(difference: Mapping[str, Any] | None) -> str:
     """Formats a difference of 0.023 with its interval as `**+2.3 (1.0 to 3.6)**`, bold if it `is_clear`."""
     if difference is None or difference["mean"] is None:
         return "-"
-    text = f"{100 * difference['mean']:+.1f}"
+    text = _written(factor(difference) * difference["mean"], "+")
     if difference["interval"] is not None:
-        text += " ({:+.1f} to {:+.1f})".format(*(100 * bound for bound in difference["interval"]))
+        text += " ({} to {})".format(*(_written(factor(difference) * bound, "+") for bound in difference["interval"]))
     text += _fewer(difference)
     return f"**{text}**" if is_clear(difference) else text
+
+
+def factor(spread: Mapping[str, Any]) -> int:
+    """Returns what the values of a spread are multiplied by where they are shown."""
+    return 1 if spread.get("plain") else 100
 
 
 def _fewer(spread: Mapping[str, Any]) -> str:

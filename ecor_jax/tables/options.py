@@ -44,7 +44,8 @@ class Table:
 
     title, about: shown above it. about is one paragraph.
     columns: the path of a metric in a row's entry of results.json, such as "rr" or "verification.orl.accuracy", by the
-      name of the column. Metrics are shares and shown in per cent.
+      name of the column. Metrics are shares and shown in per cent, but those of the columns in `plain`.
+    x: a column that the page plots the others over; rows NAME+POINT with equal names are a curve. Empty: no such plot.
     reference: the row that all others are compared with; empty: none.
     options: options of every row, before its own.
     published: values in per cent by row and column. source: where they were published, and of which model.
@@ -54,6 +55,8 @@ class Table:
     about: str = ""
     columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
     rows: Mapping[str, Row] = dataclasses.field(default_factory=dict)
+    plain: Names = ()
+    x: str = ""
     reference: str = ""
     options: str = ""
     seeds: Names = ("0", "1", "2")
@@ -109,6 +112,9 @@ def read_table(config: Config) -> Table:
     for name, values in table.published.items():
         if unknown := [column for column in values if column not in table.columns]:
             raise UserError(f"published.{name}: no column {unknown[0]!r}; there are: {', '.join(table.columns)}")
+    for what, named in (("plain", table.plain), ("x", [table.x] if table.x else [])):
+        if unknown := [column for column in named if column not in table.columns]:
+            raise UserError(f"{what}: no column {unknown[0]!r}; there are: {', '.join(table.columns)}")
     if table.published and not table.source:
         raise UserError("source is empty; expected where the published values are from")
     for name, row in table.rows.items():

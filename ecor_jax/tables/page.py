@@ -6,7 +6,7 @@ from typing import Any
 
 from ecor_jax.pages.numbers import duration
 from ecor_jax.pages.page import write_page
-from ecor_jax.tables.markdown import difference_text, is_clear, range_text
+from ecor_jax.tables.markdown import difference_text, factor, is_clear, range_text, unit_text
 
 
 def write_summary_page(directory: Path, summary: Mapping[str, Any]) -> Path:
@@ -31,7 +31,24 @@ def write_summary_page(directory: Path, summary: Mapping[str, Any]) -> Path:
         table=summary,
         compared=compared,
         range_text=range_text,
+        factor=factor,
+        unit=unit_text(summary),
+        curves=_curves(summary),
         difference_text=lambda difference: difference_text(difference).replace("*", ""),
         is_clear=is_clear,
         left_out=[*(f"{name}: {why}" for name, why in summary["failed"].items()), *summary["missing"]],
     )
+
+
+def _curves(summary: Mapping[str, Any]) -> dict[str, dict[str, list[tuple[float, float]]]]:
+    """Returns, by column and curve, the means over those of the column `x`; {} if there is no such column."""
+    if not summary.get("x"):
+        return {}
+    curves: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    for name, row in summary["rows"].items():
+        place = row["columns"][summary["x"]]["mean"]
+        for column, own in row["columns"].items():
+            if column != summary["x"] and place is not None and own["mean"] is not None:
+                points = curves.setdefault(column, {}).setdefault(name.partition("+")[0], [])
+                points.append((place, own["mean"]))
+    return curves

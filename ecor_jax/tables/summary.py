@@ -20,7 +20,7 @@ def summarise(table: Table, cells: Sequence[Cell], failed: Mapping[Path, str]) -
     For each row and column: the mean, lowest and highest value over seeds, the values, and the 95 % bootstrap interval
     of the mean over the test examples; then the same of the difference to the reference row, on the same examples and
     seeds. An interval is None if the metric is no mean over examples, or if there is one example; a difference is None
-    if the examples differ.
+    if the examples differ. "plain" is there if the values are no shares.
 
     failed: errors by the folder of a cell.
     """
@@ -38,6 +38,7 @@ def summarise(table: Table, cells: Sequence[Cell], failed: Mapping[Path, str]) -
         "about": table.about,
         "columns": dict(table.columns),
         "reference": table.reference,
+        **({"x": table.x} if table.x else {}),
         "source": table.source,
         "rows": {name: _summary(table, row, reference) for name, row in read.items()},
         "runs": {name: _runs(own) for name, own in rows.items() if own},
@@ -78,13 +79,15 @@ def _summary(table: Table, row: _Row, reference: _Row | None) -> dict[str, Any]:
     own = table.rows[row.name]
     columns = {}
     for column, metric in table.columns.items():
-        values = row.values[column]
+        values, unit = row.values[column], {"plain": True} if column in table.plain else {}
         known = [seed for seed, value in values.items() if value is not None]
         columns[column] = _spread(values, len(row.seeds), _interval([row.outcomes(metric, seed) for seed in known]))
+        columns[column] |= unit
         columns[column]["published"] = table.published.get(row.name, {}).get(column)
         columns[column]["difference"] = None
         if reference is not None and reference is not row:
-            columns[column]["difference"] = _difference(row, reference, column, metric)
+            difference = _difference(row, reference, column, metric)
+            columns[column]["difference"] = None if difference is None else difference | unit
     return {"config": own.config, "options": own.options, "columns": columns}
 
 
@@ -157,7 +160,9 @@ def _metric(entry: Mapping[str, Any], metric: str, path: str) -> float | None:
     for name in metric.split("."):
         if not isinstance(value, Mapping) or name not in value:
             known = ", ".join(value) if isinstance(value, Mapping) else "a number"
-            raise UserError(f"{path}: no metric {metric!r}; there are: {known}{several}")
+            raise UserError(
+                f"{path}: no metric {metric!r}; there are: {known}{several} (of an older version: remove its folder)"
+            )
         value = value[name]
     if value is not None and not isinstance(value, int | float):
         raise UserError(f"{path}: {metric} is {type(value).__name__}; expected a number")

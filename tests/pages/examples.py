@@ -99,7 +99,7 @@ def rationale_report(directory: Path) -> Path:
         categories, rationales = generator.integers(0, 3, (24, 4)), generator.integers(0, 4, (24, 4))
         shares = -np.sort(-generator.uniform(0, 0.25, (24, 4)), axis=1)
         likeliest = categories[:, 0], shares.sum(axis=1), rationales[:, 0], shares[:, 0]
-        predictions = predict.Predictions(categories, rationales, shares, *likeliest, gold, gold_reasons)
+        predictions = predict.Predictions(categories, rationales, shares, *likeliest, None, gold, gold_reasons)
         outcomes = strict_outcomes(categories, rationales, gold, gold_reasons)
         view, maps = picture(24, 24), generator.uniform(size=(4, 2, 2)).astype(np.float32)
         removals = [Removal((1,), int(voted + 1) % 3, 0) for voted in outcomes.voted]
@@ -240,8 +240,17 @@ def concepts_report(directory: Path, single_label: bool = True, source: str = "r
     no = np.outer(np.linspace(2, 3, 24), [1, -1]) if silent else generator.normal(size=(24, 2))
     black_box = evaluated(BlackBox(5, 0, 2, rngs=nnx.Rngs(0)), no if single_label else -np.abs(no))
     rows = {"first": bottleneck(), "random_descriptors": bottleneck(), HOSTILE: black_box}
+    if single_label:
+        for name in ("first", "random_descriptors"):
+            rows[name] = replace(rows[name], measures=dict.fromkeys(MEASURED, np.linspace(0, 1, 24)))
     log = Log(LINES, Path("/home/me/model"))
     return write_report(directory, config, rows, results_of(rows, data, config), data, log, clip=None)
+
+
+MEASURED = ("sparsity.ncc", "sparsity.nec_5", "sparsity.nec_10", "interventions.random_0", "interventions.random_5",
+    "interventions.uncertain_0", "interventions.contribution_0", "leakage.scores_2", "leakage.truth_2",
+    "decomposition.l0")  # fmt: skip
+"""Names of measures of tasks.concepts.measures."""
 
 
 # Pages of no run
@@ -284,6 +293,7 @@ def table_of_runs(directory: Path) -> Path:
     columns = {
         HOSTILE: spread(0.3, 0.05, published=42.0, difference=difference),
         "RR": spread(0.3, 0, published=None, difference=spread(-0.1, 0.2)),
+        "MiB": spread(30, 5, published=None, difference=spread(-1, 2, plain=True), plain=True),
         "none": spread(None, 0, published=None, difference=None),
     }
     first = {name: own | {"difference": None} for name, own in columns.items()}
@@ -292,6 +302,7 @@ def table_of_runs(directory: Path) -> Path:
         **{name: HOSTILE for name in ("title", "about", "source")},
         "columns": dict.fromkeys(columns, "rr"),
         "reference": "base",
+        "x": "MiB",
         "rows": {"base": {"columns": first}, "other_row": {"columns": columns}},
         "runs": runs | {"other_row": {"0": {"command": "b", "seconds": None}}},
         "missing": ["base, seed 1"],

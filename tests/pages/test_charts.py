@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ecor_jax.metrics.calibration import Bin
 from ecor_jax.metrics.verification import Roc
 from ecor_jax.pages import charts
-from ecor_jax.pages.charts import kept_chart, line_chart, reliability_chart, roc_chart
+from ecor_jax.pages.charts import growth_chart, kept_chart, line_chart, reliability_chart, roc_chart
 from tests.pages.reader import parse
 
 LEFT, RIGHT, TOP, BOTTOM = 56.0, 322.0, 12.0, 180.0
@@ -112,6 +112,19 @@ def test_kept_curves_lie_where_their_points_say():
     assert len(lines(chart, "accent", dots=True)) == 3 and "50%" in chart.texts("text")
     low = parse(kept_chart({"a": {1: (0.2, None), 2: (0.9, None)}}, "AUROC", "low"))
     assert lines(low, "accent")[0][0] == (LEFT, BOTTOM), "what is below guessing stays in the chart"
+
+
+def test_growth_curves_have_logarithmic_axes():
+    points = {"a": [(10**7, 0.25), (10**3, 1.0), (10**5, 0.5)]}
+    chart = parse(growth_chart(points, "pairs", "RR", "growth", True))
+    middle = (LEFT + RIGHT) / 2
+    assert lines(chart, "accent") == [[(LEFT, TOP), (pytest.approx(middle, abs=0.1), 96.0), (RIGHT, 138.0)]]
+    sizes = parse(growth_chart({"a": [(10, 0), (1000, 2), (10**5, 200)]}, "pairs", "MiB", "sizes", False))
+    (line,) = lines(sizes, "accent")
+    assert len(line) == 2  # a logarithmic axis has no 0
+    assert growth_chart({"a": [(10, 0)], "b": [(0, 3)]}, "pairs", "MiB", "sizes", False) == ""
+    falls = parse(growth_chart({"a": [(10, -0.5), (100, 0.5)]}, "pairs", "drop", "falls", True))
+    assert lines(falls, "accent") == [[(LEFT, BOTTOM), (RIGHT, TOP)]]
 
 
 def test_twenty_curves_look_different_in_the_key_as_in_the_chart():

@@ -58,6 +58,8 @@ def test_the_command_of_a_cell_makes_its_run():
         ({"rows": {"a": Row(QUICK, shown=False)}}, "no row is shown"),
         ({"reference": "none"}, "reference: no row 'none'; there are: zero, dror"),
         ({"published": {"ecor": {"RR": 1.0}}}, "source is empty"),
+        ({"plain": ("RW",)}, "plain: no column 'RW'; there are: RR"),
+        ({"x": "RW"}, "x: no column 'RW'; there are: RR"),
         ({"published": {"none": {"RR": 1.0}}}, "published: no row 'none'"),
         ({"published": {"ecor": {"RW": 1.0}}}, "published.ecor: no column 'RW'; there are: RR"),
         ({"rows": {"a": Row(QUICK, evaluates="b")}}, "rows.a.evaluates is 'b'; expected another row"),
@@ -121,6 +123,7 @@ def test_a_config_of_a_run_is_no_table():
 TABLES = sorted(path for path in (shipped() / "tables").glob("*.py") if "def get_config" in path.read_text())
 SETS = {
     "rationales.py": ("tiny_imagenet", "cifar10", "published/food101", "published/imagenet"),
+    "bottlenecks.py": ("caltech101",),
     "prompts.py": ("few_drawings", "cifar10"),
     "templates.py": ("cifar10",),
     "transfer.py": ("cifar10", "caltech101"),
@@ -145,5 +148,5 @@ def test_a_shipped_table(name):
 
 
 def test_an_unknown_table_lists_the_shipped_ones():
-    with pytest.raises(UserError, match=r"no such config; there are: configs/tables/descriptors.py, "):
+    with pytest.raises(UserError, match=r"no such config; there are: configs/tables/bottlenecks.py, "):
         load_config("configs/tables/none.py", ())

@@ -154,6 +154,21 @@ def test_texts():
     assert (range_text({"mean": None}), difference_text(None)) == ("-", "-")
 
 
+def test_columns_that_are_no_shares(cells):
+    found = summary.summarise(table(plain=("Score",), x="Score"), cells, {})
+    columns = found["rows"]["tuned"]["columns"]
+    score = columns["Score"]
+    assert score["plain"] and range_text(score) == "0.1 (0.0 to 0.2)" and "plain" not in columns["Acc"]
+    assert difference_text(score["difference"]) == "+0.0" and found["x"] == "Score"
+    text = markdown(found)
+    assert (
+        text.startswith("In per cent, except for Score; mean")
+        and "in percentage points, except for Score, with" in text
+    )
+    large = {"mean": 10164.0, "min": 9999.9, "max": 10328.0, "plain": True, "values": {"0": 1.0}, "seeds": 1}
+    assert range_text(large) == "10,164 (10,000 to 10,328)"
+
+
 def test_markdown_and_its_place_in_a_file(cells, tmp_path):
     found = summary.summarise(table(published={"tuned": {"Acc": 70.0}}, source="S"), cells, {cells[-1].workdir: "why"})
     text = markdown(found)

@@ -34,7 +34,8 @@ class ConceptsDataset:
     """Splits with disjoint pictures and patients; `validation` is None if the options define none.
 
     exclusive: whether a picture has exactly one class; if not, it has any number of labels. of_class: the descriptors
-    of each class; None if unknown. tally: counts of the files.
+    of each class; None if unknown. by_picture: whether the descriptors that are present are known for each picture, and
+    not only for its class. tally: counts of the files.
     trained_on: the patients of all studies of the training split, whether their labels are used or not.
     captions: pictures and captions to pretrain a CLIP on; None if there are none.
     """
@@ -47,6 +48,7 @@ class ConceptsDataset:
     validation: Split | None
     test: Split
     tally: Tally
+    by_picture: bool = False
     trained_on: tuple[str, ...] = ()
     captions: tuple[Source, Captions] | None = None
 

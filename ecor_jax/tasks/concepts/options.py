@@ -100,12 +100,16 @@ class ConceptsEvaluation:
     """average: of precision, recall and F1; 'auto': macro for more than two exclusive classes, else binary.
 
     resamples: number of resamples of the bootstrap over patients. explained: number of descriptors per explanation.
+    measures: names of MEASURES in tasks/concepts/measures.py, with commas, for the bottlenecks among the methods.
+    penalty: L1 penalty of the measure decomposition; 0.25 is the default of SpLiCE's package.
     """
 
     batch_size: EvaluationBatchSize = 64
     average: Literal["auto", "binary", "weighted", "macro"] = "auto"
     resamples: Annotated[int, Within(1, 10**6)] = 2000
     explained: Annotated[int, Within(1, 10**6)] = 5
+    measures: Names = ()
+    penalty: Annotated[float, Within(0, 1)] = 0.25
 
 
 @dataclasses.dataclass(frozen=True)

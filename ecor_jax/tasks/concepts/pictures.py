@@ -1,5 +1,6 @@
 """Opens labelled pictures and descriptors of their classes (Menon and Vondrick 2023) as a dataset of concepts."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,7 +38,8 @@ def open_pictures(options: ConceptsOptions) -> ConceptsDataset:
     data, concepts, tally = options.data, options.concepts, Tally()
     if concepts.source != "labels":
         raise UserError(f"concepts.source is {concepts.source!r}; pictures without reports have 'labels' alone")
-    if data.images == PROCEDURAL:
+    drawn = data.images == PROCEDURAL
+    if drawn:
         vocabulary, folders = procedural.vocabulary(), {}
         sources = drawings(data, DRAWN)
         for source in sources.values():
@@ -65,11 +67,13 @@ def open_pictures(options: ConceptsOptions) -> ConceptsDataset:
     if len(classes) < 1 + data.single_label:
         raise UserError(f"found {len(classes)} class with pictures, {', '.join(classes)}; expected at least 2")
     splits = {name: _split_of(name, source, classes, data, descriptors, of_class) for name, source in sources.items()}
+    if drawn:
+        splits = {name: _as_drawn(split, descriptors) for name, split in splits.items()}
     for name, split in splits.items():
         skipped = len(sources[name]) - len(split.pictures)
         tally.skip("of a class without descriptors or training pictures", skipped, sources[name].origin)
     train, validation, test = splits["train"], splits.get("validation"), splits["test"]
-    return ConceptsDataset(classes, data.single_label, descriptors, of_class, train, validation, test, tally)
+    return ConceptsDataset(classes, data.single_label, descriptors, of_class, train, validation, test, tally, drawn)
 
 
 def _check_split(data: ConceptsData) -> None:
@@ -165,6 +169,16 @@ def _split_of(
         target[[number[label] for label in labels[row] if label in number]] = 1
     nothing = np.zeros((len(classes), len(descriptors.phrases)), bool)
     present = targets @ (nothing if of_class is None else of_class) > 0
-    phrases = [[descriptors.phrases[concept] for concept in np.flatnonzero(held)] for held in present]
     pictures = Subset(source, rows) if len(rows) < len(source) else source
-    return Split(pictures, targets, present, phrases)
+    return Split(pictures, targets, present, _phrases(present, descriptors))
+
+
+def _as_drawn(split: Split, descriptors: Descriptors) -> Split:
+    """Returns the split with those descriptors of each drawing's class that it shows."""
+    shown = [set(split.pictures[row]["rationales"]) for row in range(len(split.pictures))]
+    present = split.present & np.array([[phrase in own for phrase in descriptors.phrases] for own in shown])
+    return dataclasses.replace(split, present=present, phrases=_phrases(present, descriptors))
+
+
+def _phrases(present: Bool[np.ndarray, "N concepts"], descriptors: Descriptors) -> list[list[str]]:
+    return [[descriptors.phrases[concept] for concept in np.flatnonzero(held)] for held in present]

@@ -21,6 +21,7 @@ from ecor_jax.tasks.concepts.data import ConceptsDataset
 from ecor_jax.tasks.concepts.explain import NOTICE, Shown, explained_images, reading
 from ecor_jax.tasks.concepts.explanation import ExplainedImage
 from ecor_jax.tasks.concepts.heads import Linear, linear
+from ecor_jax.tasks.concepts.measures import page_of
 from ecor_jax.tasks.concepts.options import ConceptsOptions
 from ecor_jax.tasks.concepts.results import Evaluation
 from ecor_jax.tasks.concepts.saliency import with_maps
@@ -82,6 +83,7 @@ def write_report(
         weights=[] if end is None or several else _weights(end, data.descriptors),
         strongest=_strongest(end, data.descriptors) if end is not None and several else {},
         kept=_kept(results.get("kept", {})),
+        worth=page_of(results["methods"]),
         agreement=results.get("explanations"),
         metrics=log.metrics,
         commands=[f"ecor-jax explain --model={log.model} --images PICTURE --output=page"] if log.model else [],

@@ -26,7 +26,8 @@ CONTROL = "random_descriptors"
 class Evaluation:
     """The head of a method, its predictions for the test pictures, and its scores.
 
-    cosines, typical (their means over the training pictures): None for a head without a bottleneck.
+    cosines, typical (their means over the training pictures): None for a head without a bottleneck. measures: what each
+    test picture contributes to the measures of `evaluation.measures`, by name.
     """
 
     head: Head
@@ -34,6 +35,7 @@ class Evaluation:
     cosines: Float[np.ndarray, "N concepts"] | None
     typical: Float[np.ndarray, "concepts"] | None
     scores: ClassificationScores | LabelScores
+    measures: Mapping[str, Float[np.ndarray, "N"]] = dataclasses.field(default_factory=dict)
 
     @property
     def main(self) -> ClassificationScores:
@@ -83,7 +85,7 @@ def results_of(rows: Mapping[str, Evaluation], data: ConceptsDataset, config: Co
         "findings": list(data.classes),
         "studies": {name: _counts(split, data.classes) for name, split in (("train", data.train), ("test", data.test))},
         "left_out": data.tally.lines,
-        "methods": {name: row.scores.as_results() for name, row in rows.items()},
+        "methods": {name: row.scores.as_results() | _means(row.measures) for name, row in rows.items()},
         "auroc_differences": _differences(rows, data, config),
     }
     if main.cosines is not None:
@@ -92,6 +94,15 @@ def results_of(rows: Mapping[str, Evaluation], data: ConceptsDataset, config: Co
     if kept:
         results["kept"] = {name: _kept(row, data, config) for name, row in kept.items()}
     return results
+
+
+def _means(measures: Mapping[str, Float[np.ndarray, "N"]]) -> dict[str, Any]:
+    """Returns the means, nested by the parts of their names: {"sparsity": {"ncc": 4.2}}."""
+    nested: dict[str, Any] = {}
+    for name, values in measures.items():
+        measure, _, key = name.partition(".")
+        nested.setdefault(measure, {})[key] = float(np.mean(values))
+    return nested
 
 
 def _counts(split: Split, classes: Sequence[str]) -> dict[str, Any]:

@@ -33,11 +33,13 @@ from ecor_jax.tasks.batches import batches_of
 from ecor_jax.tasks.concepts.data import ConceptsDataset
 from ecor_jax.tasks.concepts.explain import ConceptExplainer
 from ecor_jax.tasks.concepts.heads import BlackBox, ClassNames, Head, mean_descriptors
+from ecor_jax.tasks.concepts.measures import Measured, check_measures, measured
 from ecor_jax.tasks.concepts.model import ConceptsLearner, HeadLoss, class_weights
 from ecor_jax.tasks.concepts.options import ConceptsOptions
 from ecor_jax.tasks.concepts.report import write_report
 from ecor_jax.tasks.concepts.results import Evaluation, average_of, evaluated, results_of, table
 from ecor_jax.tasks.outcomes import Outcomes
+from ecor_jax.tasks.splits import PROCEDURAL
 from ecor_jax.training.loop import Validate
 
 
@@ -99,6 +101,7 @@ class ConceptBottleneck(Task[ConceptsOptions, Evaluation]):
         self.tally = self.data.tally
         assert_same("the data", self.data.fingerprint)
         average_of(self.data, options)
+        check_measures(options.evaluation.measures, self.data, training=training)
         for name in self.methods:
             if not METHODS[name].trained and not (self.data.exclusive and self.data.of_class is not None):
                 raise UserError(f"methods has {name}, which is for classes of their own descriptors, one a picture")
@@ -209,7 +212,12 @@ class ConceptBottleneck(Task[ConceptsOptions, Evaluation]):
             typical = self.saved.findings.typical
         elif self.training and isinstance(model, Bottleneck):
             typical = np.asarray(model(jnp.asarray(self.features)).cosines).mean(axis=0)
-        return evaluated(model, self.tested, typical, self.data.test, self.data, self.options)
+        found = evaluated(model, self.tested, typical, self.data.test, self.data, self.options)
+        names = self.options.evaluation.measures
+        if not names or not self.training or not isinstance(model, Bottleneck):
+            return found
+        of = Measured(model, self.data, self.features, self.tested, self.options.seed, self.options.evaluation.penalty)
+        return dataclasses.replace(found, measures=measured(names, of))
 
     def save(self, directory: Path, evaluated: Mapping[str, MethodResult[Evaluation]]) -> bool:
         """Saves the head of the first method, if it is a bottleneck over a CLIP."""
@@ -258,13 +266,18 @@ class ConceptBottleneck(Task[ConceptsOptions, Evaluation]):
         if not self.data.exclusive:
             return {}
         gold = np.argmax(test.targets, axis=1)
-        examples = tuple(test.pictures.names if test.patients is None else test.patients)
-        return {
-            f"methods.{name}": Outcomes.of(
-                examples, {"accuracy": np.argmax(own.evaluation.probabilities, axis=1) == gold}
-            )
-            for name, own in evaluated.items()
-        }
+        # Drawings of another seed have the same names.
+        drawn = f"{self.options.data.seed} " if self.options.data.images == PROCEDURAL else ""
+        examples = tuple(drawn + name for name in (test.pictures.names if test.patients is None else test.patients))
+        found = {}
+        for name, own in evaluated.items():
+            right = np.argmax(own.evaluation.probabilities, axis=1) == gold
+            by_measure: dict[str, dict[str, np.ndarray]] = {"": {"accuracy": right}}
+            for path, values in own.evaluation.measures.items():
+                measure, _, metric = path.partition(".")
+                by_measure.setdefault(f".{measure}", {})[metric] = values
+            found |= {f"methods.{name}{measure}": Outcomes.of(examples, own) for measure, own in by_measure.items()}
+        return found
 
     @classmethod
     def holds(cls, directory: Path) -> bool:

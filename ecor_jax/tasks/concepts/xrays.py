@@ -66,6 +66,7 @@ def open_xrays(options: ConceptsOptions) -> ConceptsDataset:
         splits["test"],
         tally=tally,
         trained_on=pretraining.patients,
+        by_picture=not of_labels,
         captions=(OneFinding(pretraining, descriptors.groups), StudyCaptions(descriptors)) if of_labels else None,
     )
 
