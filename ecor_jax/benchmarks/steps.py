@@ -52,7 +52,7 @@ def evaluate(setting: Setting) -> Suite:
     peers = {"our tower alone": Side(lambda: alone.run(batch["image"]), setting.batch_size)}
     if setting.peers:
         single = compiled(PromptedTower.embed, tower, batch["image"][:1])
-        numbers = [np.asarray(bank, np.float32) for bank in banks]
+        numbers = [np.asarray(bank, np.float32) for bank in (banks.outer, banks.pair)]
         scale = float(model.clip.scale())
         peers[LOOP] = Side(lambda: _loop(single.run(batch["image"][:1])[0], numbers, scale), 1)
     outer, inner = banks.sizes
@@ -84,7 +84,7 @@ def choose_pairs(setting: Setting) -> Suite:
         outer, inner, log_prob = program.run(images)
         return outer[0], inner[0], np.exp(log_prob[0])
 
-    numbers, scale = [np.asarray(bank, np.float32) for bank in banks], float(model.clip.scale())
+    numbers, scale = [np.asarray(bank, np.float32) for bank in (banks.outer, banks.pair)], float(model.clip.scale())
     outer, inner = banks.sizes
     return Suite(
         f"the top {TOP} of {outer * inner:,} pairs for {setting.batch_size} embeddings at once; {setting.told()}",

@@ -28,7 +28,7 @@ def stepper(
     vision, length = clip.vision_model, model.clip.config.vision.patches + 1
     tokens = torch.nn.Parameter(tensor(np.array(prompts.tokens[...])))
     optimizer = torch.optim.SGD([tokens], lr=rate)
-    outer, pair = (_shared(bank) for bank in banks)
+    outer, pair = (_shared(bank) for bank in (banks.outer, banks.pair))
     images, category, gold = (tensor(batch[name]) for name in ("image", "category", "rationales"))
     scale, places = float(model.clip.scale()), {layer: place for place, layer in enumerate(prompts.layers)}
 

@@ -106,6 +106,34 @@ class Vocabulary:
         texts = tuple(self.rationales[column] for column in kept)
         return Vocabulary(self.classes, texts, self.gold[:, kept], self.left_out | left_out)
 
+    def with_classes(self, others: Iterable["Vocabulary"], pairs: int, seed: int) -> "Vocabulary":
+        """Adds classes of other vocabularies, with their rationales, until there are at least so many pairs.
+
+        Those are taken in a random order; of classes of the same name the first one counts. Raises UserError
+        if all of them make fewer pairs.
+        """
+        lists = {name: self.rationales_of(row) for row, name in enumerate(self.classes)}
+        more = [
+            (name, other.rationales_of(row))
+            for other in others
+            for row, name in enumerate(other.classes)
+            if name not in lists
+        ]
+        texts = dict.fromkeys(self.rationales)
+        for number in np.random.default_rng(seed).permutation(len(more)).tolist():
+            if len(lists) * len(texts) >= pairs:
+                break
+            name, rationales = more[number]
+            if name not in lists:
+                lists[name] = rationales
+                texts |= dict.fromkeys(rationales)
+        if len(lists) * len(texts) < pairs:
+            raise UserError(
+                f"data.pairs is {pairs:,}; {len(lists):,} classes and {len(texts):,} rationales, with all of "
+                f"data.distractors, make {len(lists) * len(texts):,}"
+            )
+        return Vocabulary.from_lists(lists)
+
     def to_json(self) -> str:
         """Returns the text of a file that `from_file` reads back as the same classes and gold pairs."""
         lists = {name: self.rationales_of(row) for row, name in enumerate(self.classes)}

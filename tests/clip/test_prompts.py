@@ -75,6 +75,7 @@ def test_a_tower_without_cls_pools_its_patches_alone(slow_vision, layers):
     np.testing.assert_allclose(tower(images, kept_patches=kept), expected, atol=5e-5)
 
 
+@pytest.mark.slow
 def test_a_frame_is_added_to_the_picture_and_nothing_else_of_it_changes(tower, images):
     prompts, without = prompts_of(CONFIG, (0,), border=3), prompts_of(CONFIG, (0,))
     assert prompts.border.shape == (16**2 - 10**2, 3)

@@ -65,6 +65,7 @@ def test_peers_do_the_same_work(monkeypatch, few_words, tmp_path, name):
     assert all(f"| {peer} |" in (tmp_path / "page.md").read_text() for peer in result["peers"])
 
 
+@pytest.mark.slow
 def test_suites_are_added_to_those_of_the_same_machine(tmp_path):
     output, small = tmp_path / "out.json", [Setting("tiny/16-8", 2)]
     for suite in ("encode_image", "choose_pairs"):

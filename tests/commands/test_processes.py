@@ -254,6 +254,7 @@ def test_hosts_that_lack_a_file_or_differ_are_refused_by_a_line_of_each(options,
     assert [status for status, _ in folders] == [1, 1] and "the folder" in folders[0][1] + folders[1][1], folders
 
 
+@pytest.mark.slow
 def test_a_port_in_use_ends_all_and_an_absent_coordinator_the_one_that_waits(options, tmp_path):
     """The first process at once, the others when they have waited for it."""
     given = [*options, f"--config={ROOT / 'configs' / 'folder.py'}", f"--workdir={tmp_path}", "--meet_seconds=1"]

@@ -82,9 +82,12 @@ def test_results_of_rationales(trained):
     results = results_of(trained)
     assert results.keys() == {"dataset", "seed", "methods", "data", "config_sha256"}
     assert (results["dataset"], results["seed"], list(results["methods"])) == ("squares", 0, ["dror", "ecor"])
-    for rates in results["methods"].values():
-        assert list(rates) == ["rr", "rw", "wr", "ww", "accuracy", "count", "top1"]
-        assert rates["count"] == 15
+    sizes = {"count", "pairs", "texts", "bank_mib"}
+    for name, rates in results["methods"].items():
+        assert set(rates) == {"rr", "rw", "wr", "ww", "accuracy", "rr_share", "looked_at", "top1"} | sizes
+        assert rates["count"] == 15 and 0 <= rates["rr_share"] <= rates["accuracy"]
+        assert (rates["looked_at"] is None) == (name == "dror")  # one softmax over all pairs leaves none out
+        assert rates["texts"] == rates["pairs"] + (0 if name == "dror" else rates["pairs"] // 3)
         assert sum(rates[name] for name in ("rr", "rw", "wr", "ww")) == pytest.approx(1)
         assert rates["accuracy"] == pytest.approx(rates["rr"] + rates["rw"])
         assert all(0 <= rates[name] <= 1 for name in ("rr", "rw", "wr", "ww"))

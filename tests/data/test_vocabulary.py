@@ -171,3 +171,24 @@ def test_match_may_allow_differences():
     assert match(Vocabulary.from_lists({"dog": ["tail"], "cat": ["fur"]}), ("cat", "dog")).describe() == ""
     with pytest.raises(UserError, match=r"no class of the images has rationales: images of 'car', 'stone'"):
         match(VOCABULARY, ("car", "stone"), "allow")
+
+
+def test_classes_of_other_vocabularies_until_there_are_so_many_pairs():
+    own = Vocabulary.from_lists({"cat": ["fur", "a tail"], "dog": ["fur"]})
+    others = [
+        Vocabulary.from_lists({"dog": ["a leash"], "bee": ["wings"], "cow": ["fur", "horns"]}),
+        Vocabulary.from_lists({"bee": ["stripes"], "car": ["wheels"]}),
+    ]
+    assert own.with_classes(others, 4, seed=0).classes == own.classes
+    found = own.with_classes(others, 5, seed=0)
+    assert len(found.classes) * len(found.rationales) >= 5 and found.classes[:2] == own.classes
+    assert found.rationales[:2] == own.rationales and found.rationales_of(1) == ("fur",)
+    whole = own.with_classes(others, 25, seed=0)
+    assert set(whole.classes) == {"cat", "dog", "bee", "cow", "car"}  # a dog is known already
+    assert set(whole.rationales_of(whole.classes.index("cow"))) == {"fur", "horns"}
+    orders = {own.with_classes(others, 25, seed=seed).classes for seed in range(8)}
+    assert len(orders) > 1 and own.with_classes(others, 25, seed=0).classes == whole.classes
+    with pytest.raises(
+        UserError, match=r"data\.pairs is 100; 5 classes and 5 rationales, with all of data\.distractors"
+    ):
+        own.with_classes(others, 100, seed=0)

@@ -32,8 +32,8 @@ def make_task(clip, mesh, method: str = "ecor", **options) -> RationaleLearner:
     first, second = (CLASSES, RATIONALES) if method == "ecor_reversed" else (RATIONALES, CLASSES)
     arrays = [rng.normal(size=shape) for shape in ((first, 16), (first, second, 16))]
     outer, pair = ((array / np.linalg.norm(array, axis=-1, keepdims=True)).astype(np.float32) for array in arrays)
-    pair = split_columns(pair[:1] if method == "ecor_independent" else pair, mesh)
-    banks: Any = Banks(None if method == "dror" else outer, pair)
+    pair = split_columns(pair[:1] if method in ("ecor_independent", "cci_tuned") else pair, mesh)
+    banks = Banks(None if method == "dror" else jnp.asarray(outer), pair, METHODS[method].condition)
     prompts = VisualPrompts(clip.clip.config.vision, 2, (0, 1), rngs=nnx.Rngs(1))
     batches: Any = None
     return RationaleLearner(
@@ -131,7 +131,9 @@ def test_a_step_gives_the_same_on_a_mesh(clip, batch, method, options, model):
     assert metrics == pytest.approx(expected_metrics, rel=1e-5)
 
 
-@pytest.mark.parametrize(("method", "model"), [("ecor", 8), ("ecor_independent", 2), ("ecor_reversed", 4), ("dror", 8)])
+@pytest.mark.parametrize(
+    ("method", "model"), [("ecor", 8), ("ecor_independent", 2), ("ecor_reversed", 4), ("dror", 8), ("cci_tuned", 4)]
+)
 def test_answers_are_the_same_on_a_mesh(clip, batch, method, model):
     def answers(mesh):
         task = make_task(clip, mesh, method)
@@ -140,6 +142,9 @@ def test_answers_are_the_same_on_a_mesh(clip, batch, method, model):
 
     expected = answers(ALONE)
     for name, values in answers(make_mesh(model))._asdict().items():
+        if name == "looked_at" and method == "dror":
+            assert values is None
+            continue
         tolerance = 1e-5 if values.dtype.kind == "f" else 0
         np.testing.assert_allclose(values, getattr(expected, name), rtol=tolerance, err_msg=name)
 

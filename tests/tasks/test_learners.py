@@ -102,6 +102,7 @@ def test_the_step_keeps_no_gradients_of_weights_in_memory(programs):
     assert memory["prompts"].temp_size_in_bytes < memory["all"].temp_size_in_bytes
 
 
+@pytest.mark.slow
 def test_what_is_not_tuned_of_a_face_model_is_not_differentiated():
     costs = {}
     for part in ("aggregation", "last_mlp", "last_block", "encoder"):

@@ -13,6 +13,7 @@ from ecor_jax.data.joined import join_rationales
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
 from ecor_jax.parallel.shards import padded_columns
+from ecor_jax.tasks.rationale.data import with_distractors
 from ecor_jax.tasks.rationale.doubly_right import TOP_K
 from ecor_jax.tasks.rationale.joint import Banks
 from ecor_jax.tasks.rationale.methods import find_methods, with_templates
@@ -36,7 +37,7 @@ def aot_steps(options: RationaleOptions, mesh: Mesh, sizes: Sizes) -> Steps:
         given = jnp.zeros((first, config.embed_dim))
         pair = jnp.zeros((first if method.conditional else 1, padded_columns(second, mesh), config.embed_dim))
         prompts = fresh_prompts(options, config.vision) if method.tuned else None
-        banks = Banks(None if method.order == "pairs" else given, pair.astype(clip.clip.vision.dtype))
+        banks = Banks(None if method.order == "pairs" else given, pair.astype(clip.clip.vision.dtype), method.condition)
         model = RationaleModel(clip, prompts, banks, mesh, second)  # pyright: ignore[reportArgumentType]
         return RationaleLearner(model, method, None, options.loss)  # pyright: ignore[reportArgumentType]
 
@@ -67,6 +68,7 @@ def _sizes(options: RationaleOptions, sizes: Sizes) -> tuple[int, int]:
             f"data.rationales is {data.rationales!r}, which is no file here: --classes and --rationales say how many "
             "there are"
         )
+    vocabulary = with_distractors(vocabulary, data)
     if data.rationales_per_prompt != 1:
         vocabulary = join_rationales(vocabulary, data.rationales_per_prompt).vocabulary
     return sizes.classes or len(vocabulary.classes), sizes.rationales or len(vocabulary.rationales)

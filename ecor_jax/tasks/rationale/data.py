@@ -8,6 +8,7 @@ from absl import logging
 from PIL import Image
 
 from ecor_jax.clip.preprocessing import Preprocess
+from ecor_jax.config.options import path_list
 from ecor_jax.data import procedural
 from ecor_jax.data.augment import Augment
 from ecor_jax.data.in_memory import load_checked
@@ -72,14 +73,31 @@ def open_dataset(
         vocabulary = Vocabulary.from_file(data.rationales, slash=data.slash)
         folders = folder_names(data.rationales, data.slash)
         sets = open_splits(data, folders, tally, training=training)
+    own, vocabulary = vocabulary, with_distractors(vocabulary, data)
     vocabulary = fitting(vocabulary, too_long(vocabulary), data.on_long, tally.lines)
+    own = own.without(vocabulary.left_out)  # distractors have no pictures
     sets = with_validation(sets, data, folders, tally) if training else {"test": sets["test"]}
     for name in sets:
         augment = data.augment if name == "train" else "none"
         prepared = prepared_for(preprocess, data.resize, training=name == "train")
-        sets[name] = _usable(sets[name], vocabulary, data, prepared, augment, tally)
+        sets[name] = _usable(sets[name], own, data, prepared, augment, tally)
     logging.info("%s", vocabulary.describe())
     return Dataset(vocabulary, sets.get("train"), sets.get("validation"), sets["test"], tally, drawn)
+
+
+def with_distractors(vocabulary: Vocabulary, data: RationaleData) -> Vocabulary:
+    """Adds the classes of `data.distractors`. Raises UserError if they cannot make `data.pairs` pairs."""
+    if bool(data.distractors) != bool(data.pairs):
+        raise UserError(f"data.distractors is {data.distractors!r} and data.pairs {data.pairs}; expected both or none")
+    if not data.distractors:
+        return vocabulary
+    if data.rationales_per_prompt != 1:
+        raise UserError(f"data.rationales_per_prompt is {data.rationales_per_prompt}; expected 1 with data.distractors")
+    own = len(vocabulary.classes) * len(vocabulary.rationales)
+    if data.pairs <= own:
+        raise UserError(f"data.pairs is {data.pairs:,}; expected more than the {own:,} pairs without distractors")
+    others = [Vocabulary.from_file(path, slash=data.slash) for path in path_list(data.distractors)]
+    return vocabulary.with_classes(others, data.pairs, data.seed)
 
 
 def prepared_for(preprocess: Preprocess, resize: str, *, training: bool) -> Preprocess:

@@ -1,9 +1,10 @@
 """Doubly right recognition (DROR, arXiv 2212.06202): whether both the category and the rationale are right."""
 
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
@@ -60,6 +61,22 @@ def strict_outcomes(
     return Outcomes(np.where(voted == gold_category, RR, WR) + ~reason_right, voted)
 
 
+def right_share(
+    categories: Int[np.ndarray, "N k"],
+    rationales: Int[np.ndarray, "N k"],
+    voted: Int[np.ndarray, "N"],
+    gold_rationales: Bool[np.ndarray, "N R"],
+) -> Float[np.ndarray, "N"]:
+    """Returns the share of gold rationales among the top pairs with the voted category, by exact ids in all modes.
+
+    This counts all rationales of an image and all that it is given, as CCI proposes (arXiv 2508.14280). It is written
+    from the paper's abstract; its formula was not checked.
+    """
+    named = categories == voted[:, None]
+    right = np.take_along_axis(gold_rationales, rationales, axis=1) & named
+    return right.sum(axis=1) / named.sum(axis=1)
+
+
 def judge_as_dror(
     categories: Int[np.ndarray, "N k"],
     rationales: Int[np.ndarray, "N k"],
@@ -107,7 +124,12 @@ def evaluate(
     return strict_outcomes(*pairs) if mode == "strict" else judge_as_dror(*pairs, vocabulary, template)
 
 
-def rates(outcome: Int[np.ndarray, "N"]) -> dict[str, float | int]:
-    """Returns the shares of the four outcomes (sum 1), accuracy = rr + rw, and N as count; N is at least 1."""
-    shares = {name: float(np.mean(outcome == value)) for value, name in enumerate(NAMES)}
-    return {**shares, "accuracy": float(np.mean(outcome <= RW)), "count": len(outcome)}
+def each_rate(outcome: Int[np.ndarray, "N"]) -> dict[str, Float[np.ndarray, "N"]]:
+    """Returns what each image counts, 0 or 1, for the four outcomes and for the accuracy, rr + rw."""
+    counts = {name: outcome == value for value, name in enumerate(NAMES)} | {"accuracy": outcome <= RW}
+    return {name: values.astype(np.float64) for name, values in counts.items()}
+
+
+def rates(each: Mapping[str, Float[np.ndarray, "N"]]) -> dict[str, float | int]:
+    """Returns the means of `each_rate`, and N as count; N is at least 1."""
+    return {**{name: float(np.mean(values)) for name, values in each.items()}, "count": len(next(iter(each.values())))}

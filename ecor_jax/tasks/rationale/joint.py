@@ -8,8 +8,9 @@ If the inner candidates are sharded over devices, these functions run within `pa
 of all pairs are never in memory at once.
 """
 
+import dataclasses
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,16 +27,24 @@ GATHER_COST = 4
 """Cost of evaluating one image with an outer candidate of its own, in units of the whole batch with a common one."""
 
 
-class Banks(NamedTuple):
+Condition = Literal["prompt", "plane", "cone", "mean"]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Banks:
     """Unit text embeddings of a method.
 
     outer: the prompts of the outer candidates alone; None if all pairs share one softmax.
-    pair: the prompts of all pairs. A leading axis of 1 means that the inner candidate does not depend on the outer one
-      (the independence ablation).
+    pair: the prompts of all pairs. A leading axis of 1 means that the prompts of inner candidates do not contain the
+      outer one.
+    condition: 'prompt', the inner candidate depends on the outer one by its prompts alone; if these do not contain the
+      outer one, it is independent (the ablation). Else by `conditioned`.
     """
 
     outer: Float[Array, "outer embed"] | None
     pair: Float[Array, "outer_or_1 inner embed"]
+    condition: Condition = dataclasses.field(default="prompt", metadata={"static": True})
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -155,7 +164,7 @@ def marginals(
 
     def look(sums, at):
         of_outer, of_inner = sums
-        number, logits = _logits(images, banks.pair, scale, at, chunk, outer, shards)
+        number, logits = _logits(images, banks, scale, at, chunk, outer, shards)
         if log_outer is None:
             joint = jnp.exp(logits - log_total[:, None, None])
         else:
@@ -180,7 +189,7 @@ def pairs_log_total(
 
     @jax.checkpoint
     def look(total, at):
-        number, logits = _logits(images, pair, scale, at, chunk, len(pair), shards)
+        number, logits = _logits(images, Banks(None, pair), scale, at, chunk, len(pair), shards)
         logits = jnp.where((number < len(pair))[:, None], logits, -jnp.inf)
         return jnp.logaddexp(total, jax.nn.logsumexp(logits, axis=(1, 2))), None
 
@@ -190,7 +199,7 @@ def pairs_log_total(
 
 def conditional_logits(
     images: Float[Array, "batch embed"],
-    pair: Float[Array, "outer_or_1 columns embed"],
+    banks: Banks,
     scale: Float[Array, ""],
     outer: Int[Array, "*batch_or_chosen"],
     shards: Shards,
@@ -199,7 +208,13 @@ def conditional_logits(
 
     The shape is [batch, 1, columns] if several were given and the inner candidate does not depend on them.
     """
-    if len(pair) == 1:
+    pair = banks.pair
+    if banks.condition != "prompt":
+        assert banks.outer is not None
+        several = outer if outer.ndim == 2 else outer[:, None]
+        logits = conditioned(images, banks.outer[several], pair[0], banks.condition)
+        logits = logits if outer.ndim == 2 else logits[:, 0]
+    elif len(pair) == 1:
         logits = cosines(images, pair[0])
         logits = logits if outer.ndim == 1 else logits[:, None]
     else:
@@ -215,6 +230,39 @@ def conditional_logits(
         each = _one_by_one if platform() == "cpu" else lambda function, *of: jax.vmap(function)(*of)
         logits = each(look if outer.ndim == 1 else look_at_several, images.astype(pair.dtype), outer)
     return shards.masked(logits * scale)
+
+
+def conditioned(
+    images: Float[Array, "batch embed"],
+    outer: Float[Array, "batch_or_1 n embed"],
+    texts: Float[Array, "columns embed"],
+    condition: Condition,
+) -> Float[Array, "batch n columns"]:
+    """Compares texts with an image and an outer candidate together (CCI, arXiv 2508.14280); all are unit embeddings.
+
+    Written from the paper's abstract, by which image and outer candidate span a subspace that scores a text. Which of
+    these is the paper's formula was not checked:
+    'plane': the cosine of the text to its projection onto their plane. 'cone': the largest cosine to a sum of both with
+    weights of at least 0; it differs where the nearest vector of the plane points away from one of them. 'mean': the
+    cosine to the sum of both.
+    """
+    own = cosines(images, texts)[:, None]
+    given = jnp.einsum("xnd,cd->xnc", outer.astype(texts.dtype), texts, preferred_element_type=jnp.float32)
+    if len(outer) == 1:
+        between = cosines(images, outer[0])[:, :, None]
+    else:
+        between = jnp.einsum("bd,bnd->bn", images.astype(outer.dtype), outer, preferred_element_type=jnp.float32)[
+            ..., None
+        ]
+    if condition == "mean":
+        return (own + given) / jnp.sqrt(jnp.maximum(2 + 2 * between, 1e-6))
+    apart = jnp.maximum(1 - between**2, 1e-6)
+    # The square of the length of the projection of a unit vector, by its cosines to the two that span the plane.
+    within = jnp.sqrt(jnp.maximum((own**2 + given**2 - 2 * own * given * between) / apart, 1e-12))
+    if condition == "plane":
+        return within
+    inside = (own >= given * between) & (given >= own * between)
+    return jnp.where(inside, within, jnp.maximum(own, given))
 
 
 def _one_by_one(function: Callable[..., Array], *arrays: Array) -> Array:
@@ -279,7 +327,7 @@ def _top_of_likeliest(images, banks: Banks, scale, k: int, shards: Shards, chunk
         # Finished images all read candidate 0, which stays in the cache.
         needed = prior > bar(best)[:, None]
         chosen, prior = jnp.where(needed, chosen, 0), jnp.where(needed, prior, -jnp.inf)
-        logits = conditional_logits(images, banks.pair, scale, chosen, shards)
+        logits = conditional_logits(images, banks, scale, chosen, shards)
         return at + 1, _merge(best, chosen, prior[:, :, None] + shards.log_softmax(logits), shards)
 
     at, best = jax.lax.while_loop(more, look, (jnp.int32(0), shards.start(_no_pairs(batch, k))))
@@ -293,7 +341,7 @@ def _top_of_likeliest(images, banks: Banks, scale, k: int, shards: Shards, chunk
         prior = _of(left, _numbers(at, wide, outer))
 
         def merged() -> TopPairs:
-            number, logits = _logits(images, banks.pair, scale, at, wide, outer, shards)
+            number, logits = _logits(images, banks, scale, at, wide, outer, shards)
             joint = prior + shards.log_softmax(logits)
             return _merge(best, jnp.broadcast_to(number, (batch, wide)), joint, shards)
 
@@ -307,7 +355,7 @@ def _top_of_all(images, pair, scale, k: int, shards: Shards, chunk: int) -> TopP
 
     def look(carry, at):
         best, total = carry
-        number, logits = _logits(images, pair, scale, at, chunk, outer, shards)
+        number, logits = _logits(images, Banks(None, pair), scale, at, chunk, outer, shards)
         logits = jnp.where((number < outer)[:, None], logits, -jnp.inf)
         total = jnp.logaddexp(total, jax.nn.logsumexp(logits, axis=(1, 2)))
         return (_merge(best, jnp.broadcast_to(number, (len(images), chunk)), logits, shards), total), None
@@ -352,11 +400,16 @@ def _of(log_outer: Float[Array, "batch outer"], number: Int[Array, "chunk"]) -> 
 
 
 def _logits(
-    images, pair, scale, at, chunk: int, outer: int, shards: Shards
+    images, banks: Banks, scale, at, chunk: int, outer: int, shards: Shards
 ) -> tuple[Int[Array, "chunk"], Float[Array, "batch chunk columns"]]:
     """Returns `_numbers` of a chunk and its pairs' logits; those at positions marked `outer` are to be ignored."""
+    pair = banks.pair
     _, columns, embed = pair.shape
-    if len(pair) == 1:
+    if banks.condition != "prompt":
+        assert banks.outer is not None
+        chosen = jax.lax.dynamic_slice_in_dim(banks.outer, jnp.minimum(at * chunk, outer - chunk), chunk)
+        logits = conditioned(images, chosen[None], pair[0], banks.condition)
+    elif len(pair) == 1:
         logits = jnp.broadcast_to(cosines(images, pair[0])[:, None], (len(images), chunk, columns))
     else:
         chosen = jax.lax.dynamic_slice_in_dim(pair, jnp.minimum(at * chunk, outer - chunk), chunk)

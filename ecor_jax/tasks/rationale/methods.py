@@ -1,7 +1,10 @@
 """The methods of the rationale task: their factorisations of P(category, rationale | image), prompts and text banks."""
 
 import dataclasses
+import gc
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Literal, get_args
 
 import jax.numpy as jnp
@@ -15,7 +18,7 @@ from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
 from ecor_jax.features.text_bank import embed_pairs, embed_texts
 from ecor_jax.parallel.shards import split_columns
-from ecor_jax.tasks.rationale.joint import Banks, TopPairs
+from ecor_jax.tasks.rationale.joint import Banks, Condition, TopPairs
 
 PAIR = "This is a photo of a {c} because there is {r}"
 
@@ -30,7 +33,7 @@ class Method:
       'pairs' one softmax over all pairs (DROR, CLIP).
     outer: prompt of the first factor; empty for 'pairs'.
     pair: prompt of the second factor, or of pairs. If it lacks the placeholder of the first factor, the second factor
-      does not depend on the first.
+      does not depend on the first, unless by the `condition` (`joint.conditioned`).
     tuned: whether visual prompts are trained for it.
     """
 
@@ -38,10 +41,11 @@ class Method:
     outer: str
     pair: str
     tuned: bool = True
+    condition: Condition = "prompt"
 
     @property
     def conditional(self) -> bool:
-        """Whether the second factor depends on the first."""
+        """Whether the prompt of the second factor contains the candidate of the first."""
         return {"rationale_first": "{r}", "category_first": "{c}", "pairs": ""}[self.order] in self.pair
 
 
@@ -56,6 +60,12 @@ METHODS: dict[str, Method] = {
     # Shorter prompts for the same factors.
     "ecor_short": Method("rationale_first", "{r}", "{c} with {r}"),
     "ecor_untuned": Method("rationale_first", "There is {r}.", f"{PAIR}.", tuned=False),
+    # ECOR's successor, without a prompt of both candidates: three readings of its abstract (`joint.conditioned`).
+    # The paper trains nothing; cci_tuned has visual prompts as ECOR has.
+    "cci": Method("rationale_first", "There is {r}.", "This is a photo of a {c}", tuned=False, condition="plane"),
+    "cci_cone": Method("rationale_first", "There is {r}.", "This is a photo of a {c}", tuned=False, condition="cone"),
+    "cci_tuned": Method("rationale_first", "There is {r}.", "This is a photo of a {c}", condition="plane"),
+    "cci_mean": Method("rationale_first", "There is {r}.", "This is a photo of a {c}", tuned=False, condition="mean"),
 }
 
 
@@ -68,17 +78,27 @@ def find_methods(names: Sequence[str]) -> dict[str, Method]:
 
 
 def checked(method: Method) -> Method:
-    """Validates a method that was read from a file. Raises UserError if its order or a template is invalid."""
-    if method.order not in get_args(Order):
-        raise UserError(f"order is {method.order!r}; expected one of {', '.join(get_args(Order))}")
+    """Validates a method that was read from a file. Raises UserError for an invalid order, condition or template."""
+    for name, value, known in (("order", method.order, Order), ("condition", method.condition, Condition)):
+        if value not in get_args(known):
+            raise UserError(f"{name} is {value!r}; expected one of {', '.join(get_args(known))}")
     return with_templates(method, method.outer, method.pair)
 
 
 def with_templates(method: Method, outer: str, pair: str) -> Method:
-    """Returns the method with other prompts; empty ones keep its own. Raises UserError for an invalid template."""
+    """Returns the method with other prompts; empty ones keep its own. Raises UserError for an invalid template.
+
+    A method with a condition in the space of embeddings has no prompt of both candidates.
+    """
     for name, template in (("outer", outer), ("pair", pair)):
         check_template(template, "cr", f"templates.{name}")
-    return dataclasses.replace(method, outer=outer or method.outer, pair=pair or method.pair)
+    made = dataclasses.replace(method, outer=outer or method.outer, pair=pair or method.pair)
+    if made.condition != "prompt" and (made.conditional or made.order == "pairs"):
+        raise UserError(
+            f"templates.pair is {made.pair!r} for a method that conditions by {made.condition!r} (cci); expected a "
+            "prompt of the second candidate alone, such as 'This is a photo of a {c}'"
+        )
+    return made
 
 
 def words_of(method: Method, vocabulary: Vocabulary) -> Mapping[str, Sequence[str]]:
@@ -99,9 +119,12 @@ def make_banks(
     """Encodes all prompts of a method; on a mesh, the bank of pairs is sharded by inner candidates.
 
     methods: the methods whose banks the run needs too; templates that begin alike share the encoding of that prefix.
-    Raises UserError, naming the classes, if prompts exceed the context of the text tower.
+    Raises UserError if the bank exceeds the free memory or, naming the classes, if prompts exceed the context of the
+    text tower.
     """
     words = dict(words_of(method, vocabulary))
+    if method.conditional or method.order == "pairs":
+        check_memory(math.prod(map(len, words.values())), model, mesh)
     try:
         outer = None
         if method.order != "pairs":
@@ -113,7 +136,29 @@ def make_banks(
         pair = split_columns(pairs, mesh)
     except TextTooLong as error:
         raise UserError(f"{error} ({_owners(error.texts, vocabulary)})") from error
-    return Banks(None if outer is None else jnp.asarray(outer), pair)
+    return Banks(None if outer is None else jnp.asarray(outer), pair, method.condition)
+
+
+def check_memory(pairs: int, model: Model, mesh: Mesh | None = None) -> None:
+    """Raises UserError if the embeddings of so many pairs exceed the free memory, which is known on Linux alone.
+
+    Several devices along the axis `model` share a bank, so that nothing is checked for them.
+    """
+    meminfo = Path("/proc/meminfo")
+    if (mesh is not None and mesh.shape["model"] > 1) or not meminfo.is_file():
+        return
+    gc.collect()  # frees banks that are no longer used
+    lines = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
+    if "MemAvailable" not in lines:
+        return
+    free = int(lines["MemAvailable"].split()[0]) * 1024
+    needed = pairs * model.clip.config.embed_dim * jnp.dtype(model.clip.vision.dtype).itemsize
+    if needed > free:
+        raise UserError(
+            f"the embeddings of {pairs:,} pairs take {needed / 2**30:.1f} GiB; {free / 2**30:.1f} GiB of memory are "
+            "free. dtype=bfloat16 halves them, several devices share them, and the methods cci and ecor_independent "
+            "have none"
+        )
 
 
 def over_context(methods: Iterable[Method], model: Model, vocabulary: Vocabulary) -> tuple[str, ...]:

@@ -17,7 +17,14 @@ from ecor_jax.clip.vision import normalise_pixels
 from ecor_jax.data.pipeline import TrainBatches
 from ecor_jax.losses import candidate_loss, softmax_contrastive_loss
 from ecor_jax.parallel.shards import Shards, over_shards
-from ecor_jax.tasks.rationale.joint import Banks, conditional_logits, cosines, pair_embeddings, pairs_log_total
+from ecor_jax.tasks.rationale.joint import (
+    Banks,
+    Condition,
+    conditional_logits,
+    cosines,
+    pair_embeddings,
+    pairs_log_total,
+)
 from ecor_jax.tasks.rationale.methods import Method
 from ecor_jax.tasks.rationale.options import RationaleLoss, RationaleOptions
 from ecor_jax.training.step import Batch, Metrics
@@ -56,6 +63,7 @@ class RationaleModel(PromptedTower):
         self.scale = Bank(model.clip.scale())
         self.outer_bank = None if banks.outer is None else Bank(banks.outer)
         self.pair_bank = Bank(banks.pair)
+        self.condition: Condition = banks.condition
         self.mesh, self.candidates = mesh, candidates or banks.pair.shape[1]
 
     def shard_map_pairs(self, fn: Callable[..., Any], *examples: Any) -> Any:
@@ -63,7 +71,7 @@ class RationaleModel(PromptedTower):
 
         def of_shards(examples: Any, pair: Array, whole: Any, shards: Shards) -> Any:
             outer, scale = whole
-            return fn(examples, Banks(outer, pair), scale, shards)
+            return fn(examples, Banks(outer, pair, self.condition), scale, shards)
 
         outer = None if self.outer_bank is None else self.outer_bank[...]
         whole = outer, self.scale[...]
@@ -116,7 +124,7 @@ class RationaleLearner:
 def _best_inner(examples: Any, banks: Banks, scale: Array, shards: Shards) -> Int[Array, "batch"]:
     """Returns the most probable gold inner candidate, given the outer one."""
     images, outer, gold = examples
-    logits = conditional_logits(images, banks.pair, scale, outer, shards)
+    logits = conditional_logits(images, banks, scale, outer, shards)
     numbers = jnp.minimum(shards.numbers(logits.shape[1]), shards.count - 1)
     return shards.argmax(jnp.where(gold[:, numbers], logits, -jnp.inf))[0]
 
@@ -151,7 +159,7 @@ def _vocabulary_terms(
 def conditional_loss(examples: Any, banks: Banks, scale: Array, shards: Shards) -> Float[Array, "batch"]:
     """Computes -log P(i | o, I) of gold pairs."""
     images, outer, inner = examples
-    return -shards.at(shards.log_softmax(conditional_logits(images, banks.pair, scale, outer, shards)), inner)
+    return -shards.at(shards.log_softmax(conditional_logits(images, banks, scale, outer, shards)), inner)
 
 
 def all_pairs_loss(examples: Any, banks: Banks, scale: Array, shards: Shards) -> Float[Array, "batch"]:

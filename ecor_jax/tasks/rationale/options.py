@@ -4,6 +4,7 @@ import dataclasses
 from typing import Annotated, Literal
 
 from ecor_jax.config.options import EvaluationBatchSize, Names, OnBad, Placeholders, Positive, Shown, Weight, Within
+from ecor_jax.data.vocabulary import MAX_PAIRS
 from ecor_jax.tasks.pretrain.options import ClipTaskOptions
 from ecor_jax.tasks.splits import LabelledPictures
 from ecor_jax.training.options import Optimizer
@@ -52,6 +53,8 @@ class RationaleData(LabelledPictures):
     """Pictures and rationales (`tasks.rationale.data`).
 
     rationales: a JSON file {class: [rationale, ...]}.
+    distractors: other such files, with commas. Their classes and rationales become candidates without pictures, in a
+      random order by `seed`, until there are `pairs` pairs.
     on_missing: 'error', or 'allow' classes that only the pictures or only the rationales have.
     on_long: 'error', or 'skip' rationales whose prompts exceed the context of the text tower.
     rationales_per_prompt: number of rationales of a class that a prompt joins by " and "; 0: all of a class.
@@ -60,6 +63,8 @@ class RationaleData(LabelledPictures):
     """
 
     rationales: str = ""
+    distractors: str = ""
+    pairs: Annotated[int, Within(0, MAX_PAIRS)] = 0
     on_long: OnBad = "error"
     rationales_per_prompt: Annotated[int, Within(0, 1000)] = 1
     augment: Literal["none", "flip", "crop_flip"] = "none"
@@ -73,15 +78,17 @@ class RationaleEvaluation:
     top_k: number of pairs that vote; 0: five, or all pairs if there are fewer.
     calibration: whether to compute marginal probabilities of categories and rationales too, for their calibration.
       These are sums over all pairs, which the search for the top pairs does not need.
-    causal: whether to run the causal test (`tasks.rationale.causal`). pointing: the methods, 'last' or 'all', whose
-      saliency maps are tested by the pointing game, deletion and insertion (`tasks.rationale.pointing`). Both need the
-      built-in drawings.
+    causal: whether to run the causal test (`tasks.rationale.causal`). parts: whether to compare words, saliency and
+      counterfactuals by the parts that they name (`tasks.rationale.parts`). pointing: the methods, 'last' or 'all',
+      whose saliency maps are tested by the pointing game, deletion and insertion (`tasks.rationale.pointing`). All
+      three need the built-in drawings.
     """
 
     mode: Literal["strict", "dror"] = "strict"
     top_k: Annotated[int, Within(0, 10**6)] = 0
     calibration: bool = True
     causal: bool = False
+    parts: bool = False
     pointing: Literal["none", "last", "all"] = "none"
     batch_size: EvaluationBatchSize = 64
 

@@ -129,8 +129,13 @@ def pointing_columns(
     columns["image"] = np.array([drawings[index]["image"] for index in chosen.tolist()], np.uint8)
     named = [vocabulary.rationales[column] for column in rationales[chosen, 0]]
     masks = [drawings.mask(index, text) for index, text in zip(chosen.tolist(), named, strict=True)]
-    shows = np.array([mask.reshape(side, len(mask) // side, side, -1).any(axis=(1, 3)) for mask in masks], bool)
+    shows = np.array([patches_of(mask, side) > 0 for mask in masks], bool)
     return columns, shows.reshape(-1, side, side)
+
+
+def patches_of(mask: Bool[np.ndarray, "size size"], side: int) -> Float[np.ndarray, "side side"]:
+    """Returns the share of each patch that a mask covers."""
+    return mask.reshape(side, len(mask) // side, side, -1).mean(axis=(1, 3))
 
 
 def orders_of(maps: Float[np.ndarray, "pictures 2 rows columns"]) -> Int[np.ndarray, "pictures 3 patches"]:

@@ -19,7 +19,7 @@ from ecor_jax.errors import UserError
 from ecor_jax.features.text_bank import embed_texts
 from ecor_jax.parallel.map_batches import map_batches
 from ecor_jax.parallel.shards import Shards
-from ecor_jax.tasks.rationale.joint import Banks, TopPairs, likeliest, top_pairs, top_pairs_of
+from ecor_jax.tasks.rationale.joint import Banks, TopPairs, cosines, likeliest, top_pairs, top_pairs_of
 from ecor_jax.tasks.rationale.methods import Method, categories_and_rationales, outer_prompts, words_of
 from ecor_jax.tasks.rationale.model import PromptedTower, RationaleModel
 
@@ -35,6 +35,8 @@ class Predictions(NamedTuple):
     categories, rationales, probabilities: the top-k pairs, best first.
     category, rationale: those with the largest marginal probabilities. category_confidence, rationale_confidence: these
     probabilities. All four are None if not computed.
+    looked_at: the share of outer candidates that the exact search had to look at, those that are more probable than the
+      k-th best pair (`joint.top_pairs`); None if the method does not factorise.
     """
 
     categories: Int[np.ndarray, "N k"]
@@ -44,6 +46,7 @@ class Predictions(NamedTuple):
     category_confidence: Float[np.ndarray, "N"] | None
     rationale: Int[np.ndarray, "N"] | None
     rationale_confidence: Float[np.ndarray, "N"] | None
+    looked_at: Float[np.ndarray, "N"] | None
     gold_category: Int[np.ndarray, "N"]
     gold_rationales: Bool[np.ndarray, "N R"]
 
@@ -69,8 +72,9 @@ def predict(
     calibration: whether to compute the marginal probabilities of categories and rationales, which needs all pairs.
     If batches have no labels, the gold category is -1, and the gold rationales have no columns.
     """
-    pairs, alone, gold = map_batches(Answer(top_k, calibration), model, batches, mesh, total=total, name=name)
-    return _predictions(method, pairs, alone, gold, name)
+    answers = map_batches(Answer(top_k, calibration), model, batches, mesh, total=total, name=name)
+    pairs, alone, looked_at, gold = answers
+    return _predictions(method, pairs, alone, looked_at, gold, name)
 
 
 def predict_without_bank(
@@ -106,7 +110,7 @@ def predict_without_bank(
             logging.info("%s: more than %d candidates have to be looked at; all pairs are encoded", name, most)
             return None
     pairs = jax.tree.map(lambda *columns: np.concatenate(columns), *found)
-    return _predictions(method, pairs, (), gold, name)
+    return _predictions(method, pairs, (), None, gold, name)
 
 
 def embed_pairs_of(
@@ -153,11 +157,11 @@ def _gold(batch: dict[str, Array]) -> tuple[Array, Array]:
     return jnp.full(count, -1, jnp.int32), jnp.zeros((count, 0), bool)
 
 
-def _predictions(method: Method, pairs: TopPairs, alone: Any, gold: Any, name: str) -> Predictions:
+def _predictions(method: Method, pairs: TopPairs, alone: Any, looked_at: Any, gold: Any, name: str) -> Predictions:
     outer, inner = (alone[:2], alone[2:]) if alone else ((None, None), (None, None))
     category, rationale = (outer, inner) if method.order == "category_first" else (inner, outer)
     probabilities = np.exp(pairs.log_prob)
-    columns: Any = (*categories_and_rationales(method, pairs), probabilities, *category, *rationale, *gold)
+    columns: Any = (*categories_and_rationales(method, pairs), probabilities, *category, *rationale, looked_at, *gold)
     # If all logits are NaN, the search finds no pair, and the probabilities are 0.
     if not np.isfinite(probabilities).all() or not probabilities.any(axis=1).all():
         raise UserError(f"{name}: the probabilities are not finite: the weights of the model are damaged")
@@ -166,7 +170,7 @@ def _predictions(method: Method, pairs: TopPairs, alone: Any, gold: Any, name: s
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """A function that returns the top pairs and the gold labels of a batch of images or embeddings.
+    """A function that returns the top pairs, `Predictions.looked_at` and the gold labels of images or embeddings.
 
     calibration: whether to return the outer and inner candidates with the largest marginal probabilities too.
     """
@@ -181,4 +185,8 @@ class Answer:
     def _of_images(self, examples: tuple[Array], banks: Banks, scale: Array, shards: Shards):
         (images,) = examples
         pairs = top_pairs(images, banks, scale, self.top_k, shards)
-        return pairs, likeliest(images, banks, scale, shards) if self.calibration else ()
+        alone = likeliest(images, banks, scale, shards) if self.calibration else ()
+        if banks.outer is None:
+            return pairs, alone, None
+        prior = jax.nn.log_softmax(cosines(images, banks.outer) * scale)
+        return pairs, alone, jnp.mean(prior > pairs.log_prob[:, -1:], axis=1)

@@ -12,7 +12,7 @@ from ecor_jax.metrics.calibration import Bin, expected_calibration_error, reliab
 from ecor_jax.pages.page import write_page
 from ecor_jax.tasks.rationale.causal import ChangedDrawings
 from ecor_jax.tasks.rationale.data import Dataset
-from ecor_jax.tasks.rationale.doubly_right import rates
+from ecor_jax.tasks.rationale.doubly_right import each_rate, rates
 from ecor_jax.tasks.rationale.evaluation import Evaluation
 from ecor_jax.tasks.rationale.explanation import ExplainedPicture, explanations_of
 from ecor_jax.tasks.rationale.options import RationaleOptions
@@ -130,7 +130,11 @@ def _experiments(dataset: Dataset, evaluations: Mapping[str, Evaluation]) -> lis
 
 def _classes(vocabulary: Vocabulary, evaluation: Evaluation) -> dict[str, dict[str, float | int]]:
     gold = evaluation.predictions.gold_category
-    return {vocabulary.classes[c]: rates(evaluation.outcomes.outcome[gold == c]) for c in np.unique(gold)}
+    each = each_rate(evaluation.outcomes.outcome)
+    return {
+        vocabulary.classes[c]: rates({name: values[gold == c] for name, values in each.items()})
+        for c in np.unique(gold)
+    }
 
 
 def _calibration(evaluations: Mapping[str, Evaluation]) -> dict[str, tuple[Bin, ...]]:

@@ -36,6 +36,7 @@ from ecor_jax.tasks.rationale.joint import Banks
 from ecor_jax.tasks.rationale.methods import PAIR, find_methods, make_banks, over_context, with_templates, words_of
 from ecor_jax.tasks.rationale.model import RationaleLearner, RationaleModel, fresh_prompts
 from ecor_jax.tasks.rationale.options import RationaleOptions
+from ecor_jax.tasks.rationale.parts import named_parts
 from ecor_jax.tasks.rationale.pointing import pointing_lines, pointing_test
 from ecor_jax.tasks.rationale.predict import Embedded, Predictions, embed_images, predict
 from ecor_jax.tasks.rationale.report import shown_numbers, write_rationale_report
@@ -59,6 +60,9 @@ class Rationale(Task[RationaleOptions, Evaluation]):
             for name, method in find_methods(options.method).items()
         }
         self.methods = tuple(self.recipes)
+        for name, method in self.recipes.items():
+            if training and method.tuned and method.condition != "prompt" and options.loss.candidates == "batch":
+                raise UserError(f"loss.candidates is 'batch', which needs a prompt of each pair; {name} has none")
         self._banks: tuple[str, Banks] | None = None
         self._embedded: Embedded | None = None
 
@@ -89,14 +93,16 @@ class Rationale(Task[RationaleOptions, Evaluation]):
         self.tally = self.dataset.tally
         assert_same("the data", self.dataset.fingerprint)
         self.joined = None
-        asked = {"causal": options.evaluation.causal, "pointing": options.evaluation.pointing != "none"}
+        asked = {name: getattr(options.evaluation, name) for name in ("causal", "parts")}
+        asked["pointing"] = options.evaluation.pointing != "none"
         for name in asked:
             if asked[name] and (self.dataset.drawings is None or together != 1):
                 raise UserError(
                     f"evaluation.{name} is set; expected the built-in drawings, with one rationale per prompt"
                 )
-        if asked["pointing"]:
-            self._check_pixels()
+        for name in ("pointing", "parts"):
+            if asked[name]:
+                self._check_pixels(name)
         if together != 1:
             self.joined = join_rationales(self.dataset.vocabulary, together)
             if long := over_context(self.recipes.values(), self.clip, self.joined.vocabulary):
@@ -107,12 +113,12 @@ class Rationale(Task[RationaleOptions, Evaluation]):
         self.top_k = pairs_that_vote(options.evaluation.top_k or None, self.vocabulary, "evaluation.top_k")
         check_batch_sizes(options, self.mesh.size, training=self.training)
 
-    def _check_pixels(self) -> None:
+    def _check_pixels(self, name: str) -> None:
         """Raises UserError if the pixels of a drawing are not those of the patches, which have to show its parts."""
         size, patch_size = self.clip.preprocess.size, self.clip.clip.config.vision.patch_size
         prepared = prepared_for(self.clip.preprocess, self.options.data.resize, training=False)
         if size % patch_size or (prepared.resize == "shortest" and prepared.resize_to not in (None, size)):
-            raise UserError("evaluation.pointing is set; expected a CLIP whose patches are the whole drawing, unscaled")
+            raise UserError(f"evaluation.{name} is set; expected a CLIP whose patches are the whole drawing, unscaled")
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -181,7 +187,19 @@ class Rationale(Task[RationaleOptions, Evaluation]):
         ):
             assert drawings is not None
             pointing = pointing_test(model, recipe.order, drawings, predicted, self.vocabulary, **how)
-        return Evaluation(predictions, outcomes, causal, pointing, self._details(method, model, predictions))
+        parts = {}
+        if options.evaluation.parts:
+            assert drawings is not None
+            parts = named_parts(model, recipe, drawings, predictions, self.vocabulary, **how)
+        details, sizes = self._details(method, model, predictions), self._sizes(model)
+        return Evaluation(predictions, outcomes, causal, pointing, details, sizes, parts)
+
+    def _sizes(self, model: RationaleModel) -> dict[str, float]:
+        outer, pair = None if model.outer_bank is None else model.outer_bank[...], model.pair_bank[...]
+        # The columns of the bank of pairs are padded on a mesh.
+        texts = len(pair) * model.candidates + (0 if outer is None else len(outer))
+        pairs = len(self.vocabulary.classes) * len(self.vocabulary.rationales)
+        return {"pairs": pairs, "texts": texts, "bank_mib": texts * pair.shape[-1] * pair.dtype.itemsize / 2**20}
 
     def _details(self, method: str, model: RationaleModel, predictions: Predictions) -> dict[int, Detail]:
         """Returns the details of the pictures of the report, by number; {} without `report.saliency`."""
@@ -213,7 +231,13 @@ class Rationale(Task[RationaleOptions, Evaluation]):
         # Bad pictures of sets that exceed the memory are skipped during the evaluation.
         self.tally.skip(UNREADABLE, len(self.dataset.test) - len(first.gold_category))
         evaluations = {name: own.evaluation for name, own in evaluated.items()}
-        methods = {name: evaluation.rates for name, evaluation in evaluations.items()}
+        methods: dict[str, dict[str, Any]] = {
+            name: {**own.rates, "looked_at": own.rates.get("looked_at"), **own.sizes}
+            for name, own in evaluations.items()
+        }
+        for name, own in evaluations.items():
+            if own.parts:
+                methods[name]["parts"] = {key: float(np.mean(values)) for key, values in own.parts.items()}
         results = {"dataset": self.options.data.name, "seed": self.options.seed, "methods": methods}
         causal = {name: own.causal.results for name, own in evaluations.items() if own.causal}
         pointing = {name: own.pointing.results for name, own in evaluations.items() if own.pointing}
@@ -274,11 +298,14 @@ class Rationale(Task[RationaleOptions, Evaluation]):
         # Drawings of another seed have the same names.
         drawn = "" if self.dataset.drawings is None else f"{self.options.data.seed} "
         examples = tuple(drawn + name for name in test.names)
-        return {
-            f"methods.{name}": Outcomes.of(examples, own.evaluation.each)
-            for name, own in evaluated.items()
-            if len(own.evaluation.outcomes.outcome) == len(test)  # pictures may be left out while they are read
-        }
+        found = {}
+        for name, own in evaluated.items():
+            if len(own.evaluation.outcomes.outcome) == len(test):  # pictures may be left out while they are read
+                found[f"methods.{name}"] = Outcomes.of(examples, own.evaluation.each)
+            if parts := own.evaluation.parts:
+                count = len(next(iter(parts.values())))
+                found[f"methods.{name}.parts"] = Outcomes.of(examples[:count], parts)
+        return found
 
     @classmethod
     def holds(cls, directory: Path) -> bool:

@@ -68,7 +68,9 @@ def test_a_drawing_whose_parts_are_all_named_has_no_other_part(drawings):
     assert choose_removals(drawings, np.zeros_like(top), top, gold, WORDS) == Removals((), 0, COUNT)
 
 
-@pytest.mark.parametrize("method, shards", [("ecor", 1), ("ecor_reversed", 2), ("clip", 2)])
+@pytest.mark.parametrize(
+    "method, shards", [pytest.param("ecor", 1, marks=pytest.mark.slow), ("ecor_reversed", 2), ("clip", 2)]
+)
 def test_probabilities_of_the_pair_and_of_its_rationale(clip, drawings, method, shards):
     shown = [drawings[index]["rationales"] for index in range(3)]
     removals = [Removal(index, WORDS.classes[30 + index], parts[0], parts[1]) for index, parts in enumerate(shown)]

@@ -205,6 +205,26 @@ def test_the_built_in_set_needs_no_files():
     assert alone.train is None and len(alone.test) == 3
 
 
+def test_distractors_are_candidates_without_pictures(tiny_pictures, tmp_path):
+    (tmp_path / "others.json").write_text(json.dumps({"bee": ["wings"], "cow": ["horns"], "ant": ["six legs"]}))
+    plain, given = opened(*tiny_pictures), {"distractors": str(tmp_path / "others.json")}
+    pairs = len(plain.vocabulary.classes) * len(plain.vocabulary.rationales)
+    found = opened(*tiny_pictures, **given, pairs=pairs + 1)
+    assert found.vocabulary.classes[:3] == plain.vocabulary.classes and len(found.vocabulary.classes) > 3
+    assert names(found.test) == names(plain.test) and names(found.train) == names(plain.train)
+    # Distractors too long for the text tower are left out, as others are.
+    less = opened(*tiny_pictures, **given, pairs=pairs + 1, too_long=found.vocabulary.rationales[-1:], on_long="skip")
+    assert less.vocabulary.rationales == found.vocabulary.rationales[:-1]
+    for options, expected in (
+        ({"pairs": 9}, "expected both or none"),
+        (given, "expected both or none"),
+        (given | {"pairs": pairs}, f"data.pairs is {pairs}; expected more than the {pairs} pairs without distractors"),
+        (given | {"pairs": 99, "rationales_per_prompt": 2}, "expected 1 with data.distractors"),
+    ):
+        with pytest.raises(UserError, match=expected):
+            opened(*tiny_pictures, **options)
+
+
 def test_joined_gold_of_image_level_rationales(tmp_path):
     # DROR's layout: the second folder is what this very image shows.
     for row, folder in enumerate(("cat/fur", "cat/a_tail", "dog/fur")):

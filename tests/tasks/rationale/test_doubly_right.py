@@ -6,7 +6,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecor_jax.data.vocabulary import Vocabulary
-from ecor_jax.tasks.rationale.doubly_right import RR, RW, WR, WW, evaluate, rates
+from ecor_jax.tasks.rationale.doubly_right import (
+    RR,
+    RW,
+    WR,
+    WW,
+    each_rate,
+    evaluate,
+    rates,
+    right_share,
+    strict_outcomes,
+)
 
 TEMPLATE = "This is a photo of a {c} because there is {r}"
 # Names within names, of classes and of rationales; "tail" within "a long tail"; a class within a rationale.
@@ -81,9 +91,21 @@ def test_outcomes_equal_the_slow_judge(case, mode, template):
         outcome, voted = slow(named, words.classes[category], gold_names, template)
         assert (result.outcome[image], words.classes[result.voted[image]]) == (outcome, voted)
         outcomes.append(outcome)
-    shares = rates(result.outcome)
+    shares = rates(each_rate(result.outcome))
     for name, outcome in {"rr": RR, "rw": RW, "wr": WR, "ww": WW}.items():
         assert shares[name] == pytest.approx(outcomes.count(outcome) / len(outcomes))
     right = np.mean([words.classes[v] == words.classes[c] for v, (_, c, _) in zip(result.voted, images, strict=True)])
     assert shares["accuracy"] == pytest.approx(right)
     assert shares["count"] == len(images)
+
+
+def test_of_several_rationales_the_share_that_is_right_counts():
+    # By rows: two of three votes for class 0 name gold rationales; none of two does; one of two.
+    categories = np.array([[0, 0, 1, 0], [0, 2, 0, 1], [1, 1, 2, 0]])
+    rationales = np.array([[0, 1, 2, 3], [3, 0, 2, 1], [0, 1, 2, 3]])
+    gold = np.array([[True, True, True, False], [True, True, False, False], [True, False, True, True]])
+    shares = right_share(categories, rationales, np.array([0, 0, 1]), gold)
+    np.testing.assert_allclose(shares, [2 / 3, 0, 1 / 2])
+    # A rationale is right in the strict sense if some are.
+    outcome = strict_outcomes(categories, rationales, np.array([0, 0, 0]), gold).outcome
+    np.testing.assert_array_equal(outcome, [RR, RW, WR])

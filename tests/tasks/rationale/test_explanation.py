@@ -19,7 +19,7 @@ def answer(*categories: int) -> Explanation:
     pairs = np.array([categories])
     predictions = Predictions(
         pairs, np.arange(pairs.size)[None] % 3, np.linspace(0.3, 0.1, pairs.size)[None], np.array([2]), np.array([0.5]),
-        np.array([0]), np.array([0.2]), np.array([1]), VOCABULARY.gold[[1]],
+        np.array([0]), np.array([0.2]), None, np.array([1]), VOCABULARY.gold[[1]],
     )  # fmt: skip
     return explanation_of("ecor", predictions, 0, VOCABULARY, int(majority_vote(pairs)[0]), WR)
 

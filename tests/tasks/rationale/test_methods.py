@@ -45,6 +45,9 @@ EXPECTED = {
         (3, 2),
         {(2, 1): "There is a wet nose because this is a photo of a dog"},
     ),
+    **dict.fromkeys(
+        ("cci", "cci_cone", "cci_mean", "cci_tuned"), (OUTER, (1, 2), {(0, 0): "This is a photo of a cat"})
+    ),
     "ecor_untuned": (OUTER, (3, 2), {(0, 1): "This is a photo of a dog because there is a long tail."}),
     "ecor_short": (["a long tail", "whiskers", "a wet nose"], (3, 2), {(1, 1): "dog with whiskers"}),
 }
@@ -54,6 +57,7 @@ EXPECTED = {
 def prompts(monkeypatch) -> list[list[str]]:
     """The texts that are encoded, call by call; text n of a call is embedded as [n, n]."""
     calls = []
+    monkeypatch.setattr(methods, "check_memory", lambda *given: None)
 
     def embed(model, texts):
         calls.append(texts)
@@ -84,8 +88,8 @@ def test_prompts_and_bank_shapes(name, prompts):
         assert texts[int(banks.pair[first, second, 0])] == text
     assert len(set(texts)) == shape[0] * shape[1]
     assert banks.sizes == ((2, 3) if name == "ecor_reversed" else (3, 2))
-    assert METHODS[name].conditional == (name != "ecor_independent")
-    assert METHODS[name].tuned == (name not in ("clip", "ecor_untuned"))
+    assert METHODS[name].conditional == (shape[0] > 1)
+    assert METHODS[name].tuned == (name not in ("clip", "ecor_untuned", "cci", "cci_cone", "cci_mean"))
 
 
 def test_banks_of_a_real_tower_are_unit(clip):
@@ -150,3 +154,15 @@ def test_ids_of_categories_and_rationales_by_the_order_of_the_factors():
     }.items():
         found = categories_and_rationales(METHODS[name], pairs)
         assert [numbers.tolist() for numbers in found] == [[numbers] for numbers in expected]
+
+
+def test_a_bank_that_exceeds_the_memory_says_what_it_would_take(clip):
+    with pytest.raises(UserError, match=r"of 1,000,000,000,000 pairs take .* GiB; .* GiB of memory are free"):
+        methods.check_memory(10**12, clip)
+    methods.check_memory(1, clip)
+
+
+def test_a_condition_in_the_space_of_embeddings_has_no_prompt_of_both():
+    assert with_templates(METHODS["cci"], "{r}", "a {c}").pair == "a {c}"
+    with pytest.raises(UserError, match=r"templates\.pair is 'a {c} with {r}' for a method that conditions by 'plane'"):
+        with_templates(METHODS["cci"], "", "a {c} with {r}")

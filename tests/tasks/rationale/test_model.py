@@ -10,9 +10,12 @@ import pytest
 from flax import nnx
 
 from ecor_jax.clip.prompts import VisualPrompts
+from ecor_jax.errors import UserError
 from ecor_jax.tasks.rationale.joint import Banks
 from ecor_jax.tasks.rationale.methods import METHODS
 from ecor_jax.tasks.rationale.model import RationaleLearner, RationaleLoss, RationaleModel
+from ecor_jax.tasks.rationale.options import RationaleOptions
+from ecor_jax.tasks.rationale.task import Rationale
 from tests.tasks.rationale.brute import log_softmax
 from tests.tasks.steps import gradients_of, unit_rows
 
@@ -41,12 +44,12 @@ def make_task(clip, order: str, kind: type[RationaleModel] = Given, **options) -
     rng, embed = np.random.default_rng(0), clip.clip.config.embed_dim
     first, second = (C, R) if order == "category_first" else (R, C)
     outer = None if order == "pairs" else unit_rows(rng, first, embed)
-    banks = Banks(outer, unit_rows(rng, 1 if order == "independent" else first, second, embed))
-    device = Banks(*(None if part is None else jnp.asarray(part) for part in banks))
+    pair = unit_rows(rng, 1 if order == "independent" else first, second, embed)
+    banks = Banks(None if outer is None else jnp.asarray(outer), jnp.asarray(pair))
     prompts = VisualPrompts(clip.clip.config.vision, 2, (0,), rngs=nnx.Rngs(1))
     batches: Any = None
     return RationaleLearner(
-        kind(clip, prompts, device), METHODS[ORDERS[order]], batches, RationaleLoss(**options)
+        kind(clip, prompts, banks), METHODS[ORDERS[order]], batches, RationaleLoss(**options)
     ), banks
 
 
@@ -77,7 +80,7 @@ def info_nce(images, texts, same, scale) -> list[float]:
 
 def slow_terms(order, candidates, images, banks, scale, category, rationale) -> dict[str, list[float]]:
     """Each image's two terms, from the definition: what is asked first, then the other given it."""
-    pair = banks.pair.astype(np.float64)
+    pair = np.asarray(banks.pair, np.float64)
     by_category = order == "category_first"
     first, second = (category, rationale) if by_category else (rationale, category)
 
@@ -93,7 +96,7 @@ def slow_terms(order, candidates, images, banks, scale, category, rationale) -> 
 
         terms = {"pair": info_nce(images, texts, same, scale)}
         if order != "pairs":
-            texts = [banks.outer[first[i]].astype(np.float64) for i in rows]
+            texts = [np.asarray(banks.outer[first[i]], np.float64) for i in rows]
             terms["outer"] = info_nce(images, texts, lambda i, j: first[i] == first[j], scale)
         return terms
     if order == "pairs":
@@ -102,7 +105,7 @@ def slow_terms(order, candidates, images, banks, scale, category, rationale) -> 
         return {"pair": [cross_entropy(logits[i], everything.index((first[i], second[i]))) for i in rows]}
     return {
         "outer": [
-            cross_entropy([scale * images[i] @ t for t in banks.outer.astype(np.float64)], first[i]) for i in rows
+            cross_entropy([scale * images[i] @ t for t in np.asarray(banks.outer, np.float64)], first[i]) for i in rows
         ],
         "pair": [cross_entropy([scale * images[i] @ t for t in given(first[i])], second[i]) for i in rows],
     }
@@ -110,7 +113,7 @@ def slow_terms(order, candidates, images, banks, scale, category, rationale) -> 
 
 def pseudo_labels(order, banks) -> list[int]:
     """DROR's: the gold rationale that fits the image best, with the gold class where the prompt names one."""
-    pair, labels = banks.pair.astype(np.float64), []
+    pair, labels = np.asarray(banks.pair, np.float64), []
     for image, category, gold in zip(EMBEDDINGS.astype(np.float64), CATEGORY, GOLD, strict=True):
 
         def fit(r, image=image, category=category):
@@ -118,7 +121,7 @@ def pseudo_labels(order, banks) -> list[int]:
                 return image @ pair[category, r]
             if order == "pairs":
                 return image @ pair[r, category]
-            return image @ banks.outer[r].astype(np.float64)
+            return image @ np.asarray(banks.outer[r], np.float64)
 
         labels.append(max(np.flatnonzero(gold), key=fit, default=0))
     return labels
@@ -195,3 +198,9 @@ def test_embeddings_are_unit_and_need_no_prompts(clip):
     for rows in (prompted, plain):
         np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, rtol=1e-5)
     assert np.abs(prompted - plain).max() > 1e-3
+
+
+def test_batches_of_pairs_need_a_prompt_of_each():
+    options = RationaleOptions(method=("ecor", "cci_tuned"), loss=RationaleLoss(candidates="batch"))
+    with pytest.raises(UserError, match=r"loss\.candidates is 'batch', which needs a prompt .*; cci_tuned has none"):
+        Rationale(options, training=True)

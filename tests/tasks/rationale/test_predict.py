@@ -17,7 +17,7 @@ from ecor_jax.parallel.mesh import make_mesh
 from ecor_jax.tasks.rationale.methods import METHODS, make_banks
 from ecor_jax.tasks.rationale.model import RationaleModel
 from ecor_jax.tasks.rationale.predict import predict
-from tests.tasks.rationale.brute import log_joint
+from tests.tasks.rationale.brute import log_joint, log_softmax
 
 VOCABULARY = Vocabulary.from_lists({"cat": ["a tail", "fur"], "dog": ["fur"], "bee": ["wings"]})
 COUNT, TOP = 11, 4
@@ -45,7 +45,7 @@ def answers(clip, method: str, labelled: bool = True, seed: int = 0, model: Rati
 
 
 @pytest.mark.optimized
-@pytest.mark.parametrize("method", ["ecor", "ecor_reversed", "clip"])
+@pytest.mark.parametrize("method", ["ecor", "ecor_reversed", "clip", "cci"])
 def test_the_best_pairs_of_every_picture(clip, method):
     found, model = answers(clip, method), model_of(clip, method)
     assert found.categories.shape == found.rationales.shape == found.probabilities.shape == (COUNT, TOP)
@@ -62,6 +62,11 @@ def test_the_best_pairs_of_every_picture(clip, method):
         np.testing.assert_allclose(joint[found.rationales[number], found.categories[number]], best, rtol=1e-4)
         np.testing.assert_allclose(found.category_confidence[number], joint.sum(axis=0).max(), rtol=1e-4)
         np.testing.assert_allclose(found.rationale_confidence[number], joint.sum(axis=1).max(), rtol=1e-4)
+        if banks.outer is None:
+            assert found.looked_at is None
+        else:  # an outer candidate that is more probable than the k-th best pair may have a better one
+            prior = np.exp(log_softmax(scale * np.asarray(banks.outer, np.float64) @ image))
+            assert found.looked_at[number] == pytest.approx(np.mean(prior > best[-1]))
         assert found.category[number] == joint.sum(axis=0).argmax()
         assert found.rationale[number] == joint.sum(axis=1).argmax()
 

@@ -90,7 +90,7 @@ def test_the_loss_is_the_one_of_the_loops(name, shards):
     assert found == pytest.approx(after, rel=1e-4)
 
 
-@pytest.mark.parametrize("shards", [1, 4])
+@pytest.mark.parametrize("shards", [pytest.param(1, marks=pytest.mark.slow), 4])
 def test_the_sampled_loss_is_the_one_of_the_loops_over_the_drawn_identities(shards):
     """Forty identities, eight of each range of ten or twenty of all."""
     labels = np.array([0, 9, 10, 39, 39, 20, 3, 31], np.int32)

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from PIL import Image
 
 from ecor_jax.bottleneck.head import group_log_softmax, group_softmax
@@ -19,6 +20,7 @@ GROUPS = {"nose": ["wide", "narrow"], "eyes": ["round", "almond", "slanted"], "e
 DESCRIPTORS = Descriptors.from_groups(GROUPS, "here")
 
 
+@pytest.mark.slow
 def test_maps_of_the_descriptors_that_are_shown_in_both_pictures():
     face, images = make_face(), pictures(count=4)["image"]
     sides = [Side(f"{number}.png", Image.fromarray(image)) for number, image in enumerate(images)]
