@@ -1,4 +1,4 @@
-"""Classification of Caltech-101 through descriptors, with the small CLIP of configs/pretrain_tiny_imagenet.py.
+"""Classification of Caltech-101 through descriptors, with the small CLIP of configs/pretrain_photographs.py.
 
     ecor-jax train --config=configs/caltech101_descriptors.py --workdir=runs/caltech101_descriptors
 

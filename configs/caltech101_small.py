@@ -1,4 +1,4 @@
-"""Caltech-101 with the small CLIP of configs/pretrain_tiny_imagenet.py: all methods and ablations.
+"""Caltech-101 with the small CLIP of configs/pretrain_photographs.py: all methods and ablations.
 
     ecor-jax train --config=configs/caltech101_small.py --workdir=runs/caltech101_small
 

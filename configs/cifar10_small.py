@@ -1,4 +1,4 @@
-"""CIFAR-10 with the small CLIP of configs/pretrain_tiny_imagenet.py: all methods and ablations.
+"""CIFAR-10 with the small CLIP of configs/pretrain_photographs.py: all methods and ablations.
 
     ecor-jax train --config=configs/cifar10_small.py --workdir=runs/cifar10_small
 

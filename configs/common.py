@@ -7,8 +7,8 @@ from ecor_jax.config.options import Config, defaults
 from ecor_jax.errors import UserError
 from ecor_jax.tasks.rationale.options import RationaleOptions
 
-SMALL_CLIP = "runs/tiny_clip_whole/model"
-"""The CLIP for photographs that the project pretrains itself (configs/pretrain_tiny_imagenet.py)."""
+SMALL_CLIP = "runs/photographs_clip/model"
+"""The CLIP for photographs that the project pretrains itself (configs/pretrain_photographs.py)."""
 
 
 def data_folder() -> str:
@@ -44,7 +44,7 @@ def published(name: str, images: str, rationales: str) -> Config:
 
 
 def small_clip(config: Config) -> Config:
-    """Changes a config to the small CLIP of configs/pretrain_tiny_imagenet.py, with settings for two CPU cores.
+    """Changes a config to the small CLIP of configs/pretrain_photographs.py, with settings for two CPU cores.
 
     Prompts, learning rate and clipping were chosen on a tenth of CIFAR-10's training pictures, for all three datasets.
     """

@@ -3,10 +3,10 @@
     ecor-jax train --config=configs/faces_orl.py[:ROW] --workdir=runs/faces_orl
 
 ROW is one of configs/face_rows.py, such as table5/base. Unless --config.model names a CLIP, a small one is pretrained
-on Tiny-ImageNet first (a quarter of an hour on two CPU cores). Expected: see RESULTS.md.
+first (a quarter of an hour on two CPU cores). Expected: see RESULTS.md.
 """
 
-from configs import pretrain_tiny_imagenet
+from configs import pretrain_photographs
 from configs.common import data_folder
 from configs.face_rows import apply_row
 from ecor_jax.config.options import Config, defaults
@@ -16,7 +16,7 @@ from ecor_jax.tasks.verification.options import VerificationOptions
 def get_config(row: str = "table6/base_adapter") -> Config:
     config = defaults(VerificationOptions)
     faces = f"{data_folder()}/faces"
-    config.pretrain = pretrain_tiny_imagenet.get_config()
+    config.pretrain = pretrain_photographs.get_config()
     config.pretrain.steps = 900
     config.data.name, config.data.images = "orl", f"{faces}/orl.zip"
     config.data.held_out = 10

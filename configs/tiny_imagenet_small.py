@@ -1,4 +1,4 @@
-"""Tiny-ImageNet with DROR's rationales; the small CLIP was pretrained on its images (and 280 of the 1,004 rationales).
+"""Tiny-ImageNet with DROR's rationales and the small CLIP of configs/pretrain_photographs.py, which knows its images.
 
     ecor-jax train --config=configs/tiny_imagenet_small.py --workdir=runs/tiny_imagenet_small
 
