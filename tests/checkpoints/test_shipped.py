@@ -57,6 +57,7 @@ def test_it_explains_by_its_own_rationales_or_by_others():
     assert len(others.explain(picture, top_k=2).pairs) == 2
 
 
+@pytest.mark.slow
 def test_another_program_needs_neither_a_network_nor_a_place_to_write(tmp_path):
     """With a home that cannot be, and every connection refused."""
     program = """

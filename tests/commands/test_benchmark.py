@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 SPREAD = {"median", "min", "max"}
 
 
+@pytest.mark.slow
 def test_figures_of_a_model_directory_and_a_table(commands, tiny_clip, few_words, tmp_path):
     output, page = tmp_path / "out.json", tmp_path / "out.md"
     options = [f"--model={tiny_clip}", "--batch_size=2,4", "--rounds=2", f"--output={output}", f"--page={page}"]

@@ -226,6 +226,7 @@ def forked(cases: list[list[tuple[Path, list[str]]]], errors: Path) -> list[list
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_hosts_that_lack_a_file_or_differ_are_refused_by_a_line_of_each(options, tiny_pictures, tmp_path):
     """The same relative path, in folders of another content; another config; another workdir."""
     words = json.loads(tiny_pictures[1].read_text())

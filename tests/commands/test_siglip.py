@@ -16,7 +16,7 @@ CHANGED = {"verification": "vision_model.encoder.layers.1.mlp."}
 
 
 @pytest.mark.parametrize(
-    "task", ["rationale", *(pytest.param(name, marks=pytest.mark.slow) for name in ("verification", "concepts"))]
+    "task", [pytest.param(name, marks=pytest.mark.slow) for name in ("rationale", "verification", "concepts")]
 )
 def test_a_run_and_its_evaluation_agree(request, task, called, tiny_siglip, tmp_path):
     given = [f"--config.model={tiny_siglip}", "--config.steps=2"]

@@ -21,7 +21,7 @@ from ecor_jax.tasks.outcomes import read_outcomes
 def config(tiny_clip):
     made = defaults(ConceptsOptions)
     made.model, made.data.images, made.data.style = str(tiny_clip), "procedural", "target"
-    made.data.train_count, made.data.test_count, made.data.batch_size = 240, 48, 8
+    made.data.train_count, made.data.test_count, made.data.batch_size = 160, 24, 8
     made.methods, made.evaluation.measures = "bottleneck,random_descriptors,black_box", ",".join(MEASURES)
     made.steps, made.log_every, made.evaluation.batch_size, made.report.studies = 3, 1, 16, 2
     return made

@@ -29,6 +29,7 @@ def pretrain():
     return call
 
 
+@pytest.mark.slow
 def test_a_clip_is_made_and_not_made_again(pretrain, tmp_path):
     pretrain(tmp_path)
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
