@@ -21,7 +21,8 @@ def test_a_block_is_its_json(path):
 
 
 @pytest.mark.parametrize("path", BLOCKS)
-def test_the_shipped_table_still_has_these_rows(path):
+def test_the_shipped_table_still_has_these_rows(path, monkeypatch):
+    monkeypatch.delenv("ECOR_DATA", raising=False)  # the tables were made with the folder that is the default
     summary, (name, _, row) = json.loads((ROOT / path).read_text()), Path(path).stem.partition("-")
     table = read_table(load_config(f"configs/tables/{name}.py{row and f':{row}'}", ()))
     assert list(summary["rows"]) == list(table.shown_rows) and summary["columns"] == table.columns
