@@ -139,11 +139,22 @@ def growth_chart(
         drawn,
     ):
         axes.set_xscale("log")
+        # Labels of our own: matplotlib writes powers as formulas, which are no plain text.
+        axes.set_xticks(*_powers(min(places), max(places)))
         if not share:
             axes.set_yscale("log")
+            axes.set_yticks(*_powers(*limits))
         axes.minorticks_off()
         _plot_points(axes, points)
     return drawn[0]
+
+
+def _powers(low: float, high: float) -> tuple[list[float], list[str]]:
+    """Returns the powers of ten from `low` to `high`, with their labels, such as 0.1, 10k and 1M."""
+    ticks = [10.0**power for power in range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)]
+    units = ((1e6, "M"), (1e3, "k"), (1.0, ""))
+    found = [next(((size, unit) for size, unit in units if tick >= size), (1.0, "")) for tick in ticks]
+    return ticks, [f"{tick / size:g}{unit}" for tick, (size, unit) in zip(ticks, found, strict=True)]
 
 
 def _plot_points(axes: Any, curves: Iterable[Sequence[tuple[float, float]]]) -> None:

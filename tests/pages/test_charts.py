@@ -119,9 +119,11 @@ def test_growth_curves_have_logarithmic_axes():
     chart = parse(growth_chart(points, "pairs", "RR", "growth", True))
     middle = (LEFT + RIGHT) / 2
     assert lines(chart, "accent") == [[(LEFT, TOP), (pytest.approx(middle, abs=0.1), 96.0), (RIGHT, 138.0)]]
+    assert {"1k", "10k", "100k", "1M", "10M"} <= set(chart.texts("text"))
     sizes = parse(growth_chart({"a": [(10, 0), (1000, 2), (10**5, 200)]}, "pairs", "MiB", "sizes", False))
     (line,) = lines(sizes, "accent")
     assert len(line) == 2  # a logarithmic axis has no 0
+    assert {"10", "100", "1k", "10k"} <= set(sizes.texts("text"))
     assert growth_chart({"a": [(10, 0)], "b": [(0, 3)]}, "pairs", "MiB", "sizes", False) == ""
     falls = parse(growth_chart({"a": [(10, -0.5), (100, 0.5)]}, "pairs", "drop", "falls", True))
     assert lines(falls, "accent") == [[(LEFT, BOTTOM), (RIGHT, TOP)]]
