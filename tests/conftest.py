@@ -220,11 +220,11 @@ def tiny_pictures(made_once) -> tuple[Path, Path]:
     }
 
     def fill(root: Path) -> None:
-        for split, count in (("train", 8), ("test", 5)):
+        for split, count, first in (("train", 8, 0), ("test", 5, 8)):
             for name, colour in colours.items():
                 (root / "images" / split / name).mkdir(parents=True)
                 for number in range(count):
-                    shade = tuple(value + number for value in colour)
+                    shade = tuple(value + first + number for value in colour)
                     Image.new("RGB", (20, 18), shade).save(root / "images" / split / name / f"{number}.png")
         (root / "rationales.json").write_text(json.dumps(rationales))
 

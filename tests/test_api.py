@@ -61,7 +61,7 @@ def test_a_table_and_a_card(tiny_clip, picture):
     assert list(table.columns) == ["method", "category", "rationale", "probability"] and len(table) == 2
     card = explained._repr_html_()
     assert card.startswith("<iframe srcdoc=") and "data:image/png;base64," in card and "<script" not in card
-    assert "Content-Security-Policy" in card
+    assert "Content-Security-Policy" in card and 'onload="this.style.height' in card
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from configs.imagenet import ROWS as IMAGENET_ROWS
 from ecor_jax.clip.config import PRESETS
 from ecor_jax.config.files import read_config
 from ecor_jax.config.options import plain, read
+from ecor_jax.data.procedural.questions import QUESTIONS
 from ecor_jax.errors import UserError
 from ecor_jax.tasks.base import options_of
 from ecor_jax.tasks.pretrain.options import PretrainOptions
@@ -38,6 +39,14 @@ def test_rows(name, row):
     same = row in ("table6/base_adapter", "table7/adaface")
     assert (changed.to_json() == usual.to_json()) == same
     assert changed.bottleneck.tuned or changed.bottleneck.output
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_questions_about_drawings(question):
+    config = read_config(FOLDER / "drawings_questions.py", question)
+    options = read(options_of(config)[0].Options, config)
+    assert options.data.question == question and options.pretrain.data.questions
+    assert not read_config(FOLDER / "pretrain_drawings.py", "small").data.questions
 
 
 def test_rows_of_imagenet_see_as_many_pictures():

@@ -21,7 +21,11 @@ from ecor_jax.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class AdapterOptions:
-    """Options of a residual MLP on the features (CLIP-Adapter). width: hidden width, 0: none. alpha: see `Adapter`."""
+    """Options of a residual MLP on the features (CLIP-Adapter).
+
+    width: hidden width; 0: no adapter. alpha: share of the input in the output (`Adapter`). last_relu: whether a ReLU
+    follows the second layer.
+    """
 
     width: Annotated[int, Within(0, 2**16)] = 0
     alpha: Share = 0.8

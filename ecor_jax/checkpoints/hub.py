@@ -15,7 +15,10 @@ from ecor_jax.errors import UserError
 _ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 # In order of preference: a repository often contains the same weights in several formats.
 _WEIGHTS = ("model*.safetensors", "open_clip_model.safetensors", "pytorch_model*.bin", "open_clip_pytorch_model.bin")
-_OTHERS = ("*.json", "merges.txt", "spiece.model", "README.md", "prompts.safetensors", "bottleneck.safetensors")
+_OTHERS = (
+    *("*.json", "merges.txt", "spiece.model", "README.md"),
+    *("prompts.safetensors", "bottleneck.safetensors", "trained_on.safetensors"),
+)
 
 SHIPPED = {path.name: path for path in sorted((Path(__file__).parents[1] / "models").iterdir()) if path.is_dir()}
 """Directories of the models that are part of this package, by name."""

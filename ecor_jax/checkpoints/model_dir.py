@@ -21,12 +21,13 @@ from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.errors import UserError
 
 WEIGHTS = "model.safetensors"
-DESCRIPTION, PROMPTS, HEAD = "ecor.json", "prompts.safetensors", "bottleneck.safetensors"
+DESCRIPTION, TRAINED_ON = "ecor.json", "trained_on.safetensors"
+PROMPTS, HEAD = "prompts.safetensors", "bottleneck.safetensors"
 """Files that a tuned model adds (`tasks.rationale.tuned`, `bottleneck.directory`)."""
 RATIONALES = "rationales.json"
 """A file {class: [rationale, ...]} in the directory of a CLIP: those that it explains by unless others are given."""
 OWN = {
-    *(WEIGHTS, DESCRIPTION, PROMPTS, HEAD, "config.json", preprocessor.FILE),
+    *(WEIGHTS, DESCRIPTION, PROMPTS, HEAD, TRAINED_ON, "config.json", preprocessor.FILE),
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json"),
     *("merges.txt", "chat_template.jinja"),
 }

@@ -16,6 +16,7 @@ from ml_collections import ConfigDict
 from ecor_jax import stopping
 from ecor_jax.atomic import temporary_folder
 from ecor_jax.config.files import load_config, options_help
+from ecor_jax.config.options import Config
 from ecor_jax.errors import UserError, line_of, printable
 from ecor_jax.untrusted.files import is_utf8
 
@@ -140,8 +141,16 @@ def parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse
         asked.add_argument("--config")
         config = asked.parse_known_args(own)[0].config
         if config is not None:
-            parser.epilog = options_help(config)
+            parser.epilog = options_help(config, _kind_of)
     return parser.parse_args(own, argparse.Namespace(overrides=overrides))
+
+
+def _kind_of(config: Config) -> type:
+    # They import JAX, which takes seconds.
+    from ecor_jax.tables.options import Table
+    from ecor_jax.tasks.base import task_of
+
+    return task_of(config["task"]).Options if "task" in config else Table
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
@@ -151,7 +160,7 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", required=True, metavar="FILE.py[:ROW]", help=files)
     # This option exists only for the help: `parse` extracts such options beforehand.
     option = "sets an option of the config, such as --config.steps=50; "
-    option += "`--config=FILE.py --help` lists them with their defaults"
+    option += "`--config=FILE.py --help` says what they mean"
     parser.add_argument("--config.KEY", dest="overrides", default=[], metavar="VALUE", help=option)
 
 

@@ -24,7 +24,7 @@ def main(args: argparse.Namespace) -> None:
     _check_kind(args)
     ecor_jax.train(_config(args), args.workdir)
     minutes, seconds = divmod(round(time.perf_counter() - start), 60)
-    print(f"done in {minutes} min {seconds} s; open {args.workdir / 'report' / 'index.html'}")
+    print(f"done in {minutes} min {seconds} s")
 
 
 def _check_kind(args: argparse.Namespace) -> None:

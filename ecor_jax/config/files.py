@@ -6,9 +6,10 @@ import importlib.util
 import inspect
 import operator
 import sys
+import textwrap
 import traceback
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from absl import flags
 from ml_collections import ConfigDict
 from ml_collections.config_flags import config_flags
 
-from ecor_jax.config.options import Config, no_such_option
+from ecor_jax.config.options import Config, meaning, no_such_option
 from ecor_jax.errors import UserError
 
 AnyConfig = str | Path | ConfigDict | Mapping[str, Any]
@@ -48,10 +49,17 @@ def _copy(config: ConfigDict | Mapping[str, Any]) -> ConfigDict:
     return ConfigDict(config.to_dict() if isinstance(config, ConfigDict) else dict(config))
 
 
-def options_help(name: str) -> str:
-    """Returns the options of a config and their defaults, for the end of a command's help."""
+def options_help(name: str, kind_of: Callable[[Config], type]) -> str:
+    """Returns the options of a config with their values and meanings, for the end of a command's help.
+
+    kind_of: returns the dataclass of a config's options, whose docstrings say what they mean.
+    """
     config = _read(name)
-    return f"options of {name}:\n" + "\n".join(f"  --config.{key}={value}" for key, value in _options(config).items())
+    kind, lines = kind_of(config), [f"options of {name}, with its values:"]
+    for key, value in _options(config).items():
+        lines.append(f"  --config.{key}={value}")
+        lines += textwrap.wrap(meaning(kind, key), 100, initial_indent=" " * 8, subsequent_indent=" " * 8)
+    return "\n".join(lines)
 
 
 def _read(name: str) -> ConfigDict:

@@ -5,6 +5,7 @@ placeholders of `Placeholders`, comma-separated `Names`, or a group of options, 
 """
 
 import dataclasses
+import re
 import types
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -42,6 +43,30 @@ def path_list(text: str) -> tuple[str, ...]:
     paths = comma_list(text)
     several = not Path(text).exists() and any(Path(path).exists() or path.startswith("tfds:") for path in paths)
     return paths if several else (text,)
+
+
+def meaning(kind: type, key: str) -> str:
+    """Returns what the docstring of a dataclass of options, or of its bases, says of an option, such as "data.images".
+
+    A docstring has "NAME: text" or "NAME, NAME: text" for every option. The allowed values of a `Literal` are added.
+    Returns "" for an option that is not described or does not exist.
+    """
+    group, _, inner = key.partition(".")
+    hint = get_type_hints(kind, include_extras=True).get(group)
+    if inner:
+        kinds = [each for each in (hint, *get_args(hint)) if dataclasses.is_dataclass(each)]
+        if get_origin(hint) is Mapping:
+            inner = inner.partition(".")[2]
+        return meaning(kinds[0], inner) if kinds and inner else ""  # pyright: ignore[reportArgumentType]
+    values = get_args(hint) if get_origin(hint) is Literal else ()
+    allowed = f" ({', '.join(map(str, values))})" if values else ""
+    names = "|".join(field.name for field in dataclasses.fields(kind))
+    begins = rf"(?:^|(?<=[.:] ))(?:(?:{names}), )*{group}(?:, (?:{names}))*: "
+    for each in kind.__mro__:
+        text = " ".join((each.__doc__ or "").split())
+        if found := re.search(rf"{begins}(.*?)\.?(?= (?:(?:{names}), )*(?:{names}): |$)", text):
+            return found[1] + allowed
+    return allowed.strip()
 
 
 RENAMED = {
@@ -128,6 +153,15 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return ",".join(value)
     return {} if value is None else value
+
+
+def defaults_of(options: Any) -> dict[str, Any]:
+    """Returns the defaults of options as plain values; a group that is None by default has them if `options` has it."""
+    found = plain(type(options)())
+    for name, default in found.items():
+        if default == {} and dataclasses.is_dataclass(group := getattr(options, name)):
+            found[name] = defaults_of(group)
+    return found
 
 
 def read(kind: type[Options], config: Config | Mapping[str, Any], prefix: str = "") -> Options:

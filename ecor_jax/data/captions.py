@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from ecor_jax.data import procedural
+from ecor_jax.data.procedural.questions import PROMPTS, question_of, question_vocabulary
 from ecor_jax.data.records import Labels, Source
 from ecor_jax.data.vocabulary import normalise_name
 from ecor_jax.errors import UserError
@@ -116,6 +117,26 @@ def _descriptors(paths: Sequence[str | Path]) -> dict[str, list[str]]:
             raise UserError(f"{path}: {len(bad)} entries are no lists of descriptors: {', '.join(bad[:5])}")
         found = {normalise_name(key): entry for key, entry in own.items()} | found
     return found
+
+
+class QuestionCaptions(Captions):
+    """Captions of `procedural.questions.Questions`: an answer, what supports it, or both, in the question's prompts.
+
+    Half of the captions have the answer alone, because those with an object can be told apart by the object. Half of
+    all end in a full stop.
+    """
+
+    def __call__(self, record: Labels, rng: np.random.Generator) -> str:
+        prompts = PROMPTS[question_of(record["name"])]
+        template = prompts[int(rng.choice(3, p=(0.5, 0.2, 0.3)))] + str(rng.choice(["", "."]))
+        return template.format(c=record["category"], r=rng.choice(record["rationales"]))
+
+    def corpus(self) -> Iterator[str]:
+        for question, prompts in PROMPTS.items():
+            words = question_vocabulary(question)
+            for row, answer in enumerate(words.classes):
+                for support in words.rationales_of(row):
+                    yield from (f"{template.format(c=answer, r=support)}." for template in prompts)
 
 
 def _well_formed(entry: object) -> bool:

@@ -1,19 +1,19 @@
 """`load_checked`: reads an image set before training, and keeps it in memory if it fits; reports bad images."""
 
-import hashlib
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from jaxtyping import Bool, UInt64
 from PIL import Image
 from tqdm import tqdm
 
 from ecor_jax.data.augment import ON_ORIGINALS, Augment
 from ecor_jax.data.decode import picture_of
 from ecor_jax.data.encode import Preprocess
-from ecor_jax.data.records import BadImage, OnBadImage, Preprocessed, Record, Source, raise_bad_images
+from ecor_jax.data.records import BadImage, OnBadImage, Preprocessed, Record, Source, digest, raise_bad_images
 from ecor_jax.data.sources import Subset
 
 MEMORY_LIMIT = 2 << 30  # bytes of images that `load_checked` keeps
@@ -22,8 +22,12 @@ MEMORY_LIMIT = 2 << 30  # bytes of images that `load_checked` keeps
 class InMemory(Source):
     """A source whose `load` returns records from memory; None in `loaded` marks a record that is read again."""
 
-    def __init__(self, source: Source, loaded: Sequence[Record | Preprocessed | None]):
-        self._source, self._loaded = source, loaded
+    digests: UInt64[np.ndarray, "N"]
+
+    def __init__(
+        self, source: Source, loaded: Sequence[Record | Preprocessed | None], digests: UInt64[np.ndarray, "N"]
+    ):
+        self._source, self._loaded, self.digests = source, loaded, digests
         self.origin, self.categories = source.origin, source.categories
 
     def __getitem__(self, index: int) -> Record:
@@ -31,6 +35,11 @@ class InMemory(Source):
 
     def load(self, index: int) -> Record | Preprocessed:
         return self._loaded[index] or self._source[index]
+
+    def take(self, chosen: Bool[np.ndarray, "N"]) -> "InMemory":
+        """Returns the chosen records."""
+        rows = np.flatnonzero(chosen).tolist()
+        return InMemory(Subset(self._source, rows), [self._loaded[row] for row in rows], self.digests[rows])
 
 
 def load_checked(
@@ -52,7 +61,7 @@ def load_checked(
         return source, (), ()
     pixels = None if augment in ON_ORIGINALS else np.empty((len(source), *shape), np.uint8)
     room, lock = MEMORY_LIMIT, threading.Lock()
-    digests: dict[int, bytes] = {}
+    digests = np.zeros(len(source), np.uint64)
 
     def load(index: int) -> Record | Preprocessed | BadImage | None:
         nonlocal room
@@ -61,8 +70,7 @@ def load_checked(
             picture = picture_of(record)
         except BadImage as error:
             return error
-        if isinstance(record["image"], bytes):
-            digests[index] = hashlib.blake2b(record["image"], digest_size=16).digest()
+        digests[index] = digest(record["image"])
         if pixels is not None:
             pixels[index] = preprocess(picture)
             category, rationales, name = record["category"], record["rationales"], record["name"]
@@ -80,13 +88,14 @@ def load_checked(
     raise_bad_images(bad, len(source), source.origin, on_bad_image)
     good = {index: record for index, record in enumerate(loaded) if not isinstance(record, BadImage)}
     readable = Subset(source, list(good)) if bad else source
-    return InMemory(readable, list(good.values())), tuple(map(str, bad)), tuple(_in_two_classes(source, digests))
+    found = InMemory(readable, list(good.values()), digests[list(good)])
+    return found, tuple(map(str, bad)), tuple(_in_two_classes(found))
 
 
-def _in_two_classes(source: Source, digests: Mapping[int, bytes]) -> Iterator[str]:
-    first: dict[bytes, int] = {}
-    for index in sorted(digests):
-        other = first.setdefault(digests[index], index)
+def _in_two_classes(source: InMemory) -> Iterator[str]:
+    first: dict[int, int] = {}
+    for index, own in enumerate(source.digests.tolist()):
+        other = first.setdefault(own, index)
         if source.categories[other] != source.categories[index]:
             names = (source[number]["name"] for number in (other, index))
             yield f"{source.origin}: one picture stands in two classes, {' and '.join(names)}; both are used"

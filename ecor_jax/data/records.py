@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Literal, TypedDict
 
 import numpy as np
+from jaxtyping import UInt64
 
 from ecor_jax.errors import UserError
 
@@ -63,6 +64,12 @@ class Preprocessed(TypedDict):
     """uint8 [size, size, 3]."""
 
 
+def digest(image: bytes | np.ndarray) -> int:
+    """Returns 64 bits of the BLAKE2b digest of the bytes of an image file, or of the array of a decoded image."""
+    content = image if isinstance(image, bytes) else image.tobytes()
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big")
+
+
 class Source(abc.ABC):
     """A random-access sequence of records in a fixed order; picklable and safe to read from several threads."""
 
@@ -72,6 +79,9 @@ class Source(abc.ABC):
     """The category of every record, in order; known without reading an image."""
     skipped: Mapping[str, Sequence[str]] = MappingProxyType({})
     """The files that a reader found but does not serve as records, grouped by reason."""
+
+    digests: UInt64[np.ndarray, "N"] | None = None
+    """The digest of every image (`digest`) if all images have been read; otherwise None."""
 
     @property
     def classes(self) -> tuple[str, ...]:

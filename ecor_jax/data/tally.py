@@ -10,20 +10,21 @@ from tqdm import tqdm
 from ecor_jax.data.records import Source
 from ecor_jax.errors import some_of
 
-UNREADABLE = "cannot be read"
+UNREADABLE, OVERLAP = "cannot be read", "trained on"
 
 
 class Tally:
     """Counts of the files of the image sets that a command reads.
 
     found: the number of files, or of records of a file. used: the files that were not skipped. skipped: the number of
-    skipped files by reason; each file is counted once. lines: messages about single files or classes, for the log and
-    the report page.
+    skipped files by reason; each file is counted once. trained_on: the number of used test pictures that the model was
+    trained on; None if unknown. lines: messages about single files or classes, for the log and the report page.
     """
 
     def __init__(self, lines: Sequence[str] = ()) -> None:
         self.found = self.used = 0
         self.skipped: dict[str, int] = {}
+        self.trained_on: int | None = None
         self.lines = list(lines)
 
     def add_source(self, source: Source) -> None:
@@ -55,8 +56,10 @@ class Tally:
 
     def __str__(self) -> str:
         skipped = ", ".join(f"{count:,} {reason}" for reason, count in self.skipped.items())
-        return f"{self.found:,} found, {self.used:,} used" + (f"; skipped: {skipped}" if skipped else "")
+        seen = f", {self.trained_on:,} of them trained on" if self.trained_on else ""
+        return f"{self.found:,} found, {self.used:,} used{seen}" + (f"; skipped: {skipped}" if skipped else "")
 
     def as_results(self) -> Mapping[str, Any]:
         """Returns the entry "data" of results.json."""
-        return {"found": self.found, "used": self.used, "skipped": dict(self.skipped)}
+        known = {"trained_on": self.trained_on} if self.trained_on else {}
+        return {"found": self.found, "used": self.used, "skipped": dict(self.skipped)} | known

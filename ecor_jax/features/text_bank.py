@@ -28,6 +28,7 @@ from ecor_jax.features.packed import Cost, encode
 from ecor_jax.features.pair_texts import PairTexts, token_source
 from ecor_jax.parallel.mesh import page_aligned_zeros
 from ecor_jax.parallel.processes import barrier
+from ecor_jax.parallel.progress import count_first
 
 SHARD = 16384
 """Texts per file; they are tokenized together."""
@@ -99,7 +100,10 @@ class TextBank:
             def tell(texts: int) -> None:
                 if given_up.is_set():
                     raise RuntimeError("nobody waits for these texts any more")
-                bar.update(texts) if texts else bar.refresh()
+                if texts and not bar.n:
+                    count_first(bar, texts)
+                else:
+                    bar.update(texts) if texts else bar.refresh()
 
             waiting, at_work = list(zip(numbers, sizes, strict=True))[::-1], collections.deque()
             try:

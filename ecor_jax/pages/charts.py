@@ -150,8 +150,16 @@ def growth_chart(
 
 
 def _powers(low: float, high: float) -> tuple[list[float], list[str]]:
-    """Returns the powers of ten from `low` to `high`, with their labels, such as 0.1, 10k and 1M."""
-    ticks = [10.0**power for power in range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)]
+    """Returns the powers of ten from `low` to `high`, with their labels, such as 0.1, 10k and 1M.
+
+    Of fewer than two powers, their doubles and halves are taken too, or else both ends.
+    """
+    powers = [10.0**power for power in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
+    ticks = [power for power in powers if low <= power <= high]
+    if len(ticks) < 2:
+        ticks = [times * power for power in powers for times in (1, 2, 5) if low <= times * power <= high]
+    if len(ticks) < 2:
+        ticks = [low, high]
     units = ((1e6, "M"), (1e3, "k"), (1.0, ""))
     found = [next(((size, unit) for size, unit in units if tick >= size), (1.0, "")) for tick in ticks]
     return ticks, [f"{tick / size:g}{unit}" for tick, (size, unit) in zip(ticks, found, strict=True)]

@@ -60,9 +60,15 @@ def write_page(directory: Path, template: str | Path, /, **context: Any) -> Path
 
 
 def embedded(template: str | Path, /, **context: Any) -> str:
-    """Returns a page as an HTML element for a notebook, with its pictures embedded."""
+    """Returns a page as an HTML element for a notebook, with its pictures embedded.
+
+    The element gets the height of the page when it is loaded. Where a notebook runs no scripts, its height can be
+    dragged.
+    """
     text = _rendered(_inline, template, OPTIONAL | context)
-    return f'<iframe srcdoc="{html.escape(text)}" style="width: 100%; height: 36em; border: 0"></iframe>'
+    fit = "this.style.height = this.contentDocument.documentElement.scrollHeight + 'px'"
+    style = "width: 100%; height: 36em; border: 0; resize: vertical"
+    return f'<iframe srcdoc="{html.escape(text)}" style="{style}" onload="{fit}"></iframe>'
 
 
 def _rendered(pictures: Callable[..., "Shown"], template: str | Path, context: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from ecor_jax.parallel import mesh as meshes
 from ecor_jax.parallel.endings import watchdog
+from ecor_jax.parallel.progress import count_first
 
 MANY = 500
 """Number of examples from which it pays on CPUs to unroll the blocks of a tower: compiling takes a second or two more,
@@ -52,7 +53,8 @@ def map_batches(
             answer, mask = multihost_utils.process_allgather(answer, tiled=True)
             answers.append(jax.tree.map(lambda column, mask=mask: np.asarray(column)[mask], answer))
             beat()
-            bar.update(int(mask.sum()))
+            done = int(mask.sum())
+            bar.update(done) if len(answers) > 1 else count_first(bar, done)
     return jax.tree.map(lambda *columns: np.concatenate(columns), *answers)
 
 

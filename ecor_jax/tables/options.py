@@ -42,9 +42,10 @@ class Row:
 class Table:
     """A table of runs.
 
-    title, about: shown above it. about is one paragraph.
+    title: shown above it. about: a paragraph below the title.
     columns: the path of a metric in a row's entry of results.json, such as "rr" or "verification.orl.accuracy", by the
-      name of the column. Metrics are shares and shown in per cent, but those of the columns in `plain`.
+      name of the column. Metrics are shares and shown in per cent. plain: the columns whose metrics are no shares.
+    seeds: the seeds of every row that has none of its own.
     x: a column that the page plots the others over; rows NAME+POINT with equal names are a curve. Empty: no such plot.
     reference: the row that all others are compared with; empty: none.
     options: options of every row, before its own.

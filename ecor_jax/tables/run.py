@@ -12,7 +12,7 @@ from absl import logging
 
 from ecor_jax import stopping
 from ecor_jax.atomic import write_json
-from ecor_jax.config.options import config_of, plain
+from ecor_jax.config.options import config_of, defaults_of, plain
 from ecor_jax.errors import UserError, line_of
 from ecor_jax.pages.numbers import duration
 from ecor_jax.tables.options import Cell
@@ -90,7 +90,7 @@ def _root(cell: Cell) -> Path:
 
 
 def _changes(cell: Cell) -> list[str]:
-    return differences(cell.workdir, plain(cell.options), plain(cell.task.Options()), cell.task.may_change)
+    return differences(cell.workdir, plain(cell.options), defaults_of(cell.options), cell.task.may_change)
 
 
 def _run(cell: Cell) -> None:
@@ -105,7 +105,7 @@ def _run(cell: Cell) -> None:
         if source is None or not is_done(cell.evaluates):
             raise UserError(f"its model is missing: {cell.evaluates.workdir} is not done")
         told["model"] = source["id"]
-        with locked_workdir(workdir, plain(cell.options), plain(cell.task.Options()), cell.task.may_change):
+        with locked_workdir(workdir, plain(cell.options), defaults_of(cell.options), cell.task.may_change):
             model, output, outcomes = (
                 cell.evaluates.workdir / "model",
                 workdir / "results.json",

@@ -21,7 +21,7 @@ from ecor_jax.checkpoints.card import write_card
 from ecor_jax.checkpoints.hub import local_copy
 from ecor_jax.checkpoints.model_dir import check_new
 from ecor_jax.checkpoints.origin import UNKNOWN, Origin
-from ecor_jax.config.options import Config, plain, read
+from ecor_jax.config.options import Config, defaults_of, plain, read
 from ecor_jax.data.captions import Captions
 from ecor_jax.data.records import Source
 from ecor_jax.data.tally import Tally
@@ -171,10 +171,15 @@ class Task(abc.ABC, Generic[TaskOptions, Evaluation]):
 
 
 class Log(NamedTuple):
-    """The training log for a page. metrics: lines of metrics.jsonl. model: the model directory, if one was written."""
+    """What a page says of a run or an evaluation.
+
+    metrics: lines of metrics.jsonl. model: the model directory, if one was written. opened: the directory or hub id of
+    the model that `Task.open` loaded; "" for one that was pretrained in this run.
+    """
 
     metrics: Sequence[Mapping[str, Any]] = ()
     model: Path | None = None
+    opened: str = ""
 
 
 def task_of(name: str) -> type[Task]:
@@ -212,7 +217,7 @@ def _run(task_class: type[Task], options: Any, workdir: Path, **given: Any) -> d
         raise UserError(f"best is {options.best!r}, but eval_every is 0: nothing is evaluated on the way")
     resolved = plain(options)
     _check_alike(options)
-    claim = enter_on_first(locked_workdir(workdir, resolved, plain(task_class.Options()), task_class.may_change))
+    claim = enter_on_first(locked_workdir(workdir, resolved, defaults_of(options), task_class.may_change))
     with claim, FSDP(options.parallel.fsdp):
         check_shared(workdir)
         broadcast_from_first(lambda: check_new(workdir / "model", overwrite=True))
@@ -232,7 +237,8 @@ def _run(task_class: type[Task], options: Any, workdir: Path, **given: Any) -> d
                 print(task.table(evaluated))
                 write_outcomes(workdir / "outcomes.safetensors", task.outcomes(evaluated))
                 write_results(workdir / "results.json", resolved, results)
-                task.page(workdir / "report", evaluated, results, Log(read_metrics(workdir / "metrics.jsonl"), saved))
+                log = Log(read_metrics(workdir / "metrics.jsonl"), saved, options.model)
+                print(f"page: {task.page(workdir / 'report', evaluated, results, log)}")
             if saved is not None and (saved / "config.json").is_file():  # a user's task may save anything
                 write_card(saved, results, pretrained=options.task == "pretrain")
 
@@ -317,20 +323,19 @@ def evaluate(
     if not results:
         raise UserError(f"a config of the task {options.task!r} has nothing to evaluate by")
 
-    def write() -> None:
+    def write() -> str:
         if output is not None:
             write_results(output, plain(options), results)
-        if report is not None:
-            task.page(report, evaluated, results, Log())
+        page = None if report is None else task.page(report, evaluated, results, Log(opened=model))
         if outcomes is not None:
             write_outcomes(outcomes, task.outcomes(evaluated))
         if answers is not None:
             lines = (json.dumps(line, ensure_ascii=False) + "\n" for line in task.answers(evaluated))
             with new_file(answers) as partial, partial.open("w") as file:
                 file.writelines(lines)
+        return task.table(evaluated) + ("" if page is None else f"\npage: {page}")
 
-    broadcast_from_first(write)
-    return results, task.table(evaluated)
+    return results, broadcast_from_first(write)
 
 
 def check_batch_sizes(options: Any, devices: int, *, training: bool, where: str = "in use") -> None:

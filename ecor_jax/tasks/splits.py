@@ -24,13 +24,18 @@ Drawn = Annotated[int, Within(0, 10**8)]
 class LabelledPictures:
     """Options of pictures with classes.
 
+    name: of the set, for the results and the page.
     images: a folder tree, a zip, an ArrayRecord directory or tfds:NAME (`data.tfds_sets`), several with commas; or
       'procedural', the built-in drawings, of which train_count and test_count are generated in one `style`
       (`data.procedural`).
+    train_count, test_count: number of drawings of each split. style: of the drawings.
     test_images: the pictures of the test split, if they are stored separately.
+    train_split, test_split: the splits to train on and to evaluate, of pictures that have splits.
     holdout: share of every class for the test split if the pictures have no splits. An evaluation without training
       takes all pictures instead, unless test_split is 'holdout'.
     validation: the split to choose settings on: a share of every class of the training split, or a split's name.
+    on_bad_image: 'error', or 'skip' pictures that cannot be read. batch_size: pictures of a training step. workers:
+      processes that read and decode pictures; 0: threads of this process; -1: as many as Grain chooses.
     slash: replacement of / in class names. aliases: pairs PICTURES' CLASS=TEXTS' CLASS, with commas.
     seed: of the holdout, the validation split and the drawings.
     """

@@ -79,6 +79,7 @@ def train(learner: Learner, options: Training, workdir: Path, run: str, validate
                 if program is None:
                     traced = step_fn.trace(state, used, batch)
                     speed.flops, program = matrix_flops(traced.jaxpr.jaxpr), traced.lower().compile()
+                    bar.unpause()  # the estimate of the time left is without the compilation
                 trace.begins(number - start)
                 # All inputs of a step are on the devices; the guard rejects implicit transfers.
                 with jax.transfer_guard("disallow"), jax.profiler.StepTraceAnnotation(run, step_num=number):

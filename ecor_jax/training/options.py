@@ -10,12 +10,15 @@ Momentum = Annotated[float, Within(0, 0.999999)]
 
 @dataclasses.dataclass(frozen=True)
 class Optimizer:
-    """SGD with `momentum`, AdamW with `b2`, or Muon, after clipping the gradient norm to `clip_norm` (0: no clipping).
+    """The optimizer and its schedule.
 
-    Muon (Jordan et al. 2024) orthogonalises the momentum of matrices, at the update size of AdamW (Liu et al. 2025,
-    arXiv 2502.16982); vectors, embeddings and projections are left to AdamW. It learns about twice as fast in steps.
-
-    The learning rate rises linearly for `warmup_steps`, then follows the schedule: cosine or linear decay, or constant.
+    name: of the optimizer. Muon (Jordan et al. 2024) orthogonalises the momentum of matrices, at the update size of
+      AdamW (Liu et al. 2025, arXiv 2502.16982); vectors, embeddings and projections are left to AdamW. It learns about
+      twice as fast in steps.
+    learning_rate: the highest one. warmup_steps: number of steps in which it rises linearly. schedule: its decay
+      after them.
+    weight_decay: coefficient of the decoupled weight decay. momentum: of SGD and of Muon's matrices. b2: decay rate of
+      AdamW's second moments. clip_norm: maximum global norm of the gradient; 0: any.
     """
 
     name: Literal["adamw", "sgd", "muon"] = "adamw"
@@ -51,8 +54,11 @@ class Parallel:
 class Training:
     """Options of the training loop, and the task's name.
 
+    task: the kind of run, a name of TASKS in tasks/base.py or MODULE:CLASS of your own.
     model: the model directory or hub id that the task starts from; see the task's options for what is allowed.
+    seed: of the initial parameters and of the order of the examples. steps: number of training steps.
     dtype: dtype that the towers compute in; bfloat16 is for accelerators.
+    log_every, checkpoint_every: steps between lines of metrics.jsonl, and between checkpoints.
     eval_every: steps between evaluations on the validation split; 0 for none.
     best: a metric of these evaluations; the weights of its best value are kept. Empty keeps the last weights.
     profile: number of steps to trace with the profiler after a few warm-up steps, into the workdir; 0 for none.

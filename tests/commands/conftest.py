@@ -91,7 +91,9 @@ def trained(commands, options, made_once) -> Path:
 
     def fill(root: Path) -> None:
         printed = commands.run("train", *options, f"--workdir={root / 'run'}")
-        assert [line.split()[0] for line in printed.splitlines()[1:]] == ["dror", "ecor"]
+        page = root / "run" / "report" / "index.html"
+        assert [line.split()[0] for line in printed.splitlines()[1:-1]] == ["dror", "ecor"]
+        assert printed.splitlines()[-1] == f"page: {page}" and page.is_file()
 
     return made_once("trained", fill) / "run"
 
@@ -144,7 +146,7 @@ def recognised(called, face_options, made_once) -> Path:
     def fill(root: Path) -> None:
         printed = called(train, *face_options, f"--workdir={root / 'run'}")
         rows = ["tuned", "clip", "group_softmax", "group_softmax_random"]
-        assert [line.split()[0] for line in printed.splitlines()[1:-1]] == rows
+        assert [line.split()[0] for line in printed.splitlines()[1:-2]] == rows
 
     return made_once("recognised", fill) / "run"
 
@@ -192,8 +194,8 @@ def diagnosed(called, xray_options, made_once) -> Path:
     def fill(root: Path) -> None:
         printed = called(train, *xray_options, f"--workdir={root / 'run'}")
         rows = ["bottleneck", "bottleneck_push_absent", "random_descriptors", "black_box", "black_box_mlp"]
-        assert [line.split()[0] for line in printed.splitlines()[1:-1]] == rows
-        assert "no medical device" in printed.splitlines()[-1]
+        assert [line.split()[0] for line in printed.splitlines()[1:-2]] == rows
+        assert "no medical device" in printed.splitlines()[-2]
 
     return made_once("diagnosed", fill) / "run"
 

@@ -32,7 +32,8 @@ def test_a_tuned_model_has_the_figures_of_its_run_and_of_each_file_it_is_said_wh
     output, page, answers = tmp_path / "new" / "results.json", tmp_path / "page", tmp_path / "answers.jsonl"
     where = [f"--output={output}", f"--report={page}", *([f"--answers={answers}"] if row == "ecor" else [])]
     printed = called(evaluate, f"--model={workdir / 'model'}", *options, *where)
-    header, *rows = printed.splitlines()
+    header, *rows, last = printed.splitlines()
+    assert last == f"page: {page / 'index.html'}"
     assert column in header and row in [line.split()[0] for line in rows if line]
     assert [entry.name for entry in output.parent.iterdir()] == ["results.json"]
     now, then = (json.loads(path.read_text()) for path in (output, workdir / "results.json"))
@@ -44,6 +45,25 @@ def test_a_tuned_model_has_the_figures_of_its_run_and_of_each_file_it_is_said_wh
         data, text = results["data"], (report / "index.html").read_text()
         assert data["found"] == data["used"] + sum(data["skipped"].values()) and data["used"] > 0
         assert f"{data['found']:,} found, {data['used']:,} used" in text and "<img" in text
+    assert f"{workdir / 'model'}" in page.joinpath("index.html").read_text()
+
+
+def test_what_a_model_was_trained_on_is_not_what_it_is_judged_by(called, trained, options, tiny_pictures, tmp_path):
+    """All pictures, with those of its training among them, and a model that does not say what it was trained on."""
+    images = tmp_path / "images"
+    for split in ("train", "test"):
+        for path in (tiny_pictures[0] / split).glob("*/*.png"):
+            (images / path.parent.name).mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, images / path.parent.name / f"{split} {path.name}")
+    given = [*options, f"--config.data.images={images}", f"--output={tmp_path / 'r'}"]
+    called(evaluate, f"--model={trained / 'model'}", *given)
+    assert results(tmp_path / "r") == results(trained / "results.json")
+    assert json.loads((tmp_path / "r").read_text())["data"]["skipped"] == {"trained on": 24}
+    model = shutil.copytree(trained / "model", tmp_path / "model")
+    (model / "trained_on.safetensors").unlink()
+    called(evaluate, f"--model={model}", *given, f"--report={tmp_path / 'page'}")
+    assert results(tmp_path / "r")["ecor"]["count"] == 39
+    assert "whether it was trained on some of these pictures is not known" in (tmp_path / "page/index.html").read_text()
 
 
 def test_plain_clips_are_evaluated_untuned(called, tiny_clip, options, recognised, face_options, tmp_path):

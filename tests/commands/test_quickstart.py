@@ -51,7 +51,7 @@ def test_it_compares_three_methods_and_writes_the_page(flags, tmp_path, monkeypa
     assert page.count("<img ") == 3 + 3 * experiments
     assert (run / "clip" / "model" / "model.safetensors").exists() == bool(flags)
     assert "ecor" in json.loads((run / "model" / "ecor.json").read_text())["methods"]
-    assert "open " in capsys.readouterr().out
+    assert f"page: {run / 'report' / 'index.html'}" in capsys.readouterr().out
     if flags:
         # A second run in the same folder finds everything done and says the same.
         quickstart.main(args)

@@ -1,14 +1,20 @@
 """Config files and their options on the command line."""
 
+import dataclasses
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import get_args, get_origin, get_type_hints
 
 import pytest
 from ml_collections import ConfigDict
 
-from ecor_jax.commands import cli, train
+from ecor_jax.commands import cli, table, train
 from ecor_jax.config import files as config_files
+from ecor_jax.config.options import meaning
 from ecor_jax.errors import UserError
+from ecor_jax.tables.options import Table
+from ecor_jax.tasks.base import TASKS, task_of
 
 GOOD = """
 from ml_collections import ConfigDict
@@ -146,7 +152,28 @@ def test_help_lists_the_options_of_a_config(capsys):
         with pytest.raises(SystemExit):
             cli.parse(train.parser(), arguments)
         told = capsys.readouterr().out
-        assert "options of quickstart.py:\n" in told
+        assert "options of quickstart.py, with its values:\n" in told
         assert "\n  --config.data.test_count=600\n" in told and "\n  --config.model=drawings\n" in told
+        assert "\n        share of every class for the test split if the pictures have no splits." in told
+        assert "(cosine, linear, constant)" in told
     with pytest.raises(UserError, match="no such config"):
         cli.parse(train.parser(), ["--config=nope.py", "--help"])
+    with pytest.raises(SystemExit):
+        cli.parse(table.parser(), ["--config=tables/rationales.py", "--help"])
+    assert "the row whose model is evaluated" in capsys.readouterr().out
+
+
+def options(kind: type, prefix: str = "") -> Iterator[str]:
+    """The keys of all options of a dataclass; of an entry with a name of the user's, those of one."""
+    for name, hint in get_type_hints(kind).items():
+        groups = [each for each in (hint, *get_args(hint)) if dataclasses.is_dataclass(each)]
+        entry = "mine." if get_origin(hint) is Mapping else ""
+        yield from options(groups[0], f"{prefix}{name}.{entry}") if groups else [prefix + name]
+
+
+@pytest.mark.parametrize("task", [*TASKS, "table"])
+def test_every_option_has_a_meaning(task):
+    kind = Table if task == "table" else task_of(task).Options
+    silent = [key for key in options(kind) if not meaning(kind, key).split(" (")[0]]
+    assert not silent
+    assert meaning(kind, "no.such") == meaning(kind, "nosuch") == meaning(kind, "seed.more") == ""

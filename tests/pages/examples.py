@@ -75,14 +75,14 @@ def records(count: int) -> InMemory:
 
 SAID = Explanation(
     "ecor", [Pair("cat & co", "<whiskers>", 0.61), Pair("cat & co", "wings", 0.122), Pair("dog", "fur", 0.00042)],
-    category="cat & co", likeliest="cat & co", probability=0.75, classes=4, rationales=5, outcome="rr",
+    voted="cat & co", likeliest="cat & co", probability=0.75, classes=4, rationales=5, outcome="rr",
 )  # fmt: skip
-OTHER = replace(SAID, method="clip", category="dog", outcome="wr")
+OTHER = replace(SAID, method="clip", voted="dog", outcome="wr")
 PICTURE = ExplainedPicture(f"/home/me/{HOSTILE}.png", picture(64, 64), [SAID, OTHER])
 REMOVED = (["<whiskers>", HOSTILE, "wings"], "dog", 2), ([], None, 4)
 MAP = SaliencyMap(np.arange(6, dtype=np.float32).reshape(2, 3) / 6)
 SEARCHED = [
-    replace(said, counterfactual=Counterfactual(*found), saliency=[MAP] * 3)
+    replace(said, outcome=None, counterfactual=Counterfactual(*found), saliency=[MAP] * 3)
     for said, found in zip((SAID, OTHER), REMOVED, strict=True)
 ]
 LABELLED = replace(PICTURE, gold_category="cat & co", gold_rationales=["<whiskers>", "a tail"])
@@ -115,9 +115,9 @@ def rationale_report(directory: Path) -> Path:
     options = {"model": "/home/me/clip/model", "data": {"name": "folder", "images": f"/home/me/{HOSTILE}"}}
     dataset = Dataset(vocabulary, images, None, images, Tally([HOSTILE, HOSTILE, "x" * 300]))
     evaluations = {"first": evaluated(1), "second": evaluated(2), HOSTILE: evaluated(2)}
-    seconds, commands = {"first": 3.21, "second": 75.0, HOSTILE: 0.0}, [f"python -m launch.explain {HOSTILE}"]
+    seconds, log = {"first": 3.21, "second": 75.0, HOSTILE: 0.0}, Log(LINES, Path(f"/home/me/{HOSTILE}"))
     config = read(RationaleOptions, options)
-    return write_rationale_report(directory, config, vocabulary, dataset, evaluations, 5, LINES, seconds, commands)
+    return write_rationale_report(directory, config, vocabulary, dataset, evaluations, 5, log, seconds, 2.5)
 
 
 # Faces

@@ -124,6 +124,8 @@ def test_growth_curves_have_logarithmic_axes():
     (line,) = lines(sizes, "accent")
     assert len(line) == 2  # a logarithmic axis has no 0
     assert {"10", "100", "1k", "10k"} <= set(sizes.texts("text"))
+    narrow = parse(growth_chart({"a": [(1500, 20), (7000, 90)]}, "pairs", "MiB", "sizes", False))
+    assert {"2k", "5k", "10", "100"} <= set(narrow.texts("text"))
     assert growth_chart({"a": [(10, 0)], "b": [(0, 3)]}, "pairs", "MiB", "sizes", False) == ""
     falls = parse(growth_chart({"a": [(10, -0.5), (100, 0.5)]}, "pairs", "drop", "falls", True))
     assert lines(falls, "accent") == [[(LEFT, BOTTOM), (RIGHT, TOP)]]

@@ -30,7 +30,7 @@ TIED = "a tie, which the likeliest pair decides"
 )
 def test_votes_are_counted_and_ties_are_called_ties(card, categories, vote):
     pairs = [examples.Pair(category, "fur", 0.1) for category in categories.split()]
-    picture = replace(examples.PICTURE, explanations=[replace(examples.SAID, pairs=pairs, category="cat")])
+    picture = replace(examples.PICTURE, explanations=[replace(examples.SAID, pairs=pairs, voted="cat")])
     assert card(picture).texts("p", class_="vote") == [vote]
 
 
@@ -51,12 +51,25 @@ def test_without_which_reasons_it_would_say_something_else(card, removed, catego
     assert shown.texts("p", class_="without") == words and shown.texts("q") == removed
 
 
-def test_without_gold_nothing_is_called_right_or_wrong_and_a_likelier_category_is_named(read):
+def test_without_gold_nothing_is_called_right_or_wrong_and_the_likeliest_category_leads(read, card):
     main = read(examples.PAGES["rationale_explanations"]).all("main")[0]
     assert not re.search("right|wrong|✓|✗", main.text())
     assert set(main.values("class", "rect")) == {"plain"}
     together = "With all reasons together"
-    assert main.texts("div", class_="marginal") == [f"{together} 75.0%", f"{together}, rather cat & co 75.0%"]
+    assert main.texts("div", class_="marginal") == [f"{together} 75.0%"] * 2
+    voted = "by the vote of its top pairs dog 1 of 3 pairs name it"
+    assert main.texts("p", class_="vote") == ["says cat & co 2 of 3 pairs name it", "says cat & co", voted]
+    assert main.texts("p", class_="without")[1] == "No set of up to 4 reasons changes the vote if it is left out."
+    unknown = replace(examples.OTHER, outcome=None, likeliest=None, probability=None)
+    shown = card(replace(examples.PICTURE, explanations=[unknown]))
+    assert shown.texts("p", class_="vote") == ["says dog 1 of 3 pairs name it"]
+    assert "all reasons together were not computed, which takes all 20 pairs" in shown.text()
+
+
+def test_in_a_run_the_vote_leads_because_it_is_what_counts(card):
+    method = card(examples.PICTURE).all("div", class_="method")[1]
+    assert method.texts("p", class_="vote") == ["says dog 1 of 3 pairs name it"]
+    assert method.texts("div", class_="marginal") == ["With all reasons together, rather cat & co 75.0%"]
 
 
 def test_a_labelled_picture_says_so_and_judges_category_and_reason(card):

@@ -7,12 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from tqdm import tqdm
 
 from ecor_jax.clip.config import TextConfig
 from ecor_jax.clip.transformer import Transformer
 from ecor_jax.errors import UserError
 from ecor_jax.parallel.map_batches import map_batches, map_local
 from ecor_jax.parallel.mesh import UNROLLED, make_mesh
+from ecor_jax.parallel.progress import count_first
 
 TRACED: list[int] = []
 
@@ -52,6 +54,24 @@ def test_the_answers_of_all_examples_in_their_order(shards, capsys):
     assert found["pair"][0].tolist() == numbers and found["pair"][0].dtype == np.int32
     np.testing.assert_allclose(found["pair"][1], np.asarray(numbers) + float(model.kernel[0, 0]), rtol=1e-6)
     assert "scaling:" in capsys.readouterr().err
+
+
+def test_the_time_left_is_estimated_without_the_compilation(monkeypatch):
+    told: list[str] = []
+
+    class Bar(tqdm):
+        def unpause(self):
+            told.append("unpause")
+
+        def update(self, n=1):
+            told.append(f"update {n}")
+
+    monkeypatch.setattr("ecor_jax.parallel.map_batches.tqdm", Bar)
+    map_batches(Scaled(5), linear(0), batches(19), make_mesh(1), total=19, name="scaling")
+    assert told == ["unpause", "update 8", "update 3"]
+    bar = tqdm(total=8)
+    count_first(bar, 8)
+    assert bar.n == 8 and bar.format_dict["initial"] == 8, "of one batch no rate is told"
 
 
 def test_models_and_arrays_may_come_as_a_tuple():

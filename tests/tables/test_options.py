@@ -125,6 +125,7 @@ SETS = {
     "rationales.py": ("tiny_imagenet", "cifar10", "published/food101", "published/imagenet"),
     "bottlenecks.py": ("caltech101",),
     "prompts.py": ("few_drawings", "cifar10"),
+    "questions.py": ("count", "part", "where", "caption"),
     "templates.py": ("cifar10",),
     "transfer.py": ("cifar10", "caltech101"),
     "faces.py": ("orl/table5", "ms1mv2/table1", "ms1mv2/table4", "ms1mv2/table5", "ms1mv2/table6", "ms1mv2/table7"),

@@ -12,6 +12,7 @@ from ecor_jax.commands import cli, train
 from ecor_jax.config.files import read_config
 from ecor_jax.config.options import read
 from ecor_jax.errors import UserError
+from ecor_jax.features import text_bank
 from ecor_jax.tasks import base
 from ecor_jax.tasks.rationale.options import RationaleOptions
 from ecor_jax.tasks.rationale.task import Rationale
@@ -93,6 +94,22 @@ def test_evaluation_asks_for_no_training_batch(tiny_clip, tiny_pictures):
     task = Rationale(read(RationaleOptions, config), training=False)
     task.open(str(tiny_clip))
     assert task.dataset.train is None
+
+
+def test_the_time_of_the_first_method_is_without_the_prompts_of_all(tiny_clip, tiny_pictures, tmp_path, monkeypatch):
+    monkeypatch.setenv("ECOR_CACHE", str(tmp_path))
+    encode, encoded = text_bank.encode, []
+    monkeypatch.setattr(text_bank, "encode", lambda *given: encoded.append(len(given[1])) or encode(*given))
+    config = read_config(Path("configs/folder.py"))
+    config.data.images, config.data.rationales = map(str, tiny_pictures)
+    config.method = "clip,ecor_untuned"
+    task = Rationale(read(RationaleOptions, config), training=False)
+    task.open(str(tiny_clip))
+    assert sum(encoded) == 2 * 3 * 5 and task.seconds > 0
+    encoded.clear()
+    for method in task.methods:
+        task.evaluate(method, None)
+    assert encoded == [5], "the rationales alone, which ecor_untuned asks for first"
 
 
 def test_a_config_without_a_task(tmp_path):

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ecor_jax.config.options import RENAMED
+from ecor_jax.config.options import RENAMED, defaults_of, plain, read
 from ecor_jax.errors import UserError
+from ecor_jax.tasks.rationale.options import RationaleOptions
 from ecor_jax.training.workdir import locked_workdir, write_results
 
 ROOT = Path(__file__).parents[2]
@@ -59,6 +60,17 @@ def test_a_workdir_of_before_an_option_was_there_goes_on(begun):
     assert written(begun)["data"]["on_long"] == "error"
     with pytest.raises(UserError, match=r"data.on_long \('error' there, 'skip' now\)"):
         claim(begun, config(data={"images": "a", "seed": 0, "on_long": "skip"}), added)
+
+
+def test_a_group_that_only_some_runs_have_is_completed_too(tmp_path):
+    """As the pretraining of a CLIP before a task."""
+    given = read(RationaleOptions, {"pretrain": {"steps": 3}})
+    before, now = plain(given), plain(given)
+    del before["pretrain"]["data"]["questions"], before["data"]["on_overlap"]
+    claim(tmp_path, before, defaults_of(given))
+    (tmp_path / "checkpoints").mkdir()
+    claim(tmp_path, now, defaults_of(given))
+    assert written(tmp_path) == now and defaults_of(RationaleOptions())["pretrain"] == {}
 
 
 @pytest.mark.parametrize("old", RENAMED)

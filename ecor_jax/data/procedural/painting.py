@@ -83,6 +83,13 @@ def _cover(pen: Pen, outline: Points, part: Part, picture: Image.Image) -> None:
     picture.paste(layer, mask=mask)
 
 
+def hue_rotation(degrees: float) -> np.ndarray:
+    """Returns the float32 [3, 3] matrix that rotates RGB colours about the grey axis."""
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    same, up, down = (1 + 2 * cos) / 3, (1 - cos) / 3 + sin / 3**0.5, (1 - cos) / 3 - sin / 3**0.5
+    return np.array([[same, down, up], [up, same, down], [down, up, same]], np.float32)
+
+
 def _finish(picture: Image.Image, finish: PostProcessing, seed: int) -> np.ndarray:
     """Blurs `picture`, rotates its hue about the grey axis, optionally inverts it, and adds noise."""
     if finish.blur:
@@ -90,10 +97,7 @@ def _finish(picture: Image.Image, finish: PostProcessing, seed: int) -> np.ndarr
     pixels = np.asarray(picture)
     if finish == PostProcessing():
         return pixels
-    cos, sin = math.cos(math.radians(finish.hue)), math.sin(math.radians(finish.hue))
-    same, up, down = (1 + 2 * cos) / 3, (1 - cos) / 3 + sin / 3**0.5, (1 - cos) / 3 - sin / 3**0.5
-    turn = np.array([[same, down, up], [up, same, down], [down, up, same]], np.float32)
-    turned = pixels.astype(np.float32) @ turn.T
+    turned = pixels.astype(np.float32) @ hue_rotation(finish.hue).T
     if finish.negative:
         turned = 255 - turned
     noise = np.random.default_rng(seed).standard_normal(pixels.shape, np.float32)

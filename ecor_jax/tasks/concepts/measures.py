@@ -1,4 +1,4 @@
-"""Measures of a bottleneck that take more than its predictions: sparsity, interventions, leakage, decomposition.
+"""Measures of a bottleneck that take more than its predictions: sparsity, interventions, leakage, and others.
 
 Each returns what every test picture contributes, by names such as 'sparsity.ncc', so that the means have intervals.
 """
@@ -15,10 +15,13 @@ from ecor_jax.bottleneck.decomposition import decompose
 from ecor_jax.bottleneck.head import Bottleneck
 from ecor_jax.bottleneck.sparse import layers_by_effective
 from ecor_jax.clip.model import unit
+from ecor_jax.data.procedural import Procedural
 from ecor_jax.errors import UserError
+from ecor_jax.features.encoders import ClipEncoder, DualEncoder
 from ecor_jax.metrics.concepts import POLICIES, contributing_concepts, interventions
 from ecor_jax.tasks.concepts.data import ConceptsDataset
 from ecor_jax.tasks.concepts.heads import linear, outputs
+from ecor_jax.tasks.concepts.parts import named_parts
 
 CORRECTED = (0, 1, 2, 5, 10, 20, 50, 100, 200)
 """Numbers of concepts that interventions correct."""
@@ -37,6 +40,8 @@ ROWS = {
         "precision_at_5",
         f"share of the {NAMED} largest weights that it shows",
     ),
+    "Words drop": ("parts", "words_drop", "fall of the class's probability without the part that the words name"),
+    "Chance drop": ("parts", "chance_drop", "the same without a random drawn part"),
 }
 """The columns of the page's table: the measure, its key, and what it is."""
 
@@ -47,7 +52,7 @@ Each = Mapping[str, Shaped[np.ndarray, "N"]]
 class Measured:
     """A trained bottleneck with the features and scores of its training and test pictures.
 
-    seed: of random orders. penalty: of the decomposition.
+    encoder: made the features. seed: of random orders. penalty: of the decomposition.
     """
 
     def __init__(
@@ -56,10 +61,11 @@ class Measured:
         data: ConceptsDataset,
         train: Float[np.ndarray, "train embed"],
         test: Float[np.ndarray, "test embed"],
+        encoder: DualEncoder,
         seed: int,
         penalty: float,
     ):
-        self.head, self.data, self.seed, self.penalty = head, data, seed, penalty
+        self.head, self.data, self.encoder, self.seed, self.penalty = head, data, encoder, seed, penalty
         self.features, self.tested = train, test
         self.scores, self.tested_scores = (_cosines(head, features) for features in (train, test))
         self.labels, self.gold = (np.argmax(split.targets, axis=1) for split in (data.train, data.test))
@@ -141,11 +147,20 @@ def decomposition(of: Measured) -> Each:
     return each | {"precision_at_5": there.sum(axis=1) / np.maximum(named.sum(axis=1), 1)}
 
 
+def parts(of: Measured) -> Each:
+    """Returns what the parts are worth that words, saliency and chance name, for some drawings (`concepts.parts`)."""
+    drawings, data = of.data.test.pictures, of.data
+    assert isinstance(drawings, Procedural) and isinstance(of.encoder, ClipEncoder)
+    typical = of.scores.mean(axis=0)
+    return named_parts(of.head, of.encoder, drawings, of.tested, data.descriptors.phrases, data.classes, typical)
+
+
 MEASURES: Mapping[str, Callable[[Measured], Each]] = {
     "sparsity": sparsity,
     "interventions": corrected,
     "leakage": leakage,
     "decomposition": decomposition,
+    "parts": parts,
 }
 
 
@@ -161,6 +176,8 @@ def check_measures(names: tuple[str, ...], data: ConceptsDataset, *, training: b
             f"evaluation.measures is {','.join(names)!r}, which is for pictures of one class each; "
             "data.single_label is False"
         )
+    if "parts" in names and not isinstance(data.test.pictures, Procedural):
+        raise UserError("evaluation.measures has parts, which needs the built-in drawings (data.images=procedural)")
     for name in names:
         if name in ("interventions", "leakage") and not data.by_picture:
             raise UserError(

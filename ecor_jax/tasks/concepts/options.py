@@ -99,6 +99,7 @@ class ConceptsData(LabelledPictures):
 class ConceptsEvaluation:
     """average: of precision, recall and F1; 'auto': macro for more than two exclusive classes, else binary.
 
+    batch_size: pictures that are evaluated at once.
     resamples: number of resamples of the bootstrap over patients. explained: number of descriptors per explanation.
     measures: names of MEASURES in tasks/concepts/measures.py, with commas, for the bottlenecks among the methods.
     penalty: L1 penalty of the measure decomposition; 0.25 is the default of SpLiCE's package.

@@ -65,7 +65,7 @@ def write_report(
         + NOTICE
         if medical
         else "A picture is compared with descriptors; how well each fits decides, through one weight for each answer.",
-        facts=_facts(config, data),
+        facts=_facts(config, log.opened, data),
         medical=medical,
         several=several,
         scores=scores,
@@ -129,7 +129,7 @@ def _kept(kept: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, dict
     return figures
 
 
-def _facts(config: ConceptsOptions, data: ConceptsDataset) -> dict[str, str]:
+def _facts(config: ConceptsOptions, opened: str, data: ConceptsDataset) -> dict[str, str]:
     head, by = config.head, "" if data.test.patients is None else f" (split by patient: {config.data.seed})"
     named = (("train", data.train), ("validation", data.validation), ("test", data.test))
     splits = [(name, split) for name, split in named if split is not None]
@@ -140,7 +140,7 @@ def _facts(config: ConceptsOptions, data: ConceptsDataset) -> dict[str, str]:
         each = " (" + ", ".join(f"{label} {int(count)}" for label, count in positives) + ")"
         counts.append(f"{name} {len(split.pictures)} images{of}{each if len(data.classes) <= MAX_COUNTED else ''}")
     return {
-        "Encoders": config.model or config.embeddings or "a CLIP pretrained for this run",
+        "Encoders": opened or config.embeddings or "a CLIP pretrained for this run",
         "Pictures": str(data.tally),
         "Data": "; ".join(counts),
         "Descriptors": f"{len(data.descriptors.phrases)}, known to be present by {config.concepts.source}",

@@ -27,7 +27,7 @@ class Evaluation:
     """The head of a method, its predictions for the test pictures, and its scores.
 
     cosines, typical (their means over the training pictures): None for a head without a bottleneck. measures: what each
-    test picture contributes to the measures of `evaluation.measures`, by name.
+    test picture, or each of the first ones, contributes to the measures of `evaluation.measures`, by name.
     """
 
     head: Head

@@ -23,6 +23,7 @@ from ecor_jax.bottleneck.head import Bottleneck, adapter_of
 from ecor_jax.checkpoints.model_dir import Model, load_clip
 from ecor_jax.data.captions import Captions
 from ecor_jax.data.descriptors import Descriptors
+from ecor_jax.data.procedural import Procedural
 from ecor_jax.data.records import Arrays, Source
 from ecor_jax.errors import UserError
 from ecor_jax.features.encoders import ClipEncoder, DualEncoder, FileEncoder
@@ -36,6 +37,7 @@ from ecor_jax.tasks.concepts.heads import BlackBox, ClassNames, Head, mean_descr
 from ecor_jax.tasks.concepts.measures import Measured, check_measures, measured
 from ecor_jax.tasks.concepts.model import ConceptsLearner, HeadLoss, class_weights
 from ecor_jax.tasks.concepts.options import ConceptsOptions
+from ecor_jax.tasks.concepts.parts import check_parts
 from ecor_jax.tasks.concepts.report import write_report
 from ecor_jax.tasks.concepts.results import Evaluation, average_of, evaluated, results_of, table
 from ecor_jax.tasks.outcomes import Outcomes
@@ -141,6 +143,8 @@ class ConceptBottleneck(Task[ConceptsOptions, Evaluation]):
                 else:
                     self.methods, self.saved = ("bottleneck",), self._stored(clip, model)
         if self.training:
+            if "parts" in options.evaluation.measures and isinstance(data.test.pictures, Procedural):
+                check_parts(self.encoder, data.descriptors.phrases, data.test.pictures.size)
             self.features = self.encoder.encode_source(data.train.pictures)
             if data.validation is not None:
                 self.validation = self.encoder.encode_source(data.validation.pictures)
@@ -216,7 +220,8 @@ class ConceptBottleneck(Task[ConceptsOptions, Evaluation]):
         names = self.options.evaluation.measures
         if not names or not self.training or not isinstance(model, Bottleneck):
             return found
-        of = Measured(model, self.data, self.features, self.tested, self.options.seed, self.options.evaluation.penalty)
+        seed, penalty = self.options.seed, self.options.evaluation.penalty
+        of = Measured(model, self.data, self.features, self.tested, self.encoder, seed, penalty)
         return dataclasses.replace(found, measures=measured(names, of))
 
     def save(self, directory: Path, evaluated: Mapping[str, MethodResult[Evaluation]]) -> bool:
@@ -276,7 +281,9 @@ class ConceptBottleneck(Task[ConceptsOptions, Evaluation]):
             for path, values in own.evaluation.measures.items():
                 measure, _, metric = path.partition(".")
                 by_measure.setdefault(f".{measure}", {})[metric] = values
-            found |= {f"methods.{name}{measure}": Outcomes.of(examples, own) for measure, own in by_measure.items()}
+            for measure, own in by_measure.items():
+                count = len(next(iter(own.values())))  # a measure may be of the first pictures alone
+                found[f"methods.{name}{measure}"] = Outcomes.of(examples[:count], own)
         return found
 
     @classmethod

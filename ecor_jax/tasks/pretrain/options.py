@@ -18,8 +18,13 @@ class PretrainData:
       the test pictures of a task with the same `holdout`, `seed` and names of classes, if its images are one path.
     aliases: pairs PICTURES' CLASS=NAME, with commas.
     positives: the captions that match a picture besides its own: those with equal 'text', or of the same 'category'.
+    batch_size: pictures of a step. augment: random changes of the pictures; 'crop_flip' crops and mirrors. workers:
+      processes that read and decode pictures; 0: threads of this process; -1: as many as Grain chooses. on_bad_image:
+      'error', or 'skip' pictures that cannot be read.
     text_length: maximum number of tokens; longer captions are truncated.
-    count: number of the built-in drawings; not used for other images. seed: of the drawings and the holdout.
+    count: number of the built-in drawings; not used for other images. questions: whether their captions answer the
+      questions of `data.procedural.questions`, instead of naming the object and its parts.
+    seed: of the drawings and the holdout.
     """
 
     images: str = ""
@@ -35,6 +40,7 @@ class PretrainData:
     workers: Workers = 0
     on_bad_image: OnBad = "error"
     count: Annotated[int, Within(0, 10**8)] = 0
+    questions: bool = False
     seed: Seed = 0
 
 
@@ -43,6 +49,8 @@ class PretrainOptions(Training):
     """Options of pretraining a CLIP from scratch or from another CLIP.
 
     model: a preset of `clip.config`, or the model directory or hub id of the initial weights.
+    loss: the contrastive loss, CLIP's softmax or SigLIP's sigmoid. steps: number of training steps.
+    log_every, checkpoint_every: steps between lines of metrics.jsonl, and between checkpoints.
     kept_patches: number of random patches of a picture that a step encodes (FLIP); 0: all.
     """
 

@@ -18,11 +18,12 @@ from ecor_jax.clip.model import Clip
 from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.clip.tokenizer import learn_tokenizer
 from ecor_jax.config.options import comma_list, path_list
-from ecor_jax.data.captions import Captions, ListedCaptions, ProceduralCaptions
+from ecor_jax.data.captions import Captions, ListedCaptions, ProceduralCaptions, QuestionCaptions
 from ecor_jax.data.encode import CaptionLabels, Encode
 from ecor_jax.data.images import has_split, open_images
 from ecor_jax.data.in_memory import load_checked
 from ecor_jax.data.procedural import Procedural, vocabulary
+from ecor_jax.data.procedural.questions import Questions
 from ecor_jax.data.records import Source
 from ecor_jax.data.sources import Concatenated, Renamed, split_by_class
 from ecor_jax.data.tally import UNREADABLE
@@ -113,7 +114,10 @@ class Pretrain(Task[PretrainOptions, None]):
 
 def _open(data: PretrainData) -> tuple[Source, Captions]:
     if data.images == "procedural":
-        return Procedural(data.count, style="pretrain", seed=data.seed), ProceduralCaptions()
+        drawings = Procedural(data.count, style="pretrain", seed=data.seed)
+        return (Questions(drawings, None), QuestionCaptions()) if data.questions else (drawings, ProceduralCaptions())
+    if data.questions:
+        raise UserError("data.questions is set; expected the built-in drawings (data.images=procedural)")
     if not data.images:
         raise UserError("--config.data.images is not set: expected a path")
     if not (data.captions or data.descriptors):

@@ -5,17 +5,19 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from absl import logging
+from jaxtyping import UInt64
 from PIL import Image
 
 from ecor_jax.clip.preprocessing import Preprocess
 from ecor_jax.config.options import path_list
 from ecor_jax.data import procedural
 from ecor_jax.data.augment import Augment
-from ecor_jax.data.in_memory import load_checked
+from ecor_jax.data.in_memory import InMemory, load_checked
 from ecor_jax.data.procedural import Procedural
+from ecor_jax.data.procedural.questions import Questions, question_vocabulary
 from ecor_jax.data.records import Source
 from ecor_jax.data.sources import without_classes
-from ecor_jax.data.tally import UNREADABLE, Tally
+from ecor_jax.data.tally import OVERLAP, UNREADABLE, Tally
 from ecor_jax.data.vocabulary import Vocabulary, folder_names, match
 from ecor_jax.errors import UserError, some_of
 from ecor_jax.tasks.rationale.options import RationaleData
@@ -38,6 +40,20 @@ class Dataset:
     drawings: Procedural | None = None
     """The test pictures if they are the built-in drawings."""
 
+    @property
+    def trained_on(self) -> UInt64[np.ndarray, "pictures"] | None:
+        """The distinct digests of the training and validation pictures, ascending; None if they were not all read.
+
+        A validation split that is the test split counts as the latter.
+        """
+        if self.train is None or self.train.digests is None:
+            return None
+        if self.validation is None:
+            return np.unique(self.train.digests)
+        if self.validation.digests is None or self.test.digests is None:
+            return None
+        return np.union1d(self.train.digests, np.setdiff1d(self.validation.digests, self.test.digests))
+
     def fingerprint(self) -> list[object]:
         """Returns plain values that identify the data."""
         words, sources = self.vocabulary, (self.train, self.validation, self.test)
@@ -52,21 +68,29 @@ def open_dataset(
     *,
     training: bool,
     too_long: Callable[[Vocabulary], Sequence[str]] = lambda vocabulary: (),
+    trained_on: UInt64[np.ndarray, "pictures"] | None = None,
 ) -> Dataset:
     """Opens the dataset that the options describe, with its images in memory if they fit (`in_memory.load_checked`).
 
     too_long: returns the rationales whose prompts exceed the text tower's context; `data.on_long` applies to them.
+    trained_on: digests of the pictures that the model was trained on before; `data.on_overlap` applies to them.
     """
     tally, drawn = Tally(), None
     if data.images == PROCEDURAL:
         # Drawings have the input size of the tower.
         procedural_sets = drawings(data, len(preprocess(Image.new("RGB", (8, 8)))))
         sets: dict[str, Source] = {**procedural_sets}
-        drawn = procedural_sets["test"]
-        for source in sets.values() if training else [drawn]:
+        if data.question:
+            sets = {name: Questions(source, data.question) for name, source in procedural_sets.items()}
+        else:
+            drawn = procedural_sets["test"]
+        for source in sets.values() if training else [sets["test"]]:
             tally.add_source(source)
-        vocabulary, folders = procedural.vocabulary(), {}
+        vocabulary = question_vocabulary(data.question) if data.question else procedural.vocabulary()
+        folders = {}
     else:
+        if data.question:
+            raise UserError(f"data.question is {data.question!r}; expected the built-in drawings (data.images)")
         for option in ("images", "rationales"):
             if not getattr(data, option):
                 raise UserError(f"--config.data.{option} is not set: expected a path")
@@ -82,7 +106,35 @@ def open_dataset(
         prepared = prepared_for(preprocess, data.resize, training=name == "train")
         sets[name] = _usable(sets[name], own, data, prepared, augment, tally)
     logging.info("%s", vocabulary.describe())
+    if drawn is None:  # drawings of different splits and seeds differ
+        known = sets["train"].digests if training else trained_on
+        sets["test"] = without_overlap(sets["test"], known, data.on_overlap, tally)
     return Dataset(vocabulary, sets.get("train"), sets.get("validation"), sets["test"], tally, drawn)
+
+
+def without_overlap(
+    test: Source, trained_on: UInt64[np.ndarray, "pictures"] | None, on_overlap: str, tally: Tally
+) -> Source:
+    """Returns the test pictures without those that the model was trained on, which are told by their bytes.
+
+    With `on_overlap` "allow" they are counted alone; likewise nothing is left out if the pictures of the training or
+    of the test were not all read. Raises UserError if no picture remains.
+    """
+    if trained_on is None or not isinstance(test, InMemory):
+        return test
+    seen = np.isin(test.digests, trained_on)
+    count = int(seen.sum())
+    if on_overlap == "allow":
+        tally.trained_on = count
+        return test
+    if count == len(test):
+        raise UserError(
+            f"{test.origin}: the model was trained on all {count} pictures; expected others "
+            "(data.on_overlap=allow evaluates it on these)"
+        )
+    tally.trained_on = 0
+    tally.skip(OVERLAP, count, lines=[f"{test.origin}: {count} of {len(test)} test pictures are training pictures"])
+    return test.take(~seen) if count else test
 
 
 def with_distractors(vocabulary: Vocabulary, data: RationaleData) -> Vocabulary:

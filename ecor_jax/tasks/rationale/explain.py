@@ -1,5 +1,6 @@
 """`RationaleExplainer`: explains a user's pictures by categories and rationales."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,9 @@ import numpy as np
 from absl import logging
 from jax.sharding import Mesh
 from jaxtyping import Float
+from tqdm import tqdm
 
+from ecor_jax.atomic import cache_folder
 from ecor_jax.config.options import comma_list
 from ecor_jax.data.decode import picture_of
 from ecor_jax.data.encode import Encode
@@ -28,10 +31,12 @@ from ecor_jax.tasks.rationale.doubly_right import majority_vote, pairs_that_vote
 from ecor_jax.tasks.rationale.explanation import ExplainedPicture, explanation_of
 from ecor_jax.tasks.rationale.methods import find_methods, make_banks, over_context, words_of
 from ecor_jax.tasks.rationale.model import RationaleModel
-from ecor_jax.tasks.rationale.predict import MANY, Predictions, banks_of_named, predict, predict_without_bank
+from ecor_jax.tasks.rationale.predict import Predictions, banks_of_named, predict, predict_without_bank
 from ecor_jax.tasks.rationale.saliency import batch_size, pair_columns, saliency_maps
 from ecor_jax.tasks.rationale.tuned import Tuned, TunedModel, load_tuned
 
+MANY = 2**16
+"""Number of pairs above which only those are encoded that the search for the top pairs reaches."""
 Rationales = str | Path | Mapping[str, Sequence[str]] | None
 
 
@@ -108,12 +113,19 @@ class RationaleExplainer(Explainer[ExplainedPicture]):
         batches = eval_batches(source, encode, batch_size=batch)
         how: Any = {"mesh": mesh, "total": len(records), "name": name}
         outer, inner = words_of(method, vocabulary).values()
-        if method.order != "pairs" and method.conditional and len(outer) * len(inner) > MANY:
+        pairs = len(outer) * len(inner)
+        if method.order != "pairs" and method.conditional and pairs > MANY:
             # More ranked pairs would need more candidates to be encoded, so the counterfactual has these alone.
             few = predict_without_bank(loaded.model, tuned.prompts, method, vocabulary, batches, top_k=top_k, **how)
-            if few is not None:
-                maps = self._maps_without_bank(tuned, vocabulary, few, views, mesh, name) if views else None
-                return few, self._details(views, maps, removals(method, few, vocabulary, top_k))
+            maps = self._maps_without_bank(tuned, vocabulary, few, views, mesh, name) if views else None
+            return few, self._details(views, maps, removals(method, few, vocabulary, top_k))
+        if method.order == "pairs" and pairs > MANY:
+            size = pairs * loaded.model.clip.config.embed_dim * 4 / 2**30
+            tqdm.write(
+                f"{name}: one softmax over {pairs:,} pairs, which are all encoded: {size:.1f} GiB of memory and of "
+                f"{cache_folder()}; other pictures and later commands use them too",
+                file=sys.stderr,
+            )
         banks = make_banks(method, loaded.model, vocabulary, mesh, [own.method for own in chosen.values()])
         model = RationaleModel(loaded.model, tuned.prompts, banks, mesh, len(inner))
         ranked = predict(model, method, batches, top_k=depth(method, vocabulary, top_k), **how)

@@ -40,19 +40,20 @@ class Counterfactual(Plain):
 
 @dataclasses.dataclass(frozen=True)
 class Explanation(Plain):
-    """The explanation of one picture by one method: its top pairs, most probable first, and the category they vote for.
+    """The explanation of one picture by one method: its top pairs, most probable first, and the category that it names.
 
-    likeliest, probability: the category with the largest marginal probability, and that probability; None if they were
-    not computed. outcome: "rr", "rw", "wr" or "ww" (`tasks.rationale.doubly_right`); None without gold labels.
+    voted: the category that most of the pairs name. likeliest, probability: the category with the largest marginal
+    probability, and that probability; None if they were not computed, because that takes all pairs.
+    outcome: "rr", "rw", "wr" or "ww" (`tasks.rationale.doubly_right`); None without gold labels.
     saliency: a map of the log-probability of each pair; empty if not computed. counterfactual: None if not searched.
     classes, rationales: numbers of candidates.
 
-    Raises ValueError if the counterfactual is the category itself.
+    Raises ValueError if the category of the counterfactual is the voted one.
     """
 
     method: str
     pairs: Sequence[Pair]
-    category: str
+    voted: str
     likeliest: str | None
     probability: float | None
     classes: int
@@ -60,24 +61,32 @@ class Explanation(Plain):
     outcome: str | None = None
     saliency: Sequence[SaliencyMap] = ()
     counterfactual: Counterfactual | None = None
-    derived = ("votes", "chance")
+    derived = ("category", "votes", "chance")
 
     def __post_init__(self) -> None:
-        if self.counterfactual is not None and self.counterfactual.category == self.category:
+        if self.counterfactual is not None and self.counterfactual.category == self.voted:
             raise ValueError(
-                f"{self.method}: without {list(self.counterfactual.removed)} the vote is {self.category!r} too"
+                f"{self.method}: without {list(self.counterfactual.removed)} the vote is {self.voted!r} too"
             )
+
+    @property
+    def category(self) -> str:
+        """The category that the method names: the likeliest one if known.
+
+        In an evaluation it is the voted one, which decides the outcome (DROR, arXiv 2212.06202).
+        """
+        return self.voted if self.outcome is not None or self.likeliest is None else self.likeliest
 
     @property
     def votes(self) -> int:
         """The number of top pairs with the voted category."""
-        return sum(pair.category == self.category for pair in self.pairs)
+        return sum(pair.category == self.voted for pair in self.pairs)
 
     @property
     def tied(self) -> tuple[str, ...]:
         """The other categories with as many votes; the most probable pair broke the tie."""
         votes = Counter(pair.category for pair in self.pairs)
-        return tuple(name for name, count in votes.items() if count == self.votes and name != self.category)
+        return tuple(name for name, count in votes.items() if count == self.votes and name != self.voted)
 
     @property
     def chance(self) -> float:

@@ -19,6 +19,7 @@ from jaxtyping import Array, Float, Int
 from tqdm import tqdm
 
 from ecor_jax.parallel.mesh import platform
+from ecor_jax.parallel.progress import count_first
 from ecor_jax.parallel.shards import Shards
 
 LOGITS, GATHERED = 2**22, 2**23
@@ -106,13 +107,11 @@ def top_pairs_of(
     scale: Float[Array, ""],
     k: int,
     texts_of: Callable[[int], Float[np.ndarray, "inner embed"]],
-    most: int,
-) -> TopPairs | None:
+) -> TopPairs:
     """Computes `top_pairs` of one image without a bank of pairs, whose embeddings are expensive to compute.
 
     texts_of: returns the pair embeddings of one outer candidate. It is called in descending order of P(o), until the
       k-th best pair is at least as probable as the next P(o).
-    most: maximum number of calls; the function returns None if more are needed.
     """
     prior = np.asarray(jax.nn.log_softmax(cosines(image[None], outer) * scale))[0]
     best = _no_pairs(1, k)
@@ -121,10 +120,8 @@ def top_pairs_of(
             bar.total = int((prior > float(best.log_prob[0, -1])).sum())
             if at >= bar.total:
                 break
-            if at == most:
-                return None
             best = _look_at(image, jnp.asarray(texts_of(number)), scale, jnp.int32(number), prior[number], best)
-            bar.update()
+            bar.update() if at else count_first(bar, 1)
     return best
 
 

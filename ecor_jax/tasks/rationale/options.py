@@ -12,7 +12,11 @@ from ecor_jax.training.options import Optimizer
 
 @dataclasses.dataclass(frozen=True)
 class Templates:
-    """Prompts that replace those of all methods; empty: each method's own."""
+    """Prompts that replace those of all methods; {c} is the category, {r} the rationale.
+
+    outer: prompt of the first factor; empty: each method's own. pair: prompt of the second factor, or of pairs; empty:
+    each method's own.
+    """
 
     outer: Annotated[str, Placeholders("cr")] = ""
     pair: Annotated[str, Placeholders("cr")] = ""
@@ -37,7 +41,10 @@ class RationaleLoss:
 
 @dataclasses.dataclass(frozen=True)
 class Prompts:
-    """Visual prompt tokens (`clip.prompts`). layers: shallow, deep, or layer numbers with commas.
+    """Visual prompt tokens (`clip.prompts`).
+
+    count: number of tokens of a layer. initialisation: 'vpt', uniform as in VPT, or 'normal', standard normal (DROR).
+    layers: shallow, deep, or layer numbers with commas.
 
     border: width in pixels of a learnable frame that is added to pictures; 0: none.
     """
@@ -52,19 +59,25 @@ class Prompts:
 class RationaleData(LabelledPictures):
     """Pictures and rationales (`tasks.rationale.data`).
 
+    question: of the built-in drawings: the question whose answers are the classes (`data.procedural.questions`); empty:
+      what a drawing shows.
     rationales: a JSON file {class: [rationale, ...]}.
+    augment: random changes of training pictures; 'crop_flip' crops and mirrors.
     distractors: other such files, with commas. Their classes and rationales become candidates without pictures, in a
-      random order by `seed`, until there are `pairs` pairs.
+      random order by `seed`. pairs: number of pairs until which classes are added; 0 without distractors.
     on_missing: 'error', or 'allow' classes that only the pictures or only the rationales have.
+    on_overlap: 'skip', or 'allow' test pictures with the bytes of a picture that the model was trained on.
     on_long: 'error', or 'skip' rationales whose prompts exceed the context of the text tower.
     rationales_per_prompt: number of rationales of a class that a prompt joins by " and "; 0: all of a class.
     resize: 'model', the preprocessing of the CLIP; 'dror', that of DROR's released code: training pictures are squashed
       to a square; of other pictures, the shorter side is scaled to 256/224 of the input size before the crop.
     """
 
+    question: Literal["", "colour", "count", "part", "where", "caption"] = ""
     rationales: str = ""
     distractors: str = ""
     pairs: Annotated[int, Within(0, MAX_PAIRS)] = 0
+    on_overlap: Literal["skip", "allow"] = "skip"
     on_long: OnBad = "error"
     rationales_per_prompt: Annotated[int, Within(0, 1000)] = 1
     augment: Literal["none", "flip", "crop_flip"] = "none"
@@ -75,6 +88,7 @@ class RationaleData(LabelledPictures):
 class RationaleEvaluation:
     """mode: criterion for a right rationale (`tasks.rationale.doubly_right`).
 
+    batch_size: pictures that are evaluated at once.
     top_k: number of pairs that vote; 0: five, or all pairs if there are fewer.
     calibration: whether to compute marginal probabilities of categories and rationales too, for their calibration.
       These are sums over all pairs, which the search for the top pairs does not need.

@@ -16,7 +16,7 @@ from collections import defaultdict
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 from ecor_jax.clip.model import unit
 from ecor_jax.clip.saliency import saliency
@@ -26,17 +26,20 @@ from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.parallel.map_batches import map_batches
 from ecor_jax.parallel.shards import Shards
 from ecor_jax.tasks.batches import padded_batches
+from ecor_jax.tasks.drawn_parts import (
+    MOST,
+    brightest_parts,
+    peaks_within,
+    random_parts,
+    without_parts,
+    worth_of_parts,
+)
 from ecor_jax.tasks.rationale.details import depth, removals
 from ecor_jax.tasks.rationale.doubly_right import majority_vote
 from ecor_jax.tasks.rationale.joint import Banks, marginals
 from ecor_jax.tasks.rationale.methods import Method, Order
 from ecor_jax.tasks.rationale.model import RationaleModel
-from ecor_jax.tasks.rationale.pointing import patches_of
 from ecor_jax.tasks.rationale.predict import Predictions, predict
-
-EXPLANATIONS = ("words", "ranked", "saliency", "counterfactual", "chance")
-MOST = 200
-"""Maximum number of drawings."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,12 +89,7 @@ def named_parts(
     batch_size: int,
     name: str,
 ) -> dict[str, Float[np.ndarray, "drawings"]]:
-    """Returns what each of the first MOST drawings contributes, by names such as 'words_drop'.
-
-    EXPLANATION_drawn: whether it names a part that is drawn. EXPLANATION_drop: by how much the probability of the
-    category falls without this part; 0 if none is drawn. EXPLANATION_changes: whether another
-    category is then likelier, where it was the likeliest. EXPLANATION_agrees: whether it names the part that the words
-    do. hit: whether the peak of the map shows the part that the words name.
+    """Returns what each of the first MOST drawings contributes (`drawn_parts.worth_of_parts`).
 
     predicted: the predictions for all drawings; a majority votes. name: that of the method, for the progress bars.
     """
@@ -104,42 +102,17 @@ def named_parts(
     how = {"batch_size": batch_size, "mesh": mesh}
     maps = _mapped(_Maps(method.order), model, {"image": images, "category": category}, f"maps of {name}", **how)
     ranked, removed = _ranked(model, method, vocabulary, images, pairs, name, **how)
-    random = np.random.default_rng(0)
     named = {
         "words": [vocabulary.rationales[own[place]] for own, place in zip(pairs[1], first.tolist(), strict=True)],
         "ranked": [min(own, key=order.__getitem__) for own, order in zip(shown, ranked, strict=True)],
-        "saliency": [
-            max(own, key=lambda part: mean_within(maps[row], drawings.mask(row, part))) for row, own in enumerate(shown)
-        ],
+        "saliency": brightest_parts(drawings, maps, shown),
         "counterfactual": removed,
-        "chance": [own[random.integers(len(own))] for own in shown],
+        "chance": random_parts(shown),
     }
-    drawn = {
-        what: np.array([part in own for part, own in zip(parts, shown, strict=True)]) for what, parts in named.items()
-    }
-
-    def without(row: int, part: str) -> np.ndarray:
-        return np.asarray(drawings.without(row, part)["image"]) if part in shown[row] else images[row]
-
-    changed = [np.stack([without(row, part) for row, part in enumerate(named[what])]) for what in EXPLANATIONS]
-    columns = {"image": np.concatenate([images, *changed]), "category": np.tile(category, 1 + len(EXPLANATIONS))}
+    changed = without_parts(drawings, named, shown)
+    columns = {"image": np.stack(changed), "category": np.tile(category, 1 + len(named))}
     told = _mapped(_Category(method.order), model, columns, f"drawings without parts, {name}", **how)
-    before, *after = told.reshape(1 + len(EXPLANATIONS), count, 2)
-    each: dict[str, np.ndarray] = {}
-    for what, own in zip(EXPLANATIONS, after, strict=True):
-        each[f"{what}_drawn"] = drawn[what]
-        each[f"{what}_drop"] = before[:, 0] - own[:, 0]
-        each[f"{what}_changes"] = before[:, 1] * (1 - own[:, 1])
-        if what != "words":
-            same = np.array([part == words for part, words in zip(named[what], named["words"], strict=True)])
-            each[f"{what}_agrees"] = drawn[what] & same
-    each["hit"] = np.array(
-        [
-            known and patches_of(drawings.mask(row, part), len(maps[row])).ravel()[maps[row].argmax()] > 0
-            for row, (part, known) in enumerate(zip(named["words"], drawn["words"], strict=True))
-        ]
-    )
-    return {key: values.astype(np.float64) for key, values in each.items()}
+    return worth_of_parts(named, shown, told, peaks_within(drawings, maps, named["words"], shown))
 
 
 def _mapped(function, model: RationaleModel, columns: dict[str, np.ndarray], name: str, *, batch_size: int, mesh: Mesh):
@@ -179,9 +152,3 @@ def _ranked(
         for own, equal in zip(removed, same, strict=True)
     ]
     return ranks, firsts
-
-
-def mean_within(values: Float[np.ndarray, "side side"], mask: Bool[np.ndarray, "size size"]) -> float:
-    """Returns the mean of a map over a mask; less than any mean if the mask is empty."""
-    cover = patches_of(mask, len(values))
-    return float((values * cover).sum() / cover.sum()) if cover.any() else -np.inf

@@ -24,6 +24,7 @@ from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.metrics.bootstrap import means_with_intervals, percent_with_interval
 from ecor_jax.parallel.map_batches import map_batches
 from ecor_jax.tasks.batches import padded_batches
+from ecor_jax.tasks.drawn_parts import patches_of
 from ecor_jax.tasks.rationale.methods import Order
 from ecor_jax.tasks.rationale.model import RationaleModel
 from ecor_jax.tasks.rationale.saliency import log_joints, pair_columns, pair_maps
@@ -131,11 +132,6 @@ def pointing_columns(
     masks = [drawings.mask(index, text) for index, text in zip(chosen.tolist(), named, strict=True)]
     shows = np.array([patches_of(mask, side) > 0 for mask in masks], bool)
     return columns, shows.reshape(-1, side, side)
-
-
-def patches_of(mask: Bool[np.ndarray, "size size"], side: int) -> Float[np.ndarray, "side side"]:
-    """Returns the share of each patch that a mask covers."""
-    return mask.reshape(side, len(mask) // side, side, -1).mean(axis=(1, 3))
 
 
 def orders_of(maps: Float[np.ndarray, "pictures 2 rows columns"]) -> Int[np.ndarray, "pictures 3 patches"]:

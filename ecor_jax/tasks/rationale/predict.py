@@ -2,16 +2,18 @@
 
 import dataclasses
 import functools
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import logging
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
+from tqdm import tqdm
 
+from ecor_jax.atomic import cache_folder
 from ecor_jax.checkpoints.model_dir import Model
 from ecor_jax.clip.prompts import VisualPrompts
 from ecor_jax.data.vocabulary import Vocabulary
@@ -23,10 +25,8 @@ from ecor_jax.tasks.rationale.joint import Banks, TopPairs, cosines, likeliest, 
 from ecor_jax.tasks.rationale.methods import Method, categories_and_rationales, outer_prompts, words_of
 from ecor_jax.tasks.rationale.model import PromptedTower, RationaleModel
 
-MANY = 2**16
-"""Maximum number of pairs per picture that `predict_without_bank` encodes."""
 KEPT = 256
-"""Number of outer candidates whose pair embeddings stay in memory."""
+"""Number of outer candidates whose pair embeddings stay in memory, for the next picture."""
 
 
 class Predictions(NamedTuple):
@@ -88,11 +88,10 @@ def predict_without_bank(
     mesh: Mesh,
     total: int,
     name: str,
-) -> Predictions | None:
+) -> Predictions:
     """Runs `predict` without calibration and without a bank of pairs, for a factorised method and few pictures.
 
-    The pairs of an outer candidate are encoded when the search reaches it, and cached on disk. Returns None if a
-    picture needs more than MANY pairs: a bank of all pairs is then cheaper, because prompts share their prefixes.
+    The pairs of an outer candidate are encoded when the search reaches it, and cached on disk.
     """
     _, inner = words_of(method, vocabulary).values()
 
@@ -103,12 +102,12 @@ def predict_without_bank(
     bank = jnp.asarray(embed_texts(model, outer_prompts(method, vocabulary)))
     images, gold = map_batches(_embed, PromptedTower(model, prompts), batches, mesh, total=total, name=name)
     scale = model.clip.scale()
-    found, most = [], -(-MANY // len(inner))
-    for image in images:
-        found.append(top_pairs_of(jnp.asarray(image), bank, scale, top_k, texts_of, most))
-        if found[-1] is None:
-            logging.info("%s: more than %d candidates have to be looked at; all pairs are encoded", name, most)
-            return None
+    tqdm.write(
+        f"{name}: {len(bank):,} x {len(inner):,} candidates; {len(inner):,} prompts are encoded for each of the first "
+        f"that the search reaches, and kept in {cache_folder()}",
+        file=sys.stderr,
+    )
+    found = [top_pairs_of(jnp.asarray(image), bank, scale, top_k, texts_of) for image in images]
     pairs = jax.tree.map(lambda *columns: np.concatenate(columns), *found)
     return _predictions(method, pairs, (), None, gold, name)
 

@@ -1,6 +1,6 @@
 """Writes the report page of a run or an evaluation of the rationale task."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,9 @@ import numpy as np
 from ecor_jax.data.decode import picture_of
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.metrics.calibration import Bin, expected_calibration_error, reliability
+from ecor_jax.pages.numbers import duration
 from ecor_jax.pages.page import write_page
+from ecor_jax.tasks.base import Log
 from ecor_jax.tasks.rationale.causal import ChangedDrawings
 from ecor_jax.tasks.rationale.data import Dataset
 from ecor_jax.tasks.rationale.doubly_right import each_rate, rates
@@ -32,13 +34,14 @@ def write_rationale_report(
     dataset: Dataset,
     evaluations: Mapping[str, Evaluation],
     top_k: int,
-    metrics: Sequence[Mapping[str, Any]],
+    log: Log,
     seconds: Mapping[str, float],
-    commands: Sequence[str],
+    encoding: float,
 ) -> Path:
     """Writes `directory/index.html`: table, pictures, classes, calibration and training curves; returns its path.
 
-    metrics: lines of metrics.jsonl. seconds: duration of tuning and evaluating each method, since the last resume.
+    seconds: duration of tuning and evaluating each method, since the last resume. encoding: seconds in which the
+    prompts of all methods were encoded or read from the cache.
     """
     classes = len(vocabulary.classes) <= MAX_CLASSES
     return write_page(
@@ -48,7 +51,7 @@ def write_rationale_report(
         kind=f"Categories with reasons, by {', '.join(evaluations)}",
         intro="Each method names the category of a picture and the rationales it gives for it. "
         "A picture is doubly right only if both are.",
-        facts=_facts(config, vocabulary, dataset, top_k),
+        facts=_facts(config, log.opened, vocabulary, dataset, top_k) | {"Prompts encoded in": duration(encoding)},
         methods={name: evaluation.rates for name, evaluation in evaluations.items()},
         seconds=seconds,
         pictures=_pictures(config.report.pictures, vocabulary, dataset, evaluations),
@@ -59,15 +62,17 @@ def write_rationale_report(
         curves_of_pointing=CURVES,
         calibration=_calibration(evaluations),
         ece=expected_calibration_error,
-        metrics=metrics,
-        commands=commands,
+        metrics=log.metrics,
+        commands=[f"ecor-jax explain --model={log.model} --images PICTURE --output=page"] if log.model else [],
         left_out=dataset.tally.lines,
     )
 
 
-def _facts(config: RationaleOptions, vocabulary: Vocabulary, dataset: Dataset, top_k: int) -> dict[str, str]:
+def _facts(
+    config: RationaleOptions, opened: str, vocabulary: Vocabulary, dataset: Dataset, top_k: int
+) -> dict[str, str]:
     facts = {
-        "Model": config.model,
+        "Model": opened or "pretrained for this run",
         "Pictures": str(dataset.tally),
         "Test pictures": str(len(dataset.test)),
         "Classes": str(len(vocabulary.classes)),

@@ -1,6 +1,7 @@
 """The rationale task: tunes visual prompts for methods such as ECOR and DROR and evaluates them on a dataset."""
 
 import functools
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 from flax import nnx
 
 from ecor_jax.bottleneck.directory import is_bottleneck
-from ecor_jax.clip.prompts import VisualPrompts
+from ecor_jax.clip.prompts import VisualPrompts, prompt_layers
 from ecor_jax.data.augment import Augment
 from ecor_jax.data.decode import picture_of
 from ecor_jax.data.encode import Encode, GoldLabels
@@ -41,6 +42,7 @@ from ecor_jax.tasks.rationale.pointing import pointing_lines, pointing_test
 from ecor_jax.tasks.rationale.predict import Embedded, Predictions, embed_images, predict
 from ecor_jax.tasks.rationale.report import shown_numbers, write_rationale_report
 from ecor_jax.tasks.rationale.tuned import Tuned, TunedModel, load_tuned, save_tuned
+from ecor_jax.tasks.splits import PROCEDURAL
 from ecor_jax.training.loop import Validate
 
 
@@ -89,8 +91,11 @@ class Rationale(Task[RationaleOptions, Evaluation]):
             self.clip.preprocess,
             training=self.training,
             too_long=functools.partial(over_context, self.recipes.values(), self.clip),
+            trained_on=loaded.trained_on,
         )
         self.tally = self.dataset.tally
+        if self.tuned and self.tally.trained_on is None and self.dataset.drawings is None:
+            self.tally.lines.append(f"{model}: whether it was trained on some of these pictures is not known")
         assert_same("the data", self.dataset.fingerprint)
         self.joined = None
         asked = {name: getattr(options.evaluation, name) for name in ("causal", "parts")}
@@ -98,7 +103,8 @@ class Rationale(Task[RationaleOptions, Evaluation]):
         for name in asked:
             if asked[name] and (self.dataset.drawings is None or together != 1):
                 raise UserError(
-                    f"evaluation.{name} is set; expected the built-in drawings, with one rationale per prompt"
+                    f"evaluation.{name} is set; expected the built-in drawings, with one rationale per prompt and "
+                    "without data.question"
                 )
         for name in ("pointing", "parts"):
             if asked[name]:
@@ -112,6 +118,13 @@ class Rationale(Task[RationaleOptions, Evaluation]):
                 )
         self.top_k = pairs_that_vote(options.evaluation.top_k or None, self.vocabulary, "evaluation.top_k")
         check_batch_sizes(options, self.mesh.size, training=self.training)
+        if self.training and any(recipe.tuned for recipe in self.recipes.values()):
+            # Raises UserError for wrong layers before any text is encoded.
+            prompt_layers(options.prompts.layers, self.clip.clip.config.vision.layers)
+        start = time.perf_counter()
+        # Here, so that the time of the first method is without the prompts that others share with it.
+        self._banks_of(next(iter(self.methods)))
+        self.seconds = time.perf_counter() - start
 
     def _check_pixels(self, name: str) -> None:
         """Raises UserError if the pixels of a drawing are not those of the patches, which have to show its parts."""
@@ -222,7 +235,8 @@ class Rationale(Task[RationaleOptions, Evaluation]):
         tuned = {name: Tuned(self.recipes[name], own.model) for name, own in evaluated.items() if own.model is not None}
         if tuned:
             together = self.options.data.rationales_per_prompt
-            save_tuned(directory, TunedModel(self.clip, tuned, self.dataset.vocabulary, together))
+            words, seen = self.dataset.vocabulary, self.dataset.trained_on
+            save_tuned(directory, TunedModel(self.clip, tuned, words, together, seen))
         return bool(tuned)
 
     def results(self, evaluated: Mapping[str, MethodResult[Evaluation]]) -> dict[str, Any]:
@@ -266,9 +280,9 @@ class Rationale(Task[RationaleOptions, Evaluation]):
             self.dataset,
             {name: own.evaluation for name, own in evaluated.items()},
             self.top_k,
-            log.metrics,
+            log,
             {name: own.seconds for name, own in evaluated.items()},
-            commands=[f"ecor-jax explain --model={log.model} --images PICTURE --output=page"] if log.model else [],
+            self.seconds,
         )
 
     def answers(self, evaluated: Mapping[str, MethodResult[Evaluation]]) -> Iterator[dict[str, Any]]:
@@ -296,7 +310,7 @@ class Rationale(Task[RationaleOptions, Evaluation]):
     def outcomes(self, evaluated: Mapping[str, MethodResult[Evaluation]]) -> dict[str, Outcomes]:
         test = self.dataset.test
         # Drawings of another seed have the same names.
-        drawn = "" if self.dataset.drawings is None else f"{self.options.data.seed} "
+        drawn = f"{self.options.data.seed} " if self.options.data.images == PROCEDURAL else ""
         examples = tuple(drawn + name for name in test.names)
         found = {}
         for name, own in evaluated.items():
@@ -315,13 +329,16 @@ class Rationale(Task[RationaleOptions, Evaluation]):
     def explainer(cls, model: str) -> RationaleExplainer:
         return RationaleExplainer(model)
 
-    def _with(self, method: str, prompts: VisualPrompts | None) -> RationaleModel:
+    def _banks_of(self, method: str) -> Banks:
         if self._banks is None or self._banks[0] != method:  # only one is kept, because banks are large
             self._banks = None
             recipes = self.recipes.values()
             self._banks = method, make_banks(self.recipes[method], self.clip, self.vocabulary, self.mesh, recipes)
+        return self._banks[1]
+
+    def _with(self, method: str, prompts: VisualPrompts | None) -> RationaleModel:
         _, inner = words_of(self.recipes[method], self.vocabulary).values()
-        return RationaleModel(self.clip, prompts, self._banks[1], self.mesh, len(inner))
+        return RationaleModel(self.clip, prompts, self._banks_of(method), self.mesh, len(inner))
 
     def _encode(self, augment: Augment, *, training: bool) -> Encode:
         preprocess = prepared_for(self.clip.preprocess, self.options.data.resize, training=training)

@@ -1,4 +1,4 @@
-"""Saves and loads tuned models: a CLIP's model directory with `ecor.json` and `prompts.safetensors` in it."""
+"""Saves and loads tuned models: a CLIP's model directory with DESCRIPTION, PROMPTS and TRAINED_ON in it."""
 
 import dataclasses
 import json
@@ -9,11 +9,21 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jaxtyping import UInt64
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from ecor_jax.atomic import write_json
-from ecor_jax.checkpoints.model_dir import DESCRIPTION, PROMPTS, RATIONALES, Model, load_clip, new_directory, write_clip
+from ecor_jax.checkpoints.model_dir import (
+    DESCRIPTION,
+    PROMPTS,
+    RATIONALES,
+    TRAINED_ON,
+    Model,
+    load_clip,
+    new_directory,
+    write_clip,
+)
 from ecor_jax.clip.prompts import VisualPrompts, prompt_layers
 from ecor_jax.data.vocabulary import Vocabulary
 from ecor_jax.errors import UserError
@@ -38,12 +48,15 @@ class TunedModel:
 
     vocabulary: that of the training; of an untuned CLIP, the content of its file RATIONALES, or None without one.
     rationales_per_prompt: the number of its rationales that a prompt joined (`data.joined`).
+    trained_on: the distinct digests (`data.records.digest`) of the training and validation pictures, ascending; None if
+      the model is untuned, or if its pictures exceeded the memory and were not all read before the training.
     """
 
     model: Model
     tuned: Mapping[str, Tuned]
     vocabulary: Vocabulary | None
     rationales_per_prompt: int = 1
+    trained_on: UInt64[np.ndarray, "pictures"] | None = None
 
 
 def save_tuned(directory: Path, tuned: TunedModel) -> None:
@@ -70,6 +83,8 @@ def save_tuned(directory: Path, tuned: TunedModel) -> None:
         model = tuned.model
         write_clip(partial, model.clip, model.tokenizer, model.preprocess, model.origin)
         save_file(tensors, partial / PROMPTS)
+        if tuned.trained_on is not None:
+            save_file({"digests": tuned.trained_on}, partial / TRAINED_ON)
         write_json(partial / DESCRIPTION, description)
 
 
@@ -98,7 +113,20 @@ def load_tuned(source: str | Path, *, dtype=jnp.float32) -> TunedModel:
         together = int(description["rationales_per_prompt"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise UserError(f"{path}: not a description of tuned prompts ({error!r})") from error
-    return TunedModel(model, tuned, vocabulary, together)
+    return TunedModel(model, tuned, vocabulary, together, _read_digests(model.path / TRAINED_ON))
+
+
+def _read_digests(path: Path) -> UInt64[np.ndarray, "pictures"] | None:
+    if not path.exists():
+        return None
+    open_regular(path).close()
+    try:
+        digests = load_file(path)["digests"]
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise UserError(f"{path}: no digests of training pictures ({error!r})") from error
+    if digests.ndim != 1 or digests.dtype != np.uint64:
+        raise UserError(f"{path}: digests has shape {digests.shape}, {digests.dtype}; expected one axis, uint64")
+    return digests
 
 
 def _read_method(name: str, entry: dict[str, Any], tensors: Mapping[str, np.ndarray], model: Model) -> Tuned:

@@ -54,9 +54,11 @@ class BottleneckOptions:
 
 @dataclasses.dataclass(frozen=True)
 class Margin:
-    """The margin loss (`tasks.verification.margins`). margin: an angle (arcface), a cosine (cosface) or both (adaface).
+    """The margin loss (`tasks.verification.margins`).
 
-    concentration, rate: AdaFace's h and the momentum of its norm statistics. scale: factor on the cosines.
+    name: of the loss. margin: an angle (arcface), a cosine (cosface) or both (adaface).
+
+    concentration: AdaFace's h. rate: momentum of AdaFace's norm statistics. scale: factor on the cosines.
     sampled: share of the identities in the softmax of a step (Partial FC); 1: all.
     """
 
@@ -76,7 +78,9 @@ class FaceData:
     or an ArrayRecord directory. held_out: number of people kept for verification. validation: number of the other
     people whose pairs form the validation split. subset: number of images to train on, drawn at random; 0: all.
     image_size: required side of the images in pixels; 0: any. augment: whether to use AdaFace's augmentations.
-    seed: of the choice of people, of the subset and of the pairs.
+    split: the split to read, of images that have splits. batch_size: images of a step. workers: processes that read and
+    decode images; 0: threads of this process; -1: as many as Grain chooses. on_bad_image: 'error', or 'skip' images
+    that cannot be read. seed: of the choice of people, of the subset and of the pairs.
     """
 
     name: str = ""
@@ -103,7 +107,10 @@ class Pairs:
 
 @dataclasses.dataclass(frozen=True)
 class Alignment:
-    """Everyday pictures for the alignment proxy: the zero-shot accuracy of the tuned CLIP. images: empty for none."""
+    """Everyday pictures for the alignment proxy: the zero-shot accuracy of the tuned CLIP.
+
+    images: as `data.images`; empty for none. split: the split to read. template: the prompt; {c} is the class.
+    """
 
     images: str = ""
     split: str = "test"

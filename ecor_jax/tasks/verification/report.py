@@ -86,7 +86,7 @@ def write_verification(
         title=", ".join(pair_sets),
         kind="The same person or not, through descriptors",
         intro="Two pictures are compared through characteristic descriptors: what the model finds in both decides.",
-        facts=_facts(config, pair_sets, descriptors) | {"Pictures": str(tally)},
+        facts=_facts(config, log.opened, pair_sets, descriptors) | {"Pictures": str(tally)},
         left_out=tally.lines,
         evaluated=evaluated,
         telling=telling,
@@ -108,10 +108,12 @@ def write_verification(
     )
 
 
-def _facts(config: VerificationOptions, pair_sets: Mapping[str, PairSet], descriptors: Descriptors) -> dict[str, str]:
+def _facts(
+    config: VerificationOptions, opened: str, pair_sets: Mapping[str, PairSet], descriptors: Descriptors
+) -> dict[str, str]:
     head = config.bottleneck
     return {
-        "Model": config.model or "pretrained for this run",
+        "Model": opened or "pretrained for this run",
         "Tuned": ", ".join(head.tuned) or "nothing",
         "Decides": head.output,
         "Descriptors": f"{len(descriptors.phrases)} in {len(descriptors.groups)} groups"

@@ -2,8 +2,11 @@
 
 import json
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
 import ecor_jax
 from ecor_jax.bottleneck import sparse
@@ -72,9 +75,54 @@ def test_a_run_has_the_measures_of_its_bottlenecks(config, tmp_path, monkeypatch
     json.dumps(results)
 
 
+def test_the_probability_falls_by_what_the_named_part_is_worth(config):
+    """Against one drawing after another, with contributions as the page has them."""
+    config.methods, config.data.test_count = "bottleneck", 10
+    task = ConceptBottleneck(read(ConceptsOptions, config), training=True)
+    task.open(config.model)
+    learner = task.learner("bottleneck")
+    assert learner is not None
+    head = learner.model
+    head.aggregation.kernel[...] = jax.random.normal(jax.random.key(0), head.aggregation.kernel.shape)
+    found = task.evaluate("bottleneck", head).measures
+    drawings, phrases = task.data.test.pictures, task.data.descriptors.phrases
+    clip, kernel = task.encoder.model, np.asarray(head.aggregation.kernel[...])
+    typical = np.asarray(head(jnp.asarray(task.features)).cosines).mean(axis=0)
+
+    def of_classes(record) -> tuple[np.ndarray, np.ndarray]:
+        pixels = clip.preprocess(Image.fromarray(np.asarray(record["image"])))
+        mean, std = (np.asarray(own, np.float32) for own in (clip.preprocess.mean, clip.preprocess.std))
+        features = clip.clip.vision(jnp.asarray((pixels / 255 - mean) / std, jnp.float32)[None])
+        concepts = head(features)
+        return np.asarray(jax.nn.softmax(concepts.output))[0], np.asarray(concepts.cosines)[0]
+
+    counterfactuals = 0
+    for row in range(10):
+        shown, (before, cosines) = drawings[row]["rationales"], of_classes(drawings[row])
+        category = before.argmax()
+        shares = dict(zip(phrases, (cosines - typical) * (kernel[:, category] - kernel.mean(axis=1)), strict=True))
+        words, ranked = max(phrases, key=shares.__getitem__), max(shown, key=shares.__getitem__)
+        assert found["parts.words_drawn"][row] == (words in shown)
+        assert found["parts.ranked_agrees"][row] == (words == ranked)
+        after, _ = of_classes(drawings.without(row, ranked))
+        fall = before[category] - after[category]
+        assert found["parts.ranked_drop"][row] == pytest.approx(fall, abs=1e-5)
+        assert found["parts.ranked_changes"][row] == (after.argmax() != category)
+        if words not in shown:
+            assert found["parts.words_drop"][row] == 0
+        # Where some descriptor suffices by itself to change the class, the counterfactual is one of those.
+        logits = np.log(before) - (cosines - typical)[:, None] * kernel
+        enough = {phrase for phrase, own in zip(phrases, logits, strict=True) if own.argmax() != category}
+        counterfactuals += bool(enough)
+        if enough and (enough <= set(shown) or not enough & set(shown)):
+            assert found["parts.counterfactual_drawn"][row] == bool(enough & set(shown))
+    assert counterfactuals and found["parts.ranked_drawn"].all() and found["parts.saliency_drawn"].all()
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
+        ({"measures": "parts"}, r"has parts, which needs the built-in drawings \(data\.images=procedural\)"),
         ({"measures": "sparsity,ncc"}, "evaluation.measures has 'ncc'; expected some of sparsity, interventions"),
         ({"measures": "leakage"}, "has leakage, which needs to know the descriptors that each picture shows"),
         ({"measures": "sparsity", "single_label": False}, "which is for pictures of one class each"),

@@ -102,4 +102,4 @@ def test_in_words_and_as_plain_values():
     assert values["counterfactual"] == {"removed": removed, "category": "dog", "searched": 1}
     assert counterfactual_of(Removal((), None, 4), vocabulary) == Counterfactual([], None, 4)
     with pytest.raises(ValueError, match="the vote is 'dog' too"):
-        dataclasses.replace(SAID, category="dog", counterfactual=said)
+        dataclasses.replace(SAID, voted="dog", counterfactual=said)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,11 +20,10 @@ from ecor_jax.tasks.rationale.data import open_dataset
 from ecor_jax.tasks.rationale.options import RationaleData
 
 
-def opened(images, rationales, *, training=True, too_long=(), **options):
+def opened(images, rationales, *, training=True, too_long=(), trained_on=None, **options):
     given = {"images": str(images), "rationales": str(rationales)} | options
-    found = open_dataset(
-        read(RationaleData, given, "data."), Preprocess(16), training=training, too_long=lambda vocabulary: too_long
-    )
+    asked: Any = {"training": training, "too_long": lambda vocabulary: too_long, "trained_on": trained_on}
+    found = open_dataset(read(RationaleData, given, "data."), Preprocess(16), **asked)
     parts = [part for part in (found.train, found.validation, found.test) if part is not None]
     assert found.tally.used == sum(map(len, parts)) == found.tally.found - sum(found.tally.skipped.values())
     return found
@@ -123,6 +123,35 @@ def test_images_of_several_paths_with_commas(tiny_pictures, tmp_path):
         opened(f"{more},/nowhere", tiny_pictures[1])
 
 
+def test_pictures_that_the_model_was_trained_on_are_left_out_or_counted(flat, tiny_pictures, tmp_path):
+    """They are told by their bytes, whatever their names and the file they come from."""
+    trained = opened(flat, tiny_pictures[1], holdout=0.25)
+    kept = names(trained.test), pixels(trained.test)
+    again = {"training": False, "trained_on": trained.trained_on}
+    for path in sorted(flat.glob("*/*.png")):
+        path.rename(path.with_name(f"renamed_{path.name}"))
+    found = opened(shutil.make_archive(str(tmp_path / "again"), "zip", flat), tiny_pictures[1], **again)
+    assert ([name.replace("renamed_", "") for name in names(found.test)], pixels(found.test)) == kept
+    assert found.tally.as_results() == {"found": 24, "used": 6, "skipped": {"trained on": 18}}
+    allowed = opened(flat, tiny_pictures[1], **again, on_overlap="allow")
+    assert len(allowed.test) == 24 and str(allowed.tally) == "24 found, 24 used, 18 of them trained on"
+    assert allowed.tally.as_results()["trained_on"] == 18
+    chosen = opened(flat, tiny_pictures[1], holdout=0.25, validation="0.5")
+    assert chosen.trained_on is not None and (chosen.trained_on == again["trained_on"]).all(), "those it chose by too"
+    with pytest.raises(UserError, match=r"flat: the model was trained on all 24 pictures; .*data\.on_overlap=allow"):
+        opened(flat, tiny_pictures[1], training=False, trained_on=opened(tiny_pictures[0], tiny_pictures[1]).trained_on)
+    unknown = opened(flat, tiny_pictures[1], training=False)
+    assert len(unknown.test) == 24 and unknown.tally.trained_on is None
+
+
+def test_test_pictures_among_the_training_pictures_are_left_out(tiny_pictures, tmp_path):
+    folder = shutil.copytree(tiny_pictures[0], tmp_path / "images")
+    shutil.copy(folder / "train" / "cat" / "0.png", folder / "test" / "cat" / "another.png")
+    found = opened(folder, tiny_pictures[1])
+    assert per_class(found.test) == each(5) and found.tally.skipped == {"trained on": 1}
+    assert found.tally.lines == [f"{folder}: 1 of 16 test pictures are training pictures"]
+
+
 def test_aliases_rename_classes_of_images(flat, tiny_pictures):
     (flat / "dog").rename(flat / "Canis_lupus")
     with pytest.raises(UserError, match="canis lupus"):
@@ -205,6 +234,15 @@ def test_the_built_in_set_needs_no_files():
     assert alone.train is None and len(alone.test) == 3
 
 
+def test_the_answers_to_a_question_about_the_drawings_are_the_classes(tiny_pictures):
+    drawn: Any = {"train_count": 40, "test_count": 40, "question": "count"}
+    found = opened("procedural", "", **drawn)
+    assert set(found.test.classes) <= set(found.vocabulary.classes) == {"three", "four", "five", "six", "seven"}
+    assert found.drawings is None and len(found.vocabulary.rationales) == 204
+    with pytest.raises(UserError, match=r"data\.question is 'count'; expected the built-in drawings"):
+        opened(*tiny_pictures, question="count")
+
+
 def test_distractors_are_candidates_without_pictures(tiny_pictures, tmp_path):
     (tmp_path / "others.json").write_text(json.dumps({"bee": ["wings"], "cow": ["horns"], "ant": ["six legs"]}))
     plain, given = opened(*tiny_pictures), {"distractors": str(tmp_path / "others.json")}
@@ -263,11 +301,11 @@ def test_pictures_are_scaled_as_drors_code_does(tmp_path, tiny_pictures):
     wide = Image.fromarray(rng.integers(0, 256, (32, 64, 3), np.uint8))
     for path in folder.glob("*/*/*.png"):
         wide.save(path)
-    found = opened(folder, tiny_pictures[1], resize="dror")
+    found = opened(folder, tiny_pictures[1], resize="dror", on_overlap="allow")
     bicubic = Image.Resampling.BICUBIC
     np.testing.assert_array_equal(found.train.load(0)["pixels"], np.asarray(wide.resize((16, 16), bicubic)))
     # 16 * 256 / 224 is 18.
     scaled = np.asarray(wide.resize((36, 18), bicubic))
     np.testing.assert_array_equal(found.test.load(0)["pixels"], scaled[1:17, 10:26])
-    plain = opened(folder, tiny_pictures[1])
+    plain = opened(folder, tiny_pictures[1], on_overlap="allow")
     np.testing.assert_array_equal(plain.test.load(0)["pixels"], Preprocess(16)(wide))

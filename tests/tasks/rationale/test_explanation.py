@@ -1,5 +1,6 @@
 """What an explanation says of its votes, and as plain values."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -35,7 +36,15 @@ def answer(*categories: int) -> Explanation:
 )
 def test_votes_and_ties(categories, category, votes, tied):
     said = answer(*categories)
-    assert (said.category, said.votes, said.tied) == (category, votes, tied)
+    assert (said.voted, said.votes, said.tied) == (category, votes, tied)
+
+
+def test_the_category_is_the_likeliest_one_but_where_an_outcome_was_decided_by_the_vote():
+    judged = answer(0, 1, 0)
+    assert (judged.category, judged.voted, judged.likeliest) == ("cat", "cat", "owl")
+    asked = dataclasses.replace(judged, outcome=None)
+    assert asked.category == "owl" and ExplainedPicture("a", Image.new("L", (4, 4)), [judged, asked]).category == "owl"
+    assert dataclasses.replace(asked, likeliest=None).category == "cat"
 
 
 def test_methods_disagree_by_their_categories():

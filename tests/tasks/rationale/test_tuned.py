@@ -122,6 +122,24 @@ def test_a_description_that_does_not_fit(copy, case):
         load_tuned(copy)
 
 
+@pytest.mark.parametrize(
+    ("tensors", "message"),
+    [
+        (None, r"trained_on\.safetensors: no digests of training pictures"),
+        ({"other": np.zeros(2, np.uint64)}, r"no digests of training pictures \(KeyError"),
+        ({"digests": np.zeros(2, np.int64)}, r"digests has shape \(2,\), int64; expected one axis, uint64"),
+        ({"digests": np.zeros((2, 1), np.uint64)}, r"digests has shape \(2, 1\)"),
+    ],
+)
+def test_damaged_digests_of_the_training_pictures(copy, tensors, message):
+    if tensors is None:
+        (copy / "trained_on.safetensors").write_bytes(b"no tensors")
+    else:
+        save_file(tensors, copy / "trained_on.safetensors")
+    with pytest.raises(UserError, match=message):
+        load_tuned(copy)
+
+
 def test_prompts_torn_of_another_type_missing_or_beside_other_weights(copy):
     prompts = copy / "prompts.safetensors"
     tokens = load_file(prompts)
